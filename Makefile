@@ -1,0 +1,115 @@
+# rcnn.cu: one Makefile for everything. `make help` lists what it can do.
+#
+# V=1 shows the commands.
+# Switches:  CUDA=auto|0|1|sim   ONEDNN=1|0   ARCH=native|x86-64-v3|...   CONFIG=release|debug|asan|ubsan|tsan
+# Objects live in build/<configuration>/, so that configurations never mix.
+
+.DEFAULT_GOAL := all
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+CUDA   ?= auto
+ONEDNN ?= 1
+ARCH   ?= native
+CONFIG ?= release
+CXX    := $(if $(filter default undefined,$(origin CXX)),g++,$(CXX))
+Q := $(if $(V),,@)
+CCACHE := $(shell command -v ccache 2>/dev/null)
+
+ifneq ($(filter-out auto 0,$(CUDA)),)
+  $(error CUDA=$(CUDA): this version has no CUDA backend yet; use CUDA=0)
+endif
+ifeq ($(filter $(CONFIG),release debug asan ubsan tsan),)
+  $(error CONFIG=$(CONFIG): expected release, debug, asan, ubsan or tsan)
+endif
+# oneDNN and libgomp are not built for ThreadSanitizer: it would report their every barrier.
+ifeq ($(CONFIG),tsan)
+  ONEDNN := 0
+endif
+
+BUILD ?= build/$(CONFIG)$(if $(filter 0,$(ONEDNN)),-noonednn)
+
+# ---- flags -----------------------------------------------------------------------------------------------------
+# -ffp-contract=off: CPU and GPU must round alike; `fma` is written where it is meant.
+# -fno-math-errno, -fno-trapping-math: let loops vectorise; neither changes a result.
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wdouble-promotion -Werror \
+            -Wno-stringop-overflow # false alarms inside inlined fmt at -O3
+CXXFLAGS_release := -O3 -g1
+CXXFLAGS_debug   := -O0 -g
+CXXFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CXXFLAGS_ubsan   := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all
+CXXFLAGS_tsan    := -O1 -g -fsanitize=thread
+CXXFLAGS += -std=c++20 -march=$(ARCH) -ffp-contract=off -fno-math-errno -fno-trapping-math -MMD -MP -I. \
+            $(WARNINGS) $(CXXFLAGS_$(CONFIG))
+LDFLAGS  += $(filter -fsanitize=%,$(CXXFLAGS_$(CONFIG)))
+LDLIBS   += -lfmt -lpugixml -lsimdjson -lpthread
+ifeq ($(CONFIG),tsan)
+  CXXFLAGS += -DRCNN_STD_THREADS
+else
+  CXXFLAGS += -fopenmp
+  LDFLAGS  += -fopenmp
+endif
+ifeq ($(ONEDNN),1)
+  CXXFLAGS += -DRCNN_ONEDNN
+  LDLIBS   += -ldnnl
+endif
+
+# ---- sources ---------------------------------------------------------------------------------------------------
+LIB_SOURCES  := $(sort $(wildcard core/*.cpp kernels/*.cpp layers/*.cpp models/*.cpp data/*.cpp train/*.cpp))
+ifeq ($(ONEDNN),0)
+  LIB_SOURCES := $(filter-out %_onednn.cpp core/onednn.cpp,$(LIB_SOURCES))
+endif
+CLI_SOURCES  := $(sort $(wildcard cli/*.cpp))
+BENCH_SOURCES := $(sort $(wildcard bench/*.cpp))
+TEST_SOURCES := $(sort $(wildcard tests/*.cpp tests/*/*.cpp))
+EXAMPLE_SOURCES := $(sort $(wildcard examples/*.cpp))
+object = $(patsubst %.cpp,$(BUILD)/%.o,$(1))
+
+LIB      := $(BUILD)/librcnn.a
+PROGRAM  := $(BUILD)/rcnn
+TESTS    := $(BUILD)/rcnn_tests
+EXAMPLES := $(patsubst examples/%.cpp,$(BUILD)/examples/%,$(EXAMPLE_SOURCES))
+
+.PHONY: all test demo bench lint format asan ubsan tsan install clean help FORCE
+all: build/rcnn $(EXAMPLES)  ## build the program and the examples (the default)
+
+$(BUILD)/%.o: %.cpp $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  CXX $<"
+	$(Q)$(CCACHE) $(CXX) $(CXXFLAGS) -c $< -o $@
+
+# Anything built with other flags is out of date.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CXX) $(CXXFLAGS) $(LDFLAGS) $(LDLIBS)' | cmp -s - $@ || echo '$(CXX) $(CXXFLAGS) $(LDFLAGS) $(LDLIBS)' > $@
+
+# The label font travels inside the program: detections can be drawn on a machine without fonts.
+FONT ?= $(firstword $(wildcard /usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf \
+                               /usr/share/fonts/TTF/DejaVuSans-Bold.ttf /usr/share/fonts/dejavu/DejaVuSans-Bold.ttf))
+$(BUILD)/data/draw.o: CXXFLAGS += -DRCNN_FONT='"$(FONT)"'
+
+$(LIB): $(call object,$(LIB_SOURCES))
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(PROGRAM): $(call object,$(CLI_SOURCES)) $(LIB)
+	@echo "  LINK $@"
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(TESTS): $(call object,$(TEST_SOURCES)) $(LIB)
+	@echo "  LINK $@"
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(EXAMPLES): $(BUILD)/examples/%: $(BUILD)/examples/%.o $(LIB)
+	@echo "  LINK $@"
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# The one short path that the README names; always the last configuration built by `make all`.
+build/rcnn: $(PROGRAM)
+	@ln -sf $(patsubst build/%,%,$(PROGRAM)) $@
+
+clean:  ## remove everything that was built
+	rm -rf build
+
+-include $(patsubst %.o,%.d,$(call object,$(LIB_SOURCES) $(CLI_SOURCES) $(BENCH_SOURCES) $(TEST_SOURCES) $(EXAMPLE_SOURCES)))

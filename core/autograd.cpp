@@ -1,0 +1,119 @@
+#include "core/autograd.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+namespace rcnn {
+
+Var Var::parameter(Tensor value) {
+  Var leaf(value);
+  leaf.gradient_ =
+      std::make_shared<Gradient>(Gradient{value.shape(), value.dtype(), value.device(), {}, false, {}});
+  return leaf;
+}
+
+const Tensor& Var::gradient() const {
+  check(has_gradient(), "no gradient was written for a value of shape {}", shape().str());
+  return gradient_->value;
+}
+
+const Tensor& Saved::get() const {
+  check(tensor_.defined(), "a tensor that was not saved was asked for in backward");
+  check(tensor_.version() == version_,
+        "a tensor of shape {} that backward needs was changed after the forward pass (version {}, now {})",
+        tensor_.shape().str(), version_, tensor_.version());
+  return tensor_;
+}
+
+GradientTarget Node::target(Context&, size_t i) {
+  Gradient* gradient = inputs_[i].get();
+  if (gradient == nullptr) return {};
+  const Accumulate accumulate = gradient->written ? Accumulate::yes : Accumulate::no;
+  if (!gradient->value.defined())
+    gradient->value = Tensor::empty(gradient->shape, gradient->dtype, gradient->device);
+  gradient->written = true;
+  return {gradient->value, accumulate};
+}
+
+bool wants_gradient(const Context& ctx, std::initializer_list<const Var*> inputs) {
+  return ctx.grad &&
+         std::any_of(inputs.begin(), inputs.end(), [](const Var* v) { return v->requires_grad(); });
+}
+
+bool wants_gradient(const Context& ctx, const std::vector<Var>& inputs) {
+  return ctx.grad &&
+         std::any_of(inputs.begin(), inputs.end(), [](const Var& v) { return v.requires_grad(); });
+}
+
+Var record(Context& ctx, std::shared_ptr<Node> node, std::initializer_list<const Var*> inputs, Tensor value) {
+  std::vector<Var> copies;
+  for (const Var* input : inputs) copies.push_back(*input);
+  return record(ctx, std::move(node), copies, std::move(value));
+}
+
+Var record(Context& ctx, std::shared_ptr<Node> node, const std::vector<Var>& inputs, Tensor value) {
+  for (const Var& input : inputs) node->inputs_.push_back(input.gradient_);
+  node->sequence_ = ctx.next_sequence++;
+  Var output(std::move(value));
+  const Tensor& v = output.value_;
+  output.gradient_ = std::make_shared<Gradient>(Gradient{v.shape(), v.dtype(), v.device(), {}, false, node});
+  node->output_ = output.gradient_;
+  return output;
+}
+
+void backward(Context& ctx, const Var& loss) {
+  check(loss.value_.numel() == 1, "backward starts from one number, not from a tensor of shape {}",
+        loss.shape().str());
+  check(loss.gradient_ != nullptr, "backward of a value that depends on no parameter");
+  std::vector<std::shared_ptr<Node>> nodes;
+  std::unordered_set<const Node*> seen;
+  const auto visit = [&](const std::shared_ptr<Gradient>& gradient) {
+    if (gradient && gradient->producer && seen.insert(gradient->producer.get()).second)
+      nodes.push_back(gradient->producer);
+  };
+  visit(loss.gradient_);
+  for (size_t i = 0; i < nodes.size(); ++i)
+    for (const auto& input : std::vector(nodes[i]->inputs_)) visit(input);
+  std::sort(nodes.begin(), nodes.end(),
+            [](const auto& a, const auto& b) { return a->sequence_ > b->sequence_; });
+
+  loss.gradient_->value = Tensor::empty(loss.shape(), loss.dtype(), loss.value_.device());
+  loss.gradient_->value.fill(1);
+  loss.gradient_->written = true;
+  for (std::shared_ptr<Node>& node : nodes) {
+    if (const std::shared_ptr<Gradient> output = node->output_.lock(); output && output->written) {
+      node->output_gradient_ = std::move(output->value);
+      output->value = Tensor();
+      output->written = false;
+      node->backward(ctx);
+      output->producer = nullptr;
+    }
+    node = nullptr;  // releases what it saved before the next node allocates
+  }
+}
+
+namespace {
+
+struct ReshapeNode : Node {
+  const char* name() const override { return "reshape"; }
+  void backward(Context& ctx) override {
+    const GradientTarget dx = target(ctx, 0);
+    if (dx.accumulate == Accumulate::no) return dx.value.copy_from(output_gradient());
+    visit_float(dx.value.dtype(), name(), [&](auto zero) {
+      using T = decltype(zero);
+      const T* dy = output_gradient().data<T>();
+      T* sum = dx.data<T>();
+      for (int64_t i = 0; i < dx.value.numel(); ++i) sum[i] += dy[i];
+    });
+  }
+};
+
+}  // namespace
+
+Var reshape(Context& ctx, const Var& x, const Shape& shape) {
+  Tensor view = x.value().reshape(shape);
+  if (!wants_gradient(ctx, {&x})) return Var(view);
+  return record(ctx, std::make_shared<ReshapeNode>(), {&x}, view);
+}
+
+}  // namespace rcnn

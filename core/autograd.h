@@ -1,0 +1,134 @@
+// Reverse-mode automatic differentiation.
+//
+// A Var is a value and, where somebody wants it, a gradient. A layer that is called with gradients on leaves
+// a Node behind: a struct whose members are the tensors it saved and whose `backward` turns the gradient of
+// its output into the gradients of its inputs. `backward(loss)` visits the nodes in reverse order of
+// creation: every use of a value is visited before the value's producer, and contributions to a shared
+// parameter add up in one fixed order.
+//
+//     Var y = linear(ctx, x, w, b);          // leaves a LinearNode, which saved x and w
+//     backward(ctx, loss);                   // w.gradient() now holds d loss / d w
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/context.h"
+#include "core/tensor.h"
+
+namespace rcnn {
+
+struct Node;
+
+/// Whether a gradient is written, because it is the first contribution, or added to what is there.
+enum class Accumulate : uint8_t { no, yes };
+
+/// The gradient side of a Var. Nodes hold these and not values, so that what a node keeps alive is only what
+/// it names among its members.
+struct Gradient {
+  Shape shape;
+  DType dtype;
+  Device device;
+  Tensor value;                    // allocated by the first contribution
+  bool written = false;            // false: no contribution yet, whatever `value` holds
+  std::shared_ptr<Node> producer;  // null for a leaf (a parameter, an input)
+};
+
+class Var {
+ public:
+  Var() = default;
+  /// A constant: no gradient is wanted for it.
+  Var(Tensor value)
+      : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor): a Tensor is a constant Var
+  /// A leaf that collects a gradient.
+  static Var parameter(Tensor value);
+
+  bool defined() const { return value_.defined(); }
+  const Tensor& value() const { return value_; }
+  const Shape& shape() const { return value_.shape(); }
+  int64_t dim(int i) const { return value_.dim(i); }
+  DType dtype() const { return value_.dtype(); }
+  bool requires_grad() const { return gradient_ != nullptr; }
+  /// The accumulated gradient; throws Error when none was written.
+  const Tensor& gradient() const;
+  bool has_gradient() const { return gradient_ && gradient_->written; }
+  /// Forgets the gradient: the next contribution is written, not added. The memory is kept.
+  void clear_gradient() const {
+    if (gradient_) gradient_->written = false;
+  }
+  /// The same values as a constant.
+  Var detach() const { return Var(value_); }
+
+ private:
+  friend Var record(Context&, std::shared_ptr<Node>, const std::vector<Var>&, Tensor);
+  friend void backward(Context&, const Var&);
+  Tensor value_;
+  std::shared_ptr<Gradient> gradient_;
+};
+
+/// A tensor kept for backward. Throws Error on use if it was written to since: the gradient would be wrong.
+class Saved {
+ public:
+  Saved() = default;
+  Saved(Tensor tensor)  // NOLINT(google-explicit-constructor): members are set from tensors
+      : tensor_(std::move(tensor)), version_(tensor_.defined() ? tensor_.version() : 0) {}
+  const Tensor& get() const;
+  bool defined() const { return tensor_.defined(); }
+
+ private:
+  Tensor tensor_;
+  uint64_t version_ = 0;
+};
+
+/// Where a node writes the gradient of one input; false when that input wants none.
+struct GradientTarget {
+  Tensor value;
+  Accumulate accumulate = Accumulate::no;
+  explicit operator bool() const { return value.defined(); }
+  template <class T>
+  T* data() const {
+    return value.defined() ? value.mutable_data<T>() : nullptr;
+  }
+};
+
+/// One recorded call of a layer. Derived nodes add the tensors they saved as members.
+struct Node {
+  virtual ~Node() = default;
+  /// Reads `output_gradient()`, and for each input that wants it writes into `target(i)`.
+  virtual void backward(Context& ctx) = 0;
+  virtual const char* name() const = 0;
+
+  /// dLoss / d output.
+  const Tensor& output_gradient() const { return output_gradient_; }
+  /// The place for dLoss / d input i, in the order given to `record`. Ask once for each input: asking counts
+  /// as having written it.
+  GradientTarget target(Context& ctx, size_t i);
+  bool wants(size_t i) const { return inputs_[i] != nullptr; }
+
+ private:
+  friend Var record(Context&, std::shared_ptr<Node>, const std::vector<Var>&, Tensor);
+  friend void backward(Context&, const Var&);
+  std::vector<std::shared_ptr<Gradient>> inputs_;
+  std::weak_ptr<Gradient> output_;
+  Tensor output_gradient_;
+  uint64_t sequence_ = 0;
+};
+
+/// Whether a layer with these inputs has to record a node: gradients are on and one of them wants one.
+bool wants_gradient(const Context& ctx, std::initializer_list<const Var*> inputs);
+bool wants_gradient(const Context& ctx, const std::vector<Var>& inputs);
+
+/// Makes `value` the output of `node`, whose inputs are `inputs` in this order. Undefined or constant inputs
+/// keep their place and want no gradient.
+Var record(Context& ctx, std::shared_ptr<Node> node, std::initializer_list<const Var*> inputs, Tensor value);
+Var record(Context& ctx, std::shared_ptr<Node> node, const std::vector<Var>& inputs, Tensor value);
+
+/// Adds dloss/dv to the gradient of every leaf v that `loss` depends on. `loss` has one element. What the
+/// nodes saved is released on the way: a graph can be walked once.
+void backward(Context& ctx, const Var& loss);
+
+/// The same elements under another shape (see Tensor::reshape), differentiable.
+Var reshape(Context& ctx, const Var& x, const Shape& shape);
+
+}  // namespace rcnn

@@ -1,0 +1,93 @@
+// Context: how work is done. The first argument of every layer; nothing about it is global.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/device.h"
+#include "core/tensor.h"
+
+namespace rcnn {
+
+/// Scratch memory for ops. A kernel takes what it needs from here and never allocates; everything an op took
+/// is given back when the op returns, so the memory is reused by the next one.
+class Workspace {
+ public:
+  explicit Workspace(Device device = {}) : device_(device) {}
+  ~Workspace();
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+
+  /// `count` uninitialised elements, aligned to 64 bytes, valid until the op returns.
+  template <class T>
+  T* take(int64_t count) {
+    return static_cast<T*>(take_bytes(static_cast<size_t>(count) * sizeof(T)));
+  }
+  void* take_bytes(size_t bytes);
+
+  /// Gives back, when it ends, everything taken since it began.
+  class Scope {
+   public:
+    explicit Scope(Workspace& workspace)
+        : workspace_(workspace), block_(workspace.block_), used_(workspace.used_) {}
+    ~Scope() { workspace_.rewind(block_, used_); }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    Workspace& workspace_;
+    size_t block_, used_;
+  };
+
+  /// A place for what a variant keeps between calls (packed weights, compiled primitives), one object a type,
+  /// gone with the workspace.
+  template <class T>
+  T& cache() {
+    static constexpr char key = 0;
+    std::shared_ptr<void>& slot = caches_[&key];
+    if (!slot) slot = std::make_shared<T>();
+    return *static_cast<T*>(slot.get());
+  }
+
+ private:
+  void rewind(size_t block, size_t used);
+
+  Device device_;
+  std::vector<std::unique_ptr<Storage>> blocks_;
+  size_t block_ = 0, used_ = 0;  // the block in use and the bytes taken from it
+  std::map<const void*, std::shared_ptr<void>> caches_;
+};
+
+enum class Precision { f32 };
+
+struct Context {
+  explicit Context(Device where = {}) : device(where), stream{where}, workspace(where) {}
+
+  Device device;
+  Stream stream;
+  Workspace workspace;
+  Precision precision = Precision::f32;
+  bool grad = false;      // record nodes for backward
+  bool training = false;  // batch statistics, dropout
+  uint64_t seed = 1;      // key of every random draw
+  uint32_t step = 0;      // the training step: part of every random draw's counter
+  /// Op family -> variant, from `--kernel conv2d=onednn`; an op without an entry takes its table's first.
+  std::map<std::string, std::string, std::less<>> kernels;
+  /// Called around every op when set: the op's and the variant's name, and whether it begins or ends.
+  std::function<void(const char* op, const char* variant, bool begins)> profiler;
+  uint64_t next_sequence = 0;  // order of creation of autograd nodes
+
+  Tensor empty(const Shape& shape, DType dtype = DType::f32) const {
+    return Tensor::empty(shape, dtype, device);
+  }
+  Tensor zeros(const Shape& shape, DType dtype = DType::f32) const {
+    return Tensor::zeros(shape, dtype, device);
+  }
+};
+
+}  // namespace rcnn

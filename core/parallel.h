@@ -1,0 +1,23 @@
+// All threading of CPU ops goes through these functions.
+//
+// Work is cut into chunks whose borders depend on the size of the problem alone, never on the number of
+// threads. Partial sums are kept one a chunk and combined in chunk order, so a result has the same bits on 1
+// or 64 threads.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+namespace rcnn {
+
+/// Threads that CPU ops use: OMP_NUM_THREADS, else the processors this process may run on.
+int thread_count();
+
+/// Calls `body(chunk)` once for each chunk in [0, chunks), on any thread, in any order. Returns when all are
+/// done. If bodies throw, the exception of the lowest chunk is rethrown. Must not be nested.
+void parallel_chunks(int64_t chunks, const std::function<void(int64_t chunk)>& body);
+
+/// Calls `body(begin, end)` for consecutive ranges of at most `grain` that cover [0, n).
+void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t begin, int64_t end)>& body);
+
+}  // namespace rcnn

@@ -1,0 +1,115 @@
+// What the case tables of the ops are made of.
+//
+// kernels/<op>_cases.h lists cases as plain data and has one function that turns a case into buffers and
+// arguments, in float or double. tests/ runs every variant on every case against the double reference; bench/
+// times the same arguments at the model's sizes. A case added there is tested and timed without another line
+// of code.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "core/rng.h"
+#include "core/tensor.h"
+#include "kernels/op.h"
+
+namespace rcnn::kernels {
+
+/// How inputs are filled. With `small_integers` every product and sum is exact in float, so variants must
+/// agree to the last bit; `magnitudes` holds the absolute values of `normal`, which gives the bound sum
+/// |a||b| of a linear op.
+enum class Fill { normal, small_integers, magnitudes };
+
+/// How an output is compared with the double reference.
+enum class Match {
+  exact,     // integers, or numbers that are only copied
+  sum,       // a sum of `terms` products: |error| <= (terms + 8) eps sum |a||b|
+  relative,  // |error| <= tolerance * max(1, largest |expected|)
+};
+
+/// A case of an op, ready to run: the arguments and the tensors they point into.
+template <class Args>
+struct Prepared {
+  Args args{};
+  std::vector<Tensor> inputs;
+  std::vector<Tensor> outputs;
+  Match match = Match::exact;
+  int64_t terms = 0;     // for Match::sum
+  double tolerance = 0;  // for Match::relative
+  double flop = 0;       // arithmetic of one run, for the benchmark
+  double bytes = 0;      // inputs read once and outputs written once; filled in when left 0
+};
+
+/// Makes the tensors of a case. The same seed gives the same values in float and in double: they are drawn as
+/// floats.
+class Filler {
+ public:
+  Filler(uint64_t seed, Fill fill, Accumulate accumulate = Accumulate::no)
+      : seed_(seed), fill_(fill), accumulate_(accumulate) {}
+
+  Accumulate accumulate() const { return accumulate_; }
+  Fill fill() const { return fill_; }
+
+  /// Numbers around 0 (or small integers, or magnitudes: see Fill).
+  template <class T>
+  Tensor numbers(std::vector<Tensor>& keep, const Shape& shape) {
+    RandomSequence random(seed_, Purpose::test, ++tensors_);
+    return make<T>(keep, shape, [&] {
+      const float integer = static_cast<float>(random.below(9)) - 4, number = random.normal();
+      return fill_ == Fill::small_integers ? integer : fill_ == Fill::magnitudes ? std::fabs(number) : number;
+    });
+  }
+  /// Uniform in [low, high), whatever the fill.
+  template <class T>
+  Tensor uniform(std::vector<Tensor>& keep, const Shape& shape, float low, float high) {
+    RandomSequence random(seed_, Purpose::test, ++tensors_);
+    return make<T>(keep, shape, [&] { return random.uniform(low, high); });
+  }
+  /// Uniform integers in [low, high].
+  Tensor integers(std::vector<Tensor>& keep, const Shape& shape, int low, int high) {
+    RandomSequence random(seed_, Purpose::test, ++tensors_);
+    Tensor tensor = Tensor::empty(shape, DType::i32);
+    for (int32_t& value : tensor.mutable_values<int32_t>())
+      value = low + static_cast<int>(random.below(static_cast<uint32_t>(high - low + 1)));
+    keep.push_back(tensor);
+    return tensor;
+  }
+  /// An output: poisoned (NaN, or a wild integer) when it is to be written, filled with numbers when it is
+  /// added to.
+  template <class T>
+  Tensor output(std::vector<Tensor>& keep, const Shape& shape) {
+    if (accumulate_ == Accumulate::yes) return numbers<T>(keep, shape);
+    return poisoned<T>(keep, shape);
+  }
+  /// An output that is always written.
+  template <class T>
+  Tensor poisoned(std::vector<Tensor>& keep, const Shape& shape) {
+    ++tensors_;
+    Tensor tensor = Tensor::empty(shape, dtype_of<T>);
+    // Floats: a NaN. Integers: wild, and not the -1 that pads a row.
+    const int poison = std::is_floating_point_v<T> ? 0xFF : 0xA5;
+    if (tensor.bytes() != 0) std::memset(tensor.mutable_raw(), poison, tensor.bytes());
+    keep.push_back(tensor);
+    return tensor;
+  }
+
+ private:
+  template <class T, class Draw>
+  Tensor make(std::vector<Tensor>& keep, const Shape& shape, Draw draw) {
+    Tensor tensor = Tensor::empty(shape, dtype_of<T>);
+    for (T& value : tensor.mutable_values<T>()) value = static_cast<T>(draw());
+    keep.push_back(tensor);
+    return tensor;
+  }
+
+  uint64_t seed_;
+  Fill fill_;
+  Accumulate accumulate_;
+  uint32_t tensors_ = 0;
+};
+
+}  // namespace rcnn::kernels

@@ -1,0 +1,50 @@
+// Nearest-neighbour upsampling added to a map: the top-down step of a feature pyramid (Lin et al., "Feature
+// Pyramid Networks for Object Detection", section 3).
+//
+//     y[n, i, j, c] = lateral[n, i, j, c] + top[n, floor(i TH / H), floor(j TW / W), c]
+#pragma once
+
+#include "kernels/op.h"
+
+namespace rcnn::kernels {
+
+template <class T>
+struct UpsampleAddArgs {
+  int64_t n, h, w, c;  // of lateral and y
+  int64_t th, tw;      // of top, at most h and w
+  const T* lateral;    // (N, H, W, C)
+  const T* top;        // (N, TH, TW, C)
+  T* y;                // (N, H, W, C); may be lateral
+};
+
+/// Backward for `top`: dtop[n, a, b, c] is the sum of dy over the places that read it. The gradient for
+/// `lateral` is dy itself.
+template <class T>
+struct UpsampleAddBackwardArgs {
+  int64_t n, h, w, c;
+  int64_t th, tw;
+  const T* dy;  // (N, H, W, C)
+  T* dtop;      // (N, TH, TW, C)
+  Accumulate accumulate;
+};
+
+template <class T>
+void upsample_add_reference(const Stream&, Workspace&, const UpsampleAddArgs<T>& a);
+template <class T>
+void upsample_add_backward_reference(const Stream&, Workspace&, const UpsampleAddBackwardArgs<T>& a);
+
+// clang-format off
+inline constexpr Variant<UpsampleAddArgs<float>, UpsampleAddArgs<double>> upsample_add_variants[] = {
+    {DeviceType::cpu, "reference", upsample_add_reference<float>, upsample_add_reference<double>},
+};
+inline constexpr Op<UpsampleAddArgs<float>, UpsampleAddArgs<double>> upsample_add{
+    "upsample_add", "upsample_add", upsample_add_variants};
+
+inline constexpr Variant<UpsampleAddBackwardArgs<float>, UpsampleAddBackwardArgs<double>> upsample_add_backward_variants[] = {
+    {DeviceType::cpu, "reference", upsample_add_backward_reference<float>, upsample_add_backward_reference<double>},
+};
+inline constexpr Op<UpsampleAddBackwardArgs<float>, UpsampleAddBackwardArgs<double>> upsample_add_backward{
+    "upsample_add_backward", "upsample_add", upsample_add_backward_variants};
+// clang-format on
+
+}  // namespace rcnn::kernels

@@ -1,0 +1,50 @@
+#include "layers/upsample_add.h"
+
+#include "kernels/upsample_add.h"
+#include "layers/gradients.h"
+
+namespace rcnn {
+namespace {
+
+struct UpsampleAddNode : Node {
+  const char* name() const override { return "upsample_add"; }
+  Shape y, top;
+
+  void backward(Context& ctx) override {
+    add_gradient(target(ctx, 0), output_gradient());
+    const GradientTarget dtop = target(ctx, 1);
+    if (!dtop) return;
+    visit_float(dtop.value.dtype(), name(), [&](auto zero) {
+      using T = decltype(zero);
+      kernels::run(
+          ctx, kernels::upsample_add_backward,
+          kernels::UpsampleAddBackwardArgs<T>{y[0], y[1], y[2], y[3], top[1], top[2],
+                                              output_gradient().data<T>(), dtop.data<T>(), dtop.accumulate});
+    });
+  }
+};
+
+}  // namespace
+
+Var upsample_add(Context& ctx, const Var& lateral, const Var& top) {
+  const Shape& y = lateral.shape();
+  const Shape& t = top.shape();
+  check(y.rank() == 4 && t.rank() == 4 && y[0] == t[0] && y[3] == t[3] && t[1] <= y[1] && t[2] <= y[2] &&
+            (y.numel() == 0 || t.numel() > 0),
+        "upsample_add: lateral {} and top {} do not fit: expected (N, H, W, C) and (N, TH <= H, TW <= W, C)",
+        y.str(), t.str());
+  Tensor result = ctx.empty(y, lateral.dtype());
+  visit_float(lateral.dtype(), "upsample_add", [&](auto zero) {
+    using T = decltype(zero);
+    kernels::run(ctx, kernels::upsample_add,
+                 kernels::UpsampleAddArgs<T>{y[0], y[1], y[2], y[3], t[1], t[2], lateral.value().data<T>(),
+                                             top.value().data<T>(), result.mutable_data<T>()});
+  });
+  if (!wants_gradient(ctx, {&lateral, &top})) return Var(result);
+  auto node = std::make_shared<UpsampleAddNode>();
+  node->y = y;
+  node->top = t;
+  return record(ctx, node, {&lateral, &top}, result);
+}
+
+}  // namespace rcnn
