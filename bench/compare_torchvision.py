@@ -1,0 +1,108 @@
+#!/usr/bin/python3
+"""Times this program and its twin in torchvision in turn, A B A B ..., with the same number of threads.
+
+    bench/compare_torchvision.py                            nano-fpn, batch 4, 240x320, five rounds
+    bench/compare_torchvision.py --at-least 2               exit 1 unless both are at least twice as fast
+
+Each command prints one JSON object a line, {"what": "train_step" | "detect", "seconds": [...]}. A round's
+figure is the median of its calls, the overall figure the median of the rounds, the ratio theirs divided by
+ours.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+WHATS = ("train_step", "detect")
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each of the two")
+    parser.add_argument("--threads", type=int, default=2, help="of OpenMP and of OpenBLAS, for both")
+    parser.add_argument("--batch", type=int, default=4, help="images a training step")
+    parser.add_argument("--height", type=int, default=240, help="of the input")
+    parser.add_argument("--width", type=int, default=320, help="of the input")
+    parser.add_argument("--classes", type=int, default=3, help="classes of objects, without the background")
+    parser.add_argument("--steps", type=int, default=20, help="timed calls in each run")
+    parser.add_argument("--ours", help="command in place of `build/rcnn bench model ...`")
+    parser.add_argument("--theirs", help="command in place of torchvision_nano_fpn.py --bench ...")
+    parser.add_argument("--at-least", type=float, metavar="RATIO", help="exit 1 when a ratio is below this")
+    parser.add_argument("--json", metavar="FILE", help="write every time that was measured here")
+    return parser.parse_args()
+
+
+def commands(options):
+    """The two commands as lists of words: {"ours": ..., "torchvision": ...}."""
+    shape = [f"--{key}={getattr(options, key)}" for key in ("batch", "height", "width", "classes", "steps")]
+    ours = [str(HERE.parent / "build" / "rcnn"), "bench", "model", "--model=nano-fpn", *shape, "--json"]
+    # /usr/bin/python3 rather than this interpreter: Debian's torch is installed for that one alone.
+    theirs = ["/usr/bin/python3", str(HERE / "torchvision_nano_fpn.py"), "--bench", *shape]
+    return {"ours": shlex.split(options.ours) if options.ours else ours,
+            "torchvision": shlex.split(options.theirs) if options.theirs else theirs}
+
+
+def measure(command, threads):
+    """Runs `command`; gives {what: [seconds]}."""
+    environment = dict(os.environ, OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS=str(threads))
+    try:
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+    except OSError as error:
+        raise SystemExit(f"{command[0]} cannot be run: {error.strerror}.")
+    if done.returncode != 0:
+        raise SystemExit(f"`{shlex.join(command)}` ended with {done.returncode}; expected 0.")
+    try:
+        rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    except json.JSONDecodeError as error:
+        raise SystemExit(f"`{shlex.join(command)}` printed a line that is not JSON: {error}.")
+    times = {row["what"]: row["seconds"] for row in rows if row.get("what") in WHATS}
+    for what in WHATS:
+        if not times.get(what):
+            raise SystemExit(f"`{shlex.join(command)}` printed no times of {what}; expected a line of them.")
+    return times
+
+
+def print_table(what, medians):
+    """medians: {"ours": [seconds of each round], "torchvision": [...]}; gives the overall ratio."""
+    ours, theirs = medians["ours"], medians["torchvision"]
+    print(f"\n{what + ', ms':<16}{'ours':>10}{'torchvision':>14}{'ratio':>8}")
+    for index, (a, b) in enumerate(zip(ours, theirs), 1):
+        print(f"{f'round {index}':<16}{a * 1e3:>10.2f}{b * 1e3:>14.2f}{b / a:>8.2f}")
+    overall = statistics.median(theirs) / statistics.median(ours)
+    print(f"{'median':<16}{statistics.median(ours) * 1e3:>10.2f}{statistics.median(theirs) * 1e3:>14.2f}"
+          f"{overall:>8.2f}", flush=True)
+    return overall
+
+
+def main():
+    options = parse_options()
+    both = commands(options)
+    for name, command in both.items():
+        print(f"{name}: {shlex.join(command)}")
+    rounds = []
+    for index in range(options.rounds):
+        print(f"round {index + 1} of {options.rounds}", file=sys.stderr)
+        rounds.append({name: measure(command, options.threads) for name, command in both.items()})
+    if options.json:
+        record = {"threads": options.threads, "commands": both, "rounds": rounds}
+        Path(options.json).write_text(json.dumps(record))
+
+    slow = []
+    for what in WHATS:
+        medians = {name: [statistics.median(one[name][what]) for one in rounds] for name in both}
+        overall = print_table(what, medians)
+        if options.at_least is not None and not overall >= options.at_least:
+            slow.append(f"{what} is {overall:.2f} times as fast, expected at least {options.at_least:g}")
+    if slow:
+        raise SystemExit("; ".join(slow) + ".")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,325 @@
+#!/usr/bin/python3
+"""The model `nano-fpn` built of torchvision's own parts: the peer that the program is timed against.
+
+    apt-get install python3-torch python3-torchvision     (Debian 12: torch 1.13, torchvision 0.14)
+    bench/torchvision_nano_fpn.py --bench                 the time of a training step and of a detection
+    bench/torchvision_nano_fpn.py --train --data VOC      train from scratch, then mAP@.5 on a split
+
+Results go to standard output, one JSON object a line, and progress to standard error. Everything that is not
+given here is torchvision's default. OMP_NUM_THREADS threads are used (2 where it is not set).
+"""
+
+import argparse
+import json
+import math
+import os
+import random
+import statistics
+import sys
+import time
+from collections import OrderedDict
+from pathlib import Path
+
+
+def quickest_openblas_core():
+    """The name of OpenBLAS's quickest kernels for this CPU, or None to leave the choice to OpenBLAS.
+
+    An OpenBLAS older than the CPU falls back to SSE3 kernels, a fifth as fast: no fair peer.
+    """
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = set(cpuinfo.read_text().split()) if cpuinfo.exists() else set()
+    if {"avx512f", "avx512dq", "avx512bw", "avx512vl"} <= flags:
+        return "SkylakeX"
+    return "Haswell" if {"avx2", "fma"} <= flags else None
+
+
+# Read when the library is loaded, hence before torch.
+if quickest_openblas_core():
+    os.environ.setdefault("OPENBLAS_CORETYPE", quickest_openblas_core())
+
+import torch
+import torchvision
+from torch import nn
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.rpn import RPNHead
+from torchvision.models.resnet import BasicBlock
+from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork, MultiScaleRoIAlign
+
+import voc
+
+CHANNELS = 32  # of every level of the pyramid
+ANCHOR_SIZES = ((16, 23), (32, 45), (64, 90))  # for strides 4, 8, 16
+
+
+def residual_block(in_channels, out_channels):
+    """A basic block of ResNet that halves the resolution."""
+    shortcut = nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, stride=2, bias=False),
+                             nn.BatchNorm2d(out_channels))
+    return BasicBlock(in_channels, out_channels, stride=2, downsample=shortcut)
+
+
+class NanoBody(nn.Module):
+    """A residual network of strides 4, 8 and 16 with 32, 64 and 128 channels."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3, stride=2, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.conv2 = nn.Conv2d(16, 32, 3, stride=2, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(32)
+        self.relu = nn.ReLU(inplace=True)
+        self.layer1 = nn.Sequential(BasicBlock(32, 32))
+        self.layer2 = nn.Sequential(residual_block(32, 64))
+        self.layer3 = nn.Sequential(residual_block(64, 128), Conv2dNormActivation(128, 128, 3))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x):
+        x = x.contiguous(memory_format=torch.channels_last)
+        x = self.relu(self.bn1(self.conv1(x)))
+        x = self.relu(self.bn2(self.conv2(x)))
+        c2 = self.layer1(x)
+        c3 = self.layer2(c2)
+        c4 = self.layer3(c3)
+        return OrderedDict([("0", c2), ("1", c3), ("2", c4)])
+
+
+class NanoFpn(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = NanoBody()
+        self.fpn = FeaturePyramidNetwork([32, 64, 128], CHANNELS)
+        self.out_channels = CHANNELS
+
+    def forward(self, x):
+        return self.fpn(self.body(x))
+
+
+def nano_fpn(classes, short_side=240, long_side=1333):
+    """The whole detector for `classes` classes of objects, in channels_last."""
+    pooling = MultiScaleRoIAlign(["0", "1", "2"], 5, 2, canonical_scale=64, canonical_level=3)
+    model = FasterRCNN(
+        NanoFpn(), min_size=short_side, max_size=long_side,
+        rpn_anchor_generator=AnchorGenerator(ANCHOR_SIZES, ((0.5, 1.0, 2.0),) * 3),
+        rpn_head=RPNHead(CHANNELS, 6),
+        rpn_pre_nms_top_n_train=500, rpn_post_nms_top_n_train=500,
+        rpn_pre_nms_top_n_test=200, rpn_post_nms_top_n_test=200,
+        box_roi_pool=pooling, box_head=TwoMLPHead(CHANNELS * 25, 256),
+        box_predictor=FastRCNNPredictor(256, classes + 1),
+        box_batch_size_per_image=64, box_positive_fraction=0.5)
+    return model.to(memory_format=torch.channels_last)
+
+
+def make_optimizer(model, lr, momentum=0.9, weight_decay=1e-4):
+    return torch.optim.SGD(model.parameters(), lr, momentum=momentum, weight_decay=weight_decay)
+
+
+def train_step(model, optimizer, images, targets):
+    """Forward, backward and update; gives the total loss."""
+    loss = sum(model(images, targets).values())
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+# ---- timing ------------------------------------------------------------------------------------------------
+
+
+def random_images(count, height, width, classes, boxes=8):
+    """`count` images of noise with `boxes` ground truth boxes each, the same in every run."""
+    generator = torch.Generator().manual_seed(1)
+    images, targets = [], []
+    for _ in range(count):
+        images.append(torch.rand(3, height, width, generator=generator))
+        size = 16 + torch.rand(boxes, 2, generator=generator) * (min(height, width) / 2 - 16)
+        corner = torch.rand(boxes, 2, generator=generator) * (torch.tensor([width, height]) - size)
+        labels = torch.randint(1, classes + 1, (boxes,), generator=generator)
+        targets.append({"boxes": torch.cat([corner, corner + size], 1), "labels": labels})
+    return images, targets
+
+
+def time_calls(call, count, warm_up):
+    """Seconds of each of `count` calls, after `warm_up` that are not counted."""
+    for _ in range(warm_up):
+        call()
+    seconds = []
+    for _ in range(count):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def print_timing(what, options, batch, seconds, **extra):
+    print(json.dumps({"what": what, "model": "nano-fpn", "library": f"torchvision {torchvision.__version__}",
+                      "batch": batch, "height": options.height, "width": options.width,
+                      "threads": torch.get_num_threads(), "median": statistics.median(seconds),
+                      **extra, "seconds": seconds}), flush=True)
+
+
+def bench(options):
+    """Times both with the input at its final size, without torchvision's resize, which would do nothing."""
+    torch.manual_seed(options.seed)
+    images, targets = random_images(options.batch, options.height, options.width, options.classes)
+    model = nano_fpn(options.classes)
+    model.transform.resize = lambda image, target=None: (image, target)
+    # Noise teaches nothing; a small rate keeps the losses finite and the work the same in every step.
+    optimizer = make_optimizer(model, lr=1e-4)
+
+    model.train()
+    seconds = time_calls(lambda: train_step(model, optimizer, images, targets),
+                         options.steps, options.warm_up)
+    print_timing("train_step", options, options.batch, seconds)
+
+    model.eval()
+    with torch.inference_mode():
+        seconds = time_calls(lambda: model(images[:1]), options.steps, options.warm_up)
+        found = len(model(images[:1])[0]["boxes"])
+    print_timing("detect", options, 1, seconds, detections=found)
+
+
+# ---- training ----------------------------------------------------------------------------------------------
+
+
+def load_image(root, image_id):
+    """The image's bytes, (3, H, W)."""
+    for suffix in (".jpg", ".jpeg", ".png"):
+        path = Path(root) / "JPEGImages" / (image_id + suffix)
+        if path.exists():
+            return torchvision.io.read_image(str(path), torchvision.io.ImageReadMode.RGB)
+    raise SystemExit(f"{root}: no JPEG or PNG in JPEGImages for image '{image_id}'.")
+
+
+def flip(image, boxes, axis):
+    """Image (3, H, W) and boxes mirrored along x (axis 0) or y (axis 1)."""
+    length = image.shape[2 - axis]
+    boxes = boxes.clone()
+    boxes[:, [axis, axis + 2]] = length - boxes[:, [axis + 2, axis]]
+    return image.flip(2 - axis), boxes
+
+
+def training_sample(root, image_id, label_of, rng):
+    """One image in 0..1 and its target, flipped each way with probability 1/2, without difficult objects."""
+    image = load_image(root, image_id)
+    objects = [o for o in voc.read_objects(root, image_id) if not o[2]]
+    boxes = torch.tensor([box for _, box, _ in objects], dtype=torch.float32).reshape(-1, 4)
+    labels = torch.tensor([label_of[name] for name, _, _ in objects], dtype=torch.int64)
+    for axis in (0, 1):
+        if rng.random() < 0.5:
+            image, boxes = flip(image, boxes, axis)
+    return image / 255, {"boxes": boxes, "labels": labels}
+
+
+def batches(ids, size, rng):
+    """Endless batches of ids; every epoch is in a new order, and a batch may span two."""
+    batch = []
+    while True:
+        for image_id in rng.sample(ids, len(ids)):
+            batch.append(image_id)
+            if len(batch) == size:
+                yield batch
+                batch = []
+
+
+def learning_rate(step, options):
+    """Cosine to zero over all steps, times a linear warm-up."""
+    warm_up = min(1.0, (step + 1) / options.warm_up_steps) if options.warm_up_steps > 0 else 1.0
+    return options.lr * warm_up * 0.5 * (1 + math.cos(math.pi * step / options.steps))
+
+
+def evaluate(model, options, names):
+    """(detections, {class: (area AP, 11-point AP)}) on the test split, in pixels of the original images."""
+    model.eval()
+    detections, objects = [], {}
+    for image_id in voc.read_split(options.data, options.test):
+        objects[image_id] = voc.read_objects(options.data, image_id)
+        with torch.inference_mode():
+            found = model([load_image(options.data, image_id) / 255])[0]
+        rows = zip(*(found[key].tolist() for key in ("labels", "scores", "boxes")))
+        for label, score, box in rows:
+            detections.append((image_id, names[label - 1], score, box))
+    return detections, voc.average_precisions(detections, objects)
+
+
+def write_detections(path, detections, names):
+    """COCO's results form."""
+    rows = [{"image_id": image_id, "category_id": names.index(name) + 1, "category_name": name,
+             "bbox": [x1, y1, x2 - x1, y2 - y1], "score": score}
+            for image_id, name, score, (x1, y1, x2, y2) in detections]
+    Path(path).write_text(json.dumps(rows))
+
+
+def train(options):
+    torch.manual_seed(options.seed)
+    rng = random.Random(options.seed)
+    ids = voc.read_split(options.data, options.train_split)
+    names = sorted({name for image_id in ids for name, _, _ in voc.read_objects(options.data, image_id)})
+    label_of = {name: index + 1 for index, name in enumerate(names)}
+    model = nano_fpn(len(names), options.short_side).train()
+    optimizer = make_optimizer(model, options.lr)
+    source = batches(ids, options.batch, rng)
+
+    start = time.perf_counter()
+    for step in range(options.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, options)
+        samples = [training_sample(options.data, image_id, label_of, rng) for image_id in next(source)]
+        loss = train_step(model, optimizer, *zip(*samples))
+        if not math.isfinite(loss):
+            raise SystemExit(f"The loss is {loss} at step {step + 1}; expected a finite number.")
+        if (step + 1) % 50 == 0:
+            print(f"step {step + 1}/{options.steps}, loss {loss:.3f}", file=sys.stderr)
+    train_seconds = time.perf_counter() - start
+
+    detections, by_class = evaluate(model, options, names)
+    if options.detections:
+        write_detections(options.detections, detections, names)
+    if options.weights:
+        torch.save(model.state_dict(), options.weights)
+    print(json.dumps({
+        "what": "train", "seed": options.seed, "steps": options.steps,
+        "images_seen": options.steps * options.batch,
+        "map50": statistics.mean(area for area, _ in by_class.values()),
+        "map50_voc07": statistics.mean(eleven for _, eleven in by_class.values()),
+        "ap50": {name: area for name, (area, _) in by_class.items()},
+        "ap50_voc07": {name: eleven for name, (_, eleven) in by_class.items()},
+        "train_seconds": train_seconds, "threads": torch.get_num_threads()}), flush=True)
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--bench", action="store_true", help="time a training step and a detection")
+    mode.add_argument("--train", action="store_true", help="train on a VOC folder and evaluate")
+    parser.add_argument("--batch", type=int, default=4, help="images a step")
+    parser.add_argument("--steps", type=int, help="steps to train (236) or to time (20)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--height", type=int, default=240, help="--bench: of the input")
+    parser.add_argument("--width", type=int, default=320, help="--bench: of the input")
+    parser.add_argument("--classes", type=int, default=3, help="--bench: classes, without the background")
+    parser.add_argument("--warm-up", type=int, default=5, help="--bench: calls before those that count")
+    parser.add_argument("--data", help="--train: folder with JPEGImages, Annotations, ImageSets/Main")
+    parser.add_argument("--train-split", default="trainval")
+    parser.add_argument("--test", default="test", help="--train: split to evaluate")
+    parser.add_argument("--short-side", type=int, default=240, help="--train: images are resized to this")
+    parser.add_argument("--lr", type=float, default=0.04, help="--train: highest learning rate")
+    parser.add_argument("--warm-up-steps", type=int, default=50, help="--train: linear warm-up of the rate")
+    parser.add_argument("--detections", help="--train: write the detections here, in COCO's results form")
+    parser.add_argument("--weights", help="--train: write the final weights (state_dict) here")
+    options = parser.parse_args()
+    if options.train and not options.data:
+        parser.error("--train needs --data, a folder with JPEGImages, Annotations and ImageSets/Main.")
+    if options.steps is None:
+        options.steps = 236 if options.train else 20
+    return options
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+    chosen = parse_options()
+    train(chosen) if chosen.train else bench(chosen)

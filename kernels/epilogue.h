@@ -1,0 +1,39 @@
+// The backward of an epilogue y = relu(scale[c] * z + bias[c] + residual), shared by convolution and matrix
+// product.
+//
+//     g = y > 0 ? dy : 0   with ReLU, else dy
+//     dresidual = g,   dbias[c] = sum of g over rows,   dz = scale[c] * g
+#pragma once
+
+#include "kernels/op.h"
+
+namespace rcnn::kernels {
+
+template <class T>
+struct EpilogueBackwardArgs {
+  int64_t rows, c;
+  const T* y;      // (rows, C), or null without ReLU
+  const T* dy;     // (rows, C)
+  const T* scale;  // (C) or null: 1
+  T* dz;           // (rows, C), or null: not wanted
+  T* dresidual;    // (rows, C), or null
+  Accumulate accumulate_residual;
+  T* dbias;  // (C), or null
+  Accumulate accumulate_bias;
+};
+
+template <class T>
+void epilogue_backward_reference(const Stream&, Workspace&, const EpilogueBackwardArgs<T>& a);
+template <class T>
+void epilogue_backward_row_chunks(const Stream&, Workspace&, const EpilogueBackwardArgs<T>& a);
+
+// clang-format off
+inline constexpr Variant<EpilogueBackwardArgs<float>, EpilogueBackwardArgs<double>> epilogue_backward_variants[] = {
+    {DeviceType::cpu, "row_chunks", epilogue_backward_row_chunks<float>},
+    {DeviceType::cpu, "reference", epilogue_backward_reference<float>, epilogue_backward_reference<double>},
+};
+inline constexpr Op<EpilogueBackwardArgs<float>, EpilogueBackwardArgs<double>> epilogue_backward{
+    "epilogue_backward", "epilogue", epilogue_backward_variants};
+// clang-format on
+
+}  // namespace rcnn::kernels
