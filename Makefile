@@ -43,7 +43,7 @@ CXXFLAGS_tsan    := -O1 -g -fsanitize=thread
 CXXFLAGS += -std=c++20 -march=$(ARCH) -ffp-contract=off -fno-math-errno -fno-trapping-math -MMD -MP -I. \
             $(WARNINGS) $(CXXFLAGS_$(CONFIG))
 LDFLAGS  += $(filter -fsanitize=%,$(CXXFLAGS_$(CONFIG)))
-LDLIBS   += -lfmt -lpugixml -lsimdjson -lpthread
+LDLIBS   += -lfmt -lpugixml -lsimdjson -lcrypto -lpthread
 ifeq ($(CONFIG),tsan)
   CXXFLAGS += -DRCNN_STD_THREADS
 else
@@ -87,13 +87,21 @@ $(BUILD)/flags: FORCE
 # The label font travels inside the program: detections can be drawn on a machine without fonts.
 FONT ?= $(firstword $(wildcard /usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf \
                                /usr/share/fonts/TTF/DejaVuSans-Bold.ttf /usr/share/fonts/dejavu/DejaVuSans-Bold.ttf))
-$(BUILD)/data/draw.o: CXXFLAGS += -DRCNN_FONT='"$(FONT)"'
+$(BUILD)/data/draw.o: private CXXFLAGS += -DRCNN_FONT='"$(FONT)"'
+
+# Only the file that prints the commit is rebuilt when the commit changes.
+COMMIT := $(shell git describe --always --dirty --tags 2>/dev/null || echo unreleased)
+$(BUILD)/cli/version.o: private CXXFLAGS += -DRCNN_COMMIT='"$(COMMIT)"'
+$(BUILD)/cli/version.o: $(BUILD)/commit
+$(BUILD)/commit: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' > $@
 
 $(LIB): $(call object,$(LIB_SOURCES))
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
-$(PROGRAM): $(call object,$(CLI_SOURCES)) $(LIB)
+$(PROGRAM): $(call object,$(CLI_SOURCES) $(BENCH_SOURCES)) $(LIB)
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

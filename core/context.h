@@ -66,7 +66,8 @@ class Workspace {
 enum class Precision { f32 };
 
 struct Context {
-  explicit Context(Device where = {}) : device(where), stream{where}, workspace(where) {}
+  explicit Context(Device where = {})
+      : device(where), stream{where}, workspace(where), step(Tensor::zeros({}, DType::i32, where)) {}
 
   Device device;
   Stream stream;
@@ -75,7 +76,9 @@ struct Context {
   bool grad = false;      // record nodes for backward
   bool training = false;  // batch statistics, dropout
   uint64_t seed = 1;      // key of every random draw
-  uint32_t step = 0;      // the training step: part of every random draw's counter
+  /// The training step, one i32: part of every random draw's counter. It lives on the device, so that a
+  /// recorded step can be replayed with another number.
+  Tensor step;
   /// Op family -> variant, from `--kernel conv2d=onednn`; an op without an entry takes its table's first.
   std::map<std::string, std::string, std::less<>> kernels;
   /// Called around every op when set: the op's and the variant's name, and whether it begins or ends.

@@ -1,0 +1,131 @@
+#include "bench/model_bench.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+
+#include "core/rng.h"
+#include "models/faster_rcnn.h"
+#include "models/transform.h"
+#include "train/sgd.h"
+
+namespace rcnn {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+/// Time by op and variant, from the context's profiler.
+struct Profile {
+  std::map<std::string, std::pair<double, int>> ops;
+  Clock::time_point start;
+
+  void attach(Context& ctx) {
+    ctx.profiler = [this](const char* op, const char* variant, bool begins) {
+      if (begins) {
+        start = Clock::now();
+        return;
+      }
+      auto& [seconds, calls] = ops[fmt::format("{} ({})", op, variant)];
+      seconds += std::chrono::duration<double>(Clock::now() - start).count();
+      ++calls;
+    };
+  }
+  void print(int steps) const {
+    std::vector<std::pair<double, std::string>> rows;
+    double total = 0;
+    for (const auto& [name, entry] : ops) {
+      rows.emplace_back(entry.first, fmt::format("{:<42} {:>9.3f} ms  {:>5} calls", name,
+                                                 entry.first * 1e3 / steps, entry.second / steps));
+      total += entry.first;
+    }
+    std::sort(rows.rbegin(), rows.rend());
+    for (const auto& [seconds, row] : rows) fmt::print("  {}\n", row);
+    fmt::print("  {:<42} {:>9.3f} ms\n", "all ops", total * 1e3 / steps);
+  }
+};
+
+template <class F>
+void measure(const ModelBenchOptions& options, Context& ctx, const char* what, F&& step) {
+  for (int i = 0; i < 3; ++i) step();
+  std::vector<double> seconds;
+  Profile profile;
+  if (options.profile) profile.attach(ctx);
+  size_t found = 0;
+  for (int i = 0; i < options.steps; ++i) {
+    const auto start = Clock::now();
+    found = step();
+    seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+  }
+  ctx.profiler = nullptr;
+  if (options.json)
+    fmt::print("{{\"what\": \"{}\", \"detections\": {}, \"seconds\": [{:.6f}]}}\n", what, found,
+               fmt::join(seconds, ", "));
+  else
+    fmt::print("{}: median {:.2f} ms of {} ({:.2f} to {:.2f})\n", what, median(seconds) * 1e3, seconds.size(),
+               *std::min_element(seconds.begin(), seconds.end()) * 1e3,
+               *std::max_element(seconds.begin(), seconds.end()) * 1e3);
+  if (options.profile) profile.print(options.steps);
+}
+
+}  // namespace
+
+void bench_model(const ModelBenchOptions& options) {
+  ModelConfig config = model_config(options.model);
+  config.short_side = std::min(options.height, options.width);
+  config.long_side = std::max(options.height, options.width);
+  Context ctx;
+  FasterRcnn model(config, options.classes, Init(1));
+  Sgd sgd(ctx, model, {});
+
+  RandomSequence random(1, Purpose::test);
+  const size_t size = static_cast<size_t>(options.height) * static_cast<size_t>(options.width) * 3;
+  std::vector<uint8_t> bytes(size * static_cast<size_t>(options.batch));
+  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random.below(256));
+  std::vector<RawImage> images;
+  for (int i = 0; i < options.batch; ++i)
+    images.push_back({bytes.data() + size * static_cast<size_t>(i), options.height, options.width});
+
+  const int64_t n = options.batch, g = options.objects;
+  GroundTruth truth{Tensor::zeros({n, g, 4}, DType::f32), Tensor::zeros({n, g}, DType::i32),
+                    Tensor::zeros({n}, DType::i32), Tensor::zeros({n}, DType::i32)};
+  truth.count.fill(static_cast<double>(g));
+  for (int64_t i = 0; i < n * g; ++i) {
+    float* box = truth.boxes.mutable_data<float>() + i * 4;
+    const auto height = static_cast<float>(options.height), width = static_cast<float>(options.width);
+    const float w = random.uniform(0.05f, 0.4f) * width, h = random.uniform(0.05f, 0.4f) * height;
+    box[0] = random.uniform(0, width - w);
+    box[1] = random.uniform(0, height - h);
+    box[2] = box[0] + w;
+    box[3] = box[1] + h;
+    truth.labels.mutable_data<int32_t>()[i] =
+        1 + static_cast<int32_t>(random.below(static_cast<uint32_t>(options.classes)));
+  }
+  for (int64_t i = 0; i < n; ++i) truth.image_id.mutable_data<int32_t>()[i] = static_cast<int32_t>(i);
+
+  int step = 0;
+  const auto train = [&] {
+    ctx.step.fill(step++);
+    ctx.grad = ctx.training = true;
+    const ImageBatch batch = make_image_batch(ctx, config, images);
+    const Losses losses = model.losses(ctx, batch, truth);
+    backward(ctx, losses.total);
+    sgd.step(ctx, 1e-4f);
+    return static_cast<size_t>(0);
+  };
+  measure(options, ctx, "train_step", train);
+  while (step < 25) train();  // the peer's detection follows as many steps
+  measure(options, ctx, "detect", [&] {
+    ctx.grad = ctx.training = false;
+    const Detections found = model.detect(ctx, make_image_batch(ctx, config, {images.data(), 1}));
+    return static_cast<size_t>(found.count.values<int32_t>()[0]);
+  });
+}
+
+}  // namespace rcnn

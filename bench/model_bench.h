@@ -1,0 +1,23 @@
+// Times a training step and a detection of a whole model.
+#pragma once
+
+#include <string>
+
+namespace rcnn {
+
+struct ModelBenchOptions {
+  std::string model = "nano-fpn";
+  int batch = 4;
+  int height = 240, width = 320;  // of the network's input
+  int classes = 3;
+  int objects = 8;  // an image
+  int steps = 20;   // timed, after a warm-up
+  bool json = false;
+  bool profile = false;  // print the time by op as well
+};
+
+/// Prints medians, or with `json` one object a line: {"what": "train_step" | "detect", "seconds": [...],
+/// ...}. Images are noise and boxes random, from a fixed seed; a training step is forward, backward and SGD.
+void bench_model(const ModelBenchOptions& options);
+
+}  // namespace rcnn

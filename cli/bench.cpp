@@ -1,0 +1,24 @@
+#include "bench/model_bench.h"
+#include "cli/commands.h"
+
+namespace rcnn {
+
+void add_bench(CLI::App& program) {
+  CLI::App* app = program.add_subcommand("bench", "Time a model's training step and detection");
+  app->require_subcommand(1);
+
+  auto options = std::make_shared<ModelBenchOptions>();
+  CLI::App* model = app->add_subcommand("model", "A training step and a detection, on noise");
+  model->add_option("--model", options->model, "the detector [nano-fpn]");
+  model->add_option("--batch", options->batch, "images a training step [4]")->check(CLI::Range(1, 1024));
+  model->add_option("--height", options->height, "pixels [240]")->check(CLI::Range(32, 8192));
+  model->add_option("--width", options->width, "pixels [320]")->check(CLI::Range(32, 8192));
+  model->add_option("--classes", options->classes, "object classes [3]")->check(CLI::Range(1, 10000));
+  model->add_option("--objects", options->objects, "objects an image [8]")->check(CLI::Range(1, 10000));
+  model->add_option("--steps", options->steps, "timed repetitions [20]")->check(CLI::Range(1, 100000));
+  model->add_flag("--json", options->json, "one JSON object a line");
+  model->add_flag("--profile", options->profile, "time by op");
+  model->callback([options] { bench_model(*options); });
+}
+
+}  // namespace rcnn

@@ -1,0 +1,101 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "cli/commands.h"
+#include "data/draw.h"
+#include "train/evaluate.h"
+
+namespace rcnn {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_image_name(const fs::path& path) {
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
+}
+
+/// The files as given; of a folder, its images in the order of their names.
+std::vector<fs::path> list_images(const std::vector<std::string>& paths) {
+  std::vector<fs::path> images;
+  for (const fs::path path : paths) {
+    check_input(fs::exists(path), "{}: no such file or folder", path.string());
+    if (!fs::is_directory(path)) {
+      images.push_back(path);
+      continue;
+    }
+    std::vector<fs::path> found;
+    for (const auto& entry : fs::directory_iterator(path))
+      if (entry.is_regular_file() && is_image_name(entry.path())) found.push_back(entry.path());
+    check_input(!found.empty(), "{}: the folder holds no .jpg, .jpeg or .png file", path.string());
+    std::sort(found.begin(), found.end());
+    images.insert(images.end(), found.begin(), found.end());
+  }
+  return images;
+}
+
+}  // namespace
+
+void add_detect(CLI::App& program) {
+  struct Options {
+    std::string weights, out = "detections";
+    std::vector<std::string> paths;
+    float score = 0.5f;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* app = program.add_subcommand("detect", "Find objects on photographs, and draw them");
+  app->add_option("--weights", options->weights, "a trained model (model.safetensors)")
+      ->required()
+      ->type_name("FILE");
+  app->add_option("--out", options->out, "the folder for annotated PNGs and detections.json [detections]")
+      ->type_name("DIR");
+  app->add_option("--score", options->score,
+                  "draw detections of at least this score; the JSON has them all [0.5]")
+      ->check(CLI::Range(0.0f, 1.0f));
+  app->add_option("images", options->paths, "images, or folders of images")->required()->type_name("PATH");
+  app->callback([options] {
+    Detector detector = load_model(options->weights);
+    Context ctx;
+    const fs::path out = options->out;
+    std::error_code error;
+    fs::create_directories(out, error);
+    check_input(!error, "{}: cannot create the folder: {}", out.string(), error.message());
+
+    std::vector<Sample> samples;
+    std::vector<Detection> all;
+    std::set<std::string> names;
+    std::string bad;
+    size_t bad_count = 0;
+    for (const fs::path& path : list_images(options->paths)) {
+      Image image;
+      try {
+        image = read_image(path);
+      } catch (const InputError& fault) {  // one bad file does not stop a folder
+        fmt::print(stderr, "rcnn: {}\n", fault.what());
+        bad = path.string();
+        ++bad_count;
+        continue;
+      }
+      const auto found = detect_image(ctx, *detector.model, image, static_cast<int>(samples.size()));
+      std::vector<LabelledBox> shown;
+      for (const Detection& d : found)
+        if (d.score >= options->score) shown.push_back({d.box, d.label, d.score});
+      draw_detections(image, shown, detector.classes);
+      std::string name = path.stem().string();
+      for (int i = 2; !names.insert(name).second; ++i) name = fmt::format("{}_{}", path.stem().string(), i);
+      write_png(out / (name + ".png"), image);
+      fmt::print("{}: {} objects -> {}\n", path.string(), shown.size(), (out / (name + ".png")).string());
+      samples.push_back({name, path, image.width, image.height, {}});
+      all.insert(all.end(), found.begin(), found.end());
+    }
+    write_detections(out / "detections.json", all, samples, detector.classes);
+    check_input(bad_count == 0, "{} of {} images could not be read, the last of them {}; the others are done",
+                bad_count, bad_count + samples.size(), bad);
+  });
+}
+
+}  // namespace rcnn

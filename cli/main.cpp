@@ -1,0 +1,53 @@
+// The program `rcnn`. Exit status: 0, or 2 when the input or the command line is at fault, or 1 for anything
+// else.
+#include <fmt/format.h>
+
+#include <new>
+
+#include "cli/commands.h"
+#include "core/error.h"
+
+namespace {
+
+std::string quote(const std::string& word) {
+  const bool plain = word.find_first_of(" \t\n'\"\\$&;|<>*?()") == std::string::npos && !word.empty();
+  return plain ? word : "'" + word + "'";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App program{"Faster R-CNN from scratch: train, evaluate and run object detectors."};
+  program.name("rcnn");
+  program.set_version_flag("--version", rcnn::version_line);
+  program.require_subcommand(1);
+  program.footer(
+      "`rcnn COMMAND --help` explains a command. A first run, without any data:\n"
+      "  rcnn synth --out scenes --count 500 --seed 1\n"
+      "  rcnn synth --out scenes --count 100 --seed 1 --split test\n"
+      "  rcnn train --data scenes --test test --out run");
+  std::string command_line = "rcnn";
+  for (int i = 1; i < argc; ++i) command_line += " " + quote(argv[i]);
+  rcnn::add_train(program, command_line);
+  rcnn::add_eval(program);
+  rcnn::add_detect(program);
+  rcnn::add_synth(program);
+  rcnn::add_bench(program);
+  // Lines come out as they are made, also into a pipe or a log file.
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  try {
+    program.parse(argc, argv);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    return program.exit(error) == 0 ? 0 : 2;
+  } catch (const rcnn::InputError& error) {
+    fmt::print(stderr, "rcnn: {}\n", error.what());
+    return 2;
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "rcnn: out of memory; a smaller --batch or --short-side needs less\n");
+    return 1;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "rcnn: {}\n", error.what());
+    return 1;
+  }
+}

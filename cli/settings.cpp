@@ -1,0 +1,104 @@
+#include "cli/settings.h"
+
+#include <fmt/format.h>
+
+#define TOML_EXCEPTIONS 1
+#include <toml++/toml.h>
+
+namespace rcnn {
+namespace {
+
+std::string to_text(const toml::node& node, const std::string& key, const std::filesystem::path& file) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* number = node.as_integer()) return fmt::format("{}", number->get());
+  if (const auto* number = node.as_floating_point()) return fmt::format("{}", number->get());
+  if (const auto* truth = node.as_boolean()) return truth->get() ? "true" : "false";
+  if (const auto* array = node.as_array()) {
+    // [[16, 23], [32, 45]] is one list a level; [0.5, 1, 2] a single list.
+    std::string text;
+    for (const toml::node& element : *array) {
+      const bool nested = array->front().is_array();
+      text += (text.empty() ? "" : nested ? ";" : ",") + to_text(element, key, file);
+    }
+    return text;
+  }
+  throw InputError(
+      fmt::format("{}: line {}: '{}' is neither a number, a text, true or false, nor a list of numbers",
+                  file.string(), node.source().begin.line, key));
+}
+
+}  // namespace
+
+Settings read_settings(const std::filesystem::path& file) {
+  toml::table table;
+  try {
+    table = toml::parse_file(file.string());
+  } catch (const toml::parse_error& error) {
+    throw InputError(
+        fmt::format("{}: line {}: {}", file.string(), error.source().begin.line, error.description()));
+  }
+  Settings settings;
+  const auto add = [&](const toml::table& entries) {
+    for (const auto& [key, value] : entries)
+      if (!value.is_table())
+        settings.emplace_back(std::string(key.str()), to_text(value, std::string(key.str()), file));
+  };
+  add(table);
+  for (const auto& [name, value] : table) {
+    if (!value.is_table()) continue;
+    check_input(name.str() == "model" || name.str() == "train",
+                "{}: line {}: expected the tables [model] and [train], found [{}]", file.string(),
+                value.source().begin.line, std::string(name.str()));
+    add(*value.as_table());
+  }
+  return settings;
+}
+
+template <class Config>
+void SettingFlags::add(CLI::App& app, std::span<const Field<Config>> fields, const Config& defaults,
+                       const std::string& group) {
+  const auto texts = list_fields(defaults, fields);
+  for (size_t i = 0; i < fields.size(); ++i) {
+    const Field<Config>& field = fields[i];
+    Flag& flag = flags_.emplace_back();
+    flag.key = std::string(field.key);
+    std::string help(field.help);
+    if (!field.choices.empty()) help += fmt::format(" ({})", field.choices);
+    if (!texts[i].second.empty()) help += fmt::format(" [{}]", texts[i].second);
+    if (std::holds_alternative<bool Config::*>(field.member)) {
+      flag.option = app.add_flag(fmt::format("--{0}{{true}},--no-{0}{{false}}", flag.key), flag.text, help);
+    } else {
+      flag.option = app.add_option("--" + flag.key, flag.text, help);
+      flag.option->type_name(std::holds_alternative<std::string Config::*>(field.member) ? "TEXT"
+                             : std::holds_alternative<Levels Config::*>(field.member)    ? "LIST"
+                                                                                         : "NUMBER");
+    }
+    flag.option->group(group);
+  }
+}
+template void SettingFlags::add(CLI::App&, std::span<const Field<ModelConfig>>, const ModelConfig&,
+                                const std::string&);
+template void SettingFlags::add(CLI::App&, std::span<const Field<TrainConfig>>, const TrainConfig&,
+                                const std::string&);
+
+Settings SettingFlags::given() const {
+  Settings settings;
+  for (const Flag& flag : flags_)
+    if (flag.option->count() > 0) settings.emplace_back(flag.key, flag.text);
+  return settings;
+}
+
+void apply_settings(const Settings& settings, ModelConfig& model, TrainConfig& train) {
+  std::string name = model_names().front();
+  for (const auto& [key, text] : settings)
+    if (key == "model") name = text;
+  model = model_config(name);
+  for (const auto& [key, text] : settings) {
+    const bool known =
+        set_field(model, model_fields(), key, text) || set_field(train, train_fields(), key, text);
+    check_input(known, "unknown setting '{}' = '{}'; `rcnn train --help` lists the settings there are", key,
+                text);
+  }
+}
+
+}  // namespace rcnn

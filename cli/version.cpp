@@ -1,0 +1,28 @@
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "train/checkpoint.h"
+
+#ifndef RCNN_COMMIT
+#define RCNN_COMMIT "unknown commit"
+#endif
+
+namespace rcnn {
+
+std::string version_line() {
+  // What the compiler was allowed to use; oneDNN looks at the processor itself.
+#if defined(__AVX512F__)
+  constexpr const char* instructions = "AVX-512";
+#elif defined(__AVX2__)
+  constexpr const char* instructions = "AVX2";
+#elif defined(__aarch64__)
+  constexpr const char* instructions = "NEON";
+#else
+  constexpr const char* instructions = "baseline";
+#endif
+  return fmt::format("rcnn {}, {}, fmt {}.{}.{}, {} instructions, no CUDA", RCNN_COMMIT,
+                     numerics_description(), FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100,
+                     instructions);
+}
+
+}  // namespace rcnn

@@ -1,0 +1,86 @@
+// Configuration structs described by one table of fields.
+//
+// A field is a key, a member, a range and a sentence of help. From the table come the TOML file, the command
+// line's flags and their --help, the checkpoint's metadata and the report; a field added to the table is
+// known everywhere.
+#pragma once
+
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "core/error.h"
+
+namespace rcnn {
+
+/// One list of numbers a level: `16,23; 32,45` in text.
+using Levels = std::vector<std::vector<float>>;
+
+template <class Config>
+struct Field {
+  std::string_view key;
+  std::variant<int64_t Config::*, float Config::*, bool Config::*, std::string Config::*, Levels Config::*>
+      member;
+  double least, most;  // for numbers; both ends are allowed
+  std::string_view help;
+  std::string_view choices = "";  // for strings: the words allowed, separated by '|'; empty: anything
+};
+
+inline constexpr double kNoLimit = std::numeric_limits<double>::infinity();
+
+/// A value as text, such that parsing it gives the same value.
+std::string format_value(int64_t value);
+std::string format_value(float value);
+std::string format_value(bool value);
+std::string format_value(const std::string& value);
+std::string format_value(const Levels& value);
+
+/// Text as a value; throws InputError naming `key`, the text and what was expected.
+void parse_value(std::string_view key, std::string_view text, int64_t& value);
+void parse_value(std::string_view key, std::string_view text, float& value);
+void parse_value(std::string_view key, std::string_view text, bool& value);
+void parse_value(std::string_view key, std::string_view text, std::string& value);
+void parse_value(std::string_view key, std::string_view text, Levels& value);
+
+/// Throws InputError when `value` is outside [least, most] or, for a word, not among `choices`.
+void check_range(std::string_view key, double value, double least, double most);
+void check_choice(std::string_view key, std::string_view value, std::string_view choices);
+
+/// Sets one field from text. False when the table has no such key.
+template <class Config>
+bool set_field(Config& config, std::span<const Field<Config>> fields, std::string_view key,
+               std::string_view text) {
+  for (const Field<Config>& field : fields) {
+    if (field.key != key) continue;
+    std::visit(
+        [&](auto member) {
+          auto value = config.*member;
+          parse_value(key, text, value);
+          using T = decltype(value);
+          if constexpr (std::is_same_v<T, int64_t> || std::is_same_v<T, float>)
+            check_range(key, static_cast<double>(value), field.least, field.most);
+          if constexpr (std::is_same_v<T, std::string>) check_choice(key, value, field.choices);
+          config.*member = value;
+        },
+        field.member);
+    return true;
+  }
+  return false;
+}
+
+/// Every field of the configuration as (key, text), in the table's order.
+template <class Config>
+std::vector<std::pair<std::string, std::string>> list_fields(const Config& config,
+                                                             std::span<const Field<Config>> fields) {
+  std::vector<std::pair<std::string, std::string>> list;
+  for (const Field<Config>& field : fields)
+    list.emplace_back(field.key,
+                      std::visit([&](auto member) { return format_value(config.*member); }, field.member));
+  return list;
+}
+
+}  // namespace rcnn

@@ -1,0 +1,58 @@
+// What every reader of annotations produces and the loader takes: images by path, objects as boxes with a
+// class.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace rcnn {
+
+/// Corners in continuous pixel coordinates: pixel i covers [i, i + 1), so a box around one pixel has area 1.
+struct Box {
+  float x1 = 0, y1 = 0, x2 = 0, y2 = 0;
+  bool operator==(const Box&) const = default;
+};
+
+struct Object {
+  Box box;
+  int label = 0;           // 1..C; 0 is the background and never stands here
+  bool difficult = false;  // VOC: kept out of training, ignored in evaluation
+  bool operator==(const Object&) const = default;
+};
+
+struct Sample {
+  std::string id;  // unique in its dataset
+  std::filesystem::path image;
+  int width = 0, height = 0;  // of the image file
+  std::vector<Object> objects;
+};
+
+/// Something wrong with a file that reading went on in spite of.
+struct Fault {
+  std::filesystem::path file;
+  std::string what;  // one sentence that names the file
+};
+
+struct Dataset {
+  std::vector<std::string> classes;  // without the background: label l is classes[l - 1]
+  std::vector<Sample> samples;
+  std::vector<Fault> faults;
+};
+
+inline size_t count_boxes(const Dataset& dataset) {
+  size_t count = 0;
+  for (const Sample& sample : dataset.samples) count += sample.objects.size();
+  return count;
+}
+
+/// The number of objects of each class, in the order of `classes`.
+inline std::vector<size_t> count_boxes_by_class(const Dataset& dataset) {
+  std::vector<size_t> counts(dataset.classes.size());
+  for (const Sample& sample : dataset.samples)
+    for (const Object& object : sample.objects) ++counts.at(static_cast<size_t>(object.label - 1));
+  return counts;
+}
+
+}  // namespace rcnn

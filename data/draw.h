@@ -1,0 +1,38 @@
+// Boxes with class names drawn into an image, with a font that travels inside the program.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "data/dataset.h"
+#include "data/image.h"
+
+namespace rcnn {
+
+struct Colour {
+  uint8_t r = 0, g = 0, b = 0;
+  bool operator==(const Colour&) const = default;
+};
+
+/// A colour for the class `label`; the first twelve differ clearly, further ones are spread over the hues.
+Colour class_colour(int label);
+
+/// Draws one box (in pixels of the image, clipped to it) and, unless `text` is empty, its text on a filled
+/// tag. Line width and font grow with the image. The text is UTF-8.
+void draw_box(Image& image, const Box& box, Colour colour, std::string_view text);
+
+/// A box of a class; `score` below 0 is not written, as for ground truth.
+struct LabelledBox {
+  Box box;
+  int label = 0;
+  float score = -1;
+};
+
+/// Draws every box with its class's colour and "name 0.97". The tags lie inside the image and, where there is
+/// room, beside one another. Earlier boxes end up on top: give them in the order of falling score. `classes[l
+/// - 1]` names label l; a label without a name is written as a number.
+void draw_detections(Image& image, std::span<const LabelledBox> boxes, std::span<const std::string> classes);
+
+}  // namespace rcnn

@@ -1,0 +1,53 @@
+// Images in memory, and JPEG and PNG files.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+namespace rcnn {
+
+/// An 8-bit RGB image: height x width x 3 bytes, row by row from the top left.
+struct Image {
+  int width = 0, height = 0;
+  std::vector<uint8_t> rgb;
+
+  Image() = default;
+  /// A black image.
+  Image(int w, int h)
+      : width(w), height(h), rgb(size_t{3} * static_cast<size_t>(w) * static_cast<size_t>(h)) {}
+
+  /// The three bytes of the pixel in column `x`, row `y`.
+  uint8_t* pixel(int x, int y) { return rgb.data() + (static_cast<size_t>(y) * width + x) * 3; }
+  const uint8_t* pixel(int x, int y) const { return rgb.data() + (static_cast<size_t>(y) * width + x) * 3; }
+};
+
+struct ImageSize {
+  int width = 0, height = 0;
+  bool operator==(const ImageSize&) const = default;
+};
+
+/// What a file's header may ask for. A header is a few bytes and can claim anything.
+struct ImageLimits {
+  int max_side = 32768;              // pixels
+  int64_t max_pixels = 200'000'000;  // width x height; decoding takes up to 8 bytes a pixel
+};
+
+/// Decodes a JPEG or PNG, told by its first bytes whatever the file's name. Greyscale becomes RGB, 16 bits a
+/// channel become 8 (the high byte), a palette is looked up, transparency is blended over white.
+/// Throws InputError, a sentence that names the file, where it is missing, empty, truncated (a JPEG without
+/// its end marker and a PNG without its end chunk included), damaged, no JPEG or PNG, over the limits, or a
+/// CMYK or YCCK JPEG (their colours cannot be told without a colour profile).
+Image read_image(const std::filesystem::path& path, const ImageLimits& limits = {});
+
+/// Width and height from the header alone, with the errors of `read_image` that a header can show.
+ImageSize read_image_size(const std::filesystem::path& path, const ImageLimits& limits = {});
+
+/// The image as the bytes of a PNG file.
+std::vector<uint8_t> encode_png(const Image& image);
+
+/// Writes a PNG file in one step (see `write_file`). Throws Error naming the file.
+void write_png(const std::filesystem::path& path, const Image& image);
+
+}  // namespace rcnn

@@ -1,0 +1,168 @@
+#include "data/loader.h"
+
+#include <algorithm>
+#include <numeric>
+#include <string>
+#include <utility>
+
+#include "core/error.h"
+#include "core/rng.h"
+#include "data/transforms.h"
+
+namespace rcnn {
+namespace {
+
+constexpr int64_t kBatchesAhead = 2;  // beyond the one that each worker has in hand
+
+int64_t count_batches(size_t samples, const LoaderOptions& options) {
+  const auto n = static_cast<int64_t>(samples);
+  const int64_t whole = n / options.batch;
+  const bool partial = n % options.batch != 0 && (!options.drop_last || whole == 0);
+  return whole + (partial ? 1 : 0);
+}
+
+bool coin(uint64_t seed, int epoch, int sample, uint32_t axis) {
+  return (philox(seed, Purpose::augment, static_cast<uint32_t>(epoch), static_cast<uint32_t>(sample), axis) >>
+          31) != 0;
+}
+
+}  // namespace
+
+Loader::Loader(const Dataset& dataset, const LoaderOptions& options, int64_t first_batch)
+    : dataset_(dataset),
+      options_(options),
+      cache_(dataset.samples.size()),
+      next_to_load_(first_batch),
+      next_to_take_(first_batch) {
+  check_input(!dataset.samples.empty(), "The dataset holds no image to load.");
+  check_input(options.batch >= 1, "batch = {}: expected at least 1 image.", options.batch);
+  check_input(options.workers >= 0, "workers = {}: expected 0 or more threads.", options.workers);
+  check(first_batch >= 0, "Loader: first_batch = {}; expected 0 or more.", first_batch);
+  batches_per_epoch_ = count_batches(dataset.samples.size(), options);
+  for (int i = 0; i < options.workers; ++i) threads_.emplace_back([this] { work(); });
+}
+
+Loader::~Loader() {
+  {
+    const std::lock_guard lock(queue_mutex_);
+    stop_ = true;
+  }
+  work_wanted_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+Batch Loader::next() {
+  Loaded loaded = options_.workers == 0 ? load_batch(next_to_take_++) : take();
+  for (const Undecodable& bad : loaded.undecodable)
+    if (reported_.insert(bad.sample).second)
+      faults_.push_back({dataset_.samples[static_cast<size_t>(bad.sample)].image, bad.what});
+  if (loaded.failure) std::rethrow_exception(loaded.failure);
+  return std::move(loaded.batch);
+}
+
+Loader::Loaded Loader::take() {
+  std::unique_lock lock(queue_mutex_);
+  batch_ready_.wait(lock, [this] { return ready_.contains(next_to_take_); });
+  Loaded loaded = std::move(ready_.extract(next_to_take_).mapped());
+  ++next_to_take_;
+  lock.unlock();
+  work_wanted_.notify_all();
+  return loaded;
+}
+
+/// A worker: claims the next batch, as long as the queue has room for it, loads it and hands it over.
+void Loader::work() {
+  std::unique_lock lock(queue_mutex_);
+  while (true) {
+    work_wanted_.wait(
+        lock, [this] { return stop_ || next_to_load_ < next_to_take_ + options_.workers + kBatchesAhead; });
+    if (stop_) return;
+    const int64_t index = next_to_load_++;
+    lock.unlock();
+    Loaded loaded = load_batch(index);
+    lock.lock();
+    ready_.emplace(index, std::move(loaded));
+    batch_ready_.notify_one();
+  }
+}
+
+Loader::Loaded Loader::load_batch(int64_t index) {
+  Loaded loaded;
+  loaded.batch.index = index;
+  loaded.batch.epoch = static_cast<int>(index / batches_per_epoch_);
+  try {
+    load_images(loaded);
+  } catch (...) {
+    loaded.failure = std::current_exception();
+  }
+  return loaded;
+}
+
+void Loader::load_images(Loaded& loaded) {
+  const std::shared_ptr<const Order> order = order_of(loaded.batch.epoch);
+  const size_t count = order->size(), size = static_cast<size_t>(options_.batch);
+  const size_t begin = static_cast<size_t>(loaded.batch.index % batches_per_epoch_) * size;
+  const size_t end = std::min(begin + size, count);
+  for (size_t i = begin; i < end && !stop_; ++i) load_image((*order)[i], loaded);
+  for (size_t i = end; loaded.batch.images.empty() && !stop_;
+       ++i) {  // nothing could be decoded: look further
+    check_input(i < begin + count, "None of the {} images of the dataset can be decoded; the first fault: {}",
+                count, loaded.undecodable.front().what);
+    load_image((*order)[i % count], loaded);
+  }
+}
+
+/// Adds a sample to the batch, or to the undecodable ones.
+void Loader::load_image(int sample, Loaded& loaded) {
+  LoadedImage result;
+  try {
+    result.image = *decoded(sample);
+  } catch (const InputError& error) {
+    loaded.undecodable.push_back({sample, error.what()});
+    return;
+  }
+  result.sample = sample;
+  result.objects = dataset_.samples[static_cast<size_t>(sample)].objects;
+  const int epoch = loaded.batch.epoch;
+  if (options_.flip_horizontal && coin(options_.seed, epoch, sample, 0))
+    flip_horizontal(result.image, result.objects);
+  if (options_.flip_vertical && coin(options_.seed, epoch, sample, 1))
+    flip_vertical(result.image, result.objects);
+  loaded.batch.images.push_back(std::move(result));
+}
+
+/// The image of a sample, from the cache where it is there. The cache takes what comes until it is full;
+/// nothing is thrown out, as every epoch wants every image once.
+std::shared_ptr<const Image> Loader::decoded(int sample) {
+  const auto slot = static_cast<size_t>(sample);
+  {
+    const std::lock_guard lock(cache_mutex_);
+    if (cache_[slot]) return cache_[slot];
+  }
+  auto image = std::make_shared<const Image>(read_image(dataset_.samples[slot].image));
+  const std::lock_guard lock(cache_mutex_);
+  if (!cache_[slot] && cached_bytes_ + image->rgb.size() <= options_.cache_bytes) {
+    cached_bytes_ += image->rgb.size();
+    cache_[slot] = image;
+  }
+  return image;
+}
+
+/// The order of an epoch, kept while workers are in that epoch or the one before.
+std::shared_ptr<const Loader::Order> Loader::order_of(int epoch) {
+  const std::lock_guard lock(order_mutex_);
+  std::shared_ptr<const Order>& kept = orders_[epoch];
+  if (kept) return kept;
+  auto order = std::make_shared<Order>(dataset_.samples.size());
+  std::iota(order->begin(), order->end(), 0);
+  if (options_.shuffle) {
+    RandomSequence random(options_.seed, Purpose::shuffle, static_cast<uint32_t>(epoch));
+    for (size_t i = order->size(); i > 1; --i)
+      std::swap((*order)[i - 1], (*order)[random.below(static_cast<uint32_t>(i))]);
+  }
+  kept = order;
+  orders_.erase(orders_.begin(), orders_.lower_bound(epoch - 1));
+  return order;
+}
+
+}  // namespace rcnn

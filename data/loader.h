@@ -1,0 +1,109 @@
+// An endless stream of batches of decoded images, prepared by threads ahead of their use.
+//
+// A batch depends on the seed, the batch size and its index alone: the order of an epoch is a Fisher-Yates
+// shuffle keyed by (seed, epoch), a flip is keyed by (seed, epoch, sample). So the stream is the same for any
+// number of workers, and a resumed run continues it by starting at `first_batch`.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <unordered_set>
+#include <vector>
+
+#include "data/dataset.h"
+#include "data/image.h"
+
+namespace rcnn {
+
+struct LoaderOptions {
+  int batch = 1;  // images
+  uint64_t seed = 0;
+  bool shuffle = false;
+  bool flip_horizontal = false;  // each image with probability 1/2
+  bool flip_vertical = false;    // likewise
+  int workers = 2;               // threads; 0 loads in the thread that calls next()
+  /// Leave out the last batch of an epoch where it would be short, as training wants it: with `shuffle` other
+  /// images are left out each time. A dataset smaller than one batch still gives that one.
+  bool drop_last = false;
+  size_t cache_bytes = size_t{1} << 30;  // decoded images kept for the next epoch, up to this
+};
+
+struct LoadedImage {
+  int sample = 0;  // index into Dataset::samples
+  Image image;
+  std::vector<Object> objects;
+};
+
+struct Batch {
+  int64_t index = 0;
+  int epoch = 0;  // from 0
+  std::vector<LoadedImage> images;
+};
+
+class Loader {
+ public:
+  /// The dataset must outlive the loader and stay as it is. Throws InputError where it has no sample.
+  Loader(const Dataset& dataset, const LoaderOptions& options, int64_t first_batch = 0);
+  /// Ends the threads; waits at most for the image that each is decoding.
+  ~Loader();
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  /// The next batch. An image that cannot be decoded is left out of it and reported once in `faults`; where
+  /// no image of a batch can be, the next one of the epoch's order that can stands in. Throws InputError
+  /// where none of the dataset can be, and whatever else a worker ran into.
+  Batch next();
+
+  int64_t batches_per_epoch() const { return batches_per_epoch_; }
+
+  /// The images that could not be decoded in the batches handed out so far, in the stream's order.
+  const std::vector<Fault>& faults() const { return faults_; }
+
+ private:
+  struct Undecodable {
+    int sample;
+    std::string what;
+  };
+  struct Loaded {
+    Batch batch;
+    std::vector<Undecodable> undecodable;
+    std::exception_ptr failure;
+  };
+  using Order = std::vector<int>;
+
+  Loaded load_batch(int64_t index);
+  void load_images(Loaded& loaded);
+  void load_image(int sample, Loaded& loaded);
+  std::shared_ptr<const Image> decoded(int sample);
+  std::shared_ptr<const Order> order_of(int epoch);
+  void work();
+  Loaded take();
+
+  const Dataset& dataset_;
+  const LoaderOptions options_;
+  int64_t batches_per_epoch_ = 0;
+  std::vector<Fault> faults_;
+  std::unordered_set<int> reported_;
+
+  std::mutex order_mutex_;
+  std::map<int, std::shared_ptr<const Order>> orders_;  // of the epochs in work
+
+  std::mutex cache_mutex_;
+  std::vector<std::shared_ptr<const Image>> cache_;  // by sample
+  size_t cached_bytes_ = 0;
+
+  std::mutex queue_mutex_;
+  std::condition_variable work_wanted_, batch_ready_;
+  std::map<int64_t, Loaded> ready_;
+  int64_t next_to_load_ = 0, next_to_take_ = 0;
+  std::atomic<bool> stop_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace rcnn

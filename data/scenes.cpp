@@ -1,0 +1,208 @@
+#include "data/scenes.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <optional>
+
+#include "core/error.h"
+#include "core/rng.h"
+#include "data/files.h"
+#include "data/scene_paint.h"
+#include "data/voc.h"
+
+namespace rcnn {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr float kPi = std::numbers::pi_v<float>;
+constexpr int kPlacements = 12;       // tries to find a place that is not too crowded
+constexpr float kMostOverlap = 0.4f;  // intersection over the smaller circle's square
+
+/// The pixels of a shape inside the image, and how many it has in all.
+struct Silhouette {
+  std::vector<int> pixels;  // y * width + x
+  size_t area = 0;
+  Box box;
+};
+
+Silhouette silhouette_of(const Shape& shape, int width, int height) {
+  Silhouette result;
+  int left = width, top = height, right = 0, bottom = 0;
+  for (int y = static_cast<int>(std::floor(shape.y - shape.radius));
+       static_cast<float>(y) < shape.y + shape.radius; ++y)
+    for (int x = static_cast<int>(std::floor(shape.x - shape.radius));
+         static_cast<float>(x) < shape.x + shape.radius; ++x) {
+      if (signed_distance(shape, static_cast<float>(x) + 0.5f, static_cast<float>(y) + 0.5f) > 0) continue;
+      ++result.area;
+      if (x < 0 || y < 0 || x >= width || y >= height) continue;
+      result.pixels.push_back(y * width + x);
+      left = std::min(left, x);
+      top = std::min(top, y);
+      right = std::max(right, x + 1);
+      bottom = std::max(bottom, y + 1);
+    }
+  result.box = {static_cast<float>(left), static_cast<float>(top), static_cast<float>(right),
+                static_cast<float>(bottom)};
+  return result;
+}
+
+float overlap_of(const Shape& a, const Shape& b) {
+  const auto shared = [](float p, float r, float q, float s) {
+    return std::max(std::min(p + r, q + s) - std::max(p - r, q - s), 0.0f);
+  };
+  const float smaller = 2 * std::min(a.radius, b.radius);
+  return shared(a.x, a.radius, b.x, b.radius) * shared(a.y, a.radius, b.y, b.radius) / (smaller * smaller);
+}
+
+float brightness(const Rgb& c) { return 0.30f * c.r + 0.59f * c.g + 0.11f * c.b; }
+
+/// A colour that stands out from what the canvas shows behind it: of a few, the first that differs enough, or
+/// else the one that differs most.
+Rgb colour_against(const Rgb& behind, RandomSequence& random) {
+  Rgb best;
+  float most_apart = -1;
+  for (int attempt = 0; attempt < 8 && most_apart < 0.3f; ++attempt) {
+    const float hue = random.uniform();
+    const float saturation = random.uniform(0.25f, 0.95f);
+    const Rgb colour = hsv(hue, saturation, random.uniform(0.35f, 1));
+    const float tint =
+        std::abs(colour.r - behind.r) + std::abs(colour.g - behind.g) + std::abs(colour.b - behind.b);
+    const float apart = std::min(tint / 2, 2 * std::abs(brightness(colour) - brightness(behind)));
+    if (apart > most_apart) best = colour;
+    most_apart = std::max(apart, most_apart);
+  }
+  return best;
+}
+
+Shape random_shape(Canvas& canvas, const SceneOptions& options, RandomSequence& random) {
+  Shape shape;
+  shape.kind = static_cast<ShapeKind>(random.below(kShapeKinds));
+  shape.radius = options.min_size / 2 * std::pow(options.max_size / options.min_size, random.uniform());
+  shape.angle = random.uniform(0, 2 * kPi);
+  const auto w = static_cast<float>(canvas.width), h = static_cast<float>(canvas.height);
+  const float margin = 0.5f * shape.radius;  // the frame may cut a shape, but not through its middle
+  shape.x = random.uniform(std::min(margin, w / 2), std::max(w - margin, w / 2));
+  shape.y = random.uniform(std::min(margin, h / 2), std::max(h - margin, h / 2));
+  shape.texture = static_cast<Texture>(random.below(kTextures));
+  shape.texture_scale = std::max(random.uniform(0.25f, 0.7f), 6 / shape.radius);
+  shape.texture_angle = random.uniform(0, kPi);
+  shape.colour = colour_against(canvas.at(static_cast<int>(shape.x), static_cast<int>(shape.y)), random);
+  const float hue = random.uniform();
+  const float saturation = random.uniform(0.1f, 0.9f);
+  const Rgb other = hsv(hue, saturation, random.uniform(0.3f, 1));
+  shape.second_colour = mix(shape.colour, other, random.uniform(0.3f, 0.7f));
+  return shape;
+}
+
+std::vector<Shape> place_shapes(Canvas& canvas, const SceneOptions& options, RandomSequence& random) {
+  std::vector<Shape> shapes;
+  if (options.max_objects == 0 || random.uniform() < options.empty_share) return shapes;
+  for (uint32_t left = 1 + random.below(static_cast<uint32_t>(options.max_objects)); left > 0; --left)
+    for (int attempt = 0; attempt < kPlacements; ++attempt) {
+      const Shape shape = random_shape(canvas, options, random);
+      const bool crowded = std::any_of(shapes.begin(), shapes.end(), [&](const Shape& other) {
+        return overlap_of(shape, other) > kMostOverlap;
+      });
+      if (crowded) continue;
+      shapes.push_back(shape);
+      break;
+    }
+  return shapes;
+}
+
+/// Leaves out the shapes of which too little can be seen. Decided from the topmost down, so that a shape left
+/// out hides nothing.
+void keep_visible(std::vector<Shape>& shapes, std::vector<Object>& objects, const SceneOptions& options) {
+  std::vector<bool> covered(static_cast<size_t>(options.width) * static_cast<size_t>(options.height));
+  std::vector<Shape> kept;
+  for (auto shape = shapes.rbegin(); shape != shapes.rend(); ++shape) {
+    const Silhouette silhouette = silhouette_of(*shape, options.width, options.height);
+    const auto visible = std::count_if(silhouette.pixels.begin(), silhouette.pixels.end(),
+                                       [&](int pixel) { return !covered[static_cast<size_t>(pixel)]; });
+    if (static_cast<float>(visible) < (1 - options.max_hidden) * static_cast<float>(silhouette.area))
+      continue;
+    for (const int pixel : silhouette.pixels) covered[static_cast<size_t>(pixel)] = true;
+    kept.push_back(*shape);
+    objects.push_back({silhouette.box, static_cast<int>(shape->kind) + 1, false});
+  }
+  std::reverse(kept.begin(), kept.end());
+  std::reverse(objects.begin(), objects.end());
+  shapes = std::move(kept);
+}
+
+void check_options(const SceneOptions& options) {
+  check_input(options.width >= 32 && options.height >= 32 && options.width <= 4096 && options.height <= 4096,
+              "Scenes of {} x {} pixels: expected 32 to 4096 a side.", options.width, options.height);
+  check_input(options.max_objects >= 0 && options.max_objects <= 100,
+              "Scenes with up to {} objects: expected 0 to 100.", options.max_objects);
+  check_input(options.min_size >= 8 && options.max_size >= options.min_size && options.max_size <= 4096,
+              "Scenes with shapes of {} to {} pixels: expected at least 8, and the larger last.",
+              options.min_size, options.max_size);
+  check_input(options.empty_share >= 0 && options.empty_share <= 1 && options.max_hidden >= 0 &&
+                  options.max_hidden < 1,
+              "Scenes with a share of {} empty and of {} hidden: expected shares of 0 to 1.",
+              options.empty_share, options.max_hidden);
+}
+
+}  // namespace
+
+const std::vector<std::string>& scene_classes() {
+  static const std::vector<std::string> names = {"disc", "square", "triangle", "star", "ring", "cross"};
+  return names;
+}
+
+Scene make_scene(uint64_t seed, uint32_t index, const SceneOptions& options) {
+  check_options(options);
+  RandomSequence random(seed, Purpose::scene, index);
+  Canvas canvas(options.width, options.height);
+  paint_background(canvas, random);
+  const float towards = random.uniform(-0.85f * kPi, -0.15f * kPi);  // the light comes from above
+  const Light light{std::cos(towards), std::sin(towards), random.uniform(0.15f, 0.5f)};
+
+  Scene scene;
+  std::vector<Shape> shapes = place_shapes(canvas, options, random);
+  keep_visible(shapes, scene.objects, options);
+  for (const Shape& shape : shapes) paint_shape(canvas, shape, light);
+  scene.image = develop(canvas, random);
+  return scene;
+}
+
+uint64_t scene_stream(uint64_t seed, const std::string& split) {
+  Philox4 state{{0, 0, 0, 0}};
+  for (const char c : split)
+    state = philox4x32(seed, state.v[0] ^ static_cast<unsigned char>(c),
+                       static_cast<uint32_t>(Purpose::scene), state.v[1], state.v[2]);
+  return (uint64_t{state.v[0]} << 32) | state.v[1];
+}
+
+void write_scenes(const fs::path& folder, uint32_t count, uint64_t seed, const std::string& split,
+                  const SceneOptions& options) {
+  check_input(!split.empty() && split.find_first_of("/\\ \t\r\n") == std::string::npos,
+              "'{}' cannot name a split: expected a word without slash or space.", split);
+  const fs::path images = folder / "JPEGImages", annotations = folder / "Annotations",
+                 lists = folder / "ImageSets" / "Main";
+  for (const fs::path& part : {images, annotations, lists}) {
+    std::error_code failed;
+    fs::create_directories(part, failed);
+    check(!failed, "{} cannot be made: {}.", part.string(), failed.message());
+  }
+  std::string list;
+  const uint64_t stream = scene_stream(seed, split);
+  for (uint32_t i = 0; i < count; ++i) {
+    Sample sample;
+    sample.id = fmt::format("{}_{:05}", split, i);
+    const std::string file_name = sample.id + ".png";
+    Scene scene = make_scene(stream, i, options);
+    sample.width = scene.image.width;
+    sample.height = scene.image.height;
+    sample.objects = std::move(scene.objects);
+    write_png(images / file_name, scene.image);
+    write_voc_annotation(annotations / (sample.id + ".xml"), sample, scene_classes(), file_name);
+    list += sample.id + "\n";
+  }
+  write_file(lists / (split + ".txt"), {reinterpret_cast<const uint8_t*>(list.data()), list.size()});
+}
+
+}  // namespace rcnn

@@ -1,0 +1,35 @@
+// Anchors: the reference boxes of the region proposal network (Ren et al., "Faster R-CNN", section 3.1.1), a
+// few of different size and shape around every cell of every level.
+//
+//     anchors[level, y, x, a] = cells[level, a] + (x stride_x, y stride_y, x stride_x, y stride_y)
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "kernels/levels.h"
+#include "kernels/op.h"
+
+namespace rcnn::kernels {
+
+struct AnchorsArgs {
+  int levels;                                        // at most kMaxLevels
+  int64_t h[kMaxLevels], w[kMaxLevels];              // cells of a level's map
+  float stride_y[kMaxLevels], stride_x[kMaxLevels];  // pixels of the input from cell to cell
+  int cell_anchors[kMaxLevels];                      // A of each level
+  const float* cells;                                // (sum A, 4) around the origin, level after level
+  float* anchors;                                    // (sum H W A, 4), in the order (level, y, x, a)
+};
+
+/// The (ratios x sizes, 4) anchors of a cell around the origin, ratio by ratio, torchvision's order: height
+/// size sqrt(ratio) and width size / sqrt(ratio), corners rounded to whole pixels (halves to even).
+std::vector<float> cell_anchors(std::span<const float> sizes, std::span<const float> ratios);
+
+void anchors_reference(const Stream&, Workspace&, const AnchorsArgs& a);
+
+inline constexpr Variant<AnchorsArgs> anchors_variants[] = {
+    {DeviceType::cpu, "reference", anchors_reference},
+};
+inline constexpr Op<AnchorsArgs> anchors{"anchors", "anchors", anchors_variants};
+
+}  // namespace rcnn::kernels

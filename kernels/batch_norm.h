@@ -1,0 +1,108 @@
+// Batch normalisation (Ioffe and Szegedy, "Batch Normalization", algorithm 1) with the residual sum and the
+// ReLU that follow it in a residual network. Every channel is normalised with the mean and the variance of
+// its values over the whole batch:
+//
+//     y = relu(weight (x - mean) / sqrt(variance + eps) + bias + residual)
+//
+// The normalisation by running statistics, for evaluation and for frozen layers, is `scale_shift`;
+// `fold_batch_norm` works out its scale and shift.
+#pragma once
+
+#include "kernels/op.h"
+
+namespace rcnn::kernels {
+
+/// Training. The running statistics move towards the batch's: running = (1 - momentum) running + momentum
+/// batch, with the batch's variance divided by rows - 1. With no rows they stay, and mean is 0.
+template <class T>
+struct BatchNormArgs {
+  int64_t rows, c;       // rows = N H W; C >= 1
+  const T* x;            // (rows, C)
+  const T* weight;       // (C)
+  const T* bias;         // (C)
+  const T* residual;     // (rows, C), or null
+  bool relu;             // y = max(0, ...)
+  T eps;                 // added to the variance
+  T momentum;            // .1: the batch's share in the new running statistics
+  T* running_mean;       // (C), read and written; null: not kept
+  T* running_var;        // (C), the same
+  T* mean;               // (C), written: saved for backward
+  T* inverse_deviation;  // (C), written: 1 / sqrt(variance + eps), variance divided by rows
+  T* y;                  // (rows, C)
+};
+
+/// Backward, through the mean and the variance too. With g = dy where y > 0, else 0 (dy itself without ReLU),
+/// and z = (x - mean) inverse_deviation:
+///
+///     dweight = sum g z        dbias = sum g        dresidual = g
+///     dx = weight inverse_deviation (g - dbias / rows - z dweight / rows)
+///
+/// No two of the outputs, and no output and an input, may overlap.
+template <class T>
+struct BatchNormBackwardArgs {
+  int64_t rows, c;
+  const T* x;                  // (rows, C)
+  const T* weight;             // (C)
+  const T* mean;               // (C)
+  const T* inverse_deviation;  // (C)
+  const T* y;                  // (rows, C); null unless relu
+  const T* dy;                 // (rows, C)
+  bool relu;
+  T* dx;  // (rows, C), or null: not wanted
+  Accumulate accumulate;
+  T* dweight;  // (C), or null
+  Accumulate accumulate_weight;
+  T* dbias;  // (C), or null
+  Accumulate accumulate_bias;
+  T* dresidual;  // (rows, C), or null
+  Accumulate accumulate_residual;
+};
+
+/// Running statistics as one multiplication and one addition: scale = weight inverse_deviation, shift = bias
+/// - running_mean scale, inverse_deviation = 1 / sqrt(running_var + eps).
+template <class T>
+struct FoldBatchNormArgs {
+  int64_t c;
+  const T* weight;  // (C), as all the others
+  const T* bias;
+  const T* running_mean;
+  const T* running_var;
+  T eps;
+  T* scale;
+  T* shift;
+  T* inverse_deviation;  // or null
+};
+
+template <class T>
+void batch_norm_reference(const Stream&, Workspace&, const BatchNormArgs<T>& a);
+template <class T>
+void batch_norm_backward_reference(const Stream&, Workspace&, const BatchNormBackwardArgs<T>& a);
+template <class T>
+void fold_batch_norm_reference(const Stream&, Workspace&, const FoldBatchNormArgs<T>& a);
+
+void batch_norm_folded_rows(const Stream&, Workspace&, const BatchNormArgs<float>& a);
+void batch_norm_backward_folded_rows(const Stream&, Workspace&, const BatchNormBackwardArgs<float>& a);
+
+// clang-format off
+inline constexpr Variant<BatchNormArgs<float>, BatchNormArgs<double>> batch_norm_variants[] = {
+    {DeviceType::cpu, "folded_rows", batch_norm_folded_rows},
+    {DeviceType::cpu, "reference", batch_norm_reference<float>, batch_norm_reference<double>},
+};
+inline constexpr Op<BatchNormArgs<float>, BatchNormArgs<double>> batch_norm{
+    "batch_norm", "batch_norm", batch_norm_variants};
+
+inline constexpr Variant<BatchNormBackwardArgs<float>, BatchNormBackwardArgs<double>> batch_norm_backward_variants[] = {
+    {DeviceType::cpu, "folded_rows", batch_norm_backward_folded_rows},
+    {DeviceType::cpu, "reference", batch_norm_backward_reference<float>, batch_norm_backward_reference<double>},
+};
+inline constexpr Op<BatchNormBackwardArgs<float>, BatchNormBackwardArgs<double>> batch_norm_backward{
+    "batch_norm_backward", "batch_norm", batch_norm_backward_variants};
+
+inline constexpr Variant<FoldBatchNormArgs<float>, FoldBatchNormArgs<double>> fold_batch_norm_variants[] = {
+    {DeviceType::cpu, "reference", fold_batch_norm_reference<float>, fold_batch_norm_reference<double>},
+};
+inline constexpr Op<FoldBatchNormArgs<float>, FoldBatchNormArgs<double>> fold_batch_norm{
+    "fold_batch_norm", "fold_batch_norm", fold_batch_norm_variants};
+// clang-format on
+
+}  // namespace rcnn::kernels

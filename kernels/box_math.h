@@ -1,0 +1,135 @@
+// Boxes: area, overlap, the coding of one box relative to another, clipping and anchors.
+//
+// A box is (x1, y1, x2, y2) in pixels of the network's input, continuous coordinates: its width is x2 - x1,
+// without a + 1. Rounding is part of these formulas (matching and NMS compare overlaps for equality), so
+// every op and device uses them as they stand here, built without contraction.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "core/host_device.h"
+
+namespace rcnn::kernels {
+
+/// The largest size ratio that `decode` takes from a regression: ln(1000 / 16). It keeps exp from overflowing
+/// early in training.
+inline constexpr double kMaxLogScale = 4.135166556742356;
+
+template <class T>
+struct Box {
+  T x1, y1, x2, y2;
+};
+
+template <class T>
+RCNN_HOST_DEVICE inline Box<T> load_box(const T* p) {
+  return {p[0], p[1], p[2], p[3]};
+}
+
+template <class T>
+RCNN_HOST_DEVICE inline void store_box(T* p, const Box<T>& box) {
+  p[0] = box.x1;
+  p[1] = box.y1;
+  p[2] = box.x2;
+  p[3] = box.y2;
+}
+
+/// True unless a coordinate is NaN or infinite.
+template <class T>
+RCNN_HOST_DEVICE inline bool is_finite(const Box<T>& box) {
+  // A difference of a number with itself is 0, of an infinity or a NaN it is NaN.
+  return (box.x1 - box.x1) + (box.y1 - box.y1) + (box.x2 - box.x2) + (box.y2 - box.y2) == T(0);
+}
+
+/// True when both sides are at least `min_size` long; false for NaN.
+template <class T>
+RCNN_HOST_DEVICE inline bool is_large_enough(const Box<T>& box, T min_size) {
+  return box.x2 - box.x1 >= min_size && box.y2 - box.y1 >= min_size;
+}
+
+template <class T>
+RCNN_HOST_DEVICE inline T box_area(const Box<T>& box) {
+  return (box.x2 - box.x1) * (box.y2 - box.y1);
+}
+
+/// Intersection over union of boxes whose areas are known: for loops that compare one box with many.
+/// 0 when the union is not positive, which covers empty boxes, and NaN or infinite coordinates: a NaN
+/// coordinate makes the area NaN, and with it the union.
+template <class T>
+RCNN_HOST_DEVICE inline T iou(const Box<T>& a, T area_a, const Box<T>& b, T area_b) {
+  const T left = a.x1 > b.x1 ? a.x1 : b.x1, right = a.x2 < b.x2 ? a.x2 : b.x2;
+  const T top = a.y1 > b.y1 ? a.y1 : b.y1, bottom = a.y2 < b.y2 ? a.y2 : b.y2;
+  const T width = right > left ? right - left : T(0), height = bottom > top ? bottom - top : T(0);
+  const T common = width * height, whole = area_a + area_b - common;
+  return whole > T(0) ? common / whole : T(0);
+}
+
+/// Intersection over union; symmetric to the last bit.
+template <class T>
+RCNN_HOST_DEVICE inline T iou(const Box<T>& a, const Box<T>& b) {
+  return iou(a, box_area(a), b, box_area(b));
+}
+
+/// exp and log go through double: the double results of two libraries round to the same float but for about
+/// one argument in 10^8, so the CPU and a GPU decode a box to the same bits.
+template <class T>
+RCNN_HOST_DEVICE inline T exp_through_double(T x) {
+  return static_cast<T>(std::exp(static_cast<double>(x)));
+}
+template <class T>
+RCNN_HOST_DEVICE inline T log_through_double(T x) {
+  return static_cast<T>(std::log(static_cast<double>(x)));
+}
+
+/// The regression target that moves `reference` onto `gt`, both of positive area:
+///
+///     dx = wx (gt_cx - cx) / w     dw = ww ln(gt_w / w)     and the same for y and h
+///
+/// `weights` are (wx, wy, ww, wh).
+template <class T>
+RCNN_HOST_DEVICE inline void encode(const Box<T>& reference, const Box<T>& gt, const float* weights,
+                                    T* delta) {
+  const T w = reference.x2 - reference.x1, h = reference.y2 - reference.y1;
+  const T cx = reference.x1 + T(0.5) * w, cy = reference.y1 + T(0.5) * h;
+  const T gt_w = gt.x2 - gt.x1, gt_h = gt.y2 - gt.y1;
+  const T gt_cx = gt.x1 + T(0.5) * gt_w, gt_cy = gt.y1 + T(0.5) * gt_h;
+  delta[0] = static_cast<T>(weights[0]) * (gt_cx - cx) / w;
+  delta[1] = static_cast<T>(weights[1]) * (gt_cy - cy) / h;
+  delta[2] = static_cast<T>(weights[2]) * log_through_double(gt_w / w);
+  delta[3] = static_cast<T>(weights[3]) * log_through_double(gt_h / h);
+}
+
+/// The box that the regression `delta` (4 values) makes of `reference`: the inverse of `encode`, with the
+/// logarithms of the size ratios limited to kMaxLogScale. A NaN in `delta` gives a NaN in the box.
+template <class T>
+RCNN_HOST_DEVICE inline Box<T> decode(const Box<T>& reference, const T* delta, const float* weights) {
+  const T limit = static_cast<T>(kMaxLogScale);
+  const T w = reference.x2 - reference.x1, h = reference.y2 - reference.y1;
+  const T dw = delta[2] / static_cast<T>(weights[2]), dh = delta[3] / static_cast<T>(weights[3]);
+  const T cx = delta[0] / static_cast<T>(weights[0]) * w + (reference.x1 + T(0.5) * w);
+  const T cy = delta[1] / static_cast<T>(weights[1]) * h + (reference.y1 + T(0.5) * h);
+  const T half_w = T(0.5) * (exp_through_double(dw > limit ? limit : dw) * w);
+  const T half_h = T(0.5) * (exp_through_double(dh > limit ? limit : dh) * h);
+  return {cx - half_w, cy - half_h, cx + half_w, cy + half_h};
+}
+
+/// `value` limited to [0, limit]; NaN stays NaN.
+template <class T>
+RCNN_HOST_DEVICE inline T clip(T value, T limit) {
+  return value < T(0) ? T(0) : value > limit ? limit : value;
+}
+
+/// The part of the box inside an image of this size. The right edge is at x = width, not width - 1.
+template <class T>
+RCNN_HOST_DEVICE inline Box<T> clip(const Box<T>& box, T height, T width) {
+  return {clip(box.x1, width), clip(box.y1, height), clip(box.x2, width), clip(box.y2, height)};
+}
+
+/// The anchor of cell (y, x) of a map: the cell anchor, which is centred on the origin, moved by the strides.
+template <class T>
+RCNN_HOST_DEVICE inline Box<T> anchor_at(const Box<T>& cell, int64_t y, int64_t x, T stride_y, T stride_x) {
+  const T dy = static_cast<T>(y) * stride_y, dx = static_cast<T>(x) * stride_x;
+  return {cell.x1 + dx, cell.y1 + dy, cell.x2 + dx, cell.y2 + dy};
+}
+
+}  // namespace rcnn::kernels

@@ -1,0 +1,26 @@
+// Regression targets of the anchors: what moves each onto the ground truth it was matched with.
+#pragma once
+
+#include "kernels/op.h"
+
+namespace rcnn::kernels {
+
+struct BoxTargetsArgs {
+  int64_t n, r;        // images, rows an image
+  const float* boxes;  // (N, R, 4), or (R, 4) shared by the images
+  int64_t box_stride;  // floats from image to image: 4 R, or 0 when they share the boxes
+  int64_t g;
+  const float* gt;         // (N, G, 4)
+  const int32_t* matched;  // (N, R) from match
+  float weights[4];        // of the box coding: see encode
+  float* targets;          // (N, R, 4), 0 where matched is negative
+};
+
+void box_targets_reference(const Stream&, Workspace&, const BoxTargetsArgs& a);
+
+inline constexpr Variant<BoxTargetsArgs> box_targets_variants[] = {
+    {DeviceType::cpu, "reference", box_targets_reference},
+};
+inline constexpr Op<BoxTargetsArgs> box_targets{"box_targets", "box_targets", box_targets_variants};
+
+}  // namespace rcnn::kernels

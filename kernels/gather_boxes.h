@@ -1,0 +1,31 @@
+// The rows that NMS kept, in its order, in arrays of fixed capacity; in training the ground truth follows
+// them, so that the head sees good boxes from the first step on.
+#pragma once
+
+#include "kernels/op.h"
+
+namespace rcnn::kernels {
+
+struct GatherBoxesArgs {
+  int64_t n, m, k;
+  const float* boxes;          // (N, M, 4)
+  const float* scores;         // (N, M), or null: no out_scores
+  const int32_t* labels;       // (N, M), or null: no out_labels
+  const int32_t* keep;         // (N, K): rows to take; entries of -1 are skipped
+  int64_t extra;               // capacity for further boxes
+  const float* extra_boxes;    // (N, extra, 4), appended right behind the kept rows; or null: none
+  const int32_t* extra_count;  // (N): how many of them there are; read only with extra_boxes
+  float* out_boxes;            // (N, K + extra, 4), padded with 0
+  float* out_scores;           // (N, K + extra), 0 for extra boxes and padding; or null
+  int32_t* out_labels;         // (N, K + extra), -1 for extra boxes and padding; or null
+  int32_t* out_count;          // (N): rows that are not padding
+};
+
+void gather_boxes_reference(const Stream&, Workspace&, const GatherBoxesArgs& a);
+
+inline constexpr Variant<GatherBoxesArgs> gather_boxes_variants[] = {
+    {DeviceType::cpu, "reference", gather_boxes_reference},
+};
+inline constexpr Op<GatherBoxesArgs> gather_boxes{"gather_boxes", "gather_boxes", gather_boxes_variants};
+
+}  // namespace rcnn::kernels

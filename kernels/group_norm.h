@@ -1,0 +1,82 @@
+// Group normalisation (Wu and He, "Group Normalization", section 3) with the residual sum and the ReLU that
+// follow it. The channels are cut into groups of C / G; every group of every image is normalised with the
+// mean and the variance of its values over height, width and its channels:
+//
+//     y = relu(weight (x - mean) / sqrt(variance + eps) + bias + residual)
+//
+// It does not depend on the other images of the batch, so it trains with one image as well as with many, and
+// evaluation does what training does.
+#pragma once
+
+#include "kernels/op.h"
+
+namespace rcnn::kernels {
+
+template <class T>
+struct GroupNormArgs {
+  int64_t n, rows, c;    // rows = H W of one image
+  int64_t groups;        // divides C >= 1
+  const T* x;            // (N, rows, C)
+  const T* weight;       // (C)
+  const T* bias;         // (C)
+  const T* residual;     // (N, rows, C), or null
+  bool relu;             // y = max(0, ...)
+  T eps;                 // added to the variance
+  T* mean;               // (N, G), written: saved for backward; 0 with no rows
+  T* inverse_deviation;  // (N, G), written: 1 / sqrt(variance + eps)
+  T* y;                  // (N, rows, C)
+};
+
+/// Backward, through the mean and the variance too. With g = dy where y > 0, else 0 (dy itself without ReLU),
+/// z = (x - mean) inverse_deviation, and M = rows C / G values in a group:
+///
+///     dweight = sum g z        dbias = sum g        dresidual = g
+///     dx = inverse_deviation (weight g - sum_group(weight g) / M - z sum_group(weight g z) / M)
+///
+/// No two of the outputs, and no output and an input, may overlap.
+template <class T>
+struct GroupNormBackwardArgs {
+  int64_t n, rows, c;
+  int64_t groups;
+  const T* x;                  // (N, rows, C)
+  const T* weight;             // (C)
+  const T* mean;               // (N, G)
+  const T* inverse_deviation;  // (N, G)
+  const T* y;                  // (N, rows, C); null unless relu
+  const T* dy;                 // (N, rows, C)
+  bool relu;
+  T* dx;  // (N, rows, C), or null: not wanted
+  Accumulate accumulate;
+  T* dweight;  // (C), or null
+  Accumulate accumulate_weight;
+  T* dbias;  // (C), or null
+  Accumulate accumulate_bias;
+  T* dresidual;  // (N, rows, C), or null
+  Accumulate accumulate_residual;
+};
+
+template <class T>
+void group_norm_reference(const Stream&, Workspace&, const GroupNormArgs<T>& a);
+template <class T>
+void group_norm_backward_reference(const Stream&, Workspace&, const GroupNormBackwardArgs<T>& a);
+
+void group_norm_folded_rows(const Stream&, Workspace&, const GroupNormArgs<float>& a);
+void group_norm_backward_folded_rows(const Stream&, Workspace&, const GroupNormBackwardArgs<float>& a);
+
+// clang-format off
+inline constexpr Variant<GroupNormArgs<float>, GroupNormArgs<double>> group_norm_variants[] = {
+    {DeviceType::cpu, "folded_rows", group_norm_folded_rows},
+    {DeviceType::cpu, "reference", group_norm_reference<float>, group_norm_reference<double>},
+};
+inline constexpr Op<GroupNormArgs<float>, GroupNormArgs<double>> group_norm{
+    "group_norm", "group_norm", group_norm_variants};
+
+inline constexpr Variant<GroupNormBackwardArgs<float>, GroupNormBackwardArgs<double>> group_norm_backward_variants[] = {
+    {DeviceType::cpu, "folded_rows", group_norm_backward_folded_rows},
+    {DeviceType::cpu, "reference", group_norm_backward_reference<float>, group_norm_backward_reference<double>},
+};
+inline constexpr Op<GroupNormBackwardArgs<float>, GroupNormBackwardArgs<double>> group_norm_backward{
+    "group_norm_backward", "group_norm", group_norm_backward_variants};
+// clang-format on
+
+}  // namespace rcnn::kernels

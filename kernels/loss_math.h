@@ -1,0 +1,36 @@
+// Formulas of the losses, forward and backward.
+#pragma once
+
+#include <cmath>
+
+#include "core/host_device.h"
+
+namespace rcnn::kernels {
+
+/// log(1 + exp(x)) - x z, the cross-entropy of sigmoid(x) with a label z of 0 or 1, without overflow.
+template <class T>
+RCNN_HOST_DEVICE inline T sigmoid_cross_entropy_term(T x, T z) {
+  return (x < 0 ? T(0) : x) - x * z + std::log1p(std::exp(-std::fabs(x)));
+}
+
+/// 1 / (1 + exp(-x)); its derivative's other half is that d term / dx = sigmoid(x) - z.
+template <class T>
+RCNN_HOST_DEVICE inline T sigmoid(T x) {
+  return T(1) / (T(1) + std::exp(-x));
+}
+
+/// d^2 / (2 beta) where |d| < beta, else |d| - beta / 2.
+template <class T>
+RCNN_HOST_DEVICE inline T smooth_l1_term(T d, T beta) {
+  const T size = std::fabs(d);
+  return size < beta ? d * d / (2 * beta) : size - beta / 2;
+}
+
+/// The derivative of smooth_l1_term; 0 at d = 0, also where beta = 0 leaves a kink there.
+template <class T>
+RCNN_HOST_DEVICE inline T smooth_l1_slope(T d, T beta) {
+  if (std::fabs(d) < beta) return d / beta;
+  return d > 0 ? T(1) : d < 0 ? T(-1) : d;  // d: 0, or a NaN that must be noticed
+}
+
+}  // namespace rcnn::kernels

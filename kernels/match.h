@@ -1,0 +1,39 @@
+// Assigns a ground-truth box, or background, to every anchor or proposal (Ren et al., "Faster R-CNN", section
+// 3.1.2).
+//
+// A row takes the ground truth it overlaps most (the lowest index of several equal ones). It is background
+// below IoU `low` and ignored between `low` and `high`. With `low_quality`, the rows that overlap some ground
+// truth as much as any row does (ties included) keep the ground truth that they themselves overlap most,
+// however little that is, so that every object trains somebody. A ground truth that no row overlaps promotes
+// none.
+#pragma once
+
+#include "kernels/op.h"
+
+namespace rcnn::kernels {
+
+struct MatchArgs {
+  int64_t n, r;              // images, rows an image
+  const float* boxes;        // (N, R, 4), or (R, 4) shared by the images
+  int64_t box_stride;        // floats from image to image: 4 R, or 0 when they share the boxes
+  const int32_t* row_count;  // (N): rows that are not padding, or null: all
+  int64_t g;
+  const float* gt;          // (N, G, 4)
+  const int32_t* gt_count;  // (N): ground truths that are not padding; with 0, all rows are background
+  float high, low;
+  bool low_quality;
+  int32_t* matched;  // (N, R): index of the ground truth; -1 background; -2 ignored, or a padding row
+};
+
+/// Two plain loops over rows and ground truths.
+void match_reference(const Stream&, Workspace&, const MatchArgs& a);
+/// Rows in blocks, a coordinate an array; a block that holds no best row of any ground truth is visited once.
+void match_row_blocks(const Stream&, Workspace&, const MatchArgs& a);
+
+inline constexpr Variant<MatchArgs> match_variants[] = {
+    {DeviceType::cpu, "row_blocks", match_row_blocks},
+    {DeviceType::cpu, "reference", match_reference},
+};
+inline constexpr Op<MatchArgs> match{"match", "match", match_variants};
+
+}  // namespace rcnn::kernels

@@ -1,0 +1,153 @@
+#include <algorithm>
+#include <bit>
+
+#include "core/parallel.h"
+#include "kernels/box_math.h"
+#include "kernels/match.h"
+
+namespace rcnn::kernels {
+namespace {
+
+/// One image of the arguments.
+struct Image {
+  const float* boxes;
+  int64_t rows;  // without padding
+  const float* gt;
+  int64_t gt_count;
+  int32_t* matched;
+
+  Image(const MatchArgs& a, int64_t n)
+      : boxes(a.boxes + n * a.box_stride),
+        rows(a.row_count ? a.row_count[n] : a.r),
+        gt(a.gt + n * a.g * 4),
+        gt_count(a.gt_count[n]),
+        matched(a.matched + n * a.r) {}
+
+  float overlap(int64_t row, int64_t g) const { return iou(load_box(boxes + row * 4), load_box(gt + g * 4)); }
+};
+
+int32_t decide(float best, int32_t best_gt, const MatchArgs& a) {
+  return best >= a.high ? best_gt : best < a.low ? -1 : -2;
+}
+
+/// Gives the rows of [begin, end) that overlap some ground truth as much as any row does, `best_of_gt`, the
+/// ground truth that they overlap most.
+void promote(const Image& image, const float* best_of_gt, int64_t begin, int64_t end) {
+  for (int64_t row = begin; row < end; ++row) {
+    float best = 0;
+    int32_t best_gt = 0;
+    bool promoted = false;
+    for (int64_t g = 0; g < image.gt_count; ++g) {
+      const float overlap = image.overlap(row, g);
+      if (overlap > 0 && overlap == best_of_gt[g]) promoted = true;
+      if (overlap > best) {
+        best = overlap;
+        best_gt = static_cast<int32_t>(g);
+      }
+    }
+    if (promoted) image.matched[row] = best_gt;
+  }
+}
+
+}  // namespace
+
+void match_reference(const Stream&, Workspace& workspace, const MatchArgs& a) {
+  float* best_of_gt = workspace.take<float>(a.g);
+  for (int64_t n = 0; n < a.n; ++n) {
+    const Image image(a, n);
+    std::fill(best_of_gt, best_of_gt + a.g, 0.0f);
+    for (int64_t row = 0; row < image.rows; ++row) {
+      float best = 0;
+      int32_t best_gt = 0;
+      for (int64_t g = 0; g < image.gt_count; ++g) {
+        const float overlap = image.overlap(row, g);
+        best_of_gt[g] = std::max(best_of_gt[g], overlap);
+        if (overlap > best) {
+          best = overlap;
+          best_gt = static_cast<int32_t>(g);
+        }
+      }
+      image.matched[row] = image.gt_count == 0 ? -1 : decide(best, best_gt, a);
+    }
+    std::fill(image.matched + image.rows, image.matched + a.r, -2);
+    if (a.low_quality) promote(image, best_of_gt, 0, image.rows);
+  }
+}
+
+namespace {
+
+constexpr int64_t kBlockRows = 256;
+
+/// Matches the rows [begin, end), at most kBlockRows, of an image that has ground truth, without promotion.
+/// `block_best` gets the largest overlap of a row of the block with each ground truth.
+void match_block(const Image& image, const MatchArgs& a, int64_t begin, int64_t end, float* block_best) {
+  float x1[kBlockRows], y1[kBlockRows], x2[kBlockRows], y2[kBlockRows], area[kBlockRows];
+  float best[kBlockRows] = {};
+  int32_t best_gt[kBlockRows] = {};
+  const int64_t rows = end - begin;
+  for (int64_t i = 0; i < rows; ++i) {
+    const Box<float> box = load_box(image.boxes + (begin + i) * 4);
+    x1[i] = box.x1, y1[i] = box.y1, x2[i] = box.x2, y2[i] = box.y2, area[i] = box_area(box);
+  }
+  for (int64_t g = 0; g < image.gt_count; ++g) {
+    const Box<float> gt = load_box(image.gt + g * 4);
+    const float gt_area = box_area(gt);
+    // Overlaps are not negative, so their bits are in the same order as they; a maximum of integers is
+    // vectorised, one of floats is not.
+    int32_t largest = 0;
+    for (int64_t i = 0; i < rows; ++i) {
+      const Box<float> box{x1[i], y1[i], x2[i], y2[i]};
+      const float overlap = iou(box, area[i], gt, gt_area);
+      const bool better = overlap > best[i];
+      best[i] = better ? overlap : best[i];
+      best_gt[i] = better ? static_cast<int32_t>(g) : best_gt[i];
+      largest = std::max(largest, std::bit_cast<int32_t>(overlap));
+    }
+    block_best[g] = std::bit_cast<float>(largest);
+  }
+  for (int64_t i = 0; i < rows; ++i) image.matched[begin + i] = decide(best[i], best_gt[i], a);
+}
+
+}  // namespace
+
+void match_row_blocks(const Stream&, Workspace& workspace, const MatchArgs& a) {
+  const int64_t blocks = (a.r + kBlockRows - 1) / kBlockRows;
+  float* block_best = workspace.take<float>(a.n * blocks * a.g);
+  float* best_of_gt = workspace.take<float>(a.n * a.g);
+  std::fill(block_best, block_best + a.n * blocks * a.g, 0.0f);
+  std::fill(best_of_gt, best_of_gt + a.n * a.g, 0.0f);
+
+  parallel_for(a.n * blocks, 16, [&](int64_t first, int64_t last) {
+    for (int64_t block = first; block < last; ++block) {
+      const Image image(a, block / blocks);
+      const int64_t begin = block % blocks * kBlockRows, end = std::min(a.r, begin + kBlockRows);
+      const int64_t valid_end = std::clamp(image.rows, begin, end);
+      if (image.gt_count == 0)
+        std::fill(image.matched + begin, image.matched + valid_end, -1);
+      else
+        match_block(image, a, begin, valid_end, block_best + block * a.g);
+      std::fill(image.matched + valid_end, image.matched + end, -2);
+    }
+  });
+  if (!a.low_quality) return;
+
+  for (int64_t block = 0; block < a.n * blocks; ++block)
+    for (int64_t g = 0; g < a.g; ++g) {
+      float& best = best_of_gt[block / blocks * a.g + g];
+      best = std::max(best, block_best[block * a.g + g]);
+    }
+  parallel_for(a.n * blocks, 16, [&](int64_t first, int64_t last) {
+    for (int64_t block = first; block < last; ++block) {
+      const Image image(a, block / blocks);
+      const float* best = best_of_gt + block / blocks * a.g;
+      const float* here = block_best + block * a.g;
+      bool holds_a_best = false;
+      for (int64_t g = 0; g < image.gt_count; ++g) holds_a_best |= best[g] > 0 && here[g] == best[g];
+      if (!holds_a_best) continue;
+      const int64_t begin = block % blocks * kBlockRows;
+      promote(image, best, begin, std::min(image.rows, begin + kBlockRows));
+    }
+  });
+}
+
+}  // namespace rcnn::kernels

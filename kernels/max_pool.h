@@ -1,0 +1,58 @@
+// Max pooling over square windows.
+//
+//     y[n, i, j, c] = max over a, b in [0, kernel) of x[n, i stride - pad + a, j stride - pad + b, c]
+//
+// Places outside x do not take part. A NaN in a window makes its output NaN.
+#pragma once
+
+#include "kernels/op.h"
+
+namespace rcnn::kernels {
+
+/// Windows along an axis of `size` pixels: those that start before the last possible place (floor mode).
+inline int64_t max_pool_size(int64_t size, int kernel, int stride, int pad) {
+  return size + 2 * pad < kernel ? 0 : (size + 2 * pad - kernel) / stride + 1;
+}
+
+template <class T>
+struct MaxPoolArgs {
+  int64_t n, h, w, c;       // of x
+  int64_t oh, ow;           // max_pool_size of h and w
+  int kernel, stride, pad;  // pad at most kernel / 2, so that no window lies outside x
+  const T* x;               // (N, H, W, C)
+  T* y;                     // (N, OH, OW, C)
+};
+
+/// Backward: dy goes to the first of its window's largest elements, in row-major order. Which one that is is
+/// found anew from x.
+template <class T>
+struct MaxPoolBackwardArgs {
+  int64_t n, h, w, c;
+  int64_t oh, ow;
+  int kernel, stride, pad;
+  const T* x;   // (N, H, W, C)
+  const T* dy;  // (N, OH, OW, C)
+  T* dx;        // (N, H, W, C)
+  Accumulate accumulate;
+};
+
+template <class T>
+void max_pool_reference(const Stream&, Workspace&, const MaxPoolArgs<T>& a);
+template <class T>
+void max_pool_backward_reference(const Stream&, Workspace&, const MaxPoolBackwardArgs<T>& a);
+
+// clang-format off
+inline constexpr Variant<MaxPoolArgs<float>, MaxPoolArgs<double>> max_pool_variants[] = {
+    {DeviceType::cpu, "reference", max_pool_reference<float>, max_pool_reference<double>},
+};
+inline constexpr Op<MaxPoolArgs<float>, MaxPoolArgs<double>> max_pool{
+    "max_pool", "max_pool", max_pool_variants};
+
+inline constexpr Variant<MaxPoolBackwardArgs<float>, MaxPoolBackwardArgs<double>> max_pool_backward_variants[] = {
+    {DeviceType::cpu, "reference", max_pool_backward_reference<float>, max_pool_backward_reference<double>},
+};
+inline constexpr Op<MaxPoolBackwardArgs<float>, MaxPoolBackwardArgs<double>> max_pool_backward{
+    "max_pool_backward", "max_pool", max_pool_backward_variants};
+// clang-format on
+
+}  // namespace rcnn::kernels

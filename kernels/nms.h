@@ -1,0 +1,33 @@
+// Non-maximum suppression within groups (a level of proposals, a class of detections).
+//
+// Boxes are visited by (score descending, index ascending); one is kept unless its IoU with a box kept
+// before it, of the same group, is greater than the threshold.
+#pragma once
+
+#include "kernels/op.h"
+
+namespace rcnn::kernels {
+
+struct NmsArgs {
+  int64_t n, m;          // images, boxes an image (fewer than 2^31)
+  const float* boxes;    // (N, M, 4); a box with a NaN overlaps nothing
+  const float* scores;   // (N, M); a row whose score is NaN is never kept
+  const int32_t* group;  // (N, M): boxes suppress each other within a group; a row of group -1 is never kept
+  float threshold;
+  int64_t capacity;  // at most so many are kept in an image: the best of all groups together
+  int32_t* keep;     // (N, capacity): rows in the order of visit, -1 pads
+  int32_t* count;    // (N): rows kept
+};
+
+/// Compares each box with every box kept so far.
+void nms_reference(const Stream&, Workspace&, const NmsArgs& a);
+/// Holds the boxes kept so far a coordinate an array, and compares a box with many of them at a time.
+void nms_vector_scan(const Stream&, Workspace&, const NmsArgs& a);
+
+inline constexpr Variant<NmsArgs> nms_variants[] = {
+    {DeviceType::cpu, "vector_scan", nms_vector_scan},
+    {DeviceType::cpu, "reference", nms_reference},
+};
+inline constexpr Op<NmsArgs> nms{"nms", "nms", nms_variants};
+
+}  // namespace rcnn::kernels

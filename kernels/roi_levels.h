@@ -1,0 +1,43 @@
+// Regions of interest over the levels of a feature pyramid: what RoIAlign and RoIPool have in common.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "core/host_device.h"
+#include "kernels/levels.h"
+
+namespace rcnn::kernels {
+
+/// N images with R rows of RoIs each. Every RoI is pooled from one of the levels, each of which holds (N, h,
+/// w, C) features, into PH x PW bins.
+struct RoiLevels {
+  int64_t n, r, c;
+  int levels;                            // 1 to kMaxLevels, finest first
+  int64_t h[kMaxLevels], w[kMaxLevels];  // at least 1
+  float scale[kMaxLevels];               // feature pixels per image pixel: 1 / stride
+  const float* rois;                     // (N, R, 4): x1 y1 x2 y2 in pixels of the network's input
+  const int32_t* count;                  // (N): valid rows of each image, the others are padding; null: all
+  int64_t ph, pw;
+  float canonical_size;  // a RoI of this side (square root of its area) ...
+  int canonical_level;   // ... belongs to this level; it may lie outside [0, levels)
+};
+
+/// Whether row `row` of image `image` is padding: nothing of it may be read.
+RCNN_HOST_DEVICE inline bool is_padding(const RoiLevels& a, int64_t image, int64_t row) {
+  return a.count != nullptr && row >= a.count[image];
+}
+
+/// The level that a RoI is pooled from (Lin et al., "Feature Pyramid Networks for Object Detection", equation
+/// 1): floor(canonical_level + log2(sqrt(area) / canonical_size) + 1e-6), clamped to the levels there are.
+/// A RoI without a positive area, or with a NaN, goes to level 0.
+RCNN_HOST_DEVICE inline int roi_level(const RoiLevels& a, const float* roi) {
+  const float side = std::sqrt((roi[2] - roi[0]) * (roi[3] - roi[1]));
+  const float level =
+      std::floor(static_cast<float>(a.canonical_level) + std::log2(side / a.canonical_size) + 1e-6f);
+  if (!(level > 0.0f)) return 0;  // so written that a NaN comes here
+  const int last = a.levels - 1;
+  return level < static_cast<float>(last) ? static_cast<int>(level) : last;
+}
+
+}  // namespace rcnn::kernels

@@ -1,0 +1,56 @@
+// A multiplication and an addition a channel: batch normalisation with frozen statistics, where no
+// convolution has taken it into its epilogue.
+//
+//     y = relu(scale x + shift + residual)
+#pragma once
+
+#include "kernels/op.h"
+
+namespace rcnn::kernels {
+
+template <class T>
+struct ScaleShiftArgs {
+  int64_t rows, c;    // rows = N H W; C >= 1
+  const T* x;         // (rows, C)
+  const T* scale;     // (C)
+  const T* shift;     // (C)
+  const T* residual;  // (rows, C), or null
+  bool relu;
+  T* y;  // (rows, C)
+};
+
+/// With g = dy where y > 0, else 0 (dy itself without ReLU): dx = scale g, dresidual = g. Scale and shift are
+/// constants. The outputs may not overlap each other or an input.
+template <class T>
+struct ScaleShiftBackwardArgs {
+  int64_t rows, c;
+  const T* scale;  // (C)
+  const T* y;      // (rows, C); null unless relu
+  const T* dy;     // (rows, C)
+  bool relu;
+  T* dx;  // (rows, C), or null: not wanted
+  Accumulate accumulate;
+  T* dresidual;  // (rows, C), or null
+  Accumulate accumulate_residual;
+};
+
+template <class T>
+void scale_shift_reference(const Stream&, Workspace&, const ScaleShiftArgs<T>& a);
+template <class T>
+void scale_shift_backward_reference(const Stream&, Workspace&, const ScaleShiftBackwardArgs<T>& a);
+
+// clang-format off
+inline constexpr Variant<ScaleShiftArgs<float>, ScaleShiftArgs<double>> scale_shift_variants[] = {
+    {DeviceType::cpu, "reference", scale_shift_reference<float>, scale_shift_reference<double>},
+};
+inline constexpr Op<ScaleShiftArgs<float>, ScaleShiftArgs<double>> scale_shift{
+    "scale_shift", "scale_shift", scale_shift_variants};
+
+inline constexpr Variant<ScaleShiftBackwardArgs<float>, ScaleShiftBackwardArgs<double>> scale_shift_backward_variants[] = {
+    {DeviceType::cpu, "reference", scale_shift_backward_reference<float>, scale_shift_backward_reference<double>},
+};
+inline constexpr Op<ScaleShiftBackwardArgs<float>, ScaleShiftBackwardArgs<double>> scale_shift_backward{
+    "scale_shift_backward", "scale_shift", scale_shift_backward_variants};
+// clang-format on
+
+}  // namespace rcnn::kernels

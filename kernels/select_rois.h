@@ -1,0 +1,28 @@
+// The RoIs that train the head: the sampled proposals, each with its class and its regression target.
+#pragma once
+
+#include "kernels/op.h"
+
+namespace rcnn::kernels {
+
+struct SelectRoisArgs {
+  int64_t n, r, g, s;        // images, candidates, ground truths and samples an image
+  const float* candidates;   // (N, R, 4)
+  const int32_t* matched;    // (N, R) from match
+  const int32_t* rows;       // (N, S) from sample, -1 pads
+  const float* gt;           // (N, G, 4)
+  const int32_t* gt_labels;  // (N, G): class, 1 or more
+  float weights[4];          // of the box coding: see encode
+  float* rois;               // (N, S, 4), padded with 0
+  int32_t* labels;           // (N, S): class, 0 for background, -1 for padding
+  float* targets;            // (N, S, 4), 0 for background and padding
+};
+
+void select_rois_reference(const Stream&, Workspace&, const SelectRoisArgs& a);
+
+inline constexpr Variant<SelectRoisArgs> select_rois_variants[] = {
+    {DeviceType::cpu, "reference", select_rois_reference},
+};
+inline constexpr Op<SelectRoisArgs> select_rois{"select_rois", "select_rois", select_rois_variants};
+
+}  // namespace rcnn::kernels

@@ -1,0 +1,61 @@
+// Stochastic gradient descent with momentum and weight decay, and the clipping of its gradients by their
+// norm.
+//
+//     g = gradient_scale gradient + weight_decay weight
+//     momentum = momentum_factor momentum + g
+//     weight = weight - learning_rate rate_factor momentum
+//
+// Every value that changes from step to step is read from the op's device, so a step never waits for the
+// host.
+#pragma once
+
+#include "kernels/op.h"
+
+namespace rcnn::kernels {
+
+/// One parameter tensor and what belongs to it.
+struct SgdParameter {
+  float* weight;          // (size), read and written by sgd
+  const float* gradient;  // (size)
+  float* momentum;        // (size), read and written by sgd; 0 before the first step
+  int64_t size;
+  float rate_factor;  // multiplies the learning rate
+  float weight_decay;
+};
+
+struct SgdArgs {
+  const SgdParameter* parameters;  // (count), in the device's memory; all their tensors are distinct
+  int64_t count;
+  const float* learning_rate;   // one value
+  float momentum;               // .9
+  const float* gradient_scale;  // one value, from clip_gradients; null: 1
+  const int32_t* skip;          // one value: other than 0, nothing is changed; null: never skip
+};
+
+/// norm = the L2 norm of all gradients together; scale = min(1, max_norm / (norm + 1e-6)). A norm that is not
+/// finite (a gradient is not, or they are too large for a float) sets skip to 1; scale means nothing then.
+struct ClipGradientsArgs {
+  const SgdParameter* parameters;  // (count), in the device's memory; only the gradients are read
+  int64_t count;
+  float max_norm;  // infinity: scale is 1
+  float* norm;     // one value
+  float* scale;    // one value, for SgdArgs::gradient_scale
+  int32_t* skip;   // one value, set to 1 or left as it is; null: not wanted
+};
+
+void sgd_reference(const Stream&, Workspace&, const SgdArgs& a);
+void clip_gradients_reference(const Stream&, Workspace&, const ClipGradientsArgs& a);
+
+// clang-format off
+inline constexpr Variant<SgdArgs> sgd_variants[] = {
+    {DeviceType::cpu, "reference", sgd_reference},
+};
+inline constexpr Op<SgdArgs> sgd{"sgd", "sgd", sgd_variants};
+
+inline constexpr Variant<ClipGradientsArgs> clip_gradients_variants[] = {
+    {DeviceType::cpu, "reference", clip_gradients_reference},
+};
+inline constexpr Op<ClipGradientsArgs> clip_gradients{"clip_gradients", "clip_gradients", clip_gradients_variants};
+// clang-format on
+
+}  // namespace rcnn::kernels

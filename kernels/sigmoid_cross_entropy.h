@@ -1,0 +1,56 @@
+// Sigmoid cross-entropy of objectness labels over the levels of a pyramid: the classification loss of the
+// region proposal network.
+//
+//     loss = sum over labels z >= 0 of (max(x, 0) - x z + log1p(exp(-|x|))) / max(1, count)
+//
+// where x is the logit and count the number of labels >= 0; the form is log(1 + exp(x)) - x z without its
+// overflow. A logit of label -1 is not looked at: whatever it is, its gradient is 0.
+#pragma once
+
+#include "kernels/levels.h"
+#include "kernels/op.h"
+
+namespace rcnn::kernels {
+
+template <class T>
+struct SigmoidCrossEntropyArgs {
+  int64_t n;
+  int levels;
+  LevelView<const T> logits[kMaxLevels];  // (N, rows of the level)
+  const int32_t* labels;  // (N, rows of all levels, one after the other): 1, 0, or -1: ignored
+  T* loss;                // one value
+};
+
+/// dlogit = dloss (sigmoid(x) - z) / max(1, count); 0 where the label is -1.
+template <class T>
+struct SigmoidCrossEntropyBackwardArgs {
+  int64_t n;
+  int levels;
+  LevelView<const T> logits[kMaxLevels];
+  const int32_t* labels;
+  const T* dloss;                    // one value
+  LevelView<T> dlogits[kMaxLevels];  // as logits; data null: not wanted
+  Accumulate accumulate[kMaxLevels];
+};
+
+template <class T>
+void sigmoid_cross_entropy_reference(const Stream&, Workspace&, const SigmoidCrossEntropyArgs<T>& a);
+template <class T>
+void sigmoid_cross_entropy_backward_reference(const Stream&, Workspace&,
+                                              const SigmoidCrossEntropyBackwardArgs<T>& a);
+
+// clang-format off
+inline constexpr Variant<SigmoidCrossEntropyArgs<float>, SigmoidCrossEntropyArgs<double>> sigmoid_cross_entropy_variants[] = {
+    {DeviceType::cpu, "reference", sigmoid_cross_entropy_reference<float>, sigmoid_cross_entropy_reference<double>},
+};
+inline constexpr Op<SigmoidCrossEntropyArgs<float>, SigmoidCrossEntropyArgs<double>> sigmoid_cross_entropy{
+    "sigmoid_cross_entropy", "sigmoid_cross_entropy", sigmoid_cross_entropy_variants};
+
+inline constexpr Variant<SigmoidCrossEntropyBackwardArgs<float>, SigmoidCrossEntropyBackwardArgs<double>> sigmoid_cross_entropy_backward_variants[] = {
+    {DeviceType::cpu, "reference", sigmoid_cross_entropy_backward_reference<float>, sigmoid_cross_entropy_backward_reference<double>},
+};
+inline constexpr Op<SigmoidCrossEntropyBackwardArgs<float>, SigmoidCrossEntropyBackwardArgs<double>> sigmoid_cross_entropy_backward{
+    "sigmoid_cross_entropy_backward", "sigmoid_cross_entropy", sigmoid_cross_entropy_backward_variants};
+// clang-format on
+
+}  // namespace rcnn::kernels

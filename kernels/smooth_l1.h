@@ -1,0 +1,64 @@
+// Smooth L1 loss of box offsets (Girshick, "Fast R-CNN", equation 3) over the levels of a pyramid: the box
+// loss of the region proposal network (several levels, one column) and of the RoI head (one level, a column a
+// class).
+//
+//     loss = sum over labels > 0 and the four offsets of h(prediction - target) / max(1, count)
+//     h(d) = d^2 / (2 beta) where |d| < beta, else |d| - beta / 2
+//
+// where count is the number of labels >= 0: boxes are normalised like the classification loss beside them.
+// The prediction is taken from the column of the label, or from the only one. Nothing else is looked at: all
+// other gradients are 0, whatever stands there.
+#pragma once
+
+#include "kernels/levels.h"
+#include "kernels/op.h"
+
+namespace rcnn::kernels {
+
+template <class T>
+struct SmoothL1Args {
+  int64_t n;
+  int levels;
+  LevelView<const T> prediction[kMaxLevels];  // (N, rows of the level, columns, 4)
+  int64_t columns;                            // 1, or the number of classes, background included
+  const float* targets;                       // (N, rows of all levels, one after the other, 4)
+  const int32_t* labels;                      // (N, rows of all levels), below `columns` unless that is 1
+  float beta;                                 // 0: plain L1
+  T* loss;                                    // one value
+};
+
+/// dprediction = dloss h'(prediction - target) / max(1, count), where h'(d) is d / beta or the sign of d.
+template <class T>
+struct SmoothL1BackwardArgs {
+  int64_t n;
+  int levels;
+  LevelView<const T> prediction[kMaxLevels];
+  int64_t columns;
+  const float* targets;
+  const int32_t* labels;
+  float beta;
+  const T* dloss;                        // one value
+  LevelView<T> dprediction[kMaxLevels];  // as prediction; data null: not wanted
+  Accumulate accumulate[kMaxLevels];
+};
+
+template <class T>
+void smooth_l1_reference(const Stream&, Workspace&, const SmoothL1Args<T>& a);
+template <class T>
+void smooth_l1_backward_reference(const Stream&, Workspace&, const SmoothL1BackwardArgs<T>& a);
+
+// clang-format off
+inline constexpr Variant<SmoothL1Args<float>, SmoothL1Args<double>> smooth_l1_variants[] = {
+    {DeviceType::cpu, "reference", smooth_l1_reference<float>, smooth_l1_reference<double>},
+};
+inline constexpr Op<SmoothL1Args<float>, SmoothL1Args<double>> smooth_l1{
+    "smooth_l1", "smooth_l1", smooth_l1_variants};
+
+inline constexpr Variant<SmoothL1BackwardArgs<float>, SmoothL1BackwardArgs<double>> smooth_l1_backward_variants[] = {
+    {DeviceType::cpu, "reference", smooth_l1_backward_reference<float>, smooth_l1_backward_reference<double>},
+};
+inline constexpr Op<SmoothL1BackwardArgs<float>, SmoothL1BackwardArgs<double>> smooth_l1_backward{
+    "smooth_l1_backward", "smooth_l1", smooth_l1_backward_variants};
+// clang-format on
+
+}  // namespace rcnn::kernels

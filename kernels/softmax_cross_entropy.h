@@ -1,0 +1,53 @@
+// Softmax cross-entropy of class labels: the classification loss of the RoI head.
+//
+//     loss = sum over rows with label >= 0 of (log sum_j exp(logits[r, j]) - logits[r, label]) / max(1,
+//     count)
+//
+// where count is the number of labels >= 0. A row of label -1 (padding, not sampled) is not looked at:
+// whatever its logits are, its gradient is 0.
+#pragma once
+
+#include "kernels/op.h"
+
+namespace rcnn::kernels {
+
+template <class T>
+struct SoftmaxCrossEntropyArgs {
+  int64_t rows, c;
+  const T* logits;        // (rows, C)
+  const int32_t* labels;  // (rows), each -1 (ignored) or in [0, C)
+  T* loss;                // one value
+};
+
+/// dlogits[r, k] = dloss (softmax(logits[r])[k] - (k == label)) / max(1, count); 0 where the label is -1.
+template <class T>
+struct SoftmaxCrossEntropyBackwardArgs {
+  int64_t rows, c;
+  const T* logits;        // (rows, C)
+  const int32_t* labels;  // (rows)
+  const T* dloss;         // one value
+  T* dlogits;             // (rows, C)
+  Accumulate accumulate;
+};
+
+template <class T>
+void softmax_cross_entropy_reference(const Stream&, Workspace&, const SoftmaxCrossEntropyArgs<T>& a);
+template <class T>
+void softmax_cross_entropy_backward_reference(const Stream&, Workspace&,
+                                              const SoftmaxCrossEntropyBackwardArgs<T>& a);
+
+// clang-format off
+inline constexpr Variant<SoftmaxCrossEntropyArgs<float>, SoftmaxCrossEntropyArgs<double>> softmax_cross_entropy_variants[] = {
+    {DeviceType::cpu, "reference", softmax_cross_entropy_reference<float>, softmax_cross_entropy_reference<double>},
+};
+inline constexpr Op<SoftmaxCrossEntropyArgs<float>, SoftmaxCrossEntropyArgs<double>> softmax_cross_entropy{
+    "softmax_cross_entropy", "softmax_cross_entropy", softmax_cross_entropy_variants};
+
+inline constexpr Variant<SoftmaxCrossEntropyBackwardArgs<float>, SoftmaxCrossEntropyBackwardArgs<double>> softmax_cross_entropy_backward_variants[] = {
+    {DeviceType::cpu, "reference", softmax_cross_entropy_backward_reference<float>, softmax_cross_entropy_backward_reference<double>},
+};
+inline constexpr Op<SoftmaxCrossEntropyBackwardArgs<float>, SoftmaxCrossEntropyBackwardArgs<double>> softmax_cross_entropy_backward{
+    "softmax_cross_entropy_backward", "softmax_cross_entropy", softmax_cross_entropy_backward_variants};
+// clang-format on
+
+}  // namespace rcnn::kernels

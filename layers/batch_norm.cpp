@@ -1,0 +1,197 @@
+#include "layers/batch_norm.h"
+
+#include "kernels/batch_norm.h"
+#include "kernels/scale_shift.h"
+
+namespace rcnn {
+namespace {
+
+constexpr size_t kX = 0, kWeight = 1, kBias = 2, kResidual = 3;  // inputs of both nodes
+
+template <class T>
+const T* data_or_null(const Tensor& tensor) {
+  return tensor.defined() ? tensor.data<T>() : nullptr;
+}
+
+template <class T>
+const T* data_or_null(const Saved& saved) {
+  return saved.defined() ? saved.get().data<T>() : nullptr;
+}
+
+/// Normalised by the batch's own statistics, which x moves too.
+struct BatchNormNode : Node {
+  const char* name() const override { return "batch_norm"; }
+  Saved x, weight, mean, inverse_deviation, y;  // y only with relu
+  bool relu = false;
+
+  void backward(Context& ctx) override {
+    const GradientTarget dx = target(ctx, kX), dweight = target(ctx, kWeight), dbias = target(ctx, kBias),
+                         dresidual = target(ctx, kResidual);
+    visit_float(x.get().dtype(), name(), [&](auto zero) {
+      using T = decltype(zero);
+      const int64_t c = weight.get().numel();
+      kernels::BatchNormBackwardArgs<T> args{};
+      args.rows = x.get().numel() / c;
+      args.c = c;
+      args.x = x.get().data<T>();
+      args.weight = weight.get().data<T>();
+      args.mean = mean.get().data<T>();
+      args.inverse_deviation = inverse_deviation.get().data<T>();
+      args.y = data_or_null<T>(y);
+      args.dy = output_gradient().data<T>();
+      args.relu = relu;
+      args.dx = dx.data<T>();
+      args.accumulate = dx.accumulate;
+      args.dweight = dweight.data<T>();
+      args.accumulate_weight = dweight.accumulate;
+      args.dbias = dbias.data<T>();
+      args.accumulate_bias = dbias.accumulate;
+      args.dresidual = dresidual.data<T>();
+      args.accumulate_residual = dresidual.accumulate;
+      kernels::run(ctx, kernels::batch_norm_backward, args);
+    });
+  }
+};
+
+/// Normalised by the running statistics, which are constants.
+struct FrozenBatchNormNode : Node {
+  const char* name() const override { return "batch_norm"; }
+  Saved scale, y;                            // y only with relu
+  Saved x, weight, mean, inverse_deviation;  // only where weight or bias want a gradient
+  bool relu = false;
+
+  void backward(Context& ctx) override {
+    visit_float(output_gradient().dtype(), name(), [&](auto zero) {
+      using T = decltype(zero);
+      if (wants(kX) || wants(kResidual)) backward_rows<T>(ctx);
+      if (wants(kWeight) || wants(kBias)) backward_parameters<T>(ctx);
+    });
+  }
+
+  template <class T>
+  void backward_rows(Context& ctx) {
+    const GradientTarget dx = target(ctx, kX), dresidual = target(ctx, kResidual);
+    const int64_t c = scale.get().numel();
+    kernels::run(ctx, kernels::scale_shift_backward,
+                 kernels::ScaleShiftBackwardArgs<T>{output_gradient().numel() / c, c, scale.get().data<T>(),
+                                                    data_or_null<T>(y), output_gradient().data<T>(), relu,
+                                                    dx.data<T>(), dx.accumulate, dresidual.data<T>(),
+                                                    dresidual.accumulate});
+  }
+
+  /// dweight and dbias are the same sums as in training, about another mean.
+  template <class T>
+  void backward_parameters(Context& ctx) {
+    const GradientTarget dweight = target(ctx, kWeight), dbias = target(ctx, kBias);
+    const int64_t c = scale.get().numel();
+    kernels::BatchNormBackwardArgs<T> args{};
+    args.rows = output_gradient().numel() / c;
+    args.c = c;
+    args.x = x.get().data<T>();
+    args.weight = weight.get().data<T>();
+    args.mean = mean.get().data<T>();
+    args.inverse_deviation = inverse_deviation.get().data<T>();
+    args.y = data_or_null<T>(y);
+    args.dy = output_gradient().data<T>();
+    args.relu = relu;
+    args.dweight = dweight.data<T>();
+    args.accumulate_weight = dweight.accumulate;
+    args.dbias = dbias.data<T>();
+    args.accumulate_bias = dbias.accumulate;
+    kernels::run(ctx, kernels::batch_norm_backward, args);
+  }
+};
+
+void check_shapes(const Var& x, const BatchNorm& p, const Var& residual) {
+  check(x.shape().rank() >= 1 && x.dim(-1) >= 1, "batch_norm: expected x (..., C), C >= 1, found shape {}",
+        x.shape().str());
+  const Shape channels{x.dim(-1)};
+  check(p.weight.shape() == channels && p.bias.shape() == channels && p.running_mean.shape() == channels &&
+            p.running_var.shape() == channels,
+        "batch_norm: x {} needs weight, bias, running_mean and running_var of shape {}, found {}, {}, {} and "
+        "{}",
+        x.shape().str(), channels.str(), p.weight.shape().str(), p.bias.shape().str(),
+        p.running_mean.shape().str(), p.running_var.shape().str());
+  if (!residual.defined()) return;
+  check(residual.shape() == x.shape(), "batch_norm: the residual's shape {} is not x's, {}",
+        residual.shape().str(), x.shape().str());
+  check(x.value().numel() == 0 || residual.value().raw() != x.value().raw(),
+        "batch_norm: the residual is x itself");
+}
+
+Var batch_norm_training(Context& ctx, const Var& x, const BatchNorm& p, const Var& residual, bool relu) {
+  const int64_t c = x.dim(-1);
+  const Tensor y = ctx.empty(x.shape(), x.dtype());
+  const Tensor mean = ctx.empty({c}, x.dtype()), inverse_deviation = ctx.empty({c}, x.dtype());
+  visit_float(x.dtype(), "batch_norm", [&](auto zero) {
+    using T = decltype(zero);
+    kernels::run(ctx, kernels::batch_norm,
+                 kernels::BatchNormArgs<T>{x.value().numel() / c, c, x.value().data<T>(),
+                                           p.weight.value().data<T>(), p.bias.value().data<T>(),
+                                           data_or_null<T>(residual.value()), relu, static_cast<T>(p.eps),
+                                           static_cast<T>(p.momentum), p.running_mean.mutable_data<T>(),
+                                           p.running_var.mutable_data<T>(), mean.mutable_data<T>(),
+                                           inverse_deviation.mutable_data<T>(), y.mutable_data<T>()});
+  });
+  if (!wants_gradient(ctx, {&x, &p.weight, &p.bias, &residual})) return Var(y);
+  auto node = std::make_shared<BatchNormNode>();
+  node->x = x.value();
+  node->weight = p.weight.value();
+  node->mean = mean;
+  node->inverse_deviation = inverse_deviation;
+  if (relu) node->y = y;
+  node->relu = relu;
+  return record(ctx, node, {&x, &p.weight, &p.bias, &residual}, y);
+}
+
+Var batch_norm_frozen(Context& ctx, const Var& x, const BatchNorm& p, const Var& residual, bool relu) {
+  const int64_t c = x.dim(-1);
+  const FoldedBatchNorm folded = fold_batch_norm(ctx, p);
+  const Tensor y = ctx.empty(x.shape(), x.dtype());
+  visit_float(x.dtype(), "batch_norm", [&](auto zero) {
+    using T = decltype(zero);
+    kernels::run(ctx, kernels::scale_shift,
+                 kernels::ScaleShiftArgs<T>{x.value().numel() / c, c, x.value().data<T>(),
+                                            folded.scale.data<T>(), folded.shift.data<T>(),
+                                            data_or_null<T>(residual.value()), relu, y.mutable_data<T>()});
+  });
+  if (!wants_gradient(ctx, {&x, &p.weight, &p.bias, &residual})) return Var(y);
+  auto node = std::make_shared<FrozenBatchNormNode>();
+  node->scale = folded.scale;
+  if (relu) node->y = y;
+  if (p.weight.requires_grad() || p.bias.requires_grad()) {
+    node->x = x.value();
+    node->weight = p.weight.value();
+    node->mean = p.running_mean;
+    node->inverse_deviation = folded.inverse_deviation;
+  }
+  node->relu = relu;
+  return record(ctx, node, {&x, &p.weight, &p.bias, &residual}, y);
+}
+
+}  // namespace
+
+Var batch_norm(Context& ctx, const Var& x, BatchNorm& parameters, const Var& residual, bool relu) {
+  check_shapes(x, parameters, residual);
+  return ctx.training ? batch_norm_training(ctx, x, parameters, residual, relu)
+                      : batch_norm_frozen(ctx, x, parameters, residual, relu);
+}
+
+FoldedBatchNorm fold_batch_norm(Context& ctx, const BatchNorm& p) {
+  const Shape channels = p.weight.shape();
+  const DType dtype = p.weight.dtype();
+  const FoldedBatchNorm folded{ctx.empty(channels, dtype), ctx.empty(channels, dtype),
+                               ctx.empty(channels, dtype)};
+  visit_float(dtype, "fold_batch_norm", [&](auto zero) {
+    using T = decltype(zero);
+    kernels::run(ctx, kernels::fold_batch_norm,
+                 kernels::FoldBatchNormArgs<T>{channels.numel(), p.weight.value().data<T>(),
+                                               p.bias.value().data<T>(), p.running_mean.data<T>(),
+                                               p.running_var.data<T>(), static_cast<T>(p.eps),
+                                               folded.scale.mutable_data<T>(), folded.shift.mutable_data<T>(),
+                                               folded.inverse_deviation.mutable_data<T>()});
+  });
+  return folded;
+}
+
+}  // namespace rcnn

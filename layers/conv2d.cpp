@@ -1,0 +1,104 @@
+#include "layers/conv2d.h"
+
+#include "kernels/conv2d.h"
+#include "kernels/epilogue.h"
+#include "layers/gradients.h"
+
+namespace rcnn {
+namespace {
+
+kernels::WeightsKey key_of(const Tensor& w, const Tensor& scale) {
+  kernels::WeightsKey key{w.storage().id, w.version()};
+  if (scale.defined()) {
+    key.scale_id = scale.storage().id;
+    key.scale_version = scale.version();
+  }
+  return key;
+}
+
+template <class T>
+const T* data_or_null(const Tensor& tensor) {
+  return tensor.defined() ? tensor.data<T>() : nullptr;
+}
+
+struct Conv2dNode : Node {
+  const char* name() const override { return "conv2d"; }
+  enum Input { kX, kW, kBias, kResidual };
+  kernels::Conv2dShape shape;
+  bool relu = false;
+  Saved x, w, y, scale;
+
+  void backward(Context& ctx) override {
+    visit_float(output_gradient().dtype(), name(), [&](auto zero) { differentiate<decltype(zero)>(ctx); });
+  }
+
+  template <class T>
+  void differentiate(Context& ctx) {
+    // g = dLoss / d conv: dy itself when the epilogue changes nothing on the way.
+    const Tensor dy = output_gradient();
+    const bool changes = relu || scale.defined();
+    const bool needs_g = wants(kX) || wants(kW);
+    const Tensor g = changes && needs_g ? ctx.empty(dy.shape(), dy.dtype()) : dy;
+    const GradientTarget dbias = target(ctx, kBias), dresidual = target(ctx, kResidual);
+    if (!relu && !scale.defined()) add_gradient(dresidual, dy);
+    if (changes || dbias)
+      kernels::run(
+          ctx, kernels::epilogue_backward,
+          kernels::EpilogueBackwardArgs<T>{dy.numel() / shape.k, shape.k, relu ? y.get().data<T>() : nullptr,
+                                           dy.data<T>(), scale.defined() ? scale.get().data<T>() : nullptr,
+                                           changes && needs_g ? g.mutable_data<T>() : nullptr,
+                                           changes ? dresidual.data<T>() : nullptr, dresidual.accumulate,
+                                           dbias.data<T>(), dbias.accumulate});
+    if (const GradientTarget dw = target(ctx, kW))
+      kernels::run(
+          ctx, kernels::conv2d_dw,
+          kernels::Conv2dDwArgs<T>{shape, x.get().data<T>(), g.data<T>(), dw.data<T>(), dw.accumulate});
+    if (const GradientTarget dx = target(ctx, kX))
+      kernels::run(ctx, kernels::conv2d_dx,
+                   kernels::Conv2dDxArgs<T>{shape, g.data<T>(), w.get().data<T>(), dx.data<T>(),
+                                            dx.accumulate, key_of(w.get(), {})});
+  }
+};
+
+}  // namespace
+
+Var conv2d(Context& ctx, const Var& x, const Var& w, const ConvOptions& options, const ConvEpilogue& e) {
+  const Shape& in = x.shape();
+  const Shape& filter = w.shape();
+  check(in.rank() == 4 && filter.rank() == 4 && in[3] == filter[3],
+        "conv2d: x {} and w {} do not fit: expected (N, H, W, C) and (K, R, S, C)", in.str(), filter.str());
+  const kernels::Conv2dShape shape{in[0],     in[1],     in[2],          in[3],       filter[0],
+                                   filter[1], filter[2], options.stride, options.pad, options.dilation};
+  check(shape.stride > 0 && shape.pad >= 0 && shape.dilation > 0 && shape.oh() > 0 && shape.ow() > 0,
+        "conv2d: x {} is too small for filters {} with stride {}, padding {} and dilation {}", in.str(),
+        filter.str(), shape.stride, shape.pad, shape.dilation);
+  const Shape out{shape.n, shape.oh(), shape.ow(), shape.k};
+  const Shape channels{shape.k};
+  check(!e.scale.defined() || e.scale.shape() == channels, "conv2d: scale {} for {} filters",
+        e.scale.shape().str(), shape.k);
+  check(!e.bias.defined() || e.bias.shape() == channels, "conv2d: bias {} for {} filters",
+        e.bias.shape().str(), shape.k);
+  check(!e.residual.defined() || e.residual.shape() == out, "conv2d: residual {} for an output of {}",
+        e.residual.shape().str(), out.str());
+
+  Tensor y = ctx.empty(out, x.dtype());
+  visit_float(x.dtype(), "conv2d", [&](auto zero) {
+    using T = decltype(zero);
+    kernels::run(
+        ctx, kernels::conv2d,
+        kernels::Conv2dArgs<T>{shape, x.value().data<T>(), w.value().data<T>(), data_or_null<T>(e.scale),
+                               data_or_null<T>(e.bias.value()), data_or_null<T>(e.residual.value()), e.relu,
+                               y.mutable_data<T>(), key_of(w.value(), e.scale)});
+  });
+  if (!wants_gradient(ctx, {&x, &w, &e.bias, &e.residual})) return Var(y);
+  auto node = std::make_shared<Conv2dNode>();
+  node->shape = shape;
+  node->relu = e.relu;
+  if (w.requires_grad()) node->x = x.value();
+  if (x.requires_grad()) node->w = w.value();
+  if (e.relu) node->y = y;
+  if (e.scale.defined()) node->scale = e.scale;
+  return record(ctx, node, {&x, &w, &e.bias, &e.residual}, y);
+}
+
+}  // namespace rcnn

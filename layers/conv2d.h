@@ -1,0 +1,40 @@
+#pragma once
+
+#include "layers/init.h"
+#include "layers/module.h"
+
+namespace rcnn {
+
+struct ConvOptions {
+  int64_t stride = 1, pad = 0, dilation = 1;
+};
+
+/// What happens to a convolution's result: y = relu(scale * conv + bias + residual). Undefined members are
+/// left out.
+struct ConvEpilogue {
+  Tensor scale;  // (K), a constant
+  Var bias;      // (K)
+  Var residual;  // (N, OH, OW, K)
+  bool relu = false;
+};
+
+/// x (N, H, W, C), w (K, R, S, C) -> (N, OH, OW, K). Saved for backward: x, w and, with ReLU, y. See
+/// kernels/conv2d.h.
+Var conv2d(Context& ctx, const Var& x, const Var& w, const ConvOptions& options,
+           const ConvEpilogue& epilogue = {});
+
+/// A convolution and its parameters; `bias` may be undefined.
+struct Conv2d {
+  Var weight, bias;
+  ConvOptions options;
+
+  Var operator()(Context& ctx, const Var& x, bool relu = false) const {
+    return conv2d(ctx, x, weight, options, {.scale = {}, .bias = bias, .residual = {}, .relu = relu});
+  }
+  void visit(ParamVisitor& visitor) {
+    visitor.parameter("weight", weight);
+    if (bias.defined()) visitor.parameter("bias", bias);
+  }
+};
+
+}  // namespace rcnn

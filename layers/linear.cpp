@@ -1,0 +1,79 @@
+#include "layers/linear.h"
+
+#include <cmath>
+
+#include "kernels/epilogue.h"
+#include "kernels/matmul.h"
+
+namespace rcnn {
+namespace {
+
+struct LinearNode : Node {
+  const char* name() const override { return "linear"; }
+  enum Input { kX, kW, kBias };
+  int64_t m = 0, n = 0, k = 0;
+  bool relu = false;
+  Saved x, w, y;
+
+  void backward(Context& ctx) override {
+    visit_float(output_gradient().dtype(), name(), [&](auto zero) { differentiate<decltype(zero)>(ctx); });
+  }
+
+  template <class T>
+  void differentiate(Context& ctx) {
+    const Tensor dy = output_gradient();
+    const Tensor g = relu ? ctx.empty(dy.shape(), dy.dtype()) : dy;
+    const GradientTarget dbias = target(ctx, kBias);
+    if (relu || dbias)
+      kernels::run(ctx, kernels::epilogue_backward,
+                   kernels::EpilogueBackwardArgs<T>{m, n, relu ? y.get().data<T>() : nullptr, dy.data<T>(),
+                                                    nullptr, relu ? g.mutable_data<T>() : nullptr, nullptr,
+                                                    Accumulate::no, dbias.data<T>(), dbias.accumulate});
+    if (const GradientTarget dw = target(ctx, kW))  // (N, M) (M, K)
+      kernels::run(ctx, kernels::matmul,
+                   kernels::MatmulArgs<T>{n, k, m, true, false, g.data<T>(), x.get().data<T>(), nullptr,
+                                          false, dw.data<T>(), dw.accumulate});
+    if (const GradientTarget dx = target(ctx, kX))  // (M, N) (N, K)
+      kernels::run(ctx, kernels::matmul,
+                   kernels::MatmulArgs<T>{m, k, n, false, false, g.data<T>(), w.get().data<T>(), nullptr,
+                                          false, dx.data<T>(), dx.accumulate});
+  }
+};
+
+}  // namespace
+
+Var linear(Context& ctx, const Var& x, const Var& w, const Var& bias, bool relu) {
+  const Shape &in = x.shape(), &weights = w.shape();
+  check(in.rank() == 2 && weights.rank() == 2 && in[1] == weights[1],
+        "linear: x {} and w {} do not fit: expected (M, K) and (N, K)", in.str(), weights.str());
+  check(!bias.defined() || bias.shape() == Shape{weights[0]}, "linear: bias {} for {} outputs",
+        bias.shape().str(), weights[0]);
+  const int64_t m = in[0], n = weights[0], k = in[1];
+  Tensor y = ctx.empty({m, n}, x.dtype());
+  visit_float(x.dtype(), "linear", [&](auto zero) {
+    using T = decltype(zero);
+    kernels::run(ctx, kernels::matmul,
+                 kernels::MatmulArgs<T>{m, n, k, false, true, x.value().data<T>(), w.value().data<T>(),
+                                        bias.defined() ? bias.value().data<T>() : nullptr, relu,
+                                        y.mutable_data<T>(), Accumulate::no});
+  });
+  if (!wants_gradient(ctx, {&x, &w, &bias})) return Var(y);
+  auto node = std::make_shared<LinearNode>();
+  node->m = m;
+  node->n = n;
+  node->k = k;
+  node->relu = relu;
+  if (w.requires_grad()) node->x = x.value();
+  if (x.requires_grad()) node->w = w.value();
+  if (relu) node->y = y;
+  return record(ctx, node, {&x, &w, &bias}, y);
+}
+
+Linear Linear::make(Init& init, int64_t inputs, int64_t outputs) {
+  Linear layer;
+  layer.weight = init.kaiming_uniform({outputs, inputs}, std::sqrt(5.0));
+  layer.bias = init.uniform({outputs}, 1.0 / std::sqrt(static_cast<double>(inputs)));
+  return layer;
+}
+
+}  // namespace rcnn

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "layers/init.h"
+#include "layers/module.h"
+
+namespace rcnn {
+
+/// x (M, K), w (N, K), bias (N) or undefined -> relu(x w^T + bias), (M, N). Saved for backward: x, w and,
+/// with ReLU, y.
+Var linear(Context& ctx, const Var& x, const Var& w, const Var& bias, bool relu = false);
+
+/// A fully connected layer and its parameters.
+struct Linear {
+  Var weight, bias;
+  Shape pooled;  // (PH, PW, C) when the inputs are a flattened map: see ParamVisitor::parameter
+
+  /// PyTorch's default initial values: both uniform within 1 / sqrt(K).
+  static Linear make(Init& init, int64_t inputs, int64_t outputs);
+  Var operator()(Context& ctx, const Var& x, bool relu = false) const {
+    return linear(ctx, x, weight, bias, relu);
+  }
+  void visit(ParamVisitor& visitor) {
+    visitor.parameter("weight", weight, pooled);
+    visitor.parameter("bias", bias);
+  }
+};
+
+}  // namespace rcnn

@@ -1,0 +1,56 @@
+#include "layers/max_pool.h"
+
+#include "kernels/max_pool.h"
+
+namespace rcnn {
+namespace {
+
+struct MaxPoolNode : Node {
+  const char* name() const override { return "max_pool"; }
+  int kernel, stride, pad;
+  Saved x;
+
+  void backward(Context& ctx) override {
+    const GradientTarget dx = target(ctx, 0);
+    const Shape& in = x.get().shape();
+    const Shape& out = output_gradient().shape();
+    visit_float(dx.value.dtype(), name(), [&](auto zero) {
+      using T = decltype(zero);
+      kernels::run(ctx, kernels::max_pool_backward,
+                   kernels::MaxPoolBackwardArgs<T>{in[0], in[1], in[2], in[3], out[1], out[2], kernel, stride,
+                                                   pad, x.get().data<T>(), output_gradient().data<T>(),
+                                                   dx.data<T>(), dx.accumulate});
+    });
+  }
+};
+
+}  // namespace
+
+Var max_pool(Context& ctx, const Var& x, int kernel, int stride, int pad) {
+  const Shape& in = x.shape();
+  check(in.rank() == 4, "max_pool: x is {}, expected (N, H, W, C)", in.str());
+  check(kernel > 0 && stride > 0 && pad >= 0 && 2 * pad <= kernel,
+        "max_pool: kernel {}, stride {} and pad {} do not fit: expected kernel and stride of at least 1, pad "
+        "of at most half the kernel",
+        kernel, stride, pad);
+  const int64_t oh = kernels::max_pool_size(in[1], kernel, stride, pad),
+                ow = kernels::max_pool_size(in[2], kernel, stride, pad);
+  check(oh > 0 && ow > 0, "max_pool: x {} is smaller than the kernel of {} with a pad of {}", in.str(),
+        kernel, pad);
+  Tensor y = ctx.empty({in[0], oh, ow, in[3]}, x.dtype());
+  visit_float(x.dtype(), "max_pool", [&](auto zero) {
+    using T = decltype(zero);
+    kernels::run(ctx, kernels::max_pool,
+                 kernels::MaxPoolArgs<T>{in[0], in[1], in[2], in[3], oh, ow, kernel, stride, pad,
+                                         x.value().data<T>(), y.mutable_data<T>()});
+  });
+  if (!wants_gradient(ctx, {&x})) return Var(y);
+  auto node = std::make_shared<MaxPoolNode>();
+  node->kernel = kernel;
+  node->stride = stride;
+  node->pad = pad;
+  node->x = x.value();
+  return record(ctx, node, {&x}, y);
+}
+
+}  // namespace rcnn

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "core/context.h"
+
+namespace rcnn {
+
+/// Probabilities of logits (..., C), for inference: a constant to autograd. See kernels/softmax.h.
+Tensor softmax(Context& ctx, const Tensor& logits);
+
+}  // namespace rcnn

@@ -1,0 +1,46 @@
+#include "layers/softmax_cross_entropy.h"
+
+#include "kernels/softmax_cross_entropy.h"
+
+namespace rcnn {
+namespace {
+
+struct SoftmaxCrossEntropyNode : Node {
+  const char* name() const override { return "softmax_cross_entropy"; }
+  Saved logits, labels;
+
+  void backward(Context& ctx) override {
+    const GradientTarget dlogits = target(ctx, 0);
+    const Tensor& x = logits.get();
+    visit_float(x.dtype(), name(), [&](auto zero) {
+      using T = decltype(zero);
+      kernels::run(ctx, kernels::softmax_cross_entropy_backward,
+                   kernels::SoftmaxCrossEntropyBackwardArgs<T>{
+                       labels.get().numel(), x.dim(-1), x.data<T>(), labels.get().data<int32_t>(),
+                       output_gradient().data<T>(), dlogits.data<T>(), dlogits.accumulate});
+    });
+  }
+};
+
+}  // namespace
+
+Var softmax_cross_entropy(Context& ctx, const Var& logits, const Tensor& labels) {
+  check(logits.shape().rank() >= 1 && logits.dim(-1) >= 1 &&
+            labels.numel() * logits.dim(-1) == logits.value().numel(),
+        "softmax_cross_entropy: logits {} and labels {} do not fit: expected (..., C) and one label a row",
+        logits.shape().str(), labels.shape().str());
+  const Tensor loss = ctx.empty({}, logits.dtype());
+  visit_float(logits.dtype(), "softmax_cross_entropy", [&](auto zero) {
+    using T = decltype(zero);
+    kernels::run(ctx, kernels::softmax_cross_entropy,
+                 kernels::SoftmaxCrossEntropyArgs<T>{labels.numel(), logits.dim(-1), logits.value().data<T>(),
+                                                     labels.data<int32_t>(), loss.mutable_data<T>()});
+  });
+  if (!wants_gradient(ctx, {&logits})) return Var(loss);
+  auto node = std::make_shared<SoftmaxCrossEntropyNode>();
+  node->logits = logits.value();
+  node->labels = labels;
+  return record(ctx, node, {&logits}, loss);
+}
+
+}  // namespace rcnn

@@ -1,0 +1,60 @@
+#include "models/config.h"
+
+#include "models/backbones.h"
+
+namespace rcnn {
+
+std::span<const Field<ModelConfig>> model_fields() {
+  using C = ModelConfig;
+  // clang-format off
+  static const Field<C> fields[] = {
+      {"model", &C::backbone, 0, 0, "which detector: a backbone with its pyramid and head"},
+      {"short-side", &C::short_side, 16, 8192, "images are resized so that their short side has this many pixels ..."},
+      {"long-side", &C::long_side, 16, 16384, "... but their long side no more than this"},
+      {"size-divisible", &C::size_divisible, 1, 256, "batches are padded to a multiple of this many pixels"},
+      {"anchor-sizes", &C::anchor_sizes, 0, 0, "anchor sizes in pixels, ',' inside a level, ';' between levels"},
+      {"anchor-ratios", &C::anchor_ratios, 0, 0, "anchor shapes, height / width; one list for all levels"},
+      {"rpn-fg-iou-thresh", &C::rpn_fg_iou_thresh, 0, 1, "an anchor that overlaps an object this much is positive"},
+      {"rpn-bg-iou-thresh", &C::rpn_bg_iou_thresh, 0, 1, "an anchor that overlaps every object less is negative"},
+      {"rpn-batch-size-per-image", &C::rpn_batch_size_per_image, 1, 1 << 20, "anchors sampled for the RPN's loss"},
+      {"rpn-positive-fraction", &C::rpn_positive_fraction, 0, 1, "share of them that may be positive"},
+      {"rpn-smooth-l1-beta", &C::rpn_smooth_l1_beta, 0, 100, "where the RPN's box loss turns from square to linear"},
+      {"rpn-pre-nms-top-n-train", &C::rpn_pre_nms_top_n_train, 1, 1 << 20, "proposals a level before NMS, training"},
+      {"rpn-pre-nms-top-n-test", &C::rpn_pre_nms_top_n_test, 1, 1 << 20, "proposals a level before NMS, detection"},
+      {"rpn-post-nms-top-n-train", &C::rpn_post_nms_top_n_train, 1, 1 << 20, "proposals an image after NMS, training"},
+      {"rpn-post-nms-top-n-test", &C::rpn_post_nms_top_n_test, 1, 1 << 20, "proposals an image after NMS, detection"},
+      {"rpn-nms-thresh", &C::rpn_nms_thresh, 0, 1, "proposals that overlap a better one more than this are dropped"},
+      {"rpn-min-size", &C::rpn_min_size, 0, 1e6, "shortest side of a proposal, pixels"},
+      {"box-pool-size", &C::box_pool_size, 1, 64, "bins a side of the pooled map of an RoI"},
+      {"box-sampling-ratio", &C::box_sampling_ratio, 0, 64, "sampling points a side of a bin; 0: as many as it has pixels"},
+      {"box-canonical-size", &C::box_canonical_size, 1, 1e6, "an RoI of this side is pooled from the canonical level"},
+      {"box-canonical-level", &C::box_canonical_level, 0, 5, "that level, counted from the finest, 0"},
+      {"box-head-size", &C::box_head_size, 1, 1 << 16, "width of the head's two fully connected layers"},
+      {"box-batch-size-per-image", &C::box_batch_size_per_image, 1, 1 << 20, "RoIs sampled for the head's loss"},
+      {"box-positive-fraction", &C::box_positive_fraction, 0, 1, "share of them that may be foreground"},
+      {"box-fg-iou-thresh", &C::box_fg_iou_thresh, 0, 1, "an RoI that overlaps an object this much is foreground"},
+      {"box-bg-iou-thresh", &C::box_bg_iou_thresh, 0, 1, "an RoI that overlaps every object less is background"},
+      {"box-smooth-l1-beta", &C::box_smooth_l1_beta, 0, 100, "where the head's box loss turns from square to linear"},
+      {"box-score-thresh", &C::box_score_thresh, 0, 1, "detections with a lower score are dropped"},
+      {"box-nms-thresh", &C::box_nms_thresh, 0, 1, "detections of a class that overlap a better one more are dropped"},
+      {"box-detections-per-img", &C::box_detections_per_img, 1, 1 << 16, "most detections an image"},
+      {"box-min-size", &C::box_min_size, 0, 1e6, "shortest side of a detection, pixels"},
+  };
+  // clang-format on
+  return fields;
+}
+
+ModelConfig model_config(std::string_view name) {
+  for (const BackboneEntry& entry : backbone_table())
+    if (entry.name == name) return entry.config();
+  throw InputError(
+      fmt::format("--model {}: no such model; there are {}", name, fmt::join(model_names(), ", ")));
+}
+
+std::vector<std::string> model_names() {
+  std::vector<std::string> names;
+  for (const BackboneEntry& entry : backbone_table()) names.emplace_back(entry.name);
+  return names;
+}
+
+}  // namespace rcnn

@@ -1,0 +1,85 @@
+// The whole detector, as in figure 2 of the paper: shared features, the region proposal network that says
+// where to look, and the Fast R-CNN head that says what is there.
+#include "models/faster_rcnn.h"
+
+#include "layers/sigmoid_cross_entropy.h"
+#include "layers/smooth_l1.h"
+#include "layers/softmax_cross_entropy.h"
+#include "layers/sum.h"
+
+namespace rcnn {
+namespace {
+
+int64_t anchors_a_cell(const ModelConfig& config) {
+  const size_t count = config.anchor_sizes.at(0).size() * config.anchor_ratios.at(0).size();
+  for (size_t l = 0; l < config.anchor_sizes.size(); ++l)
+    check_input(config.anchor_sizes[l].size() * config.anchor_ratios.at(0).size() == count,
+                "anchor-sizes: every level needs as many sizes as the first, {}; level {} has {}",
+                config.anchor_sizes[0].size(), l + 1, config.anchor_sizes[l].size());
+  check_input(config.anchor_ratios.size() == 1, "anchor-ratios: expected one list for all levels, found {}",
+              config.anchor_ratios.size());
+  return static_cast<int64_t>(count);
+}
+
+}  // namespace
+
+FasterRcnn::FasterRcnn(const ModelConfig& c, int64_t object_classes, Init init)
+    : config(c),
+      classes(object_classes + 1),
+      backbone(make_backbone(c.backbone, init)),
+      fpn(Fpn::make(init, backbone->channels, backbone->pyramid_channels)),
+      rpn(Rpn::make(init, backbone->pyramid_channels, anchors_a_cell(c))),
+      head(RoiHead::make(init, c, backbone->pyramid_channels, classes)) {}
+
+std::vector<Var> FasterRcnn::features(Context& ctx, const ImageBatch& images) {
+  return fpn(ctx, (*backbone)(ctx, Var(images.pixels)));
+}
+
+Losses FasterRcnn::losses(Context& ctx, const ImageBatch& images, const GroundTruth& truth,
+                          const std::optional<Samples>& fixed, Samples* taken) {
+  const Shape& pixels = images.pixels.shape();
+  const std::vector<Var> levels = features(ctx, images);
+  const RpnOutput output = rpn_forward(ctx, rpn, config, levels, pixels);
+
+  Samples samples;
+  if (fixed) {
+    samples = *fixed;
+  } else {
+    const Proposals proposals = rpn_proposals(ctx, config, output, images.size, &truth);
+    samples = {rpn_targets(ctx, config, output.anchors, truth), sample_rois(ctx, config, proposals, truth)};
+  }
+  if (taken) *taken = samples;
+
+  const RoiSamples& rois = samples.rois;
+  const RoiOutput regions = roi_head_forward(ctx, head, config, levels, rois.rois, rois.count, pixels);
+  const int64_t rows = regions.logits.dim(0);
+  const Tensor labels = rois.labels.reshape({rows}), offsets = rois.offsets.reshape({1, rows, 4});
+
+  Losses losses;
+  losses.objectness = sigmoid_cross_entropy(ctx, output.objectness, samples.rpn.labels);
+  losses.rpn_box =
+      smooth_l1(ctx, output.deltas, 1, samples.rpn.offsets, samples.rpn.labels, config.rpn_smooth_l1_beta);
+  losses.classifier = softmax_cross_entropy(ctx, regions.logits, labels);
+  losses.box = smooth_l1(ctx, {regions.offsets}, classes, offsets, labels, config.box_smooth_l1_beta);
+  losses.total =
+      weighted_sum(ctx, {losses.objectness, losses.rpn_box, losses.classifier, losses.box}, {1, 1, 1, 1});
+  return losses;
+}
+
+Detections FasterRcnn::detect(Context& ctx, const ImageBatch& images) {
+  const std::vector<Var> levels = features(ctx, images);
+  const RpnOutput output = rpn_forward(ctx, rpn, config, levels, images.pixels.shape());
+  const Proposals proposals = rpn_proposals(ctx, config, output, images.size, nullptr);
+  const RoiOutput regions =
+      roi_head_forward(ctx, head, config, levels, proposals.boxes, proposals.count, images.pixels.shape());
+  return roi_detections(ctx, config, regions, proposals, images.size);
+}
+
+void FasterRcnn::visit(ParamVisitor& visitor) {
+  visitor.child("backbone.body", *backbone);
+  visitor.child("backbone.fpn", fpn);
+  visitor.child("rpn", rpn);
+  visitor.child("roi_heads", head);
+}
+
+}  // namespace rcnn

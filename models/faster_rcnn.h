@@ -1,0 +1,50 @@
+// Faster R-CNN (Ren, He, Girshick, Sun, arXiv:1506.01497).
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "models/backbones.h"
+#include "models/fpn.h"
+#include "models/roi_head.h"
+#include "models/rpn.h"
+
+namespace rcnn {
+
+/// The four terms of the loss and their sum; each has one element.
+struct Losses {
+  Var objectness, rpn_box, classifier, box, total;
+};
+
+/// What training sampled in one pass: which anchors and RoIs count, and their targets. Constants to autograd;
+/// given to a second pass they hold everything discrete fixed, for gradient checks and for comparing devices.
+struct Samples {
+  RpnTargets rpn;
+  RoiSamples rois;
+};
+
+struct FasterRcnn {
+  ModelConfig config;
+  int64_t classes;  // with the background, class 0
+  std::unique_ptr<Backbone> backbone;
+  Fpn fpn;
+  Rpn rpn;
+  RoiHead head;
+
+  /// A model with initial values; `object_classes` does not count the background.
+  FasterRcnn(const ModelConfig& config, int64_t object_classes, Init init);
+
+  /// The losses of a batch. With `fixed` nothing is proposed, matched or sampled; `taken` receives what was
+  /// used.
+  Losses losses(Context& ctx, const ImageBatch& images, const GroundTruth& truth,
+                const std::optional<Samples>& fixed = {}, Samples* taken = nullptr);
+  /// What is on each image. Call with ctx.training and ctx.grad off.
+  Detections detect(Context& ctx, const ImageBatch& images);
+  /// Every parameter and buffer under torchvision's name.
+  void visit(ParamVisitor& visitor);
+
+ private:
+  std::vector<Var> features(Context& ctx, const ImageBatch& images);
+};
+
+}  // namespace rcnn

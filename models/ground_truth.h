@@ -1,0 +1,23 @@
+// What goes into a detector: a batch of images and, in training, the objects on them.
+#pragma once
+
+#include "core/tensor.h"
+
+namespace rcnn {
+
+/// A batch in the network's own pixels.
+struct ImageBatch {
+  Tensor pixels;  // (N, H, W, 3), normalised, padded with 0
+  Tensor size;    // (N, 2) f32: height and width of each image without its padding
+};
+
+/// Objects of a batch, in fixed capacity: G is a power of two, at least the largest number of objects on one
+/// image.
+struct GroundTruth {
+  Tensor boxes;     // (N, G, 4) f32, pixels of the network's input
+  Tensor labels;    // (N, G) i32, 1 and up
+  Tensor count;     // (N) i32: objects that are not padding
+  Tensor image_id;  // (N) i32: what keys the random sampling of each image
+};
+
+}  // namespace rcnn

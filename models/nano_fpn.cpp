@@ -1,0 +1,69 @@
+// nano-fpn: a detector of 0.8 M parameters that learns from scratch on a CPU in minutes.
+//
+// A small residual network with maps at strides 4, 8 and 16 (C2, C3, C4), a feature pyramid of 32 channels,
+// two anchor sizes a level. Everything is trained, batch normalisation included.
+#include "models/backbones.h"
+
+namespace rcnn {
+namespace {
+
+struct NanoFpn : Backbone {
+  ConvNorm conv1, conv2;
+  BasicBlock layer1, layer2, layer3;
+  ConvNorm layer3_conv;
+
+  explicit NanoFpn(Init& init)
+      : conv1(ConvNorm::make(init, 3, 16, 3, 2)),
+        conv2(ConvNorm::make(init, 16, 32, 3, 2)),
+        layer1(BasicBlock::make(init, 32, 32, 1)),
+        layer2(BasicBlock::make(init, 32, 64, 2)),
+        layer3(BasicBlock::make(init, 64, 128, 2)),
+        layer3_conv(ConvNorm::make(init, 128, 128, 3)) {
+    channels = {32, 64, 128};
+    pyramid_channels = 32;
+  }
+
+  std::vector<Var> operator()(Context& ctx, const Var& x) override {
+    const Var stem = conv2(ctx, conv1(ctx, x, true), true);
+    const Var c2 = layer1(ctx, stem);
+    const Var c3 = layer2(ctx, c2);
+    const Var c4 = layer3_conv(ctx, layer3(ctx, c3), true);
+    return {c2, c3, c4};
+  }
+
+  void visit(ParamVisitor& visitor) override {
+    visitor.child("conv1", conv1.conv);
+    visitor.child("bn1", conv1.norm);
+    visitor.child("conv2", conv2.conv);
+    visitor.child("bn2", conv2.norm);
+    visitor.child("layer1.0", layer1);
+    visitor.child("layer2.0", layer2);
+    visitor.child("layer3.0", layer3);
+    visitor.child("layer3.1.0", layer3_conv.conv);
+    visitor.child("layer3.1.1", layer3_conv.norm);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Backbone> make_nano_fpn(Init& init) { return std::make_unique<NanoFpn>(init); }
+
+ModelConfig nano_fpn_config() {
+  ModelConfig config;
+  config.backbone = "nano-fpn";
+  config.short_side = 240;
+  config.long_side = 640;
+  config.size_divisible = 16;
+  config.anchor_sizes = {{16, 23}, {32, 45}, {64, 90}};
+  config.rpn_pre_nms_top_n_train = config.rpn_post_nms_top_n_train = 500;
+  config.rpn_pre_nms_top_n_test = config.rpn_post_nms_top_n_test = 200;
+  config.box_pool_size = 5;
+  config.box_canonical_size = 64;
+  config.box_canonical_level = 1;
+  config.box_head_size = 256;
+  config.box_batch_size_per_image = 64;
+  config.box_positive_fraction = 0.5f;
+  return config;
+}
+
+}  // namespace rcnn

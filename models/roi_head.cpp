@@ -1,0 +1,138 @@
+#include "models/roi_head.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/class_boxes.h"
+#include "kernels/gather_boxes.h"
+#include "kernels/match.h"
+#include "kernels/nms.h"
+#include "kernels/sample.h"
+#include "kernels/select_rois.h"
+#include "layers/roi_align.h"
+#include "layers/softmax.h"
+
+namespace rcnn {
+namespace {
+
+/// torchvision's box coding of the head: dx, dy times 10, dw, dh times 5.
+constexpr float kBoxWeights[4] = {10, 10, 5, 5};
+
+/// Feature pixels per image pixel. torchvision takes the nearest power of two, so that padding does not shift
+/// it.
+float scale_of(int64_t map, int64_t image) {
+  return std::exp2(std::round(std::log2(static_cast<float>(map) / static_cast<float>(image))));
+}
+
+}  // namespace
+
+RoiHead RoiHead::make(Init& init, const ModelConfig& config, int64_t channels, int64_t class_count) {
+  const int64_t pooled = config.box_pool_size, width = config.box_head_size;
+  RoiHead head;
+  head.fc6 = Linear::make(init, pooled * pooled * channels, width);
+  head.fc6.pooled = {pooled, pooled, channels};
+  head.fc7 = Linear::make(init, width, width);
+  head.classes = Linear::make(init, width, class_count);
+  head.offsets = Linear::make(init, width, class_count * 4);
+  return head;
+}
+
+void RoiHead::visit(ParamVisitor& visitor) {
+  visitor.child("box_head.fc6", fc6);
+  visitor.child("box_head.fc7", fc7);
+  visitor.child("box_predictor.cls_score", classes);
+  visitor.child("box_predictor.bbox_pred", offsets);
+}
+
+RoiSamples sample_rois(Context& ctx, const ModelConfig& config, const Proposals& proposals,
+                       const GroundTruth& truth) {
+  const int64_t n = proposals.boxes.dim(0), r = proposals.boxes.dim(1), g = truth.boxes.dim(1);
+  const int64_t s = config.box_batch_size_per_image;
+  const Tensor matched = ctx.empty({n, r}, DType::i32), rows = ctx.empty({n, s}, DType::i32);
+  RoiSamples samples{ctx.empty({n, s, 4}), ctx.empty({n}, DType::i32), ctx.empty({n, s}, DType::i32),
+                     ctx.empty({n, s, 4})};
+  kernels::run(
+      ctx, kernels::match,
+      kernels::MatchArgs{n, r, proposals.boxes.data<float>(), r * 4, proposals.count.data<int32_t>(), g,
+                         truth.boxes.data<float>(), truth.count.data<int32_t>(), config.box_fg_iou_thresh,
+                         config.box_bg_iou_thresh, false, matched.mutable_data<int32_t>()});
+  kernels::run(
+      ctx, kernels::sample,
+      kernels::SampleArgs{n, r, matched.data<int32_t>(), s, config.box_positive_fraction, ctx.seed,
+                          Purpose::roi_sample, ctx.step.data<int32_t>(), truth.image_id.data<int32_t>(),
+                          nullptr, rows.mutable_data<int32_t>(), samples.count.mutable_data<int32_t>()});
+  kernels::SelectRoisArgs select{n,
+                                 r,
+                                 g,
+                                 s,
+                                 proposals.boxes.data<float>(),
+                                 matched.data<int32_t>(),
+                                 rows.data<int32_t>(),
+                                 truth.boxes.data<float>(),
+                                 truth.labels.data<int32_t>(),
+                                 {},
+                                 samples.rois.mutable_data<float>(),
+                                 samples.labels.mutable_data<int32_t>(),
+                                 samples.offsets.mutable_data<float>()};
+  std::copy(std::begin(kBoxWeights), std::end(kBoxWeights), select.weights);
+  kernels::run(ctx, kernels::select_rois, select);
+  return samples;
+}
+
+RoiOutput roi_head_forward(Context& ctx, const RoiHead& head, const ModelConfig& config,
+                           const std::vector<Var>& levels, const Tensor& rois, const Tensor& count,
+                           const Shape& image) {
+  RoiAlignConfig align;
+  align.height = align.width = config.box_pool_size;
+  align.sampling = static_cast<int>(config.box_sampling_ratio);
+  align.canonical_size = config.box_canonical_size;
+  align.canonical_level = static_cast<int>(config.box_canonical_level);
+  for (const Var& level : levels) align.scales.push_back(scale_of(level.dim(1), image[1]));
+  const Var pooled = roi_align(ctx, levels, rois, count, align);
+  const Var flat = reshape(ctx, pooled, {pooled.dim(0), head.fc6.weight.dim(1)});
+  const Var hidden = head.fc7(ctx, head.fc6(ctx, flat, true), true);
+  return {head.classes(ctx, hidden), head.offsets(ctx, hidden)};
+}
+
+Detections roi_detections(Context& ctx, const ModelConfig& config, const RoiOutput& output,
+                          const Proposals& proposals, const Tensor& image_size) {
+  const int64_t n = proposals.boxes.dim(0), r = proposals.boxes.dim(1), c = output.logits.dim(1);
+  const int64_t m = r * (c - 1), most = config.box_detections_per_img;
+  const Tensor probabilities = softmax(ctx, output.logits.value()).cast(DType::f32);
+  const Tensor offsets = output.offsets.value().cast(DType::f32);
+  const Tensor boxes = ctx.empty({n, m, 4}), scores = ctx.empty({n, m}),
+               labels = ctx.empty({n, m}, DType::i32);
+  kernels::ClassBoxesArgs decode{n,
+                                 r,
+                                 c,
+                                 probabilities.data<float>(),
+                                 offsets.data<float>(),
+                                 proposals.boxes.data<float>(),
+                                 proposals.count.data<int32_t>(),
+                                 image_size.data<float>(),
+                                 {},
+                                 config.box_score_thresh,
+                                 config.box_min_size,
+                                 boxes.mutable_data<float>(),
+                                 scores.mutable_data<float>(),
+                                 labels.mutable_data<int32_t>()};
+  std::copy(std::begin(kBoxWeights), std::end(kBoxWeights), decode.weights);
+  kernels::run(ctx, kernels::class_boxes, decode);
+
+  const Tensor keep = ctx.empty({n, most}, DType::i32), kept = ctx.empty({n}, DType::i32);
+  kernels::run(ctx, kernels::nms,
+               kernels::NmsArgs{n, m, boxes.data<float>(), scores.data<float>(), labels.data<int32_t>(),
+                                config.box_nms_thresh, most, keep.mutable_data<int32_t>(),
+                                kept.mutable_data<int32_t>()});
+  Detections result{ctx.empty({n, most, 4}), ctx.empty({n, most}), ctx.empty({n, most}, DType::i32),
+                    ctx.empty({n}, DType::i32)};
+  kernels::run(
+      ctx, kernels::gather_boxes,
+      kernels::GatherBoxesArgs{n, m, most, boxes.data<float>(), scores.data<float>(), labels.data<int32_t>(),
+                               keep.data<int32_t>(), 0, nullptr, nullptr, result.boxes.mutable_data<float>(),
+                               result.scores.mutable_data<float>(), result.labels.mutable_data<int32_t>(),
+                               result.count.mutable_data<int32_t>()});
+  return result;
+}
+
+}  // namespace rcnn

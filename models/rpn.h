@@ -1,0 +1,49 @@
+// Region proposal network (Ren et al., "Faster R-CNN", section 3.1): at every cell of every level, whether
+// each anchor holds an object, and how to move it onto that object.
+#pragma once
+
+#include <vector>
+
+#include "layers/conv2d.h"
+#include "models/config.h"
+#include "models/ground_truth.h"
+
+namespace rcnn {
+
+/// What the network says of the anchors: one pair of maps a level.
+struct RpnOutput {
+  std::vector<Var> objectness;  // (N, H, W, A): logits
+  std::vector<Var> deltas;      // (N, H, W, A 4)
+  Tensor anchors;               // (sum of H W A, 4) f32, in the order of the maps
+};
+
+/// Boxes for the head, in fixed capacity.
+struct Proposals {
+  Tensor boxes;  // (N, P, 4) f32, padded with 0
+  Tensor count;  // (N) i32
+};
+
+/// What the RPN is to learn: constants to autograd.
+struct RpnTargets {
+  Tensor labels;   // (N, anchors) i32: 1 object, 0 background, -1 not sampled
+  Tensor offsets;  // (N, anchors, 4) f32, for anchors of label 1
+};
+
+struct Rpn {
+  Conv2d conv, objectness, deltas;
+
+  static Rpn make(Init& init, int64_t channels, int64_t anchors_a_cell);
+  void visit(ParamVisitor& visitor);
+};
+
+/// Runs the shared head over every level. `pixels` (N, H, W, 3) gives the strides: its size over the map's.
+RpnOutput rpn_forward(Context& ctx, const Rpn& rpn, const ModelConfig& config, const std::vector<Var>& levels,
+                      const Shape& pixels);
+/// The best boxes after NMS; in training (`truth` given) the ground truth is appended to them.
+Proposals rpn_proposals(Context& ctx, const ModelConfig& config, const RpnOutput& output,
+                        const Tensor& image_size, const GroundTruth* truth);
+/// Matches anchors with objects and samples a balanced batch of them.
+RpnTargets rpn_targets(Context& ctx, const ModelConfig& config, const Tensor& anchors,
+                       const GroundTruth& truth);
+
+}  // namespace rcnn

@@ -1,0 +1,48 @@
+#include "models/transform.h"
+
+#include <algorithm>
+
+#include "kernels/preprocess.h"
+
+namespace rcnn {
+
+std::pair<int64_t, int64_t> resized(const ModelConfig& config, int64_t height, int64_t width) {
+  const kernels::Resized size = kernels::resized_size(height, width, config.short_side, config.long_side);
+  return {size.h, size.w};
+}
+
+ImageBatch make_image_batch(Context& ctx, const ModelConfig& config, std::span<const RawImage> images) {
+  const auto n = static_cast<int64_t>(images.size());
+  std::vector<kernels::PreprocessImage> slots;
+  ImageBatch batch;
+  batch.size = Tensor::empty({n, 2}, DType::f32);
+  float* size = batch.size.mutable_data<float>();
+  int64_t height = 0, width = 0;
+  for (const RawImage& image : images) {
+    const auto [rh, rw] = resized(config, image.height, image.width);
+    slots.push_back({image.pixels, image.height, image.width, rh, rw});
+    *size++ = static_cast<float>(rh);
+    *size++ = static_cast<float>(rw);
+    height = std::max(height, rh);
+    width = std::max(width, rw);
+  }
+  const auto padded = [&](int64_t side) {
+    return (side + config.size_divisible - 1) / config.size_divisible * config.size_divisible;
+  };
+  batch.pixels = ctx.empty({n, padded(height), padded(width), 3});
+  // ImageNet's channel statistics, of RGB in 0..1: what torchvision's weights were trained with.
+  kernels::run(ctx, kernels::preprocess,
+               kernels::PreprocessArgs{n,
+                                       slots.data(),
+                                       padded(height),
+                                       padded(width),
+                                       {0.485f, 0.456f, 0.406f},
+                                       {0.229f, 0.224f, 0.225f},
+                                       1.0f / 255,
+                                       false,
+                                       batch.pixels.mutable_data<float>()});
+  batch.size = batch.size.to(ctx.device);
+  return batch;
+}
+
+}  // namespace rcnn

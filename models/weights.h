@@ -1,0 +1,30 @@
+// A model's state as named tensors, in the layout that other programs use.
+//
+// In memory filters are (K, R, S, C); in files they are torchvision's (K, C, R, S), and the first fully
+// connected layer behind pooling reads (C, PH, PW) there instead of (PH, PW, C). Every file goes through
+// these functions.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/tensor.h"
+#include "models/faster_rcnn.h"
+
+namespace rcnn {
+
+/// A parameter's tensor in the files' layout, and back. `pooled` is that of ParamVisitor::parameter. The
+/// results are copies; the shape of the second is `shape`.
+Tensor to_file_layout(const Tensor& tensor, const Shape& pooled);
+Tensor from_file_layout(const Tensor& tensor, const Shape& shape, const Shape& pooled);
+
+/// The model's parameters and buffers in the files' layout, in the model's order.
+std::vector<std::pair<std::string, Tensor>> save_weights(FasterRcnn& model);
+
+/// Sets every parameter and buffer from `tensors`. Throws InputError, before anything is changed, naming
+/// `file` and a tensor that is missing, unexpected or of another shape or type.
+void load_weights(FasterRcnn& model, const std::map<std::string, Tensor>& tensors, const std::string& file);
+
+}  // namespace rcnn

@@ -1,0 +1,240 @@
+#include "data/image.h"
+
+#include <sys/resource.h>
+
+#include <csignal>
+#include <fstream>
+
+#include "data/files.h"
+#include "tests/data/fixtures.h"
+
+using namespace rcnn;
+using namespace rcnn::fixtures;
+
+namespace {
+
+/// Writes the bytes as `name`, reads them as an image and returns the sentence, which must name the file.
+std::string failure_of(const std::string& name, const std::vector<uint8_t>& bytes,
+                       const ImageLimits& limits = {}) {
+  const TemporaryFolder folder;
+  write_bytes(folder / name, bytes);
+  const std::string sentence = input_error([&] { read_image(folder / name, limits); });
+  CHECK(contains(sentence, name));
+  CHECK(sentence.back() == '.');
+  return sentence;
+}
+
+Image read_back(const std::vector<uint8_t>& bytes) {
+  const TemporaryFolder folder;
+  write_bytes(folder / "image", bytes);
+  const Image image = read_image(folder / "image");
+  CHECK(read_image_size(folder / "image") == ImageSize{image.width, image.height});
+  return image;
+}
+
+std::vector<uint8_t> first_part(std::vector<uint8_t> bytes, size_t count) {
+  bytes.resize(count);
+  return bytes;
+}
+
+/// A baseline JPEG's header with the given size and number of components.
+std::vector<uint8_t> jpeg_with_frame(uint32_t width, uint32_t height, uint8_t components) {
+  std::vector<uint8_t> jpeg = encode_jpeg(smooth_image(16, 16));
+  const size_t frame = find_marker(jpeg, 0xC0);
+  std::vector<uint8_t> header = {0xFF, 0xC0};
+  append_big_endian(header, 8 + 3u * components, 2);
+  header.push_back(8);
+  append_big_endian(header, height, 2);
+  append_big_endian(header, width, 2);
+  header.push_back(components);
+  for (uint8_t i = 0; i < components; ++i)
+    header.insert(header.end(), {static_cast<uint8_t>(i + 1), 0x11, 0});
+  jpeg.erase(jpeg.begin() + static_cast<ptrdiff_t>(frame), jpeg.begin() + static_cast<ptrdiff_t>(frame) + 19);
+  jpeg.insert(jpeg.begin() + static_cast<ptrdiff_t>(frame), header.begin(), header.end());
+  return jpeg;
+}
+
+}  // namespace
+
+TEST_CASE("image: a PNG comes back byte for byte") {
+  const TemporaryFolder folder;
+  const Image image = random_image(37, 23);
+  write_png(folder / "a.png", image);
+  const Image back = read_image(folder / "a.png");
+  CHECK(back.width == 37);
+  CHECK(back.height == 23);
+  CHECK(back.rgb == image.rgb);
+  CHECK(read_image_size(folder / "a.png") == ImageSize{37, 23});
+}
+
+TEST_CASE("image: a JPEG comes back nearly") {
+  const Image image = smooth_image(50, 34);
+  const Image back = read_back(encode_jpeg(image));
+  REQUIRE(back.rgb.size() == image.rgb.size());
+  int worst = 0;
+  for (size_t i = 0; i < image.rgb.size(); ++i) worst = std::max(worst, std::abs(image.rgb[i] - back.rgb[i]));
+  CHECK(worst <= 12);
+}
+
+TEST_CASE("image: the format is told by the content, not by the name") {
+  const TemporaryFolder folder;
+  write_bytes(folder / "really_a_png.jpg", encode_png(random_image(5, 4)));
+  CHECK(read_image(folder / "really_a_png.jpg").rgb == random_image(5, 4).rgb);
+}
+
+TEST_CASE("image: greyscale becomes RGB") {
+  const Image png = read_back(encode_raw_png({.width = 2, .colour_type = 0, .rows = {0, 10, 200}}));
+  CHECK(png.rgb == std::vector<uint8_t>{10, 10, 10, 200, 200, 200});
+}
+
+TEST_CASE("image: 16 bits a channel become the high 8") {
+  const Image image =
+      read_back(encode_raw_png({.depth = 16, .rows = {0, 0x12, 0xFF, 0x80, 0x00, 0xFE, 0x01}}));
+  CHECK(image.rgb == std::vector<uint8_t>{0x12, 0x80, 0xFE});
+}
+
+TEST_CASE("image: a palette is looked up, with its transparency over white") {
+  const Image image = read_back(encode_raw_png({.width = 2,
+                                                .colour_type = 3,
+                                                .rows = {0, 1, 0},
+                                                .palette = {1, 2, 3, 40, 50, 60},
+                                                .transparency = {0, 255}}));
+  CHECK(image.rgb == std::vector<uint8_t>{40, 50, 60, 255, 255, 255});
+}
+
+TEST_CASE("image: transparency is blended over white") {
+  const Image image = read_back(encode_raw_png(
+      {.width = 3, .colour_type = 6, .rows = {0, 9, 9, 9, 0, 100, 0, 255, 128, 1, 2, 3, 255}}));
+  CHECK(image.rgb == std::vector<uint8_t>{255, 255, 255, 177, 127, 255, 1, 2, 3});
+}
+
+TEST_CASE("image: a missing file, a folder") {
+  const TemporaryFolder folder;
+  const std::string missing = input_error([&] { read_image(folder / "nowhere.jpg"); });
+  CHECK(contains(missing, "nowhere.jpg"));
+  CHECK(contains(missing, "does not exist"));
+  CHECK(contains(input_error([&] { read_image_size(folder.path()); }), "not a regular file"));
+}
+
+TEST_CASE("image: an empty file") { CHECK(contains(failure_of("void.png", {}), "is empty")); }
+
+TEST_CASE("image: another format") {
+  const std::string text = "GIF89a and so on";
+  CHECK(contains(failure_of("a.jpg", {text.begin(), text.end()}), "neither a JPEG nor a PNG"));
+  CHECK(contains(failure_of("b.jpg", {0xFF}), "neither a JPEG nor a PNG"));
+}
+
+TEST_CASE("image: a JPEG cut anywhere is truncated") {
+  const std::vector<uint8_t> jpeg = encode_jpeg(random_image(40, 40));
+  for (const size_t count : {size_t{4}, find_marker(jpeg, 0xC0) + 6, find_marker(jpeg, 0xDA), jpeg.size() / 2,
+                             jpeg.size() - 2, jpeg.size() - 1})
+    CHECK(contains(failure_of("cut.jpg", first_part(jpeg, count)), "truncated"));
+}
+
+TEST_CASE("image: the end marker of a thumbnail is not the photograph's") {
+  const std::vector<uint8_t> thumbnail = encode_jpeg(random_image(8, 8));
+  std::vector<uint8_t> segment = {0xFF, 0xE1};
+  append_big_endian(segment, static_cast<uint32_t>(thumbnail.size()) + 2, 2);
+  segment.insert(segment.end(), thumbnail.begin(), thumbnail.end());
+  std::vector<uint8_t> jpeg = encode_jpeg(random_image(40, 30));
+  jpeg.insert(jpeg.begin() + 2, segment.begin(), segment.end());
+  const Image image = read_back(jpeg);
+  CHECK(image.width == 40);
+  CHECK(contains(failure_of("cut.jpg", first_part(jpeg, jpeg.size() - 10)), "truncated"));
+}
+
+TEST_CASE("image: the size is found behind a header of any length") {
+  std::vector<uint8_t> jpeg = encode_jpeg(random_image(24, 18));
+  std::vector<uint8_t> profile;
+  for (int i = 0; i < 3; ++i) {
+    profile.insert(profile.end(), {0xFF, 0xE2});
+    append_big_endian(profile, 60000, 2);
+    profile.resize(profile.size() + 59998);
+  }
+  jpeg.insert(jpeg.begin() + 2, profile.begin(), profile.end());
+  CHECK(read_back(jpeg).width == 24);
+}
+
+TEST_CASE("image: a PNG cut anywhere is truncated") {
+  const std::vector<uint8_t> png = encode_png(random_image(40, 40));
+  for (const size_t count :
+       {size_t{8}, size_t{20}, size_t{40}, png.size() / 2, png.size() - 12, png.size() - 5})
+    CHECK(contains(failure_of("cut.png", first_part(png, count)), "truncated"));
+}
+
+TEST_CASE("image: damage inside") {
+  std::vector<uint8_t> png = encode_png(random_image(40, 40));
+  for (size_t i = 43; i < 120; ++i) png[i] = 0xFF;
+  CHECK(contains(failure_of("bad.png", png), "cannot be decoded"));
+}
+
+TEST_CASE("image: a header that claims too much is refused before decoding") {
+  CHECK(contains(failure_of("a.png", encode_raw_png({.width = 100000, .height = 2})), "100000 x 2"));
+  CHECK(contains(failure_of("b.png", encode_raw_png({.width = 30000, .height = 30000})), "too large"));
+  CHECK(contains(failure_of("c.png", encode_raw_png({.width = 0xFFFFFFFF, .height = 0xFFFFFFFF})),
+                 "too large"));
+  CHECK(contains(failure_of("d.jpg", jpeg_with_frame(65535, 65535, 3)), "65535 x 65535"));
+  CHECK(contains(failure_of("e.png", encode_png(random_image(20, 10)), {.max_side = 19}), "too large"));
+  CHECK(contains(failure_of("f.png", encode_png(random_image(20, 10)), {.max_pixels = 199}), "too large"));
+  CHECK(contains(failure_of("g.png", encode_raw_png({.width = 0, .height = 5})), "no pixels"));
+}
+
+TEST_CASE("image: limits are inclusive") {
+  const TemporaryFolder folder;
+  write_png(folder / "a.png", random_image(20, 10));
+  CHECK(read_image(folder / "a.png", {.max_side = 20, .max_pixels = 200}).width == 20);
+}
+
+TEST_CASE("image: a CMYK JPEG is refused") {
+  CHECK(contains(failure_of("print.jpg", jpeg_with_frame(16, 16, 4)), "CMYK"));
+  const TemporaryFolder folder;
+  write_bytes(folder / "print.jpg", jpeg_with_frame(16, 16, 4));
+  CHECK(contains(input_error([&] { read_image_size(folder / "print.jpg"); }), "CMYK"));
+}
+
+TEST_CASE("image: writing into a missing folder is an error that names the file") {
+  const TemporaryFolder folder;
+  CHECK_THROWS_WITH_AS(write_png(folder / "no/a.png", random_image(2, 2)), doctest::Contains("no/a.png"),
+                       Error);
+}
+
+TEST_CASE("image: encode_png refuses an image without pixels, or with too few bytes") {
+  CHECK_THROWS_AS(encode_png(Image{}), Error);
+  Image image = random_image(4, 4);
+  image.rgb.pop_back();
+  CHECK_THROWS_AS(encode_png(image), Error);
+}
+
+TEST_CASE("files: a write that fails half way leaves the old file and no other") {
+  const TemporaryFolder folder;
+  write_text(folder / "kept", "old");
+  const std::vector<uint8_t> bytes(100000, 7);
+
+  // A limit on the size of files stands for a full disk: the write comes back short.
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{5000, before.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+  std::string sentence;
+  try {
+    write_file(folder / "kept", bytes);
+  } catch (const Error& error) {
+    sentence = error.what();
+  }
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+
+  CHECK(contains(sentence, "kept"));
+  CHECK(contains(sentence, "cannot be written"));
+  const std::vector<uint8_t> left = read_file(folder / "kept");
+  CHECK(std::string(left.begin(), left.end()) == "old");
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
+}
+
+TEST_CASE("files: a limit reads the beginning") {
+  const TemporaryFolder folder;
+  write_text(folder / "a", "0123456789");
+  CHECK(read_file(folder / "a", 4) == std::vector<uint8_t>{'0', '1', '2', '3'});
+  CHECK(read_file(folder / "a").size() == 10);
+}

@@ -1,0 +1,224 @@
+#include "data/loader.h"
+
+#include <fstream>
+#include <set>
+
+#include "tests/data/fixtures.h"
+
+using namespace rcnn;
+using namespace rcnn::fixtures;
+
+namespace {
+
+/// `count` small PNG files as a dataset; image i is random_image(9, 7, i).
+struct Pictures {
+  TemporaryFolder folder;
+  Dataset data;
+
+  explicit Pictures(int count) {
+    data.classes = {"thing"};
+    for (int i = 0; i < count; ++i) {
+      const std::filesystem::path file = folder / fmt::format("p{:02}.png", i);
+      write_png(file, random_image(9, 7, static_cast<uint32_t>(i)));
+      data.samples.push_back(
+          {fmt::format("p{:02}", i), file, 9, 7, {{{1, 2, 3 + static_cast<float>(i % 5), 6}, 1, false}}});
+    }
+  }
+  void spoil(int i) const { write_text(data.samples[static_cast<size_t>(i)].image, "no image at all"); }
+};
+
+/// Everything that a stream of batches consists of, so that streams can be compared.
+struct Stream {
+  std::vector<int64_t> indices;
+  std::vector<int> epochs;
+  std::vector<std::vector<int>> samples;
+  std::vector<std::vector<uint8_t>> pixels;
+  std::vector<Object> objects;
+  std::vector<std::string> faults;
+  bool operator==(const Stream&) const = default;
+};
+
+Stream take(Loader& loader, int count) {
+  Stream stream;
+  for (int i = 0; i < count; ++i) {
+    const Batch batch = loader.next();
+    stream.indices.push_back(batch.index);
+    stream.epochs.push_back(batch.epoch);
+    stream.samples.emplace_back();
+    for (const LoadedImage& image : batch.images) {
+      stream.samples.back().push_back(image.sample);
+      stream.pixels.push_back(image.image.rgb);
+      stream.objects.insert(stream.objects.end(), image.objects.begin(), image.objects.end());
+    }
+  }
+  for (const Fault& fault : loader.faults()) stream.faults.push_back(fault.what);
+  return stream;
+}
+
+LoaderOptions training_options(int workers) {
+  return {.batch = 4,
+          .seed = 11,
+          .shuffle = true,
+          .flip_horizontal = true,
+          .flip_vertical = true,
+          .workers = workers,
+          .drop_last = true};
+}
+
+Stream take(const Dataset& data, const LoaderOptions& options, int count, int64_t first_batch = 0) {
+  Loader loader(data, options, first_batch);
+  return take(loader, count);
+}
+
+}  // namespace
+
+TEST_CASE("loader: in order and unchanged where nothing else is asked for") {
+  const Pictures pictures(5);
+  Loader loader(pictures.data, {.batch = 2, .workers = 0});
+  CHECK(loader.batches_per_epoch() == 3);
+  const Stream stream = take(loader, 4);
+  CHECK(stream.indices == std::vector<int64_t>{0, 1, 2, 3});
+  CHECK(stream.epochs == std::vector<int>{0, 0, 0, 1});
+  CHECK(stream.samples == std::vector<std::vector<int>>{{0, 1}, {2, 3}, {4}, {0, 1}});
+  for (size_t i = 0; i < 5; ++i) {
+    CHECK(stream.pixels[i] == random_image(9, 7, static_cast<uint32_t>(i)).rgb);
+    CHECK(stream.objects[i] == pictures.data.samples[i].objects[0]);
+  }
+  CHECK(stream.faults.empty());
+}
+
+TEST_CASE("loader: drop_last leaves the short batch out, but never the only one") {
+  const Pictures pictures(5);
+  CHECK(Loader(pictures.data, {.batch = 2, .workers = 0, .drop_last = true}).batches_per_epoch() == 2);
+  CHECK(Loader(pictures.data, {.batch = 5, .workers = 0, .drop_last = true}).batches_per_epoch() == 1);
+  const Stream stream = take(pictures.data, {.batch = 8, .workers = 0, .drop_last = true}, 2);
+  CHECK(stream.samples == std::vector<std::vector<int>>{{0, 1, 2, 3, 4}, {0, 1, 2, 3, 4}});
+}
+
+TEST_CASE("loader: a shuffled epoch has every image once, each epoch in another order") {
+  const Pictures pictures(12);
+  const Stream stream = take(pictures.data, {.batch = 12, .seed = 3, .shuffle = true, .workers = 0}, 3);
+  const Stream other = take(pictures.data, {.batch = 12, .seed = 4, .shuffle = true, .workers = 0}, 1);
+  for (const std::vector<int>& order : stream.samples)
+    CHECK(std::set<int>(order.begin(), order.end()).size() == 12);
+  CHECK(stream.samples[0] != stream.samples[1]);
+  CHECK(stream.samples[1] != stream.samples[2]);
+  CHECK(stream.samples[0] != other.samples[0]);
+}
+
+TEST_CASE("loader: each flip happens about half of the time, independently") {
+  const Pictures pictures(8);
+  const LoaderOptions options{
+      .batch = 8, .seed = 5, .flip_horizontal = true, .flip_vertical = true, .workers = 0};
+  int horizontal = 0, vertical = 0, both = 0;
+  const int epochs = 50, images = 8 * epochs;
+  Loader loader(pictures.data, options);
+  for (int i = 0; i < epochs; ++i)
+    for (const LoadedImage& image : loader.next().images) {
+      const Box before = pictures.data.samples[static_cast<size_t>(image.sample)].objects[0].box,
+                now = image.objects[0].box;
+      const bool h = now.x1 != before.x1, v = now.y1 != before.y1;
+      horizontal += h ? 1 : 0;
+      vertical += v ? 1 : 0;
+      both += h && v ? 1 : 0;
+    }
+  CHECK(std::abs(horizontal - images / 2) < 40);  // four deviations
+  CHECK(std::abs(vertical - images / 2) < 40);
+  CHECK(std::abs(both - images / 4) < 35);
+}
+
+TEST_CASE("loader: the stream does not depend on the number of workers or the cache") {
+  const Pictures pictures(11);
+  const Stream expected = take(pictures.data, training_options(0), 14);
+  for (const int workers : {1, 2, 5}) {
+    INFO(workers);
+    CHECK(take(pictures.data, training_options(workers), 14) == expected);
+  }
+  LoaderOptions small = training_options(2);
+  small.cache_bytes = 3 * 9 * 7 * 3 + 1;
+  CHECK(take(pictures.data, small, 14) == expected);
+  small.cache_bytes = 0;
+  CHECK(take(pictures.data, small, 14) == expected);
+}
+
+TEST_CASE("loader: a stream can be taken up at any batch") {
+  const Pictures pictures(11);
+  const Stream whole = take(pictures.data, training_options(2), 12);
+  for (const int first : {1, 2, 7}) {
+    const Stream rest = take(pictures.data, training_options(2), 12 - first, first);
+    CHECK(rest.indices == std::vector<int64_t>(whole.indices.begin() + first, whole.indices.end()));
+    CHECK(rest.epochs == std::vector<int>(whole.epochs.begin() + first, whole.epochs.end()));
+    CHECK(rest.samples == std::vector<std::vector<int>>(whole.samples.begin() + first, whole.samples.end()));
+    CHECK(rest.pixels ==
+          std::vector<std::vector<uint8_t>>(whole.pixels.begin() + 4 * first, whole.pixels.end()));
+  }
+}
+
+TEST_CASE("loader: decoded images are kept, up to the limit") {
+  const Pictures pictures(4);
+  const size_t image_bytes = 9 * 7 * 3;
+  Loader loader(pictures.data, {.batch = 4, .workers = 0, .cache_bytes = 2 * image_bytes});
+  take(loader, 1);
+  for (int i = 0; i < 4; ++i) pictures.spoil(i);
+  const Stream second = take(loader, 1);
+  CHECK(second.samples == std::vector<std::vector<int>>{{0, 1}});
+  CHECK(second.faults.size() == 2);
+}
+
+TEST_CASE("loader: an image that cannot be decoded is left out and reported once") {
+  const Pictures pictures(6);
+  pictures.spoil(1);
+  std::filesystem::remove(pictures.data.samples[4].image);
+  Loader loader(pictures.data, {.batch = 3, .workers = 0});
+  const Stream stream = take(loader, 4);
+  CHECK(stream.samples == std::vector<std::vector<int>>{{0, 2}, {3, 5}, {0, 2}, {3, 5}});
+  REQUIRE(loader.faults().size() == 2);
+  CHECK(loader.faults()[0].file == pictures.data.samples[1].image);
+  CHECK(contains(loader.faults()[0].what, "p01.png is neither"));
+  CHECK(contains(loader.faults()[1].what, "p04.png does not exist"));
+}
+
+TEST_CASE("loader: a batch that would be empty takes the next image, whatever the number of workers") {
+  const Pictures pictures(7);
+  for (const int bad : {0, 1, 2, 6}) pictures.spoil(bad);
+  const Stream plain = take(pictures.data, {.batch = 2, .workers = 0}, 4);
+  CHECK(plain.samples == std::vector<std::vector<int>>{{3}, {3}, {4, 5}, {3}});
+  const Stream expected = take(pictures.data, training_options(0), 9);
+  CHECK(expected.faults.size() == 4);
+  for (const int workers : {1, 2, 5}) CHECK(take(pictures.data, training_options(workers), 9) == expected);
+}
+
+TEST_CASE("loader: faults count only once their batch is handed out") {
+  const Pictures pictures(6);
+  pictures.spoil(5);
+  Loader loader(pictures.data, {.batch = 2, .workers = 3});
+  take(loader, 2);
+  CHECK(loader.faults().empty());
+  take(loader, 1);
+  CHECK(loader.faults().size() == 1);
+}
+
+TEST_CASE("loader: no image at all is an InputError, in next() and not in a thread") {
+  const Pictures pictures(3);
+  for (int i = 0; i < 3; ++i) pictures.spoil(i);
+  for (const int workers : {0, 2}) {
+    Loader loader(pictures.data, {.batch = 2, .workers = workers});
+    CHECK(contains(input_error([&] { loader.next(); }), "None of the 3 images"));
+  }
+  CHECK(contains(input_error([] { Loader(Dataset{}, {}); }), "no image"));
+}
+
+TEST_CASE("loader: options out of range") {
+  const Pictures pictures(1);
+  CHECK(contains(input_error([&] { Loader(pictures.data, {.batch = 0}); }), "batch = 0"));
+  CHECK(contains(input_error([&] { Loader(pictures.data, {.workers = -1}); }), "workers = -1"));
+  CHECK_THROWS_AS(Loader(pictures.data, {}, -1), Error);
+}
+
+TEST_CASE("loader: ends at once, wherever it stands") {
+  const Pictures pictures(9);
+  for (int taken = 0; taken < 6; ++taken) {
+    Loader loader(pictures.data, training_options(3));
+    take(loader, taken);
+  }
+}

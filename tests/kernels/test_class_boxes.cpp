@@ -1,0 +1,97 @@
+#include "kernels/class_boxes_cases.h"
+#include "tests/kernels/each_variant.h"
+#include "tests/kernels/verify.h"
+
+namespace rcnn::kernels {
+
+TEST_CASE("class_boxes: every variant agrees with the reference") {
+  verify(class_boxes, class_boxes_cases(),
+         [](auto, const auto& c, Filler fill) { return prepare_class_boxes(c, fill); });
+}
+
+TEST_CASE("class_boxes: every class but the background, where its score and its box are good enough") {
+  constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+  // One image of 20 x 40; 3 classes with the background. The third RoI is padding that looks like a RoI.
+  const float probabilities[] = {0.9f, 0.25f, 0.5f, 0.9f, 0.75f, kNaN, 0.9f, 0.9f, kNaN};
+  const float deltas[] = {kNaN, kNaN, kNaN, kNaN, 0, 0, 0, 0, 20, 0,    0, 0,   // the first RoI
+                          kNaN, 0,    0,    0,    0, 0, 0, 0, 0,  0,    0, 0,   // the second
+                          0,    0,    0,    0,    0, 0, 0, 0, 0,  kNaN, 0, 0};  // padding
+  const float rois[] = {0, 0, 10, 10, 30, 10, 50, 18, 0, 0, 10, 10};
+  const int32_t count = 2;
+  const float size[] = {20, 40};
+  float boxes[6 * 4], scores[6];
+  int32_t labels[6];
+  ClassBoxesArgs args{.n = 1,
+                      .r = 3,
+                      .c = 3,
+                      .probabilities = probabilities,
+                      .deltas = deltas,
+                      .rois = rois,
+                      .count = &count,
+                      .image_size = size,
+                      .weights = {10, 10, 5, 5},
+                      .score_threshold = 0.25f,  // the first class of the first RoI is not above it
+                      .min_size = 8,
+                      .boxes = boxes,
+                      .scores = scores,
+                      .labels = labels};
+  each_variant(class_boxes, args, [&] {
+    CHECK(std::vector<int32_t>(labels, labels + 6) == std::vector<int32_t>{-1, 2, 1, -1, -1, -1});
+    CHECK(std::vector<float>(scores, scores + 6) == std::vector<float>{0, 0.5f, 0.75f, 0, 0, 0});
+    CHECK(std::vector<float>(boxes, boxes + 24) ==
+          std::vector<float>{0, 0, 0, 0, 20, 0, 30, 10, 30, 10, 40, 18, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
+  });
+
+  // The second RoI's box is 8 high: too small now.
+  args.min_size = std::nextafter(8.0f, 9.0f);
+  args.score_threshold = 0.1f;
+  each_variant(class_boxes, args, [&] {
+    CHECK(std::vector<int32_t>(labels, labels + 6) == std::vector<int32_t>{1, 2, -1, -1, -1, -1});
+    CHECK(std::vector<float>(scores, scores + 6) == std::vector<float>{0.25f, 0.5f, 0, 0, 0, 0});
+    CHECK(std::all_of(boxes + 8, boxes + 24, [](float v) { return v == 0; }));
+  });
+}
+
+TEST_CASE("class_boxes: boxes that are not finite are not used, however small a box may be") {
+  const float probabilities[] = {0, 1, 1, 1}, rois[] = {0, 0, 10, 10}, size[] = {20, 40};
+  const float deltas[] = {0,
+                          0,
+                          0,
+                          0,
+                          std::numeric_limits<float>::infinity(),
+                          0,
+                          0,
+                          0,  //
+                          0,
+                          0,
+                          0,
+                          0,
+                          0,
+                          std::numeric_limits<float>::quiet_NaN(),
+                          0,
+                          0};
+  const int32_t count = 1;
+  float boxes[3 * 4], scores[3];
+  int32_t labels[3];
+  const ClassBoxesArgs args{.n = 1,
+                            .r = 1,
+                            .c = 4,
+                            .probabilities = probabilities,
+                            .deltas = deltas,
+                            .rois = rois,
+                            .count = &count,
+                            .image_size = size,
+                            .weights = {1, 1, 1, 1},
+                            .score_threshold = 0.5f,
+                            .min_size = 0,
+                            .boxes = boxes,
+                            .scores = scores,
+                            .labels = labels};
+  each_variant(class_boxes, args, [&] {
+    CHECK(std::vector<int32_t>(labels, labels + 3) == std::vector<int32_t>{-1, 2, -1});
+    CHECK(std::vector<float>(scores, scores + 3) == std::vector<float>{0, 1, 0});
+    CHECK(std::vector<float>(boxes, boxes + 12) == std::vector<float>{0, 0, 0, 0, 0, 0, 10, 10, 0, 0, 0, 0});
+  });
+}
+
+}  // namespace rcnn::kernels

@@ -1,0 +1,104 @@
+#include "kernels/nms_cases.h"
+#include "tests/kernels/each_variant.h"
+#include "tests/kernels/verify.h"
+
+namespace rcnn::kernels {
+namespace {
+
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+
+struct Example {
+  std::vector<float> boxes, scores;
+  std::vector<int32_t> group;
+  float threshold = 0.5f;
+  int64_t capacity = 4;
+};
+
+void expect_kept(const Example& e, const std::vector<int32_t>& expected) {
+  std::vector<int32_t> keep(static_cast<size_t>(e.capacity), 77);
+  int32_t count = 77;
+  const NmsArgs args{.n = 1,
+                     .m = static_cast<int64_t>(e.scores.size()),
+                     .boxes = e.boxes.data(),
+                     .scores = e.scores.data(),
+                     .group = e.group.data(),
+                     .threshold = e.threshold,
+                     .capacity = e.capacity,
+                     .keep = keep.data(),
+                     .count = &count};
+  each_variant(nms, args, [&] {
+    std::vector<int32_t> padded = expected;
+    padded.resize(keep.size(), -1);
+    CHECK(keep == padded);
+    CHECK(count == static_cast<int32_t>(expected.size()));
+  });
+}
+
+}  // namespace
+
+TEST_CASE("nms: every variant agrees with the reference") {
+  verify(nms, nms_cases(), [](auto, const auto& c, Filler fill) { return prepare_nms(c, fill); });
+}
+
+TEST_CASE("nms: the best box suppresses what overlaps it, and only kept boxes suppress") {
+  // Each box overlaps its neighbour by 2/3 and the next but one by 3/7: the middle one goes, the third stays.
+  const std::vector<float> chain = {0, 0, 10, 1, 2, 0, 12, 1, 4, 0, 14, 1};
+  expect_kept({chain, {3, 2, 1}, {0, 0, 0}}, {0, 2});
+  expect_kept({chain, {1, 3, 2}, {0, 0, 0}}, {1});
+  expect_kept({chain, {3, 2, 1}, {0, 0, 0}, 0.7f}, {0, 1, 2});
+  expect_kept({chain, {3, 2, 1}, {0, 0, 0}, 0.4f}, {0});
+}
+
+TEST_CASE("nms: an overlap equal to the threshold does not suppress") {
+  const std::vector<float> half = {0, 0, 2, 1, 0, 0, 1, 1};  // IoU exactly 1/2
+  expect_kept({half, {2, 1}, {0, 0}, 0.5f}, {0, 1});
+  expect_kept({half, {2, 1}, {0, 0}, std::nextafter(0.5f, 0.0f)}, {0});
+}
+
+TEST_CASE("nms: of equal boxes with equal scores the lower row is kept") {
+  const std::vector<float> same = {0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1};
+  expect_kept({same, {1, 1, 1}, {0, 0, 0}}, {0});
+  expect_kept({same, {1, 2, 2}, {0, 0, 0}}, {1});
+  expect_kept({same, {1, 1, 1}, {0, 0, 0}, 1.0f}, {0, 1, 2});  // no IoU is greater than 1
+}
+
+TEST_CASE("nms: groups do not suppress each other, and group -1 is never kept") {
+  const std::vector<float> same = {0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1};
+  expect_kept({same, {1, 2, 3, 4}, {5, 0, 5, -1}}, {2, 1});
+  expect_kept({same, {1, 2, 3, 4}, {-1, -1, -1, -1}}, {});
+  expect_kept({same, {1, 2, 3, 4}, {2147483647, 0, 1, 2147483647}}, {3, 2, 1});
+}
+
+TEST_CASE("nms: NaN scores are never kept, NaN and empty boxes overlap nothing") {
+  const std::vector<float> same = {0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1};
+  expect_kept({same, {kNaN, 1, 2}, {0, 0, 0}}, {2});
+  expect_kept({same, {kNaN, kNaN, -kNaN}, {0, 0, 0}}, {});
+  const std::vector<float> faulty = {0, 0, kNaN, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0};
+  expect_kept({faulty, {4, 3, 2, 1}, {0, 0, 0, 0}}, {0, 1, 2, 3});
+}
+
+TEST_CASE("nms: the capacity takes the best of all groups together") {
+  const std::vector<float> apart = {0, 0, 1, 1, 2, 0, 3, 1, 4, 0, 5, 1, 6, 0, 7, 1, 6, 0, 7, 1};
+  expect_kept({apart, {1, 5, 2, 4, 3}, {0, 0, 1, 1, 1}, 0.5f, 3}, {1, 3, 2});
+  expect_kept({apart, {1, 5, 2, 4, 3}, {0, 0, 1, 1, 1}, 0.5f, 0}, {});
+  expect_kept({{}, {}, {}, 0.5f, 2}, {});
+}
+
+TEST_CASE("nms: many kept boxes, the last one suppressed by each in turn") {
+  // 150 boxes in a row that do not touch, and a copy of one of them that comes last.
+  constexpr size_t kBoxes = 150;
+  for (size_t copied : {size_t{0}, size_t{63}, size_t{64}, size_t{149}}) {
+    Example e{{}, {}, {}, 0.5f, 200};
+    std::vector<int32_t> expected;
+    for (size_t i = 0; i <= kBoxes; ++i) {
+      const float x = 2 * static_cast<float>(i < kBoxes ? i : copied);
+      e.boxes.insert(e.boxes.end(), {x, 0, x + 1, 1});
+      e.scores.push_back(-static_cast<float>(i));
+      e.group.push_back(3);
+      if (i < kBoxes) expected.push_back(static_cast<int32_t>(i));
+    }
+    expect_kept(e, expected);
+  }
+}
+
+}  // namespace rcnn::kernels

@@ -1,0 +1,100 @@
+#include "kernels/batch_norm.h"
+#include "layers/batch_norm.h"
+#include "tests/layers/gradcheck.h"
+
+namespace rcnn {
+namespace {
+
+BatchNorm batch_norm_of(int64_t c) {
+  BatchNorm p;
+  p.weight = random_leaf({c}, 11);
+  p.bias = random_leaf({c}, 12);
+  p.running_mean = random_leaf({c}, 13).value();
+  p.running_var = Tensor::empty({c}, DType::f64);
+  for (int64_t i = 0; i < c; ++i) p.running_var.mutable_data<double>()[i] = 0.5 + static_cast<double>(i);
+  return p;
+}
+
+/// A context in which the layer evaluates: gradcheck's own trains.
+Var evaluate(Context& ctx, const Var& x, BatchNorm& p, const Var& residual, bool relu) {
+  ctx.training = false;
+  return batch_norm(ctx, x, p, residual, relu);
+}
+
+}  // namespace
+
+TEST_CASE("batch_norm: gradients agree with central differences, in training and frozen") {
+  const Var x = random_leaf({2, 3, 2, 3}, 1), residual = random_leaf({2, 3, 2, 3}, 2);
+  BatchNorm p = batch_norm_of(3);
+  for (const bool relu : {false, true}) {
+    CAPTURE(relu);
+    gradcheck([&](Context& ctx) { return batch_norm(ctx, x, p, residual, relu); },
+              {x, p.weight, p.bias, residual});
+    gradcheck([&](Context& ctx) { return batch_norm(ctx, x, p, {}, relu); }, {x, p.weight, p.bias});
+    gradcheck([&](Context& ctx) { return evaluate(ctx, x, p, residual, relu); },
+              {x, p.weight, p.bias, residual});
+  }
+  p.weight = p.weight.detach();
+  p.bias = p.bias.detach();
+  gradcheck([&](Context& ctx) { return evaluate(ctx, x, p, residual, true); }, {x, residual});
+  gradcheck([&](Context& ctx) { return batch_norm(ctx, x, p, {}, true); }, {x});
+}
+
+TEST_CASE("batch_norm: training moves the running statistics, evaluation uses them") {
+  BatchNorm p;
+  p.weight = Tensor::of<float>({1}, {2});
+  p.bias = Tensor::of<float>({1}, {1});
+  p.running_mean = Tensor::of<float>({1}, {0});
+  p.running_var = Tensor::of<float>({1}, {1});
+  const Tensor x = Tensor::of<float>({4, 1}, {1, 2, 3, 4});
+  Context ctx;
+  ctx.training = true;
+  for (int i = 0; i < 2; ++i) batch_norm(ctx, x, p);
+  CHECK(p.running_mean.item<float>() == doctest::Approx(0.475));  // .9 (.9 0 + .25) + .25
+  CHECK(p.running_var.item<float>() == doctest::Approx(0.81 + 0.19 * 5 / 3));
+  ctx.training = false;
+  const Tensor y = batch_norm(ctx, x, p).value();
+  const double deviation = std::sqrt(0.81 + 0.19 * 5 / 3 + 1e-5);
+  for (int i = 0; i < 4; ++i)
+    CHECK(y.data<float>()[i] == doctest::Approx(2 * (i + 1 - 0.475) / deviation + 1));
+  CHECK(p.running_mean.item<float>() == doctest::Approx(0.475));
+}
+
+TEST_CASE("batch_norm: the folded scale and shift do what the frozen layer does") {
+  const BatchNorm p = batch_norm_of(3);
+  BatchNorm same = p;
+  const Tensor x = random_leaf({5, 3}, 4).value();
+  Context ctx;
+  const FoldedBatchNorm folded = fold_batch_norm(ctx, p);
+  const Tensor y = batch_norm(ctx, x, same).value();
+  for (int64_t i = 0; i < x.numel(); ++i) {
+    const double expected =
+        folded.scale.data<double>()[i % 3] * x.data<double>()[i] + folded.shift.data<double>()[i % 3];
+    CHECK(std::fabs(y.data<double>()[i] - expected) <= 1e-12);
+  }
+}
+
+TEST_CASE("batch_norm: an empty batch has an empty output") {
+  const Var x = Var::parameter(Tensor::empty({0, 2, 2, 3}, DType::f64));
+  BatchNorm p = batch_norm_of(3);
+  Context ctx;
+  ctx.training = ctx.grad = true;
+  const Var y = batch_norm(ctx, x, p, {}, true);
+  CHECK(y.shape() == x.shape());
+}
+
+TEST_CASE("batch_norm: wrong shapes are errors that name them") {
+  BatchNorm p = batch_norm_of(3);
+  const Var x = random_leaf({2, 2, 2, 4}, 1), fits = random_leaf({2, 3}, 1),
+            residual = random_leaf({3, 3}, 2);
+  Context ctx;
+  CHECK_THROWS_WITH_AS(batch_norm(ctx, x, p),
+                       "batch_norm: x (2, 2, 2, 4) needs weight, bias, running_mean and running_var of shape "
+                       "(4), found (3), (3), (3) and (3)",
+                       Error);
+  CHECK_THROWS_WITH_AS(batch_norm(ctx, fits, p, residual),
+                       "batch_norm: the residual's shape (3, 3) is not x's, (2, 3)", Error);
+  CHECK_THROWS_WITH_AS(batch_norm(ctx, fits, p, fits), "batch_norm: the residual is x itself", Error);
+}
+
+}  // namespace rcnn

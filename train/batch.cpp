@@ -1,0 +1,46 @@
+#include "train/batch.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "models/transform.h"
+
+namespace rcnn {
+
+TrainingBatch make_training_batch(Context& ctx, const ModelConfig& config, const Batch& batch) {
+  const auto n = static_cast<int64_t>(batch.images.size());
+  std::vector<RawImage> raw;
+  size_t most = 1;
+  for (const LoadedImage& loaded : batch.images) {
+    raw.push_back({loaded.image.rgb.data(), loaded.image.height, loaded.image.width});
+    most = std::max(most, loaded.objects.size());
+  }
+  const auto capacity = static_cast<int64_t>(std::bit_ceil(most));
+
+  GroundTruth truth{Tensor::zeros({n, capacity, 4}, DType::f32), Tensor::zeros({n, capacity}, DType::i32),
+                    Tensor::zeros({n}, DType::i32), Tensor::zeros({n}, DType::i32)};
+  for (int64_t i = 0; i < n; ++i) {
+    const LoadedImage& loaded = batch.images[static_cast<size_t>(i)];
+    const auto [rh, rw] = resized(config, loaded.image.height, loaded.image.width);
+    const float sy = static_cast<float>(rh) / static_cast<float>(loaded.image.height);
+    const float sx = static_cast<float>(rw) / static_cast<float>(loaded.image.width);
+    int32_t count = 0;
+    for (const Object& object : loaded.objects) {
+      if (object.difficult) continue;
+      float* box = truth.boxes.mutable_data<float>() + (i * capacity + count) * 4;
+      box[0] = object.box.x1 * sx;
+      box[1] = object.box.y1 * sy;
+      box[2] = object.box.x2 * sx;
+      box[3] = object.box.y2 * sy;
+      truth.labels.mutable_data<int32_t>()[i * capacity + count] = object.label;
+      ++count;
+    }
+    truth.count.mutable_data<int32_t>()[i] = count;
+    truth.image_id.mutable_data<int32_t>()[i] = loaded.sample;
+  }
+  for (Tensor* tensor : {&truth.boxes, &truth.labels, &truth.count, &truth.image_id})
+    *tensor = tensor->to(ctx.device);
+  return {make_image_batch(ctx, config, raw), truth};
+}
+
+}  // namespace rcnn

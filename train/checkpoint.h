@@ -1,0 +1,50 @@
+// Checkpoints: one safetensors file each, complete in itself.
+//
+// The tensors are the model's under torchvision's names and, where a run can be resumed from the file, the
+// optimiser's under `optimizer.<name>`. The metadata has the model's configuration and class names, so that
+// detection needs nothing but the file.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/faster_rcnn.h"
+#include "train/sgd.h"
+
+namespace rcnn {
+
+/// A model that knows the names of its classes.
+struct Detector {
+  std::unique_ptr<FasterRcnn> model;
+  std::vector<std::string> classes;  // without the background: label l is classes[l - 1]
+};
+
+/// What a run must know, besides the weights and momenta, to go on as if it had never stopped.
+struct RunState {
+  int64_t step = 0;          // steps done
+  double train_seconds = 0;  // spent on them
+  /// The settings that the result depends on, key by key: a resumed run must have the same.
+  std::map<std::string, std::string> settings;
+};
+
+/// The model alone: what `detect` and `eval` take.
+void save_model(const std::filesystem::path& path, Detector& detector);
+/// Reads what `save_model` or `save_checkpoint` wrote and builds the model. Throws InputError naming the
+/// file.
+Detector load_model(const std::filesystem::path& path);
+
+void save_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd& sgd, const RunState& state);
+/// Restores model and optimiser, which must be those of the checkpoint, and returns the run's state. Throws
+/// InputError naming the file and what does not fit.
+RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd& sgd);
+
+/// Sets the model's weights from a file of the same model and class count.
+void load_weights_file(const std::filesystem::path& path, Detector& detector);
+
+/// Threads, libraries and instruction set: what the last bits of a result depend on besides the seed.
+std::string numerics_description();
+
+}  // namespace rcnn

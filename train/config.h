@@ -1,0 +1,41 @@
+// How a run trains: the data, the optimiser, the schedule.
+#pragma once
+
+#include "core/config.h"
+
+namespace rcnn {
+
+struct TrainConfig {
+  std::string data, out = "out/run";
+  std::string train = "train", val, test;
+  std::string weights;
+  std::string device = "auto";
+
+  int64_t batch = 4;
+  int64_t epochs = 12;
+  int64_t steps = 0;
+  int64_t seed = 1;
+
+  float lr = 0.02f;
+  std::string schedule = "cosine";
+  float warmup = 50;
+  float warmup_factor = 0.001f;
+  Levels milestones = {{16, 22}};
+  float gamma = 0.1f;
+  float momentum = 0.9f;
+  float weight_decay = 1e-4f;
+  float clip_norm = 0;
+
+  bool flip_horizontal = true, flip_vertical = false;
+  int64_t workers = 2;
+  int64_t eval_every = 1;
+  int64_t checkpoint_every = 200;
+  int64_t log_every = 10;
+};
+
+std::span<const Field<TrainConfig>> train_fields();
+
+/// The learning rate of a step in [0, steps): warm-up times schedule. `epoch_steps` steps make an epoch.
+float learning_rate(const TrainConfig& config, int64_t step, int64_t steps, int64_t epoch_steps);
+
+}  // namespace rcnn

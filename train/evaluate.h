@@ -1,0 +1,31 @@
+// From images to detections in the images' own pixels.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <vector>
+
+#include "core/context.h"
+#include "data/image.h"
+#include "train/average_precision.h"
+#include "train/checkpoint.h"
+
+namespace rcnn {
+
+/// What is on one image, best first, boxes in pixels of `image`. `index` is stored in each detection.
+std::vector<Detection> detect_image(Context& ctx, FasterRcnn& model, const Image& image, int index = 0);
+
+/// Detections on every image of a dataset, image by image. An image that cannot be decoded gets none and an
+/// entry in `faults`. `progress(done, total)` is called after each image when given.
+std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dataset& dataset, int workers,
+                                      std::vector<Fault>& faults,
+                                      const std::function<void(size_t, size_t)>& progress = {});
+
+/// Writes detections in COCO's results form, with the image's id and file name and the class's name beside
+/// the numbers:
+/// [{"image_id": ..., "file_name": ..., "category_id": label, "category_name": ..., "bbox": [x, y, w, h],
+/// "score": ...}].
+void write_detections(const std::filesystem::path& path, const std::vector<Detection>& detections,
+                      const std::vector<Sample>& samples, const std::vector<std::string>& classes);
+
+}  // namespace rcnn

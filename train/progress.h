@@ -1,0 +1,76 @@
+// What a person watches while training runs: one line that is redrawn, or plain lines where nobody watches.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <deque>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rcnn {
+
+/// Named numbers in the order in which they are shown: {"loss", 1.23}, {"rpn_cls", 0.4}, ...
+using NamedValues = std::vector<std::pair<std::string, double>>;
+
+/// A run at one moment.
+struct ProgressState {
+  int64_t step = 0, total_steps = 0;
+  NamedValues losses;
+  double images_per_second = 0;
+  double seconds_left = 0;
+};
+
+/// " 120/500 [######             ] loss 1.234  rpn_cls 0.210  35.2 images/s  0:42 left", at most `columns`
+/// wide: where it is too long, losses are left out from the last on. The bar takes the room that is left, up
+/// to 30 columns, and is left out for `with_bar` = false.
+std::string progress_line(const ProgressState& state, bool with_bar, int columns = 100);
+
+/// "0:42", "12:05", "3:07:00".
+std::string clock_text(double seconds);
+
+/// Shows a run's progress. On a terminal one line is redrawn, at most ten times a second; elsewhere a line is
+/// printed every `plain_seconds`. The first and the last step are always shown.
+class Progress {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  /// The run goes from `first_step` (steps done already, more than 0 on resuming) to `total_steps`.
+  Progress(std::FILE* out, int64_t first_step, int64_t total_steps, double plain_seconds = 10);
+  ~Progress() { finish(); }
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  /// True when `update` would show something: whoever has to fetch the losses can spare it otherwise.
+  bool due(int64_t step, Clock::time_point now = Clock::now()) const;
+  /// Step number `step`, counted from 1, is done with `images` images in it. Call it after every step;
+  /// `losses` is looked at when `due`.
+  void update(int64_t step, int64_t images, const NamedValues& losses, Clock::time_point now = Clock::now());
+  /// Training goes on after something else, an evaluation say: the images a second leave that time out.
+  void pause_ended(Clock::time_point now = Clock::now());
+  /// Prints a line, above the bar on a terminal.
+  void message(const std::string& line);
+  /// Ends the bar's line. `update` may follow.
+  void finish();
+
+ private:
+  struct Mark {
+    Clock::time_point time;
+    int64_t images;
+  };
+
+  ProgressState state_at(int64_t step, const NamedValues& losses, Clock::time_point now) const;
+  void clear_line();
+
+  std::FILE* out_;
+  bool terminal_;
+  int64_t first_step_, total_steps_;
+  std::chrono::duration<double> interval_;
+  Clock::time_point start_ = Clock::now();
+  Clock::time_point shown_ = start_;
+  std::deque<Mark> marks_;  // of the last steps: images a second is a mean over them
+  bool line_open_ = false;
+};
+
+}  // namespace rcnn

@@ -1,0 +1,163 @@
+#include "train/run_report.h"
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/atomic_file.h"
+#include "data/draw.h"
+#include "data/image.h"
+#include "train/checkpoint.h"
+#include "train/report.h"
+
+namespace rcnn {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kExamples = 8;
+constexpr float kShownScore = 0.5f;  // detections drawn in the report; the figures count all
+
+double images_per_second(const FinishedRun& run) {
+  return run.train_seconds > 0 ? static_cast<double>(run.images_seen) / run.train_seconds : 0;
+}
+
+/// The curves of metrics.jsonl: the file, not memory, so that a resumed run reports from its first step on.
+void read_curves(const fs::path& path, ReportData& data) {
+  const std::pair<const char*, const char*> losses[] = {{"loss", "total"},
+                                                        {"rpn_cls", "RPN objectness"},
+                                                        {"rpn_box", "RPN box"},
+                                                        {"cls", "head class"},
+                                                        {"box", "head box"}};
+  for (const auto& [key, name] : losses) data.losses.push_back({name, {}});
+  ReportSeries area{"area", {}}, eleven{"11-point", {}};
+  data.learning_rate.name = "learning rate";
+  std::ifstream file(path);
+  for (std::string text; std::getline(file, text);) {
+    const Json line = Json::parse(text, nullptr, false);
+    if (!line.is_object() || !line.contains("step")) continue;
+    const double step = line["step"];
+    const auto add = [&](const char* key, ReportSeries& series) {
+      if (const auto found = line.find(key); found != line.end() && found->is_number())
+        series.points.push_back({step, *found});
+    };
+    for (size_t i = 0; i < std::size(losses); ++i) add(losses[i].first, data.losses[i]);
+    add("val_map50", area);
+    add("val_map50_voc07", eleven);
+    add("lr", data.learning_rate);
+  }
+  if (!area.points.empty()) data.validation = {area, eleven};
+}
+
+/// A few images spread over the split, those with objects first.
+std::vector<ReportExample> make_examples(const FinishedRun& run, const Dataset& test) {
+  std::vector<size_t> chosen;
+  for (size_t i = 0; i < test.samples.size(); ++i)
+    if (!test.samples[i].objects.empty()) chosen.push_back(i);
+  const size_t stride = std::max<size_t>(1, chosen.size() / kExamples);
+  std::vector<ReportExample> examples;
+  for (size_t c = 0; c < chosen.size() && examples.size() < kExamples; c += stride) {
+    const Sample& sample = test.samples[chosen[c]];
+    ReportExample example;
+    try {
+      example.truth = read_image(sample.image);
+    } catch (const InputError&) {
+      continue;  // reported when it was evaluated
+    }
+    example.detected = example.truth;
+    std::vector<LabelledBox> truths, found;
+    for (const Object& object : sample.objects) truths.push_back({object.box, object.label});
+    for (const Detection& d : run.detections)
+      if (d.image == static_cast<int>(chosen[c]) && d.score >= kShownScore)
+        found.push_back({d.box, d.label, d.score});
+    draw_detections(example.truth, truths, test.classes);
+    draw_detections(example.detected, found, test.classes);
+    example.caption = fmt::format("{}: {} objects, {} detections above {}", sample.id, truths.size(),
+                                  found.size(), kShownScore);
+    examples.push_back(std::move(example));
+  }
+  return examples;
+}
+
+}  // namespace
+
+void write_summary(const fs::path& path, const RunOptions& options, const FinishedRun& run) {
+  Json summary;
+  if (!run.split.empty()) {
+    summary["split"] = run.split;
+    summary["map50"] = run.result.map_area;
+    summary["map50_voc07"] = run.result.map_11point;
+    for (const ClassResult& c : run.result.classes) {
+      if (c.truths == 0) continue;  // without objects there is nothing to be right about
+      summary["ap50"][c.name] = c.ap_area;
+      summary["ap50_voc07"][c.name] = c.ap_11point;
+    }
+  }
+  summary["model"] = options.model.backbone;
+  summary["steps"] = run.steps;
+  summary["images_seen"] = run.images_seen;
+  summary["train_seconds"] = run.train_seconds;
+  summary["images_per_second"] = images_per_second(run);
+  summary["weights_sha256"] = run.weights_sha256;
+  summary["numerics"] = numerics_description();
+  summary["faults"] = run.faults.size();
+  summary["command_line"] = options.command_line;
+  write_atomically(path, summary.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+void write_run_report(const fs::path& out, const RunOptions& options, const FinishedRun& run,
+                      const Dataset& test) {
+  ReportData data;
+  data.title =
+      fmt::format("{} on {}", options.model.backbone, fs::path(options.train.data).filename().string());
+  data.subtitle = options.version;
+  data.highlights = {{"Steps", fmt::format("{}", run.steps)},
+                     {"Images seen", fmt::format("{}", run.images_seen)},
+                     {"Training time", fmt::format("{:.0f} s", run.train_seconds)},
+                     {"Images a second", fmt::format("{:.1f}", images_per_second(run))}};
+  data.facts = {{"Command", options.command_line},
+                {"Weights SHA-256", run.weights_sha256},
+                {"Numerics", numerics_description()}};
+  for (const auto& [key, value] : list_fields(options.train, train_fields()))
+    data.facts.emplace_back(key, value);
+  for (const auto& [key, value] : list_fields(options.model, model_fields()))
+    data.facts.emplace_back(key, value);
+  read_curves(out / "metrics.jsonl", data);
+  if (!run.split.empty()) {
+    data.evaluated_on = fmt::format("{} ({} images)", run.split, test.samples.size());
+    data.result = run.result;
+    data.examples = make_examples(run, test);
+  }
+  data.faults = run.faults;
+  write_report(out / "report.html", data);
+}
+
+void print_ap_table(const VocResult& result, const std::string& split) {
+  size_t width = 5;
+  for (const ClassResult& c : result.classes) width = std::max(width, c.name.size());
+  fmt::print("\n{:<{}}  {:>8}  {:>8}  {:>7}  {:>10}\n", split, width, "AP@.5", "11-point", "objects",
+             "detections");
+  for (const ClassResult& c : result.classes) {
+    if (c.truths == 0)
+      fmt::print("{:<{}}  {:>8}  {:>8}  {:>7}  {:>10}\n", c.name, width, "-", "-", 0, c.detections);
+    else
+      fmt::print("{:<{}}  {:>8.4f}  {:>8.4f}  {:>7}  {:>10}\n", c.name, width, c.ap_area, c.ap_11point,
+                 c.truths, c.detections);
+  }
+  fmt::print("{:<{}}  {:>8.4f}  {:>8.4f}\n\n", "mean", width, result.map_area, result.map_11point);
+}
+
+void print_faults(const std::vector<Fault>& faults) {
+  if (!faults.empty()) fmt::print("{} faults in the data, survived:\n", faults.size());
+  for (const Fault& fault : faults) fmt::print("  {}\n", fault.what);
+}
+
+void print_result(const FinishedRun& run) {
+  if (!run.split.empty()) print_ap_table(run.result, run.split);
+  print_faults(run.faults);
+  fmt::print("{} steps, {} images in {:.1f} s: {:.1f} images a second\n", run.steps, run.images_seen,
+             run.train_seconds, images_per_second(run));
+}
+
+}  // namespace rcnn

@@ -1,0 +1,32 @@
+// What a finished run leaves to read: summary.json for programs, report.html for people.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "train/average_precision.h"
+#include "train/trainer.h"
+
+namespace rcnn {
+
+struct FinishedRun {
+  int64_t steps = 0, images_seen = 0;
+  double train_seconds = 0;
+  std::string weights_sha256;
+  std::string split;  // evaluated at the end; empty: none
+  std::vector<Detection> detections;
+  VocResult result;
+  std::vector<Fault> faults;
+};
+
+void write_summary(const std::filesystem::path& path, const RunOptions& options, const FinishedRun& run);
+/// Writes report.html into the run's folder, with the curves of its metrics.jsonl and examples from `test`.
+void write_run_report(const std::filesystem::path& out, const RunOptions& options, const FinishedRun& run,
+                      const Dataset& test);
+/// Prints the AP table, every fault in the data, and the speed.
+void print_result(const FinishedRun& run);
+void print_ap_table(const VocResult& result, const std::string& split);
+void print_faults(const std::vector<Fault>& faults);
+
+}  // namespace rcnn

@@ -1,0 +1,59 @@
+// The optimiser: stochastic gradient descent with momentum and weight decay over all parameters of a model.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/context.h"
+#include "layers/module.h"
+
+namespace rcnn {
+
+class Sgd {
+ public:
+  struct Options {
+    float momentum = 0.9f, weight_decay = 1e-4f;
+    float clip_norm = 0;  // 0: no clipping
+  };
+
+  struct Parameter {
+    std::string name;
+    Var value;
+    Shape pooled;     // see ParamVisitor::parameter
+    Tensor momentum;  // of the value's shape
+  };
+
+  /// Takes the parameters of the module that want a gradient; their momentum starts at 0.
+  template <class Module>
+  Sgd(Context& ctx, Module& module, const Options& options) : Sgd(ctx, collect(module), options) {}
+
+  /// One step with the gradients accumulated since the last one, which are then forgotten. A parameter
+  /// without a gradient is left alone. When a gradient is not finite nothing changes; see `norm`.
+  void step(Context& ctx, float learning_rate);
+
+  /// The L2 norm of all gradients of the last step, before clipping (one f32, on the device); not finite when
+  /// that step was skipped.
+  const Tensor& norm() const { return norm_; }
+  std::vector<Parameter>& parameters() { return parameters_; }
+
+ private:
+  Sgd(Context& ctx, std::vector<Parameter> parameters, const Options& options);
+  template <class Module>
+  static std::vector<Parameter> collect(Module& module) {
+    std::vector<Parameter> found;
+    visit_module(
+        module,
+        [&](const std::string& name, Var& value, const Shape& pooled) {
+          if (value.requires_grad()) found.push_back({name, value, pooled, {}});
+        },
+        [](const std::string&, Tensor&) {});
+    return found;
+  }
+
+  Options options_;
+  std::vector<Parameter> parameters_;
+  Tensor learning_rate_, norm_, scale_, skip_;
+};
+
+}  // namespace rcnn
