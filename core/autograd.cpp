@@ -57,7 +57,6 @@ Var record(Context& ctx, std::shared_ptr<Node> node, const std::vector<Var>& inp
   Var output(std::move(value));
   const Tensor& v = output.value_;
   output.gradient_ = std::make_shared<Gradient>(Gradient{v.shape(), v.dtype(), v.device(), {}, false, node});
-  node->output_ = output.gradient_;
   return output;
 }
 
@@ -65,30 +64,30 @@ void backward(Context& ctx, const Var& loss) {
   check(loss.value_.numel() == 1, "backward starts from one number, not from a tensor of shape {}",
         loss.shape().str());
   check(loss.gradient_ != nullptr, "backward of a value that depends on no parameter");
-  std::vector<std::shared_ptr<Node>> nodes;
+  // What a node made is kept here by its gradient: nobody else may still hold the output once its consumers are done.
+  std::vector<std::shared_ptr<Gradient>> outputs;
   std::unordered_set<const Node*> seen;
   const auto visit = [&](const std::shared_ptr<Gradient>& gradient) {
-    if (gradient && gradient->producer && seen.insert(gradient->producer.get()).second)
-      nodes.push_back(gradient->producer);
+    if (gradient && gradient->producer && seen.insert(gradient->producer.get()).second) outputs.push_back(gradient);
   };
   visit(loss.gradient_);
-  for (size_t i = 0; i < nodes.size(); ++i)
-    for (const auto& input : std::vector(nodes[i]->inputs_)) visit(input);
-  std::sort(nodes.begin(), nodes.end(),
-            [](const auto& a, const auto& b) { return a->sequence_ > b->sequence_; });
+  for (size_t i = 0; i < outputs.size(); ++i)
+    for (const auto& input : outputs[i]->producer->inputs_) visit(input);
+  std::sort(outputs.begin(), outputs.end(),
+            [](const auto& a, const auto& b) { return a->producer->sequence_ > b->producer->sequence_; });
 
   loss.gradient_->value = Tensor::empty(loss.shape(), loss.dtype(), loss.value_.device());
   loss.gradient_->value.fill(1);
   loss.gradient_->written = true;
-  for (std::shared_ptr<Node>& node : nodes) {
-    if (const std::shared_ptr<Gradient> output = node->output_.lock(); output && output->written) {
+  for (std::shared_ptr<Gradient>& output : outputs) {
+    const std::shared_ptr<Node> node = std::move(output->producer);
+    if (output->written) {
       node->output_gradient_ = std::move(output->value);
       output->value = Tensor();
       output->written = false;
       node->backward(ctx);
-      output->producer = nullptr;
     }
-    node = nullptr;  // releases what it saved before the next node allocates
+    output = nullptr;  // with the node, what it saved is released before the next one allocates
   }
 }
 

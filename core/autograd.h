@@ -110,7 +110,6 @@ struct Node {
   friend Var record(Context&, std::shared_ptr<Node>, const std::vector<Var>&, Tensor);
   friend void backward(Context&, const Var&);
   std::vector<std::shared_ptr<Gradient>> inputs_;
-  std::weak_ptr<Gradient> output_;
   Tensor output_gradient_;
   uint64_t sequence_ = 0;
 };

@@ -19,7 +19,7 @@ inline std::vector<RoiAlignCase> roi_align_cases() {
       {{1, 13, 3, 5, 5, 29, 31, 4, 2, 16, false, true}, 3, true},
       {{2, 15, 4, 2, 3, 11, 7, 2, 4, 16, false, true}, 0, false},  // adaptive
       {{1, 31, 2, 3, 3, 19, 19, 3, 4, 32, true, true}, 0, true},
-      {{1, 53, 8, 1, 1, 33, 37, 6, 1, 2, false, false}, 4, false},  // six levels, one bin
+      {{1, 53, 5, 1, 1, 33, 37, 6, 1, 2, false, false}, 4, false},  // six levels, one bin
       {{1, 3, 1, 7, 7, 1, 1, 1, 16, 64, false, false}, 2, false},   // a map of one pixel
       {{2, 0, 3, 7, 7, 4, 4, 2, 4, 32, true, false}, 2, false},     // no RoIs
       {{0, 5, 3, 7, 7, 4, 4, 2, 4, 32, true, false}, 2, false},     // no images

@@ -8,7 +8,7 @@ namespace rcnn::kernels {
 inline std::vector<RoiCase> roi_pool_cases() {
   return {
       {2, 17, 5, 3, 2, 13, 11, 3, 4, 32, true, true},  {3, 7, 19, 7, 7, 17, 23, 2, 8, 64, true, false},
-      {1, 53, 8, 1, 1, 33, 37, 6, 1, 2, false, true},  {1, 5, 1, 7, 7, 1, 1, 1, 16, 64, false, false},
+      {1, 53, 5, 1, 1, 33, 37, 6, 1, 2, false, true},  {1, 5, 1, 7, 7, 1, 1, 1, 16, 64, false, false},
       {2, 13, 33, 5, 5, 29, 31, 4, 2, 16, true, true},  // channels over several blocks
       {2, 0, 3, 7, 7, 4, 4, 2, 4, 32, true, false},     // no RoIs
       {0, 5, 3, 7, 7, 4, 4, 2, 4, 32, true, false},     // no images

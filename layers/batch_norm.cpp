@@ -18,34 +18,45 @@ const T* data_or_null(const Saved& saved) {
   return saved.defined() ? saved.get().data<T>() : nullptr;
 }
 
+/// What the sums over g need: of the batch's own statistics or of the running ones.
+struct Normalization {
+  Saved x, weight, mean, inverse_deviation, y;  // y only with relu
+
+  /// Arguments for dweight and dbias; the caller adds where dx and dresidual go.
+  template <class T>
+  kernels::BatchNormBackwardArgs<T> backward_args(const Tensor& dy, const GradientTarget& dweight,
+                                                  const GradientTarget& dbias) const {
+    kernels::BatchNormBackwardArgs<T> args{};
+    args.c = weight.get().numel();
+    args.rows = x.get().numel() / args.c;
+    args.x = x.get().data<T>();
+    args.weight = weight.get().data<T>();
+    args.mean = mean.get().data<T>();
+    args.inverse_deviation = inverse_deviation.get().data<T>();
+    args.y = data_or_null<T>(y);
+    args.dy = dy.data<T>();
+    args.relu = y.defined();
+    args.dweight = dweight.data<T>();
+    args.accumulate_weight = dweight.accumulate;
+    args.dbias = dbias.data<T>();
+    args.accumulate_bias = dbias.accumulate;
+    return args;
+  }
+};
+
 /// Normalised by the batch's own statistics, which x moves too.
 struct BatchNormNode : Node {
   const char* name() const override { return "batch_norm"; }
-  Saved x, weight, mean, inverse_deviation, y;  // y only with relu
-  bool relu = false;
+  Normalization saved;
 
   void backward(Context& ctx) override {
     const GradientTarget dx = target(ctx, kX), dweight = target(ctx, kWeight), dbias = target(ctx, kBias),
                          dresidual = target(ctx, kResidual);
-    visit_float(x.get().dtype(), name(), [&](auto zero) {
+    visit_float(output_gradient().dtype(), name(), [&](auto zero) {
       using T = decltype(zero);
-      const int64_t c = weight.get().numel();
-      kernels::BatchNormBackwardArgs<T> args{};
-      args.rows = x.get().numel() / c;
-      args.c = c;
-      args.x = x.get().data<T>();
-      args.weight = weight.get().data<T>();
-      args.mean = mean.get().data<T>();
-      args.inverse_deviation = inverse_deviation.get().data<T>();
-      args.y = data_or_null<T>(y);
-      args.dy = output_gradient().data<T>();
-      args.relu = relu;
+      auto args = saved.backward_args<T>(output_gradient(), dweight, dbias);
       args.dx = dx.data<T>();
       args.accumulate = dx.accumulate;
-      args.dweight = dweight.data<T>();
-      args.accumulate_weight = dweight.accumulate;
-      args.dbias = dbias.data<T>();
-      args.accumulate_bias = dbias.accumulate;
       args.dresidual = dresidual.data<T>();
       args.accumulate_residual = dresidual.accumulate;
       kernels::run(ctx, kernels::batch_norm_backward, args);
@@ -56,15 +67,18 @@ struct BatchNormNode : Node {
 /// Normalised by the running statistics, which are constants.
 struct FrozenBatchNormNode : Node {
   const char* name() const override { return "batch_norm"; }
-  Saved scale, y;                            // y only with relu
-  Saved x, weight, mean, inverse_deviation;  // only where weight or bias want a gradient
-  bool relu = false;
+  Saved scale, y;       // y only with relu
+  Normalization saved;  // only where weight or bias want a gradient
 
   void backward(Context& ctx) override {
     visit_float(output_gradient().dtype(), name(), [&](auto zero) {
       using T = decltype(zero);
       if (wants(kX) || wants(kResidual)) backward_rows<T>(ctx);
-      if (wants(kWeight) || wants(kBias)) backward_parameters<T>(ctx);
+      if (!wants(kWeight) && !wants(kBias)) return;
+      // The same sums as in training, about another mean.
+      const GradientTarget dweight = target(ctx, kWeight), dbias = target(ctx, kBias);
+      kernels::run(ctx, kernels::batch_norm_backward,
+                   saved.backward_args<T>(output_gradient(), dweight, dbias));
     });
   }
 
@@ -74,31 +88,9 @@ struct FrozenBatchNormNode : Node {
     const int64_t c = scale.get().numel();
     kernels::run(ctx, kernels::scale_shift_backward,
                  kernels::ScaleShiftBackwardArgs<T>{output_gradient().numel() / c, c, scale.get().data<T>(),
-                                                    data_or_null<T>(y), output_gradient().data<T>(), relu,
-                                                    dx.data<T>(), dx.accumulate, dresidual.data<T>(),
-                                                    dresidual.accumulate});
-  }
-
-  /// dweight and dbias are the same sums as in training, about another mean.
-  template <class T>
-  void backward_parameters(Context& ctx) {
-    const GradientTarget dweight = target(ctx, kWeight), dbias = target(ctx, kBias);
-    const int64_t c = scale.get().numel();
-    kernels::BatchNormBackwardArgs<T> args{};
-    args.rows = output_gradient().numel() / c;
-    args.c = c;
-    args.x = x.get().data<T>();
-    args.weight = weight.get().data<T>();
-    args.mean = mean.get().data<T>();
-    args.inverse_deviation = inverse_deviation.get().data<T>();
-    args.y = data_or_null<T>(y);
-    args.dy = output_gradient().data<T>();
-    args.relu = relu;
-    args.dweight = dweight.data<T>();
-    args.accumulate_weight = dweight.accumulate;
-    args.dbias = dbias.data<T>();
-    args.accumulate_bias = dbias.accumulate;
-    kernels::run(ctx, kernels::batch_norm_backward, args);
+                                                    data_or_null<T>(y), output_gradient().data<T>(),
+                                                    y.defined(), dx.data<T>(), dx.accumulate,
+                                                    dresidual.data<T>(), dresidual.accumulate});
   }
 };
 
@@ -135,12 +127,7 @@ Var batch_norm_training(Context& ctx, const Var& x, const BatchNorm& p, const Va
   });
   if (!wants_gradient(ctx, {&x, &p.weight, &p.bias, &residual})) return Var(y);
   auto node = std::make_shared<BatchNormNode>();
-  node->x = x.value();
-  node->weight = p.weight.value();
-  node->mean = mean;
-  node->inverse_deviation = inverse_deviation;
-  if (relu) node->y = y;
-  node->relu = relu;
+  node->saved = {x.value(), p.weight.value(), mean, inverse_deviation, relu ? y : Tensor()};
   return record(ctx, node, {&x, &p.weight, &p.bias, &residual}, y);
 }
 
@@ -158,14 +145,9 @@ Var batch_norm_frozen(Context& ctx, const Var& x, const BatchNorm& p, const Var&
   if (!wants_gradient(ctx, {&x, &p.weight, &p.bias, &residual})) return Var(y);
   auto node = std::make_shared<FrozenBatchNormNode>();
   node->scale = folded.scale;
-  if (relu) node->y = y;
-  if (p.weight.requires_grad() || p.bias.requires_grad()) {
-    node->x = x.value();
-    node->weight = p.weight.value();
-    node->mean = p.running_mean;
-    node->inverse_deviation = folded.inverse_deviation;
-  }
-  node->relu = relu;
+  node->y = relu ? y : Tensor();
+  if (p.weight.requires_grad() || p.bias.requires_grad())
+    node->saved = {x.value(), p.weight.value(), p.running_mean, folded.inverse_deviation, node->y};
   return record(ctx, node, {&x, &p.weight, &p.bias, &residual}, y);
 }
 

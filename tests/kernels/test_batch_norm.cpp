@@ -68,6 +68,21 @@ TEST_CASE("batch_norm: four values by hand") {
   }
 }
 
+TEST_CASE("batch_norm: the variance holds where a float cannot hold the mean") {
+  // Half the values are 2^24, half 2^24 + 2: the mean 2^24 + 1 is no float, the variance is 1.
+  std::vector<float> x(1000, 16777216.0f), y(1000);
+  for (size_t i = 0; i < x.size(); i += 2) x[i] += 2;
+  const float weight = 1, bias = 0;
+  for (const auto& variant : batch_norm.variants) {
+    Context ctx;
+    float mean = 0, inverse = 0;
+    variant.run(ctx.stream, ctx.workspace,
+                {1000, 1, x.data(), &weight, &bias, nullptr, false, 0, 0.1f, nullptr, nullptr, &mean,
+                 &inverse, y.data()});
+    CHECK(inverse == doctest::Approx(1));
+  }
+}
+
 TEST_CASE("batch_norm: running statistics need not be kept, and no row leaves them alone") {
   const float weight = 1, bias = 0, x = 3;
   for (const auto& variant : batch_norm.variants) {

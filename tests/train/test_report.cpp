@@ -126,6 +126,18 @@ TEST_CASE("report: values that are not finite leave no trace in the charts") {
   CHECK_FALSE(contains(page, "inf"));
 }
 
+TEST_CASE("report: a single peak does not flatten a loss curve") {
+  ReportData data;
+  data.losses = {{"loss", {}}};
+  for (int step = 0; step < 100; ++step)
+    data.losses[0].points.push_back({double(step), step == 98 ? 1000.0 : 1.0});
+  pugi::xml_document document;
+  parse(render_report(data), document);
+  const auto ticks = document.select_nodes("//figure//text[@text-anchor='end']");
+  REQUIRE(ticks.size() >= 3);
+  for (const auto& tick : ticks) CHECK(tick.node().text().as_double() < 500);  // 5 values are averaged
+}
+
 TEST_CASE("report: parts without content are left out") {
   pugi::xml_document document;
   parse(render_report({}), document);
