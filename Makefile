@@ -6,6 +6,10 @@
 
 .DEFAULT_GOAL := all
 MAKEFLAGS += --no-builtin-rules --no-print-directory
+# As many jobs as there are processors, unless -j says otherwise.
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
+  MAKEFLAGS += -j$(shell nproc)
+endif
 .SUFFIXES:
 .DELETE_ON_ERROR:
 
@@ -117,7 +121,46 @@ $(EXAMPLES): $(BUILD)/examples/%: $(BUILD)/examples/%.o $(LIB)
 build/rcnn: $(PROGRAM)
 	@ln -sf $(patsubst build/%,%,$(PROGRAM)) $@
 
+test: $(PROGRAM) $(TESTS) build/rcnn  ## build and run the tests
+	RCNN_PROGRAM=$(PROGRAM) $(TESTS)
+
+# ---- the demonstration: from nothing to a trained detector and its report, in out/demo ------------------------------
+DEMO := out/demo
+demo: build/rcnn  ## train a detector on generated scenes and write out/demo/report.html
+	rm -rf $(DEMO)
+	build/rcnn synth --out $(DEMO)/scenes --count 900 --seed 1 --split train
+	build/rcnn synth --out $(DEMO)/scenes --count 100 --seed 2 --split test
+	build/rcnn train --config examples/demo.toml --data $(DEMO)/scenes --test test --out $(DEMO)
+	build/rcnn detect --weights $(DEMO)/model.safetensors --out $(DEMO)/detections $(DEMO)/scenes/JPEGImages/test_0000*.png
+	@echo "Look at $(DEMO)/report.html"
+
+bench: build/rcnn  ## time a training step, a detection, and every op
+	build/rcnn bench model --profile
+	build/rcnn bench ops
+
+# ---- checks ----------------------------------------------------------------------------------------------------
+lint:  ## check formatting, the floors' includes, file lengths, scripts
+	sh tools/lint.sh
+
+format:  ## format every source
+	clang-format -i $$(git ls-files '*.h' '*.cpp')
+
+# A sanitizer's run is the same tests in a build of its own.
+asan ubsan tsan:  ## run the tests under a sanitizer
+	$(MAKE) CONFIG=$@ test
+
+compile_commands.json: Makefile  ## for editors and clang-tidy
+	@python3 tools/compile_commands.py '$(CXX) $(CXXFLAGS)' $(LIB_SOURCES) $(CLI_SOURCES) $(BENCH_SOURCES) \
+	  $(TEST_SOURCES) $(EXAMPLE_SOURCES) > $@
+
+PREFIX ?= /usr/local
+install: $(PROGRAM)  ## copy the program to $(PREFIX)/bin
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/rcnn
+
 clean:  ## remove everything that was built
 	rm -rf build
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z_. ]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' Makefile
 
 -include $(patsubst %.o,%.d,$(call object,$(LIB_SOURCES) $(CLI_SOURCES) $(BENCH_SOURCES) $(TEST_SOURCES) $(EXAMPLE_SOURCES)))

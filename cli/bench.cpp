@@ -1,10 +1,11 @@
 #include "bench/model_bench.h"
+#include "bench/op_bench.h"
 #include "cli/commands.h"
 
 namespace rcnn {
 
 void add_bench(CLI::App& program) {
-  CLI::App* app = program.add_subcommand("bench", "Time a model's training step and detection");
+  CLI::App* app = program.add_subcommand("bench", "Time a model, or every op of the engine");
   app->require_subcommand(1);
 
   auto options = std::make_shared<ModelBenchOptions>();
@@ -19,6 +20,13 @@ void add_bench(CLI::App& program) {
   model->add_flag("--json", options->json, "one JSON object a line");
   model->add_flag("--profile", options->profile, "time by op");
   model->callback([options] { bench_model(*options); });
+
+  auto op_options = std::make_shared<OpBenchOptions>();
+  CLI::App* ops = app->add_subcommand("ops", "Every variant of every op, on the shapes of the models");
+  ops->add_option("--op", op_options->op, "only ops whose name contains this")->type_name("TEXT");
+  ops->add_option("--seconds", op_options->seconds, "for each variant and shape [0.2]")
+      ->check(CLI::Range(0.0, 60.0));
+  ops->callback([op_options] { bench_ops(*op_options); });
 }
 
 }  // namespace rcnn

@@ -2,6 +2,7 @@
 // else.
 #include <fmt/format.h>
 
+#include <csignal>
 #include <new>
 
 #include "cli/commands.h"
@@ -12,6 +13,21 @@ namespace {
 std::string quote(const std::string& word) {
   const bool plain = word.find_first_of(" \t\n'\"\\$&;|<>*?()") == std::string::npos && !word.empty();
   return plain ? word : "'" + word + "'";
+}
+
+/// What is wrong with the command line, in one line, and where to read more.
+std::string usage_error(const CLI::App* program, const CLI::Error& error) {
+  const CLI::App* command = program;
+  std::string name = program->get_name();
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    name += " " + command->get_name();
+  }
+  std::string fault = error.what();
+  // A mistyped command is left over, and CLI11 only says that there is none.
+  if (!command->get_subcommands({}).empty() && command->remaining_size() > 0)
+    fault = fmt::format("'{}' is not a command", command->remaining().front());
+  return fmt::format("rcnn: {}; `{} --help` explains the usage\n", fault, name);
 }
 
 }  // namespace
@@ -33,6 +49,9 @@ int main(int argc, char** argv) {
   rcnn::add_detect(program);
   rcnn::add_synth(program);
   rcnn::add_bench(program);
+  program.failure_message(usage_error);
+  // A file size limit that is reached is an error like a full disk, not a reason to die without a word.
+  std::signal(SIGXFSZ, SIG_IGN);
   // Lines come out as they are made, also into a pipe or a log file.
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   try {

@@ -27,9 +27,25 @@ std::string to_text(const toml::node& node, const std::string& key, const std::f
                   file.string(), node.source().begin.line, key));
 }
 
+/// Tries a setting out, so that what is wrong with it can be told with its place in the file.
+void check_setting(const std::string& key, const std::string& text, const std::string& place) {
+  ModelConfig model;
+  TrainConfig train;
+  bool known = false;
+  try {
+    known = set_field(model, model_fields(), key, text) || set_field(train, train_fields(), key, text);
+  } catch (const InputError& error) {
+    throw InputError(fmt::format("{}: {}", place, error.what()));
+  }
+  check_input(known, "{}: unknown setting '{}'; `rcnn train --help` lists the settings there are", place,
+              key);
+}
+
 }  // namespace
 
 Settings read_settings(const std::filesystem::path& file) {
+  check_input(std::filesystem::exists(file), "{}: no such file", file.string());
+  check_input(!std::filesystem::is_directory(file), "{} is a folder; expected a TOML file", file.string());
   toml::table table;
   try {
     table = toml::parse_file(file.string());
@@ -38,18 +54,19 @@ Settings read_settings(const std::filesystem::path& file) {
         fmt::format("{}: line {}: {}", file.string(), error.source().begin.line, error.description()));
   }
   Settings settings;
-  const auto add = [&](const toml::table& entries) {
-    for (const auto& [key, value] : entries)
-      if (!value.is_table())
-        settings.emplace_back(std::string(key.str()), to_text(value, std::string(key.str()), file));
+  const auto add = [&](std::string key, const toml::node& value) {
+    std::string text = to_text(value, key, file);
+    check_setting(key, text, fmt::format("{}: line {}", file.string(), value.source().begin.line));
+    settings.emplace_back(std::move(key), std::move(text));
   };
-  add(table);
+  for (const auto& [key, value] : table)
+    if (!value.is_table()) add(std::string(key.str()), value);
   for (const auto& [name, value] : table) {
     if (!value.is_table()) continue;
     check_input(name.str() == "model" || name.str() == "train",
                 "{}: line {}: expected the tables [model] and [train], found [{}]", file.string(),
                 value.source().begin.line, std::string(name.str()));
-    add(*value.as_table());
+    for (const auto& [key, entry] : *value.as_table()) add(std::string(key.str()), entry);
   }
   return settings;
 }

@@ -16,12 +16,12 @@ inline std::vector<BatchNormCase> batch_norm_cases() {
       {7, 3},
       {129, 16, false, true},
       {61, 5, true, true},
-      {211, 131, true, false},         // more channels than lanes in a wide row
-      {20011, 4, true, true},          // several chunks, the last one odd
-      {20011, 2, false, false, 1000},  // several chunks with a large mean
-      {997, 1, false, true},           // one channel
-      {1, 6, true, true},              // one row: variance 0
-      {0, 4, true, true},              // no rows
+      {211, 131, true, false},        // more channels than lanes in a wide row
+      {9001, 4, true, true},          // several chunks, the last one odd
+      {5003, 8, false, false, 1000},  // several chunks with a large mean
+      {997, 1, false, true},          // one channel
+      {1, 6, true, true},             // one row: variance 0
+      {0, 4, true, true},             // no rows
   };
 }
 

@@ -14,7 +14,7 @@ struct SgdCase {
 inline std::vector<SgdCase> sgd_cases() {
   return {
       {{5, 1, 33}},
-      {{3, 70001, 0, 17, 32768}, true},  // several chunks, one parameter empty
+      {{3, 40001, 0, 17, 32768}, true},  // several chunks, one parameter empty
       {{7, 9}, true, true},
       {{}},
   };

@@ -112,13 +112,17 @@ void save_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd&
   write_safetensors(path, tensors, metadata);
 }
 
-RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd& sgd) {
+RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd& sgd,
+                         const std::map<std::string, std::string>& settings) {
   SafetensorsFile file = read_safetensors(path);
   RunState state;
   state.step = require_number<int64_t>(file.metadata, "step", path);
   state.train_seconds = require_number<double>(file.metadata, "train_seconds", path);
   for (const auto& [key, value] : file.metadata)
     if (key.starts_with(kSetting)) state.settings[key.substr(kSetting.size())] = value;
+  for (const auto& [key, value] : settings)  // first: a changed setting explains a tensor that does not fit
+    check_input(state.settings[key] == value, "{}: the run to resume has --{} '{}', not '{}'", path.string(),
+                key, state.settings[key], value);
   check_input(parse_classes(file.metadata, path) == detector.classes,
               "{}: its classes are not those of the training data", path.string());
 

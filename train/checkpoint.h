@@ -37,9 +37,10 @@ void save_model(const std::filesystem::path& path, Detector& detector);
 Detector load_model(const std::filesystem::path& path);
 
 void save_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd& sgd, const RunState& state);
-/// Restores model and optimiser, which must be those of the checkpoint, and returns the run's state. Throws
-/// InputError naming the file and what does not fit.
-RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd& sgd);
+/// Restores model and optimiser, which must be those of the checkpoint, and returns the run's state.
+/// `settings` are those of the run that goes on. Throws InputError naming the file and what does not fit.
+RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd& sgd,
+                         const std::map<std::string, std::string>& settings);
 
 /// Sets the model's weights from a file of the same model and class count.
 void load_weights_file(const std::filesystem::path& path, Detector& detector);

@@ -59,18 +59,25 @@ std::vector<ReportExample> make_examples(const FinishedRun& run, const Dataset& 
   std::vector<ReportExample> examples;
   for (size_t c = 0; c < chosen.size() && examples.size() < kExamples; c += stride) {
     const Sample& sample = test.samples[chosen[c]];
-    ReportExample example;
+    Image image;
     try {
-      example.truth = read_image(sample.image);
+      image = read_image(sample.image);
     } catch (const InputError&) {
       continue;  // reported when it was evaluated
     }
+    // Shrunk before drawing, so that names and lines stay legible.
+    ReportExample example;
+    example.truth = shrink_to_width(image, kReportImageWidth);
     example.detected = example.truth;
+    const float scale = static_cast<float>(example.truth.width) / static_cast<float>(image.width);
+    const auto scaled = [scale](const Box& box) {
+      return Box{box.x1 * scale, box.y1 * scale, box.x2 * scale, box.y2 * scale};
+    };
     std::vector<LabelledBox> truths, found;
-    for (const Object& object : sample.objects) truths.push_back({object.box, object.label});
+    for (const Object& object : sample.objects) truths.push_back({scaled(object.box), object.label});
     for (const Detection& d : run.detections)
       if (d.image == static_cast<int>(chosen[c]) && d.score >= kShownScore)
-        found.push_back({d.box, d.label, d.score});
+        found.push_back({scaled(d.box), d.label, d.score});
     draw_detections(example.truth, truths, test.classes);
     draw_detections(example.detected, found, test.classes);
     example.caption = fmt::format("{}: {} objects, {} detections above {}", sample.id, truths.size(),
@@ -112,20 +119,17 @@ void write_run_report(const fs::path& out, const RunOptions& options, const Fini
   data.title =
       fmt::format("{} on {}", options.model.backbone, fs::path(options.train.data).filename().string());
   data.subtitle = options.version;
-  data.highlights = {{"Steps", fmt::format("{}", run.steps)},
-                     {"Images seen", fmt::format("{}", run.images_seen)},
-                     {"Training time", fmt::format("{:.0f} s", run.train_seconds)},
-                     {"Images a second", fmt::format("{:.1f}", images_per_second(run))}};
-  data.facts = {{"Command", options.command_line},
-                {"Weights SHA-256", run.weights_sha256},
-                {"Numerics", numerics_description()}};
-  for (const auto& [key, value] : list_fields(options.train, train_fields()))
-    data.facts.emplace_back(key, value);
-  for (const auto& [key, value] : list_fields(options.model, model_fields()))
-    data.facts.emplace_back(key, value);
+  data.highlights = {{"steps", fmt::format("{}", run.steps)},
+                     {"images seen", fmt::format("{}", run.images_seen)},
+                     {"seconds of training", fmt::format("{:.0f}", run.train_seconds)},
+                     {"images a second", fmt::format("{:.1f}", images_per_second(run))}};
+  data.facts = {{"Data", options.train.data}, {"Numerics", numerics_description()}};
+  data.verbatim_facts = {{"Command", options.command_line}, {"Weights, SHA-256", run.weights_sha256}};
+  data.settings = list_fields(options.train, train_fields());
+  for (const auto& setting : list_fields(options.model, model_fields())) data.settings.push_back(setting);
   read_curves(out / "metrics.jsonl", data);
   if (!run.split.empty()) {
-    data.evaluated_on = fmt::format("{} ({} images)", run.split, test.samples.size());
+    data.evaluated_on = fmt::format("{}, {} images", run.split, test.samples.size());
     data.result = run.result;
     data.examples = make_examples(run, test);
   }

@@ -48,7 +48,9 @@ struct LossLog {
   };
   std::vector<Entry> entries;
   NamedValues last;
+  int64_t skipped = 0;  // steps in a row, up to the last that was read
 
+  static constexpr int64_t kMostSkipped = 10;
   static constexpr const char* kNames[] = {"loss", "rpn_cls", "rpn_box", "cls", "box"};
 
   void add(int64_t step, float rate, const Losses& losses, const Tensor& norm) {
@@ -61,10 +63,10 @@ struct LossLog {
     entries.push_back({step, rate, values, norm.clone()});
   }
 
-  /// Writes the lines and forgets them. Throws Error when none of the steps was finite: nothing is learned
-  /// any more.
-  void flush(JsonLines& lines, Progress& progress) {
-    size_t skipped = 0;
+  /// Writes the lines and forgets them. Throws Error when the last kMostSkipped steps, or the last of the run
+  /// (`ends`), were not finite: nothing is learned any more.
+  void flush(JsonLines& lines, Progress& progress, bool ends) {
+    const int64_t newest = entries.empty() ? 0 : entries.back().step;
     for (const Entry& e : entries) {
       const Var* terms[] = {&e.losses.total, &e.losses.objectness, &e.losses.rpn_box, &e.losses.classifier,
                             &e.losses.box};
@@ -81,19 +83,17 @@ struct LossLog {
       line["gradient_norm"] = norm;
       line["lr"] = static_cast<double>(e.learning_rate);
       lines.write(line);
-      if (std::isfinite(norm)) continue;
-      ++skipped;
+      skipped = std::isfinite(norm) ? 0 : skipped + 1;
+      if (skipped == 0) continue;
       progress.message(fmt::format("step {}: {} is not finite; the step was skipped", e.step,
                                    bad.empty() ? "the gradient" : "the term " + bad));
     }
-    const bool lost = !entries.empty() && skipped == entries.size() && skipped > 1;
-    const int64_t first = lost ? entries.front().step : 0, final = lost ? entries.back().step : 0;
     entries.clear();
-    if (lost)
+    if (skipped >= kMostSkipped || (ends && skipped > 1))
       throw Error(fmt::format(
           "steps {} to {}: no loss was finite; training stopped. A lower --lr or --clip-norm 10 may "
           "help; the last checkpoint is intact",
-          first, final));
+          newest - skipped + 1, newest));
   }
 };
 
@@ -166,10 +166,7 @@ RunState open_folder(Run& run, Sgd& sgd) {
     if (run.options.resume) fmt::print("no checkpoint in {} yet: starting from step 0\n", run.out.string());
     return {0, 0, settings};
   }
-  RunState state = load_checkpoint(last, run.detector, sgd);
-  for (const auto& [key, value] : settings)
-    check_input(state.settings[key] == value, "{}: the run to resume has --{} '{}', not '{}'", last.string(),
-                key, state.settings[key], value);
+  RunState state = load_checkpoint(last, run.detector, sgd, settings);
   check_input(state.step <= run.steps, "{}: {} steps are done already, more than the {} wanted",
               last.string(), state.step, run.steps);
   fmt::print("resuming after step {}\n", state.step);
@@ -209,16 +206,18 @@ void train_loop(Run& run, Sgd& sgd, RunState state) {
     log.add(done, rate, losses, sgd.norm());
     const bool saves = done % config.checkpoint_every == 0 || done == run.steps;
     const bool evaluates = !run.val.samples.empty() && done % (config.eval_every * run.epoch_steps) == 0;
-    if (saves || evaluates || done % config.log_every == 0) log.flush(lines, progress);
+    if (saves || evaluates || done % config.log_every == 0) log.flush(lines, progress, done == run.steps);
     progress.update(done, static_cast<int64_t>(loaded.images.size()), log.last);
     if (!saves && !evaluates) continue;
     state.train_seconds += seconds_since(start);
     if (evaluates) evaluate_validation(run, done, lines, progress);
-    if (saves) {
+    // A step that was skipped has still moved the running statistics: better an older checkpoint.
+    if (saves && (log.skipped == 0 || done == run.steps)) {
       state.step = done;
       save_checkpoint(last, run.detector, sgd, state);
     }
-    start = Clock::now();  // evaluation and checkpoints are not training time
+    progress.pause_ended();  // evaluation and checkpoints are not training time
+    start = Clock::now();
   }
   run.train_seconds = state.train_seconds;
   run.faults.insert(run.faults.end(), loader.faults().begin(), loader.faults().end());

@@ -92,4 +92,41 @@ TEST_CASE("roi_pool: the first of equal maxima, NaN, and bins without pixels") {
   }
 }
 
+TEST_CASE("roi_pool: padding rows give 0 and get no gradient, also where they hold a box") {
+  const float x[4] = {1, 3, 3, 2};
+  const float rois[8] = {0, 0, 1, 1, 0, 0, 1, 1};
+  const int32_t count[1] = {1};
+  float y[2], dx[4];
+  const float dy[2] = {5, 7};
+  int32_t argmax[2];
+  RoiPoolArgs<float> args{};
+  args.n = args.c = args.ph = args.pw = 1, args.r = 2;
+  args.levels = 1;
+  args.h[0] = args.w[0] = 2, args.scale[0] = 1, args.rois = rois, args.count = count, args.canonical_size = 8;
+  args.x[0] = x, args.y = y, args.argmax = argmax;
+  Context ctx;
+  run(ctx, roi_pool, args);
+  CHECK(y[0] == 3);
+  CHECK(y[1] == 0);
+  CHECK(argmax[1] == -1);
+  argmax[1] = 12345;  // not read
+  run(ctx, roi_pool_backward, RoiPoolBackwardArgs<float>{args, dy, argmax, {dx}, {Accumulate::no}});
+  const float expected[4] = {0, 5, 0, 0};
+  for (int i = 0; i < 4; ++i) CHECK(dx[i] == expected[i]);
+}
+
+TEST_CASE("roi_pool_backward: a level that wants no gradient is left alone") {
+  const RoiCase c = roi_pool_cases()[0];
+  auto all = prepare_roi_pool_backward<float>(c, Filler(5, Fill::normal));
+  auto some = prepare_roi_pool_backward<float>(c, Filler(5, Fill::normal));
+  const Tensor untouched = some.outputs[1].clone();
+  some.args.dx[1] = nullptr;
+  Context ctx;
+  run(ctx, roi_pool_backward, all.args);
+  run(ctx, roi_pool_backward, some.args);
+  CHECK(std::memcmp(some.outputs[1].raw(), untouched.raw(), untouched.bytes()) == 0);
+  CHECK(difference(some.outputs[0], all.outputs[0], {}) == "");
+  CHECK(difference(some.outputs[2], all.outputs[2], {}) == "");
+}
+
 }  // namespace rcnn::kernels

@@ -1,0 +1,8 @@
+"""Prints compile_commands.json: `compile_commands.py 'COMPILER FLAGS' SOURCE...`, run from the repository's root."""
+
+import json
+import os
+import sys
+
+print(json.dumps([{"directory": os.getcwd(), "file": source, "command": f"{sys.argv[1]} -c {source}"}
+                  for source in sys.argv[2:]], indent=1))

@@ -1,0 +1,87 @@
+#!/bin/sh
+# What `make lint` checks: format, floors, length of files, left-over marks, shell scripts. Prints every fault
+# and ends with 1 if there was one.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+folders="core kernels layers models data train cli bench tests examples"
+# shellcheck disable=SC2086 # one word a folder
+sources=$(find $folders -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' 2>/dev/null | sort)
+faults=0
+fault() {
+  printf '%s\n' "$1" >&2
+  faults=$((faults + 1))
+}
+
+# ---- format: that of clang-format 14; other versions differ here and there, so they only give a hint ------------
+formatter=$(command -v clang-format-14 || command -v clang-format)
+if [ -z "$formatter" ]; then
+  fault "clang-format is missing: sh tools/setup.sh installs it"
+else
+  version=$("$formatter" --version | sed 's/.*version \([0-9]*\).*/\1/')
+  # shellcheck disable=SC2086
+  if [ "$version" = 14 ]; then
+    "$formatter" --dry-run -Werror $sources || fault "format: \`make format\` puts it right"
+  else
+    "$formatter" --dry-run $sources
+    echo "format: checked with clang-format $version; the project's is 14, so differences are not counted"
+  fi
+fi
+
+# ---- floors: a file includes from its own floor and from those below --------------------------------------------
+# shellcheck disable=SC2086
+upward=$(awk '
+  BEGIN {
+    below["core"] = "core"
+    below["kernels"] = "core kernels"
+    below["layers"] = "core kernels layers"
+    below["models"] = "core kernels layers models"
+    below["data"] = "core data"
+    below["train"] = "core kernels layers models data train"
+    below["bench"] = "core kernels layers models data train bench"
+    below["cli"] = "core kernels layers models data train bench cli"
+    below["tests"] = below["cli"] " tests"
+    below["examples"] = below["cli"] " examples"
+  }
+  /^[ \t]*#[ \t]*include[ \t]*"/ {
+    floor = FILENAME
+    sub(/\/.*/, "", floor)
+    included = $0
+    sub(/^[^"]*"/, "", included)
+    sub(/".*/, "", included)
+    target = included
+    if (!sub(/\/.*/, "", target))
+      printf "%s:%d: \"%s\": includes are written from the root of the repository\n", FILENAME, FNR, included
+    else if (index(" " below[floor] " ", " " target " ") == 0)
+      printf "%s:%d: %s/ may not include %s: it may use %s\n", FILENAME, FNR, floor, included, below[floor]
+  }' $sources)
+[ -z "$upward" ] || fault "$upward"
+
+# ---- length -----------------------------------------------------------------------------------------------------
+for file in $sources; do
+  lines=$(wc -l <"$file")
+  [ "$lines" -le 400 ] || fault "$file: $lines lines; expected at most 400: split it at a natural seam"
+done
+
+# ---- marks of unfinished work and of somebody's machine ---------------------------------------------------------
+# grep_all PATTERN: where it stands in any text file of the project.
+grep_all() {
+  grep -rnIE "$1" . --exclude-dir=.git --exclude-dir=build --exclude-dir=out --exclude-dir=__pycache__ \
+    --exclude=compile_commands.json
+}
+marks=$(grep_all '\b(TO[D]O|FIX[M]E)\b') && fault "unfinished work goes into an issue, not into a file:
+$marks"
+paths=$(grep_all '(^|[^[:alnum:]_.~/-])/(work|root|home)(/|$|[^[:alnum:]_])') && fault "a path of one machine:
+$paths"
+
+# ---- shell scripts ----------------------------------------------------------------------------------------------
+if ! command -v shellcheck >/dev/null; then
+  fault "shellcheck is missing: sh tools/setup.sh installs it"
+else
+  set -- tools/*.sh
+  [ ! -f .ci/run ] || set -- "$@" .ci/run
+  shellcheck "$@" || fault "shellcheck: see above"
+fi
+
+[ "$faults" -eq 0 ] || exit 1
+echo "lint: $(printf '%s\n' "$sources" | wc -l) sources, no fault"
