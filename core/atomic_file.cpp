@@ -60,13 +60,13 @@ class TemporaryFile {
       fail(path_, "setting its permissions", errno);
   }
 
-  void commit() {
-    if (::fsync(file_) != 0) fail(path_, "bringing it to the disk", errno);
+  void commit(Sync sync) {
+    if (sync == Sync::yes && ::fsync(file_) != 0) fail(path_, "bringing it to the disk", errno);
     // Some file systems report a full disk only here.
     if (::close(std::exchange(file_, -1)) != 0) fail(path_, "closing it", errno);
     if (std::rename(name_.c_str(), target_.c_str()) != 0) fail(path_, "renaming its temporary file", errno);
     renamed_ = true;
-    sync_folder();
+    if (sync == Sync::yes) sync_folder();
   }
 
  private:
@@ -104,7 +104,7 @@ void FileWriter::write(std::span<const std::byte> bytes) {
   }
 }
 
-void write_atomically(const fs::path& path, const std::function<void(FileWriter&)>& body) {
+void write_atomically(const fs::path& path, const std::function<void(FileWriter&)>& body, Sync sync) {
   const fs::path target = resolve(path);
   std::error_code none;
   const fs::file_status status = fs::status(target, none);
@@ -115,11 +115,12 @@ void write_atomically(const fs::path& path, const std::function<void(FileWriter&
   temporary.keep_permissions();
   FileWriter writer(path, temporary.file());
   body(writer);
-  temporary.commit();
+  temporary.commit(sync);
 }
 
-void write_atomically(const fs::path& path, std::string_view content) {
-  write_atomically(path, [&](FileWriter& writer) { writer.write(content); });
+void write_atomically(const fs::path& path, std::string_view content, Sync sync) {
+  write_atomically(
+      path, [&](FileWriter& writer) { writer.write(content); }, sync);
 }
 
 }  // namespace rcnn

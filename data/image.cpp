@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 
+#include "core/atomic_file.h"
 #include "core/error.h"
 #include "data/files.h"
 
@@ -204,6 +205,9 @@ std::vector<uint8_t> encode_png(const Image& image) {
   return png;
 }
 
-void write_png(const std::filesystem::path& path, const Image& image) { write_file(path, encode_png(image)); }
+void write_png(const std::filesystem::path& path, const Image& image) {
+  const std::vector<uint8_t> bytes = encode_png(image);
+  write_atomically(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, Sync::no);
+}
 
 }  // namespace rcnn

@@ -47,7 +47,7 @@ ImageSize read_image_size(const std::filesystem::path& path, const ImageLimits& 
 /// The image as the bytes of a PNG file.
 std::vector<uint8_t> encode_png(const Image& image);
 
-/// Writes a PNG file in one step (see `write_file`). Throws Error naming the file.
+/// Writes a PNG file in one step (see `write_atomically`). Throws Error naming the file.
 void write_png(const std::filesystem::path& path, const Image& image);
 
 }  // namespace rcnn

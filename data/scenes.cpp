@@ -5,9 +5,9 @@
 #include <numbers>
 #include <optional>
 
+#include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/rng.h"
-#include "data/files.h"
 #include "data/scene_paint.h"
 #include "data/voc.h"
 
@@ -202,7 +202,7 @@ void write_scenes(const fs::path& folder, uint32_t count, uint64_t seed, const s
     write_voc_annotation(annotations / (sample.id + ".xml"), sample, scene_classes(), file_name);
     list += sample.id + "\n";
   }
-  write_file(lists / (split + ".txt"), {reinterpret_cast<const uint8_t*>(list.data()), list.size()});
+  write_atomically(lists / (split + ".txt"), list, Sync::no);
 }
 
 }  // namespace rcnn

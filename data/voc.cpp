@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "core/atomic_file.h"
 #include "core/error.h"
 #include "data/files.h"
 #include "data/image.h"
@@ -350,7 +351,7 @@ void write_voc_annotation(const fs::path& path, const Sample& sample, const std:
   std::ostringstream xml;
   document.save(xml, "  ", pugi::format_default | pugi::format_no_declaration);
   const std::string text = xml.str();
-  write_file(path, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  write_atomically(path, text, Sync::no);
 }
 
 }  // namespace rcnn

@@ -55,17 +55,24 @@ void max_pool_backward_reference(const Stream&, Workspace&, const MaxPoolBackwar
     for (int64_t oi = 0; oi < a.oh; ++oi)
       for (int64_t oj = 0; oj < a.ow; ++oj, dy += a.c) {
         const Window rows = window(a, oi, a.h), columns = window(a, oj, a.w);
+        const auto pixel = [&](int64_t row, int64_t column) {
+          return static_cast<int32_t>(row * a.w + column);
+        };
         T best[kBlock];
-        int64_t place[kBlock];
-        const int64_t first = (rows.begin * a.w + columns.begin) * a.c;
-        for (int64_t c = 0; c < count; ++c) best[c] = x[first + c], place[c] = first + c;
+        int32_t place[kBlock];
+        std::copy_n(x + pixel(rows.begin, columns.begin) * a.c, count, best);
+        std::fill_n(place, count, pixel(rows.begin, columns.begin));
         for (int64_t i = rows.begin; i < rows.end; ++i)
-          for (int64_t j = columns.begin; j < columns.end; ++j)
+          for (int64_t j = columns.begin; j < columns.end; ++j) {
+            const int32_t at = pixel(i, j);
+            const T* candidate = x + at * a.c;
             for (int64_t c = 0; c < count; ++c) {
-              const int64_t at = (i * a.w + j) * a.c + c;
-              if (exceeds(x[at], best[c])) best[c] = x[at], place[c] = at;
+              const bool larger = exceeds(candidate[c], best[c]);
+              best[c] = larger ? candidate[c] : best[c];
+              place[c] = larger ? at : place[c];
             }
-        for (int64_t c = 0; c < count; ++c) dx[place[c]] += dy[c];
+          }
+        for (int64_t c = 0; c < count; ++c) dx[place[c] * a.c + c] += dy[c];
       }
   });
 }

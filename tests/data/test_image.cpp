@@ -1,8 +1,6 @@
 #include "data/image.h"
 
-#include <sys/resource.h>
 
-#include <csignal>
 #include <fstream>
 
 #include "data/files.h"
@@ -203,33 +201,6 @@ TEST_CASE("image: encode_png refuses an image without pixels, or with too few by
   Image image = random_image(4, 4);
   image.rgb.pop_back();
   CHECK_THROWS_AS(encode_png(image), Error);
-}
-
-TEST_CASE("files: a write that fails half way leaves the old file and no other") {
-  const TemporaryFolder folder;
-  write_text(folder / "kept", "old");
-  const std::vector<uint8_t> bytes(100000, 7);
-
-  // A limit on the size of files stands for a full disk: the write comes back short.
-  rlimit before{};
-  REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
-  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
-  const rlimit small{5000, before.rlim_max};
-  REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
-  std::string sentence;
-  try {
-    write_file(folder / "kept", bytes);
-  } catch (const Error& error) {
-    sentence = error.what();
-  }
-  setrlimit(RLIMIT_FSIZE, &before);
-  std::signal(SIGXFSZ, handler);
-
-  CHECK(contains(sentence, "kept"));
-  CHECK(contains(sentence, "cannot be written"));
-  const std::vector<uint8_t> left = read_file(folder / "kept");
-  CHECK(std::string(left.begin(), left.end()) == "old");
-  CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
 }
 
 TEST_CASE("files: a limit reads the beginning") {
