@@ -75,7 +75,7 @@ PROGRAM  := $(BUILD)/rcnn
 TESTS    := $(BUILD)/rcnn_tests
 EXAMPLES := $(patsubst examples/%.cpp,$(BUILD)/examples/%,$(EXAMPLE_SOURCES))
 
-.PHONY: all test demo bench lint format asan ubsan tsan install clean help FORCE
+.PHONY: all test demo bench lint tidy format asan ubsan tsan install clean help FORCE
 all: build/rcnn $(EXAMPLES)  ## build the program and the examples (the default)
 
 $(BUILD)/%.o: %.cpp $(BUILD)/flags
@@ -141,6 +141,9 @@ bench: build/rcnn  ## time a training step, a detection, and every op
 # ---- checks ----------------------------------------------------------------------------------------------------
 lint:  ## check formatting, the floors' includes, file lengths, scripts
 	sh tools/lint.sh
+
+tidy:  ## clang-tidy over what changed since the last commit; BASE=COMMIT or BASE=all
+	@sh tools/tidy.sh $(BASE)
 
 format:  ## format every source
 	clang-format -i $$(git ls-files '*.h' '*.cpp')

@@ -64,11 +64,13 @@ void backward(Context& ctx, const Var& loss) {
   check(loss.value_.numel() == 1, "backward starts from one number, not from a tensor of shape {}",
         loss.shape().str());
   check(loss.gradient_ != nullptr, "backward of a value that depends on no parameter");
-  // What a node made is kept here by its gradient: nobody else may still hold the output once its consumers are done.
+  // What a node made is kept here by its gradient: nobody else may still hold the output once its consumers
+  // are done.
   std::vector<std::shared_ptr<Gradient>> outputs;
   std::unordered_set<const Node*> seen;
   const auto visit = [&](const std::shared_ptr<Gradient>& gradient) {
-    if (gradient && gradient->producer && seen.insert(gradient->producer.get()).second) outputs.push_back(gradient);
+    if (gradient && gradient->producer && seen.insert(gradient->producer.get()).second)
+      outputs.push_back(gradient);
   };
   visit(loss.gradient_);
   for (size_t i = 0; i < outputs.size(); ++i)

@@ -39,8 +39,8 @@ class Var {
  public:
   Var() = default;
   /// A constant: no gradient is wanted for it.
-  Var(Tensor value)
-      : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor): a Tensor is a constant Var
+  // NOLINTNEXTLINE(google-explicit-constructor): a Tensor may stand where a constant Var is wanted
+  Var(Tensor value) : value_(std::move(value)) {}
   /// A leaf that collects a gradient.
   static Var parameter(Tensor value);
 

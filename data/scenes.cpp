@@ -7,6 +7,7 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/parallel.h"
 #include "core/rng.h"
 #include "data/scene_paint.h"
 #include "data/voc.h"
@@ -188,20 +189,22 @@ void write_scenes(const fs::path& folder, uint32_t count, uint64_t seed, const s
     fs::create_directories(part, failed);
     check(!failed, "{} cannot be made: {}.", part.string(), failed.message());
   }
-  std::string list;
   const uint64_t stream = scene_stream(seed, split);
-  for (uint32_t i = 0; i < count; ++i) {
+  const auto id_of = [&](uint32_t index) { return fmt::format("{}_{:05}", split, index); };
+  parallel_chunks(count, [&](int64_t chunk) {
+    const auto index = static_cast<uint32_t>(chunk);
+    Scene scene = make_scene(stream, index, options);
     Sample sample;
-    sample.id = fmt::format("{}_{:05}", split, i);
-    const std::string file_name = sample.id + ".png";
-    Scene scene = make_scene(stream, i, options);
+    sample.id = id_of(index);
     sample.width = scene.image.width;
     sample.height = scene.image.height;
     sample.objects = std::move(scene.objects);
+    const std::string file_name = sample.id + ".png";
     write_png(images / file_name, scene.image);
     write_voc_annotation(annotations / (sample.id + ".xml"), sample, scene_classes(), file_name);
-    list += sample.id + "\n";
-  }
+  });
+  std::string list;
+  for (uint32_t i = 0; i < count; ++i) list += id_of(i) + "\n";
   write_atomically(lists / (split + ".txt"), list, Sync::no);
 }
 

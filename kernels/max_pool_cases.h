@@ -12,7 +12,8 @@ struct MaxPoolCase {
 
 inline std::vector<MaxPoolCase> max_pool_cases() {
   return {
-      {2, 7, 11, 5, 3, 2, 1},  {1, 8, 6, 33, 2, 2, 0},  // channels over several blocks
+      {2, 7, 11, 5, 3, 2, 1},  {1, 4, 6, 67, 2, 2, 0},  // channels over several blocks
+      {1, 37, 5, 3, 3, 2, 1},  {2, 35, 3, 2, 4, 1, 2},  // rows over several bands
       {2, 5, 7, 3, 1, 2, 0},                            // what makes P6 of P5
       {1, 13, 17, 2, 5, 1, 2}, {1, 9, 10, 3, 2, 3, 1},  // gaps between windows
       {1, 3, 3, 2, 3, 1, 1},   {0, 4, 4, 2, 2, 2, 0},   // no images

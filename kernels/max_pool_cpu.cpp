@@ -7,6 +7,8 @@
 namespace rcnn::kernels {
 namespace {
 
+constexpr int64_t kBlock = 64;  // channels that backward searches together
+
 /// The part of a window that lies on an axis of `size` pixels.
 struct Window {
   int64_t begin, end;
@@ -16,6 +18,27 @@ template <class Args>
 Window window(const Args& a, int64_t out, int64_t size) {
   const int64_t start = out * a.stride - a.pad;
   return {std::max<int64_t>(start, 0), std::min(start + a.kernel, size)};
+}
+
+/// The pixel (row * w + column) of the first maximum of a window, for each of `count` <= kBlock channels from
+/// `x` on.
+template <class T>
+void find_maxima(const MaxPoolBackwardArgs<T>& a, const T* x, Window rows, Window columns, int64_t count,
+                 int32_t* place) {
+  T best[kBlock];
+  const int64_t first = rows.begin * a.w + columns.begin;
+  std::copy_n(x + first * a.c, count, best);
+  std::fill_n(place, count, static_cast<int32_t>(first));
+  for (int64_t i = rows.begin; i < rows.end; ++i)
+    for (int64_t j = columns.begin; j < columns.end; ++j) {
+      const int32_t at = static_cast<int32_t>(i * a.w + j);
+      const T* candidate = x + at * a.c;
+      for (int64_t c = 0; c < count; ++c) {
+        const bool larger = exceeds(candidate[c], best[c]);
+        best[c] = larger ? candidate[c] : best[c];
+        place[c] = larger ? at : place[c];
+      }
+    }
 }
 
 }  // namespace
@@ -42,38 +65,27 @@ void max_pool_reference(const Stream&, Workspace&, const MaxPoolArgs<T>& a) {
 
 template <class T>
 void max_pool_backward_reference(const Stream&, Workspace&, const MaxPoolBackwardArgs<T>& a) {
-  // Windows may overlap in rows and columns, never in channels: a chunk is a few channels of an image.
-  constexpr int64_t kBlock = 16;
-  const int64_t blocks = (a.c + kBlock - 1) / kBlock;
-  parallel_chunks(a.n * blocks, [&](int64_t chunk) {
-    const int64_t n = chunk / blocks, c0 = chunk % blocks * kBlock, count = std::min(kBlock, a.c - c0);
-    const T* x = a.x + n * a.h * a.w * a.c + c0;
-    T* dx = a.dx + n * a.h * a.w * a.c + c0;
-    const T* dy = a.dy + n * a.oh * a.ow * a.c + c0;
-    if (a.accumulate == Accumulate::no)
-      for (int64_t pixel = 0; pixel < a.h * a.w; ++pixel) std::fill_n(dx + pixel * a.c, count, T(0));
-    for (int64_t oi = 0; oi < a.oh; ++oi)
-      for (int64_t oj = 0; oj < a.ow; ++oj, dy += a.c) {
-        const Window rows = window(a, oi, a.h), columns = window(a, oj, a.w);
-        const auto pixel = [&](int64_t row, int64_t column) {
-          return static_cast<int32_t>(row * a.w + column);
-        };
-        T best[kBlock];
-        int32_t place[kBlock];
-        std::copy_n(x + pixel(rows.begin, columns.begin) * a.c, count, best);
-        std::fill_n(place, count, pixel(rows.begin, columns.begin));
-        for (int64_t i = rows.begin; i < rows.end; ++i)
-          for (int64_t j = columns.begin; j < columns.end; ++j) {
-            const int32_t at = pixel(i, j);
-            const T* candidate = x + at * a.c;
-            for (int64_t c = 0; c < count; ++c) {
-              const bool larger = exceeds(candidate[c], best[c]);
-              best[c] = larger ? candidate[c] : best[c];
-              place[c] = larger ? at : place[c];
-            }
-          }
-        for (int64_t c = 0; c < count; ++c) dx[place[c] * a.c + c] += dy[c];
-      }
+  // Windows may overlap, so a chunk is a band of rows of dx, which takes what falls into it from every window
+  // that meets it.
+  constexpr int64_t kBand = 16;
+  const int64_t bands = (a.h + kBand - 1) / kBand;
+  parallel_chunks(a.n * bands, [&](int64_t chunk) {
+    const int64_t n = chunk / bands, begin = chunk % bands * kBand, end = std::min(a.h, begin + kBand);
+    T* dx = a.dx + n * a.h * a.w * a.c;
+    if (a.accumulate == Accumulate::no) std::fill(dx + begin * a.w * a.c, dx + end * a.w * a.c, T(0));
+    for (int64_t oi = 0; oi < a.oh; ++oi) {
+      const Window rows = window(a, oi, a.h);
+      if (rows.end <= begin || rows.begin >= end) continue;
+      for (int64_t oj = 0; oj < a.ow; ++oj)
+        for (int64_t c0 = 0; c0 < a.c; c0 += kBlock) {
+          const int64_t count = std::min(kBlock, a.c - c0);
+          int32_t place[kBlock];
+          find_maxima(a, a.x + n * a.h * a.w * a.c + c0, rows, window(a, oj, a.w), count, place);
+          const T* dy = a.dy + ((n * a.oh + oi) * a.ow + oj) * a.c + c0;
+          for (int64_t c = 0; c < count; ++c)
+            if (place[c] >= begin * a.w && place[c] < end * a.w) dx[place[c] * a.c + c0 + c] += dy[c];
+        }
+    }
   });
 }
 

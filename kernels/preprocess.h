@@ -19,9 +19,9 @@ struct Resized {
   int64_t h, w;
 };
 
-/// The size that an image of h x w pixels is resized to: the scale that brings its short side to `short_side`,
-/// or its long side to `long_side` if that is smaller, and both sides rounded down, but at least one pixel.
-/// Rounding is torchvision's to the last bit, which sometimes makes 799 of 800.
+/// The size that an image of h x w pixels is resized to: the scale that brings its short side to
+/// `short_side`, or its long side to `long_side` if that is smaller, and both sides rounded down, but at
+/// least one pixel. Rounding is torchvision's to the last bit, which sometimes makes 799 of 800.
 Resized resized_size(int64_t h, int64_t w, int64_t short_side, int64_t long_side);
 
 struct PreprocessImage {

@@ -31,8 +31,9 @@ Tensor make_anchors(Context& ctx, const ModelConfig& config, const std::vector<V
     args.h[l] = maps[l].dim(1);
     args.w[l] = maps[l].dim(2);
     // torchvision: whole pixels, from the padded batch.
-    args.stride_y[l] = static_cast<float>(pixels[1] / args.h[l]);
-    args.stride_x[l] = static_cast<float>(pixels[2] / args.w[l]);
+    const int64_t stride_y = pixels[1] / args.h[l], stride_x = pixels[2] / args.w[l];
+    args.stride_y[l] = static_cast<float>(stride_y);
+    args.stride_x[l] = static_cast<float>(stride_x);
     args.cell_anchors[l] = static_cast<int>(cell.size() / 4);
     count += args.h[l] * args.w[l] * args.cell_anchors[l];
     cells.insert(cells.end(), cell.begin(), cell.end());

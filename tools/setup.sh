@@ -23,6 +23,7 @@ doctest-dev: doctest, the tests
 ccache: repeated builds in less time (optional)
 clang-format: `make lint` (optional)
 shellcheck: `make lint` (optional)
+python3: the scripts in tools/ and bench/ (optional)
 END
 }
 

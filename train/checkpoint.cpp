@@ -118,6 +118,7 @@ RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, 
   RunState state;
   state.step = require_number<int64_t>(file.metadata, "step", path);
   state.train_seconds = require_number<double>(file.metadata, "train_seconds", path);
+  state.numerics = require(file.metadata, "numerics", path);
   for (const auto& [key, value] : file.metadata)
     if (key.starts_with(kSetting)) state.settings[key.substr(kSetting.size())] = value;
   for (const auto& [key, value] : settings)  // first: a changed setting explains a tensor that does not fit

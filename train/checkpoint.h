@@ -28,6 +28,8 @@ struct RunState {
   double train_seconds = 0;  // spent on them
   /// The settings that the result depends on, key by key: a resumed run must have the same.
   std::map<std::string, std::string> settings;
+  /// `numerics_description` where the checkpoint was written: elsewhere the last bits may differ.
+  std::string numerics = {};
 };
 
 /// The model alone: what `detect` and `eval` take.

@@ -48,9 +48,9 @@ struct LossLog {
   };
   std::vector<Entry> entries;
   NamedValues last;
-  int64_t skipped = 0;  // steps in a row, up to the last that was read
+  int64_t lost = 0;  // steps in a row that were not finite, up to the last that was read
 
-  static constexpr int64_t kMostSkipped = 10;
+  static constexpr int64_t kMostLost = 10;
   static constexpr const char* kNames[] = {"loss", "rpn_cls", "rpn_box", "cls", "box"};
 
   void add(int64_t step, float rate, const Losses& losses, const Tensor& norm) {
@@ -63,7 +63,7 @@ struct LossLog {
     entries.push_back({step, rate, values, norm.clone()});
   }
 
-  /// Writes the lines and forgets them. Throws Error when the last kMostSkipped steps, or the last of the run
+  /// Writes the lines and forgets them. Throws Error when the last kMostLost steps, or the last of the run
   /// (`ends`), were not finite: nothing is learned any more.
   void flush(JsonLines& lines, Progress& progress, bool ends) {
     const int64_t newest = entries.empty() ? 0 : entries.back().step;
@@ -83,17 +83,19 @@ struct LossLog {
       line["gradient_norm"] = norm;
       line["lr"] = static_cast<double>(e.learning_rate);
       lines.write(line);
-      skipped = std::isfinite(norm) ? 0 : skipped + 1;
-      if (skipped == 0) continue;
-      progress.message(fmt::format("step {}: {} is not finite; the step was skipped", e.step,
-                                   bad.empty() ? "the gradient" : "the term " + bad));
+      const bool skips = !std::isfinite(norm);
+      lost = skips || !bad.empty() ? lost + 1 : 0;
+      if (lost > 0)
+        progress.message(fmt::format("step {}: {} is not finite{}", e.step,
+                                     bad.empty() ? "the gradient" : "the term " + bad,
+                                     skips ? "; the step was skipped" : ""));
     }
     entries.clear();
-    if (skipped >= kMostSkipped || (ends && skipped > 1))
+    if (lost >= kMostLost || (ends && lost > 1))
       throw Error(fmt::format(
           "steps {} to {}: no loss was finite; training stopped. A lower --lr or --clip-norm 10 may "
           "help; the last checkpoint is intact",
-          newest - skipped + 1, newest));
+          newest - lost + 1, newest));
   }
 };
 
@@ -170,6 +172,11 @@ RunState open_folder(Run& run, Sgd& sgd) {
   check_input(state.step <= run.steps, "{}: {} steps are done already, more than the {} wanted",
               last.string(), state.step, run.steps);
   fmt::print("resuming after step {}\n", state.step);
+  if (state.numerics != numerics_description())
+    fmt::print(
+        "warning: the checkpoint was written with {}, this is {}: the weights will differ in their last "
+        "bits\n",
+        state.numerics, numerics_description());
   return state;
 }
 
@@ -211,8 +218,8 @@ void train_loop(Run& run, Sgd& sgd, RunState state) {
     if (!saves && !evaluates) continue;
     state.train_seconds += seconds_since(start);
     if (evaluates) evaluate_validation(run, done, lines, progress);
-    // A step that was skipped has still moved the running statistics: better an older checkpoint.
-    if (saves && (log.skipped == 0 || done == run.steps)) {
+    // A step that was not finite has still moved the running statistics: better an older checkpoint.
+    if (saves && (log.lost == 0 || done == run.steps)) {
       state.step = done;
       save_checkpoint(last, run.detector, sgd, state);
     }

@@ -48,7 +48,8 @@ TEST_CASE("constants and values off the loss's path get no gradient, and are not
   CHECK(a.gradient().item<double>() == 2);
   CHECK_FALSE(unused.has_gradient());
   CHECK_THROWS_WITH_AS(unused.gradient(), doctest::Contains("no gradient"), Error);
-  CHECK_THROWS_WITH_AS(backward(ctx, linear(ctx, constant, constant, {})), doctest::Contains("no parameter"), Error);
+  CHECK_THROWS_WITH_AS(backward(ctx, linear(ctx, constant, constant, {})), doctest::Contains("no parameter"),
+                       Error);
 }
 
 TEST_CASE("with gradients off nothing is recorded") {

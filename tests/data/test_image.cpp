@@ -1,6 +1,5 @@
 #include "data/image.h"
 
-
 #include <fstream>
 
 #include "data/files.h"

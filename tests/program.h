@@ -1,0 +1,105 @@
+// Running the program `rcnn` itself: for what only a process shows, its exit status, its error stream, being
+// killed.
+#pragma once
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/data/fixtures.h"
+
+namespace rcnn::fixtures {
+
+/// The program's path: RCNN_PROGRAM, or `rcnn` beside the tests, or build/rcnn. Empty, with a message, where
+/// there is none: the test is then skipped.
+inline std::filesystem::path find_program() {
+  namespace fs = std::filesystem;
+  std::vector<fs::path> places;
+  if (const char* named = std::getenv("RCNN_PROGRAM")) places.emplace_back(named);
+  std::error_code none;
+  places.push_back(fs::read_symlink("/proc/self/exe", none).parent_path() / "rcnn");
+  places.emplace_back("build/rcnn");
+  for (const fs::path& place : places)
+    if (fs::is_regular_file(place)) return fs::absolute(place);
+  MESSAGE("skipped: the program is not built; RCNN_PROGRAM names another place");
+  return {};
+}
+
+inline std::string content_of(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// A process whose output goes into files. What is still running at the end is killed.
+class Process {
+ public:
+  /// `words` are the program's path and its arguments.
+  explicit Process(std::vector<std::string> words) {
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    const int flags = O_WRONLY | O_CREAT | O_TRUNC;
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, (folder_ / "out").c_str(), flags, 0600);
+    posix_spawn_file_actions_addopen(&files, STDERR_FILENO, (folder_ / "err").c_str(), flags, 0600);
+    const int failed = ::posix_spawn(&id_, argv[0], &files, nullptr, argv.data(), environ);
+    posix_spawn_file_actions_destroy(&files);
+    REQUIRE(failed == 0);
+  }
+  ~Process() {
+    if (id_ > 0) kill_and_wait();
+  }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  /// The exit status; 128 and the signal's number for a process that died of one.
+  int wait() {
+    int status = 0;
+    REQUIRE(::waitpid(id_, &status, 0) == id_);
+    id_ = -1;
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  }
+  int kill_and_wait() {
+    ::kill(id_, SIGKILL);
+    return wait();
+  }
+  /// Whether it runs still; `wait` may follow.
+  bool running() const {
+    siginfo_t info{};
+    return ::waitid(P_PID, static_cast<id_t>(id_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == 0;
+  }
+  std::string out() const { return content_of(folder_ / "out"); }
+  std::string err() const { return content_of(folder_ / "err"); }
+
+ private:
+  TemporaryFolder folder_;
+  pid_t id_ = -1;
+};
+
+/// What a process left that ran to its end.
+struct Finished {
+  int status;
+  std::string out, err;
+};
+
+inline Finished run_program(const std::filesystem::path& program, std::vector<std::string> words) {
+  words.insert(words.begin(), program.string());
+  Process process(std::move(words));
+  const int status = process.wait();
+  return {status, process.out(), process.err()};
+}
+
+}  // namespace rcnn::fixtures

@@ -1,0 +1,208 @@
+// Checkpoints: complete in themselves, and refused in one sentence where they are not.
+#include "train/checkpoint.h"
+
+#include <doctest/doctest.h>
+
+#include "core/safetensors.h"
+#include "models/weights.h"
+#include "tests/data/fixtures.h"
+#include "tests/train/tiny_run.h"
+
+using namespace rcnn;
+using namespace rcnn::fixtures;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A detector with an optimiser whose momenta are all different numbers.
+struct Trained {
+  Context ctx;
+  Detector detector;
+  Sgd sgd;
+
+  explicit Trained(uint64_t seed, std::vector<std::string> classes = {"a \"b\"", "größe"})
+      : detector{std::make_unique<FasterRcnn>(tiny_model(), static_cast<int64_t>(classes.size()), Init(seed)),
+                 classes},
+        sgd(ctx, *detector.model, {}) {
+    float next = static_cast<float>(seed);
+    for (Sgd::Parameter& p : sgd.parameters())
+      for (float& value : p.momentum.mutable_values<float>()) value = next += 0.5f;
+  }
+};
+
+std::vector<float> numbers(const Tensor& tensor) {
+  const auto span = tensor.values<float>();
+  return {span.begin(), span.end()};
+}
+
+std::vector<std::vector<float>> weights_of(const Detector& detector) {
+  std::vector<std::vector<float>> all;
+  for (const auto& [name, tensor] : save_weights(*detector.model)) all.push_back(numbers(tensor));
+  return all;
+}
+
+std::vector<std::vector<float>> momenta_of(Sgd& sgd) {
+  std::vector<std::vector<float>> all;
+  for (const Sgd::Parameter& p : sgd.parameters()) all.push_back(numbers(p.momentum));
+  return all;
+}
+
+const RunState kState{123456789012, 0.1, {{"lr", "0.02"}, {"anchor-sizes", "16,23; 32"}}};
+
+/// A checkpoint on disk that can be written back with something wrong.
+struct Damaged {
+  TemporaryFolder folder;
+  fs::path path = folder / "last.safetensors";
+  SafetensorsFile file;
+
+  Damaged() {
+    Trained trained(1);
+    save_checkpoint(path, trained.detector, trained.sgd, kState);
+    file = read_safetensors(path);
+  }
+  /// The sentence with which the file, as it stands in `file` now, is refused for going on. What it was to be
+  /// loaded into must stay as it was.
+  std::string refusal(std::vector<std::string> classes = {"a \"b\"", "größe"}) {
+    write_safetensors(path, listed(file), file.metadata);
+    Trained other(2, std::move(classes));
+    const auto weights = weights_of(other.detector), momenta = momenta_of(other.sgd);
+    const std::string sentence =
+        input_error([&] { load_checkpoint(path, other.detector, other.sgd, kState.settings); });
+    CHECK(weights_of(other.detector) == weights);
+    CHECK(momenta_of(other.sgd) == momenta);
+    CHECK(contains(sentence, path.string() + ": "));
+    CHECK_FALSE(contains(sentence, "\n"));
+    return sentence;
+  }
+  /// The same for building a detector from it.
+  std::string model_refusal() {
+    write_safetensors(path, listed(file), file.metadata);
+    const std::string sentence = input_error([&] { load_model(path); });
+    CHECK(contains(sentence, path.string() + ": "));
+    return sentence;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("checkpoint: model, optimiser and state come back") {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "last.safetensors";
+  Trained saved(1), other(2);
+  save_checkpoint(path, saved.detector, saved.sgd, kState);
+  REQUIRE(weights_of(other.detector) != weights_of(saved.detector));
+  const RunState state = load_checkpoint(path, other.detector, other.sgd, kState.settings);
+  CHECK(state.step == kState.step);
+  CHECK(state.train_seconds == kState.train_seconds);
+  CHECK(state.settings == kState.settings);
+  CHECK(weights_of(other.detector) == weights_of(saved.detector));
+  CHECK(momenta_of(other.sgd) == momenta_of(saved.sgd));
+}
+
+TEST_CASE("checkpoint: the momentum of a filter lies in the file as its weight does") {
+  Damaged saved;
+  for (const auto& [name, tensor] : saved.file.tensors) {
+    if (!name.starts_with("optimizer.")) continue;
+    CAPTURE(name);
+    CHECK(tensor.shape() == saved.file.tensors.at(name.substr(10)).shape());
+  }
+  CHECK(saved.file.tensors.contains("optimizer.backbone.body.conv1.weight"));
+  CHECK_FALSE(saved.file.tensors.contains("optimizer.backbone.body.bn1.running_mean"));
+}
+
+TEST_CASE("checkpoint: a detector is built from the file alone, that of a model or of a run") {
+  const TemporaryFolder folder;
+  Trained saved(1);
+  save_model(folder / "model.safetensors", saved.detector);
+  save_checkpoint(folder / "last.safetensors", saved.detector, saved.sgd, kState);
+  for (const char* name : {"model.safetensors", "last.safetensors"}) {
+    CAPTURE(name);
+    const Detector loaded = load_model(folder / name);
+    CHECK(loaded.classes == saved.detector.classes);
+    CHECK(loaded.model->classes == 3);
+    CHECK(list_fields(loaded.model->config, model_fields()) ==
+          list_fields(saved.detector.model->config, model_fields()));
+    CHECK(weights_of(loaded) == weights_of(saved.detector));
+
+    Trained other(2);
+    const auto momenta = momenta_of(other.sgd);
+    load_weights_file(folder / name, other.detector);
+    CHECK(weights_of(other.detector) == weights_of(saved.detector));
+    CHECK(momenta_of(other.sgd) == momenta);
+  }
+}
+
+TEST_CASE("checkpoint: saving the same twice gives the same bytes") {
+  const TemporaryFolder folder;
+  Trained saved(1);
+  save_model(folder / "a", saved.detector);
+  save_model(folder / "b", saved.detector);
+  CHECK(read_safetensors(folder / "a").metadata == read_safetensors(folder / "b").metadata);
+  std::ifstream a(folder / "a", std::ios::binary), b(folder / "b", std::ios::binary);
+  CHECK(std::equal(std::istreambuf_iterator<char>(a), {}, std::istreambuf_iterator<char>(b), {}));
+}
+
+TEST_CASE("checkpoint: a run goes on only from its own settings and classes") {
+  Damaged saved;
+  CHECK(contains(saved.refusal({"a", "b"}), "its classes are not those of the training data"));
+  saved.file.metadata["setting.lr"] = "0.03";
+  CHECK(contains(saved.refusal(), "the run to resume has --lr '0.03', not '0.02'"));
+}
+
+TEST_CASE("checkpoint: what a run needs to go on is missing or no number") {
+  const auto with = [](const std::string& key, const std::string& text) {
+    Damaged saved;
+    saved.file.metadata[key] = text;
+    return saved.refusal();
+  };
+  for (const char* text : {"", "-1", "x", "1.5", "3 ", "99999999999999999999"})
+    CHECK(contains(with("step", text), "has step = '" + std::string(text) + "', expected a number"));
+  for (const char* text : {"", "-1", "nan", "1s"})
+    CHECK(contains(with("train_seconds", text), "train_seconds"));
+  for (const char* key : {"step", "train_seconds", "classes"}) {
+    Damaged saved;
+    saved.file.metadata.erase(key);
+    CHECK(contains(saved.refusal(), "its metadata lacks '" + std::string(key) + "'"));
+  }
+}
+
+TEST_CASE("checkpoint: a momentum or a weight that is missing or does not fit") {
+  const std::string name = "roi_heads.box_predictor.bbox_pred.weight";
+  Damaged saved;
+  const SafetensorsFile good = saved.file;
+  saved.file.tensors.erase("optimizer." + name);
+  CHECK(contains(saved.refusal(), "tensor 'optimizer." + name + "' is missing"));
+  saved.file = good;
+  saved.file.tensors["optimizer." + name] = Tensor::zeros({3}, DType::f32);
+  CHECK(contains(saved.refusal(), "tensor 'optimizer." + name + "' has shape (3), which does not fit"));
+  saved.file = good;
+  saved.file.tensors.erase(name);
+  CHECK(contains(saved.refusal(), "tensor '" + name + "' is missing"));
+  saved.file = good;
+  saved.file.tensors["more"] = Tensor::zeros({3}, DType::f32);
+  CHECK(contains(saved.refusal(), "tensor 'more' of shape (3) is not part of this model"));
+}
+
+TEST_CASE("checkpoint: a file that describes no model") {
+  Damaged saved;
+  const SafetensorsFile good = saved.file;
+  for (const char* key : {"format", "classes", "model.short-side", "model.anchor-sizes"}) {
+    saved.file = good;
+    saved.file.metadata.erase(key);
+    CHECK(contains(saved.model_refusal(), "lacks '" + std::string(key) + "'"));
+  }
+  for (const char* text : {"", "[", "{}", "[]", "[1]", "\"a\"", "null"}) {
+    saved.file = good;
+    saved.file.metadata["classes"] = text;
+    CHECK(contains(saved.model_refusal(), "'classes' is not a list of names"));
+  }
+  const auto with = [&](const std::string& key, const std::string& text) {
+    saved.file = good;
+    saved.file.metadata[key] = text;
+    return saved.model_refusal();
+  };
+  CHECK(contains(with("model.short-side", "1"), "short-side: expected a number from 16 to 8192, found 1"));
+  CHECK(contains(with("model.box-head-size", "16"), "has shape (32, 288), expected (16, 288)"));
+  CHECK(contains(with("model.model", "nonsense"), "nonsense"));
+  CHECK(contains(with("classes", "[\"a\"]"), "has shape"));
+}
