@@ -81,20 +81,25 @@ void save_model(const std::filesystem::path& path, Detector& detector) {
 Detector load_model(const std::filesystem::path& path) {
   SafetensorsFile file = read_safetensors(path);
   ModelConfig config;
-  require(file.metadata, "format", path);
-  for (const Field<ModelConfig>& field : model_fields()) {
-    const std::string key = std::string(kModel) + std::string(field.key);
+  const auto describe = [&](const auto& action) {
     try {
-      set_field(config, model_fields(), field.key, require(file.metadata, key, path));
+      action();
     } catch (const InputError& error) {
       throw InputError(
           fmt::format("{}: its metadata does not describe a model: {}", path.string(), error.what()));
     }
+  };
+  require(file.metadata, "format", path);
+  for (const Field<ModelConfig>& field : model_fields()) {
+    const std::string& text = require(file.metadata, std::string(kModel) + std::string(field.key), path);
+    describe([&] { set_field(config, model_fields(), field.key, text); });
   }
   Detector detector;
   detector.classes = parse_classes(file.metadata, path);
-  detector.model =
-      std::make_unique<FasterRcnn>(config, static_cast<int64_t>(detector.classes.size()), Init(0));
+  describe([&] {
+    detector.model =
+        std::make_unique<FasterRcnn>(config, static_cast<int64_t>(detector.classes.size()), Init(0));
+  });
   take_optimizer(file.tensors);
   load_weights(*detector.model, file.tensors, path.string());
   return detector;

@@ -2,7 +2,7 @@
 // exit status 2, and nothing damaged.
 #include <doctest/doctest.h>
 
-#include <cmath>
+#include <algorithm>
 
 #include "core/safetensors.h"
 #include "core/sha256.h"
@@ -45,15 +45,16 @@ struct Trial {
   }
 
   /// A tiny run on the folder's data; needs `write_tiny_scenes(folder / "data", ...)`.
-  Words train(const std::string& out = "out") const {
+  Words train(const std::string& out = "out", const std::string& steps = "6") const {
     Words words = {"train", "--data", path("data"), "--out", path(out)};
-    for (const auto& [key, text] : tiny_settings()) words = words + Words{"--" + key, text};
+    for (const auto& [key, text] : tiny_settings())
+      words = words + Words{"--" + key, key == "steps" ? steps : text};
     return words;
   }
   /// Trains for one step and returns the path of the model.
   std::string trained_model() const {
     write_tiny_scenes(folder / "data", 2);
-    REQUIRE(run(train("trained") + Words{"--steps", "1"}).status == 0);
+    REQUIRE(run(train("trained", "1")).status == 0);
     return path("trained/model.safetensors");
   }
 };
@@ -103,13 +104,13 @@ TEST_CASE("program: a command line that cannot be") {
   CHECK(contains(trial.refusal({"train", "--nonsense", "3"}), "--nonsense"));
   CHECK(contains(trial.refusal({"train", "--nonsense", "3"}), "`rcnn train --help`"));
   CHECK(contains(trial.refusal({"train", "--batch"}), "--batch"));
+  CHECK(contains(trial.refusal({"train", "--steps", "3", "--steps", "4"}), "--steps"));
   CHECK(contains(trial.refusal({"eval", "--weights", "x"}), "--data is required"));
   CHECK(contains(trial.refusal({"detect", "--weights", "x"}), "images is required"));
   CHECK(contains(trial.refusal({"detect", "--weights", "x", "--score", "2", "y"}), "--score"));
   CHECK(contains(trial.refusal({"synth"}), "--out is required"));
   CHECK(contains(trial.refusal({"synth", "--out", trial.path("s"), "--count", "-3"}), "--count"));
   CHECK(contains(trial.refusal({"synth", "--out", trial.path("s"), "--width", "3"}), "3 x 240 pixels"));
-  CHECK(count_files(trial.folder.path()) == 0);
 }
 
 TEST_CASE("program: values of settings that cannot be") {
@@ -251,9 +252,9 @@ TEST_CASE("program: weights files at fault, in train, eval and detect") {
   write_text(bad, bytes.substr(0, bytes.size() / 2));
   in_all(bad, "tensor \"");
   write_text(bad, bytes.substr(0, 5));
-  in_all(bad, "truncated");
+  in_all(bad, "is no safetensors file");
   write_text(bad, "");
-  in_all(bad, "truncated");
+  in_all(bad, "is no safetensors file");
   in_all(changed([&](Tensors& t) { t.erase(name); }), "tensor '" + name + "' is missing");
   in_all(changed([&](Tensors& t) { t["more"] = Tensor::zeros({2}, DType::f32); }),
          "tensor 'more' of shape (2) is not part of this model");

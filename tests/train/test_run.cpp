@@ -1,10 +1,10 @@
 // Whole training runs: what they leave, and that the same settings give the same bits.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <thread>
 
 #include "core/safetensors.h"
@@ -26,7 +26,7 @@ int64_t step_of(const fs::path& checkpoint) {
   return std::stoll(read_safetensors(checkpoint).metadata.at("step"));
 }
 
-/// The number of the first tensor's elements that are not finite.
+/// How many of the numbers in the file are not finite.
 size_t count_not_finite(const fs::path& weights) {
   size_t count = 0;
   for (const auto& [name, tensor] : read_safetensors(weights).tensors)
@@ -225,7 +225,6 @@ TEST_CASE("run: the summary, the metrics and the report") {
   CHECK(step == 6);
   CHECK(evaluated == std::vector<double>{2, 4, 6});  // an epoch is 2 steps
 
-  // Every detection that counts in the summary is in the file.
   CHECK(nlohmann::json::parse(content_of(folder / "out" / "detections.json")).is_array());
   const std::string report = content_of(folder / "out" / "report.html");
   CHECK(contains(report, summary.at("weights_sha256").get<std::string>()));
