@@ -50,7 +50,6 @@ double bytes_of(const Prepared& p) {
 
 template <class Op, class Cases, class Prepare>
 void bench_op(const OpBenchOptions& options, const Op& op, const Cases& cases, Prepare prepare) {
-  if (std::string_view(op.name).find(options.op) == std::string_view::npos) return;
   Context ctx;
   for (size_t index = 0; index < cases.size(); ++index) {
     const auto p = prepare(cases[index], kernels::Filler(1, kernels::Fill::normal));
@@ -80,50 +79,71 @@ void bench_op(const OpBenchOptions& options, const Op& op, const Cases& cases, P
   }
 }
 
+/// Calls `f(op, bench cases, prepare)` for every op of the engine.
+template <class F>
+void for_each_op(F f) {
+  using namespace kernels;
+#define RCNN_OP(op, cases, prepare) f(op, cases, [](const auto& c, Filler fill) { return prepare(c, fill); })
+  RCNN_OP(conv2d, conv2d_bench_cases, prepare_conv2d<float>);
+  RCNN_OP(conv2d_dx, conv2d_bench_cases, prepare_conv2d_dx<float>);
+  RCNN_OP(conv2d_dw, conv2d_bench_cases, prepare_conv2d_dw<float>);
+  RCNN_OP(matmul, matmul_bench_cases, prepare_matmul<float>);
+  RCNN_OP(epilogue_backward, epilogue_bench_cases, prepare_epilogue_backward<float>);
+  RCNN_OP(batch_norm, batch_norm_bench_cases, prepare_batch_norm<float>);
+  RCNN_OP(batch_norm_backward, batch_norm_bench_cases, prepare_batch_norm_backward<float>);
+  RCNN_OP(fold_batch_norm, batch_norm_bench_cases, prepare_fold_batch_norm<float>);
+  RCNN_OP(scale_shift, scale_shift_bench_cases, prepare_scale_shift<float>);
+  RCNN_OP(scale_shift_backward, scale_shift_bench_cases, prepare_scale_shift_backward<float>);
+  RCNN_OP(group_norm, group_norm_bench_cases, prepare_group_norm<float>);
+  RCNN_OP(group_norm_backward, group_norm_bench_cases, prepare_group_norm_backward<float>);
+  RCNN_OP(max_pool, max_pool_bench_cases, prepare_max_pool<float>);
+  RCNN_OP(max_pool_backward, max_pool_bench_cases, prepare_max_pool_backward<float>);
+  RCNN_OP(upsample_add, upsample_add_bench_cases, prepare_upsample_add<float>);
+  RCNN_OP(upsample_add_backward, upsample_add_bench_cases, prepare_upsample_add_backward<float>);
+  RCNN_OP(preprocess, preprocess_bench_cases, prepare_preprocess<float>);
+  RCNN_OP(anchors, anchors_bench_cases, prepare_anchors);
+  RCNN_OP(top_k, top_k_bench_cases, prepare_top_k);
+  RCNN_OP(proposals, proposals_bench_cases, prepare_proposals);
+  RCNN_OP(nms, nms_bench_cases, prepare_nms);
+  RCNN_OP(gather_boxes, gather_boxes_bench_cases, prepare_gather_boxes);
+  RCNN_OP(match, match_bench_cases, prepare_match);
+  RCNN_OP(sample, sample_bench_cases, prepare_sample);
+  RCNN_OP(box_targets, box_targets_bench_cases, prepare_box_targets);
+  RCNN_OP(select_rois, select_rois_bench_cases, prepare_select_rois);
+  RCNN_OP(roi_align, roi_align_bench_cases, prepare_roi_align<float>);
+  RCNN_OP(roi_align_backward, roi_align_bench_cases, prepare_roi_align_backward<float>);
+  RCNN_OP(roi_pool, roi_pool_bench_cases, prepare_roi_pool<float>);
+  RCNN_OP(roi_pool_backward, roi_pool_bench_cases, prepare_roi_pool_backward<float>);
+  RCNN_OP(softmax, softmax_bench_cases, prepare_softmax<float>);
+  RCNN_OP(softmax_cross_entropy, softmax_cross_entropy_bench_cases, prepare_softmax_cross_entropy<float>);
+  RCNN_OP(softmax_cross_entropy_backward, softmax_cross_entropy_bench_cases,
+          prepare_softmax_cross_entropy_backward<float>);
+  RCNN_OP(sigmoid_cross_entropy, sigmoid_cross_entropy_bench_cases, prepare_sigmoid_cross_entropy<float>);
+  RCNN_OP(sigmoid_cross_entropy_backward, sigmoid_cross_entropy_bench_cases,
+          prepare_sigmoid_cross_entropy_backward<float>);
+  RCNN_OP(smooth_l1, smooth_l1_bench_cases, prepare_smooth_l1<float>);
+  RCNN_OP(smooth_l1_backward, smooth_l1_bench_cases, prepare_smooth_l1_backward<float>);
+  RCNN_OP(add, add_bench_cases, prepare_add<float>);
+  RCNN_OP(weighted_sum, weighted_sum_bench_cases, prepare_weighted_sum<float>);
+  RCNN_OP(class_boxes, class_boxes_bench_cases, prepare_class_boxes);
+  RCNN_OP(clip_gradients, sgd_bench_cases, prepare_clip_gradients);
+  RCNN_OP(sgd, sgd_bench_cases, prepare_sgd);
+#undef RCNN_OP
+}
+
 }  // namespace
 
 void bench_ops(const OpBenchOptions& options) {
-  using namespace kernels;
-#define RCNN_BENCH(op, cases, prepare) \
-  bench_op(options, op, cases(), [](const auto& c, Filler fill) { return prepare(c, fill); })
-  RCNN_BENCH(conv2d, conv2d_bench_cases, prepare_conv2d<float>);
-  RCNN_BENCH(conv2d_dx, conv2d_bench_cases, prepare_conv2d_dx<float>);
-  RCNN_BENCH(conv2d_dw, conv2d_bench_cases, prepare_conv2d_dw<float>);
-  RCNN_BENCH(matmul, matmul_bench_cases, prepare_matmul<float>);
-  RCNN_BENCH(epilogue_backward, epilogue_bench_cases, prepare_epilogue_backward<float>);
-  RCNN_BENCH(batch_norm, batch_norm_bench_cases, prepare_batch_norm<float>);
-  RCNN_BENCH(batch_norm_backward, batch_norm_bench_cases, prepare_batch_norm_backward<float>);
-  RCNN_BENCH(scale_shift, scale_shift_bench_cases, prepare_scale_shift<float>);
-  RCNN_BENCH(scale_shift_backward, scale_shift_bench_cases, prepare_scale_shift_backward<float>);
-  RCNN_BENCH(group_norm, group_norm_bench_cases, prepare_group_norm<float>);
-  RCNN_BENCH(group_norm_backward, group_norm_bench_cases, prepare_group_norm_backward<float>);
-  RCNN_BENCH(max_pool, max_pool_bench_cases, prepare_max_pool<float>);
-  RCNN_BENCH(max_pool_backward, max_pool_bench_cases, prepare_max_pool_backward<float>);
-  RCNN_BENCH(upsample_add, upsample_add_bench_cases, prepare_upsample_add<float>);
-  RCNN_BENCH(upsample_add_backward, upsample_add_bench_cases, prepare_upsample_add_backward<float>);
-  RCNN_BENCH(preprocess, preprocess_bench_cases, prepare_preprocess<float>);
-  RCNN_BENCH(anchors, anchors_bench_cases, prepare_anchors);
-  RCNN_BENCH(top_k, top_k_bench_cases, prepare_top_k);
-  RCNN_BENCH(proposals, proposals_bench_cases, prepare_proposals);
-  RCNN_BENCH(nms, nms_bench_cases, prepare_nms);
-  RCNN_BENCH(gather_boxes, gather_boxes_bench_cases, prepare_gather_boxes);
-  RCNN_BENCH(match, match_bench_cases, prepare_match);
-  RCNN_BENCH(sample, sample_bench_cases, prepare_sample);
-  RCNN_BENCH(box_targets, box_targets_bench_cases, prepare_box_targets);
-  RCNN_BENCH(select_rois, select_rois_bench_cases, prepare_select_rois);
-  RCNN_BENCH(roi_align, roi_align_bench_cases, prepare_roi_align<float>);
-  RCNN_BENCH(roi_align_backward, roi_align_bench_cases, prepare_roi_align_backward<float>);
-  RCNN_BENCH(roi_pool, roi_pool_bench_cases, prepare_roi_pool<float>);
-  RCNN_BENCH(roi_pool_backward, roi_pool_bench_cases, prepare_roi_pool_backward<float>);
-  RCNN_BENCH(softmax, softmax_bench_cases, prepare_softmax<float>);
-  RCNN_BENCH(softmax_cross_entropy, softmax_cross_entropy_bench_cases, prepare_softmax_cross_entropy<float>);
-  RCNN_BENCH(sigmoid_cross_entropy, sigmoid_cross_entropy_bench_cases, prepare_sigmoid_cross_entropy<float>);
-  RCNN_BENCH(smooth_l1, smooth_l1_bench_cases, prepare_smooth_l1<float>);
-  RCNN_BENCH(smooth_l1_backward, smooth_l1_bench_cases, prepare_smooth_l1_backward<float>);
-  RCNN_BENCH(class_boxes, class_boxes_bench_cases, prepare_class_boxes);
-  RCNN_BENCH(clip_gradients, sgd_bench_cases, prepare_clip_gradients);
-  RCNN_BENCH(sgd, sgd_bench_cases, prepare_sgd);
-#undef RCNN_BENCH
+  for_each_op([&](const auto& op, auto cases, auto prepare) {
+    if (std::string_view(op.name).find(options.op) != std::string_view::npos)
+      bench_op(options, op, cases(), prepare);
+  });
+}
+
+std::set<std::string> op_families() {
+  std::set<std::string> families;
+  for_each_op([&](const auto& op, auto, auto) { families.insert(op.family); });
+  return families;
 }
 
 }  // namespace rcnn

@@ -1,6 +1,7 @@
 // Times every variant of every op on the shapes of its case table.
 #pragma once
 
+#include <set>
 #include <string>
 
 namespace rcnn {
@@ -14,5 +15,8 @@ struct OpBenchOptions {
 /// Prints a line a variant and case: median time, GFLOP/s where the op counts its arithmetic, and GB/s of
 /// inputs read and outputs written once.
 void bench_ops(const OpBenchOptions& options);
+
+/// What `--kernel` can name.
+std::set<std::string> op_families();
 
 }  // namespace rcnn

@@ -5,11 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "bench/op_bench.h"
 #include "core/error.h"
 
 namespace rcnn {
 
-/// {"conv2d=reference"} -> {conv2d: reference}. Names are checked where the op runs.
+/// {"conv2d=reference"} -> {conv2d: reference}. The variant's name is checked where the op runs.
 inline std::map<std::string, std::string, std::less<>> parse_kernels(
     const std::vector<std::string>& choices) {
   std::map<std::string, std::string, std::less<>> kernels;
@@ -17,7 +18,10 @@ inline std::map<std::string, std::string, std::less<>> parse_kernels(
     const size_t equals = choice.find('=');
     check_input(equals != std::string::npos && equals > 0 && equals + 1 < choice.size(),
                 "--kernel {}: expected OP=VARIANT, as in conv2d=reference", choice);
-    kernels[choice.substr(0, equals)] = choice.substr(equals + 1);
+    const std::string op = choice.substr(0, equals);
+    check_input(op_families().contains(op), "--kernel {}: no such op; there are {}", choice,
+                fmt::join(op_families(), ", "));
+    kernels[op] = choice.substr(equals + 1);
   }
   return kernels;
 }

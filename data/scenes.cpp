@@ -180,6 +180,7 @@ uint64_t scene_stream(uint64_t seed, const std::string& split) {
 
 void write_scenes(const fs::path& folder, uint32_t count, uint64_t seed, const std::string& split,
                   const SceneOptions& options) {
+  check_options(options);
   check_input(!split.empty() && split.find_first_of("/\\ \t\r\n") == std::string::npos,
               "'{}' cannot name a split: expected a word without slash or space.", split);
   const fs::path images = folder / "JPEGImages", annotations = folder / "Annotations",

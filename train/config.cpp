@@ -46,6 +46,8 @@ float learning_rate(const TrainConfig& config, int64_t step, int64_t steps, int6
   if (config.schedule == "cosine") {
     factor = 0.5 * (1 + std::cos(std::numbers::pi * static_cast<double>(step) / static_cast<double>(steps)));
   } else if (config.schedule == "step") {
+    check_input(config.milestones.size() == 1, "milestones: expected one list of epochs, found {}",
+                config.milestones.size());
     const double epoch = static_cast<double>(step / std::max<int64_t>(1, epoch_steps));
     for (const float milestone : config.milestones.at(0))
       if (epoch >= static_cast<double>(milestone)) factor *= static_cast<double>(config.gamma);

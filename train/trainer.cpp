@@ -34,6 +34,9 @@ std::map<std::string, std::string> result_settings(const RunOptions& options) {
   for (const char* free :
        {"data", "out", "device", "workers", "val", "test", "eval-every", "checkpoint-every", "log-every"})
     settings.erase(free);
+  std::string& kernels = settings["kernel"];
+  for (const auto& [op, variant] : options.kernels)
+    kernels += (kernels.empty() ? "" : " ") + op + "=" + variant;
   return settings;
 }
 
