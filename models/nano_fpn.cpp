@@ -55,6 +55,10 @@ ModelConfig nano_fpn_config() {
   config.long_side = 640;
   config.size_divisible = 16;
   config.anchor_sizes = {{16, 23}, {32, 45}, {64, 90}};
+  // Two anchor sizes a level leave gaps that a threshold of .7 would not bridge, and a sample of 256 would be
+  // nearly all background, its size dividing the box loss away.
+  config.rpn_fg_iou_thresh = 0.6f;
+  config.rpn_batch_size_per_image = 64;
   config.rpn_pre_nms_top_n_train = config.rpn_post_nms_top_n_train = 500;
   config.rpn_pre_nms_top_n_test = config.rpn_post_nms_top_n_test = 200;
   config.box_pool_size = 5;
