@@ -70,8 +70,10 @@ TEST_SOURCES := $(sort $(wildcard tests/*.cpp tests/*/*.cpp))
 EXAMPLE_SOURCES := $(sort $(wildcard examples/*.cpp))
 object = $(patsubst %.cpp,$(BUILD)/%.o,$(1))
 
-# Tests are compiled once for every run of them: quick to build matters more than quick to run.
-$(call object,$(TEST_SOURCES)): private CXXFLAGS := $(subst -O3,-O1,$(CXXFLAGS))
+# Arithmetic happens in core, kernels, layers and data. Elsewhere quick to build matters more than quick to run: the
+# command line and the tests are half of the compiler's work.
+LIGHT_SOURCES := $(filter models/% train/%,$(LIB_SOURCES)) $(CLI_SOURCES) $(BENCH_SOURCES) $(TEST_SOURCES) $(EXAMPLE_SOURCES)
+$(call object,$(LIGHT_SOURCES)): private CXXFLAGS := $(subst -O3,-O1,$(CXXFLAGS))
 
 LIB      := $(BUILD)/librcnn.a
 PROGRAM  := $(BUILD)/rcnn
