@@ -98,7 +98,7 @@ class NanoFpn(nn.Module):
         return self.fpn(self.body(x))
 
 
-def nano_fpn(classes, short_side=240, long_side=1333):
+def nano_fpn(classes, short_side=240, long_side=640):
     """The whole detector for `classes` classes of objects, in channels_last."""
     pooling = MultiScaleRoIAlign(["0", "1", "2"], 5, 2, canonical_scale=64, canonical_level=3)
     model = FasterRCNN(
@@ -107,6 +107,7 @@ def nano_fpn(classes, short_side=240, long_side=1333):
         rpn_head=RPNHead(CHANNELS, 6),
         rpn_pre_nms_top_n_train=500, rpn_post_nms_top_n_train=500,
         rpn_pre_nms_top_n_test=200, rpn_post_nms_top_n_test=200,
+        rpn_fg_iou_thresh=0.6, rpn_batch_size_per_image=64, size_divisible=16,
         box_roi_pool=pooling, box_head=TwoMLPHead(CHANNELS * 25, 256),
         box_predictor=FastRCNNPredictor(256, classes + 1),
         box_batch_size_per_image=64, box_positive_fraction=0.5)
