@@ -158,7 +158,7 @@ format:  ## format every source
 asan ubsan tsan:  ## run the tests under a sanitizer
 	$(MAKE) CONFIG=$@ test
 
-compile_commands.json: Makefile  ## for editors and clang-tidy
+compile_commands.json: FORCE  ## for editors and clang-tidy
 	@python3 tools/compile_commands.py '$(CXX) $(CXXFLAGS)' $(LIB_SOURCES) $(CLI_SOURCES) $(BENCH_SOURCES) \
 	  $(TEST_SOURCES) $(EXAMPLE_SOURCES) > $@
 
