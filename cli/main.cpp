@@ -30,11 +30,23 @@ std::string usage_error(const CLI::App* program, const CLI::Error& error) {
   return fmt::format("rcnn: {}; `{} --help` explains the usage\n", fault, name);
 }
 
+/// Names a switch `--x,--no-x`: CLI11 would show the text that each stands for as well,
+/// `--x{true},--no-x{false}`.
+struct HelpFormatter : CLI::Formatter {
+  std::string make_option_name(const CLI::Option* option, bool positional) const override {
+    std::string name = CLI::Formatter::make_option_name(option, positional);
+    for (size_t begin; (begin = name.find('{')) != std::string::npos;)
+      name.erase(begin, name.find('}') - begin + 1);
+    return name;
+  }
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App program{"Faster R-CNN from scratch: train, evaluate and run object detectors."};
   program.name("rcnn");
+  program.formatter(std::make_shared<HelpFormatter>());  // subcommands take it over
   program.set_version_flag("--version", rcnn::version_line);
   program.require_subcommand(1);
   program.footer(
