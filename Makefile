@@ -1,10 +1,13 @@
 # rcnn.cu: one Makefile for everything. `make help` lists what it can do.
 #
 # V=1 shows the commands.
-# Switches:  CUDA=auto|0|1|sim   ONEDNN=1|0   ARCH=native|x86-64-v3|...   CONFIG=release|debug|asan|ubsan|tsan
+# Switches:  CUDA=auto|0|1|sim   ONEDNN=1|0   ARCH=native|x86-64-v3|...   CONFIG=release|debug|asan|ubsan|tsan|races
+#            CUDA_ARCHS="75 80 90a"
 # Objects live in build/<configuration>/, so that configurations never mix.
 
 .DEFAULT_GOAL := all
+comma := ,
+space := $(subst ,, )
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 # As many jobs as there are processors, unless -j says otherwise.
 ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
@@ -21,18 +24,35 @@ CXX    := $(if $(filter default undefined,$(origin CXX)),g++,$(CXX))
 Q := $(if $(V),,@)
 CCACHE := $(shell command -v ccache 2>/dev/null)
 
-ifneq ($(filter-out auto 0,$(CUDA)),)
-  $(error CUDA=$(CUDA): this version has no CUDA backend yet; use CUDA=0)
+ifeq ($(filter auto 0 1 sim,$(CUDA)),)
+  $(error CUDA=$(CUDA): expected auto, 0, 1 or sim)
 endif
-ifeq ($(filter $(CONFIG),release debug asan ubsan tsan),)
-  $(error CONFIG=$(CONFIG): expected release, debug, asan, ubsan or tsan)
+ifeq ($(filter $(CONFIG),release debug asan ubsan tsan races),)
+  $(error CONFIG=$(CONFIG): expected release, debug, asan, ubsan, tsan or races)
+endif
+
+# auto: CUDA for the GPU that is there, and none where there is none. sim: kernels run on the CPU (core/cuda_sim).
+ifeq ($(CUDA),auto)
+  GPU_ARCH := $(shell nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | sort -u | tr -d .)
+  override CUDA := $(if $(GPU_ARCH),$(if $(shell sh tools/find_cuda.sh),1,0),0)
+  CUDA_ARCHS ?= $(patsubst 90,90a,$(GPU_ARCH))
+endif
+CUDA_ARCHS ?= 75 80 90a
+ifeq ($(CUDA),1)
+  $(foreach line,$(shell sh tools/find_cuda.sh | sed 's/ := */:=/; s/ /|/g'),$(eval $(subst |, ,$(line))))
+  ifeq ($(NVCC),)
+    $(error CUDA=1: no nvcc in CUDA_HOME, on the PATH, in /usr/local/cuda or in Python's packages)
+  endif
+endif
+ifeq ($(CONFIG),races)
+  override CUDA := sim
 endif
 # oneDNN and libgomp are not built for ThreadSanitizer: it would report their every barrier.
 ifeq ($(CONFIG),tsan)
   ONEDNN := 0
 endif
 
-BUILD ?= build/$(CONFIG)$(if $(filter 0,$(ONEDNN)),-noonednn)
+BUILD ?= build/$(CONFIG)$(if $(filter 1,$(CUDA)),-cuda)$(if $(filter sim,$(CUDA)),-sim)$(if $(filter 0,$(ONEDNN)),-noonednn)
 
 # ---- flags -----------------------------------------------------------------------------------------------------
 # -ffp-contract=off: CPU and GPU must round alike; `fma` is written where it is meant.
@@ -44,6 +64,7 @@ CXXFLAGS_debug   := -O0 -g
 CXXFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CXXFLAGS_ubsan   := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all
 CXXFLAGS_tsan    := -O1 -g -fsanitize=thread
+CXXFLAGS_races   := -O2 -g
 CXXFLAGS += -std=c++20 -march=$(ARCH) -ffp-contract=off -fno-math-errno -fno-trapping-math -MMD -MP -I. \
             $(WARNINGS) $(CXXFLAGS_$(CONFIG))
 LDFLAGS  += $(filter -fsanitize=%,$(CXXFLAGS_$(CONFIG)))
@@ -59,20 +80,60 @@ ifeq ($(ONEDNN),1)
   LDLIBS   += -ldnnl
 endif
 
+# Kernels (*.cu): nvcc with the toolkit, g++ with the simulation. Both round as the CPU's sources do.
+ifeq ($(CUDA),1)
+  CXXFLAGS += -DRCNN_CUDA $(CUDA_INCLUDE)
+  LDLIBS   += $(CUDART)
+  ifneq ($(CUDNN),)
+    CXXFLAGS += -DRCNN_CUDNN
+    LDLIBS   += $(CUDNN)
+  endif
+  ifneq ($(CUBLAS),)
+    CXXFLAGS += -DRCNN_CUBLAS
+    LDLIBS   += $(CUBLAS)
+  endif
+  # Machine code for the cards named, and code that the driver translates for later ones.
+  GENCODE   := $(foreach a,$(CUDA_ARCHS),-gencode=arch=compute_$(a),code=sm_$(a)) \
+               $(if $(filter 80,$(CUDA_ARCHS)),-gencode=arch=compute_80$(comma)code=compute_80)
+  NVCCFLAGS := -std=c++20 -O3 -lineinfo --expt-relaxed-constexpr -fmad=false -DFMT_USE_CONSTEXPR=1 -DRCNN_CUDA \
+               -DRCNN_CUDA_ARCHS='"sm_$(subst $(space),$(comma) sm_,$(strip $(CUDA_ARCHS)))"' -I. -Werror all-warnings \
+               -Xcompiler -Wall,-Wextra -Xptxas -v -MMD -MP $(GENCODE) $(if $(filter debug,$(CONFIG)),-G)
+endif
+ifeq ($(CUDA),sim)
+  CXXFLAGS += -DRCNN_CUDA -DRCNN_CUDA_SIM
+  LDLIBS   += -lboost_context
+  SIMFLAGS  = -x c++ $(subst -O1,-O2,$(CXXFLAGS)) -Wno-unused-parameter
+  ifeq ($(CONFIG),races)
+    CXXFLAGS += -DRCNN_RACE_CHECK
+    # Instrumentation alone: core/cuda_sim/access_hooks.cpp answers it. -O2 would load what no line of source reads.
+    SIMFLAGS += -O1 -fsanitize=thread
+  endif
+endif
+
 # ---- sources ---------------------------------------------------------------------------------------------------
 LIB_SOURCES  := $(sort $(wildcard core/*.cpp kernels/*.cpp layers/*.cpp models/*.cpp data/*.cpp train/*.cpp))
 ifeq ($(ONEDNN),0)
   LIB_SOURCES := $(filter-out %_onednn.cpp core/onednn.cpp,$(LIB_SOURCES))
 endif
+ifneq ($(CUDA),0)
+  LIB_SOURCES := $(filter-out core/cuda_absent.cpp,$(LIB_SOURCES))
+  LIB_SOURCES += $(sort $(wildcard core/*.cu kernels/*.cu)) $(if $(filter sim,$(CUDA)),$(sort $(wildcard core/cuda_sim/*.cpp)))
+else
+  LIB_SOURCES := $(filter-out core/cuda.cpp core/cuda_device.cpp %_cudnn.cpp %_cublas.cpp,$(LIB_SOURCES))
+endif
+LIB_SOURCES := $(filter-out $(if $(CUDNN),,%_cudnn.cpp) $(if $(CUBLAS),,%_cublas.cpp),$(LIB_SOURCES))
 CLI_SOURCES  := $(sort $(wildcard cli/*.cpp))
 BENCH_SOURCES := $(sort $(wildcard bench/*.cpp))
-TEST_SOURCES := $(sort $(wildcard tests/*.cpp tests/*/*.cpp))
+TEST_SOURCES := $(sort $(wildcard tests/*.cpp tests/*/*.cpp) $(if $(filter sim,$(CUDA)),$(wildcard tests/*/*.cu)))
 EXAMPLE_SOURCES := $(sort $(wildcard examples/*.cpp))
-object = $(patsubst %.cpp,$(BUILD)/%.o,$(1))
+object = $(patsubst %.cu,$(BUILD)/%.cu.o,$(patsubst %.cpp,$(BUILD)/%.o,$(1)))
 
 # Arithmetic happens in core, kernels, layers and data. Elsewhere quick to build matters more than quick to run: the
 # command line and the tests are half of the compiler's work.
 LIGHT_SOURCES := $(filter models/% train/%,$(LIB_SOURCES)) $(CLI_SOURCES) $(BENCH_SOURCES) $(TEST_SOURCES) $(EXAMPLE_SOURCES)
+ifeq ($(CUDA),sim) # where the CPU's ops only say what is right
+  LIGHT_SOURCES += $(filter core/%.cpp kernels/%.cpp layers/% data/%,$(filter-out core/cuda_sim/%,$(LIB_SOURCES)))
+endif
 $(call object,$(LIGHT_SOURCES)): private CXXFLAGS := $(subst -O3,-O1,$(CXXFLAGS))
 
 LIB      := $(BUILD)/librcnn.a
@@ -80,7 +141,7 @@ PROGRAM  := $(BUILD)/rcnn
 TESTS    := $(BUILD)/rcnn_tests
 EXAMPLES := $(patsubst examples/%.cpp,$(BUILD)/examples/%,$(EXAMPLE_SOURCES))
 
-.PHONY: all test demo bench lint tidy format asan ubsan tsan install clean help FORCE
+.PHONY: all test kernel-tests test-kernels test-races cuda-report cuda-objects gpu-check deps-bundle demo bench lint tidy format asan ubsan tsan install clean help FORCE
 all: build/rcnn $(EXAMPLES)  ## build the program and the examples (the default)
 
 $(BUILD)/%.o: %.cpp $(BUILD)/flags
@@ -88,10 +149,24 @@ $(BUILD)/%.o: %.cpp $(BUILD)/flags
 	@echo "  CXX $<"
 	$(Q)$(CCACHE) $(CXX) $(CXXFLAGS) -c $< -o $@
 
+ifeq ($(CUDA),1)
+# ptxas reports registers and spills as it goes: `make cuda-report` reads that.
+$(BUILD)/%.cu.o: %.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  NVCC $<"
+	$(Q)$(NVCC) $(NVCCFLAGS) -c $< -o $@ 2> $@.log || { cat $@.log >&2; exit 1; }
+else
+$(BUILD)/%.cu.o: %.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  SIM $<"
+	$(Q)$(CCACHE) $(CXX) $(SIMFLAGS) -c $< -o $@
+endif
+
 # Anything built with other flags is out of date.
+$(BUILD)/flags: export FLAGS := $(CXX) $(CXXFLAGS) $(LDFLAGS) $(LDLIBS) $(NVCC) $(NVCCFLAGS) $(SIMFLAGS)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CXX) $(CXXFLAGS) $(LDFLAGS) $(LDLIBS)' | cmp -s - $@ || echo '$(CXX) $(CXXFLAGS) $(LDFLAGS) $(LDLIBS)' > $@
+	@echo "$$FLAGS" | cmp -s - $@ || echo "$$FLAGS" > $@
 
 # The label font travels inside the program: detections can be drawn on a machine without fonts.
 FONT ?= $(firstword $(wildcard /usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf \
@@ -126,8 +201,39 @@ $(EXAMPLES): $(BUILD)/examples/%: $(BUILD)/examples/%.o $(LIB)
 build/rcnn: $(PROGRAM)
 	@ln -sf $(patsubst build/%,%,$(PROGRAM)) $@
 
-test: $(PROGRAM) $(TESTS) build/rcnn  ## build and run the tests
+test: $(PROGRAM) $(TESTS) build/rcnn $(if $(filter release/0,$(CONFIG)/$(CUDA)),test-kernels)  ## build and run the tests
 	RCNN_PROGRAM=$(PROGRAM) $(TESTS)
+
+# ---- kernels without a GPU: the simulation's tests, in a build of their own ----------------------------------------
+# What runs on a device, and no more: the sources that a training step and its tests are made of.
+KERNEL_LIB   := $(filter core/% kernels/% layers/% models/% train/sgd.cpp train/step.cpp train/config.cpp,$(LIB_SOURCES))
+KERNEL_TESTS := $(filter tests/main.cpp tests/kernels/% tests/core/%.cu tests/train/test_cuda_step.cpp,$(TEST_SOURCES))
+$(BUILD)/rcnn_kernel_tests: $(call object,$(KERNEL_TESTS) $(KERNEL_LIB))
+	@echo "  LINK $@"
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+kernel-tests: $(BUILD)/rcnn_kernel_tests
+
+# Every case of every CUDA kernel, in one order of the threads; `make test CUDA=sim` and CI have five.
+RCNN_TEST_ORDERS ?= 1
+test-kernels:  ## run every CUDA kernel on the CPU, in one order of its threads
+	$(MAKE) CUDA=sim kernel-tests
+	RCNN_TEST_ORDERS=$(RCNN_TEST_ORDERS) build/release-sim$(if $(filter 0,$(ONEDNN)),-noonednn)/rcnn_kernel_tests
+
+test-races:  ## run the kernel tests with every access of every thread checked for races
+	$(MAKE) CONFIG=races kernel-tests
+	RCNN_TEST_ORDERS=1 build/races-sim$(if $(filter 0,$(ONEDNN)),-noonednn)/rcnn_kernel_tests
+
+# ---- CUDA ----------------------------------------------------------------------------------------------------------
+cuda-report:  ## registers, shared memory and spills of every kernel (needs nvcc, no GPU)
+	$(MAKE) CUDA=1 cuda-objects
+	python3 tools/cuda_report.py $(patsubst %,build/$(CONFIG)-cuda/%.cu.o.log,$(basename $(wildcard kernels/*.cu)))
+cuda-objects: $(call object,$(filter %.cu,$(LIB_SOURCES)))
+
+gpu-check:  ## on a machine with a GPU: build, test, race-check, train and time; writes bench/results
+	python3 tools/gpu_check.py
+
+deps-bundle:  ## fill third_party_bundle/ with what a machine without a package registry needs
+	sh tools/deps_bundle.sh third_party_bundle
 
 # ---- the demonstration: from nothing to a trained detector and its report, in out/demo ------------------------------
 DEMO := out/demo

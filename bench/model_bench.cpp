@@ -6,10 +6,11 @@
 #include <chrono>
 #include <map>
 
+#include "core/cuda_device.h"
 #include "core/rng.h"
 #include "models/faster_rcnn.h"
 #include "models/transform.h"
-#include "train/sgd.h"
+#include "train/step.h"
 
 namespace rcnn {
 namespace {
@@ -54,6 +55,10 @@ struct Profile {
 template <class F>
 void measure(const ModelBenchOptions& options, Context& ctx, const char* what, F&& step) {
   for (int i = 0; i < 3; ++i) step();
+  const auto wait = [&] {
+    if (ctx.device.type == DeviceType::cuda) cuda::synchronize(ctx.device);
+  };
+  wait();
   std::vector<double> seconds;
   Profile profile;
   if (options.profile) profile.attach(ctx);
@@ -61,6 +66,7 @@ void measure(const ModelBenchOptions& options, Context& ctx, const char* what, F
   for (int i = 0; i < options.steps; ++i) {
     const auto start = Clock::now();
     found = step();
+    wait();
     seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
   }
   ctx.profiler = nullptr;
@@ -76,12 +82,12 @@ void measure(const ModelBenchOptions& options, Context& ctx, const char* what, F
 
 }  // namespace
 
-void bench_model(const ModelBenchOptions& options) {
+void bench_model(Context& ctx, const ModelBenchOptions& options) {
   ModelConfig config = model_config(options.model);
   config.short_side = std::min(options.height, options.width);
   config.long_side = std::max(options.height, options.width);
-  Context ctx;
   FasterRcnn model(config, options.classes, Init(1));
+  move_to(model, ctx.device);
   Sgd sgd(ctx, model, {});
 
   RandomSequence random(1, Purpose::test);
@@ -109,14 +115,13 @@ void bench_model(const ModelBenchOptions& options) {
   }
   for (int64_t i = 0; i < n; ++i) truth.image_id.mutable_data<int32_t>()[i] = static_cast<int32_t>(i);
 
+  for (Tensor* tensor : {&truth.boxes, &truth.labels, &truth.count, &truth.image_id})
+    *tensor = tensor->to(ctx.device);
+
   int step = 0;
+  TrainingStep training_step(ctx, model, sgd, options.cuda_graph);
   const auto train = [&] {
-    ctx.step.fill(step++);
-    ctx.grad = ctx.training = true;
-    const ImageBatch batch = make_image_batch(ctx, config, images);
-    const Losses losses = model.losses(ctx, batch, truth);
-    backward(ctx, losses.total);
-    sgd.step(ctx, 1e-4f);
+    training_step.run(step++, 1e-4f, {make_image_batch(ctx, config, images), truth});
     return static_cast<size_t>(0);
   };
   measure(options, ctx, "train_step", train);
@@ -124,7 +129,7 @@ void bench_model(const ModelBenchOptions& options) {
   measure(options, ctx, "detect", [&] {
     ctx.grad = ctx.training = false;
     const Detections found = model.detect(ctx, make_image_batch(ctx, config, {images.data(), 1}));
-    return static_cast<size_t>(found.count.values<int32_t>()[0]);
+    return static_cast<size_t>(found.count.to(Device{}).item<int32_t>());
   });
 }
 

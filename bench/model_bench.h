@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "core/context.h"
+
 namespace rcnn {
 
 struct ModelBenchOptions {
@@ -13,11 +15,12 @@ struct ModelBenchOptions {
   int objects = 8;  // an image
   int steps = 20;   // timed, after a warm-up
   bool json = false;
-  bool profile = false;  // print the time by op as well
+  bool profile = false;     // print the time by op as well
+  bool cuda_graph = false;  // on a GPU, record a step once and replay it
 };
 
 /// Prints medians, or with `json` one object a line: {"what": "train_step" | "detect", "seconds": [...],
 /// ...}. Images are noise and boxes random, from a fixed seed; a training step is forward, backward and SGD.
-void bench_model(const ModelBenchOptions& options);
+void bench_model(Context& ctx, const ModelBenchOptions& options);
 
 }  // namespace rcnn

@@ -1,13 +1,19 @@
 #include "bench/op_bench.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "bench/timing.h"
+#include "core/atomic_file.h"
+#include "core/cuda_device.h"
 
 #include "kernels/anchors_cases.h"
 #include "kernels/batch_norm_cases.h"
 #include "kernels/box_targets_cases.h"
+#include "kernels/cases_device.h"
 #include "kernels/class_boxes_cases.h"
 #include "kernels/conv2d_cases.h"
 #include "kernels/epilogue_cases.h"
@@ -37,7 +43,14 @@
 namespace rcnn {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kWidth = 100;          // columns of the table
+constexpr double kMostSimulated = 3e7;  // FLOP or bytes of a case that a simulated GPU runs
+
+const char* name_of(Precision precision) {
+  return precision == Precision::f32 ? "f32" : precision == Precision::tf32 ? "tf32" : "bf16";
+}
 
 template <class Prepared>
 double bytes_of(const Prepared& p) {
@@ -48,35 +61,71 @@ double bytes_of(const Prepared& p) {
   return static_cast<double>(bytes);
 }
 
+std::vector<std::vector<int64_t>> shapes_of(const std::vector<Tensor>& tensors) {
+  std::vector<std::vector<int64_t>> shapes;
+  for (const Tensor& tensor : tensors) shapes.emplace_back(tensor.shape().begin(), tensor.shape().end());
+  return shapes;
+}
+
+void print_case(const char* op, const std::vector<Tensor>& inputs) {
+  std::string line = op;
+  for (const Tensor& tensor : inputs)
+    if (line.size() < kWidth) line += " " + tensor.shape().str();
+  if (line.size() > kWidth) line = line.substr(0, kWidth - 4) + " ...";
+  fmt::print("{}\n", line);
+}
+
+void print_variant(const char* name, Precision precision, double seconds, double flop, double bytes) {
+  fmt::print("  {:<34} {:<4} {:>12.4f} ms {:>16} {:>11.1f} GB/s\n", name, name_of(precision), seconds * 1e3,
+             flop > 0 ? fmt::format("{:.1f} GFLOP/s", flop / seconds * 1e-9) : "", bytes / seconds * 1e-9);
+}
+
+/// Times the variants of an op on its cases, prints them, and appends them to `rows`. Gives the number of
+/// those that failed.
 template <class Op, class Cases, class Prepare>
-void bench_op(const OpBenchOptions& options, const Op& op, const Cases& cases, Prepare prepare) {
-  Context ctx;
+int bench_op(const OpBenchOptions& options, Device device, const Op& op, const Cases& cases, Prepare prepare,
+             Json& rows) {
+  Context ctx(device);
+  const bool on_gpu = device.type == DeviceType::cuda, simulated = on_gpu && cuda::is_simulated();
+  int failures = 0;
   for (size_t index = 0; index < cases.size(); ++index) {
-    const auto p = prepare(cases[index], kernels::Filler(1, kernels::Fill::normal));
-    std::string shapes;
-    for (const Tensor& tensor : p.inputs)
-      if (shapes.size() < 40) shapes += (shapes.empty() ? "" : " ") + tensor.shape().str();
+    const auto host = prepare(cases[index], kernels::Filler(1, kernels::Fill::normal));
+    const double bytes = bytes_of(host);
+    if (simulated && std::max(host.flop, bytes) > kMostSimulated) continue;
+    const auto p = on_gpu ? kernels::on_device(host, device) : host;
+    print_case(op.name, p.inputs);
     for (const auto& variant : op.variants) {
-      if (variant.run == nullptr || variant.device != DeviceType::cpu) continue;
-      if (variant.supports && !variant.supports(p.args)) continue;
+      if (!kernels::fits(ctx, variant, p.args)) continue;
       if (std::string_view(variant.name) == "reference" && p.flop > options.slowest * 1e9) continue;
       const auto run = [&] {
         const Workspace::Scope scope(ctx.workspace);
-        const auto start = Clock::now();
         variant.run(ctx.stream, ctx.workspace, p.args);
-        return std::chrono::duration<double>(Clock::now() - start).count();
+        if (simulated) cuda::synchronize(device);
       };
-      std::vector<double> seconds;
-      double spent = run();  // warm-up: primitives are made, memory is touched
-      for (spent = 0; spent < options.seconds || seconds.size() < 3; spent += seconds.back())
-        seconds.push_back(run());
-      std::sort(seconds.begin(), seconds.end());
-      const double median = seconds[seconds.size() / 2];
-      fmt::print("{:<28} {:<18} {:>9.3f} ms {:>8} {:>7.1f} GB/s  {}\n", op.name, variant.name, median * 1e3,
-                 p.flop > 0 ? fmt::format("{:.1f} GF/s", p.flop / median / 1e9) : "",
-                 bytes_of(p) / median / 1e9, shapes);
+      Json row{{"op", op.name},
+               {"case", index},
+               {"variant", variant.name},
+               {"precision", name_of(variant.precision)},
+               {"inputs", shapes_of(p.inputs)},
+               {"outputs", shapes_of(p.outputs)}};
+      try {
+        const Timing timing = simulated ? time_on_cpu(run, 0)
+                              : on_gpu  ? time_on_gpu(ctx, run, options.seconds)
+                                        : time_on_cpu(run, options.seconds);
+        print_variant(variant.name, variant.precision, timing.seconds, p.flop, bytes);
+        row["graph"] = timing.graph;
+        row["ms"] = timing.seconds * 1e3;
+        row["gflops"] = p.flop > 0 ? Json(p.flop / timing.seconds * 1e-9) : Json();
+        row["gbs"] = bytes / timing.seconds * 1e-9;
+      } catch (const Error& error) {
+        fmt::print("  {:<34} failed: {}\n", variant.name, error.what());
+        row["error"] = error.what();
+        ++failures;
+      }
+      rows.push_back(row);
     }
   }
+  return failures;
 }
 
 /// Calls `f(op, bench cases, prepare)` for every op of the engine.
@@ -85,8 +134,8 @@ void for_each_op(F f) {
   using namespace kernels;
 #define RCNN_OP(op, cases, prepare) f(op, cases, [](const auto& c, Filler fill) { return prepare(c, fill); })
   RCNN_OP(conv2d, conv2d_bench_cases, prepare_conv2d<float>);
-  RCNN_OP(conv2d_dx, conv2d_bench_cases, prepare_conv2d_dx<float>);
-  RCNN_OP(conv2d_dw, conv2d_bench_cases, prepare_conv2d_dw<float>);
+  RCNN_OP(conv2d_dx, conv2d_gradient_bench_cases, prepare_conv2d_dx<float>);
+  RCNN_OP(conv2d_dw, conv2d_gradient_bench_cases, prepare_conv2d_dw<float>);
   RCNN_OP(matmul, matmul_bench_cases, prepare_matmul<float>);
   RCNN_OP(epilogue_backward, epilogue_bench_cases, prepare_epilogue_backward<float>);
   RCNN_OP(batch_norm, batch_norm_bench_cases, prepare_batch_norm<float>);
@@ -131,13 +180,44 @@ void for_each_op(F f) {
 #undef RCNN_OP
 }
 
+/// The document with its list "ops", one of them a line.
+std::string text_of(const Json& document, const Json& rows) {
+  std::string text = "{";
+  for (const auto& [key, value] : document.items()) text += Json(key).dump() + ": " + value.dump() + ",\n ";
+  text += "\"ops\": [";
+  for (size_t i = 0; i < rows.size(); ++i) text += (i == 0 ? "\n  " : ",\n  ") + rows[i].dump();
+  return text + "]}\n";
+}
+
 }  // namespace
 
 void bench_ops(const OpBenchOptions& options) {
-  for_each_op([&](const auto& op, auto cases, auto prepare) {
-    if (std::string_view(op.name).find(options.op) != std::string_view::npos)
-      bench_op(options, op, cases(), prepare);
-  });
+  const cuda::DeviceChoice choice = cuda::choose_device(options.device);
+  fmt::print("{}\n", choice.line);
+  const bool on_gpu = choice.device.type == DeviceType::cuda;
+  Json document, rows = Json::array();
+  document["device"] = on_gpu ? cuda::device_info(choice.device.index).name : "cpu";
+  document["capability"] = on_gpu ? Json(cuda::device_info(choice.device.index).capability) : Json();
+  document["version"] = options.version;
+  document["date"] = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+  const auto save = [&] {
+    if (!options.json.empty()) write_atomically(options.json, text_of(document, rows));
+  };
+  bool known = false;
+  int failures = 0;
+  try {
+    for_each_op([&](const auto& op, auto cases, auto prepare) {
+      if (std::string_view(op.name).find(options.op) == std::string_view::npos) return;
+      known = true;
+      failures += bench_op(options, choice.device, op, cases(), prepare, rows);
+    });
+  } catch (const Error&) {
+    save();  // a GPU that has failed once refuses everything: keep what was measured before
+    throw;
+  }
+  check_input(known, "--op {}: no op has that in its name", options.op);
+  save();
+  check(failures == 0, "{} measurements failed, see above", failures);
 }
 
 std::set<std::string> op_families() {

@@ -143,14 +143,20 @@ def random_images(count, height, width, classes, boxes=8):
     return images, targets
 
 
-def time_calls(call, count, warm_up):
+def time_calls(call, count, warm_up, device):
     """Seconds of each of `count` calls, after `warm_up` that are not counted."""
+    def wait():
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
     for _ in range(warm_up):
         call()
     seconds = []
     for _ in range(count):
+        wait()
         start = time.perf_counter()
         call()
+        wait()
         seconds.append(time.perf_counter() - start)
     return seconds
 
@@ -158,29 +164,41 @@ def time_calls(call, count, warm_up):
 def print_timing(what, options, batch, seconds, **extra):
     print(json.dumps({"what": what, "model": "nano-fpn", "library": f"torchvision {torchvision.__version__}",
                       "batch": batch, "height": options.height, "width": options.width,
+                      "device": options.device, "precision": options.precision, "compiled": options.compile,
                       "threads": torch.get_num_threads(), "median": statistics.median(seconds),
                       **extra, "seconds": seconds}), flush=True)
 
 
 def bench(options):
-    """Times both with the input at its final size, without torchvision's resize, which would do nothing."""
+    """Times both with the input at its final size, without torchvision's resize, which would do nothing.
+
+    On a GPU the images lie there already.
+    """
     torch.manual_seed(options.seed)
+    device = torch.device(options.device)
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = options.precision == "tf32"
     images, targets = random_images(options.batch, options.height, options.width, options.classes)
+    images = [image.to(device) for image in images]
+    targets = [{key: value.to(device) for key, value in target.items()} for target in targets]
     model = nano_fpn(options.classes)
     model.transform.resize = lambda image, target=None: (image, target)
+    model.to(device)
     # Noise teaches nothing; a small rate keeps the losses finite and the work the same in every step.
     optimizer = make_optimizer(model, lr=1e-4)
+    called = torch.compile(model) if options.compile else model
 
-    model.train()
-    seconds = time_calls(lambda: train_step(model, optimizer, images, targets),
-                         options.steps, options.warm_up)
-    print_timing("train_step", options, options.batch, seconds)
+    with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bf16"):
+        model.train()
+        seconds = time_calls(lambda: train_step(called, optimizer, images, targets),
+                             options.steps, options.warm_up, device)
+        print_timing("train_step", options, options.batch, seconds)
 
-    model.eval()
-    with torch.inference_mode():
-        seconds = time_calls(lambda: model(images[:1]), options.steps, options.warm_up)
-        found = len(model(images[:1])[0]["boxes"])
-    print_timing("detect", options, 1, seconds, detections=found)
+        model.eval()
+        with torch.inference_mode():
+            seconds = time_calls(lambda: called(images[:1]), options.steps, options.warm_up, device)
+            found = len(called(images[:1])[0]["boxes"])
+        print_timing("detect", options, 1, seconds, detections=found)
 
 
 # ---- training ----------------------------------------------------------------------------------------------
@@ -304,6 +322,10 @@ def parse_options():
     parser.add_argument("--width", type=int, default=320, help="--bench: of the input")
     parser.add_argument("--classes", type=int, default=3, help="--bench: classes, without the background")
     parser.add_argument("--warm-up", type=int, default=5, help="--bench: calls before those that count")
+    parser.add_argument("--device", default="cpu", help="--bench: cpu or cuda")
+    parser.add_argument("--precision", choices=("f32", "tf32", "bf16"), default="f32",
+                        help="--bench: of convolutions and matrix products on a GPU")
+    parser.add_argument("--compile", action="store_true", help="--bench: through torch.compile")
     parser.add_argument("--data", help="--train: folder with JPEGImages, Annotations, ImageSets/Main")
     parser.add_argument("--train-split", default="trainval")
     parser.add_argument("--test", default="test", help="--train: split to evaluate")

@@ -1,6 +1,7 @@
 #include "bench/model_bench.h"
 #include "bench/op_bench.h"
 #include "cli/commands.h"
+#include "cli/device.h"
 
 namespace rcnn {
 
@@ -19,14 +20,27 @@ void add_bench(CLI::App& program) {
   model->add_option("--steps", options->steps, "timed repetitions [20]")->check(CLI::Range(1, 100000));
   model->add_flag("--json", options->json, "one JSON object a line");
   model->add_flag("--profile", options->profile, "time by op");
-  model->callback([options] { bench_model(*options); });
+  model->add_flag("--cuda-graph", options->cuda_graph, "on a GPU, record a step once and replay it");
+  auto device = std::make_shared<DeviceOptions>();
+  device->add(*model);
+  model->callback([options, device] {
+    const auto ctx = device->make_context(model_config(options->model));
+    bench_model(*ctx, *options);
+    device->print_sync_report();
+  });
 
   auto op_options = std::make_shared<OpBenchOptions>();
   CLI::App* ops = app->add_subcommand("ops", "Every variant of every op, on the shapes of the models");
+  ops->add_option("--device", op_options->device, "where to compute: auto, cpu, cuda or cuda:N [auto]")
+      ->type_name("DEVICE");
   ops->add_option("--op", op_options->op, "only ops whose name contains this")->type_name("TEXT");
   ops->add_option("--seconds", op_options->seconds, "for each variant and shape [0.2]")
       ->check(CLI::Range(0.0, 60.0));
-  ops->callback([op_options] { bench_ops(*op_options); });
+  ops->add_option("--json", op_options->json, "write the times to this file as well")->type_name("FILE");
+  ops->callback([op_options] {
+    op_options->version = version_line();
+    bench_ops(*op_options);
+  });
 }
 
 }  // namespace rcnn

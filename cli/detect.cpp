@@ -4,6 +4,7 @@
 #include <set>
 
 #include "cli/commands.h"
+#include "cli/device.h"
 #include "data/draw.h"
 #include "train/evaluate.h"
 
@@ -45,6 +46,7 @@ void add_detect(CLI::App& program) {
     std::string weights, out = "detections";
     std::vector<std::string> paths;
     float score = 0.5f;
+    DeviceOptions device;
   };
   auto options = std::make_shared<Options>();
   CLI::App* app = program.add_subcommand("detect", "Find objects on photographs, and draw them");
@@ -57,9 +59,11 @@ void add_detect(CLI::App& program) {
                   "draw detections of at least this score; the JSON has them all [0.5]")
       ->check(CLI::Range(0.0f, 1.0f));
   app->add_option("images", options->paths, "images, or folders of images")->required()->type_name("PATH");
+  options->device.add(*app);
   app->callback([options] {
     Detector detector = load_model(options->weights);
-    Context ctx;
+    const auto ctx = options->device.make_context(detector.model->config);
+    move_to(*detector.model, ctx->device);
     const fs::path out = options->out;
     std::error_code error;
     fs::create_directories(out, error);
@@ -80,7 +84,7 @@ void add_detect(CLI::App& program) {
         ++bad_count;
         continue;
       }
-      const auto found = detect_image(ctx, *detector.model, image, static_cast<int>(samples.size()));
+      const auto found = detect_image(*ctx, *detector.model, image, static_cast<int>(samples.size()));
       std::vector<LabelledBox> shown;
       for (const Detection& d : found)
         if (d.score >= options->score) shown.push_back({d.box, d.label, d.score});
@@ -93,6 +97,7 @@ void add_detect(CLI::App& program) {
       all.insert(all.end(), found.begin(), found.end());
     }
     write_detections(out / "detections.json", all, samples, detector.classes);
+    options->device.print_sync_report();
     check_input(bad_count == 0, "{} of {} images could not be read, the last of them {}; the others are done",
                 bad_count, bad_count + samples.size(), bad);
   });

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "cli/device.h"
 #include "data/voc.h"
 #include "train/evaluate.h"
 #include "train/run_report.h"
@@ -11,6 +12,7 @@ void add_eval(CLI::App& program) {
   struct Options {
     std::string weights, data, split = "test", out;
     int workers = 2;
+    DeviceOptions device;
   };
   auto options = std::make_shared<Options>();
   CLI::App* app =
@@ -23,18 +25,21 @@ void add_eval(CLI::App& program) {
   app->add_option("--out", options->out, "write the detections here, in COCO's results form")
       ->type_name("FILE");
   app->add_option("--workers", options->workers, "threads that load images [2]")->check(CLI::Range(0, 256));
+  options->device.add(*app);
   app->callback([options] {
     Detector detector = load_model(options->weights);
     const Dataset data = read_voc(options->data, options->split, detector.classes);
-    Context ctx;
+    const auto ctx = options->device.make_context(detector.model->config);
+    move_to(*detector.model, ctx->device);
     FinishedRun run;
     run.split = options->split;
     run.faults = data.faults;
-    run.detections = detect_dataset(ctx, *detector.model, data, options->workers, run.faults);
+    run.detections = detect_dataset(*ctx, *detector.model, data, options->workers, run.faults);
     run.result = evaluate_voc(run.detections, data);
     if (!options->out.empty()) write_detections(options->out, run.detections, data.samples, detector.classes);
     print_ap_table(run.result, run.split);
     print_faults(run.faults);
+    options->device.print_sync_report();
   });
 }
 

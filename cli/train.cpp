@@ -1,4 +1,5 @@
 #include "cli/commands.h"
+#include "cli/device.h"
 #include "cli/kernels.h"
 #include "cli/settings.h"
 #include "train/trainer.h"
@@ -10,7 +11,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
     SettingFlags flags;
     std::string config;
     std::vector<std::string> kernels;
-    bool resume = false;
+    bool resume = false, sync_report = false;
   };
   auto options = std::make_shared<Options>();
   CLI::App* app = program.add_subcommand("train", "Train a detector, then evaluate it and write a report");
@@ -22,6 +23,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
   app->add_flag("--resume", options->resume, "go on with the run in --out from its last checkpoint");
   app->add_option("--kernel", options->kernels, "use this variant of an op: --kernel conv2d=reference")
       ->type_name("OP=VARIANT");
+  app->add_flag("--sync-report", options->sync_report, "print where the host waited for the GPU");
   options->flags.add(*app, train_fields(), TrainConfig{}, "Training");
   options->flags.add(*app, model_fields(), model_config(model_names().front()),
                      "Model (defaults of " + model_names().front() + ")");
@@ -36,6 +38,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
     run.version = version_line();
     run.kernels = parse_kernels(options->kernels);
     train_detector(run);
+    if (options->sync_report) print_host_waits();
   });
 }
 

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "core/cuda_device.h"
+#include "core/tensor_cuda.h"
+
 namespace rcnn {
 
 Var Var::parameter(Tensor value) {
@@ -87,6 +90,7 @@ void backward(Context& ctx, const Var& loss) {
       node->output_gradient_ = std::move(output->value);
       output->value = Tensor();
       output->written = false;
+      const cuda::Range range(node->name());
       node->backward(ctx);
     }
     output = nullptr;  // with the node, what it saved is released before the next one allocates
@@ -100,6 +104,7 @@ struct ReshapeNode : Node {
   void backward(Context& ctx) override {
     const GradientTarget dx = target(ctx, 0);
     if (dx.accumulate == Accumulate::no) return dx.value.copy_from(output_gradient());
+    if (dx.value.device().type == DeviceType::cuda) return cuda::add_to(dx.value, output_gradient());
     visit_float(dx.value.dtype(), name(), [&](auto zero) {
       using T = decltype(zero);
       const T* dy = output_gradient().data<T>();

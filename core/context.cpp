@@ -2,12 +2,27 @@
 
 #include <algorithm>
 
+#include "core/cuda_device.h"
+
 namespace rcnn {
+
+Context::Context(Device where)
+    : device(where),
+      stream(where.type == DeviceType::cuda ? cuda::work_stream(where) : Stream{where}),
+      capability(where.type == DeviceType::cuda ? cuda::device_info(where.index).capability : 0),
+      workspace(where),
+      step(Tensor::zeros({}, DType::i32, where)) {}
 
 Workspace::~Workspace() = default;
 
 void* Workspace::take_bytes(size_t bytes) {
   constexpr size_t kAlignment = 64, kSmallestBlock = size_t{1} << 20;
+  if (device_.type == DeviceType::cuda && cuda::is_simulated()) {
+    // Memory of its own for every request: the simulation then notices who writes past its end.
+    blocks_.push_back(std::make_unique<Storage>(device_, bytes));
+    ++block_;
+    return blocks_.back()->data;
+  }
   const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
   // Blocks are never moved while an op holds pointers into them: a request that does not fit opens another.
   while (block_ < blocks_.size() && used_ + rounded > blocks_[block_]->bytes) {
@@ -25,6 +40,7 @@ void* Workspace::take_bytes(size_t bytes) {
 }
 
 void Workspace::rewind(size_t block, size_t used) {
+  if (device_.type == DeviceType::cuda && cuda::is_simulated()) blocks_.resize(block);
   block_ = block;
   used_ = used;
   // With nothing in use, keep only the largest block: the next op of this size then fits without opening

@@ -63,14 +63,16 @@ class Workspace {
   std::map<const void*, std::shared_ptr<void>> caches_;
 };
 
-enum class Precision { f32 };
+/// What the operands of convolutions and matrix products are rounded to. Sums, weights, boxes, losses and
+/// statistics stay f32.
+enum class Precision { f32, tf32, bf16 };
 
 struct Context {
-  explicit Context(Device where = {})
-      : device(where), stream{where}, workspace(where), step(Tensor::zeros({}, DType::i32, where)) {}
+  explicit Context(Device where = {});
 
   Device device;
   Stream stream;
+  int capability = 0;  // compute capability of a GPU: 90 for sm_90
   Workspace workspace;
   Precision precision = Precision::f32;
   bool grad = false;      // record nodes for backward

@@ -3,6 +3,8 @@
 
 #include <string>
 
+struct CUstream_st;  // what CUDA's cudaStream_t points to
+
 namespace rcnn {
 
 enum class DeviceType { cpu, cuda };
@@ -16,9 +18,11 @@ struct Device {
 };
 
 /// An order of work on one device. On the CPU every op has finished when its call returns, so a CPU stream is
-/// only a name for that.
+/// only a name for that. On a GPU an op's call returns when its kernels are queued on `handle`, and what is
+/// queued later on the same stream sees its results.
 struct Stream {
   Device device;
+  CUstream_st* handle = nullptr;  // a cudaStream_t; not owned
 };
 
 }  // namespace rcnn

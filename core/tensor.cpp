@@ -3,7 +3,9 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
-#include <new>
+
+#include "core/cuda_device.h"
+#include "core/tensor_cuda.h"
 
 namespace rcnn {
 namespace {
@@ -73,18 +75,26 @@ int64_t Shape::numel() const {
 
 std::string Shape::str() const { return fmt::format("({})", fmt::join(begin(), end(), ", ")); }
 
-Storage::Storage(Device where, size_t size) : device(where), bytes(size) {
-  static std::atomic<uint64_t> next_id{1};
-  id = next_id++;
-  check(device.type == DeviceType::cpu, "cannot allocate on {}: this build has no CUDA", device.str());
+namespace {
+
+std::shared_ptr<std::byte> allocate_host(size_t bytes) {
   // One byte more than nothing, so that an empty tensor has a pointer of its own.
-  const size_t rounded = (std::max<size_t>(size, 1) + kAlignment - 1) / kAlignment * kAlignment;
-  data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
-  if (data == nullptr)
-    throw Error(fmt::format("out of memory: {} bytes were asked for on {}", size, device.str()));
+  const size_t rounded = (std::max<size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
+  auto* data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
+  if (data == nullptr) throw Error(fmt::format("out of memory: {} bytes were asked for on the cpu", bytes));
+  return {data, [](std::byte* p) { std::free(p); }};
 }
 
-Storage::~Storage() { std::free(data); }
+}  // namespace
+
+Storage::Storage(Device where, size_t size)
+    : device(where),
+      bytes(size),
+      memory(where.type == DeviceType::cpu ? allocate_host(size) : cuda::allocate(where, size)),
+      data(memory.get()) {
+  static std::atomic<uint64_t> next_id{1};
+  id = next_id++;
+}
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
   for (int64_t size : shape) check(size >= 0, "a tensor cannot have the shape {}", shape.str());
@@ -97,7 +107,11 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
   Tensor tensor = empty(shape, dtype, device);
-  std::memset(tensor.storage_->data, 0, tensor.bytes());  // all types here have zero as all bits clear
+  // All types here have zero as all bits clear.
+  if (device.type == DeviceType::cuda)
+    cuda::fill_zero(device, tensor.storage_->data, tensor.bytes());
+  else
+    std::memset(tensor.storage_->data, 0, tensor.bytes());
   return tensor;
 }
 
@@ -167,13 +181,20 @@ Tensor Tensor::cast(DType dtype) const {
   return result;
 }
 
-Tensor Tensor::to(Device target) const {
+Tensor Tensor::to(Device target, std::source_location where) const {
   if (device() == target) return *this;
-  throw Error(fmt::format("cannot copy a tensor from {} to {}: this build has no CUDA", device().str(),
-                          target.str()));
+  check(device().type == DeviceType::cpu || target.type == DeviceType::cpu,
+        "copy of a tensor from {} to {}: copy it to the cpu first", device().str(), target.str());
+  const Tensor copy = empty(shape_, dtype_, target);
+  if (target.type == DeviceType::cuda)
+    cuda::upload(target, copy.mutable_raw(), raw(), bytes(), where);
+  else
+    cuda::download(device(), copy.mutable_raw(), raw(), bytes(), where);
+  return copy;
 }
 
 void Tensor::fill(double value) const {
+  if (device().type == DeviceType::cuda) return cuda::fill(*this, value);
   visit_cpu_type(dtype_, [&](auto zero) {
     using T = decltype(zero);
     for (T& element : mutable_values<T>()) element = static_cast<T>(value);
@@ -184,6 +205,7 @@ void Tensor::copy_from(const Tensor& source) const {
   check(source.dtype_ == dtype_ && source.numel() == numel(), "copy of {} {} into {} {}",
         name_of(source.dtype_), source.shape_.str(), name_of(dtype_), shape_.str());
   check(source.device() == device(), "copy from {} to {}: use to()", source.device().str(), device().str());
+  if (device().type == DeviceType::cuda) return cuda::copy(device(), mutable_raw(), source.raw(), bytes());
   if (bytes() != 0) std::memmove(mutable_raw(), source.raw(), bytes());
 }
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <source_location>
 #include <span>
 #include <string>
 #include <vector>
@@ -68,13 +69,13 @@ class Shape {
 class Storage {
  public:
   Storage(Device device, size_t bytes);
-  ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
   Device device;
   size_t bytes;
-  std::byte* data;
+  std::shared_ptr<std::byte> memory;
+  std::byte* data;  // memory.get()
   uint64_t version = 0;
   uint64_t id;  // unique in the process, never reused
 };
@@ -154,7 +155,8 @@ class Tensor {
   /// type already.
   Tensor cast(DType dtype) const;
   /// The tensor on `device`: itself when it is there already, otherwise a copy. The only transfer there is.
-  Tensor to(Device device) const;
+  /// To a GPU nothing waits; from one the host waits for the device's work (counted: see cuda::host_waits).
+  Tensor to(Device device, std::source_location where = std::source_location::current()) const;
   void fill(double value) const;
   void copy_from(const Tensor& source) const;
 
@@ -166,6 +168,15 @@ class Tensor {
   Shape shape_;
   DType dtype_ = DType::f32;
 };
+
+/// A CPU tensor with the bytes of plain structs, for tables that kernels read.
+template <class T>
+Tensor bytes_of(std::span<const T> structs) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  return Tensor::of<uint8_t>(
+      {static_cast<int64_t>(structs.size_bytes())},
+      std::span(reinterpret_cast<const uint8_t*>(structs.data()), structs.size_bytes()));
+}
 
 /// Calls `f` with a value of the tensor type's C++ type: `visit_type(t.dtype(), [&](auto zero) { using T =
 /// ...; })`. Only f32 and f64, the types that can be differentiated; throws Error naming `what` for another.

@@ -25,9 +25,11 @@ struct AnchorsArgs {
 /// size sqrt(ratio) and width size / sqrt(ratio), corners rounded to whole pixels (halves to even).
 std::vector<float> cell_anchors(std::span<const float> sizes, std::span<const float> ratios);
 
+void anchors_thread_per_anchor(const Stream&, Workspace&, const AnchorsArgs& a);
 void anchors_reference(const Stream&, Workspace&, const AnchorsArgs& a);
 
 inline constexpr Variant<AnchorsArgs> anchors_variants[] = {
+    OnCuda{"thread_per_anchor", anchors_thread_per_anchor},
     {DeviceType::cpu, "reference", anchors_reference},
 };
 inline constexpr Op<AnchorsArgs> anchors{"anchors", "anchors", anchors_variants};

@@ -83,8 +83,13 @@ void fold_batch_norm_reference(const Stream&, Workspace&, const FoldBatchNormArg
 void batch_norm_folded_rows(const Stream&, Workspace&, const BatchNormArgs<float>& a);
 void batch_norm_backward_folded_rows(const Stream&, Workspace&, const BatchNormBackwardArgs<float>& a);
 
+void batch_norm_two_level_sums(const Stream&, Workspace&, const BatchNormArgs<float>& a);
+void batch_norm_backward_two_level_sums(const Stream&, Workspace&, const BatchNormBackwardArgs<float>& a);
+void fold_batch_norm_thread_per_channel(const Stream&, Workspace&, const FoldBatchNormArgs<float>& a);
+
 // clang-format off
 inline constexpr Variant<BatchNormArgs<float>, BatchNormArgs<double>> batch_norm_variants[] = {
+    OnCuda{"two_level_sums", batch_norm_two_level_sums},
     {DeviceType::cpu, "folded_rows", batch_norm_folded_rows},
     {DeviceType::cpu, "reference", batch_norm_reference<float>, batch_norm_reference<double>},
 };
@@ -92,6 +97,7 @@ inline constexpr Op<BatchNormArgs<float>, BatchNormArgs<double>> batch_norm{
     "batch_norm", "batch_norm", batch_norm_variants};
 
 inline constexpr Variant<BatchNormBackwardArgs<float>, BatchNormBackwardArgs<double>> batch_norm_backward_variants[] = {
+    OnCuda{"two_level_sums", batch_norm_backward_two_level_sums},
     {DeviceType::cpu, "folded_rows", batch_norm_backward_folded_rows},
     {DeviceType::cpu, "reference", batch_norm_backward_reference<float>, batch_norm_backward_reference<double>},
 };
@@ -99,6 +105,7 @@ inline constexpr Op<BatchNormBackwardArgs<float>, BatchNormBackwardArgs<double>>
     "batch_norm_backward", "batch_norm", batch_norm_backward_variants};
 
 inline constexpr Variant<FoldBatchNormArgs<float>, FoldBatchNormArgs<double>> fold_batch_norm_variants[] = {
+    OnCuda{"thread_per_channel", fold_batch_norm_thread_per_channel},
     {DeviceType::cpu, "reference", fold_batch_norm_reference<float>, fold_batch_norm_reference<double>},
 };
 inline constexpr Op<FoldBatchNormArgs<float>, FoldBatchNormArgs<double>> fold_batch_norm{

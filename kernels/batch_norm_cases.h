@@ -17,6 +17,8 @@ inline std::vector<BatchNormCase> batch_norm_cases() {
       {129, 16, false, true},
       {61, 5, true, true},
       {211, 131, true, false},        // more channels than lanes in a wide row
+      {101, 132, true, true},         // the same in fours
+      {997, 20, true, true},          // threads that do not fill a block
       {9001, 4, true, true},          // several chunks, the last one odd
       {5003, 8, false, false, 1000},  // several chunks with a large mean
       {997, 1, false, true},          // one channel

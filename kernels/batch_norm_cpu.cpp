@@ -3,23 +3,12 @@
 
 #include "core/parallel.h"
 #include "kernels/batch_norm.h"
+#include "kernels/batch_norm_math.h"
 #include "kernels/folded_rows.h"
 #include "kernels/norm_math.h"
 
 namespace rcnn::kernels {
 namespace {
-
-/// Moves the running statistics of channel c towards a batch of `rows` rows with this mean and sum of squared
-/// deviations.
-template <class T>
-void update_running(const BatchNormArgs<T>& a, int64_t c, double mean, double squares) {
-  if (a.rows == 0) return;
-  const double unbiased = squares / static_cast<double>(std::max<int64_t>(1, a.rows - 1));
-  if (a.running_mean)
-    a.running_mean[c] = (1 - a.momentum) * a.running_mean[c] + a.momentum * static_cast<T>(mean);
-  if (a.running_var)
-    a.running_var[c] = (1 - a.momentum) * a.running_var[c] + a.momentum * static_cast<T>(unbiased);
-}
 
 /// 1 / sqrt(variance + eps).
 double inverse_deviation(double squares, int64_t rows, double eps) {
@@ -78,12 +67,7 @@ void batch_norm_backward_reference(const Stream&, Workspace&, const BatchNormBac
 
 template <class T>
 void fold_batch_norm_reference(const Stream&, Workspace&, const FoldBatchNormArgs<T>& a) {
-  for (int64_t c = 0; c < a.c; ++c) {
-    const T inverse = T(1) / std::sqrt(a.running_var[c] + a.eps);
-    a.scale[c] = a.weight[c] * inverse;
-    a.shift[c] = a.bias[c] - a.running_mean[c] * a.scale[c];
-    if (a.inverse_deviation) a.inverse_deviation[c] = inverse;
-  }
+  for (int64_t c = 0; c < a.c; ++c) fold_channel(a, c);
 }
 
 /// Reads x twice and writes y: the first pass takes the statistics, the second normalises.

@@ -17,8 +17,10 @@ struct BoxTargetsArgs {
 };
 
 void box_targets_reference(const Stream&, Workspace&, const BoxTargetsArgs& a);
+void box_targets_thread_per_row(const Stream&, Workspace&, const BoxTargetsArgs& a);
 
 inline constexpr Variant<BoxTargetsArgs> box_targets_variants[] = {
+    OnCuda{"thread_per_row", box_targets_thread_per_row},
     {DeviceType::cpu, "reference", box_targets_reference},
 };
 inline constexpr Op<BoxTargetsArgs> box_targets{"box_targets", "box_targets", box_targets_variants};

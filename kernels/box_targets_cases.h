@@ -11,7 +11,8 @@ struct BoxTargetsCase {
 };
 
 inline std::vector<BoxTargetsCase> box_targets_cases() {
-  return {{1, 101, 7, true}, {3, 53, 3, false}, {2, 29, 0, true}, {2, 0, 3, false}, {0, 5, 3, true}};
+  return {{1, 101, 7, true}, {2, 523, 5, true}, {3, 53, 3, false},
+          {2, 29, 0, true},  {2, 0, 3, false},  {0, 5, 3, true}};
 }
 
 /// The anchors of nano-fpn at 4 x 240 x 320, and of a ResNet-50 FPN at 800 x 1344.

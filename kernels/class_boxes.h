@@ -24,8 +24,10 @@ struct ClassBoxesArgs {
 };
 
 void class_boxes_reference(const Stream&, Workspace&, const ClassBoxesArgs& a);
+void class_boxes_thread_per_row(const Stream&, Workspace&, const ClassBoxesArgs& a);
 
 inline constexpr Variant<ClassBoxesArgs> class_boxes_variants[] = {
+    OnCuda{"thread_per_row", class_boxes_thread_per_row},
     {DeviceType::cpu, "reference", class_boxes_reference},
 };
 inline constexpr Op<ClassBoxesArgs> class_boxes{"class_boxes", "class_boxes", class_boxes_variants};

@@ -12,7 +12,7 @@ struct ClassBoxesCase {
 
 inline std::vector<ClassBoxesCase> class_boxes_cases() {
   return {
-      {1, 53, 4, 0.5f, 1e-2f}, {3, 17, 7, 0, 8},
+      {1, 53, 4, 0.5f, 1e-2f}, {3, 17, 7, 0, 8}, {2, 61, 6, 0.2f, 1},
       {2, 11, 2, 0.9f, 0},     {2, 5, 1, 0, 0},  // the background alone
       {2, 0, 4, 0.5f, 0},      {0, 3, 4, 0, 0},
   };

@@ -32,26 +32,46 @@ inline std::vector<Conv2dCase> conv2d_cases() {
       {{1, 1, 1, 64, 24, 3, 3, 1, 1, 1}, false, true},               // padding on every side
       {{3, 5, 5, 32, 64, 3, 3, 1, 1, 1}, false, false, false, true},
       {{0, 5, 5, 4, 4, 3, 3, 1, 1, 1}, false, true, false, true},  // no image
+      // Edges of the CUDA variants: more than one tile of 128 rows or columns, sums that are split in parts
+      // (long ones for few outputs), strides whose phases of dx have no taps or no rows.
+      {{1, 12, 11, 12, 132, 1, 1, 1, 0, 1}, true, true, true, true},
+      {{1, 6, 11, 16, 68, 3, 3, 1, 1, 1}, true, true, true, true},
+      {{1, 10, 13, 8, 68, 3, 3, 1, 1, 1}, false, true, false, true},
+      {{1, 12, 12, 3, 67, 2, 2, 1, 0, 1}, true, true, true, true},
+      {{1, 11, 13, 4, 8, 3, 3, 2, 2, 2}, false, true},
+      {{1, 10, 11, 4, 4, 3, 3, 3, 1, 2}},
+      {{1, 7, 8, 4, 4, 2, 2, 3, 0, 1}},
+      {{1, 2, 2, 4, 4, 1, 1, 3, 0, 1}},
   };
 }
 
-/// nano-fpn at 4 x 240 x 320, then the convolutions that make up most of R50-FPN at 800 x 1344 and VGG16.
-inline std::vector<Conv2dCase> conv2d_bench_cases() {
+/// nano-fpn at 4 x 240 x 320, then the convolutions that make up most of R50-FPN at 800 x 1344 and of VGG16
+/// at 600 x 1000.
+inline std::vector<Conv2dCase> conv2d_gradient_bench_cases() {
   return {
-      {{4, 240, 320, 3, 16, 3, 3, 2, 1, 1}},
-      {{4, 120, 160, 16, 32, 3, 3, 2, 1, 1}},
-      {{4, 60, 80, 32, 32, 3, 3, 1, 1, 1}},
-      {{4, 30, 40, 64, 64, 3, 3, 1, 1, 1}},
-      {{4, 15, 20, 128, 128, 3, 3, 1, 1, 1}},
-      {{1, 200, 336, 256, 256, 3, 3, 1, 1, 1}, false, true, false, true},
-      {{1, 100, 168, 256, 256, 3, 3, 1, 1, 1}, false, true},
-      {{1, 50, 84, 256, 256, 3, 3, 1, 1, 1}, true, true, false, true},
-      {{1, 200, 336, 64, 64, 3, 3, 1, 1, 1}, true, true, false, true},
-      {{1, 50, 84, 256, 1024, 1, 1, 1, 0, 1}, true, true, true, true},
-      {{1, 50, 84, 1024, 256, 1, 1, 1, 0, 1}, true, true, false, true},
-      {{1, 800, 1344, 3, 64, 7, 7, 2, 3, 1}, true, true, false, true},
-      {{1, 37, 62, 512, 512, 3, 3, 1, 1, 1}, false, true, false, true},
+      {{4, 240, 320, 3, 16, 3, 3, 2, 1, 1}},    {{4, 120, 160, 16, 32, 3, 3, 2, 1, 1}},
+      {{4, 60, 80, 32, 32, 3, 3, 1, 1, 1}},     {{4, 30, 40, 64, 64, 3, 3, 1, 1, 1}},
+      {{4, 15, 20, 128, 128, 3, 3, 1, 1, 1}},   {{1, 800, 1344, 3, 64, 7, 7, 2, 3, 1}},
+      {{1, 200, 336, 256, 256, 3, 3, 1, 1, 1}}, {{1, 100, 168, 256, 256, 3, 3, 1, 1, 1}},
+      {{1, 50, 84, 256, 256, 3, 3, 1, 1, 1}},   {{1, 200, 336, 64, 64, 3, 3, 1, 1, 1}},
+      {{1, 100, 168, 128, 128, 3, 3, 1, 1, 1}}, {{1, 50, 84, 256, 1024, 1, 1, 1, 0, 1}},
+      {{1, 50, 84, 1024, 256, 1, 1, 1, 0, 1}},  {{1, 25, 42, 512, 512, 3, 3, 1, 1, 1}},
+      {{1, 200, 336, 64, 256, 1, 1, 1, 0, 1}},  {{1, 100, 168, 128, 512, 1, 1, 1, 0, 1}},
+      {{1, 200, 336, 256, 256, 1, 1, 1, 0, 1}}, {{1, 600, 1000, 64, 64, 3, 3, 1, 1, 1}},
+      {{1, 300, 500, 128, 128, 3, 3, 1, 1, 1}}, {{1, 150, 250, 256, 256, 3, 3, 1, 1, 1}},
+      {{1, 75, 125, 512, 512, 3, 3, 1, 1, 1}},  {{1, 37, 62, 512, 512, 3, 3, 1, 1, 1}},
   };
+}
+
+/// Each of them bare and with an epilogue: scale, bias and ReLU, and the shortcut added where a residual
+/// block ends in such a convolution.
+inline std::vector<Conv2dCase> conv2d_bench_cases() {
+  std::vector<Conv2dCase> cases;
+  for (const Conv2dCase& bare : conv2d_gradient_bench_cases()) {
+    cases.push_back(bare);
+    cases.push_back({bare.shape, true, true, bare.shape.k > bare.shape.c && bare.shape.r == 1, true});
+  }
+  return cases;
 }
 
 template <class T>

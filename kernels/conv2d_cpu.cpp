@@ -2,6 +2,7 @@
 
 #include "core/parallel.h"
 #include "kernels/conv2d.h"
+#include "kernels/epilogue_math.h"
 
 namespace rcnn::kernels {
 
@@ -26,10 +27,8 @@ void conv2d_reference(const Stream&, Workspace&, const Conv2dArgs<T>& a) {
           }
         }
         const int64_t at = (row * ow + j) * p.k + k;
-        if (a.scale) sum *= a.scale[k];
-        if (a.bias) sum += a.bias[k];
-        if (a.residual) sum += a.residual[at];
-        a.y[at] = a.relu && sum < 0 ? T(0) : sum;  // a NaN stays a NaN
+        a.y[at] = epilogue_value(sum, a.scale ? a.scale[k] : T(1), a.bias ? a.bias[k] : T(0),
+                                 a.residual ? a.residual[at] : T(0), a.relu);
       }
   });
 }

@@ -26,9 +26,11 @@ template <class T>
 void epilogue_backward_reference(const Stream&, Workspace&, const EpilogueBackwardArgs<T>& a);
 template <class T>
 void epilogue_backward_row_chunks(const Stream&, Workspace&, const EpilogueBackwardArgs<T>& a);
+void epilogue_backward_block_per_chunk(const Stream&, Workspace&, const EpilogueBackwardArgs<float>& a);
 
 // clang-format off
 inline constexpr Variant<EpilogueBackwardArgs<float>, EpilogueBackwardArgs<double>> epilogue_backward_variants[] = {
+    OnCuda{"block_per_chunk", epilogue_backward_block_per_chunk},
     {DeviceType::cpu, "row_chunks", epilogue_backward_row_chunks<float>},
     {DeviceType::cpu, "reference", epilogue_backward_reference<float>, epilogue_backward_reference<double>},
 };

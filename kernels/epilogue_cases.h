@@ -17,7 +17,9 @@ inline std::vector<EpilogueCase> epilogue_cases() {
       {29, 7, true, true, true, true, true},
       {20000, 5, true, false, true, true, true},  // several chunks
       {11, 1, false, true, true},
-      {0, 4, true, false, true, false, true},  // no rows: dbias is 0
+      {0, 4, true, false, true, false, true},   // no rows: dbias is 0
+      {3, 1030, true, true, true, true, true},  // more channels than threads in a CUDA block
+      {900, 68, true, true, true, true, true},  // vectors of 4, several blocks down
   };
 }
 

@@ -2,6 +2,7 @@
 
 #include "core/parallel.h"
 #include "kernels/epilogue.h"
+#include "kernels/epilogue_math.h"
 
 namespace rcnn::kernels {
 
@@ -11,7 +12,7 @@ void epilogue_backward_reference(const Stream&, Workspace&, const EpilogueBackwa
     T sum = 0;
     for (int64_t row = 0; row < a.rows; ++row) {
       const int64_t at = row * a.c + c;
-      const T g = a.y && !(a.y[at] > 0) ? T(0) : a.dy[at];
+      const T g = a.y ? relu_gradient(a.y[at], a.dy[at]) : a.dy[at];
       if (a.dz) a.dz[at] = a.scale ? a.scale[c] * g : g;
       if (a.dresidual) put(a.dresidual[at], g, a.accumulate_residual);
       sum += g;
@@ -34,15 +35,16 @@ void epilogue_backward_row_chunks(const Stream&, Workspace& workspace, const Epi
       const T* dy = a.dy + row * a.c;
       if (a.dz && a.scale)
         for (int64_t c = 0; c < a.c; ++c)
-          a.dz[row * a.c + c] = a.scale[c] * (y && !(y[c] > 0) ? T(0) : dy[c]);
+          a.dz[row * a.c + c] = a.scale[c] * (y ? relu_gradient(y[c], dy[c]) : dy[c]);
       else if (a.dz)
-        for (int64_t c = 0; c < a.c; ++c) a.dz[row * a.c + c] = y && !(y[c] > 0) ? T(0) : dy[c];
+        for (int64_t c = 0; c < a.c; ++c) a.dz[row * a.c + c] = y ? relu_gradient(y[c], dy[c]) : dy[c];
       if (a.dresidual && a.accumulate_residual == Accumulate::yes)
-        for (int64_t c = 0; c < a.c; ++c) a.dresidual[row * a.c + c] += y && !(y[c] > 0) ? T(0) : dy[c];
+        for (int64_t c = 0; c < a.c; ++c)
+          a.dresidual[row * a.c + c] += y ? relu_gradient(y[c], dy[c]) : dy[c];
       else if (a.dresidual)
-        for (int64_t c = 0; c < a.c; ++c) a.dresidual[row * a.c + c] = y && !(y[c] > 0) ? T(0) : dy[c];
+        for (int64_t c = 0; c < a.c; ++c) a.dresidual[row * a.c + c] = y ? relu_gradient(y[c], dy[c]) : dy[c];
       if (share)
-        for (int64_t c = 0; c < a.c; ++c) share[c] += y && !(y[c] > 0) ? T(0) : dy[c];
+        for (int64_t c = 0; c < a.c; ++c) share[c] += y ? relu_gradient(y[c], dy[c]) : dy[c];
     }
   });
   if (!a.dbias) return;

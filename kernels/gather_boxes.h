@@ -22,8 +22,10 @@ struct GatherBoxesArgs {
 };
 
 void gather_boxes_reference(const Stream&, Workspace&, const GatherBoxesArgs& a);
+void gather_boxes_block_per_image(const Stream&, Workspace&, const GatherBoxesArgs& a);
 
 inline constexpr Variant<GatherBoxesArgs> gather_boxes_variants[] = {
+    OnCuda{"block_per_image", gather_boxes_block_per_image},
     {DeviceType::cpu, "reference", gather_boxes_reference},
 };
 inline constexpr Op<GatherBoxesArgs> gather_boxes{"gather_boxes", "gather_boxes", gather_boxes_variants};

@@ -12,8 +12,9 @@ struct GatherBoxesCase {
 
 inline std::vector<GatherBoxesCase> gather_boxes_cases() {
   return {
-      {2, 53, 11, 0, true, true},  {3, 17, 23, 5, false, false}, {1, 7, 3, 2, true, false},
-      {2, 31, 0, 4, false, false}, {2, 0, 3, 2, false, false},   {0, 5, 3, 1, true, true},
+      {2, 53, 11, 0, true, true},   {3, 17, 23, 5, false, false}, {1, 7, 3, 2, true, false},
+      {2, 53, 1031, 3, true, true}, {2, 31, 0, 4, false, false},  {2, 0, 3, 2, false, false},
+      {0, 5, 3, 1, true, true},
   };
 }
 

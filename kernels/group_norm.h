@@ -63,8 +63,12 @@ void group_norm_backward_reference(const Stream&, Workspace&, const GroupNormBac
 void group_norm_folded_rows(const Stream&, Workspace&, const GroupNormArgs<float>& a);
 void group_norm_backward_folded_rows(const Stream&, Workspace&, const GroupNormBackwardArgs<float>& a);
 
+void group_norm_two_level_sums(const Stream&, Workspace&, const GroupNormArgs<float>& a);
+void group_norm_backward_two_level_sums(const Stream&, Workspace&, const GroupNormBackwardArgs<float>& a);
+
 // clang-format off
 inline constexpr Variant<GroupNormArgs<float>, GroupNormArgs<double>> group_norm_variants[] = {
+    OnCuda{"two_level_sums", group_norm_two_level_sums},
     {DeviceType::cpu, "folded_rows", group_norm_folded_rows},
     {DeviceType::cpu, "reference", group_norm_reference<float>, group_norm_reference<double>},
 };
@@ -72,6 +76,7 @@ inline constexpr Op<GroupNormArgs<float>, GroupNormArgs<double>> group_norm{
     "group_norm", "group_norm", group_norm_variants};
 
 inline constexpr Variant<GroupNormBackwardArgs<float>, GroupNormBackwardArgs<double>> group_norm_backward_variants[] = {
+    OnCuda{"two_level_sums", group_norm_backward_two_level_sums},
     {DeviceType::cpu, "folded_rows", group_norm_backward_folded_rows},
     {DeviceType::cpu, "reference", group_norm_backward_reference<float>, group_norm_backward_reference<double>},
 };

@@ -15,6 +15,7 @@ inline std::vector<GroupNormCase> group_norm_cases() {
       {2, 35, 6, 3},
       {3, 17, 5, 1, false, true},      // one group: layer norm
       {2, 29, 4, 4, true, true},       // a group a channel: instance norm
+      {2, 67, 12, 2, true, true},      // groups that end inside a four of channels
       {1, 211, 132, 33, true, false},  // more channels than lanes in a wide row
       {2, 4099, 8, 4, true, true},     // several chunks an image
       {5, 1, 8, 2, false, true},       // one row an image

@@ -6,6 +6,8 @@
 #include <algorithm>
 
 #include "core/parallel.h"
+#include "kernels/levels.h"
+#include "kernels/loss_math.h"
 #include "kernels/op.h"
 
 namespace rcnn::kernels {
@@ -17,37 +19,20 @@ struct LabelSegment {
   int64_t row, label, count;
 };
 
-/// Rows of an image over all levels.
-template <class Views>
-int64_t total_rows(const Views& views, int levels) {
-  int64_t total = 0;
-  for (int level = 0; level < levels; ++level) total += views[level].rows;
-  return total;
-}
-
 /// Calls body(segment) for the segments that labels [begin, end) consist of.
 template <class Views, class F>
 void for_segments(const Views& views, int levels, int64_t begin, int64_t end, F body) {
   const int64_t total = total_rows(views, levels);
   while (begin < end) {
-    const int64_t image = begin / total;
-    int64_t row = begin % total;
-    int level = 0;
-    while (row >= views[level].rows) row -= views[level++].rows;
-    const int64_t count = std::min(end - begin, views[level].rows - row);
-    body(LabelSegment{level, image * views[level].rows + row, begin, count});
+    const LevelRow at = level_row(views, total, begin);
+    const int64_t count = std::min(end - begin, at.left);
+    body(LabelSegment{at.level, at.row, begin, count});
     begin += count;
   }
 }
 
 /// Labels in a chunk of work.
-inline constexpr int64_t kLabelGrain = 1 << 14;
-
-/// What chunks of labels add up to.
-struct LossShare {
-  double sum = 0;     // of the loss's terms
-  int64_t count = 0;  // labels >= 0
-};
+inline constexpr int64_t kLabelGrain = 1 << 11;
 
 /// Adds up share(begin, end) over chunks of [0, size), in parallel, in chunk order.
 template <class F>
@@ -64,9 +49,6 @@ LossShare sum_shares(Workspace& workspace, int64_t size, F share) {
   }
   return all;
 }
-
-/// The mean's divisor: max(1, number of labels >= 0).
-inline double divisor(int64_t count) { return static_cast<double>(std::max<int64_t>(1, count)); }
 
 /// The number of labels >= 0, for backward.
 inline int64_t count_labels(const int32_t* labels, int64_t size) {

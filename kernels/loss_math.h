@@ -2,10 +2,20 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
 
 #include "core/host_device.h"
 
 namespace rcnn::kernels {
+
+/// What a part of the labels adds to a loss.
+struct LossShare {
+  double sum = 0;     // of the loss's terms
+  int64_t count = 0;  // labels >= 0
+};
+
+/// The mean's divisor: max(1, number of labels >= 0).
+RCNN_HOST_DEVICE inline double divisor(int64_t count) { return static_cast<double>(count < 1 ? 1 : count); }
 
 /// log(1 + exp(x)) - x z, the cross-entropy of sigmoid(x) with a label z of 0 or 1, without overflow.
 template <class T>

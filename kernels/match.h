@@ -29,8 +29,11 @@ struct MatchArgs {
 void match_reference(const Stream&, Workspace&, const MatchArgs& a);
 /// Rows in blocks, a coordinate an array; a block that holds no best row of any ground truth is visited once.
 void match_row_blocks(const Stream&, Workspace&, const MatchArgs& a);
+/// CUDA: a thread a row, a block 256 of them, with the same short cut.
+void match_thread_per_row(const Stream&, Workspace&, const MatchArgs& a);
 
 inline constexpr Variant<MatchArgs> match_variants[] = {
+    OnCuda{"thread_per_row", match_thread_per_row},
     {DeviceType::cpu, "row_blocks", match_row_blocks},
     {DeviceType::cpu, "reference", match_reference},
 };

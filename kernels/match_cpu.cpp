@@ -2,75 +2,27 @@
 #include <bit>
 
 #include "core/parallel.h"
-#include "kernels/box_math.h"
-#include "kernels/match.h"
+#include "kernels/match_math.h"
 
 namespace rcnn::kernels {
-namespace {
-
-/// One image of the arguments.
-struct Image {
-  const float* boxes;
-  int64_t rows;  // without padding
-  const float* gt;
-  int64_t gt_count;
-  int32_t* matched;
-
-  Image(const MatchArgs& a, int64_t n)
-      : boxes(a.boxes + n * a.box_stride),
-        rows(a.row_count ? a.row_count[n] : a.r),
-        gt(a.gt + n * a.g * 4),
-        gt_count(a.gt_count[n]),
-        matched(a.matched + n * a.r) {}
-
-  float overlap(int64_t row, int64_t g) const { return iou(load_box(boxes + row * 4), load_box(gt + g * 4)); }
-};
-
-int32_t decide(float best, int32_t best_gt, const MatchArgs& a) {
-  return best >= a.high ? best_gt : best < a.low ? -1 : -2;
-}
-
-/// Gives the rows of [begin, end) that overlap some ground truth as much as any row does, `best_of_gt`, the
-/// ground truth that they overlap most.
-void promote(const Image& image, const float* best_of_gt, int64_t begin, int64_t end) {
-  for (int64_t row = begin; row < end; ++row) {
-    float best = 0;
-    int32_t best_gt = 0;
-    bool promoted = false;
-    for (int64_t g = 0; g < image.gt_count; ++g) {
-      const float overlap = image.overlap(row, g);
-      if (overlap > 0 && overlap == best_of_gt[g]) promoted = true;
-      if (overlap > best) {
-        best = overlap;
-        best_gt = static_cast<int32_t>(g);
-      }
-    }
-    if (promoted) image.matched[row] = best_gt;
-  }
-}
-
-}  // namespace
 
 void match_reference(const Stream&, Workspace& workspace, const MatchArgs& a) {
   float* best_of_gt = workspace.take<float>(a.g);
   for (int64_t n = 0; n < a.n; ++n) {
-    const Image image(a, n);
+    const MatchImage image(a, n);
     std::fill(best_of_gt, best_of_gt + a.g, 0.0f);
     for (int64_t row = 0; row < image.rows; ++row) {
-      float best = 0;
-      int32_t best_gt = 0;
+      BestMatch best;
       for (int64_t g = 0; g < image.gt_count; ++g) {
         const float overlap = image.overlap(row, g);
         best_of_gt[g] = std::max(best_of_gt[g], overlap);
-        if (overlap > best) {
-          best = overlap;
-          best_gt = static_cast<int32_t>(g);
-        }
+        best.offer(overlap, g);
       }
-      image.matched[row] = image.gt_count == 0 ? -1 : decide(best, best_gt, a);
+      image.matched[row] = image.gt_count == 0 ? -1 : decide(best, a);
     }
     std::fill(image.matched + image.rows, image.matched + a.r, -2);
-    if (a.low_quality) promote(image, best_of_gt, 0, image.rows);
+    if (!a.low_quality) continue;
+    for (int64_t row = 0; row < image.rows; ++row) promote(image, best_of_gt, row);
   }
 }
 
@@ -80,7 +32,7 @@ constexpr int64_t kBlockRows = 256;
 
 /// Matches the rows [begin, end), at most kBlockRows, of an image that has ground truth, without promotion.
 /// `block_best` gets the largest overlap of a row of the block with each ground truth.
-void match_block(const Image& image, const MatchArgs& a, int64_t begin, int64_t end, float* block_best) {
+void match_block(const MatchImage& image, const MatchArgs& a, int64_t begin, int64_t end, float* block_best) {
   float x1[kBlockRows], y1[kBlockRows], x2[kBlockRows], y2[kBlockRows], area[kBlockRows];
   float best[kBlockRows] = {};
   int32_t best_gt[kBlockRows] = {};
@@ -105,7 +57,7 @@ void match_block(const Image& image, const MatchArgs& a, int64_t begin, int64_t 
     }
     block_best[g] = std::bit_cast<float>(largest);
   }
-  for (int64_t i = 0; i < rows; ++i) image.matched[begin + i] = decide(best[i], best_gt[i], a);
+  for (int64_t i = 0; i < rows; ++i) image.matched[begin + i] = decide({best[i], best_gt[i]}, a);
 }
 
 }  // namespace
@@ -119,7 +71,7 @@ void match_row_blocks(const Stream&, Workspace& workspace, const MatchArgs& a) {
 
   parallel_for(a.n * blocks, 16, [&](int64_t first, int64_t last) {
     for (int64_t block = first; block < last; ++block) {
-      const Image image(a, block / blocks);
+      const MatchImage image(a, block / blocks);
       const int64_t begin = block % blocks * kBlockRows, end = std::min(a.r, begin + kBlockRows);
       const int64_t valid_end = std::clamp(image.rows, begin, end);
       if (image.gt_count == 0)
@@ -138,14 +90,15 @@ void match_row_blocks(const Stream&, Workspace& workspace, const MatchArgs& a) {
     }
   parallel_for(a.n * blocks, 16, [&](int64_t first, int64_t last) {
     for (int64_t block = first; block < last; ++block) {
-      const Image image(a, block / blocks);
+      const MatchImage image(a, block / blocks);
       const float* best = best_of_gt + block / blocks * a.g;
       const float* here = block_best + block * a.g;
       bool holds_a_best = false;
       for (int64_t g = 0; g < image.gt_count; ++g) holds_a_best |= best[g] > 0 && here[g] == best[g];
       if (!holds_a_best) continue;
       const int64_t begin = block % blocks * kBlockRows;
-      promote(image, best, begin, std::min(image.rows, begin + kBlockRows));
+      const int64_t end = std::min(image.rows, begin + kBlockRows);
+      for (int64_t row = begin; row < end; ++row) promote(image, best, row);
     }
   });
 }

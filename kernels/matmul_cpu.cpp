@@ -1,4 +1,5 @@
 #include "core/parallel.h"
+#include "kernels/epilogue_math.h"
 #include "kernels/matmul.h"
 
 namespace rcnn::kernels {
@@ -12,9 +13,8 @@ void matmul_reference(const Stream&, Workspace&, const MatmulArgs<T>& x) {
         for (int64_t l = 0; l < x.k; ++l)
           sum += (x.transpose_a ? x.a[l * x.m + i] : x.a[i * x.k + l]) *
                  (x.transpose_b ? x.b[j * x.k + l] : x.b[l * x.n + j]);
-        if (x.bias) sum += x.bias[j];
-        if (x.relu && sum < 0) sum = 0;  // a NaN stays a NaN
-        put(x.c[i * x.n + j], sum, x.accumulate);
+        put(x.c[i * x.n + j], epilogue_value(sum, T(1), x.bias ? x.bias[j] : T(0), T(0), x.relu),
+            x.accumulate);
       }
   });
 }

@@ -41,14 +41,19 @@ void max_pool_reference(const Stream&, Workspace&, const MaxPoolArgs<T>& a);
 template <class T>
 void max_pool_backward_reference(const Stream&, Workspace&, const MaxPoolBackwardArgs<T>& a);
 
+void max_pool_thread_per_four_channels(const Stream&, Workspace&, const MaxPoolArgs<float>& a);
+void max_pool_backward_places_then_gather(const Stream&, Workspace&, const MaxPoolBackwardArgs<float>& a);
+
 // clang-format off
 inline constexpr Variant<MaxPoolArgs<float>, MaxPoolArgs<double>> max_pool_variants[] = {
+    OnCuda{"thread_per_four_channels", max_pool_thread_per_four_channels},
     {DeviceType::cpu, "reference", max_pool_reference<float>, max_pool_reference<double>},
 };
 inline constexpr Op<MaxPoolArgs<float>, MaxPoolArgs<double>> max_pool{
     "max_pool", "max_pool", max_pool_variants};
 
 inline constexpr Variant<MaxPoolBackwardArgs<float>, MaxPoolBackwardArgs<double>> max_pool_backward_variants[] = {
+    OnCuda{"places_then_gather", max_pool_backward_places_then_gather},
     {DeviceType::cpu, "reference", max_pool_backward_reference<float>, max_pool_backward_reference<double>},
 };
 inline constexpr Op<MaxPoolBackwardArgs<float>, MaxPoolBackwardArgs<double>> max_pool_backward{

@@ -16,6 +16,7 @@ inline std::vector<MaxPoolCase> max_pool_cases() {
       {1, 37, 5, 3, 3, 2, 1},  {2, 35, 3, 2, 4, 1, 2},  // rows over several bands
       {2, 5, 7, 3, 1, 2, 0},                            // what makes P6 of P5
       {1, 13, 17, 2, 5, 1, 2}, {1, 9, 10, 3, 2, 3, 1},  // gaps between windows
+      {2, 9, 11, 12, 3, 2, 1}, {1, 5, 7, 4, 5, 1, 2},   // channels in fours
       {1, 3, 3, 2, 3, 1, 1},   {0, 4, 4, 2, 2, 2, 0},   // no images
   };
 }

@@ -9,22 +9,16 @@ namespace {
 
 constexpr int64_t kBlock = 64;  // channels that backward searches together
 
-/// The part of a window that lies on an axis of `size` pixels.
-struct Window {
-  int64_t begin, end;
-};
-
 template <class Args>
-Window window(const Args& a, int64_t out, int64_t size) {
-  const int64_t start = out * a.stride - a.pad;
-  return {std::max<int64_t>(start, 0), std::min(start + a.kernel, size)};
+PoolWindow window(const Args& a, int64_t out, int64_t size) {
+  return pool_window(out, size, a.kernel, a.stride, a.pad);
 }
 
 /// The pixel (row * w + column) of the first maximum of a window, for each of `count` <= kBlock channels from
 /// `x` on.
 template <class T>
-void find_maxima(const MaxPoolBackwardArgs<T>& a, const T* x, Window rows, Window columns, int64_t count,
-                 int32_t* place) {
+void find_maxima(const MaxPoolBackwardArgs<T>& a, const T* x, PoolWindow rows, PoolWindow columns,
+                 int64_t count, int32_t* place) {
   T best[kBlock];
   const int64_t first = rows.begin * a.w + columns.begin;
   std::copy_n(x + first * a.c, count, best);
@@ -48,9 +42,9 @@ void max_pool_reference(const Stream&, Workspace&, const MaxPoolArgs<T>& a) {
   parallel_for(a.n * a.oh, 4, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const T* image = a.x + row / a.oh * a.h * a.w * a.c;
-      const Window rows = window(a, row % a.oh, a.h);
+      const PoolWindow rows = window(a, row % a.oh, a.h);
       for (int64_t oj = 0; oj < a.ow; ++oj) {
-        const Window columns = window(a, oj, a.w);
+        const PoolWindow columns = window(a, oj, a.w);
         T* y = a.y + (row * a.ow + oj) * a.c;
         std::copy_n(image + (rows.begin * a.w + columns.begin) * a.c, a.c, y);
         for (int64_t i = rows.begin; i < rows.end; ++i)
@@ -74,7 +68,7 @@ void max_pool_backward_reference(const Stream&, Workspace&, const MaxPoolBackwar
     T* dx = a.dx + n * a.h * a.w * a.c;
     if (a.accumulate == Accumulate::no) std::fill(dx + begin * a.w * a.c, dx + end * a.w * a.c, T(0));
     for (int64_t oi = 0; oi < a.oh; ++oi) {
-      const Window rows = window(a, oi, a.h);
+      const PoolWindow rows = window(a, oi, a.h);
       if (rows.end <= begin || rows.begin >= end) continue;
       for (int64_t oj = 0; oj < a.ow; ++oj)
         for (int64_t c0 = 0; c0 < a.c; c0 += kBlock) {

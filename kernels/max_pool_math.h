@@ -1,5 +1,7 @@
-// The rule by which a maximum is chosen, shared by max pooling and RoI pooling.
+// The rule by which a maximum is chosen, shared by max pooling and RoI pooling, and max pooling's windows.
 #pragma once
+
+#include <cstdint>
 
 #include "core/host_device.h"
 
@@ -10,6 +12,17 @@ namespace rcnn::kernels {
 template <class T>
 RCNN_HOST_DEVICE inline bool exceeds(T candidate, T best) {
   return candidate > best || candidate != candidate;
+}
+
+/// The part [begin, end) of a pooling window that lies on an axis.
+struct PoolWindow {
+  int begin, end;
+};
+
+/// Window `out` on an axis of `size` pixels.
+RCNN_HOST_DEVICE inline PoolWindow pool_window(int64_t out, int64_t size, int kernel, int stride, int pad) {
+  const int start = static_cast<int>(out) * stride - pad, end = start + kernel;
+  return {start < 0 ? 0 : start, end < size ? end : static_cast<int>(size)};
 }
 
 }  // namespace rcnn::kernels

@@ -19,12 +19,16 @@ struct NmsArgs {
   int32_t* count;    // (N): rows kept
 };
 
+/// Sorts and compares 64 by 64 boxes a block, a bit a pair, in bands of 4096 boxes; one block a group
+/// decides.
+void nms_banded_bitmask(const Stream&, Workspace&, const NmsArgs& a);
 /// Compares each box with every box kept so far.
 void nms_reference(const Stream&, Workspace&, const NmsArgs& a);
 /// Holds the boxes kept so far a coordinate an array, and compares a box with many of them at a time.
 void nms_vector_scan(const Stream&, Workspace&, const NmsArgs& a);
 
 inline constexpr Variant<NmsArgs> nms_variants[] = {
+    OnCuda{"banded_bitmask", nms_banded_bitmask},
     {DeviceType::cpu, "vector_scan", nms_vector_scan},
     {DeviceType::cpu, "reference", nms_reference},
 };

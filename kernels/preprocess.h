@@ -32,7 +32,7 @@ struct PreprocessImage {
 
 struct PreprocessArgs {
   int64_t n;
-  const PreprocessImage* images;  // (N)
+  const PreprocessImage* images;  // (N); on the op's device, as are the pixels
   int64_t height, width;          // of the batch
   float mean[3], deviation[3];    // of the channels of y, in their order
   float range;                    // value of a byte's unit: 1 / 255 or 1
@@ -40,6 +40,7 @@ struct PreprocessArgs {
   float* y;                       // (N, height, width, 3)
 };
 
+void preprocess_thread_per_pixel(const Stream&, Workspace&, const PreprocessArgs& a);
 void preprocess_reference(const Stream&, Workspace&, const PreprocessArgs& a);
 /// Mixes the two rows of bytes first, over their whole width, then pairs of pixels of the mixed row, whose
 /// positions and weights are worked out once an image. Bit for bit the reference.
@@ -47,6 +48,7 @@ void preprocess_mixed_rows(const Stream&, Workspace&, const PreprocessArgs& a);
 
 // clang-format off
 inline constexpr Variant<PreprocessArgs> preprocess_variants[] = {
+    OnCuda{"thread_per_pixel", preprocess_thread_per_pixel},
     {DeviceType::cpu, "mixed_rows", preprocess_mixed_rows},
     {DeviceType::cpu, "reference", preprocess_reference},
 };

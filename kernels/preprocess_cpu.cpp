@@ -2,27 +2,12 @@
 #include <cmath>
 
 #include "core/parallel.h"
-#include "kernels/preprocess.h"
 #include "kernels/preprocess_math.h"
 
 namespace rcnn::kernels {
 namespace {
 
 constexpr int64_t kGrain = 8;  // rows of the batch a chunk
-
-struct Channels {
-  Normalization normal[3];  // of the channels of y
-  int source[3];            // the byte of a pixel that each takes
-};
-
-Channels channels_of(const PreprocessArgs& a) {
-  Channels channels{};
-  for (int k = 0; k < 3; ++k) {
-    channels.normal[k] = normalization(a.range, a.mean[k], a.deviation[k]);
-    channels.source[k] = a.bgr ? 2 - k : k;
-  }
-  return channels;
-}
 
 }  // namespace
 
@@ -48,17 +33,8 @@ void preprocess_reference(const Stream&, Workspace&, const PreprocessArgs& a) {
       const SourcePair rows = source_pair(i, image.h, image.rh);
       for (int64_t j = 0; j < image.rw; ++j) {
         const SourcePair columns = source_pair(j, image.w, image.rw);
-        for (int k = 0; k < 3; ++k) {
-          const auto byte = [&](int64_t si, int64_t sj) {
-            return static_cast<float>(image.pixels[(si * image.w + sj) * 3 + channels.source[k]]);
-          };
-          const float low = mix(byte(rows.low, columns.low), byte(rows.high, columns.low), rows.high_weight);
-          const float high =
-              mix(byte(rows.low, columns.high), byte(rows.high, columns.high), rows.high_weight);
-          const Normalization normal = channels.normal[k];
-          a.y[(row * a.width + j) * 3 + k] =
-              mix(low, high, columns.high_weight) * normal.gain + normal.offset;
-        }
+        for (int k = 0; k < 3; ++k)
+          a.y[(row * a.width + j) * 3 + k] = resized_value(image, rows, columns, channels, k);
       }
     }
   });

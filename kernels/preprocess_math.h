@@ -1,9 +1,7 @@
 // Where a resized image reads its source, and what becomes of the bytes.
 #pragma once
 
-#include <cstdint>
-
-#include "core/host_device.h"
+#include "kernels/preprocess.h"
 
 namespace rcnn::kernels {
 
@@ -33,6 +31,32 @@ struct Normalization {
 };
 RCNN_HOST_DEVICE inline Normalization normalization(float range, float mean, float deviation) {
   return {range / deviation, -mean / deviation};
+}
+
+/// What becomes of the three channels.
+struct Channels {
+  Normalization normal[3];  // of the channels of y
+  int source[3];            // the byte of a pixel that each takes
+};
+inline Channels channels_of(const PreprocessArgs& a) {
+  Channels channels{};
+  for (int k = 0; k < 3; ++k) {
+    channels.normal[k] = normalization(a.range, a.mean[k], a.deviation[k]);
+    channels.source[k] = a.bgr ? 2 - k : k;
+  }
+  return channels;
+}
+
+/// Channel k of y at a pixel that reads these rows and columns of the image.
+RCNN_HOST_DEVICE inline float resized_value(const PreprocessImage& image, const SourcePair& rows,
+                                            const SourcePair& columns, const Channels& channels, int k) {
+  const auto byte = [&](int64_t i, int64_t j) {
+    return static_cast<float>(image.pixels[(i * image.w + j) * 3 + channels.source[k]]);
+  };
+  const float low = mix(byte(rows.low, columns.low), byte(rows.high, columns.low), rows.high_weight);
+  const float high = mix(byte(rows.low, columns.high), byte(rows.high, columns.high), rows.high_weight);
+  const Normalization normal = channels.normal[k];
+  return mix(low, high, columns.high_weight) * normal.gain + normal.offset;
 }
 
 }  // namespace rcnn::kernels

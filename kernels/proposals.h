@@ -25,9 +25,11 @@ struct ProposalsArgs {
                          // score are 0.
 };
 
+void proposals_thread_per_proposal(const Stream&, Workspace&, const ProposalsArgs& a);
 void proposals_reference(const Stream&, Workspace&, const ProposalsArgs& a);
 
 inline constexpr Variant<ProposalsArgs> proposals_variants[] = {
+    OnCuda{"thread_per_proposal", proposals_thread_per_proposal},
     {DeviceType::cpu, "reference", proposals_reference},
 };
 inline constexpr Op<ProposalsArgs> proposals{"proposals", "proposals", proposals_variants};

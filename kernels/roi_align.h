@@ -35,6 +35,14 @@ struct RoiAlignBackwardArgs : RoiAlignGrid {
   Accumulate accumulate[kMaxLevels];
 };
 
+/// A block a RoI, a warp a bin: merged taps in shared memory, whole channel vectors.
+void roi_align_warp_per_bin(const Stream&, Workspace&, const RoiAlignArgs<float>& a);
+/// The formula as it stands.
+void roi_align_thread_per_output(const Stream&, Workspace&, const RoiAlignArgs<float>& a);
+/// A warp adds up what comes to a pixel, RoI by RoI: see kernels/roi_gather.h.
+void roi_align_backward_warp_per_pixel(const Stream&, Workspace&, const RoiAlignBackwardArgs<float>& a);
+void roi_align_backward_thread_per_input(const Stream&, Workspace&, const RoiAlignBackwardArgs<float>& a);
+
 template <class T>
 void roi_align_reference(const Stream&, Workspace&, const RoiAlignArgs<T>& a);
 template <class T>
@@ -55,6 +63,8 @@ bool has_tap_sampling(const Args& a) {
 
 // clang-format off
 inline constexpr Variant<RoiAlignArgs<float>, RoiAlignArgs<double>> roi_align_variants[] = {
+    OnCuda{"warp_per_bin", roi_align_warp_per_bin, has_tap_sampling<RoiAlignArgs<float>>},
+    OnCuda{"thread_per_output", roi_align_thread_per_output},
     {DeviceType::cpu, "merged_taps", roi_align_merged_taps, nullptr, has_tap_sampling},
     {DeviceType::cpu, "reference", roi_align_reference<float>, roi_align_reference<double>},
 };
@@ -62,6 +72,8 @@ inline constexpr Op<RoiAlignArgs<float>, RoiAlignArgs<double>> roi_align{
     "roi_align", "roi_align", roi_align_variants};
 
 inline constexpr Variant<RoiAlignBackwardArgs<float>, RoiAlignBackwardArgs<double>> roi_align_backward_variants[] = {
+    OnCuda{"warp_per_pixel", roi_align_backward_warp_per_pixel, bins_fit_a_warp<RoiAlignBackwardArgs<float>>},
+    OnCuda{"thread_per_input", roi_align_backward_thread_per_input},
     {DeviceType::cpu, "merged_taps", roi_align_backward_merged_taps, nullptr, has_tap_sampling},
     {DeviceType::cpu, "reference", roi_align_backward_reference<float>, roi_align_backward_reference<double>},
 };

@@ -1,23 +1,10 @@
 #include <algorithm>
 
 #include "core/parallel.h"
-#include "kernels/roi_align.h"
 #include "kernels/roi_align_math.h"
 
 namespace rcnn::kernels {
 namespace {
-
-struct RoiAxes {
-  int level;
-  RoiAxis y, x;
-};
-
-RoiAxes axes_of(const RoiAlignGrid& a, const float* roi) {
-  const int level = roi_level(a, roi);
-  const float scale = a.scale[level];
-  return {level, roi_axis(roi[1], roi[3], scale, a.ph, a.h[level], a.sampling, a.aligned),
-          roi_axis(roi[0], roi[2], scale, a.pw, a.w[level], a.sampling, a.aligned)};
-}
 
 /// Calls `visit(y, x)` for each sample of bin (py, px) that is not outside the map.
 template <class Visit>

@@ -6,10 +6,7 @@
 // double runs sample the same points.
 #pragma once
 
-#include <cmath>
-#include <cstdint>
-
-#include "core/host_device.h"
+#include "kernels/roi_align.h"
 
 namespace rcnn::kernels {
 
@@ -43,12 +40,17 @@ struct AxisSample {
   float low_weight, high_weight;
 };
 
-/// Places sample `point` of bin `bin` between the pixels of an axis of `size` pixels. False when it lies
-/// outside, further than one pixel before the first or after the last: it then contributes nothing.
+/// Where sample `point` of bin `bin` lies.
+RCNN_HOST_DEVICE inline float sample_position(const RoiAxis& axis, int64_t bin, int point) {
+  return axis.start + static_cast<float>(bin) * axis.bin +
+         (static_cast<float>(point) + 0.5f) * axis.bin / static_cast<float>(axis.points);
+}
+
+/// Places a sample between the pixels of an axis of `size` pixels. False when it lies outside, further than
+/// one pixel before the first or after the last: it then contributes nothing.
 RCNN_HOST_DEVICE inline bool axis_sample(const RoiAxis& axis, int64_t bin, int point, int64_t size,
                                          AxisSample& sample) {
-  float at = axis.start + static_cast<float>(bin) * axis.bin +
-             (static_cast<float>(point) + 0.5f) * axis.bin / static_cast<float>(axis.points);
+  float at = sample_position(axis, bin, point);
   if (!(at >= -1.0f && at <= static_cast<float>(size))) return false;  // so written that a NaN is outside
   if (at < 0.0f) at = 0.0f;
   const int64_t low = static_cast<int64_t>(at);
@@ -59,6 +61,18 @@ RCNN_HOST_DEVICE inline bool axis_sample(const RoiAxis& axis, int64_t bin, int p
   const float fraction = at - static_cast<float>(low);
   sample = {low, low + 1, 1.0f - fraction, fraction};
   return true;
+}
+
+/// Both axes of a RoI, and the level that it is pooled from.
+struct RoiAxes {
+  int level;
+  RoiAxis y, x;
+};
+RCNN_HOST_DEVICE inline RoiAxes axes_of(const RoiAlignGrid& a, const float* roi) {
+  const int level = roi_level(a, roi);
+  const float scale = a.scale[level];
+  return {level, roi_axis(roi[1], roi[3], scale, a.ph, a.h[level], a.sampling, a.aligned),
+          roi_axis(roi[0], roi[2], scale, a.pw, a.w[level], a.sampling, a.aligned)};
 }
 
 /// What a bin's sum of samples is divided by.

@@ -1,29 +1,11 @@
-// RoIAlign by merged taps. The points of a bin lie close together and share pixels: with 2 x 2 points a bin
-// reads 16 corners but, where a bin is one to two pixels wide, only 9 distinct pixels. Because sampling is
-// separable, the pixels of a bin are its rows times its columns, and two short lists an axis describe all of
-// a RoI.
+// RoIAlign by merged taps: see kernels/roi_align_taps.h.
 #include <algorithm>
 
 #include "core/parallel.h"
-#include "kernels/roi_align.h"
-#include "kernels/roi_align_math.h"
+#include "kernels/roi_align_taps.h"
 
 namespace rcnn::kernels {
 namespace {
-
-constexpr int kMostTaps = 2 * kMostTapSampling;  // of a bin on one axis
-
-/// A row (or column) that a bin reads, and its weight in the bin's mean.
-struct Tap {
-  int32_t at;
-  float weight;
-};
-
-/// What one bin reads along one axis.
-struct BinTaps {
-  int32_t count;
-  Tap taps[kMostTaps];
-};
 
 /// All RoIs' taps, in the workspace.
 struct TapTable {
@@ -34,42 +16,19 @@ struct TapTable {
   BinTaps* x;      // (N R, PW)
 };
 
-void add_tap(BinTaps& bin, int64_t at, float weight) {
-  for (int i = 0; i < bin.count; ++i)
-    if (bin.taps[i].at == at) {
-      bin.taps[i].weight += weight;
-      return;
-    }
-  bin.taps[bin.count++] = {static_cast<int32_t>(at), weight};
-}
-
-void fill_axis(const RoiAxis& axis, int64_t bins, int64_t size, BinTaps* taps) {
-  const float points = static_cast<float>(axis.points);
-  AxisSample sample{};
-  for (int64_t bin = 0; bin < bins; ++bin) {
-    taps[bin].count = 0;
-    for (int i = 0; i < axis.points; ++i) {
-      if (!axis_sample(axis, bin, i, size, sample)) continue;
-      add_tap(taps[bin], sample.low, sample.low_weight / points);
-      add_tap(taps[bin], sample.high, sample.high_weight / points);
-    }
-  }
-}
-
 void fill_roi(const RoiAlignGrid& a, int64_t k, TapTable& table) {
-  const float* roi = a.rois + k * 4;
-  const int level = roi_level(a, roi);
-  const float scale = a.scale[level];
+  const RoiAxes roi = axes_of(a, a.rois + k * 4);
+  const int64_t h = a.h[roi.level], w = a.w[roi.level];
   BinTaps *y = table.y + k * a.ph, *x = table.x + k * a.pw;
-  fill_axis(roi_axis(roi[1], roi[3], scale, a.ph, a.h[level], a.sampling, a.aligned), a.ph, a.h[level], y);
-  fill_axis(roi_axis(roi[0], roi[2], scale, a.pw, a.w[level], a.sampling, a.aligned), a.pw, a.w[level], x);
-  int32_t first = static_cast<int32_t>(a.h[level]), last = -1;
+  for (int64_t py = 0; py < a.ph; ++py) fill_taps(roi.y, py, h, y[py]);
+  for (int64_t px = 0; px < a.pw; ++px) fill_taps(roi.x, px, w, x[px]);
+  int32_t first = static_cast<int32_t>(h), last = -1;
   for (int64_t py = 0; py < a.ph; ++py)
     for (int i = 0; i < y[py].count; ++i) {
       first = std::min(first, y[py].taps[i].at);
       last = std::max(last, y[py].taps[i].at);
     }
-  table.level[k] = level;
+  table.level[k] = roi.level;
   table.first[k] = first;
   table.last[k] = last;
 }

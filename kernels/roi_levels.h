@@ -23,6 +23,12 @@ struct RoiLevels {
   int canonical_level;   // ... belongs to this level; it may lie outside [0, levels)
 };
 
+/// Whether each lane of a warp can take a bin of an axis.
+template <class Args>
+bool bins_fit_a_warp(const Args& a) {
+  return a.ph <= 32 && a.pw <= 32;
+}
+
 /// Whether row `row` of image `image` is padding: nothing of it may be read.
 RCNN_HOST_DEVICE inline bool is_padding(const RoiLevels& a, int64_t image, int64_t row) {
   return a.count != nullptr && row >= a.count[image];
@@ -33,8 +39,9 @@ RCNN_HOST_DEVICE inline bool is_padding(const RoiLevels& a, int64_t image, int64
 /// A RoI without a positive area, or with a NaN, goes to level 0.
 RCNN_HOST_DEVICE inline int roi_level(const RoiLevels& a, const float* roi) {
   const float side = std::sqrt((roi[2] - roi[0]) * (roi[3] - roi[1]));
-  const float level =
-      std::floor(static_cast<float>(a.canonical_level) + std::log2(side / a.canonical_size) + 1e-6f);
+  // Through double, so that the CPU and a GPU choose the same level: see exp_through_double.
+  const float steps = static_cast<float>(std::log2(static_cast<double>(side / a.canonical_size)));
+  const float level = std::floor(static_cast<float>(a.canonical_level) + steps + 1e-6f);
   if (!(level > 0.0f)) return 0;  // so written that a NaN comes here
   const int last = a.levels - 1;
   return level < static_cast<float>(last) ? static_cast<int>(level) : last;

@@ -29,6 +29,12 @@ struct RoiPoolBackwardArgs : RoiLevels {
   Accumulate accumulate[kMaxLevels];
 };
 
+/// A warp a bin, whole channel vectors.
+void roi_pool_warp_per_bin(const Stream&, Workspace&, const RoiPoolArgs<float>& a);
+/// A warp adds up what comes to a pixel, RoI by RoI: see kernels/roi_gather.h.
+void roi_pool_backward_warp_per_pixel(const Stream&, Workspace&, const RoiPoolBackwardArgs<float>& a);
+void roi_pool_backward_thread_per_input(const Stream&, Workspace&, const RoiPoolBackwardArgs<float>& a);
+
 template <class T>
 void roi_pool_reference(const Stream&, Workspace&, const RoiPoolArgs<T>& a);
 template <class T>
@@ -36,12 +42,15 @@ void roi_pool_backward_reference(const Stream&, Workspace&, const RoiPoolBackwar
 
 // clang-format off
 inline constexpr Variant<RoiPoolArgs<float>, RoiPoolArgs<double>> roi_pool_variants[] = {
+    OnCuda{"warp_per_bin", roi_pool_warp_per_bin},
     {DeviceType::cpu, "reference", roi_pool_reference<float>, roi_pool_reference<double>},
 };
 inline constexpr Op<RoiPoolArgs<float>, RoiPoolArgs<double>> roi_pool{
     "roi_pool", "roi_pool", roi_pool_variants};
 
 inline constexpr Variant<RoiPoolBackwardArgs<float>, RoiPoolBackwardArgs<double>> roi_pool_backward_variants[] = {
+    OnCuda{"warp_per_pixel", roi_pool_backward_warp_per_pixel, bins_fit_a_warp<RoiPoolBackwardArgs<float>>},
+    OnCuda{"thread_per_input", roi_pool_backward_thread_per_input},
     {DeviceType::cpu, "reference", roi_pool_backward_reference<float>, roi_pool_backward_reference<double>},
 };
 inline constexpr Op<RoiPoolBackwardArgs<float>, RoiPoolBackwardArgs<double>> roi_pool_backward{

@@ -10,6 +10,9 @@ inline std::vector<RoiCase> roi_pool_cases() {
       {2, 17, 5, 3, 2, 13, 11, 3, 4, 32, true, true},  {3, 7, 19, 7, 7, 17, 23, 2, 8, 64, true, false},
       {1, 53, 5, 1, 1, 33, 37, 6, 1, 2, false, true},  {1, 5, 1, 7, 7, 1, 1, 1, 16, 64, false, false},
       {2, 13, 33, 5, 5, 29, 31, 4, 2, 16, true, true},  // channels over several blocks
+      {1, 3, 264, 1, 2, 4, 5, 2, 8, 64, true, true},    // several vectors of channels a lane
+      {1, 270, 1, 2, 2, 3, 9, 2, 8, 32, true, true},    // many RoIs on every pixel
+      {1, 3, 2, 33, 1, 9, 7, 1, 4, 32, false, false},   // more bins than lanes
       {2, 0, 3, 7, 7, 4, 4, 2, 4, 32, true, false},     // no RoIs
       {0, 5, 3, 7, 7, 4, 4, 2, 4, 32, true, false},     // no images
   };

@@ -26,8 +26,11 @@ struct SampleArgs {
 };
 
 void sample_reference(const Stream&, Workspace&, const SampleArgs& a);
+/// CUDA: narrows the rows down by the first bits of their keys, then ranks the few that are left.
+void sample_radix_select(const Stream&, Workspace&, const SampleArgs& a);
 
 inline constexpr Variant<SampleArgs> sample_variants[] = {
+    OnCuda{"radix_select", sample_radix_select},
     {DeviceType::cpu, "reference", sample_reference},
 };
 inline constexpr Op<SampleArgs> sample{"sample", "sample", sample_variants};

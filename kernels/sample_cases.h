@@ -14,11 +14,13 @@ struct SampleCase {
 
 inline std::vector<SampleCase> sample_cases() {
   return {
-      {2, 1009, -2, 5, 64, 0.5f},  {1, 53, -1, 0, 256, 0.25f},  // fewer rows than the batch
-      {2, 101, -1, -1, 32, 0.5f},                               // no positives
-      {2, 101, 0, 3, 32, 0.25f},                                // no negatives
-      {1, 101, -2, -2, 32, 0.25f},                              // all ignored
-      {1, 101, -2, 3, 0, 0.5f},    {2, 0, -2, 3, 8, 0.5f},     {0, 7, -2, 3, 8, 0.5f},
+      {2, 1009, -2, 5, 64, 0.5f},   {1, 53, -1, 0, 256, 0.25f},  // fewer rows than the batch
+      {2, 101, -1, -1, 32, 0.5f},                                // no positives
+      {2, 101, 0, 3, 32, 0.25f},                                 // no negatives
+      {1, 101, -2, -2, 32, 0.25f},                               // all ignored
+      {2, 5003, -1, 0, 64, 0.5f},                                // many rows to choose from
+      {1, 1501, -1, 0, 1201, 0.4f}, {1, 101, -2, 3, 0, 0.5f},
+      {2, 0, -2, 3, 8, 0.5f},       {0, 7, -2, 3, 8, 0.5f},
   };
 }
 

@@ -11,7 +11,12 @@ struct ScaleShiftCase {
 };
 
 inline std::vector<ScaleShiftCase> scale_shift_cases() {
-  return {{7, 3}, {129, 16, false, true}, {61, 5, true, true}, {20011, 2, true, false}, {0, 4, true, true}};
+  return {{7, 3},
+          {129, 16, false, true},
+          {61, 5, true, true},
+          {20011, 2, true, false},
+          {301, 12, true, true},
+          {0, 4, true, true}};
 }
 
 /// nano-fpn's stem and C2 at 4 x 240 x 320, and C2 of a ResNet-50 at 800 x 1344.

@@ -19,8 +19,10 @@ struct SelectRoisArgs {
 };
 
 void select_rois_reference(const Stream&, Workspace&, const SelectRoisArgs& a);
+void select_rois_thread_per_row(const Stream&, Workspace&, const SelectRoisArgs& a);
 
 inline constexpr Variant<SelectRoisArgs> select_rois_variants[] = {
+    OnCuda{"thread_per_row", select_rois_thread_per_row},
     {DeviceType::cpu, "reference", select_rois_reference},
 };
 inline constexpr Op<SelectRoisArgs> select_rois{"select_rois", "select_rois", select_rois_variants};

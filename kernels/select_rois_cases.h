@@ -10,7 +10,8 @@ struct SelectRoisCase {
 };
 
 inline std::vector<SelectRoisCase> select_rois_cases() {
-  return {{1, 101, 7, 32}, {3, 23, 3, 41}, {2, 31, 0, 5}, {2, 0, 3, 5}, {2, 7, 3, 0}, {0, 7, 3, 5}};
+  return {{1, 101, 7, 32}, {2, 331, 5, 259}, {3, 23, 3, 41}, {2, 31, 0, 5},
+          {2, 0, 3, 5},    {2, 7, 3, 0},     {0, 7, 3, 5}};
 }
 
 /// The RoIs of nano-fpn at 4 x 240 x 320, and of a ResNet-50 FPN.

@@ -9,9 +9,15 @@
 // host.
 #pragma once
 
+#include <span>
+
 #include "kernels/op.h"
 
 namespace rcnn::kernels {
+
+/// Elements in a chunk. The ops work on chunks, so that the many small parameters cost no start of threads
+/// each and a large one is shared by many.
+inline constexpr int64_t kSgdChunk = 1 << 13;
 
 /// One parameter tensor and what belongs to it.
 struct SgdParameter {
@@ -21,38 +27,54 @@ struct SgdParameter {
   int64_t size;
   float rate_factor;  // multiplies the learning rate
   float weight_decay;
+  int64_t first_chunk = 0;  // chunks of the parameters before: see number_chunks
 };
+
+/// Numbers the chunks of all parameters, one after the other, and gives how many there are.
+inline int64_t number_chunks(std::span<SgdParameter> parameters) {
+  int64_t chunks = 0;
+  for (SgdParameter& parameter : parameters) {
+    parameter.first_chunk = chunks;
+    chunks += (parameter.size + kSgdChunk - 1) / kSgdChunk;
+  }
+  return chunks;
+}
 
 struct SgdArgs {
   const SgdParameter* parameters;  // (count), in the device's memory; all their tensors are distinct
-  int64_t count;
-  const float* learning_rate;   // one value
-  float momentum;               // .9
-  const float* gradient_scale;  // one value, from clip_gradients; null: 1
-  const int32_t* skip;          // one value: other than 0, nothing is changed; null: never skip
+  int64_t count, chunks;           // parameters, and their number_chunks
+  const float* learning_rate;      // one value
+  float momentum;                  // .9
+  const float* gradient_scale;     // one value, from clip_gradients; null: 1
+  const int32_t* skip;             // one value: other than 0, nothing is changed; null: never skip
 };
 
 /// norm = the L2 norm of all gradients together; scale = min(1, max_norm / (norm + 1e-6)). A norm that is not
 /// finite (a gradient is not, or they are too large for a float) sets skip to 1; scale means nothing then.
 struct ClipGradientsArgs {
   const SgdParameter* parameters;  // (count), in the device's memory; only the gradients are read
-  int64_t count;
-  float max_norm;  // infinity: scale is 1
-  float* norm;     // one value
-  float* scale;    // one value, for SgdArgs::gradient_scale
-  int32_t* skip;   // one value, set to 1 or left as it is; null: not wanted
+  int64_t count, chunks;           // parameters, and their number_chunks
+  float max_norm;                  // infinity: scale is 1
+  float* norm;                     // one value
+  float* scale;                    // one value, for SgdArgs::gradient_scale
+  int32_t* skip;                   // one value, set to 1 or left as it is; null: not wanted
 };
 
 void sgd_reference(const Stream&, Workspace&, const SgdArgs& a);
 void clip_gradients_reference(const Stream&, Workspace&, const ClipGradientsArgs& a);
+/// CUDA: a block a chunk.
+void sgd_block_per_chunk(const Stream&, Workspace&, const SgdArgs& a);
+void clip_gradients_block_per_chunk(const Stream&, Workspace&, const ClipGradientsArgs& a);
 
 // clang-format off
 inline constexpr Variant<SgdArgs> sgd_variants[] = {
+    OnCuda{"block_per_chunk", sgd_block_per_chunk},
     {DeviceType::cpu, "reference", sgd_reference},
 };
 inline constexpr Op<SgdArgs> sgd{"sgd", "sgd", sgd_variants};
 
 inline constexpr Variant<ClipGradientsArgs> clip_gradients_variants[] = {
+    OnCuda{"block_per_chunk", clip_gradients_block_per_chunk},
     {DeviceType::cpu, "reference", clip_gradients_reference},
 };
 inline constexpr Op<ClipGradientsArgs> clip_gradients{"clip_gradients", "clip_gradients", clip_gradients_variants};

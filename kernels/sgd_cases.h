@@ -14,7 +14,7 @@ struct SgdCase {
 inline std::vector<SgdCase> sgd_cases() {
   return {
       {{5, 1, 33}},
-      {{3, 40001, 0, 17, 32768}, true},  // several chunks, one parameter empty
+      {{3, 40001, 0, 17, 8192, 0}, true},  // several chunks, and a whole one; parameters that are empty
       {{7, 9}, true, true},
       {{}},
   };
@@ -25,9 +25,11 @@ inline std::vector<SgdCase> sgd_bench_cases() {
   return {{std::vector<int64_t>(70, 11500), true}, {std::vector<int64_t>(160, 261000), true}};
 }
 
-/// The table of parameters of a case, which is kept like a tensor. Every third has its own rate and decay.
-inline const SgdParameter* prepare_parameters(const SgdCase& c, Filler& fill, std::vector<Tensor>& inputs,
-                                              std::vector<Tensor>& outputs) {
+/// Sets the arguments' table of parameters, which is kept like a tensor. Every third has its own rate and
+/// decay.
+template <class Args>
+void prepare_parameters(const SgdCase& c, Filler& fill, std::vector<Tensor>& inputs,
+                        std::vector<Tensor>& outputs, Args& args) {
   const int64_t bytes = static_cast<int64_t>(c.sizes.size() * sizeof(SgdParameter));
   const Tensor table = Tensor::empty({bytes}, DType::u8);
   inputs.push_back(table);
@@ -42,13 +44,14 @@ inline const SgdParameter* prepare_parameters(const SgdCase& c, Filler& fill, st
     p.weight_decay = i % 3 == 2 ? 0.0f : 1e-4f;
     parameters[i] = p;
   }
-  return parameters;
+  args.parameters = parameters;
+  args.count = static_cast<int64_t>(c.sizes.size());
+  args.chunks = number_chunks({parameters, c.sizes.size()});
 }
 
 inline Prepared<SgdArgs> prepare_sgd(const SgdCase& c, Filler fill) {
   Prepared<SgdArgs> p;
-  p.args.parameters = prepare_parameters(c, fill, p.inputs, p.outputs);
-  p.args.count = static_cast<int64_t>(c.sizes.size());
+  prepare_parameters(c, fill, p.inputs, p.outputs, p.args);
   p.args.learning_rate = fill.uniform<float>(p.inputs, {}, 0.01f, 0.1f).data<float>();
   p.args.momentum = 0.9f;
   if (c.scaled) p.args.gradient_scale = fill.uniform<float>(p.inputs, {}, 0, 1).data<float>();
@@ -58,8 +61,7 @@ inline Prepared<SgdArgs> prepare_sgd(const SgdCase& c, Filler fill) {
 
 inline Prepared<ClipGradientsArgs> prepare_clip_gradients(const SgdCase& c, Filler fill) {
   Prepared<ClipGradientsArgs> p;
-  p.args.parameters = prepare_parameters(c, fill, p.inputs, p.inputs);
-  p.args.count = static_cast<int64_t>(c.sizes.size());
+  prepare_parameters(c, fill, p.inputs, p.inputs, p.args);
   p.args.max_norm = 5;
   p.args.norm = fill.poisoned<float>(p.outputs, {}).mutable_data<float>();
   p.args.scale = fill.poisoned<float>(p.outputs, {}).mutable_data<float>();

@@ -38,15 +38,21 @@ void sigmoid_cross_entropy_reference(const Stream&, Workspace&, const SigmoidCro
 template <class T>
 void sigmoid_cross_entropy_backward_reference(const Stream&, Workspace&,
                                               const SigmoidCrossEntropyBackwardArgs<T>& a);
+void sigmoid_cross_entropy_thread_per_label(const Stream&, Workspace&,
+                                            const SigmoidCrossEntropyArgs<float>& a);
+void sigmoid_cross_entropy_backward_thread_per_label(const Stream&, Workspace&,
+                                                     const SigmoidCrossEntropyBackwardArgs<float>& a);
 
 // clang-format off
 inline constexpr Variant<SigmoidCrossEntropyArgs<float>, SigmoidCrossEntropyArgs<double>> sigmoid_cross_entropy_variants[] = {
+    OnCuda{"thread_per_label", sigmoid_cross_entropy_thread_per_label},
     {DeviceType::cpu, "reference", sigmoid_cross_entropy_reference<float>, sigmoid_cross_entropy_reference<double>},
 };
 inline constexpr Op<SigmoidCrossEntropyArgs<float>, SigmoidCrossEntropyArgs<double>> sigmoid_cross_entropy{
     "sigmoid_cross_entropy", "sigmoid_cross_entropy", sigmoid_cross_entropy_variants};
 
 inline constexpr Variant<SigmoidCrossEntropyBackwardArgs<float>, SigmoidCrossEntropyBackwardArgs<double>> sigmoid_cross_entropy_backward_variants[] = {
+    OnCuda{"thread_per_label", sigmoid_cross_entropy_backward_thread_per_label},
     {DeviceType::cpu, "reference", sigmoid_cross_entropy_backward_reference<float>, sigmoid_cross_entropy_backward_reference<double>},
 };
 inline constexpr Op<SigmoidCrossEntropyBackwardArgs<float>, SigmoidCrossEntropyBackwardArgs<double>> sigmoid_cross_entropy_backward{

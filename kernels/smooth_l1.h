@@ -46,15 +46,19 @@ template <class T>
 void smooth_l1_reference(const Stream&, Workspace&, const SmoothL1Args<T>& a);
 template <class T>
 void smooth_l1_backward_reference(const Stream&, Workspace&, const SmoothL1BackwardArgs<T>& a);
+void smooth_l1_thread_per_label(const Stream&, Workspace&, const SmoothL1Args<float>& a);
+void smooth_l1_backward_thread_per_column(const Stream&, Workspace&, const SmoothL1BackwardArgs<float>& a);
 
 // clang-format off
 inline constexpr Variant<SmoothL1Args<float>, SmoothL1Args<double>> smooth_l1_variants[] = {
+    OnCuda{"thread_per_label", smooth_l1_thread_per_label},
     {DeviceType::cpu, "reference", smooth_l1_reference<float>, smooth_l1_reference<double>},
 };
 inline constexpr Op<SmoothL1Args<float>, SmoothL1Args<double>> smooth_l1{
     "smooth_l1", "smooth_l1", smooth_l1_variants};
 
 inline constexpr Variant<SmoothL1BackwardArgs<float>, SmoothL1BackwardArgs<double>> smooth_l1_backward_variants[] = {
+    OnCuda{"thread_per_column", smooth_l1_backward_thread_per_column},
     {DeviceType::cpu, "reference", smooth_l1_backward_reference<float>, smooth_l1_backward_reference<double>},
 };
 inline constexpr Op<SmoothL1BackwardArgs<float>, SmoothL1BackwardArgs<double>> smooth_l1_backward{

@@ -18,7 +18,7 @@ inline std::vector<SmoothL1Case> smooth_l1_cases() {
       {2, {13, 7, 5}, 1, 1.0f / 9, 600},
       {1, {67}, 5, 1, 800},                // a column a class
       {3, {4, 0, 1, 9, 2, 3}, 1, 0, 700},  // six levels, one empty, plain L1
-      {2, {9001, 4099, 1}, 1, 0.5f, 20},   // several chunks
+      {2, {3001, 1409, 1}, 1, 0.5f, 40},   // several chunks
       {2, {5, 3}, 2, 1, 0},                // every label ignored
       {0, {5, 3}, 1, 1, 500},
       {2, {0}, 3, 1, 500},  // nothing at all

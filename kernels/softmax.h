@@ -19,8 +19,11 @@ struct SoftmaxArgs {
 template <class T>
 void softmax_reference(const Stream&, Workspace&, const SoftmaxArgs<T>& a);
 
+void softmax_warp_per_row(const Stream&, Workspace&, const SoftmaxArgs<float>& a);
+
 // clang-format off
 inline constexpr Variant<SoftmaxArgs<float>, SoftmaxArgs<double>> softmax_variants[] = {
+    OnCuda{"warp_per_row", softmax_warp_per_row},
     {DeviceType::cpu, "reference", softmax_reference<float>, softmax_reference<double>},
 };
 inline constexpr Op<SoftmaxArgs<float>, SoftmaxArgs<double>> softmax{"softmax", "softmax", softmax_variants};

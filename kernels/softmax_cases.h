@@ -9,7 +9,7 @@ struct SoftmaxCase {
   int64_t rows, c;
 };
 
-inline std::vector<SoftmaxCase> softmax_cases() { return {{7, 5}, {131, 21}, {3, 1}, {0, 4}}; }
+inline std::vector<SoftmaxCase> softmax_cases() { return {{7, 5}, {131, 21}, {37, 91}, {3, 1}, {0, 4}}; }
 
 /// The RoI head of nano-fpn in test (4 images, 7 classes), and of R50-FPN (1000 proposals, 91 classes).
 inline std::vector<SoftmaxCase> softmax_bench_cases() { return {{4 * 200, 7}, {1000, 91}}; }

@@ -50,7 +50,7 @@ struct AddCase {
   int64_t size;
 };
 
-inline std::vector<AddCase> add_cases() { return {{7}, {70001}, {0}}; }
+inline std::vector<AddCase> add_cases() { return {{7}, {70001}, {1036}, {0}}; }
 
 /// nano-fpn's C2 at 4 x 240 x 320.
 inline std::vector<AddCase> add_bench_cases() { return {{4 * 60 * 80 * 32}}; }

@@ -18,12 +18,15 @@ struct TopKArgs {
   int32_t* index;   // (N, levels, K): row within the level, -1 where there are fewer than k
 };
 
+/// Finds the k-th best key digit by digit, over many blocks a level, and sorts those up to it.
+void top_k_radix_select(const Stream&, Workspace&, const TopKArgs& a);
 /// Sorts every row.
 void top_k_reference(const Stream&, Workspace&, const TopKArgs& a);
 /// A histogram of the scores finds a bound that about k rows reach; only those are sorted.
 void top_k_histogram_select(const Stream&, Workspace&, const TopKArgs& a);
 
 inline constexpr Variant<TopKArgs> top_k_variants[] = {
+    OnCuda{"radix_select", top_k_radix_select},
     {DeviceType::cpu, "histogram_select", top_k_histogram_select},
     {DeviceType::cpu, "reference", top_k_reference},
 };

@@ -14,6 +14,7 @@ inline std::vector<UpsampleAddCase> upsample_add_cases() {
       {1, 4, 6, 3, 2, 3},   {2, 7, 5, 4, 4, 3},  // odd sizes: 7 rows from 4
       {1, 13, 17, 1, 7, 9}, {2, 3, 3, 5, 3, 3},  // no upsampling at all
       {1, 6, 8, 2, 2, 1},                        // by 3 and by 8
+      {1, 9, 14, 12, 5, 7},                      // several blocks of threads
       {0, 4, 4, 2, 2, 2},                        // empty
   };
 }

@@ -1,5 +1,6 @@
 #include "core/parallel.h"
 #include "kernels/upsample_add.h"
+#include "kernels/upsample_add_math.h"
 
 namespace rcnn::kernels {
 
@@ -8,9 +9,9 @@ void upsample_add_reference(const Stream&, Workspace&, const UpsampleAddArgs<T>&
   parallel_for(a.n * a.h, 8, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const int64_t n = row / a.h, i = row % a.h;
-      const T* top_row = a.top + (n * a.th + i * a.th / a.h) * a.tw * a.c;
+      const T* top_row = a.top + (n * a.th + upsample_source(i, a.h, a.th)) * a.tw * a.c;
       for (int64_t j = 0; j < a.w; ++j) {
-        const T* top = top_row + j * a.tw / a.w * a.c;
+        const T* top = top_row + upsample_source(j, a.w, a.tw) * a.c;
         const int64_t at = (row * a.w + j) * a.c;
         for (int64_t c = 0; c < a.c; ++c) a.y[at + c] = a.lateral[at + c] + top[c];
       }
@@ -20,18 +21,14 @@ void upsample_add_reference(const Stream&, Workspace&, const UpsampleAddArgs<T>&
 
 template <class T>
 void upsample_add_backward_reference(const Stream&, Workspace&, const UpsampleAddBackwardArgs<T>& a) {
-  // Rows of dy that read top row r are those with floor(i TH / H) == r: from ceil(r H / TH) on.
-  const auto first = [](int64_t r, int64_t size, int64_t top_size) {
-    return (r * size + top_size - 1) / top_size;
-  };
   parallel_for(a.n * a.th, 4, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const int64_t n = row / a.th, r = row % a.th;
       for (int64_t s = 0; s < a.tw; ++s) {
         T* dtop = a.dtop + (row * a.tw + s) * a.c;
         if (a.accumulate == Accumulate::no) std::fill(dtop, dtop + a.c, T(0));
-        for (int64_t i = first(r, a.h, a.th); i < first(r + 1, a.h, a.th); ++i)
-          for (int64_t j = first(s, a.w, a.tw); j < first(s + 1, a.w, a.tw); ++j) {
+        for (int64_t i = upsample_first(r, a.h, a.th); i < upsample_first(r + 1, a.h, a.th); ++i)
+          for (int64_t j = upsample_first(s, a.w, a.tw); j < upsample_first(s + 1, a.w, a.tw); ++j) {
             const T* dy = a.dy + ((n * a.h + i) * a.w + j) * a.c;
             for (int64_t c = 0; c < a.c; ++c) dtop[c] += dy[c];
           }

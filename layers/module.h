@@ -65,4 +65,17 @@ void for_each_parameter(Module& module, F f) {
       [](const std::string&, Tensor&) {});
 }
 
+/// Moves every parameter and buffer to `device`. Gradients and whatever was recorded with the old values are
+/// left behind: to be called before a module is used.
+template <class Module>
+void move_to(Module& module, Device device) {
+  visit_module(
+      module,
+      [&](const std::string&, Var& value, const Shape&) {
+        Tensor moved = value.value().to(device);
+        value = value.requires_grad() ? Var::parameter(std::move(moved)) : Var(std::move(moved));
+      },
+      [&](const std::string&, Tensor& value) { value = value.to(device); });
+}
+
 }  // namespace rcnn

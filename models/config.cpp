@@ -9,6 +9,7 @@ std::span<const Field<ModelConfig>> model_fields() {
   // clang-format off
   static const Field<C> fields[] = {
       {"model", &C::backbone, 0, 0, "which detector: a backbone with its pyramid and head"},
+      {"precision", &C::precision, 0, 0, "of convolutions and matrix products, on a GPU; sums are f32", "f32|tf32|bf16"},
       {"short-side", &C::short_side, 16, 8192, "images are resized so that their short side has this many pixels ..."},
       {"long-side", &C::long_side, 16, 16384, "... but their long side no more than this"},
       {"size-divisible", &C::size_divisible, 1, 256, "batches are padded to a multiple of this many pixels"},
@@ -49,6 +50,11 @@ ModelConfig model_config(std::string_view name) {
     if (entry.name == name) return entry.config();
   throw InputError(
       fmt::format("--model {}: no such model; there are {}", name, fmt::join(model_names(), ", ")));
+}
+
+Precision parse_precision(std::string_view name) {
+  check_choice("precision", name, "f32|tf32|bf16");
+  return name == "tf32" ? Precision::tf32 : name == "bf16" ? Precision::bf16 : Precision::f32;
 }
 
 std::vector<std::string> model_names() {

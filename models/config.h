@@ -3,11 +3,14 @@
 #pragma once
 
 #include "core/config.h"
+#include "core/context.h"
 
 namespace rcnn {
 
 struct ModelConfig {
   std::string backbone = "nano-fpn";
+
+  std::string precision = "f32";  // of convolutions and matrix products: f32, tf32 or bf16
 
   // input
   int64_t short_side = 800, long_side = 1333;  // pixels after resizing
@@ -49,6 +52,8 @@ std::span<const Field<ModelConfig>> model_fields();
 
 /// The configuration of a model of this name, or InputError listing the names there are.
 ModelConfig model_config(std::string_view name);
+/// "f32", "tf32" or "bf16" as a Context has it.
+Precision parse_precision(std::string_view name);
 /// Names of all models.
 std::vector<std::string> model_names();
 

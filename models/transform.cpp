@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/cuda_device.h"
 #include "kernels/preprocess.h"
 
 namespace rcnn {
@@ -14,13 +15,20 @@ std::pair<int64_t, int64_t> resized(const ModelConfig& config, int64_t height, i
 ImageBatch make_image_batch(Context& ctx, const ModelConfig& config, std::span<const RawImage> images) {
   const auto n = static_cast<int64_t>(images.size());
   std::vector<kernels::PreprocessImage> slots;
+  std::vector<Tensor> uploaded;  // until the op has read them
   ImageBatch batch;
   batch.size = Tensor::empty({n, 2}, DType::f32);
   float* size = batch.size.mutable_data<float>();
   int64_t height = 0, width = 0;
   for (const RawImage& image : images) {
     const auto [rh, rw] = resized(config, image.height, image.width);
-    slots.push_back({image.pixels, image.height, image.width, rh, rw});
+    const uint8_t* pixels = image.pixels;
+    if (ctx.device.type == DeviceType::cuda) {
+      uploaded.push_back(ctx.empty({image.height, image.width, 3}, DType::u8));
+      cuda::upload(ctx.device, uploaded.back().mutable_raw(), pixels, uploaded.back().bytes());
+      pixels = uploaded.back().data<uint8_t>();
+    }
+    slots.push_back({pixels, image.height, image.width, rh, rw});
     *size++ = static_cast<float>(rh);
     *size++ = static_cast<float>(rw);
     height = std::max(height, rh);
@@ -30,10 +38,11 @@ ImageBatch make_image_batch(Context& ctx, const ModelConfig& config, std::span<c
     return (side + config.size_divisible - 1) / config.size_divisible * config.size_divisible;
   };
   batch.pixels = ctx.empty({n, padded(height), padded(width), 3});
+  const Tensor list = bytes_of(std::span<const kernels::PreprocessImage>(slots)).to(ctx.device);
   // ImageNet's channel statistics, of RGB in 0..1: what torchvision's weights were trained with.
   kernels::run(ctx, kernels::preprocess,
                kernels::PreprocessArgs{n,
-                                       slots.data(),
+                                       static_cast<const kernels::PreprocessImage*>(list.raw()),
                                        padded(height),
                                        padded(width),
                                        {0.485f, 0.456f, 0.406f},

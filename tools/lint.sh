@@ -63,6 +63,19 @@ for file in $sources; do
   [ "$lines" -le 400 ] || fault "$file: $lines lines; expected at most 400: split it at a natural seam"
 done
 
+# ---- kernels: what the simulation cannot run, or would not check --------------------------------------------------
+# shellcheck disable=SC2086
+kernels=$(printf '%s\n' $sources | grep -E '\.cuh?$')
+raw=$(
+  for file in $kernels; do
+    grep -nHE '<<<|__shared__|\basm\b|#include *<(cub|thrust|cooperative_groups)|cudaMalloc|cudaMemcpy|cudaDeviceSynchronize|\bprintf\(' \
+      "$file" | grep -vE ':[0-9]+: *(//|///)'
+  done
+)
+[ -z "$raw" ] || fault "kernels start through launch, declare shared memory with RCNN_SHARED or dynamic_shared, keep PTX in
+core/cuda_mma.h and use no library of device code; these lines do otherwise:
+$raw"
+
 # ---- marks of unfinished work and of somebody's machine ---------------------------------------------------------
 # grep_all PATTERN: where it stands in any text file of the project.
 grep_all() {

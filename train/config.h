@@ -10,6 +10,7 @@ struct TrainConfig {
   std::string train = "train", val, test;
   std::string weights;
   std::string device = "auto";
+  bool cuda_graph = false;
 
   int64_t batch = 4;
   int64_t epochs = 12;

@@ -1,5 +1,6 @@
 #include "train/sgd.h"
 
+#include <cstring>
 #include <limits>
 
 #include "kernels/sgd.h"
@@ -16,22 +17,37 @@ Sgd::Sgd(Context& ctx, std::vector<Parameter> parameters, const Options& options
   for (Parameter& parameter : parameters_) parameter.momentum = ctx.zeros(parameter.value.shape());
 }
 
-void Sgd::step(Context& ctx, float learning_rate) {
+namespace {
+
+bool same_bytes(const Tensor& a, const Tensor& b) {
+  return a.defined() && b.defined() && a.bytes() == b.bytes() &&
+         std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
+}
+
+}  // namespace
+
+void Sgd::set_learning_rate(float rate) { learning_rate_.fill(static_cast<double>(rate)); }
+
+void Sgd::step(Context& ctx) {
   std::vector<kernels::SgdParameter> list;
   for (const Parameter& p : parameters_)
     if (p.value.has_gradient())
       list.push_back({p.value.value().mutable_data<float>(), p.value.gradient().data<float>(),
                       p.momentum.mutable_data<float>(), p.value.value().numel(), 1.0f,
                       options_.weight_decay});
-  learning_rate_.fill(static_cast<double>(learning_rate));
+  const auto count = static_cast<int64_t>(list.size()), chunks = kernels::number_chunks(list);
+  if (const Tensor now = bytes_of(std::span<const kernels::SgdParameter>(list)); !same_bytes(now, table_)) {
+    table_ = now;
+    device_table_ = now.to(ctx.device);
+  }
+  const auto* table = static_cast<const kernels::SgdParameter*>(device_table_.raw());
   skip_.fill(0);
-  const auto count = static_cast<int64_t>(list.size());
   const float most = options_.clip_norm > 0 ? options_.clip_norm : std::numeric_limits<float>::infinity();
   kernels::run(ctx, kernels::clip_gradients,
-               kernels::ClipGradientsArgs{list.data(), count, most, norm_.mutable_data<float>(),
+               kernels::ClipGradientsArgs{table, count, chunks, most, norm_.mutable_data<float>(),
                                           scale_.mutable_data<float>(), skip_.mutable_data<int32_t>()});
   kernels::run(ctx, kernels::sgd,
-               kernels::SgdArgs{list.data(), count, learning_rate_.data<float>(), options_.momentum,
+               kernels::SgdArgs{table, count, chunks, learning_rate_.data<float>(), options_.momentum,
                                 scale_.data<float>(), skip_.data<int32_t>()});
   for (const Parameter& p : parameters_) p.value.clear_gradient();
 }

@@ -30,7 +30,14 @@ class Sgd {
 
   /// One step with the gradients accumulated since the last one, which are then forgotten. A parameter
   /// without a gradient is left alone. When a gradient is not finite nothing changes; see `norm`.
-  void step(Context& ctx, float learning_rate);
+  void step(Context& ctx);
+  void step(Context& ctx, float learning_rate) {
+    set_learning_rate(learning_rate);
+    step(ctx);
+  }
+  /// The learning rate of the steps from now on: kept on the device, so that a captured step can be replayed
+  /// with another.
+  void set_learning_rate(float rate);
 
   /// The L2 norm of all gradients of the last step, before clipping (one f32, on the device); not finite when
   /// that step was skipped.
@@ -54,6 +61,7 @@ class Sgd {
   Options options_;
   std::vector<Parameter> parameters_;
   Tensor learning_rate_, norm_, scale_, skip_;
+  Tensor table_, device_table_;  // of the parameters with a gradient; on the device, and what it holds
 };
 
 }  // namespace rcnn

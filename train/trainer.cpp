@@ -14,6 +14,7 @@
 #include "train/progress.h"
 #include "train/run_report.h"
 #include "train/sgd.h"
+#include "train/step.h"
 
 namespace rcnn {
 namespace {
@@ -31,8 +32,8 @@ std::map<std::string, std::string> result_settings(const RunOptions& options) {
   std::map<std::string, std::string> settings;
   for (const auto& [key, value] : list_fields(options.model, model_fields())) settings[key] = value;
   for (const auto& [key, value] : list_fields(options.train, train_fields())) settings[key] = value;
-  for (const char* free :
-       {"data", "out", "device", "workers", "val", "test", "eval-every", "checkpoint-every", "log-every"})
+  for (const char* free : {"data", "out", "device", "workers", "val", "test", "eval-every",
+                           "checkpoint-every", "log-every", "cuda-graph"})
     settings.erase(free);
   std::string& kernels = settings["kernel"];
   for (const auto& [op, variant] : options.kernels)
@@ -57,13 +58,7 @@ struct LossLog {
   static constexpr const char* kNames[] = {"loss", "rpn_cls", "rpn_box", "cls", "box"};
 
   void add(int64_t step, float rate, const Losses& losses, const Tensor& norm) {
-    Losses values;  // without the graph behind them
-    values.total = losses.total.detach();
-    values.objectness = losses.objectness.detach();
-    values.rpn_box = losses.rpn_box.detach();
-    values.classifier = losses.classifier.detach();
-    values.box = losses.box.detach();
-    entries.push_back({step, rate, values, norm.clone()});
+    entries.push_back({step, rate, losses, norm.clone()});
   }
 
   /// Writes the lines and forgets them. Throws Error when the last kMostLost steps, or the last of the run
@@ -113,9 +108,16 @@ struct Run {
   double train_seconds = 0;
   std::vector<Fault> faults;  // found while loading images
 
-  explicit Run(const RunOptions& o) : options(o) {
+  explicit Run(const RunOptions& o) : options(o), ctx(choose(o)) {
+    ctx.precision = parse_precision(options.model.precision);
     ctx.seed = static_cast<uint64_t>(config.seed);
     ctx.kernels = options.kernels;
+  }
+
+  static Device choose(const RunOptions& options) {
+    const cuda::DeviceChoice choice = cuda::choose_device(options.train.device);
+    fmt::print("{}\n", choice.line);
+    return choice.device;
   }
 
   void read_data() {
@@ -138,6 +140,7 @@ struct Run {
     detector.model = std::make_unique<FasterRcnn>(options.model, static_cast<int64_t>(train.classes.size()),
                                                   Init(static_cast<uint64_t>(config.seed)));
     if (!config.weights.empty()) load_weights_file(config.weights, detector);
+    move_to(*detector.model, ctx.device);
     int64_t parameters = 0;
     for_each_parameter(*detector.model, [&](const std::string&, Var& v) { parameters += v.value().numel(); });
     fmt::print("{}: {:.2f} M parameters; {} on {}\n", options.model.backbone,
@@ -201,16 +204,13 @@ void train_loop(Run& run, Sgd& sgd, RunState state) {
   Loader loader(run.train, loader_options(config), state.step);
   Progress progress(stdout, state.step, run.steps);
   LossLog log;
+  TrainingStep training_step(run.ctx, *run.detector.model, sgd, config.cuda_graph);
   auto start = Clock::now();
   for (int64_t step = state.step; step < run.steps; ++step) {
     const Batch loaded = loader.next();
-    run.ctx.step.fill(static_cast<double>(step));
-    run.ctx.training = run.ctx.grad = true;
     const TrainingBatch batch = make_training_batch(run.ctx, run.detector.model->config, loaded);
-    const Losses losses = run.detector.model->losses(run.ctx, batch.images, batch.truth);
-    backward(run.ctx, losses.total);
     const float rate = learning_rate(config, step, run.steps, run.epoch_steps);
-    sgd.step(run.ctx, rate);
+    const Losses losses = training_step.run(step, rate, batch);
 
     const int64_t done = step + 1;
     log.add(done, rate, losses, sgd.norm());

@@ -1,5 +1,5 @@
 #include "kernels/group_norm_cases.h"
-#include "tests/kernels/verify.h"
+#include "tests/kernels/hand_worked.h"
 
 namespace rcnn::kernels {
 
@@ -21,16 +21,23 @@ TEST_CASE("group_norm: two images, two groups by hand") {
   const std::vector<float> weight{1, 1, 1, 3}, bias{0, 0, 1, 0};
   const double root = std::sqrt(2.0);
   const std::vector<double> expected{-root, 0, 0, 3, 0, root, 2, -3};
-  for (const auto& variant : group_norm.variants) {
-    Context ctx;
-    std::vector<float> mean(4), inverse(4), y(16);
-    variant.run(ctx.stream, ctx.workspace,
-                {2, 2, 4, 2, x.data(), weight.data(), bias.data(), nullptr, false, 0, mean.data(),
-                 inverse.data(), y.data()});
-    CHECK(mean == std::vector<float>{3, 2, 30, 20});
-    CHECK(inverse[1] == 0.5f);
-    for (size_t i = 0; i < 16; ++i) CHECK(y[i] == doctest::Approx(expected[i % 8]));
-  }
+  const auto make = [&] {
+    Prepared<GroupNormArgs<float>> p;
+    p.args.n = p.args.rows = p.args.groups = 2;
+    p.args.c = 4;
+    p.args.x = given(p, x);
+    p.args.weight = given(p, weight);
+    p.args.bias = given(p, bias);
+    p.args.mean = result(p, std::vector<float>(4));
+    p.args.inverse_deviation = result(p, std::vector<float>(4));
+    p.args.y = result(p, std::vector<float>(16));
+    return p;
+  };
+  hand_worked(group_norm, make, [&](const auto& outputs) {
+    CHECK(outputs[0] == std::vector<float>{3, 2, 30, 20});
+    CHECK(outputs[1][1] == 0.5f);
+    for (size_t i = 0; i < 16; ++i) CHECK(outputs[2][i] == doctest::Approx(expected[i % 8]));
+  });
 }
 
 }  // namespace rcnn::kernels

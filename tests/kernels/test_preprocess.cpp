@@ -4,12 +4,13 @@
 namespace rcnn::kernels {
 namespace {
 
-/// Runs every variant on one image and gives each result to `check`.
+/// Runs every variant for the CPU on one image and gives each result to `check`.
 template <class Check>
 void each_variant(const PreprocessImage& image, int64_t height, int64_t width, PreprocessArgs args,
                   Check check) {
   Context ctx;
   for (const auto& variant : preprocess.variants) {
+    if (!variant.run || variant.device != DeviceType::cpu) continue;
     CAPTURE(variant.name);
     std::vector<float> y(static_cast<size_t>(height * width * 3), std::numeric_limits<float>::quiet_NaN());
     args.n = 1;

@@ -17,11 +17,11 @@ TEST_CASE("sgd: two steps by hand, with momentum, decay, a rate factor and a gra
   const float rate = 0.1f, scale = 0.5f;
   const SgdParameter parameter{&weight, &gradient, &momentum, 1, 2, 0.25f};
   Context ctx;
-  run(ctx, sgd, SgdArgs{&parameter, 1, &rate, 0.9f, &scale, nullptr});
+  run(ctx, sgd, SgdArgs{&parameter, 1, 1, &rate, 0.9f, &scale, nullptr});
   CHECK(momentum == doctest::Approx(2));  // .5 * 3 + .25 * 2
   CHECK(weight == doctest::Approx(1.6));  // 2 - .1 * 2 * 2
   gradient = 1;
-  run(ctx, sgd, SgdArgs{&parameter, 1, &rate, 0.9f, nullptr, nullptr});
+  run(ctx, sgd, SgdArgs{&parameter, 1, 1, &rate, 0.9f, nullptr, nullptr});
   CHECK(momentum == doctest::Approx(3.2));  // .9 * 2 + 1 + .25 * 1.6
   CHECK(weight == doctest::Approx(0.96));
 }
@@ -57,37 +57,40 @@ TEST_CASE("sgd: a skipped step changes nothing, whatever the gradients are") {
   const int32_t skip = 1;
   const SgdParameter parameter{&weight, &gradient, &momentum, 1, 1, 0};
   Context ctx;
-  run(ctx, sgd, SgdArgs{&parameter, 1, &rate, 0.9f, nullptr, &skip});
+  run(ctx, sgd, SgdArgs{&parameter, 1, 1, &rate, 0.9f, nullptr, &skip});
   CHECK(weight == 2);
   CHECK(momentum == 1);
 }
 
 TEST_CASE("clip_gradients: the norm over all parameters, and the scale that brings it to the largest") {
   const std::vector<float> a{3, 0, 0}, b{4};
-  const SgdParameter parameters[] = {{nullptr, a.data(), nullptr, 3, 1, 0},
-                                     {nullptr, b.data(), nullptr, 1, 1, 0}};
+  SgdParameter parameters[] = {{nullptr, a.data(), nullptr, 3, 1, 0}, {nullptr, b.data(), nullptr, 1, 1, 0}};
   float norm = 0, scale = 0;
   int32_t skip = 0;
   Context ctx;
-  run(ctx, clip_gradients, ClipGradientsArgs{parameters, 2, 2.5f, &norm, &scale, &skip});
+  run(ctx, clip_gradients,
+      ClipGradientsArgs{parameters, 2, number_chunks(parameters), 2.5f, &norm, &scale, &skip});
   CHECK(norm == 5);
   CHECK(scale == doctest::Approx(0.5));
-  run(ctx, clip_gradients, ClipGradientsArgs{parameters, 2, 6, &norm, &scale, &skip});
+  run(ctx, clip_gradients,
+      ClipGradientsArgs{parameters, 2, number_chunks(parameters), 6, &norm, &scale, &skip});
   CHECK(scale == 1);
   run(ctx, clip_gradients,
-      ClipGradientsArgs{parameters, 2, std::numeric_limits<float>::infinity(), &norm, &scale, nullptr});
+      ClipGradientsArgs{parameters, 2, number_chunks(parameters), std::numeric_limits<float>::infinity(),
+                        &norm, &scale, nullptr});
   CHECK(scale == 1);
   CHECK(skip == 0);
 }
 
 TEST_CASE("clip_gradients: chunks and odd ends are all in the norm") {
   const std::vector<float> a(70001, 1.0f), b(17, 2.0f);
-  const SgdParameter parameters[] = {{nullptr, a.data(), nullptr, 70001, 1, 0},
-                                     {nullptr, nullptr, nullptr, 0, 1, 0},
-                                     {nullptr, b.data(), nullptr, 17, 1, 0}};
+  SgdParameter parameters[] = {{nullptr, a.data(), nullptr, 70001, 1, 0},
+                               {nullptr, nullptr, nullptr, 0, 1, 0},
+                               {nullptr, b.data(), nullptr, 17, 1, 0}};
   float norm = 0, scale = 0;
   Context ctx;
-  run(ctx, clip_gradients, ClipGradientsArgs{parameters, 3, 1, &norm, &scale, nullptr});
+  run(ctx, clip_gradients,
+      ClipGradientsArgs{parameters, 3, number_chunks(parameters), 1, &norm, &scale, nullptr});
   CHECK(norm == doctest::Approx(std::sqrt(70001.0 + 68.0)).epsilon(1e-7));
 }
 
@@ -99,9 +102,9 @@ TEST_CASE("clip_gradients: a gradient that is not finite asks for the step to be
     float norm = 0, scale = 0;
     int32_t skip = 0;
     Context ctx;
-    run(ctx, clip_gradients, ClipGradientsArgs{&parameter, 1, 1, &norm, &scale, &skip});
+    run(ctx, clip_gradients, ClipGradientsArgs{&parameter, 1, 1, 1, &norm, &scale, &skip});
     CHECK(skip == 1);
-    run(ctx, clip_gradients, ClipGradientsArgs{&parameter, 1, 1, &norm, &scale, nullptr});
+    run(ctx, clip_gradients, ClipGradientsArgs{&parameter, 1, 1, 1, &norm, &scale, nullptr});
   }
 }
 

@@ -1,5 +1,5 @@
 #include "kernels/sum_cases.h"
-#include "tests/kernels/verify.h"
+#include "tests/kernels/hand_worked.h"
 
 namespace rcnn::kernels {
 
@@ -14,6 +14,18 @@ TEST_CASE("weighted_sum: every variant agrees with the reference in double") {
 TEST_CASE("add: every variant agrees with the reference in double") {
   verify(add, add_cases(),
          [](auto zero, const auto& c, Filler fill) { return prepare_add<decltype(zero)>(c, fill); });
+}
+
+TEST_CASE("add: operands that do not start at a multiple of 16 bytes") {
+  const auto make = [] {
+    Prepared<AddArgs<float>> p;
+    p.args = {4, given(p, {9, 1, 2, 3, 4}) + 1, given(p, {9, 9, 10, 20, 30, 40}) + 2,
+              result(p, std::vector<float>(5)) + 1};
+    return p;
+  };
+  hand_worked(add, make, [](const auto& outputs) {
+    CHECK(outputs[0] == std::vector<float>{0, 11, 22, 33, 44});
+  });
 }
 
 TEST_CASE("weighted_sum: by hand") {

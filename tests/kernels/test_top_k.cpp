@@ -2,8 +2,7 @@
 
 #include "kernels/score_order.h"
 #include "kernels/top_k_cases.h"
-#include "tests/kernels/each_variant.h"
-#include "tests/kernels/verify.h"
+#include "tests/kernels/hand_worked.h"
 
 namespace rcnn::kernels {
 namespace {
@@ -11,16 +10,35 @@ namespace {
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
+/// `levels` holds the scores of `n` images, level by level.
+void expect_top_k(int64_t n, const std::vector<std::vector<float>>& levels, int64_t k, float min_score,
+                  const std::vector<int32_t>& expected) {
+  const auto make = [&] {
+    Prepared<TopKArgs> p;
+    p.outputs = {Tensor::empty({static_cast<int64_t>(expected.size())}, DType::i32)};
+    p.outputs[0].fill(77);
+    p.args = {.n = n,
+              .levels = static_cast<int>(levels.size()),
+              .scores = {},
+              .k = k,
+              .min_score = min_score,
+              .index = p.outputs[0].mutable_data<int32_t>()};
+    for (size_t l = 0; l < levels.size(); ++l) {
+      const auto size = static_cast<int64_t>(levels[l].size());
+      p.inputs.push_back(Tensor::of({size}, std::span<const float>(levels[l])));
+      p.args.scores[l] = {p.inputs.back().data<float>(), size / n};
+    }
+    return p;
+  };
+  each_result(top_k, make, [&](const std::vector<Tensor>& outputs) {
+    const auto index = outputs[0].values<int32_t>();
+    CHECK(std::vector<int32_t>(index.begin(), index.end()) == expected);
+  });
+}
+
 void expect_top_k(const std::vector<float>& scores, int64_t k, float min_score,
                   const std::vector<int32_t>& expected) {
-  std::vector<int32_t> index(static_cast<size_t>(k), 77);
-  const TopKArgs args{.n = 1,
-                      .levels = 1,
-                      .scores = {{scores.data(), static_cast<int64_t>(scores.size())}},
-                      .k = k,
-                      .min_score = min_score,
-                      .index = index.data()};
-  each_variant(top_k, args, [&] { CHECK(index == expected); });
+  expect_top_k(1, {scores}, k, min_score, expected);
 }
 
 }  // namespace
@@ -46,14 +64,8 @@ TEST_CASE("top_k: NaN never, and only above the bound") {
 }
 
 TEST_CASE("top_k: levels and images stay apart") {
-  const float first[] = {1, 2, 4, 3}, second[] = {9, 7, 8, 5, 6, 4};  // 2 images of 2 and of 3 rows
-  int32_t index[8];
-  const TopKArgs args{
-      .n = 2, .levels = 2, .scores = {{first, 2}, {second, 3}}, .k = 2, .min_score = 0, .index = index};
-  each_variant(top_k, args, [&] {
-    CHECK(std::vector<int32_t>(std::begin(index), std::end(index)) ==
-          std::vector<int32_t>{1, 0, 0, 2, 0, 1, 1, 0});
-  });
+  // 2 images of 2 and of 3 rows.
+  expect_top_k(2, {{1, 2, 4, 3}, {9, 7, 8, 5, 6, 4}}, 2, 0, {1, 0, 0, 2, 0, 1, 1, 0});
 }
 
 TEST_CASE("score_key sorts by (score descending, row ascending)") {

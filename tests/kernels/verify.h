@@ -1,11 +1,19 @@
-// Runs every variant of an op on every case of its table and compares with the op's reference in double.
+// Runs every variant of an op that this machine can run, on every case of its table, and compares with the
+// op's reference in double.
 #pragma once
 
 #include <doctest/doctest.h>
 
+#include <bit>
 #include <cmath>
+#include <cstdlib>
+#include <memory>
 
-#include "kernels/cases.h"
+#include "core/bf16.h"
+#include "core/cuda_device.h"
+#include "core/cuda_sim/simulation.h"
+#include "core/tf32.h"
+#include "kernels/cases_device.h"
 
 namespace rcnn::kernels {
 
@@ -49,43 +57,125 @@ std::vector<double> error_bound(const Prepared64& expected, const Prepared64& ma
   return bound;
 }
 
+/// Rounds what a variant of lower precision rounds: the operands of its products, which are the first two
+/// inputs of the ops that have such variants.
+template <class Prepared64>
+void round_operands(const Prepared64& prepared, Precision precision) {
+  if (precision == Precision::f32) return;
+  for (size_t i = 0; i < 2; ++i)
+    for (double& value : prepared.inputs.at(i).template mutable_values<double>()) {
+      const float full = static_cast<float>(value);
+      value = static_cast<double>(precision == Precision::bf16 ? to_float(to_bf16(full))
+                                                               : std::bit_cast<float>(cuda::to_tf32(full)));
+    }
+}
+
+/// The orders in which a simulated device runs threads: results must be the same to the last bit. A GPU has
+/// one. RCNN_TEST_ORDERS=2 takes fewer.
+inline std::vector<cuda_sim::Settings> simulated_orders() {
+  using cuda_sim::Order;
+  if (!cuda::is_simulated()) return {{}};
+  std::vector<cuda_sim::Settings> orders = {{Order::descending},
+                                            {Order::shuffled, 1},
+                                            {Order::ascending},
+                                            {Order::shuffled, 2},
+                                            {Order::shuffled, 3}};
+  if (const char* count = std::getenv("RCNN_TEST_ORDERS"))
+    orders.resize(static_cast<size_t>(std::max(1, std::atoi(count))));
+  return orders;
+}
+
+#if defined(RCNN_CUDA_SIM)
+inline void use_order(const cuda_sim::Settings& order) { cuda_sim::settings() = order; }
+inline void forget_fault() { cuda_sim::forget_fault(); }
+#else
+inline void use_order(const cuda_sim::Settings&) {}
+inline void forget_fault() {}
+#endif
+
+/// True when both tensors hold the same bits.
+inline bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.bytes() == b.bytes() && (a.bytes() == 0 || std::memcmp(a.raw(), b.raw(), a.bytes()) == 0);
+}
+
+/// Runs a variant on its device: the outputs, on the host.
+template <class A, class A64>
+std::vector<Tensor> run_variant(Context& ctx, const Variant<A, A64>& variant, const Prepared<A>& host) {
+  const Workspace::Scope scope(ctx.workspace);
+  if (ctx.device.type == DeviceType::cpu) {
+    variant.run(ctx.stream, ctx.workspace, host.args);
+    return host.outputs;
+  }
+  const Prepared<A> moved = on_device(host, ctx.device);
+  variant.run(ctx.stream, ctx.workspace, moved.args);
+  std::vector<Tensor> outputs;
+  for (const Tensor& output : moved.outputs) outputs.push_back(output.to(Device{}));
+  return outputs;
+}
+
 /// `prepare(zero, case, filler)` makes the case in the type of `zero`, float or double.
 template <class A, class A64, class Case, class Prepare>
 void verify(const Op<A, A64>& op, const std::vector<Case>& cases, Prepare prepare) {
-  Context ctx;
   CHECK(std::string_view(op.variants.back().name) == "reference");
+  Context cpu;
+  std::vector<std::unique_ptr<Context>> contexts;
+  contexts.push_back(std::make_unique<Context>());
+  if (cuda::device_count() > 0) contexts.push_back(std::make_unique<Context>(Device{DeviceType::cuda, 0}));
   for (size_t index = 0; index < cases.size(); ++index)
     for (const Fill fill : {Fill::normal, Fill::small_integers})
       for (const Accumulate accumulate : {Accumulate::no, Accumulate::yes}) {
         const auto make = [&](auto zero, Fill f) {
           return prepare(zero, cases[index], Filler(index + 1, f, accumulate));
         };
-        auto expected = make(double{}, fill);
-        auto magnitudes = make(double{}, Fill::magnitudes);
-        if constexpr (std::is_same_v<A64, NoArgs>) {
-          op.variants.back().run(ctx.stream, ctx.workspace, expected.args);
-        } else {
-          op.variants.back().run64(ctx.stream, ctx.workspace, expected.args);
-          if (expected.match == Match::sum)
-            op.variants.back().run64(ctx.stream, ctx.workspace, magnitudes.args);
-        }
-        for (const auto& variant : op.variants) {
-          if (variant.run == nullptr || variant.device != DeviceType::cpu) continue;
-          auto actual = make(float{}, fill);
-          if (variant.supports && !variant.supports(actual.args)) continue;
-          {
-            const Workspace::Scope scope(ctx.workspace);
-            variant.run(ctx.stream, ctx.workspace, actual.args);
+        const auto expect = [&](Precision precision, Fill f) {
+          auto expected = make(double{}, f);
+          if constexpr (std::is_same_v<A64, NoArgs>) {
+            op.variants.back().run(cpu.stream, cpu.workspace, expected.args);
+          } else {
+            round_operands(expected, precision);
+            op.variants.back().run64(cpu.stream, cpu.workspace, expected.args);
           }
-          for (size_t o = 0; o < expected.outputs.size(); ++o) {
-            const std::string fault = difference(actual.outputs[o], expected.outputs[o],
-                                                 error_bound(expected, magnitudes, o, fill));
-            if (!fault.empty())
-              FAIL_CHECK(fmt::format("{} {}, case {}, fill {}, accumulate {}, output {}: {}", op.name,
-                                     variant.name, index, static_cast<int>(fill),
-                                     static_cast<int>(accumulate), o, fault));
+          return expected;
+        };
+        const auto expected32 = expect(Precision::f32, fill);
+        const auto magnitudes = expect(Precision::f32, Fill::magnitudes);
+        for (const auto& ctx : contexts)
+          for (const auto& variant : op.variants) {
+            const auto host = make(float{}, fill);
+            if (!fits(*ctx, variant, host.args)) continue;
+            const auto expected =
+                variant.precision == Precision::f32 ? expected32 : expect(variant.precision, fill);
+            std::vector<Tensor> first;
+            for (const cuda_sim::Settings& order : ctx->device.type == DeviceType::cuda
+                                                       ? simulated_orders()
+                                                       : std::vector<cuda_sim::Settings>{{}}) {
+              const auto name = [&] {
+                return fmt::format("{} {} on {}, case {}, fill {}, accumulate {}, order {} {}", op.name,
+                                   variant.name, ctx->device.str(), index, static_cast<int>(fill),
+                                   static_cast<int>(accumulate), static_cast<int>(order.order), order.seed);
+              };
+              use_order(order);
+              std::vector<Tensor> outputs;
+              try {
+                outputs = run_variant(*ctx, variant, make(float{}, fill));
+              } catch (const Error& error) {
+                FAIL_CHECK(fmt::format("{}: {}", name(), error.what()));
+                forget_fault();
+                break;
+              }
+              for (size_t o = 0; o < expected.outputs.size(); ++o) {
+                if (!first.empty()) {
+                  if (!same_bits(outputs[o], first[o]))
+                    FAIL_CHECK(fmt::format("{}: output {} depends on the order of the threads", name(), o));
+                  continue;
+                }
+                const std::string fault =
+                    difference(outputs[o], expected.outputs[o], error_bound(expected, magnitudes, o, fill));
+                if (!fault.empty()) FAIL_CHECK(fmt::format("{}, output {}: {}", name(), o, fault));
+              }
+              if (first.empty()) first = outputs;
+            }
           }
-        }
       }
 }
 

@@ -1,0 +1,71 @@
+#include "bench/timing.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/cuda_device.h"
+#include "core/error.h"
+
+namespace rcnn {
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values.at(values.size() / 2);
+}
+
+Timing time_on_cpu(const std::function<void()>& work, double budget) {
+  using Clock = std::chrono::steady_clock;
+  const auto run = [&] {
+    const auto start = Clock::now();
+    work();
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  run();
+  std::vector<double> seconds;
+  for (double spent = 0; spent < budget || seconds.size() < 3; spent += seconds.back())
+    seconds.push_back(run());
+  return {median(seconds), false};
+}
+
+Timing time_on_gpu(const Context& ctx, const std::function<void()>& work, double budget) {
+  constexpr double kBatch = 5e-3;  // seconds
+  constexpr int kMostRuns = 200;   // a batch
+  cuda::Event begin(true), end(true);
+  const auto measure = [&](const std::function<void()>& queue) {
+    begin.record(ctx.stream);
+    queue();
+    end.record(ctx.stream);
+    end.wait();
+    return static_cast<double>(end.since(begin)) * 1e-3;
+  };
+
+  measure(work);  // code is loaded, the workspace grows, plans are made
+  const double once = measure(work);
+  const int runs = std::clamp(static_cast<int>(kBatch / std::max(once, 1e-7)), 1, kMostRuns);
+  const auto batch = [&] {
+    for (int i = 0; i < runs; ++i) work();
+  };
+  cuda::Graph graph;
+  try {
+    graph.capture(ctx.device, batch);
+  } catch (const Error&) {
+    // It uploads more than a graph can keep, or a library does what cannot be recorded.
+  }
+  const auto queue = [&] {
+    if (graph.captured())
+      graph.replay();
+    else
+      batch();
+  };
+
+  measure(queue);  // the clock rises, the graph is brought to the device
+  std::vector<double> seconds;
+  for (double spent = 0; spent < budget || seconds.size() < 3;) {
+    const double all = measure(queue);
+    spent += all;
+    seconds.push_back(all / runs);
+  }
+  return {median(seconds), graph.captured()};
+}
+
+}  // namespace rcnn

@@ -1,0 +1,273 @@
+#!/usr/bin/env python3
+"""Times PyTorch's ops on a GPU, on the shapes that `rcnn bench ops --json` has timed.
+
+    bench/torch_ops.py OPS.json THEIRS.json
+
+Convolutions and matrix products run in f32, TF32 and bf16 like our variants; memory is channels_last, cuDNN
+searches for its fastest engine, and batches of runs are replayed as CUDA graphs. NMS and RoIAlign are
+torchvision's, where that is installed. THEIRS.json gets {"torch", "torchvision", "cudnn", "ops": [{"op",
+"case", "precision", "ms"}]}, one entry a case and precision; one that failed has "error" in place of "ms".
+"""
+
+import json
+import statistics
+import sys
+from pathlib import Path
+
+import torch
+from torch.nn import functional
+
+try:
+    import torchvision
+except ImportError:
+    torchvision = None
+
+DTYPES = {"f32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
+BATCH_MS = 5  # of runs between two events
+BATCHES = 7
+
+# Groups and threshold of a case of nms (images, boxes), as in kernels/nms_cases.h: its shapes do not show them.
+NMS = {(4, 3000): (3, 0.7), (8, 5000): (5, 0.7), (1, 90000): (90, 0.5), (1, 12000): (1, 0.7)}
+
+
+def numbers(shape, dtype=torch.float32):
+    return torch.randn(shape, device="cuda", dtype=dtype)
+
+
+def nhwc(shape, dtype):
+    """Our (N, H, W, C) as PyTorch's (N, C, H, W) in channels_last; filters (K, R, S, C) likewise."""
+    return numbers(shape, dtype).permute(0, 3, 1, 2)
+
+
+def random_boxes(count, side=500.0):
+    """As kernels/box_cases.h draws them, without the faulty ones."""
+    u = torch.rand(count, 4, device="cuda")
+    length = 0.02 + 0.48 * u[:, 2:] ** 2
+    low = u[:, :2] * 1.1 - 0.05 - length / 2
+    return torch.cat([low, low + length], 1) * side
+
+
+def random_rois(count, height, width, stride):
+    """Boxes of all sizes over the image, as kernels/roi_cases.h draws them."""
+    u = torch.rand(count, 4, device="cuda")
+    smallest, largest = stride / 2, 1.2 * max(height, width)
+    size = smallest * (largest / smallest) ** u[:, 2]
+    centre = u[:, :2] * torch.tensor([width, height], device="cuda")
+    half = torch.stack([size * (0.5 + u[:, 3]) / 2, size * (1.5 - u[:, 3]) / 2], 1)
+    return torch.cat([centre - half, centre + half], 1)
+
+
+# ---- the peers: each makes its tensors and gives a function that runs once ---------------------------------
+
+
+def same_padding(x, w, y):
+    """Stride and padding of a case of ours: all of them pad so that the size is divided by the stride."""
+    return [round(x[1] / y[1])] * 2, [(w[1] - 1) // 2, (w[2] - 1) // 2]
+
+
+def conv2d(case, dtype):
+    """With an epilogue: bias (a scale belongs into the filters), shortcut, ReLU."""
+    (x_shape, w_shape, *epilogue), (y_shape,) = case["inputs"], case["outputs"]
+    stride, padding = same_padding(x_shape, w_shape, y_shape)
+    x, w = nhwc(x_shape, dtype), nhwc(w_shape, dtype)
+    if not epilogue:
+        return lambda: functional.conv2d(x, w, None, stride, padding)
+    bias = numbers(w_shape[0], dtype)
+    shortcut = nhwc(y_shape, dtype) if y_shape in epilogue else None
+
+    def run():
+        y = functional.conv2d(x, w, bias, stride, padding)
+        if shortcut is not None:
+            y += shortcut
+        return y.relu_()
+    return run
+
+
+def conv2d_gradient(g_shape, x_shape, w_shape, which, dtype):
+    stride, padding = same_padding(x_shape, w_shape, g_shape)
+    g, x, w = nhwc(g_shape, dtype), nhwc(x_shape, dtype), nhwc(w_shape, dtype)
+    mask = [which == "dx", which == "dw", False]
+    return lambda: torch.ops.aten.convolution_backward(g, x, w, None, stride, padding, [1, 1], False, [0, 0],
+                                                       1, mask)
+
+
+def conv2d_dx(case, dtype):
+    (g_shape, w_shape), (x_shape,) = case["inputs"], case["outputs"]
+    return conv2d_gradient(g_shape, x_shape, w_shape, "dx", dtype)
+
+
+def conv2d_dw(case, dtype):
+    (x_shape, g_shape), (w_shape,) = case["inputs"], case["outputs"]
+    return conv2d_gradient(g_shape, x_shape, w_shape, "dw", dtype)
+
+
+def matmul(case, dtype):
+    """With the bias, without the ReLU that ours has."""
+    (a_shape, b_shape, *epilogue), ((m, n),) = case["inputs"], case["outputs"]
+    a, b = numbers(a_shape, dtype), numbers(b_shape, dtype)
+    a = a if a_shape[0] == m else a.t()
+    b = b if b_shape == [a.shape[1], n] else b.t()
+    if not epilogue:
+        return lambda: torch.mm(a, b)
+    bias = numbers(n, dtype)
+    return lambda: torch.addmm(bias, a, b)
+
+
+def nms(case, _):
+    images, boxes_each = case["inputs"][0][:2]
+    kept = case["outputs"][0][1]
+    groups, threshold = NMS[images, boxes_each]
+    boxes = [random_boxes(boxes_each) for _ in range(images)]
+    scores = [torch.randn(boxes_each, device="cuda") for _ in range(images)]
+    group = [torch.randint(groups, (boxes_each,), device="cuda") for _ in range(images)]
+
+    def run():
+        for b, s, g in zip(boxes, scores, group):
+            if groups == 1:
+                torchvision.ops.nms(b, s, threshold)[:kept]
+            else:
+                torchvision.ops.batched_nms(b, s, g, threshold)[:kept]
+    return run
+
+
+def pooling(level_shapes, pooled, rois_each, channels):
+    """torchvision's pooling over a pyramid: it, the features (N, C, H, W), the RoIs, the image's sizes."""
+    images, height, width = level_shapes[0][0], 4 * level_shapes[0][1], 4 * level_shapes[0][2]
+    names = [str(level) for level in range(len(level_shapes))]
+    # Strides begin at 4. A box of the canonical size belongs to the second level.
+    pool = torchvision.ops.MultiScaleRoIAlign(names, pooled, 2, canonical_scale=112 if channels == 256 else 64,
+                                              canonical_level=3)
+    features = {name: numbers([n, c, h, w]) for name, (n, h, w, c) in zip(names, level_shapes)}
+    rois = [random_rois(rois_each, height, width, 4) for _ in range(images)]
+    return pool, features, rois, [(height, width)] * images
+
+
+def pyramid(shapes, pooled_shape):
+    """Of a case's tensors those that are levels: not the pooled ones, of as many channels."""
+    return [s for s in shapes if len(s) == 4 and s[3] == pooled_shape[3] and s != pooled_shape]
+
+
+def roi_align(case, _):
+    rows, pooled, _, channels = case["outputs"][0]
+    levels = pyramid(case["inputs"], case["outputs"][0])
+    pool, features, rois, sizes = pooling(levels, pooled, rows // levels[0][0], channels)
+    return lambda: pool(features, rois, sizes)
+
+
+def roi_align_backward(case, _):
+    levels = case["outputs"]
+    (dy_shape,) = [s for s in case["inputs"] if len(s) == 4 and s[3] == levels[0][3]]
+    rows, pooled, _, channels = dy_shape
+    pool, features, rois, sizes = pooling(levels, pooled, rows // levels[0][0], channels)
+    leaves = [feature.requires_grad_() for feature in features.values()]
+    with torch.enable_grad():
+        y = pool(features, rois, sizes)
+    dy = torch.randn_like(y)
+    return lambda: torch.autograd.grad(y, leaves, dy, retain_graph=True, allow_unused=True)
+
+
+def sgd(case, _):
+    """Our outputs are every parameter's weight and momentum."""
+    parameters = [numbers(shape).requires_grad_() for shape in case["outputs"][::2]]
+    for parameter in parameters:
+        parameter.grad = torch.randn_like(parameter)
+    settings = {"lr": 1e-3, "momentum": 0.9, "weight_decay": 1e-4}
+    try:
+        return torch.optim.SGD(parameters, fused=True, **settings).step
+    except (TypeError, RuntimeError):  # older than 2.3
+        return torch.optim.SGD(parameters, foreach=True, **settings).step
+
+
+# op: its peer, whether precisions differ, whether a run can be captured, whether it is torchvision's
+PEERS = {
+    "conv2d": (conv2d, True, True, False),
+    "conv2d_dx": (conv2d_dx, True, True, False),
+    "conv2d_dw": (conv2d_dw, True, True, False),
+    "matmul": (matmul, True, True, False),
+    "nms": (nms, False, False, True),
+    "roi_align": (roi_align, False, False, True),
+    "roi_align_backward": (roi_align_backward, False, False, True),
+    "sgd": (sgd, False, False, False),
+}
+
+# ---- timing ------------------------------------------------------------------------------------------------
+
+
+def elapsed(run):
+    """Milliseconds on the device."""
+    begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    begin.record()
+    run()
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end)
+
+
+def time_runs(run, capture):
+    """Milliseconds of one run: the median over batches."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):  # engines are searched here; graphs want a stream of their own for that
+        for _ in range(3):
+            run()
+    torch.cuda.current_stream().wait_stream(stream)
+    torch.cuda.synchronize()
+    count = max(1, min(200, int(BATCH_MS / max(elapsed(run), 1e-4))))
+
+    def batch():
+        for _ in range(count):
+            run()
+    queue = batch
+    if capture:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            batch()
+        queue = graph.replay
+    elapsed(queue)
+    return statistics.median(elapsed(queue) for _ in range(BATCHES)) / count
+
+
+def set_precision(precision):
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+
+
+def time_case(case, precision):
+    make, _, capture, _ = PEERS[case["op"]]
+    set_precision(precision)
+    with torch.no_grad():
+        return time_runs(make(case, DTYPES[precision]), capture)
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit(__doc__.strip())
+    if not torch.cuda.is_available():
+        sys.exit("torch_ops.py: this PyTorch finds no GPU.")
+    ours = json.loads(Path(sys.argv[1]).read_text())
+    cases = {}
+    for row in ours["ops"]:
+        cases.setdefault((row["op"], row["case"]), row)
+    all_precisions = ["f32", "tf32", "bf16"] if torch.cuda.get_device_capability()[0] >= 8 else ["f32"]
+    rows = []
+    for (op, number), case in cases.items():
+        if op not in PEERS or (PEERS[op][3] and torchvision is None):
+            continue
+        for precision in all_precisions if PEERS[op][1] else ["f32"]:
+            row = {"op": op, "case": number, "precision": precision}
+            try:
+                row["ms"] = time_case(case, precision)
+                print(f"{op} case {number} {precision}: {row['ms']:.4f} ms", flush=True)
+            except (RuntimeError, TypeError, ValueError, LookupError) as error:
+                row["error"] = str(error).splitlines()[0] if str(error) else type(error).__name__
+                print(f"{op} case {number} {precision} failed: {row['error']}", flush=True)
+            rows.append(row)
+        torch.cuda.empty_cache()
+    Path(sys.argv[2]).write_text(json.dumps(
+        {"torch": torch.__version__, "torchvision": torchvision.__version__ if torchvision else None,
+         "cudnn": torch.backends.cudnn.version(), "ops": rows}))
+
+
+if __name__ == "__main__":
+    main()

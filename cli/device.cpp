@@ -1,0 +1,41 @@
+#include "cli/device.h"
+
+#include <fmt/format.h>
+
+#include "cli/kernels.h"
+#include "core/cuda_device.h"
+
+namespace rcnn {
+
+void DeviceOptions::add(CLI::App& app) {
+  app.add_option("--device", device, "where to compute: auto, cpu, cuda or cuda:N [auto]")
+      ->type_name("DEVICE");
+  app.add_option("--precision", precision, "of convolutions and matrix products on a GPU [the model's]")
+      ->check(CLI::IsMember({"f32", "tf32", "bf16"}));
+  app.add_option("--kernel", kernels, "use this variant of an op: --kernel conv2d=direct")
+      ->type_name("OP=VARIANT");
+  app.add_flag("--sync-report", sync_report, "print where the host waited for the GPU");
+}
+
+std::unique_ptr<Context> DeviceOptions::make_context(const ModelConfig& config) const {
+  const cuda::DeviceChoice choice = cuda::choose_device(device);
+  fmt::print("{}\n", choice.line);
+  auto ctx = std::make_unique<Context>(choice.device);
+  ctx->precision = parse_precision(precision.empty() ? config.precision : precision);
+  ctx->kernels = parse_kernels(kernels);
+  return ctx;
+}
+
+void DeviceOptions::print_sync_report() const {
+  if (sync_report) print_host_waits();
+}
+
+void print_host_waits() {
+  const cuda::HostWaits total = cuda::total_host_waits();
+  fmt::print("the host waited for the device {} times, {} of them to fetch values\n", total.waits,
+             total.copies);
+  for (const auto& [place, count] : cuda::host_waits())
+    fmt::print("  {:<40} {:>6} waits {:>6} fetches\n", place, count.waits, count.copies);
+}
+
+}  // namespace rcnn

@@ -1,0 +1,44 @@
+#include "core/cuda.h"
+
+#include <fmt/format.h>
+
+namespace rcnn {
+
+void cuda_check(cudaError_t status, std::string_view what) {
+  if (status == cudaSuccess) return;
+  throw Error(fmt::format("{}: {}", what, cudaGetErrorString(status)));
+}
+
+namespace cuda {
+
+std::string_view kernel_name(std::string_view signature) {
+  std::string_view name = signature;
+  if (const size_t at = name.find("Kernel = "); at != name.npos) name.remove_prefix(at + 9);
+  // It ends at the ';' or ']' behind it, and begins behind the last "::", both outside of template arguments.
+  int depth = 0;
+  size_t begin = 0, end = name.size();
+  for (size_t i = 0; i < name.size(); ++i) {
+    const char c = name[i];
+    if (c == '<' || c == '(' || c == '{') ++depth;
+    if (c == '>' || c == ')' || c == '}') --depth;
+    if (depth != 0) continue;
+    if (c == ';' || c == ']') {
+      end = i;
+      break;
+    }
+    if (c == ':') begin = i + 1;
+  }
+  return name.substr(begin, end - begin);
+}
+
+void check_launch(cudaError_t status, std::string_view signature, dim3 grid, dim3 block,
+                  size_t shared_bytes) {
+  if (status == cudaSuccess) return;
+  throw Error(fmt::format(
+      "kernel {} with a grid of ({}, {}, {}), blocks of ({}, {}, {}) and {} bytes of shared memory: {}",
+      kernel_name(signature), grid.x, grid.y, grid.z, block.x, block.y, block.z, shared_bytes,
+      cudaGetErrorString(status)));
+}
+
+}  // namespace cuda
+}  // namespace rcnn

@@ -1,0 +1,30 @@
+// What tests and the program may ask of the simulated device beyond the runtime's interface.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace rcnn::cuda_sim {
+
+/// In which order the blocks of a grid and the threads of a block run, where the program leaves it open.
+enum class Order { ascending, descending, shuffled };
+
+struct Settings {
+  Order order = Order::shuffled;
+  uint64_t seed = 1;   // of the shuffled orders
+  bool eager = false;  // run work when it is put on a stream: for stepping through a kernel in a debugger
+};
+
+/// The settings of this process; from RCNN_CUDA_SIM at first, which may hold ascending, descending or a seed,
+/// and "eager", separated by commas.
+Settings& settings();
+
+/// The sentence of the first fault since the last forget_fault(), "" if there was none. After a fault every
+/// call that waits for the device fails, as on a GPU.
+const std::string& fault();
+void forget_fault();
+
+/// Launches run so far.
+uint64_t launches();
+
+}  // namespace rcnn::cuda_sim

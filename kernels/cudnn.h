@@ -1,0 +1,118 @@
+// What the cuDNN variants are written with: checked calls and the descriptors of its graph API.
+//
+// In that API everything is a descriptor: a tensor, an operation, the graph it makes, an engine's
+// configuration, a plan. One is created, its attributes are set, it is finalized, and from then on it is
+// read.
+#pragma once
+
+#include <cudnn.h>
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+
+namespace rcnn::kernels {
+
+/// Throws Error with what was tried, the formatted sentence, and cuDNN's own words unless `status` is
+/// success.
+template <class... Args>
+void cudnn_check(cudnnStatus_t status, fmt::format_string<Args...> tried, Args&&... args) {
+  if (status == CUDNN_STATUS_SUCCESS) [[likely]]
+    return;
+  char detail[1024] = "";
+  cudnnGetLastErrorString(detail, sizeof detail);
+  throw Error(fmt::format("cuDNN, {}: {} {}", fmt::format(tried, std::forward<Args>(args)...),
+                          cudnnGetErrorString(status), detail));
+}
+
+/// How cuDNN calls the type of an attribute whose value is a T.
+template <class T>
+constexpr cudnnBackendAttributeType_t cudnn_attribute_type() {
+  if constexpr (std::is_same_v<T, int64_t>) return CUDNN_TYPE_INT64;
+  if constexpr (std::is_same_v<T, float>) return CUDNN_TYPE_FLOAT;
+  if constexpr (std::is_same_v<T, void*>) return CUDNN_TYPE_VOID_PTR;
+  if constexpr (std::is_same_v<T, cudnnHandle_t>) return CUDNN_TYPE_HANDLE;
+  if constexpr (std::is_same_v<T, cudnnDataType_t>) return CUDNN_TYPE_DATA_TYPE;
+  if constexpr (std::is_same_v<T, cudnnConvolutionMode_t>) return CUDNN_TYPE_CONVOLUTION_MODE;
+  if constexpr (std::is_same_v<T, cudnnBackendHeurMode_t>) return CUDNN_TYPE_HEUR_MODE;
+  if constexpr (std::is_same_v<T, cudnnBackendNumericalNote_t>) return CUDNN_TYPE_NUMERICAL_NOTE;
+}
+
+/// A descriptor, destroyed with this object. `name` is for messages.
+class CudnnDescriptor {
+ public:
+  using Type = cudnnBackendDescriptorType_t;
+  using Attribute = cudnnBackendAttributeName_t;
+
+  CudnnDescriptor(Type type, const char* name) : name_(name) {
+    cudnn_check(cudnnBackendCreateDescriptor(type, &descriptor_), "creating {}", name);
+  }
+  ~CudnnDescriptor() {
+    if (descriptor_) cudnnBackendDestroyDescriptor(descriptor_);
+  }
+  CudnnDescriptor(CudnnDescriptor&& other) noexcept
+      : name_(other.name_), descriptor_(std::exchange(other.descriptor_, nullptr)) {}
+  CudnnDescriptor& operator=(CudnnDescriptor&& other) noexcept {
+    std::swap(name_, other.name_);
+    std::swap(descriptor_, other.descriptor_);
+    return *this;
+  }
+
+  template <class T>
+  void set(Attribute attribute, T value) {
+    set_array(attribute, cudnn_attribute_type<T>(), 1, &value);
+  }
+  template <class T, size_t N>
+  void set(Attribute attribute, const T (&values)[N]) {
+    set_array(attribute, cudnn_attribute_type<T>(), N, values);
+  }
+  void set(Attribute attribute, const CudnnDescriptor& value) {
+    set_array(attribute, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &value.descriptor_);
+  }
+
+  void finalize() { cudnn_check(cudnnBackendFinalize(descriptor_), "finalizing {}", name_); }
+  /// Whether cuDNN accepts it: how it says that an engine does not serve a case.
+  bool try_finalize() { return cudnnBackendFinalize(descriptor_) == CUDNN_STATUS_SUCCESS; }
+
+  /// The values of an attribute, at most `most`.
+  template <class T>
+  std::vector<T> get(Attribute attribute, int64_t most) const {
+    std::vector<T> values(static_cast<size_t>(most));
+    values.resize(get_array(attribute, cudnn_attribute_type<T>(), most, values.data()));
+    return values;
+  }
+  /// The descriptors of `type` that an attribute holds.
+  std::vector<CudnnDescriptor> get_descriptors(Attribute attribute, Type type, const char* name) const {
+    std::vector<CudnnDescriptor> values;
+    std::vector<cudnnBackendDescriptor_t> pointers;
+    const size_t count = get_array(attribute, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, nullptr);
+    for (size_t i = 0; i < count; ++i) pointers.push_back(values.emplace_back(type, name).descriptor_);
+    const size_t written =
+        get_array(attribute, CUDNN_TYPE_BACKEND_DESCRIPTOR, static_cast<int64_t>(count), pointers.data());
+    values.erase(values.begin() + static_cast<std::ptrdiff_t>(std::min(count, written)), values.end());
+    return values;
+  }
+
+  cudnnBackendDescriptor_t raw() const { return descriptor_; }
+
+ private:
+  void set_array(Attribute attribute, cudnnBackendAttributeType_t type, int64_t count, const void* values) {
+    cudnn_check(cudnnBackendSetAttribute(descriptor_, attribute, type, count, values),
+                "setting attribute {} of {}", static_cast<int>(attribute), name_);
+  }
+  /// The number of values that the attribute has, of which `count` at most are written.
+  size_t get_array(Attribute attribute, cudnnBackendAttributeType_t type, int64_t count, void* values) const {
+    int64_t found = 0;
+    cudnn_check(cudnnBackendGetAttribute(descriptor_, attribute, type, count, &found, values),
+                "reading attribute {} of {}", static_cast<int>(attribute), name_);
+    return static_cast<size_t>(found);
+  }
+
+  const char* name_;
+  cudnnBackendDescriptor_t descriptor_ = nullptr;
+};
+
+}  // namespace rcnn::kernels

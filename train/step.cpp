@@ -1,0 +1,58 @@
+#include "train/step.h"
+
+#include <array>
+
+namespace rcnn {
+namespace {
+
+/// The tensors of a batch, for walking two batches side by side.
+std::array<Tensor*, 6> tensors_of(TrainingBatch& batch) {
+  return {&batch.images.pixels, &batch.images.size, &batch.truth.boxes,
+          &batch.truth.labels,  &batch.truth.count, &batch.truth.image_id};
+}
+
+}  // namespace
+
+Losses detached_copy(const Losses& losses) {
+  Losses copy;
+  copy.total = losses.total.value().clone();
+  copy.objectness = losses.objectness.value().clone();
+  copy.rpn_box = losses.rpn_box.value().clone();
+  copy.classifier = losses.classifier.value().clone();
+  copy.box = losses.box.value().clone();
+  return copy;
+}
+
+Losses TrainingStep::pass(Context& ctx, const TrainingBatch& batch) {
+  ctx.training = ctx.grad = true;
+  const Losses losses = model_.losses(ctx, batch.images, batch.truth);
+  backward(ctx, losses.total);
+  sgd_.step(ctx);
+  return losses;
+}
+
+Losses TrainingStep::run(int64_t step, float learning_rate, const TrainingBatch& batch) {
+  ctx_.step.fill(static_cast<double>(step));
+  sgd_.set_learning_rate(learning_rate);
+  const Shape& pixels = batch.images.pixels.shape();
+  const Key key{pixels[0], pixels[1], pixels[2], batch.truth.boxes.dim(1)};
+  const bool known = recorded_.contains(key);
+  if (!records_ || ctx_.device.type == DeviceType::cpu || (!known && recorded_.size() == kMostRecorded))
+    return detached_copy(pass(ctx_, batch));
+
+  std::unique_ptr<Recorded>& entry = recorded_[key];
+  if (!entry) {
+    entry = std::make_unique<Recorded>(ctx_, batch);
+    for (Tensor* tensor : tensors_of(entry->batch)) *tensor = tensor->clone();
+  }
+  TrainingBatch from = batch;
+  const auto sources = tensors_of(from), targets = tensors_of(entry->batch);
+  for (size_t i = 0; i < sources.size(); ++i) targets[i]->copy_from(*sources[i]);
+  entry->work.run([&](Context& ctx) {
+    entry->losses = {};  // gives its memory back first
+    entry->losses = detached_copy(pass(ctx, entry->batch));
+  });
+  return detached_copy(entry->losses);
+}
+
+}  // namespace rcnn

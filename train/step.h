@@ -1,0 +1,49 @@
+// One training step: forward, backward, SGD.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <tuple>
+
+#include "core/recorded_work.h"
+#include "models/faster_rcnn.h"
+#include "train/batch.h"
+#include "train/sgd.h"
+
+namespace rcnn {
+
+class TrainingStep {
+ public:
+  /// With `records`, a step on a GPU is captured as a CUDA graph, one for every shape of batch, up to
+  /// kMostRecorded of them; batches of further shapes run as they are.
+  TrainingStep(Context& ctx, FasterRcnn& model, Sgd& sgd, bool records)
+      : ctx_(ctx), model_(model), sgd_(sgd), records_(records) {}
+
+  /// Step number `step` on this batch. The losses are values without a graph behind them, on the device.
+  Losses run(int64_t step, float learning_rate, const TrainingBatch& batch);
+
+  static constexpr size_t kMostRecorded = 8;
+
+ private:
+  /// The inputs and outputs of a recorded step, which stay where they are.
+  struct Recorded {
+    Recorded(const Context& like, const TrainingBatch& shapes) : work(like, true), batch(shapes) {}
+    RecordedWork work;
+    TrainingBatch batch;
+    Losses losses;
+  };
+  using Key = std::tuple<int64_t, int64_t, int64_t, int64_t>;  // images, height, width, capacity for boxes
+
+  Losses pass(Context& ctx, const TrainingBatch& batch);
+
+  Context& ctx_;
+  FasterRcnn& model_;
+  Sgd& sgd_;
+  bool records_;
+  std::map<Key, std::unique_ptr<Recorded>> recorded_;
+};
+
+/// The losses as values that later work does not change.
+Losses detached_copy(const Losses& losses);
+
+}  // namespace rcnn
