@@ -80,6 +80,7 @@ ifeq ($(ONEDNN),1)
   LDLIBS   += -ldnnl
 endif
 
+ARCH_TEXT := "sm_$(subst $(space),$(comma) sm_,$(strip $(CUDA_ARCHS)))"
 # Kernels (*.cu): nvcc with the toolkit, g++ with the simulation. Both round as the CPU's sources do.
 ifeq ($(CUDA),1)
   CXXFLAGS += -DRCNN_CUDA $(CUDA_INCLUDE)
@@ -95,9 +96,10 @@ ifeq ($(CUDA),1)
   # Machine code for the cards named, and code that the driver translates for later ones.
   GENCODE   := $(foreach a,$(CUDA_ARCHS),-gencode=arch=compute_$(a),code=sm_$(a)) \
                $(if $(filter 80,$(CUDA_ARCHS)),-gencode=arch=compute_80$(comma)code=compute_80)
+  NVCC_WARNINGS ?= -Werror all-warnings -Xcompiler -Wall,-Wextra
   NVCCFLAGS := -std=c++20 -O3 -lineinfo --expt-relaxed-constexpr -fmad=false -DFMT_USE_CONSTEXPR=1 -DRCNN_CUDA \
-               -DRCNN_CUDA_ARCHS='"sm_$(subst $(space),$(comma) sm_,$(strip $(CUDA_ARCHS)))"' -I. -Werror all-warnings \
-               -Xcompiler -Wall,-Wextra -Xptxas -v -MMD -MP $(GENCODE) $(if $(filter debug,$(CONFIG)),-G)
+               -DRCNN_CUDA_ARCHS='$(ARCH_TEXT)' -I. $(NVCC_WARNINGS) \
+               -Xptxas -v -MMD -MP $(GENCODE) $(if $(filter debug,$(CONFIG)),-G)
 endif
 ifeq ($(CUDA),sim)
   CXXFLAGS += -DRCNN_CUDA -DRCNN_CUDA_SIM
@@ -108,6 +110,14 @@ ifeq ($(CUDA),sim)
     # Instrumentation alone: core/cuda_sim/access_hooks.cpp answers it. -O2 would load what no line of source reads.
     SIMFLAGS += -O1 -fsanitize=thread
   endif
+endif
+
+# DEPS: headers, libraries and the font for a machine without packages (make deps-bundle).
+ifneq ($(DEPS),)
+  CXXFLAGS  += -isystem $(DEPS)/include
+  NVCCFLAGS += -isystem $(DEPS)/include
+  LDFLAGS   += -L$(DEPS)/lib -Wl,-rpath,$(abspath $(DEPS))/lib
+  FONT      := $(DEPS)/share/DejaVuSans-Bold.ttf
 endif
 
 # ---- sources ---------------------------------------------------------------------------------------------------
@@ -175,7 +185,7 @@ $(BUILD)/data/draw.o: private CXXFLAGS += -DRCNN_FONT='"$(FONT)"'
 
 # Only the file that prints the commit is rebuilt when the commit changes.
 COMMIT := $(shell git describe --always --dirty --tags 2>/dev/null || echo unreleased)
-$(BUILD)/cli/version.o: private CXXFLAGS += -DRCNN_COMMIT='"$(COMMIT)"'
+$(BUILD)/cli/version.o: private CXXFLAGS += -DRCNN_COMMIT='"$(COMMIT)"' $(if $(filter 1,$(CUDA)),-DRCNN_CUDA_ARCHS='$(ARCH_TEXT)')
 $(BUILD)/cli/version.o: $(BUILD)/commit
 $(BUILD)/commit: FORCE
 	@mkdir -p $(@D)

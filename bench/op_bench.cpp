@@ -200,23 +200,16 @@ void bench_ops(const OpBenchOptions& options) {
   document["capability"] = on_gpu ? Json(cuda::device_info(choice.device.index).capability) : Json();
   document["version"] = options.version;
   document["date"] = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
-  const auto save = [&] {
-    if (!options.json.empty()) write_atomically(options.json, text_of(document, rows));
-  };
   bool known = false;
   int failures = 0;
-  try {
-    for_each_op([&](const auto& op, auto cases, auto prepare) {
-      if (std::string_view(op.name).find(options.op) == std::string_view::npos) return;
-      known = true;
-      failures += bench_op(options, choice.device, op, cases(), prepare, rows);
-    });
-  } catch (const Error&) {
-    save();  // a GPU that has failed once refuses everything: keep what was measured before
-    throw;
-  }
+  for_each_op([&](const auto& op, auto cases, auto prepare) {
+    if (std::string_view(op.name).find(options.op) == std::string_view::npos) return;
+    known = true;
+    failures += bench_op(options, choice.device, op, cases(), prepare, rows);
+    // After each op, so that whatever stops the next one leaves the file.
+    if (!options.json.empty()) write_atomically(options.json, text_of(document, rows));
+  });
   check_input(known, "--op {}: no op has that in its name", options.op);
-  save();
   check(failures == 0, "{} measurements failed, see above", failures);
 }
 

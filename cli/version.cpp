@@ -20,9 +20,15 @@ std::string version_line() {
 #else
   constexpr const char* instructions = "baseline";
 #endif
-  return fmt::format("rcnn {}, {}, fmt {}.{}.{}, {} instructions, no CUDA", RCNN_COMMIT,
-                     numerics_description(), FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100,
-                     instructions);
+#if defined(RCNN_CUDA_SIM)
+  constexpr const char* gpu = "simulated CUDA";
+#elif defined(RCNN_CUDA)
+  constexpr const char* gpu = "CUDA for " RCNN_CUDA_ARCHS;
+#else
+  constexpr const char* gpu = "no CUDA";
+#endif
+  return fmt::format("rcnn {}, {}, fmt {}.{}.{}, {} instructions, {}", RCNN_COMMIT, numerics_description(),
+                     FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100, instructions, gpu);
 }
 
 }  // namespace rcnn

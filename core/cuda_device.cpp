@@ -341,12 +341,16 @@ void Graph::capture(Device device, const std::function<void()>& work) {
     work();
   } catch (...) {
     if (end() == cudaSuccess) static_cast<void>(cudaGraphDestroy(graph));
+    static_cast<void>(cudaGetLastError());  // it is told by the exception
     throw;
   }
-  cuda_check(end(), "capturing a graph");
-  const cudaError_t status = cudaGraphInstantiate(&executable_, graph, 0);
-  static_cast<void>(cudaGraphDestroy(graph));
-  cuda_check(status, "making a graph of what was captured");
+  cudaError_t status = end();
+  if (status == cudaSuccess) {
+    status = cudaGraphInstantiate(&executable_, graph, 0);
+    static_cast<void>(cudaGraphDestroy(graph));
+  }
+  static_cast<void>(cudaGetLastError());  // it is told here
+  cuda_check(status, "capturing a graph");
 }
 
 void Graph::replay() const {

@@ -24,6 +24,12 @@ def json_lines(text):
         raise Failure(f"a line that begins with a brace is not JSON: {error}") from None
 
 
+def telling_line(text):
+    """Of a failed command's output: a compiler's first error, else what it said last."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it said nothing"]
+    return next((line for line in lines if "error: " in line), lines[-1])[:300]
+
+
 class Stage:
     """Runs a stage's commands within its time, and collects what it found."""
 
@@ -60,8 +66,7 @@ class Stage:
                 raise
         text = log.read_text(errors="replace")
         if status != 0:
-            last = ([line for line in text.splitlines() if line.strip()] or ["nothing"])[-1]
-            raise Failure(f"`{Path(command[0]).name}` ended with {status}, see {log}; it last said: {last[:300]}")
+            raise Failure(f"`{Path(command[0]).name}` ended with {status}, see {log}: {telling_line(text)}")
         return text
 
     def attempt(self, work, *arguments):

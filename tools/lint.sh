@@ -65,7 +65,7 @@ done
 
 # ---- kernels: what the simulation cannot run, or would not check --------------------------------------------------
 # shellcheck disable=SC2086
-kernels=$(printf '%s\n' $sources | grep -E '\.cuh?$')
+kernels=$(printf '%s\n' $sources | grep -E '^(core|kernels)/.*\.cuh?$')
 raw=$(
   for file in $kernels; do
     grep -nHE '<<<|__shared__|\basm\b|#include *<(cub|thrust|cooperative_groups)|cudaMalloc|cudaMemcpy|cudaDeviceSynchronize|\bprintf\(' \
@@ -79,7 +79,7 @@ $raw"
 # ---- marks of unfinished work and of somebody's machine ---------------------------------------------------------
 # grep_all PATTERN: where it stands in any text file of the project.
 grep_all() {
-  grep -rnIE "$1" . --exclude-dir=.git --exclude-dir=build --exclude-dir=out --exclude-dir=__pycache__ \
+  grep -rnIE "$1" . --exclude-dir=.git --exclude-dir=build --exclude-dir=third_party_bundle --exclude-dir=out --exclude-dir=__pycache__ \
     --exclude=compile_commands.json
 }
 marks=$(grep_all '\b(TO[D]O|FIX[M]E)\b') && fault "unfinished work goes into an issue, not into a file:

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <memory>
+#include <set>
 
 #include "core/bf16.h"
 #include "core/cuda_device.h"
@@ -117,7 +118,11 @@ std::vector<Tensor> run_variant(Context& ctx, const Variant<A, A64>& variant, co
 template <class A, class A64, class Case, class Prepare>
 void verify(const Op<A, A64>& op, const std::vector<Case>& cases, Prepare prepare) {
   CHECK(std::string_view(op.variants.back().name) == "reference");
+#if defined(RCNN_CUDA_SIM)
+  REQUIRE(cuda::device_count() == 1);  // or nothing below would run on it
+#endif
   Context cpu;
+  std::set<const void*> ran;  // variants that some case ran
   std::vector<std::unique_ptr<Context>> contexts;
   contexts.push_back(std::make_unique<Context>());
   if (cuda::device_count() > 0) contexts.push_back(std::make_unique<Context>(Device{DeviceType::cuda, 0}));
@@ -143,6 +148,7 @@ void verify(const Op<A, A64>& op, const std::vector<Case>& cases, Prepare prepar
           for (const auto& variant : op.variants) {
             const auto host = make(float{}, fill);
             if (!fits(*ctx, variant, host.args)) continue;
+            ran.insert(&variant);
             const auto expected =
                 variant.precision == Precision::f32 ? expected32 : expect(variant.precision, fill);
             std::vector<Tensor> first;
@@ -177,6 +183,10 @@ void verify(const Op<A, A64>& op, const std::vector<Case>& cases, Prepare prepar
             }
           }
       }
+  for (const auto& ctx : contexts)
+    for (const auto& variant : op.variants)
+      if (variant.run && variant.device == ctx->device.type && variant.capability <= ctx->capability)
+        CHECK_MESSAGE(ran.contains(&variant), "no case of ", op.name, " runs its variant ", variant.name);
 }
 
 }  // namespace rcnn::kernels
