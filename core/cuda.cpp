@@ -2,11 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <string>
+
 namespace rcnn {
 
 void cuda_check(cudaError_t status, std::string_view what) {
   if (status == cudaSuccess) return;
-  throw Error(fmt::format("{}: {}", what, cudaGetErrorString(status)));
+  const std::string words = cudaGetErrorString(status);
+  static_cast<void>(cudaGetLastError());  // it is told here; the next launch would take it for its own
+  throw Error(fmt::format("{}: {}", what, words));
 }
 
 namespace cuda {

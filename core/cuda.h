@@ -30,6 +30,7 @@
 /// Stands before an inner loop that must be unrolled: RCNN_UNROLL for (...).
 #define RCNN_UNROLL _Pragma("unroll")
 
+#if defined(__CUDACC__)
 namespace rcnn {
 
 /// The shared memory whose size in bytes was given to `launch`, aligned to 128 bytes.
@@ -40,6 +41,7 @@ __device__ inline T* dynamic_shared() {
 }
 
 }  // namespace rcnn
+#endif
 
 #endif
 
@@ -60,6 +62,7 @@ RCNN_HOST_DEVICE constexpr unsigned blocks_for(int64_t count, int64_t size) {
   return static_cast<unsigned>((count + size - 1) / size);
 }
 
+#if defined(__CUDACC__) || defined(RCNN_CUDA_SIM)  // host sources include this for the runtime alone
 /// Starts a kernel: launch<copy_kernel>(stream, grid, block, shared_bytes, arguments...). `shared_bytes` is
 /// the dynamic shared memory; beyond 48 KiB the kernel's limit is raised first. An empty grid is no launch at
 /// all. Throws Error, which names the kernel and the launch shape, when CUDA refuses it.
@@ -80,5 +83,6 @@ void launch(const Stream& stream, dim3 grid, dim3 block, size_t shared_bytes, co
 #endif
   cuda::check_launch(status, __PRETTY_FUNCTION__, grid, block, shared_bytes);
 }
+#endif
 
 }  // namespace rcnn

@@ -138,7 +138,10 @@ void Event::hold(const Stream& stream) const {
 }
 bool Event::reached() const {
   const cudaError_t status = cudaEventQuery(handle_);
-  if (status == cudaErrorNotReady) return false;
+  if (status == cudaErrorNotReady) {
+    static_cast<void>(cudaGetLastError());  // no failure, but the next launch would take it for its own
+    return false;
+  }
   cuda_check(status, "asking for an event");
   return true;
 }
@@ -285,8 +288,9 @@ void upload(Device device, void* to, const void* from, size_t bytes, std::source
   if (bytes == 0) return;
   const Lock lock(mutex());
   use(device);
-  constexpr size_t kFewBytes = 8192;
-  if (bytes <= kFewBytes) return upload_as_arguments(device, to, from, bytes);
+  constexpr size_t kFewBytes = 8192, kMostCaptured = 65536;  // captured: the table of many parameters, once
+  if (bytes <= (is_capturing(device) ? kMostCaptured : kFewBytes))
+    return upload_as_arguments(device, to, from, bytes);
   check(!is_capturing(device),
         "{} bytes were copied to {} while a graph was captured: it could not repeat that", bytes,
         device.str());

@@ -31,6 +31,9 @@ Metadata model_metadata(const Detector& detector) {
   return metadata;
 }
 
+/// What files of earlier versions do not say: those knew no other precision.
+constexpr const char *kLaterSetting = "precision", *kLaterDefault = "f32";
+
 const std::string& require(const Metadata& metadata, const std::string& key,
                            const std::filesystem::path& path) {
   const auto found = metadata.find(key);
@@ -80,6 +83,7 @@ void save_model(const std::filesystem::path& path, Detector& detector) {
 
 Detector load_model(const std::filesystem::path& path) {
   SafetensorsFile file = read_safetensors(path);
+  file.metadata.try_emplace(std::string(kModel) + kLaterSetting, kLaterDefault);
   ModelConfig config;
   const auto describe = [&](const auto& action) {
     try {
@@ -126,6 +130,7 @@ RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, 
   state.numerics = require(file.metadata, "numerics", path);
   for (const auto& [key, value] : file.metadata)
     if (key.starts_with(kSetting)) state.settings[key.substr(kSetting.size())] = value;
+  if (settings.contains(kLaterSetting)) state.settings.try_emplace(kLaterSetting, kLaterDefault);
   for (const auto& [key, value] : settings)  // first: a changed setting explains a tensor that does not fit
     check_input(state.settings[key] == value, "{}: the run to resume has --{} '{}', not '{}'", path.string(),
                 key, state.settings[key], value);

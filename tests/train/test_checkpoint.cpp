@@ -132,6 +132,19 @@ TEST_CASE("checkpoint: a detector is built from the file alone, that of a model 
   }
 }
 
+TEST_CASE("checkpoint: a file from before there was a precision is one of f32") {
+  Damaged d;
+  REQUIRE(d.file.metadata.erase("model.precision") == 1);
+  write_safetensors(d.path, listed(d.file), d.file.metadata);
+  CHECK(load_model(d.path).model->config.precision == "f32");
+  Trained again(2);
+  auto settings = kState.settings;
+  settings["precision"] = "f32";
+  CHECK(load_checkpoint(d.path, again.detector, again.sgd, settings).step == kState.step);
+  settings["precision"] = "tf32";
+  CHECK_THROWS_AS(load_checkpoint(d.path, again.detector, again.sgd, settings), InputError);
+}
+
 TEST_CASE("checkpoint: saving the same twice gives the same bytes") {
   const TemporaryFolder folder;
   Trained saved(1);
