@@ -97,9 +97,10 @@ ifeq ($(CUDA),1)
   GENCODE   := $(foreach a,$(CUDA_ARCHS),-gencode=arch=compute_$(a),code=sm_$(a)) \
                $(if $(filter 80,$(CUDA_ARCHS)),-gencode=arch=compute_80$(comma)code=compute_80)
   NVCC_WARNINGS ?= -Werror all-warnings -Xcompiler -Wall,-Wextra
-  NVCCFLAGS := -std=c++20 -O3 -lineinfo --expt-relaxed-constexpr -fmad=false -DFMT_USE_CONSTEXPR=1 -DRCNN_CUDA \
+  NVCCFLAGS := -std=c++20 $(if $(filter debug,$(CONFIG)),-G,-O3 -lineinfo) --expt-relaxed-constexpr -fmad=false -DFMT_USE_CONSTEXPR=1 -DRCNN_CUDA \
                -DRCNN_CUDA_ARCHS='$(ARCH_TEXT)' -I. $(NVCC_WARNINGS) \
-               -Xptxas -v -MMD -MP $(GENCODE) $(if $(filter debug,$(CONFIG)),-G)
+               -Xptxas -v -MMD -MP $(GENCODE) \
+               $(if $(CUDNN),-DRCNN_CUDNN) $(if $(CUBLAS),-DRCNN_CUBLAS) $(if $(filter 1,$(ONEDNN)),-DRCNN_ONEDNN)
 endif
 ifeq ($(CUDA),sim)
   CXXFLAGS += -DRCNN_CUDA -DRCNN_CUDA_SIM
@@ -286,6 +287,6 @@ clean:  ## remove everything that was built
 	rm -rf build
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z_. ]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z_. -]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' Makefile
 
 -include $(patsubst %.o,%.d,$(call object,$(LIB_SOURCES) $(CLI_SOURCES) $(BENCH_SOURCES) $(TEST_SOURCES) $(EXAMPLE_SOURCES)))

@@ -48,6 +48,9 @@ __device__ inline T* dynamic_shared() {
 namespace rcnn {
 
 namespace cuda {
+/// A kernel with more dynamic shared memory than this has its limit raised. CUDA's default limit of 48 KiB
+/// counts the declared arrays too, so one with less has to keep both together below it.
+inline constexpr size_t kSmallDynamicShared = 16 * 1024;
 /// The kernel's name out of a function signature that ends in "Kernel = NAME..."; see launch.
 std::string_view kernel_name(std::string_view signature);
 /// Throws Error, which names the kernel and its launch shape, unless `status` is success.
@@ -64,7 +67,7 @@ RCNN_HOST_DEVICE constexpr unsigned blocks_for(int64_t count, int64_t size) {
 
 #if defined(__CUDACC__) || defined(RCNN_CUDA_SIM)  // host sources include this for the runtime alone
 /// Starts a kernel: launch<copy_kernel>(stream, grid, block, shared_bytes, arguments...). `shared_bytes` is
-/// the dynamic shared memory; beyond 48 KiB the kernel's limit is raised first. An empty grid is no launch at
+/// the dynamic shared memory; beyond 16 KiB the kernel's limit is raised first. An empty grid is no launch at
 /// all. Throws Error, which names the kernel and the launch shape, when CUDA refuses it.
 template <auto Kernel, class... Args>
 void launch(const Stream& stream, dim3 grid, dim3 block, size_t shared_bytes, const Args&... args) {
@@ -73,7 +76,7 @@ void launch(const Stream& stream, dim3 grid, dim3 block, size_t shared_bytes, co
   const cudaError_t status =
       cuda_sim::launch<Kernel>(stream.handle, __PRETTY_FUNCTION__, grid, block, shared_bytes, args...);
 #else
-  if (shared_bytes > 48 * 1024)
+  if (shared_bytes > cuda::kSmallDynamicShared)
     cuda_check(
         cudaFuncSetAttribute(reinterpret_cast<const void*>(Kernel),
                              cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),

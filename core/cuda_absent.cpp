@@ -16,6 +16,7 @@ namespace {
 bool is_built() { return false; }
 bool is_simulated() { return false; }
 int device_count() { return 0; }
+std::string why_no_device() { return "this build has no CUDA"; }
 const DeviceInfo& device_info(int index) {
   throw InputError(fmt::format("cuda:{}: this build has no CUDA; make CUDA=1 builds it", index));
 }

@@ -16,7 +16,7 @@ DeviceChoice choose_device(const std::string& text) {
     if (!is_built()) return {{}, "cpu: this build has no CUDA; make CUDA=1"};
     if (is_simulated())
       return {{}, "cpu: the GPU of this build is simulated; --device cuda:0 runs its kernels"};
-    if (device_count() == 0) return {{}, "cpu: CUDA finds no device on this machine"};
+    if (device_count() == 0) return {{}, fmt::format("cpu: CUDA finds no device: {}", why_no_device())};
   }
   int index = 0;
   const bool named = text == "auto" || text == "cuda";

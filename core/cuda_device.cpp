@@ -26,17 +26,31 @@ bool is_simulated() {
 #endif
 }
 
-int device_count() {
-  static const int count = [] {
-    int found = 0;
-    if (cudaGetDeviceCount(&found) != cudaSuccess) {
-      static_cast<void>(cudaGetLastError());  // no driver, or none that is new enough: no device
-      return 0;
+namespace {
+
+struct Found {
+  int count = 0;
+  std::string why_none;
+};
+
+const Found& found_devices() {
+  static const Found found = [] {
+    Found f;
+    if (const cudaError_t status = cudaGetDeviceCount(&f.count); status != cudaSuccess) {
+      f = {0, cudaGetErrorString(status)};
+      static_cast<void>(cudaGetLastError());
+    } else if (f.count == 0) {
+      f.why_none = "the driver lists none";
     }
-    return found;
+    return f;
   }();
-  return count;
+  return found;
 }
+
+}  // namespace
+
+int device_count() { return found_devices().count; }
+std::string why_no_device() { return found_devices().why_none; }
 
 const DeviceInfo& device_info(int index) {
   static const std::vector<DeviceInfo> all = [] {
@@ -200,6 +214,7 @@ std::shared_ptr<std::byte> Arena::take(size_t bytes) {
     cudaError_t status = cudaMallocAsync(&memory, rounded, stream);
     if (status == cudaErrorMemoryAllocation && !unused_.empty()) {
       release();
+      static_cast<void>(cudaStreamSynchronize(stream));  // only then does CUDA have it for other sizes
       static_cast<void>(cudaGetLastError());
       status = cudaMallocAsync(&memory, rounded, stream);
     }
@@ -213,7 +228,9 @@ std::shared_ptr<std::byte> Arena::take(size_t bytes) {
 
 void Arena::give_back(std::byte* data, size_t bytes) {
   const Lock lock(mutex());
-  unused_.emplace(bytes, data);
+  // Before its equals: what was given back last is handed out first, so that a step finds its gradients where
+  // they were.
+  unused_.emplace_hint(unused_.lower_bound(bytes), bytes, data);
   if (!keeps_) release();
 }
 

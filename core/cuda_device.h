@@ -27,6 +27,8 @@ bool is_built();
 bool is_simulated();
 /// 0 in a build without CUDA, and where the driver finds none.
 int device_count();
+/// Why there is none, in CUDA's words: a driver that is missing or too old. "" where there is one.
+std::string why_no_device();
 
 struct DeviceInfo {
   std::string name;

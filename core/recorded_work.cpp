@@ -25,7 +25,13 @@ void RecordedWork::run(const std::function<void(Context&)>& work) {
   constexpr int kRunsBefore = 2;
   if (!graph_.captured()) {
     const cuda::ArenaScope scope(context_->device, arena_);
-    if (runs_++ < kRunsBefore) return work(*context_);
+    if (runs_ < kRunsBefore) {
+      const size_t before = arena_->reserved();
+      work(*context_);
+      // The last run before the capture must have found all its memory in the arena: the capture has to.
+      if (++runs_ == kRunsBefore && arena_->reserved() != before) --runs_;
+      return;
+    }
     graph_.capture(context_->device, [&] { work(*context_); });
   }
   graph_.replay();

@@ -227,6 +227,7 @@ Plan find_fastest(cudnnHandle_t handle, const Stream& stream, Workspace& workspa
       fastest = &plan;
     }
   }
+  static_cast<void>(cudaGetLastError());  // an engine that refused may have left its failure behind
   check(fastest != nullptr, "cuDNN ran none of its engines for {}", problem.str());
   return std::move(*fastest);
 }

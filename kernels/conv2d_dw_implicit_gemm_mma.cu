@@ -32,12 +32,13 @@ struct DwCopy {
   struct alignas(16) Position {
     PatchRow patch;
   };
+  using Positions = Position[kStages][kDepth<Stored>];
 
   DenseOperand<Stored, Order::along_outer, T::kM> g;
   const Stored* x;
   const Patches& patches;
-  PatchTap tap;                                    // of this thread's vector, the same in every chunk
-  Position (&positions)[kStages][kDepth<Stored>];  // in shared memory: chunk i in place i % kStages
+  PatchTap tap;          // of this thread's vector, the same in every chunk
+  Positions& positions;  // in shared memory: chunk i in place i % kStages
 
   __device__ void prepare(int chunk) {
     const int i = static_cast<int>(threadIdx.x);
@@ -66,7 +67,9 @@ __global__ void __launch_bounds__(kThreads, T::kBlocks)
     conv2d_dw_mma_kernel(DwGemm<typename Element::Stored> gemm) {
   using Stored = typename Element::Stored;
   using Copy = DwCopy<Stored, T>;
-  RCNN_SHARED(typename Copy::Position, positions, [kStages][kDepth<Stored>]);
+  // Behind the ring, not in an array of its own: what goes beyond 48 KiB must all be dynamic.
+  auto& positions =
+      *reinterpret_cast<typename Copy::Positions*>(dynamic_shared<unsigned char>() + T::kSharedBytes);
   const Patches& patches = gemm.patches;
   const int part = static_cast<int>(blockIdx.z);
   const int row = static_cast<int>(blockIdx.x) / gemm.column_tiles * T::kM;
@@ -118,7 +121,8 @@ void run(const Stream& stream, Workspace& workspace, const Conv2dDwArgs<float>& 
     gemm.column_tiles = static_cast<int>(blocks_for(columns, T::kN));
     const dim3 grid(blocks_for(gemm.k, T::kM) * blocks_for(columns, T::kN), 1,
                     static_cast<unsigned>(plan->parts));
-    launch<conv2d_dw_mma_kernel<Element, T>>(stream, grid, kThreads, T::kSharedBytes, gemm);
+    constexpr size_t shared = T::kSharedBytes + sizeof(typename DwCopy<Stored, T>::Positions);
+    launch<conv2d_dw_mma_kernel<Element, T>>(stream, grid, kThreads, shared, gemm);
   });
   combine_parts(stream, gemm.parts, gemm.output);
 }

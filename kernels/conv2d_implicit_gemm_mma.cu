@@ -93,7 +93,8 @@ template <class Element, class T>
 __global__ void __launch_bounds__(kThreads, T::kBlocks)
     conv2d_mma_kernel(ConvGemm<typename Element::Stored> gemm) {
   using Stored = typename Element::Stored;
-  RCNN_SHARED(Position, positions, [T::kM]);
+  // Behind the ring, not in an array of its own: what goes beyond 48 KiB must all be dynamic.
+  auto* const positions = reinterpret_cast<Position*>(dynamic_shared<unsigned char>() + T::kSharedBytes);
   const int part = static_cast<int>(blockIdx.z) % gemm.parts.count;
   const Patches patches = gemm.patches(static_cast<int>(blockIdx.z) / gemm.parts.count);
   const int row = static_cast<int>(blockIdx.x) / gemm.column_tiles * T::kM;
@@ -131,7 +132,8 @@ void run(const Stream& stream, Workspace& workspace, ConvGemm<typename Element::
     gemm.column_tiles = static_cast<int>(blocks_for(gemm.output.columns, T::kN));
     const dim3 grid(blocks_for(largest.rows(), T::kM) * blocks_for(gemm.output.columns, T::kN), 1,
                     static_cast<unsigned>(phases * plan->parts));
-    launch<conv2d_mma_kernel<Element, T>>(stream, grid, kThreads, T::kSharedBytes, gemm);
+    launch<conv2d_mma_kernel<Element, T>>(stream, grid, kThreads, T::kSharedBytes + T::kM * sizeof(Position),
+                                          gemm);
   });
   combine_parts(stream, gemm.parts, gemm.output);
 }

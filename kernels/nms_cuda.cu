@@ -290,7 +290,7 @@ static_assert(kBandTiles * kTile % kScanThreads == 0 && kBandTiles < kScanThread
 
 /// Writes the kept rows in the order of scores. A block an image, first a thread a word of 64 places, then a
 /// thread a place. Shared memory: 12 KiB. Bottleneck: latency.
-__global__ void emit_kernel(NmsArgs a, const uint64_t* by_score, Sorted s) {
+__global__ void __launch_bounds__(kEmitThreads) emit_kernel(NmsArgs a, const uint64_t* by_score, Sorted s) {
   RCNN_SHARED(Word, words, [kEmitThreads]);
   RCNN_SHARED(int, kept_before, [kEmitThreads]);
   const int64_t image = blockIdx.x;

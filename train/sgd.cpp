@@ -37,8 +37,8 @@ void Sgd::step(Context& ctx) {
                       options_.weight_decay});
   const auto count = static_cast<int64_t>(list.size()), chunks = kernels::number_chunks(list);
   if (const Tensor now = bytes_of(std::span<const kernels::SgdParameter>(list)); !same_bytes(now, table_)) {
-    table_ = now;
     device_table_ = now.to(ctx.device);
+    table_ = now;
   }
   const auto* table = static_cast<const kernels::SgdParameter*>(device_table_.raw());
   skip_.fill(0);

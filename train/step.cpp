@@ -52,6 +52,11 @@ Losses TrainingStep::run(int64_t step, float learning_rate, const TrainingBatch&
     entry->losses = {};  // gives its memory back first
     entry->losses = detached_copy(pass(ctx, entry->batch));
   });
+  // A replay writes to weights and statistics behind the tensors' backs: what was made of them is out of
+  // date.
+  visit_module(
+      model_, [](const std::string&, Var& value, const Shape&) { value.value().mutable_raw(); },
+      [](const std::string&, Tensor& value) { value.mutable_raw(); });
   return detached_copy(entry->losses);
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/cuda.h"
 #include "core/cuda_sim/access_check.h"
 #include "core/cuda_sim/memory.h"
 #include "core/cuda_sim/simulation.h"
@@ -108,6 +109,10 @@ void* shared_array(const void* declaration, size_t bytes, const char* name) {
         fmt::format("the shared array `{}` of {} bytes does not fit: a block has {} bytes of declared and {} "
                     "of all shared memory",
                     name, bytes, kDeclaredLimit, kSharedLimit));
+  if (s.launch->shared_bytes <= cuda::kSmallDynamicShared &&
+      s.declared_bytes + s.launch->shared_bytes > kDeclaredLimit)
+    fail(fmt::format("{} bytes of declared and {} of dynamic shared memory are more than {} together",
+                     s.declared_bytes, s.launch->shared_bytes, kDeclaredLimit));
   const size_t offset = s.static_bytes + kGap;
   const size_t end = offset + (bytes + 15) / 16 * 16;
   s.arrays.push_back({declaration, offset, bytes, name});

@@ -154,6 +154,7 @@ TEST_CASE("cuda: neither a training step nor a detection waits for the device") 
   move_to(model, kGpu);
   Sgd sgd(ctx, model, {0.9f, 1e-4f, 5});
   TrainingStep step(ctx, model, sgd, false);
+  cuda::synchronize(kGpu);  // what moved the model here has ended
   cuda::reset_host_waits();
   Losses losses;
   for (int i = 0; i < 2; ++i) losses = step.run(i, 0.01f, make_batch(ctx, config, 64, 96));
@@ -188,6 +189,28 @@ TEST_CASE("cuda: 20 replays of a recorded step are 20 steps, bit for bit") {
   CHECK(eager_losses == recorded_losses);
   CHECK(eager_losses.front() != eager_losses.back());
   CHECK(same_weights(*eager, *recorded));
+}
+
+TEST_CASE("cuda: detections between recorded steps see the weights and statistics of the last step") {
+  if (no_gpu()) return;
+  const ModelConfig config = fixtures::tiny_model();
+  const auto run = [&](bool records) {
+    Context ctx(kGpu);
+    FasterRcnn model(config, 3, Init(5));
+    move_to(model, kGpu);
+    Sgd sgd(ctx, model, {0.9f, 1e-4f, 5});
+    TrainingStep step(ctx, model, sgd, records);
+    const TrainingBatch batch = make_batch(ctx, config, 64, 64);
+    std::vector<float> seen;
+    for (int i = 0; i < 8; ++i) {
+      step.run(i, 0.02f, batch);
+      ctx.training = ctx.grad = false;
+      const Tensor scores = model.detect(ctx, batch.images).scores.to(Device{});
+      seen.insert(seen.end(), scores.values<float>().begin(), scores.values<float>().end());
+    }
+    return seen;
+  };
+  CHECK(run(true) == run(false));
 }
 
 TEST_CASE("cuda: a recorded detection is the eager one, for other images too") {
