@@ -64,7 +64,7 @@ CXXFLAGS_debug   := -O0 -g
 CXXFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CXXFLAGS_ubsan   := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all
 CXXFLAGS_tsan    := -O1 -g -fsanitize=thread
-CXXFLAGS_races   := -O2 -g
+CXXFLAGS_races   := $(CXXFLAGS_release) # so that ccache has all but the kernels already
 CXXFLAGS += -std=c++20 -march=$(ARCH) -ffp-contract=off -fno-math-errno -fno-trapping-math -MMD -MP -I. \
             $(WARNINGS) $(CXXFLAGS_$(CONFIG))
 LDFLAGS  += $(filter -fsanitize=%,$(CXXFLAGS_$(CONFIG)))
@@ -107,9 +107,8 @@ ifeq ($(CUDA),sim)
   LDLIBS   += -lboost_context
   SIMFLAGS  = -x c++ $(subst -O1,-O2,$(CXXFLAGS)) -Wno-unused-parameter
   ifeq ($(CONFIG),races)
-    CXXFLAGS += -DRCNN_RACE_CHECK
     # Instrumentation alone: core/cuda_sim/access_hooks.cpp answers it. -O2 would load what no line of source reads.
-    SIMFLAGS += -O1 -fsanitize=thread
+    SIMFLAGS += -O1 -g -fsanitize=thread -DRCNN_RACE_CHECK
   endif
 endif
 
@@ -179,6 +178,10 @@ $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo "$$FLAGS" | cmp -s - $@ || echo "$$FLAGS" > $@
 
+ifeq ($(CONFIG),races)
+$(call object,$(filter core/cuda_sim/%,$(LIB_SOURCES))): private CXXFLAGS += -DRCNN_RACE_CHECK
+endif
+
 # The label font travels inside the program: detections can be drawn on a machine without fonts.
 FONT ?= $(firstword $(wildcard /usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf \
                                /usr/share/fonts/TTF/DejaVuSans-Bold.ttf /usr/share/fonts/dejavu/DejaVuSans-Bold.ttf))
@@ -219,20 +222,24 @@ test: $(PROGRAM) $(TESTS) build/rcnn $(if $(filter release/0,$(CONFIG)/$(CUDA)),
 # What runs on a device, and no more: the sources that a training step and its tests are made of.
 KERNEL_LIB   := $(filter core/% kernels/% layers/% models/% train/sgd.cpp train/step.cpp train/config.cpp,$(LIB_SOURCES))
 KERNEL_TESTS := $(filter tests/main.cpp tests/kernels/% tests/core/%.cu tests/train/test_cuda_step.cpp,$(TEST_SOURCES))
+# Kernels first: of inline functions that both have, the linker keeps the first, and races watches only the kernels'.
 $(BUILD)/rcnn_kernel_tests: $(call object,$(KERNEL_TESTS) $(KERNEL_LIB))
 	@echo "  LINK $@"
-	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $(filter %.cu.o,$^) $(filter-out %.cu.o,$^) $(LDLIBS)
 kernel-tests: $(BUILD)/rcnn_kernel_tests
+
+# The simulation has one thread: two processes share the tests, of which the products are about half.
+in_two = $(1) -tc='conv2d*,matmul*' & products=$$!; $(1) -tce='conv2d*,matmul*'; rest=$$?; wait $$products && exit $$rest
 
 # Every case of every CUDA kernel, in one order of the threads; `make test CUDA=sim` and CI have five.
 RCNN_TEST_ORDERS ?= 1
 test-kernels:  ## run every CUDA kernel on the CPU, in one order of its threads
 	$(MAKE) CUDA=sim kernel-tests
-	RCNN_TEST_ORDERS=$(RCNN_TEST_ORDERS) build/release-sim$(if $(filter 0,$(ONEDNN)),-noonednn)/rcnn_kernel_tests
+	$(call in_two,RCNN_TEST_ORDERS=$(RCNN_TEST_ORDERS) build/release-sim$(if $(filter 0,$(ONEDNN)),-noonednn)/rcnn_kernel_tests)
 
 test-races:  ## run the kernel tests with every access of every thread checked for races
 	$(MAKE) CONFIG=races kernel-tests
-	RCNN_TEST_ORDERS=1 build/races-sim$(if $(filter 0,$(ONEDNN)),-noonednn)/rcnn_kernel_tests
+	$(call in_two,RCNN_TEST_ORDERS=1 build/races-sim$(if $(filter 0,$(ONEDNN)),-noonednn)/rcnn_kernel_tests)
 
 # ---- CUDA ----------------------------------------------------------------------------------------------------------
 cuda-report:  ## registers, shared memory and spills of every kernel (needs nvcc, no GPU)

@@ -122,7 +122,8 @@ TEST_CASE("program: values of settings that cannot be") {
   CHECK(contains(trial.refusal({"train", "--lr", "1e30"}), "lr: expected a number from 0 to 100"));
   CHECK(contains(trial.refusal({"train", "--lr", "nan"}), "lr: expected a finite number"));
   CHECK(contains(trial.refusal({"train", "--model", "foo"}), "--model foo: no such model; there are nano"));
-  CHECK(contains(trial.refusal({"train", "--device", "foo"}), "--device foo: expected auto, cpu, cuda or cuda:N"));
+  CHECK(contains(trial.refusal({"train", "--device", "foo"}),
+                 "--device foo: expected auto, cpu, cuda or cuda:N"));
   CHECK(contains(trial.refusal({"train", "--schedule", "foo"}), "schedule: expected cosine or step"));
   CHECK(contains(trial.refusal({"train", "--anchor-sizes", "16,x"}), "anchor-sizes: expected numbers"));
   CHECK(contains(trial.refusal({"train", "--kernel", "nonsense"}), "--kernel nonsense: expected OP=VARIANT"));
