@@ -37,8 +37,8 @@ TEST_CASE("elements are asked for in their own type, and cast between types") {
 }
 
 TEST_CASE("a device that is not there is named") {
-  CHECK_THROWS_WITH_AS(Tensor::zeros({1}, DType::f32).to({DeviceType::cuda, 0}), doctest::Contains("cuda:0"),
-                       Error);
+  CHECK_THROWS_WITH_AS(Tensor::zeros({1}, DType::f32).to({DeviceType::cuda, 99}),
+                       doctest::Contains("cuda:99"), Error);
   CHECK_THROWS_AS((Tensor::empty({2, -1}, DType::f32)), Error);
 }
 
