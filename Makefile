@@ -65,8 +65,9 @@ CXXFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=al
 CXXFLAGS_ubsan   := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all
 CXXFLAGS_tsan    := -O1 -g -fsanitize=thread
 CXXFLAGS_races   := $(CXXFLAGS_release) # so that ccache has all but the kernels already
+# The folder's name stays out of the objects, so that ccache knows them again in another clone.
 CXXFLAGS += -std=c++20 -march=$(ARCH) -ffp-contract=off -fno-math-errno -fno-trapping-math -MMD -MP -I. \
-            $(WARNINGS) $(CXXFLAGS_$(CONFIG))
+            -ffile-prefix-map="$$PWD"=. $(WARNINGS) $(CXXFLAGS_$(CONFIG))
 LDFLAGS  += $(filter -fsanitize=%,$(CXXFLAGS_$(CONFIG)))
 LDLIBS   += -lfmt -lpugixml -lsimdjson -lcrypto -lpthread
 ifeq ($(CONFIG),tsan)
@@ -129,7 +130,7 @@ ifneq ($(CUDA),0)
   LIB_SOURCES := $(filter-out core/cuda_absent.cpp,$(LIB_SOURCES))
   LIB_SOURCES += $(sort $(wildcard core/*.cu kernels/*.cu)) $(if $(filter sim,$(CUDA)),$(sort $(wildcard core/cuda_sim/*.cpp)))
 else
-  LIB_SOURCES := $(filter-out core/cuda.cpp core/cuda_device.cpp %_cudnn.cpp %_cublas.cpp,$(LIB_SOURCES))
+  LIB_SOURCES := $(filter-out core/cuda.cpp core/cuda_device.cpp,$(LIB_SOURCES))
 endif
 LIB_SOURCES := $(filter-out $(if $(CUDNN),,%_cudnn.cpp) $(if $(CUBLAS),,%_cublas.cpp),$(LIB_SOURCES))
 CLI_SOURCES  := $(sort $(wildcard cli/*.cpp))
@@ -151,7 +152,7 @@ PROGRAM  := $(BUILD)/rcnn
 TESTS    := $(BUILD)/rcnn_tests
 EXAMPLES := $(patsubst examples/%.cpp,$(BUILD)/examples/%,$(EXAMPLE_SOURCES))
 
-.PHONY: all test kernel-tests test-kernels test-races cuda-report cuda-objects gpu-check deps-bundle demo bench lint tidy format asan ubsan tsan install clean help FORCE
+.PHONY: all test kernel-tests run-kernel-tests test-kernels test-races cuda-report cuda-table gpu-check deps-bundle demo bench lint tidy format asan ubsan tsan install clean help FORCE
 all: build/rcnn $(EXAMPLES)  ## build the program and the examples (the default)
 
 $(BUILD)/%.o: %.cpp $(BUILD)/flags
@@ -227,25 +228,25 @@ $(BUILD)/rcnn_kernel_tests: $(call object,$(KERNEL_TESTS) $(KERNEL_LIB))
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $(filter %.cu.o,$^) $(filter-out %.cu.o,$^) $(LDLIBS)
 kernel-tests: $(BUILD)/rcnn_kernel_tests
-
 # The simulation has one thread: two processes share the tests, of which the products are about half.
-in_two = $(1) -tc='conv2d*,matmul*' & products=$$!; $(1) -tce='conv2d*,matmul*'; rest=$$?; wait $$products && exit $$rest
+run-kernel-tests: $(BUILD)/rcnn_kernel_tests
+	export RCNN_TEST_ORDERS=$(RCNN_TEST_ORDERS); $< -tc='conv2d*,matmul*' & products=$$!; \
+	$< -tce='conv2d*,matmul*'; rest=$$?; wait $$products && exit $$rest
 
 # Every case of every CUDA kernel, in one order of the threads; `make test CUDA=sim` and CI have five.
 RCNN_TEST_ORDERS ?= 1
 test-kernels:  ## run every CUDA kernel on the CPU, in one order of its threads
-	$(MAKE) CUDA=sim kernel-tests
-	$(call in_two,RCNN_TEST_ORDERS=$(RCNN_TEST_ORDERS) build/release-sim$(if $(filter 0,$(ONEDNN)),-noonednn)/rcnn_kernel_tests)
+	$(MAKE) CUDA=sim run-kernel-tests
 
 test-races:  ## run the kernel tests with every access of every thread checked for races
-	$(MAKE) CONFIG=races kernel-tests
-	$(call in_two,RCNN_TEST_ORDERS=1 build/races-sim$(if $(filter 0,$(ONEDNN)),-noonednn)/rcnn_kernel_tests)
+	$(MAKE) CONFIG=races RCNN_TEST_ORDERS=1 run-kernel-tests
 
 # ---- CUDA ----------------------------------------------------------------------------------------------------------
 cuda-report:  ## registers, shared memory and spills of every kernel (needs nvcc, no GPU)
-	$(MAKE) CUDA=1 cuda-objects
-	python3 tools/cuda_report.py $(patsubst %,build/$(CONFIG)-cuda/%.cu.o.log,$(basename $(wildcard kernels/*.cu)))
-cuda-objects: $(call object,$(filter %.cu,$(LIB_SOURCES)))
+	$(MAKE) CUDA=1 cuda-table
+KERNEL_OBJECTS := $(call object,$(filter kernels/%.cu,$(LIB_SOURCES)))
+cuda-table: $(KERNEL_OBJECTS)
+	python3 tools/cuda_report.py $(KERNEL_OBJECTS:=.log)
 
 gpu-check:  ## on a machine with a GPU: build, test, race-check, train and time; writes bench/results
 	python3 tools/gpu_check.py

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <map>
 
+#include "bench/timing.h"
 #include "core/cuda_device.h"
 #include "core/rng.h"
 #include "models/faster_rcnn.h"
@@ -16,11 +17,6 @@ namespace rcnn {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 /// Time by op and variant, from the context's profiler.
 struct Profile {

@@ -6,10 +6,9 @@
 #include <cstring>
 #include <mutex>
 
+#include "core/cuda.h"
 #include "core/error.h"
 #include "core/tensor_cuda.h"
-
-#include "core/cuda.h"
 #if !defined(RCNN_CUDA_SIM) && __has_include(<nvtx3/nvToolsExt.h>)
 #include <nvtx3/nvToolsExt.h>
 #define RCNN_NVTX
