@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,14 +21,22 @@ struct Object {
   Box box;
   int label = 0;           // 1..C; 0 is the background and never stands here
   bool difficult = false;  // VOC: kept out of training, ignored in evaluation
+  bool crowd = false;      // COCO: a region that holds many; likewise
+  /// COCO: of the object's outline, in square pixels, by which objects are called small or large. 0: the
+  /// box's.
+  double area = 0;
   bool operator==(const Object&) const = default;
 };
+
+/// Neither trained on nor asked for in evaluation.
+inline bool is_ignored(const Object& object) { return object.difficult || object.crowd; }
 
 struct Sample {
   std::string id;  // unique in its dataset
   std::filesystem::path image;
-  int width = 0, height = 0;  // of the image file
+  int width = 0, height = 0;  // of the image as it is meant to be seen, turned as its EXIF entry says
   std::vector<Object> objects;
+  std::optional<int64_t> coco_id = {};  // COCO: the image's number, under which results are filed
 };
 
 /// Something wrong with a file that reading went on in spite of.
@@ -39,6 +49,8 @@ struct Dataset {
   std::vector<std::string> classes;  // without the background: label l is classes[l - 1]
   std::vector<Sample> samples;
   std::vector<Fault> faults;
+  /// COCO: the categories' numbers, in the order of `classes`; empty elsewhere.
+  std::vector<int64_t> category_ids = {};
 };
 
 inline size_t count_boxes(const Dataset& dataset) {
