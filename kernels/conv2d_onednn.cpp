@@ -1,6 +1,5 @@
 // Convolution through oneDNN.
 #include <algorithm>
-#include <memory>
 
 #include "core/parallel.h"
 #include "kernels/conv2d.h"
@@ -50,13 +49,16 @@ struct ConvolutionCache : OneDnn {
     bool bias, residual, relu;
     auto operator<=>(const ForwardKey&) const = default;
   };
-  std::map<ForwardKey, std::unique_ptr<Forward>> forward;
-  std::map<Conv2dShape, std::unique_ptr<BackwardData>> backward_data;
-  std::map<Conv2dShape, std::unique_ptr<BackwardWeights>> backward_weights;
+  RecentlyUsed<ForwardKey, Forward> forward;
+  RecentlyUsed<Conv2dShape, BackwardData> backward_data;
+  RecentlyUsed<Conv2dShape, BackwardWeights> backward_weights;
 
   const Forward& get_forward(const Conv2dShape& shape, bool bias, bool residual, bool relu) {
-    std::unique_ptr<Forward>& slot = forward[{shape, bias, residual, relu}];
-    if (slot) return *slot;
+    return forward.get({shape, bias, residual, relu},
+                       [&] { return make_forward(shape, bias, residual, relu); });
+  }
+
+  Forward make_forward(const Conv2dShape& shape, bool bias, bool residual, bool relu) const {
     const Descs d(shape);
     dnnl::primitive_attr attributes = workspace_attributes();
     dnnl::post_ops post;
@@ -70,8 +72,7 @@ struct ConvolutionCache : OneDnn {
     const auto desc = make_descriptor<dnnl::convolution_forward>(
         engine, attributes, dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, d.x,
         d.any_w, bias ? d.bias : memory::desc(), d.y, d.strides, d.dilates, d.pad_left, d.pad_right);
-    slot = std::make_unique<Forward>(Forward{desc, dnnl::convolution_forward(desc)});
-    return *slot;
+    return {desc, dnnl::convolution_forward(desc)};
   }
 
   /// Backward primitives want to see the forward descriptor they belong to.
@@ -83,36 +84,34 @@ struct ConvolutionCache : OneDnn {
   }
 
   const BackwardData& get_backward_data(const Conv2dShape& shape) {
-    std::unique_ptr<BackwardData>& slot = backward_data[shape];
-    if (slot) return *slot;
-    const Descs d(shape);
-    const auto desc = make_backward_descriptor<dnnl::convolution_backward_data>(
-        engine, workspace_attributes(), hint(d), dnnl::algorithm::convolution_direct, d.x, d.any_w, d.y,
-        d.strides, d.dilates, d.pad_left, d.pad_right);
-    slot = std::make_unique<BackwardData>(BackwardData{desc, dnnl::convolution_backward_data(desc)});
-    return *slot;
+    return backward_data.get(shape, [&]() -> BackwardData {
+      const Descs d(shape);
+      const auto desc = make_backward_descriptor<dnnl::convolution_backward_data>(
+          engine, workspace_attributes(), hint(d), dnnl::algorithm::convolution_direct, d.x, d.any_w, d.y,
+          d.strides, d.dilates, d.pad_left, d.pad_right);
+      return {desc, dnnl::convolution_backward_data(desc)};
+    });
   }
 
   const BackwardWeights& get_backward_weights(const Conv2dShape& shape) {
-    std::unique_ptr<BackwardWeights>& slot = backward_weights[shape];
-    if (slot) return *slot;
-    const Descs d(shape);
-    const auto desc = make_backward_descriptor<dnnl::convolution_backward_weights>(
-        engine, workspace_attributes(), hint(d), dnnl::algorithm::convolution_direct, d.x, d.any_w, d.y,
-        d.strides, d.dilates, d.pad_left, d.pad_right);
-    slot = std::make_unique<BackwardWeights>(BackwardWeights{desc, dnnl::convolution_backward_weights(desc)});
-    return *slot;
+    return backward_weights.get(shape, [&]() -> BackwardWeights {
+      const Descs d(shape);
+      const auto desc = make_backward_descriptor<dnnl::convolution_backward_weights>(
+          engine, workspace_attributes(), hint(d), dnnl::algorithm::convolution_direct, d.x, d.any_w, d.y,
+          d.strides, d.dilates, d.pad_left, d.pad_right);
+      return {desc, dnnl::convolution_backward_weights(desc)};
+    });
   }
 
-  /// `w`, times `scale` for each output channel, in the layout `wanted` by `primitive`: packed now, or the
-  /// copy kept from the last call with weights of this key.
+  /// `w`, times `scale` for each output channel, in the layout `wanted`: packed now, or the copy kept from
+  /// the last call with weights of this key.
   memory pack(Workspace& workspace, const Conv2dShape& p, const float* w, const float* scale,
-              const WeightsKey& key, const memory::desc& wanted, const void* primitive) {
+              const WeightsKey& key, const memory::desc& wanted) {
     const memory::desc plain = Descs(p).plain_w;
     if (!scale && same(wanted, plain)) return wrap(plain, w);
-    Packed unkept;
-    Packed& slot = key.id != 0 ? packed[{key.id, primitive}] : unkept;
-    if (slot.memory && slot.key == key) return slot.memory;
+    Packed unkept{wanted, {}, {}};
+    Packed& slot = key.id != 0 ? packed_slot(key, wanted) : unkept;
+    if (key.id != 0 && slot.key == key) return slot.memory;
     if (!slot.memory) slot.memory = memory(wanted, engine);
     slot.key = key;
     if (scale) {
@@ -143,7 +142,7 @@ void conv2d_onednn(const Stream&, Workspace& workspace, const Conv2dArgs<float>&
   const Descs d(p);
   std::unordered_map<int, memory> arguments{
       {DNNL_ARG_SRC, cache.wrap(d.x, a.x)},
-      {DNNL_ARG_WEIGHTS, cache.pack(workspace, p, a.w, a.scale, a.weights, f.desc.weights_desc(), &f)},
+      {DNNL_ARG_WEIGHTS, cache.pack(workspace, p, a.w, a.scale, a.weights, f.desc.weights_desc())},
       {DNNL_ARG_DST, cache.wrap(d.y, a.y)},
       {DNNL_ARG_SCRATCHPAD, cache.scratch(workspace, f.desc.scratchpad_desc())},
   };
@@ -164,7 +163,7 @@ void conv2d_dx_onednn(const Stream&, Workspace& workspace, const Conv2dDxArgs<fl
       cache.stream,
       {
           {DNNL_ARG_DIFF_DST, cache.wrap(d.y, a.g)},
-          {DNNL_ARG_WEIGHTS, cache.pack(workspace, p, a.w, nullptr, a.weights, b.desc.weights_desc(), &b)},
+          {DNNL_ARG_WEIGHTS, cache.pack(workspace, p, a.w, nullptr, a.weights, b.desc.weights_desc())},
           {DNNL_ARG_DIFF_SRC, cache.wrap(d.x, dx)},
           {DNNL_ARG_SCRATCHPAD, cache.scratch(workspace, b.desc.scratchpad_desc())},
       });

@@ -1,7 +1,6 @@
 // Matrix product through oneDNN. Fully connected weights stay in plain row-major: measured as quick as packed
 // ones.
 #include <algorithm>
-#include <memory>
 
 #include "kernels/matmul.h"
 #include "kernels/onednn.h"
@@ -22,7 +21,7 @@ struct MatmulCache : OneDnn {
     bool transpose_a, transpose_b, bias, relu, accumulate;
     auto operator<=>(const Key&) const = default;
   };
-  std::map<Key, std::unique_ptr<Product>> products;
+  RecentlyUsed<Key, Product> products;
 };
 
 memory::desc matrix(int64_t rows, int64_t columns, bool transposed) {
@@ -46,9 +45,8 @@ void matmul_onednn(const Stream&, Workspace& workspace, const MatmulArgs<float>&
   const auto a = matrix(x.m, x.k, x.transpose_a), b = matrix(x.k, x.n, x.transpose_b),
              c = matrix(x.m, x.n, false);
   const auto bias = matrix(1, x.n, false);
-  std::unique_ptr<Product>& slot =
-      cache.products[{x.m, x.n, x.k, x.transpose_a, x.transpose_b, x.bias != nullptr, x.relu, add}];
-  if (!slot) {
+  const MatmulCache::Key key{x.m, x.n, x.k, x.transpose_a, x.transpose_b, x.bias != nullptr, x.relu, add};
+  const Product& product = cache.products.get(key, [&]() -> Product {
     dnnl::primitive_attr attributes = workspace_attributes();
     dnnl::post_ops post;
     if (add) post.append_sum(1.0f);
@@ -60,16 +58,16 @@ void matmul_onednn(const Stream&, Workspace& workspace, const MatmulArgs<float>&
     attributes.set_post_ops(post);
     const auto desc = x.bias ? make_descriptor<dnnl::matmul>(cache.engine, attributes, a, b, bias, c)
                              : make_descriptor<dnnl::matmul>(cache.engine, attributes, a, b, c);
-    slot = std::make_unique<Product>(Product{desc, dnnl::matmul(desc)});
-  }
+    return {desc, dnnl::matmul(desc)};
+  });
   std::unordered_map<int, memory> arguments{
       {DNNL_ARG_SRC, cache.wrap(a, x.a)},
       {DNNL_ARG_WEIGHTS, cache.wrap(b, x.b)},
       {DNNL_ARG_DST, cache.wrap(c, x.c)},
-      {DNNL_ARG_SCRATCHPAD, cache.scratch(workspace, slot->desc.scratchpad_desc())},
+      {DNNL_ARG_SCRATCHPAD, cache.scratch(workspace, product.desc.scratchpad_desc())},
   };
   if (x.bias) arguments[DNNL_ARG_BIAS] = cache.wrap(bias, x.bias);
-  slot->primitive.execute(cache.stream, arguments);
+  product.primitive.execute(cache.stream, arguments);
 }
 
 }  // namespace rcnn::kernels

@@ -8,8 +8,11 @@
 
 #include <dnnl.hpp>
 
+#include <list>
 #include <map>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "core/context.h"
 #include "kernels/conv2d.h"  // WeightsKey
@@ -48,17 +51,54 @@ inline dnnl::primitive_attr workspace_attributes() {
 
 inline bool same(const dnnl::memory::desc& a, const dnnl::memory::desc& b) { return a == b; }
 
+/// What was made for a key, of the keys used last. Photographs come in many sizes, and each needs primitives
+/// of its own, which take milliseconds to make and memory to keep.
+template <class Key, class Value>
+class RecentlyUsed {
+ public:
+  explicit RecentlyUsed(size_t most = 4096) : most_(most) {}
+
+  /// The value of `key`; where there is none, what `make()` returns. Valid until the next call.
+  template <class Make>
+  const Value& get(const Key& key, Make make) {
+    if (const auto found = places_.find(key); found != places_.end()) {
+      entries_.splice(entries_.begin(), entries_, found->second);
+      return entries_.front().second;
+    }
+    if (entries_.size() == most_) {
+      places_.erase(entries_.back().first);
+      entries_.pop_back();
+    }
+    entries_.emplace_front(key, make());
+    places_[key] = entries_.begin();
+    return entries_.front().second;
+  }
+
+ private:
+  size_t most_;
+  std::list<std::pair<Key, Value>> entries_;  // the one used last in front
+  std::map<Key, typename std::list<std::pair<Key, Value>>::iterator> places_;
+};
+
 /// The engine and stream of a workspace: one of each, with everything cached beside them.
 struct OneDnn {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
 
   struct Packed {
+    dnnl::memory::desc layout;
     WeightsKey key;
     dnnl::memory memory;
   };
-  /// Packed weights by storage and by the primitive that wants them.
-  std::map<std::pair<uint64_t, const void*>, Packed> packed;
+  /// Packed weights by storage: one copy a layout, with the scale and without, whatever the images' sizes.
+  std::unordered_map<uint64_t, std::vector<Packed>> packed;
+
+  Packed& packed_slot(const WeightsKey& key, const dnnl::memory::desc& layout) {
+    std::vector<Packed>& slots = packed[key.id];
+    for (Packed& slot : slots)
+      if (same(slot.layout, layout) && (slot.key.scale_id != 0) == (key.scale_id != 0)) return slot;
+    return slots.emplace_back(Packed{layout, {}, dnnl::memory(layout, engine)});
+  }
 
   dnnl::memory wrap(const dnnl::memory::desc& desc, const void* data) const {
     return dnnl::memory(desc, engine, const_cast<void*>(data));
