@@ -1,29 +1,20 @@
 // Average precision as the Pascal VOC devkit defines it (Everingham et al., IJCV 2010 and 2015).
 //
-// A detection belongs to the truth of its class and image that it overlaps most, if by `iou_threshold` or
-// more. It is ignored when that truth is marked difficult, right when it is the first there in order of
-// score, and wrong otherwise. Going down the list, precision = right / (right + wrong) and recall = right /
-// truths.
+// Detections are right, wrong or ignored as train/matching.h has it. Going down the list, best score first,
+// precision = right / (right + wrong) and recall = right / truths.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "data/dataset.h"
+#include "train/matching.h"
 
 namespace rcnn {
 
-struct Detection {
-  int image = 0;  // index into Dataset::samples
-  int label = 0;  // 1..C
-  float score = 0;
-  Box box;  // in pixels of the original image
-};
-
 struct ClassResult {
   std::string name;
-  int64_t truths = 0;      // objects that are not difficult
+  int64_t truths = 0;      // objects that are neither difficult nor a crowd
   int64_t detections = 0;  // all of the class, the ignored ones too
   /// Area under the curve after precision was made monotone from the right (VOC 2010 and later).
   double ap_area = 0;
@@ -39,8 +30,8 @@ struct VocResult {
   double map_area = 0, map_11point = 0;
 };
 
-/// Equal scores are taken by (image, place in `detections`). Overlaps are intersection over union of
-/// continuous boxes. Throws Error for a detection whose image or label is out of range or whose score is NaN.
+/// Equal scores are taken by (image, place in `detections`). Throws Error for a detection whose image or
+/// label is out of range or whose score is NaN.
 VocResult evaluate_voc(const std::vector<Detection>& detections, const Dataset& dataset,
                        double iou_threshold = 0.5);
 
