@@ -66,13 +66,14 @@ Losses FasterRcnn::losses(Context& ctx, const ImageBatch& images, const GroundTr
   return losses;
 }
 
-Detections FasterRcnn::detect(Context& ctx, const ImageBatch& images) {
+Detections FasterRcnn::detect(Context& ctx, const ImageBatch& images, DetectionTrace* trace) {
   const std::vector<Var> levels = features(ctx, images);
   const RpnOutput output = rpn_forward(ctx, rpn, config, levels, images.pixels.shape());
   const Proposals proposals = rpn_proposals(ctx, config, output, images.size, nullptr);
   const RoiOutput regions =
       roi_head_forward(ctx, head, config, levels, proposals.boxes, proposals.count, images.pixels.shape());
-  return roi_detections(ctx, config, regions, proposals, images.size);
+  if (trace) trace->proposals = proposals;
+  return roi_detections(ctx, config, regions, proposals, images.size, trace ? &trace->before_nms : nullptr);
 }
 
 void FasterRcnn::visit(ParamVisitor& visitor) {

@@ -23,6 +23,12 @@ struct Samples {
   RoiSamples rois;
 };
 
+/// What detection looked at on its way, for whoever asks why an object was not found.
+struct DetectionTrace {
+  Proposals proposals;
+  ClassBoxes before_nms;
+};
+
 struct FasterRcnn {
   ModelConfig config;
   int64_t classes;  // with the background, class 0
@@ -38,8 +44,8 @@ struct FasterRcnn {
   /// used.
   Losses losses(Context& ctx, const ImageBatch& images, const GroundTruth& truth,
                 const std::optional<Samples>& fixed = {}, Samples* taken = nullptr);
-  /// What is on each image. Call with ctx.training and ctx.grad off.
-  Detections detect(Context& ctx, const ImageBatch& images);
+  /// What is on each image. Call with ctx.training and ctx.grad off. `trace` receives what was looked at.
+  Detections detect(Context& ctx, const ImageBatch& images, DetectionTrace* trace = nullptr);
   /// Every parameter and buffer under torchvision's name.
   void visit(ParamVisitor& visitor);
 

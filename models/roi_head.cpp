@@ -95,7 +95,7 @@ RoiOutput roi_head_forward(Context& ctx, const RoiHead& head, const ModelConfig&
 }
 
 Detections roi_detections(Context& ctx, const ModelConfig& config, const RoiOutput& output,
-                          const Proposals& proposals, const Tensor& image_size) {
+                          const Proposals& proposals, const Tensor& image_size, ClassBoxes* before_nms) {
   const int64_t n = proposals.boxes.dim(0), r = proposals.boxes.dim(1), c = output.logits.dim(1);
   const int64_t m = r * (c - 1), most = config.box_detections_per_img;
   const Tensor probabilities = softmax(ctx, output.logits.value()).cast(DType::f32);
@@ -118,6 +118,7 @@ Detections roi_detections(Context& ctx, const ModelConfig& config, const RoiOutp
                                  labels.mutable_data<int32_t>()};
   std::copy(std::begin(kBoxWeights), std::end(kBoxWeights), decode.weights);
   kernels::run(ctx, kernels::class_boxes, decode);
+  if (before_nms) *before_nms = {boxes, scores, labels};
 
   const Tensor keep = ctx.empty({n, most}, DType::i32), kept = ctx.empty({n}, DType::i32);
   kernels::run(ctx, kernels::nms,

@@ -26,6 +26,14 @@ struct Detections {
   Tensor count;   // (N) i32
 };
 
+/// Every class's box of every proposal, before NMS, in pixels of the network's input. The rows in use are
+/// those with a label of 1 or more (see kernels/class_boxes.h).
+struct ClassBoxes {
+  Tensor boxes;   // (N, R (C - 1), 4) f32
+  Tensor scores;  // (N, R (C - 1)) f32
+  Tensor labels;  // (N, R (C - 1)) i32: class, -1 unused
+};
+
 struct RoiHead {
   Linear fc6, fc7, classes, offsets;
 
@@ -46,8 +54,10 @@ RoiSamples sample_rois(Context& ctx, const ModelConfig& config, const Proposals&
 RoiOutput roi_head_forward(Context& ctx, const RoiHead& head, const ModelConfig& config,
                            const std::vector<Var>& levels, const Tensor& rois, const Tensor& count,
                            const Shape& image);
-/// Boxes of every class, suppressed class by class.
+/// Boxes of every class, suppressed class by class. `before_nms`, when given, receives what there was to
+/// suppress.
 Detections roi_detections(Context& ctx, const ModelConfig& config, const RoiOutput& output,
-                          const Proposals& proposals, const Tensor& image_size);
+                          const Proposals& proposals, const Tensor& image_size,
+                          ClassBoxes* before_nms = nullptr);
 
 }  // namespace rcnn

@@ -9,34 +9,59 @@
 
 namespace rcnn {
 
-std::vector<Detection> detect_image(Context& ctx, FasterRcnn& model, const Image& image, int index) {
+namespace {
+
+/// From pixels of the network's input to those of the image, the way back of `resized`.
+struct ToImage {
+  float sx, sy, width, height;  // scales; the image's size
+
+  Box operator()(const float* box) const {
+    return {box[0] * sx, box[1] * sy, std::min(box[2] * sx, width), std::min(box[3] * sy, height)};
+  }
+};
+
+/// The boxes of an image, in pixels of the image; rows of label -1 are left out.
+std::vector<Detection> in_image(const Tensor& boxes, const Tensor& scores, const Tensor& labels, int index,
+                                const ToImage& to_image) {
+  const Tensor b = boxes.to(Device{}), s = scores.to(Device{}), l = labels.to(Device{});
+  std::vector<Detection> detections;
+  for (int64_t i = 0; i < l.numel(); ++i)
+    if (l.data<int32_t>()[i] > 0)
+      detections.push_back(
+          {index, l.data<int32_t>()[i], s.data<float>()[i], to_image(b.data<float>() + i * 4)});
+  return detections;
+}
+
+}  // namespace
+
+std::vector<Detection> detect_image(Context& ctx, FasterRcnn& model, const Image& image, int index,
+                                    Trace* trace) {
   const bool grad = std::exchange(ctx.grad, false), training = std::exchange(ctx.training, false);
   const RawImage raw{image.rgb.data(), image.height, image.width};
-  const Detections found = model.detect(ctx, make_image_batch(ctx, model.config, {&raw, 1}));
+  DetectionTrace looked_at;
+  const Detections found =
+      model.detect(ctx, make_image_batch(ctx, model.config, {&raw, 1}), trace ? &looked_at : nullptr);
   ctx.grad = grad;
   ctx.training = training;
 
   const auto [rh, rw] = resized(model.config, image.height, image.width);
-  const float sx = static_cast<float>(image.width) / static_cast<float>(rw);
-  const float sy = static_cast<float>(image.height) / static_cast<float>(rh);
-  const Tensor boxes = found.boxes.to(Device{}), scores = found.scores.to(Device{}),
-               labels = found.labels.to(Device{});
-  const int32_t count = found.count.to(Device{}).item<int32_t>();
-  std::vector<Detection> detections;
-  for (int32_t i = 0; i < count; ++i) {
-    const float* box = boxes.data<float>() + i * 4;
-    detections.push_back({index,
-                          labels.data<int32_t>()[i],
-                          scores.data<float>()[i],
-                          {box[0] * sx, box[1] * sy, std::min(box[2] * sx, static_cast<float>(image.width)),
-                           std::min(box[3] * sy, static_cast<float>(image.height))}});
+  const auto width = static_cast<float>(image.width), height = static_cast<float>(image.height);
+  const ToImage to_image{width / static_cast<float>(rw), height / static_cast<float>(rh), width, height};
+  if (trace) {
+    *trace = {};
+    const Tensor proposals = looked_at.proposals.boxes.to(Device{});
+    const auto count = looked_at.proposals.count.to(Device{}).item<int32_t>();
+    for (int32_t i = 0; i < count; ++i) trace->proposals.push_back(to_image(proposals.data<float>() + i * 4));
+    const ClassBoxes& boxes = looked_at.before_nms;
+    trace->before_nms = in_image(boxes.boxes, boxes.scores, boxes.labels, index, to_image);
   }
-  return detections;
+  return in_image(found.boxes, found.scores, found.labels, index, to_image);
 }
 
 std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dataset& dataset, int workers,
                                       std::vector<Fault>& faults,
-                                      const std::function<void(size_t, size_t)>& progress) {
+                                      const std::function<void(size_t, size_t)>& progress,
+                                      std::vector<Trace>* traces) {
   // One image a batch: what is found on an image must not depend on its neighbours' padding.
   LoaderOptions options;
   options.workers = workers;
@@ -44,10 +69,12 @@ std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dat
   Loader loader(dataset, options);
   std::vector<Detection> all;
   size_t done = 0;
+  if (traces) traces->assign(dataset.samples.size(), {});
   for (int64_t i = 0; i < loader.batches_per_epoch(); ++i) {
     for (const LoadedImage& loaded : loader.next().images) {
       if (loaded.sample != i) continue;  // the loader's stand-in for an image that cannot be decoded
-      const auto found = detect_image(ctx, model, loaded.image, loaded.sample);
+      const auto found = detect_image(ctx, model, loaded.image, loaded.sample,
+                                      traces ? &traces->at(static_cast<size_t>(loaded.sample)) : nullptr);
       all.insert(all.end(), found.begin(), found.end());
     }
     if (progress) progress(++done, dataset.samples.size());

@@ -9,17 +9,22 @@
 #include "data/image.h"
 #include "train/average_precision.h"
 #include "train/checkpoint.h"
+#include "train/diagnosis.h"
 
 namespace rcnn {
 
-/// What is on one image, best first, boxes in pixels of `image`. `index` is stored in each detection.
-std::vector<Detection> detect_image(Context& ctx, FasterRcnn& model, const Image& image, int index = 0);
+/// What is on one image, best first, boxes in pixels of `image`. `index` is stored in each detection, those
+/// of `trace` too, which receives what was looked at when given.
+std::vector<Detection> detect_image(Context& ctx, FasterRcnn& model, const Image& image, int index = 0,
+                                    Trace* trace = nullptr);
 
 /// Detections on every image of a dataset, image by image. An image that cannot be decoded gets none and an
-/// entry in `faults`. `progress(done, total)` is called after each image when given.
+/// entry in `faults`. `progress(done, total)` is called after each image when given. `traces`, when given,
+/// receives one entry an image, empty for one that cannot be decoded; an image's takes some 50 kB.
 std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dataset& dataset, int workers,
                                       std::vector<Fault>& faults,
-                                      const std::function<void(size_t, size_t)>& progress = {});
+                                      const std::function<void(size_t, size_t)>& progress = {},
+                                      std::vector<Trace>* traces = nullptr);
 
 /// Writes detections in COCO's results form, with the image's id and file name and the class's name beside
 /// the numbers:
