@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ struct CocoImage {
 struct CocoCategory {
   int64_t id = 0;
   std::string name;
+  std::string supercategory = {};  // empty where the file does not say
 };
 
 struct CocoAnnotation {
@@ -31,6 +33,9 @@ struct CocoAnnotation {
   double x = 0, y = 0, width = 0, height = 0;
   double area = 0;  // of the outline where the file says, else of the box
   bool crowd = false;
+  /// Neither asked for nor, once found, wrong. Such an annotation takes one detection, a crowd any number.
+  /// COCO's files cannot say this; it is where VOC's `difficult` goes.
+  bool ignore = false;
 };
 
 /// A results file's entry.
@@ -42,6 +47,7 @@ struct CocoResult {
 
 /// A file's content, in its order and in double.
 struct CocoFile {
+  std::filesystem::path path;
   std::vector<CocoImage> images;
   std::vector<CocoCategory> categories;
   std::vector<CocoAnnotation> annotations;
@@ -51,15 +57,34 @@ struct CocoFile {
 /// True for a JSON file with COCO's "images" and "annotations"; false for any other file.
 bool is_coco_file(const std::filesystem::path& path);
 
-/// Throws InputError naming the file, and where, for what is no JSON, lacks a part, or has an id twice. An
-/// annotation that names an unknown image or category, or whose bbox is not four finite numbers, is a fault.
+/// Throws InputError naming the file, and where, for what is no JSON, lacks a part, or has an id of an image
+/// or a category twice. An annotation that names an unknown image or category, or whose bbox is not four
+/// numbers below 1e9, is a fault. The annotations' own ids are not read: merged files have some twice.
 CocoFile read_coco_file(const std::filesystem::path& path);
 
-/// A list of detections, as COCO's evaluators take it. Throws InputError naming the file and the entry.
-std::vector<CocoResult> read_coco_results(const std::filesystem::path& path);
+/// Numbers for a results file that has text where COCO has numbers, as ours has for datasets without them.
+struct CocoNumbers {
+  std::map<std::string, int64_t> images;      // for an image_id that is text
+  std::map<std::string, int64_t> categories;  // for a category_name; where empty, category_id decides
+};
 
-/// A file's split as a dataset; the images lie in `folder`. Labels follow the order of the categories' ids,
-/// or that of `classes` where given. Images without annotations are kept; boxes are checked, clipped and
+/// A list of detections, as COCO's evaluators take it. Throws InputError naming the file and the entry.
+std::vector<CocoResult> read_coco_results(const std::filesystem::path& path, const CocoNumbers& numbers = {});
+
+/// The file as a dataset, boxes as they stand; no image is looked at, and `Sample::image` is the file_name.
+/// An id is the image's file name without folder and extension, and with its number where that is taken.
+///
+/// Without `classes` they are the categories in the order of their ids, except that
+///  - a category that has no annotation and is the supercategory of another one is left out: labelling tools
+///    write such a heading beside the classes;
+///  - categories of one name become one class, which is reported; its number is the first that has
+///    annotations.
+/// With `classes`, annotations of other names are left out, and reported once a name. A class that the file
+/// lacks gets a number that the file does not use.
+Dataset make_coco_dataset(const CocoFile& file, const std::vector<std::string>& classes = {});
+
+/// A file's split as a dataset; the images lie in `folder`, under their file_name or its last part. Labels
+/// are those of `make_coco_dataset`. Images without annotations are kept; boxes are checked, clipped and
 /// reported as by `read_voc`, and images as well.
 Dataset read_coco(const std::filesystem::path& file, const std::filesystem::path& folder,
                   const std::vector<std::string>& classes = {});

@@ -15,6 +15,7 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "data/clip.h"
 #include "data/files.h"
 #include "data/image.h"
 
@@ -199,22 +200,8 @@ class AnnotationReader {
       report("has a box of zero area, {}; the object is skipped", where);
       return std::nullopt;
     }
-    return clip({xmin - 1, ymin - 1, xmax, ymax}, where);
-  }
-
-  std::optional<Box> clip(const Box& box, const std::string& where) {
-    const auto w = static_cast<float>(image_.width), h = static_cast<float>(image_.height);
-    const Box inside{std::max(box.x1, 0.0f), std::max(box.y1, 0.0f), std::min(box.x2, w),
-                     std::min(box.y2, h)};
-    if (inside == box) return box;
-    if (!(inside.x1 < inside.x2 && inside.y1 < inside.y2)) {
-      report("has a box wholly outside the {} x {} image, {}; the object is skipped", image_.width,
-             image_.height, where);
-      return std::nullopt;
-    }
-    report("has a box partly outside the {} x {} image, {}; it is clipped", image_.width, image_.height,
-           where);
-    return inside;
+    return clip_to_image({xmin - 1, ymin - 1, xmax, ymax}, image_, where,
+                         [this](const std::string& fault) { report("{}", fault); });
   }
 
   const fs::path& file_;

@@ -1,0 +1,19 @@
+// What every reader of annotations does with a box that reaches beyond its image.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "data/dataset.h"
+#include "data/image.h"
+
+namespace rcnn {
+
+/// The part of a box that lies inside an image; nothing where none does. Where that is not the whole box,
+/// `report` gets half a sentence with `where`, which tells the object: "has a box partly outside the 40 x 30
+/// image, object 2 (cat): 5 5 50 20; it is clipped".
+std::optional<Box> clip_to_image(const Box& box, ImageSize image, const std::string& where,
+                                 const std::function<void(const std::string& fault)>& report);
+
+}  // namespace rcnn

@@ -1,0 +1,243 @@
+#include "data/coco.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <system_error>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "core/error.h"
+#include "data/clip.h"
+#include "data/image.h"
+
+namespace rcnn {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Which label a category's boxes get. Categories that are not here are left out.
+struct Labels {
+  std::vector<std::string> names;
+  std::vector<int64_t> ids;  // one a name
+  std::unordered_map<int64_t, int> by_category;
+};
+
+std::unordered_map<int64_t, size_t> count_annotations(const CocoFile& file) {
+  std::unordered_map<int64_t, size_t> counts;
+  for (const CocoAnnotation& annotation : file.annotations) ++counts[annotation.category];
+  return counts;
+}
+
+/// True for a category that only heads others and has no boxes of its own.
+bool is_heading(const CocoCategory& category, const CocoFile& file,
+                const std::unordered_map<int64_t, size_t>& counts) {
+  return !counts.contains(category.id) &&
+         std::any_of(file.categories.begin(), file.categories.end(), [&](const CocoCategory& other) {
+           return other.id != category.id && other.supercategory == category.name;
+         });
+}
+
+/// One class a name, in the order of the ids.
+Labels find_labels(const CocoFile& file, std::vector<Fault>& faults) {
+  const std::unordered_map<int64_t, size_t> counts = count_annotations(file);
+  std::vector<CocoCategory> categories;
+  for (const CocoCategory& category : file.categories)
+    if (!is_heading(category, file, counts)) categories.push_back(category);
+  std::sort(categories.begin(), categories.end(),
+            [](const CocoCategory& a, const CocoCategory& b) { return a.id < b.id; });
+
+  Labels labels;
+  for (const CocoCategory& category : categories) {
+    const auto same = std::find(labels.names.begin(), labels.names.end(), category.name);
+    const auto index = static_cast<size_t>(same - labels.names.begin());
+    if (same == labels.names.end()) {
+      labels.names.push_back(category.name);
+      labels.ids.push_back(category.id);
+    } else {
+      faults.push_back(
+          {file.path,
+           fmt::format("{} has two categories of the name '{}', {} and {}; they are read as one class.",
+                       file.path.string(), category.name, labels.ids[index], category.id)});
+      if (!counts.contains(labels.ids[index])) labels.ids[index] = category.id;
+    }
+    labels.by_category[category.id] = static_cast<int>(index) + 1;
+  }
+  check_input(!labels.names.empty(), "{} has no categories, so there is no class to learn.",
+              file.path.string());
+  return labels;
+}
+
+/// The least number from 0 on that is not taken, which it then is.
+int64_t take_free_id(std::set<int64_t>& taken) {
+  int64_t id = 0;
+  while (!taken.insert(id).second) ++id;
+  return id;
+}
+
+/// The labels of the given classes; what the file has besides is reported where it has boxes.
+Labels match_labels(const CocoFile& file, const std::vector<std::string>& classes,
+                    std::vector<Fault>& faults) {
+  const std::unordered_map<int64_t, size_t> counts = count_annotations(file);
+  std::set<int64_t> taken;
+  for (const CocoCategory& category : file.categories) taken.insert(category.id);
+  std::map<std::string, size_t> left_out;  // boxes by name
+
+  Labels labels;
+  labels.names = classes;
+  check_input(std::set<std::string>(classes.begin(), classes.end()).size() == classes.size(),
+              "The class names {} contain one twice.", fmt::join(classes, ", "));
+  std::vector<std::optional<int64_t>> ids(classes.size());
+  for (const CocoCategory& category : file.categories) {
+    const auto found = std::find(classes.begin(), classes.end(), category.name);
+    const auto index = static_cast<size_t>(found - classes.begin());
+    const auto count = counts.find(category.id);
+    if (found == classes.end()) {
+      if (count != counts.end()) left_out[category.name] += count->second;
+      continue;
+    }
+    labels.by_category[category.id] = static_cast<int>(index) + 1;
+    if (!ids[index] || (!counts.contains(*ids[index]) && count != counts.end())) ids[index] = category.id;
+  }
+  for (const std::optional<int64_t>& id : ids) labels.ids.push_back(id ? *id : take_free_id(taken));
+  for (const auto& [name, count] : left_out)
+    faults.push_back(
+        {file.path,
+         fmt::format("{} has {} objects of the unknown class '{}'; they are skipped (the classes are {}).",
+                     file.path.string(), count, name, fmt::join(classes, ", "))});
+  return labels;
+}
+
+/// Names written on Windows have the other slash.
+std::string with_slashes(std::string name) {
+  std::replace(name.begin(), name.end(), '\\', '/');
+  return name;
+}
+
+/// The file name without folder and extension, or more where another sample has that.
+std::string unique_id(const CocoImage& image, std::unordered_set<std::string>& taken) {
+  std::string id = fs::path(with_slashes(image.file_name)).stem().string();
+  if (id.empty() || taken.contains(id)) id += fmt::format("_{}", image.id);
+  while (!taken.insert(id).second) id += "_";
+  return id;
+}
+
+Box as_box(const CocoAnnotation& annotation) {
+  return {static_cast<float>(annotation.x), static_cast<float>(annotation.y),
+          static_cast<float>(annotation.x + annotation.width),
+          static_cast<float>(annotation.y + annotation.height)};
+}
+
+/// Where the image lies: under its file_name, written with either slash, or under that name's last part.
+std::optional<fs::path> find_image(const fs::path& folder, const std::string& file_name) {
+  const fs::path slashes = with_slashes(file_name);
+  std::error_code unusable;  // a name that no file can have
+  for (const fs::path& name : {fs::path(file_name), slashes, slashes.filename()})
+    if (fs::is_regular_file(folder / name, unusable)) return folder / name;
+  return std::nullopt;
+}
+
+/// Checks one image and its boxes, and reports under the JSON file's name.
+class SampleChecker {
+ public:
+  SampleChecker(const fs::path& file, const fs::path& folder, Dataset& dataset)
+      : file_(file), folder_(folder), dataset_(dataset) {}
+
+  /// Keeps what can be used of `sample`, whose image is a file_name still.
+  void keep(Sample sample) {
+    name_ = sample.image.string();
+    const std::optional<fs::path> image = find_image(folder_, name_);
+    if (!image) return report(fmt::format("does not exist in {}; the image is skipped", folder_.string()));
+    ImageSize size;
+    try {
+      size = read_image_size(*image);
+    } catch (const InputError& error) {
+      dataset_.faults.push_back({*image, error.what()});
+      return;
+    }
+    if (sample.width != 0 && sample.height != 0 && size != ImageSize{sample.width, sample.height})
+      report(fmt::format("is given the size {} x {} where the image has {} x {}; the image's is used",
+                         sample.width, sample.height, size.width, size.height));
+    sample.image = *image;
+    sample.width = size.width;
+    sample.height = size.height;
+    std::vector<Object> usable;
+    for (size_t i = 0; i < sample.objects.size(); ++i)
+      if (const std::optional<Box> box = check_box(sample.objects[i], i + 1, size)) {
+        usable.push_back(sample.objects[i]);
+        usable.back().box = *box;
+      }
+    sample.objects = std::move(usable);
+    dataset_.samples.push_back(std::move(sample));
+  }
+
+ private:
+  std::optional<Box> check_box(const Object& object, size_t number, ImageSize size) {
+    const auto [x1, y1, x2, y2] = object.box;
+    const std::string where =
+        fmt::format("object {} ({}): {} {} {} {}", number,
+                    dataset_.classes[static_cast<size_t>(object.label - 1)], x1, y1, x2 - x1, y2 - y1);
+    if (x2 < x1 || y2 < y1) {
+      report(fmt::format("has a box of negative width or height, {}; the object is skipped", where));
+      return std::nullopt;
+    }
+    if (x1 == x2 || y1 == y2) {
+      report(fmt::format("has a box of zero area, {}; the object is skipped", where));
+      return std::nullopt;
+    }
+    return clip_to_image(object.box, size, where, [this](const std::string& fault) { report(fault); });
+  }
+
+  void report(const std::string& what) {
+    dataset_.faults.push_back({file_, fmt::format("{}: {} {}.", file_.string(), name_, what)});
+  }
+
+  const fs::path& file_;
+  const fs::path& folder_;
+  Dataset& dataset_;
+  std::string name_;  // of the image at hand
+};
+
+}  // namespace
+
+Dataset make_coco_dataset(const CocoFile& file, const std::vector<std::string>& classes) {
+  Dataset dataset;
+  dataset.faults = file.faults;
+  Labels labels =
+      classes.empty() ? find_labels(file, dataset.faults) : match_labels(file, classes, dataset.faults);
+
+  std::unordered_map<int64_t, size_t> sample_of;
+  std::unordered_set<std::string> taken;
+  for (const CocoImage& image : file.images) {
+    sample_of.emplace(image.id, dataset.samples.size());
+    dataset.samples.push_back(
+        {unique_id(image, taken), image.file_name, image.width, image.height, {}, image.id});
+  }
+  for (const CocoAnnotation& annotation : file.annotations) {
+    const auto label = labels.by_category.find(annotation.category);
+    if (label == labels.by_category.end()) continue;
+    dataset.samples[sample_of.at(annotation.image)].objects.push_back(
+        {as_box(annotation), label->second, annotation.ignore, annotation.crowd, annotation.area});
+  }
+  dataset.classes = std::move(labels.names);
+  dataset.category_ids = std::move(labels.ids);
+  return dataset;
+}
+
+Dataset read_coco(const fs::path& file, const fs::path& folder, const std::vector<std::string>& classes) {
+  Dataset labelled = make_coco_dataset(read_coco_file(file), classes);
+  Dataset dataset;
+  dataset.classes = std::move(labelled.classes);
+  dataset.category_ids = std::move(labelled.category_ids);
+  dataset.faults = std::move(labelled.faults);
+  SampleChecker checker(file, folder, dataset);
+  for (Sample& sample : labelled.samples) checker.keep(std::move(sample));
+  check_input(!dataset.samples.empty(), "{}: none of its {} images can be used; the first fault: {}",
+              file.string(), labelled.samples.size(),
+              dataset.faults.empty() ? "it lists none." : dataset.faults.front().what);
+  return dataset;
+}
+
+}  // namespace rcnn
