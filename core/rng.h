@@ -19,13 +19,17 @@ namespace rcnn {
 enum class Purpose : uint32_t {
   init = 1,        // parameter initialisation
   shuffle = 2,     // order of the images of an epoch
-  augment = 3,     // flips, jitter
+  augment = 3,     // flips
   rpn_sample = 4,  // anchors for the RPN loss
   roi_sample = 5,  // RoIs for the head loss
   dropout = 6,
   scene = 7,  // synthetic scenes
   split = 8,  // training and validation split
   test = 9,
+  mosaic = 10,  // of training images, as the next three
+  crop = 11,
+  colour_jitter = 12,
+  scale_jitter = 13,
 };
 
 struct Philox4 {
