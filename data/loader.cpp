@@ -1,13 +1,13 @@
 #include "data/loader.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <string>
 #include <utility>
 
 #include "core/error.h"
 #include "core/rng.h"
-#include "data/transforms.h"
 
 namespace rcnn {
 namespace {
@@ -21,9 +21,35 @@ int64_t count_batches(size_t samples, const LoaderOptions& options) {
   return whole + (partial ? 1 : 0);
 }
 
-bool coin(uint64_t seed, int epoch, int sample, uint32_t axis) {
-  return (philox(seed, Purpose::augment, static_cast<uint32_t>(epoch), static_cast<uint32_t>(sample), axis) >>
-          31) != 0;
+std::vector<int> shuffled(size_t samples, uint64_t seed, int epoch) {
+  std::vector<int> order(samples);
+  std::iota(order.begin(), order.end(), 0);
+  RandomSequence random(seed, Purpose::shuffle, static_cast<uint32_t>(epoch));
+  for (size_t i = samples; i > 1; --i) std::swap(order[i - 1], order[random.below(static_cast<uint32_t>(i))]);
+  return order;
+}
+
+/// The same samples, batches of one orientation first: each is there as soon as it is full. The rest keeps
+/// the order it came in, so that what drop_last leaves out is not always of the same orientation.
+std::vector<int> grouped(const std::vector<int>& order, const Dataset& dataset, size_t batch) {
+  const auto is_tall = [&](int sample) {
+    const Sample& s = dataset.samples[static_cast<size_t>(sample)];
+    return s.height > s.width;
+  };
+  std::vector<int> result;
+  std::array<std::vector<int>, 2> waiting;
+  for (const int sample : order) {
+    std::vector<int>& like = waiting[is_tall(sample) ? 1 : 0];
+    like.push_back(sample);
+    if (like.size() < batch) continue;
+    result.insert(result.end(), like.begin(), like.end());
+    like.clear();
+  }
+  for (const int sample : order) {
+    const std::vector<int>& like = waiting[is_tall(sample) ? 1 : 0];
+    if (std::find(like.begin(), like.end(), sample) != like.end()) result.push_back(sample);
+  }
+  return result;
 }
 
 }  // namespace
@@ -37,6 +63,7 @@ Loader::Loader(const Dataset& dataset, const LoaderOptions& options, int64_t fir
   check_input(!dataset.samples.empty(), "The dataset holds no image to load.");
   check_input(options.batch >= 1, "batch = {}: expected at least 1 image.", options.batch);
   check_input(options.workers >= 0, "workers = {}: expected 0 or more threads.", options.workers);
+  check_options(options.augment);
   check(first_batch >= 0, "Loader: first_batch = {}; expected 0 or more.", first_batch);
   batches_per_epoch_ = count_batches(dataset.samples.size(), options);
   for (int i = 0; i < options.workers; ++i) threads_.emplace_back([this] { work(); });
@@ -114,21 +141,23 @@ void Loader::load_images(Loaded& loaded) {
 
 /// Adds a sample to the batch, or to the undecodable ones.
 void Loader::load_image(int sample, Loaded& loaded) {
-  LoadedImage result;
+  std::shared_ptr<const Image> image;
   try {
-    result.image = *decoded(sample);
+    image = decoded(sample);
   } catch (const InputError& error) {
     loaded.undecodable.push_back({sample, error.what()});
     return;
   }
-  result.sample = sample;
-  result.objects = dataset_.samples[static_cast<size_t>(sample)].objects;
-  const int epoch = loaded.batch.epoch;
-  if (options_.flip_horizontal && coin(options_.seed, epoch, sample, 0))
-    flip_horizontal(result.image, result.objects);
-  if (options_.flip_vertical && coin(options_.seed, epoch, sample, 1))
-    flip_vertical(result.image, result.objects);
-  loaded.batch.images.push_back(std::move(result));
+  const FetchImage fetch = [this](int other) -> std::shared_ptr<const Image> {
+    try {
+      return decoded(other);
+    } catch (const InputError&) {  // reported where its own turn comes
+      return nullptr;
+    }
+  };
+  AugmentedImage made =
+      augment(options_.augment, options_.seed, loaded.batch.epoch, sample, dataset_, *image, fetch);
+  loaded.batch.images.push_back({sample, std::move(made.image), std::move(made.objects), made.scale});
 }
 
 /// The image of a sample, from the cache where it is there. The cache takes what comes until it is full;
@@ -155,14 +184,23 @@ std::shared_ptr<const Loader::Order> Loader::order_of(int epoch) {
   if (kept) return kept;
   auto order = std::make_shared<Order>(dataset_.samples.size());
   std::iota(order->begin(), order->end(), 0);
-  if (options_.shuffle) {
-    RandomSequence random(options_.seed, Purpose::shuffle, static_cast<uint32_t>(epoch));
-    for (size_t i = order->size(); i > 1; --i)
-      std::swap((*order)[i - 1], (*order)[random.below(static_cast<uint32_t>(i))]);
-  }
+  if (options_.shuffle) *order = shuffled(order->size(), options_.seed, epoch);
+  if (options_.shuffle && options_.group_by_aspect)
+    *order = grouped(*order, dataset_, static_cast<size_t>(options_.batch));
   kept = order;
   orders_.erase(orders_.begin(), orders_.lower_bound(epoch - 1));
   return order;
+}
+
+std::vector<LoadedImage> first_images(const Dataset& dataset, const LoaderOptions& options, size_t count) {
+  LoaderOptions here = options;
+  here.workers = 0;
+  Loader loader(dataset, here);
+  std::vector<LoadedImage> images;
+  for (int64_t i = 0; i < loader.batches_per_epoch() && images.size() < count; ++i)
+    for (LoadedImage& image : loader.next().images)
+      if (images.size() < count) images.push_back(std::move(image));
+  return images;
 }
 
 }  // namespace rcnn

@@ -1,8 +1,9 @@
 // An endless stream of batches of decoded images, prepared by threads ahead of their use.
 //
-// A batch depends on the seed, the batch size and its index alone: the order of an epoch is a Fisher-Yates
-// shuffle keyed by (seed, epoch), a flip is keyed by (seed, epoch, sample). So the stream is the same for any
-// number of workers, and a resumed run continues it by starting at `first_batch`.
+// A batch depends on its index and the options that say what it holds alone: the order of an epoch is a
+// Fisher-Yates shuffle keyed by (seed, epoch), what is done to an image is keyed by (seed, epoch, sample). So
+// the stream is the same for any number of workers, and a resumed run continues it by starting at
+// `first_batch`.
 #pragma once
 
 #include <atomic>
@@ -16,6 +17,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "data/augment.h"
 #include "data/dataset.h"
 #include "data/image.h"
 
@@ -25,9 +27,11 @@ struct LoaderOptions {
   int batch = 1;  // images
   uint64_t seed = 0;
   bool shuffle = false;
-  bool flip_horizontal = false;  // each image with probability 1/2
-  bool flip_vertical = false;    // likewise
-  int workers = 2;               // threads; 0 loads in the thread that calls next()
+  /// With `shuffle`: batches of wide images and batches of tall ones, as far as they come out even, so that
+  /// less of a batch is padding. What is left over of each at an epoch's end is mixed.
+  bool group_by_aspect = false;
+  AugmentOptions augment = {};
+  int workers = 2;  // threads; 0 loads in the thread that calls next()
   /// Leave out the last batch of an epoch where it would be short, as training wants it: with `shuffle` other
   /// images are left out each time. A dataset smaller than one batch still gives that one.
   bool drop_last = false;
@@ -38,6 +42,7 @@ struct LoadedImage {
   int sample = 0;  // index into Dataset::samples
   Image image;
   std::vector<Object> objects;
+  float scale = 1;  // of the network's size that it is to be resized to
 };
 
 struct Batch {
@@ -50,7 +55,7 @@ class Loader {
  public:
   /// The dataset must outlive the loader and stay as it is. Throws InputError where it has no sample.
   Loader(const Dataset& dataset, const LoaderOptions& options, int64_t first_batch = 0);
-  /// Ends the threads; waits at most for the image that each is decoding.
+  /// Ends the threads; waits at most for the image that each is preparing.
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
@@ -105,5 +110,9 @@ class Loader {
   std::atomic<bool> stop_ = false;
   std::vector<std::thread> threads_;
 };
+
+/// The first `count` images that a loader with these options hands out in epoch 0, fewer where it has fewer:
+/// what training is going to see. Throws as Loader::next does.
+std::vector<LoadedImage> first_images(const Dataset& dataset, const LoaderOptions& options, size_t count);
 
 }  // namespace rcnn

@@ -153,8 +153,8 @@ LoaderOptions loader_options(const TrainConfig& config) {
   options.batch = static_cast<int>(config.batch);
   options.seed = static_cast<uint64_t>(config.seed);
   options.shuffle = options.drop_last = true;
-  options.flip_horizontal = config.flip_horizontal;
-  options.flip_vertical = config.flip_vertical;
+  options.augment.flip_horizontal = config.flip_horizontal;
+  options.augment.flip_vertical = config.flip_vertical;
   options.workers = static_cast<int>(config.workers);
   return options;
 }

@@ -1,5 +1,6 @@
 #include "data/loader.h"
 
+#include <cmath>
 #include <fstream>
 #include <set>
 
@@ -34,6 +35,7 @@ struct Stream {
   std::vector<std::vector<int>> samples;
   std::vector<std::vector<uint8_t>> pixels;
   std::vector<Object> objects;
+  std::vector<float> scales;
   std::vector<std::string> faults;
   bool operator==(const Stream&) const = default;
 };
@@ -48,6 +50,7 @@ Stream take(Loader& loader, int count) {
     for (const LoadedImage& image : batch.images) {
       stream.samples.back().push_back(image.sample);
       stream.pixels.push_back(image.image.rgb);
+      stream.scales.push_back(image.scale);
       stream.objects.insert(stream.objects.end(), image.objects.begin(), image.objects.end());
     }
   }
@@ -59,8 +62,13 @@ LoaderOptions training_options(int workers) {
   return {.batch = 4,
           .seed = 11,
           .shuffle = true,
-          .flip_horizontal = true,
-          .flip_vertical = true,
+          .group_by_aspect = true,
+          .augment = {.mosaic = 0.3f,
+                      .crop = 0.5f,
+                      .flip_horizontal = true,
+                      .flip_vertical = true,
+                      .colour_jitter = 0.4f,
+                      .scale_jitter = 0.25f},
           .workers = workers,
           .drop_last = true};
 }
@@ -83,6 +91,7 @@ TEST_CASE("loader: in order and unchanged where nothing else is asked for") {
   for (size_t i = 0; i < 5; ++i) {
     CHECK(stream.pixels[i] == random_image(9, 7, static_cast<uint32_t>(i)).rgb);
     CHECK(stream.objects[i] == pictures.data.samples[i].objects[0]);
+    CHECK(stream.scales[i] == 1);
   }
   CHECK(stream.faults.empty());
 }
@@ -109,7 +118,7 @@ TEST_CASE("loader: a shuffled epoch has every image once, each epoch in another 
 TEST_CASE("loader: each flip happens about half of the time, independently") {
   const Pictures pictures(8);
   const LoaderOptions options{
-      .batch = 8, .seed = 5, .flip_horizontal = true, .flip_vertical = true, .workers = 0};
+      .batch = 8, .seed = 5, .augment = {.flip_horizontal = true, .flip_vertical = true}, .workers = 0};
   int horizontal = 0, vertical = 0, both = 0;
   const int epochs = 50, images = 8 * epochs;
   Loader loader(pictures.data, options);
@@ -151,6 +160,7 @@ TEST_CASE("loader: a stream can be taken up at any batch") {
     CHECK(rest.samples == std::vector<std::vector<int>>(whole.samples.begin() + first, whole.samples.end()));
     CHECK(rest.pixels ==
           std::vector<std::vector<uint8_t>>(whole.pixels.begin() + 4 * first, whole.pixels.end()));
+    CHECK(rest.scales == std::vector<float>(whole.scales.begin() + 4 * first, whole.scales.end()));
   }
 }
 
@@ -212,6 +222,8 @@ TEST_CASE("loader: options out of range") {
   const Pictures pictures(1);
   CHECK(contains(input_error([&] { Loader(pictures.data, {.batch = 0}); }), "batch = 0"));
   CHECK(contains(input_error([&] { Loader(pictures.data, {.workers = -1}); }), "workers = -1"));
+  CHECK(contains(input_error([&] { Loader(pictures.data, {.augment = {.crop = 1.5f}}); }), "crop = 1.5"));
+  CHECK(contains(input_error([&] { Loader(pictures.data, {.augment = {.mosaic = NAN}}); }), "mosaic = nan"));
   CHECK_THROWS_AS(Loader(pictures.data, {}, -1), Error);
 }
 
@@ -221,4 +233,90 @@ TEST_CASE("loader: ends at once, wherever it stands") {
     Loader loader(pictures.data, training_options(3));
     take(loader, taken);
   }
+}
+
+TEST_CASE("loader: flips are keyed as they were before there was any other augmentation") {
+  const Pictures pictures(6);
+  const LoaderOptions options{
+      .batch = 6, .seed = 77, .augment = {.flip_horizontal = true, .flip_vertical = true}, .workers = 0};
+  Loader loader(pictures.data, options);
+  for (uint32_t epoch = 0; epoch < 8; ++epoch)
+    for (const LoadedImage& image : loader.next().images) {
+      const auto number = static_cast<uint32_t>(image.sample);
+      const bool h = philox(77, Purpose::augment, epoch, number, 0) >= 1u << 31,
+                 v = philox(77, Purpose::augment, epoch, number, 1) >= 1u << 31;
+      const Image before = random_image(9, 7, number);
+      CHECK(std::equal(image.image.pixel(0, 0), image.image.pixel(0, 0) + 3,
+                       before.pixel(h ? 8 : 0, v ? 6 : 0)));
+    }
+}
+
+TEST_CASE("loader: groups by aspect") {
+  Pictures pictures(23);
+  for (size_t i = 0; i < 23; i += 3)
+    std::swap(pictures.data.samples[i].width, pictures.data.samples[i].height);
+  const auto is_tall = [](int sample) { return sample % 3 == 0; };  // 8 of them; 15 wide ones
+  LoaderOptions options{.batch = 4, .seed = 5, .shuffle = true, .group_by_aspect = true, .workers = 0};
+  const Stream stream = take(pictures.data, options, 60);
+  std::set<int> left_out;
+  for (size_t epoch = 0; epoch < 10; ++epoch) {
+    std::set<int> seen;
+    size_t count = 0, mixed = 0;
+    for (size_t i = 6 * epoch; i < 6 * (epoch + 1); ++i) {
+      const std::vector<int>& batch = stream.samples[i];
+      seen.insert(batch.begin(), batch.end());
+      count += batch.size();
+      const auto tall = std::count_if(batch.begin(), batch.end(), is_tall);
+      mixed += tall != 0 && tall != static_cast<int64_t>(batch.size()) ? 1 : 0;
+      CHECK(batch.size() == (i % 6 == 5 ? 3 : 4));
+    }
+    CHECK(count == 23);
+    CHECK(seen.size() == 23);
+    CHECK(mixed == 0);  // 2 batches of tall ones, 3 of wide ones, and 3 wide ones left
+  }
+  CHECK(stream.samples[0] != stream.samples[6]);
+  CHECK(take(pictures.data, options, 25, 9).samples ==
+        std::vector<std::vector<int>>(stream.samples.begin() + 9, stream.samples.begin() + 34));
+
+  options.batch = 7;  // one of each is left over, and dropped
+  options.drop_last = true;
+  CHECK(Loader(pictures.data, options).batches_per_epoch() == 3);
+  for (const std::vector<int>& batch : take(pictures.data, options, 30).samples) {
+    CHECK(batch.size() == 7);
+    const auto tall = std::count_if(batch.begin(), batch.end(), is_tall);
+    CHECK((tall == 0 || tall == 7));
+  }
+  options.batch = 3;  // 2 tall ones are left over: the last batch
+  options.drop_last = false;
+  const Stream threes = take(pictures.data, options, 8);
+  CHECK(threes.samples.back().size() == 2);
+
+  options.batch = 9;  // 8 tall ones and 6 wide ones are left: a mixed batch, and 5 of either, in random order
+  for (const int first : {0, 3, 6, 9, 12}) {
+    const Stream nines = take(pictures.data, options, 3, first);
+    CHECK(nines.samples[1].size() == 9);
+    REQUIRE(nines.samples[2].size() == 5);
+    left_out.insert(is_tall(nines.samples[2][0]) ? 1 : 0);
+  }
+  CHECK(left_out.size() == 2);
+
+  options.shuffle = false;  // then the order stays
+  options.batch = 4;
+  CHECK(take(pictures.data, options, 1).samples[0] == std::vector<int>{0, 1, 2, 3});
+}
+
+TEST_CASE("loader: the first images are those that training sees first") {
+  const Pictures pictures(11);
+  pictures.spoil(4);
+  const Stream stream = take(pictures.data, training_options(2), 2);
+  const std::vector<LoadedImage> images = first_images(pictures.data, training_options(2), 7);
+  const size_t count = std::min<size_t>(7, stream.pixels.size());
+  REQUIRE(images.size() == count);
+  for (size_t i = 0; i < count; ++i) {
+    CHECK(images[i].image.rgb == stream.pixels[i]);
+    CHECK(images[i].scale == stream.scales[i]);
+  }
+  CHECK(first_images(pictures.data, {.batch = 4}, 100).size() == 10);
+  CHECK(first_images(pictures.data, {.batch = 4}, 0).empty());
+  CHECK(first_images(pictures.data, {.batch = 4}, 3).size() == 3);
 }
