@@ -1,14 +1,19 @@
 #include "models/transform.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/cuda_device.h"
 #include "kernels/preprocess.h"
 
 namespace rcnn {
 
-std::pair<int64_t, int64_t> resized(const ModelConfig& config, int64_t height, int64_t width) {
-  const kernels::Resized size = kernels::resized_size(height, width, config.short_side, config.long_side);
+std::pair<int64_t, int64_t> resized(const ModelConfig& config, int64_t height, int64_t width, float scale) {
+  const auto scaled = [&](int64_t side) {
+    return std::max<int64_t>(1, std::llround(static_cast<double>(side) * static_cast<double>(scale)));
+  };
+  const kernels::Resized size =
+      kernels::resized_size(height, width, scaled(config.short_side), scaled(config.long_side));
   return {size.h, size.w};
 }
 
@@ -21,7 +26,7 @@ ImageBatch make_image_batch(Context& ctx, const ModelConfig& config, std::span<c
   float* size = batch.size.mutable_data<float>();
   int64_t height = 0, width = 0;
   for (const RawImage& image : images) {
-    const auto [rh, rw] = resized(config, image.height, image.width);
+    const auto [rh, rw] = resized(config, image.height, image.width, image.scale);
     const uint8_t* pixels = image.pixels;
     if (ctx.device.type == DeviceType::cuda) {
       uploaded.push_back(ctx.empty({image.height, image.width, 3}, DType::u8));

@@ -13,6 +13,7 @@ namespace rcnn {
 struct RawImage {
   const uint8_t* pixels;
   int64_t height, width;
+  float scale = 1;  // of the configuration's short and long side
 };
 
 /// Resizes each image by the configuration's short and long side, normalises and pads to a common size. The
@@ -20,6 +21,7 @@ struct RawImage {
 ImageBatch make_image_batch(Context& ctx, const ModelConfig& config, std::span<const RawImage> images);
 
 /// The size an image of this size has after resizing: {height, width}.
-std::pair<int64_t, int64_t> resized(const ModelConfig& config, int64_t height, int64_t width);
+std::pair<int64_t, int64_t> resized(const ModelConfig& config, int64_t height, int64_t width,
+                                    float scale = 1);
 
 }  // namespace rcnn

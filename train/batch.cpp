@@ -12,7 +12,7 @@ TrainingBatch make_training_batch(Context& ctx, const ModelConfig& config, const
   std::vector<RawImage> raw;
   size_t most = 1;
   for (const LoadedImage& loaded : batch.images) {
-    raw.push_back({loaded.image.rgb.data(), loaded.image.height, loaded.image.width});
+    raw.push_back({loaded.image.rgb.data(), loaded.image.height, loaded.image.width, loaded.scale});
     most = std::max(most, loaded.objects.size());
   }
   const auto capacity = static_cast<int64_t>(std::bit_ceil(most));
@@ -21,12 +21,12 @@ TrainingBatch make_training_batch(Context& ctx, const ModelConfig& config, const
                     Tensor::zeros({n}, DType::i32), Tensor::zeros({n}, DType::i32)};
   for (int64_t i = 0; i < n; ++i) {
     const LoadedImage& loaded = batch.images[static_cast<size_t>(i)];
-    const auto [rh, rw] = resized(config, loaded.image.height, loaded.image.width);
+    const auto [rh, rw] = resized(config, loaded.image.height, loaded.image.width, loaded.scale);
     const float sy = static_cast<float>(rh) / static_cast<float>(loaded.image.height);
     const float sx = static_cast<float>(rw) / static_cast<float>(loaded.image.width);
     int32_t count = 0;
     for (const Object& object : loaded.objects) {
-      if (object.difficult) continue;
+      if (is_ignored(object)) continue;
       float* box = truth.boxes.mutable_data<float>() + (i * capacity + count) * 4;
       box[0] = object.box.x1 * sx;
       box[1] = object.box.y1 * sy;

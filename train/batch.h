@@ -13,8 +13,8 @@ struct TrainingBatch {
   GroundTruth truth;
 };
 
-/// Preprocesses the images on the context's device and scales their boxes along. Objects marked difficult are
-/// left out.
+/// Preprocesses the images on the context's device and scales their boxes along. Ignored objects are left
+/// out.
 TrainingBatch make_training_batch(Context& ctx, const ModelConfig& config, const Batch& batch);
 
 }  // namespace rcnn

@@ -94,3 +94,31 @@ TEST_CASE("batch: objects marked difficult are left out, and the others close th
   CHECK(truth.labels.values<int32_t>()[1] == 4);
   for (int64_t i = 2; i < truth.boxes.dim(1); ++i) CHECK(box_of(truth, 0, i) == std::vector<float>(4, 0));
 }
+
+TEST_CASE("batch: so are crowd regions") {
+  Context ctx;
+  Batch batch;
+  Object crowd{{1, 1, 5, 5}, 1};
+  crowd.crowd = true;
+  batch.images.push_back(loaded(0, 16, 16, {crowd, {{2, 2, 6, 6}, 2}}));
+  const GroundTruth truth = make_training_batch(ctx, small_input(), batch).truth;
+  CHECK(truth.count.item<int32_t>() == 1);
+  CHECK(box_of(truth, 0, 0) == std::vector<float>{2, 2, 6, 6});
+}
+
+TEST_CASE("batch: an image's scale multiplies short and long side, and its boxes") {
+  Context ctx;
+  // Short side 16: 20 x 20 becomes 16, 20 (times 1.25) and 8 pixels; 10 x 50 is held to the long side, 40
+  // x 1.25.
+  Batch batch;
+  for (const float scale : {1.0f, 1.25f, 0.5f})
+    batch.images.push_back({0, random_image(20, 20), {{{5, 10, 15, 20}, 1}}, scale});
+  batch.images.push_back({3, random_image(10, 50), {}, 1.25f});
+  const TrainingBatch made = make_training_batch(ctx, small_input(), batch);
+  CHECK(made.images.pixels.shape() == Shape{4, 56, 24, 3});
+  const auto size = made.images.size.values<float>();
+  CHECK(std::vector<float>(size.begin(), size.end()) == std::vector<float>{16, 16, 20, 20, 8, 8, 50, 10});
+  CHECK(box_of(made.truth, 0, 0) == std::vector<float>{4, 8, 12, 16});
+  CHECK(box_of(made.truth, 1, 0) == std::vector<float>{5, 10, 15, 20});
+  CHECK(box_of(made.truth, 2, 0) == std::vector<float>{2, 4, 6, 8});
+}
