@@ -62,10 +62,12 @@ bool is_coco_file(const std::filesystem::path& path);
 /// numbers below 1e9, is a fault. The annotations' own ids are not read: merged files have some twice.
 CocoFile read_coco_file(const std::filesystem::path& path);
 
-/// Numbers for a results file that has text where COCO has numbers, as ours has for datasets without them.
+/// What the names in a results file stand for, which ours has where the data has no numbers.
 struct CocoNumbers {
-  std::map<std::string, int64_t> images;      // for an image_id that is text
-  std::map<std::string, int64_t> categories;  // for a category_name; where empty, category_id decides
+  std::map<std::string, int64_t> images;  // for an image_id that is text
+  /// For a category_name. Where this is empty, the category_id decides; where not, the data has names alone:
+  /// an entry must have its category_name, and an image_id that is a number is taken for a name.
+  std::map<std::string, int64_t> categories;
 };
 
 /// A list of detections, as COCO's evaluators take it. Throws InputError naming the file and the entry.

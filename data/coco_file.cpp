@@ -223,12 +223,30 @@ std::vector<Item> read_items(const Document& document, std::string_view list, It
   return items;
 }
 
-int64_t number_of(const Entry& entry, std::string_view key, const std::map<std::string, int64_t>& numbers) {
-  std::string_view name;
-  if (entry.get(key).get(name) != simdjson::SUCCESS) entry.fail("has a {} that is no text", key);
-  const auto found = numbers.find(std::string(name));
-  if (found == numbers.end()) entry.fail("names the {} '{}', which the data lacks", key, name);
+int64_t look_up(const Entry& entry, const char* what, const std::string& name,
+                const std::map<std::string, int64_t>& numbers) {
+  const auto found = numbers.find(name);
+  if (found == numbers.end()) entry.fail("names the {} '{}', which the data lacks", what, name);
   return found->second;
+}
+
+CocoResult read_result(const Entry& entry, const CocoNumbers& numbers) {
+  CocoResult result;
+  std::string_view name;
+  if (entry.get("image_id").get(name) == simdjson::SUCCESS)
+    result.image = look_up(entry, "image", std::string(name), numbers.images);
+  else if (result.image = entry.id("image_id"); !numbers.categories.empty())
+    result.image = look_up(entry, "image", std::to_string(result.image), numbers.images);
+  if (numbers.categories.empty()) {
+    result.category = entry.id("category_id");
+  } else {
+    if (entry.get("category_name").get(name) != simdjson::SUCCESS)
+      entry.fail("has a category_name that is no text");
+    result.category = look_up(entry, "class", std::string(name), numbers.categories);
+  }
+  entry.box(result);
+  result.score = entry.number("score");
+  return result;
 }
 
 }  // namespace
@@ -280,15 +298,7 @@ std::vector<CocoResult> read_coco_results(const fs::path& path, const CocoNumber
   std::vector<CocoResult> results;
   for (const element& value : entries) {
     const Entry entry(document, "", results.size(), value);
-    CocoResult result;
-    result.image = entry.get("image_id").is_string() ? number_of(entry, "image_id", numbers.images)
-                                                     : entry.id("image_id");
-    result.category = !numbers.categories.empty() && entry.find("category_name")
-                          ? number_of(entry, "category_name", numbers.categories)
-                          : entry.id("category_id");
-    entry.box(result);
-    result.score = entry.number("score");
-    results.push_back(result);
+    results.push_back(read_result(entry, numbers));
   }
   return results;
 }

@@ -84,17 +84,20 @@ std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dat
 }
 
 void write_detections(const std::filesystem::path& path, const std::vector<Detection>& detections,
-                      const std::vector<Sample>& samples, const std::vector<std::string>& classes) {
+                      const std::vector<Sample>& samples, const std::vector<std::string>& classes,
+                      const std::vector<int64_t>& category_ids) {
+  using Json = nlohmann::ordered_json;
   std::string text = "[";
   for (const Detection& d : detections) {
     const Sample& sample = samples.at(static_cast<size_t>(d.image));
     // In double, so that x + w gives back the right border exactly.
     const double x = static_cast<double>(d.box.x1), y = static_cast<double>(d.box.y1);
-    const nlohmann::ordered_json entry = {
-        {"image_id", sample.id},
+    const auto index = static_cast<size_t>(d.label - 1);
+    const Json entry = {
+        {"image_id", sample.coco_id ? Json(*sample.coco_id) : Json(sample.id)},
         {"file_name", sample.image.filename().string()},
-        {"category_id", d.label},
-        {"category_name", classes.at(static_cast<size_t>(d.label - 1))},
+        {"category_id", category_ids.empty() ? d.label : category_ids.at(index)},
+        {"category_name", classes.at(index)},
         {"bbox", {x, y, static_cast<double>(d.box.x2) - x, static_cast<double>(d.box.y2) - y}},
         {"score", static_cast<double>(d.score)}};
     text += (text.size() == 1 ? "\n" : ",\n") +

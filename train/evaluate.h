@@ -26,11 +26,13 @@ std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dat
                                       const std::function<void(size_t, size_t)>& progress = {},
                                       std::vector<Trace>* traces = nullptr);
 
-/// Writes detections in COCO's results form, with the image's id and file name and the class's name beside
-/// the numbers:
-/// [{"image_id": ..., "file_name": ..., "category_id": label, "category_name": ..., "bbox": [x, y, w, h],
+/// Writes detections in COCO's results form, with file name and class name beside the numbers:
+/// [{"image_id": ..., "file_name": ..., "category_id": ..., "category_name": ..., "bbox": [x, y, w, h],
 /// "score": ...}].
+/// Images and categories have COCO's numbers where the samples and `category_ids` (one a class) give them,
+/// else the sample's id, a text, and the label.
 void write_detections(const std::filesystem::path& path, const std::vector<Detection>& detections,
-                      const std::vector<Sample>& samples, const std::vector<std::string>& classes);
+                      const std::vector<Sample>& samples, const std::vector<std::string>& classes,
+                      const std::vector<int64_t>& category_ids = {});
 
 }  // namespace rcnn

@@ -183,14 +183,28 @@ TEST_CASE("coco: a results file, numbers or names") {
   CHECK(results[1].category == 2);
   CHECK(parse_results("[]").empty());
 
+  const CocoNumbers numbers{{{"beach", 5}, {"9", 6}}, {{"dog", 3}}};
   const auto named = parse_results(
       R"([{"image_id": "beach", "category_id": 1, "category_name": "dog", "bbox": [1, 2, 3, 4], "score": 1},
-          {"image_id": 9, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1}])",
-      {{{"beach", 5}}, {{"dog", 3}}});
+          {"image_id": 9, "category_name": "dog", "bbox": [1, 2, 3, 4], "score": 1}])",
+      numbers);
   CHECK(named[0].image == 5);
   CHECK(named[0].category == 3);
-  CHECK(named[1].image == 9);
-  CHECK(named[1].category == 1);
+  CHECK(named[1].image == 6);
+  const auto refused = [&](const std::string& entry) {
+    return input_error([&] { parse_results("[" + entry + "]", numbers); });
+  };
+  CHECK(contains(refused(R"({"image_id": 8, "category_name": "dog", "bbox": [1, 2, 3, 4], "score": 1})"),
+                 "'8'"));
+  CHECK(contains(refused(R"({"image_id": 9, "category_name": "cow", "bbox": [1, 2, 3, 4], "score": 1})"),
+                 "'cow'"));
+  CHECK(contains(refused(R"({"image_id": 9, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1})"),
+                 "lacks \"category_name\""));
+  // With numbers for categories, a name may still stand for an image.
+  const auto mixed = parse_results(
+      R"([{"image_id": "beach", "category_id": 9, "bbox": [1, 2, 3, 4], "score": 1}])", {{{"beach", 5}}, {}});
+  CHECK(mixed[0].image == 5);
+  CHECK(mixed[0].category == 9);
 }
 
 TEST_CASE("coco: a results file at fault is refused with the entry") {
