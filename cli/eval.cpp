@@ -1,45 +1,154 @@
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
+#include <set>
+
 #include "cli/commands.h"
 #include "cli/device.h"
+#include "core/atomic_file.h"
+#include "data/coco.h"
 #include "data/voc.h"
+#include "train/coco_metrics.h"
 #include "train/evaluate.h"
 #include "train/run_report.h"
 
 namespace rcnn {
+namespace {
+
+struct Options {
+  std::string weights, detections, data, split = "test", out, json;
+  int workers = 2;
+  DeviceOptions device;
+};
+
+/// What is evaluated against: in the file's own doubles where it is COCO's, so that the figures are those of
+/// COCO's tools.
+struct Truth {
+  Dataset data;
+  std::vector<CocoAnnotation> annotations;
+};
+
+struct Result {
+  VocResult voc;
+  CocoScores coco;
+};
+
+/// Annotations of which only the boxes are wanted: a COCO file's images may be anywhere, or nowhere.
+Truth read_truth(const Options& options) {
+  if (is_coco_file(options.data)) {
+    CocoFile file = read_coco_file(options.data);
+    return {make_coco_dataset(file), std::move(file.annotations)};
+  }
+  Truth truth{read_voc(options.data, options.split), {}};
+  truth.annotations = coco_annotations(truth.data);
+  return truth;
+}
+
+/// Leaves out, with a word among the faults, what is in categories that the data lacks. Images that it lacks
+/// mean that the file belongs to other data.
+std::vector<CocoResult> read_results(const Options& options, Dataset& data) {
+  const CocoNumbers numbers = coco_numbers(data);
+  std::vector<CocoResult> results = read_coco_results(options.detections, numbers);
+  std::set<int64_t> images;
+  for (const auto& [name, number] : numbers.images) images.insert(number);
+  for (const CocoResult& result : results)
+    check_input(images.contains(result.image), "{} has a detection in the image {}, which {} lacks.",
+                options.detections, result.image, options.data);
+
+  const std::set<int64_t> known(data.category_ids.begin(), data.category_ids.end());
+  std::map<int64_t, int> unknown;
+  for (const CocoResult& result : results)
+    if (!known.empty() && !known.contains(result.category)) ++unknown[result.category];
+  for (const auto& [category, count] : unknown)
+    data.faults.push_back(
+        {options.detections,
+         fmt::format("{} has {} detections of the category {}, which {} lacks; they are left out.",
+                     options.detections, count, category, options.data)});
+  return results;
+}
+
+nlohmann::ordered_json as_json(const CocoFigures& figures) {
+  nlohmann::ordered_json json;
+  for (const CocoFigureName& figure : kCocoFigures) json[figure.key] = figures.*figure.value;
+  return json;
+}
+
+/// The result for programs. Keys are those of summary.json, and COCO's.
+void write_json(const std::filesystem::path& path, const Result& result, const Dataset& data) {
+  nlohmann::ordered_json json = as_json(result.coco.mean);
+  json["map50"] = result.voc.map_area;
+  json["map50_voc07"] = result.voc.map_11point;
+  for (size_t i = 0; i < data.classes.size(); ++i) {
+    const ClassResult& voc = result.voc.classes[i];
+    if (voc.truths == 0) continue;
+    json["ap50"][voc.name] = voc.ap_area;
+    json["ap50_voc07"][voc.name] = voc.ap_11point;
+    const auto number = data.category_ids.empty() ? static_cast<int64_t>(i) + 1 : data.category_ids[i];
+    json["by_class"][voc.name] = as_json(result.coco.by_category.at(number));
+  }
+  write_atomically(path, json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
+void show(const Options& options, const Result& result, const Dataset& data) {
+  print_ap_table(result.voc, std::filesystem::is_directory(options.data) ? options.split : "class");
+  fmt::print("COCO's figures\n{}\n", coco_table(result.coco.mean));
+  print_faults(data.faults);
+  if (!options.json.empty()) write_json(options.json, result, data);
+}
+
+void evaluate_detections(const Options& options) {
+  Truth truth = read_truth(options);
+  const std::vector<CocoResult> results = read_results(options, truth.data);
+  show(options,
+       {evaluate_voc(detections_of(results, truth.data), truth.data),
+        evaluate_coco(truth.annotations, results)},
+       truth.data);
+}
+
+void evaluate_weights(const Options& options) {
+  Detector detector = load_model(options.weights);
+  Dataset data =
+      is_coco_file(options.data)
+          ? read_coco(options.data, std::filesystem::path(options.data).parent_path(), detector.classes)
+          : read_voc(options.data, options.split, detector.classes);
+  const auto ctx = options.device.make_context(detector.model->config);
+  move_to(*detector.model, ctx->device);
+  const auto found = detect_dataset(*ctx, *detector.model, data, options.workers, data.faults);
+  if (!options.out.empty())
+    write_detections(options.out, found, data.samples, detector.classes, data.category_ids);
+  show(options, {evaluate_voc(found, data), evaluate_coco(found, data)}, data);
+  options.device.print_sync_report();
+}
+
+}  // namespace
 
 void add_eval(CLI::App& program) {
-  struct Options {
-    std::string weights, data, split = "test", out;
-    int workers = 2;
-    DeviceOptions device;
-  };
   auto options = std::make_shared<Options>();
-  CLI::App* app =
-      program.add_subcommand("eval", "Average precision of a trained detector on labelled images");
-  app->add_option("--weights", options->weights, "a trained model (model.safetensors)")
+  CLI::App* app = program.add_subcommand(
+      "eval", "Average precision of a trained detector, or of anybody's detections, on labelled images");
+  app->add_option("--weights", options->weights, "a trained model (model.safetensors)")->type_name("FILE");
+  app->add_option("--detections", options->detections,
+                  "instead of a model: detections in COCO's results form, from any program")
+      ->type_name("FILE");
+  app->add_option("--data", options->data, "a Pascal VOC folder, or a COCO JSON file")
       ->required()
-      ->type_name("FILE");
-  app->add_option("--data", options->data, "a Pascal VOC folder")->required()->type_name("DIR");
+      ->type_name("PATH");
   app->add_option("--split", options->split, "the split to evaluate [test]")->type_name("TEXT");
-  app->add_option("--out", options->out, "write the detections here, in COCO's results form")
+  app->add_option("--out", options->out, "write the model's detections here, in COCO's results form")
       ->type_name("FILE");
+  app->add_option("--json", options->json, "write the figures here, for programs")->type_name("FILE");
   app->add_option("--workers", options->workers, "threads that load images [2]")->check(CLI::Range(0, 256));
   options->device.add(*app);
   app->callback([options] {
-    Detector detector = load_model(options->weights);
-    const Dataset data = read_voc(options->data, options->split, detector.classes);
-    const auto ctx = options->device.make_context(detector.model->config);
-    move_to(*detector.model, ctx->device);
-    FinishedRun run;
-    run.split = options->split;
-    run.faults = data.faults;
-    run.detections = detect_dataset(*ctx, *detector.model, data, options->workers, run.faults);
-    run.result = evaluate_voc(run.detections, data);
-    if (!options->out.empty()) write_detections(options->out, run.detections, data.samples, detector.classes);
-    print_ap_table(run.result, run.split);
-    print_faults(run.faults);
-    options->device.print_sync_report();
+    check_input(options->weights.empty() != options->detections.empty(),
+                "eval takes either --weights, a trained model, or --detections, a file of them; found {}.",
+                options->weights.empty() ? "neither" : "both");
+    check_input(options->detections.empty() || options->out.empty(),
+                "--out writes a model's detections; with --detections there is none.");
+    if (options->weights.empty())
+      evaluate_detections(*options);
+    else
+      evaluate_weights(*options);
   });
 }
 

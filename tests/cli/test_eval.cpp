@@ -1,0 +1,131 @@
+// `rcnn eval`: figures of anybody's detections, and of a model.
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "data/voc.h"
+#include "tests/program.h"
+#include "tests/train/tiny_run.h"
+
+using namespace rcnn;
+using namespace rcnn::fixtures;
+
+namespace {
+
+using Words = std::vector<std::string>;
+
+/// Two images, two classes (numbers 3 and 0), of which the first is found at an overlap of exactly .5.
+const char* const kTruth = R"({
+  "images": [{"id": 10, "file_name": "a.jpg"}, {"id": 20, "file_name": "b.jpg"}],
+  "categories": [{"id": 3, "name": "dog"}, {"id": 0, "name": "cat"}, {"id": 4, "name": "cow"}],
+  "annotations": [{"image_id": 10, "category_id": 0, "bbox": [0, 0, 20, 20]},
+                  {"image_id": 20, "category_id": 3, "bbox": [0, 0, 20, 20]}]})";
+const char* const kFound = R"([{"image_id": 10, "category_id": 0, "bbox": [0, 0, 20, 10], "score": 0.5},
+                               {"image_id": 20, "category_id": 4, "bbox": [0, 0, 20, 20], "score": 0.5}])";
+
+struct Trial {
+  std::filesystem::path program = find_program();
+  TemporaryFolder folder;
+
+  explicit operator bool() const { return !program.empty(); }
+  std::string path(const std::string& name) const { return (folder / name).string(); }
+  std::string text(const std::string& name, const std::string& content) const {
+    write_text(folder / name, content);
+    return path(name);
+  }
+  Finished run(const Words& words) const { return run_program(program, words); }
+  std::string refusal(const Words& words) const {
+    const Finished result = run(words);
+    CAPTURE(result.out);
+    CHECK(result.status == 2);
+    CHECK(result.err.starts_with("rcnn: "));
+    return result.err;
+  }
+  nlohmann::json json(const std::string& name) const {
+    return nlohmann::json::parse(std::ifstream(folder / name));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("eval: a results file against a COCO file, without images or model") {
+  const Trial trial;
+  if (!trial) return;
+  const std::string truth = trial.text("truth.json", kTruth), found = trial.text("found.json", kFound);
+  const Finished result =
+      trial.run({"eval", "--detections", found, "--data", truth, "--json", trial.path("figures.json")});
+  CAPTURE(result.err);
+  CHECK(result.status == 0);
+  CHECK(contains(result.out, "AP     0.0500\n"));  // of two classes one, at one of ten thresholds
+  CHECK(contains(result.out, "AP50   0.5000\n"));
+  CHECK(contains(result.out, "APl         -\n"));
+  const nlohmann::json json = trial.json("figures.json");
+  CHECK(json["AP"].get<double>() == doctest::Approx(0.05));
+  CHECK(json["APl"] == -1);
+  CHECK(json["map50"].get<double>() == doctest::Approx(0.5));
+  CHECK(json["ap50"]["cat"].get<double>() == doctest::Approx(1));
+  CHECK(json["by_class"]["cat"]["AP"].get<double>() == doctest::Approx(0.1));
+  CHECK(json["by_class"]["dog"]["AR100"] == 0);
+  CHECK_FALSE(json["by_class"].contains("cow"));
+}
+
+TEST_CASE("eval: results that belong to other data") {
+  const Trial trial;
+  if (!trial) return;
+  const std::string truth = trial.text("truth.json", kTruth);
+  const auto found = [&](const std::string& image, const std::string& category) {
+    return trial.text("found.json", R"([{"image_id": )" + image + R"(, "category_id": )" + category +
+                                        R"(, "bbox": [0, 0, 20, 10], "score": 0.5}])");
+  };
+  const auto eval = [&](const std::string& file) {
+    return Words{"eval", "--detections", file, "--data", truth};
+  };
+  CHECK(contains(trial.refusal(eval(found("11", "0"))), "the image 11"));
+  CHECK(contains(trial.refusal(eval(found("\"x\"", "0"))), "the image 'x'"));
+  CHECK(trial.run(eval(found("\"a\"", "0"))).status == 0);  // by the image's name
+  const Finished other = trial.run(eval(found("10", "7")));
+  CHECK(other.status == 0);
+  CHECK(contains(other.out, "1 detections of the category 7"));
+  CHECK(contains(trial.refusal(eval(truth)), "holds no list of detections"));
+  CHECK(contains(trial.refusal(eval(trial.path("missing.json"))), "missing.json"));
+}
+
+TEST_CASE("eval: a model's detections, written and read back, give the same figures") {
+  const Trial trial;
+  if (!trial) return;
+  const std::string data = trial.path("data");
+  write_tiny_scenes(trial.folder / "data", 2);
+  Words train = {"train", "--data", data, "--out", trial.path("run")};
+  for (const auto& [key, text] : tiny_settings()) {
+    train.push_back("--" + key);
+    train.push_back(key == "steps" ? "1" : text);
+  }
+  REQUIRE(trial.run(train).status == 0);
+  const Words on_data = {"--data", data, "--split", "train"};
+  Words words = {"eval",
+                 "--weights",
+                 trial.path("run/model.safetensors"),
+                 "--out",
+                 trial.path("found.json"),
+                 "--json",
+                 trial.path("model.json")};
+  words.insert(words.end(), on_data.begin(), on_data.end());
+  Finished result = trial.run(words);
+  CAPTURE(result.err);
+  REQUIRE(result.status == 0);
+  words = {"eval", "--detections", trial.path("found.json"), "--json", trial.path("file.json")};
+  words.insert(words.end(), on_data.begin(), on_data.end());
+  result = trial.run(words);
+  CAPTURE(result.err);
+  REQUIRE(result.status == 0);
+  CHECK(trial.json("model.json") == trial.json("file.json"));
+}
+
+TEST_CASE("eval: either a model or detections") {
+  const Trial trial;
+  if (!trial) return;
+  CHECK(contains(trial.refusal({"eval", "--data", "x"}), "found neither"));
+  CHECK(
+      contains(trial.refusal({"eval", "--data", "x", "--weights", "y", "--detections", "z"}), "found both"));
+  CHECK(contains(trial.refusal({"eval", "--data", "x", "--detections", "z", "--out", "w"}), "--out"));
+}
