@@ -162,10 +162,12 @@ std::string summary_text(const DataSummary& summary) {
   std::string text = fmt::format("{}: {} image{}", summary.split.empty() ? "all images" : summary.split,
                                  summary.images, plural(summary.images));
   if (summary.without_objects > 0) text += fmt::format(", {} without objects", summary.without_objects);
+  const std::string least = fmt::format("{} x {}", summary.least_width, summary.least_height);
+  const std::string most = fmt::format("{} x {}", summary.most_width, summary.most_height);
   if (summary.images > 0)
-    text +=
-        fmt::format("; {} x {} to {} x {} pixels, median {} x {}", summary.least_width, summary.least_height,
-                    summary.most_width, summary.most_height, summary.median_width, summary.median_height);
+    text += least == most ? fmt::format("; {} pixels", least)
+                          : fmt::format("; {} to {} pixels, median {} x {}", least, most,
+                                        summary.median_width, summary.median_height);
   text = wrapped(text, "");
   text += class_table(summary);
   text += fmt::format("  {} box{} in all", summary.boxes, summary.boxes == 1 ? "" : "es");
@@ -179,7 +181,12 @@ std::string summary_text(const DataSummary& summary) {
                             100 * summary.poorly_covered),
                 "  ");
   }
-  for (const std::string& sentence : summary.advice) text += wrapped(sentence, "  ! ");
+  return text + advice_text(summary.advice);
+}
+
+std::string advice_text(const std::vector<std::string>& sentences) {
+  std::string text;
+  for (const std::string& sentence : sentences) text += wrapped(sentence, "  ! ");
   return text;
 }
 

@@ -38,7 +38,9 @@ DataSummary summarise(const Dataset& dataset, const std::string& split, const Mo
 
 /// The summary as lines of at most 100 columns (a path in the advice may be longer).
 std::string summary_text(const DataSummary& summary);
-/// The same on standard output.
+/// Sentences as lines, each behind a mark.
+std::string advice_text(const std::vector<std::string>& sentences);
+/// `summary_text` on standard output.
 void print_summary(const DataSummary& summary);
 
 /// Short side and anchor sizes that suit the boxes of the training images, for those of the two that are
