@@ -1,5 +1,6 @@
 // A file's header is read here, before stb_image sees the file: the decoder allocates what a header claims,
-// guesses at four-component JPEGs, and fills up a truncated JPEG with grey without a word.
+// guesses at four-component JPEGs without Adobe's marker, knows no EXIF, and fills up a truncated JPEG with
+// grey without a word.
 #include "data/image.h"
 
 #include <stb/stb_image.h>
@@ -11,10 +12,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "data/exif.h"
 #include "data/files.h"
+#include "data/orientation.h"
 
 namespace rcnn {
 namespace {
@@ -23,17 +27,22 @@ using Bytes = std::span<const uint8_t>;
 
 constexpr std::array<uint8_t, 3> kJpegStart = {0xFF, 0xD8, 0xFF};
 constexpr std::array<uint8_t, 8> kPngStart = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
-constexpr size_t kHeaderBytes =
-    65536;  // enough for nearly every header; read_image_size goes on where it is not
+// Enough for nearly every header; read_image_info goes on where it is not.
+constexpr size_t kHeaderBytes = 65536;
+// The types of a PNG's chunks, as numbers.
+constexpr uint32_t kIhdr = 0x49484452, kIdat = 0x49444154, kIend = 0x49454E44, kExifChunk = 0x65584966;
+constexpr std::string_view kAdobe = "Adobe", kExif{"Exif\0\0", 6};
 
 struct Header {
   int64_t width = 0, height = 0;
-  bool cmyk = false;
+  int orientation = 1;
+  int components = 3;
+  int adobe_transform = -1;  // 0: CMYK, 2: YCCK, -1: no marker says
 };
 
-template <size_t N>
-bool starts_with(Bytes bytes, const std::array<uint8_t, N>& start) {
-  return bytes.size() >= N && std::equal(start.begin(), start.end(), bytes.begin());
+template <class Start>
+bool starts_with(Bytes bytes, const Start& start) {
+  return bytes.size() >= start.size() && std::equal(start.begin(), start.end(), bytes.begin());
 }
 
 uint32_t big_endian16(Bytes bytes, size_t at) { return (uint32_t{bytes[at]} << 8) | bytes[at + 1]; }
@@ -68,6 +77,11 @@ class JpegMarkers {
 
   /// Where the current marker's segment starts, at its length.
   size_t segment() const { return segment_; }
+  /// What the segment holds after its length, as far as the bytes go.
+  Bytes content() const {
+    const size_t begin = std::min(segment_ + 2, bytes_.size()), end = std::min(at_, bytes_.size());
+    return bytes_.subspan(begin, end > begin ? end - begin : 0);
+  }
 
  private:
   Bytes bytes_;
@@ -80,18 +94,38 @@ bool is_frame_header(uint8_t code) {
 
 std::optional<Header> jpeg_header(Bytes bytes) {
   JpegMarkers markers(bytes);
+  Header header;
+  Bytes exif;
   while (const uint8_t code = markers.next()) {
-    const size_t segment = markers.segment();
-    if (!is_frame_header(code) || segment + 8 > bytes.size()) continue;
-    return Header{big_endian16(bytes, segment + 5), big_endian16(bytes, segment + 3),
-                  bytes[segment + 7] == 4};
+    const Bytes content = markers.content();
+    if (code == 0xE1 && exif.empty() && starts_with(content, kExif)) exif = content.subspan(kExif.size());
+    if (code == 0xEE && content.size() >= 12 && starts_with(content, kAdobe))
+      header.adobe_transform = content[11];
+    if (!is_frame_header(code) || content.size() < 6) continue;
+    header.height = big_endian16(content, 1);
+    header.width = big_endian16(content, 3);
+    header.components = content[5];
+    if (!exif.empty()) header.orientation = exif_orientation(exif);
+    return header;
   }
   return std::nullopt;
 }
 
+/// Up to the first chunk of pixels.
 std::optional<Header> png_header(Bytes bytes) {
-  if (bytes.size() < 24) return std::nullopt;
-  return Header{big_endian32(bytes, 16), big_endian32(bytes, 20)};
+  Header header;
+  for (size_t at = kPngStart.size(); at + 8 <= bytes.size(); at += size_t{12} + big_endian32(bytes, at)) {
+    const size_t length = big_endian32(bytes, at), left = bytes.size() - at - 8;
+    const uint32_t type = big_endian32(bytes, at + 4);
+    if (type == kIdat || type == kIend) return header;
+    const Bytes content = bytes.subspan(at + 8, std::min(length, left));
+    if (type == kIhdr && content.size() >= 8) {
+      header.width = big_endian32(content, 0);
+      header.height = big_endian32(content, 4);
+    }
+    if (type == kExifChunk && length <= left) header.orientation = exif_orientation(content);
+  }
+  return std::nullopt;
 }
 
 bool jpeg_is_complete(Bytes bytes) {
@@ -103,7 +137,7 @@ bool jpeg_is_complete(Bytes bytes) {
 
 bool png_is_complete(Bytes bytes) {
   for (size_t at = kPngStart.size(); at + 12 <= bytes.size(); at += size_t{12} + big_endian32(bytes, at))
-    if (big_endian32(bytes, at + 4) == 0x49454E44) return true;  // "IEND"
+    if (big_endian32(bytes, at + 4) == kIend) return true;
   return false;
 }
 
@@ -117,7 +151,7 @@ std::optional<Header> parse_header(Bytes bytes) {
   return starts_with(bytes, kJpegStart) ? jpeg_header(bytes) : png_header(bytes);
 }
 
-ImageSize checked_size(const std::optional<Header>& header, const std::string& name,
+ImageInfo checked_info(const std::optional<Header>& header, const std::string& name,
                        const ImageLimits& limits) {
   check_input(header.has_value(), "{} is truncated: it ends before its header does.", name);
   check_input(header->width > 0 && header->height > 0, "{} has no pixels: its header says {} x {}.", name,
@@ -126,8 +160,12 @@ ImageSize checked_size(const std::optional<Header>& header, const std::string& n
                   header->width * header->height <= limits.max_pixels,
               "{} is too large: its header says {} x {} pixels, at most {} a side and {} in all are read.",
               name, header->width, header->height, limits.max_side, limits.max_pixels);
-  check_input(!header->cmyk, "{} is a CMYK JPEG, which is not supported; convert it to RGB first.", name);
-  return {static_cast<int>(header->width), static_cast<int>(header->height)};
+  check_input(header->components != 4 || header->adobe_transform == 0 || header->adobe_transform == 2,
+              "{} is a JPEG of four colours without the Adobe marker that says which (CMYK or YCCK); convert "
+              "it to RGB first.",
+              name);
+  const ImageSize stored{static_cast<int>(header->width), static_cast<int>(header->height)};
+  return {turn_size(stored, header->orientation), stored, header->orientation};
 }
 
 /// RGB from RGBA over white.
@@ -147,7 +185,7 @@ Image read_image(const std::filesystem::path& path, const ImageLimits& limits) {
   const std::string name = path.string();
   const std::vector<uint8_t> bytes = read_file(path);
   check_is_image(bytes, name);
-  const ImageSize size = checked_size(parse_header(bytes), name, limits);
+  const ImageInfo info = checked_info(parse_header(bytes), name, limits);
   const bool is_png = starts_with(Bytes(bytes), kPngStart);
   check_input(is_png ? png_is_complete(bytes) : jpeg_is_complete(bytes),
               "{} is truncated: its {} bytes end before the image does.", name, bytes.size());
@@ -162,7 +200,8 @@ Image read_image(const std::filesystem::path& path, const ImageLimits& limits) {
       stbi_image_free);
   check_input(pixels != nullptr, "{} cannot be decoded: it is damaged or of an unsupported kind ({}).", name,
               stbi_failure_reason());
-  check_input(ImageSize{width, height} == size, "{} is damaged: two headers disagree about its size.", name);
+  check_input(ImageSize{width, height} == info.stored, "{} is damaged: two headers disagree about its size.",
+              name);
 
   Image image;
   image.width = width;
@@ -172,10 +211,10 @@ Image read_image(const std::filesystem::path& path, const ImageLimits& limits) {
     image.rgb = over_white(decoded);
   else
     image.rgb.assign(decoded.begin(), decoded.end());
-  return image;
+  return info.orientation == 1 ? image : turn_image(image, info.orientation);
 }
 
-ImageSize read_image_size(const std::filesystem::path& path, const ImageLimits& limits) {
+ImageInfo read_image_info(const std::filesystem::path& path, const ImageLimits& limits) {
   std::vector<uint8_t> bytes = read_file(path, kHeaderBytes);
   check_is_image(bytes, path.string());
   std::optional<Header> header = parse_header(bytes);
@@ -183,7 +222,11 @@ ImageSize read_image_size(const std::filesystem::path& path, const ImageLimits& 
     bytes = read_file(path);
     header = parse_header(bytes);
   }
-  return checked_size(header, path.string(), limits);
+  return checked_info(header, path.string(), limits);
+}
+
+ImageSize read_image_size(const std::filesystem::path& path, const ImageLimits& limits) {
+  return read_image_info(path, limits).seen;
 }
 
 std::vector<uint8_t> encode_png(const Image& image) {

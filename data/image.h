@@ -28,20 +28,33 @@ struct ImageSize {
   bool operator==(const ImageSize&) const = default;
 };
 
+/// What a file's header says.
+struct ImageInfo {
+  ImageSize seen;       // as `read_image` gives it
+  ImageSize stored;     // before it is turned
+  int orientation = 1;  // EXIF's, 1 to 8 (data/orientation.h)
+  bool operator==(const ImageInfo&) const = default;
+};
+
 /// What a file's header may ask for. A header is a few bytes and can claim anything.
 struct ImageLimits {
   int max_side = 32768;              // pixels
   int64_t max_pixels = 200'000'000;  // width x height; decoding takes up to 8 bytes a pixel
 };
 
-/// Decodes a JPEG or PNG, told by its first bytes whatever the file's name. Greyscale becomes RGB, 16 bits a
-/// channel become 8 (the high byte), a palette is looked up, transparency is blended over white.
+/// Decodes a JPEG or PNG, told by its first bytes whatever the file's name, and turns it as its EXIF
+/// orientation says (in a PNG that of an eXIf chunk before the pixels). Greyscale becomes RGB, as do CMYK and
+/// YCCK by the plain formula, without a colour profile; 16 bits a channel become 8 (the high byte), a palette
+/// is looked up, transparency is blended over white.
 /// Throws InputError, a sentence that names the file, where it is missing, empty, truncated (a JPEG without
 /// its end marker and a PNG without its end chunk included), damaged, no JPEG or PNG, over the limits, or a
-/// CMYK or YCCK JPEG (their colours cannot be told without a colour profile).
+/// JPEG of four colours without the Adobe marker that says which.
 Image read_image(const std::filesystem::path& path, const ImageLimits& limits = {});
 
-/// Width and height from the header alone, with the errors of `read_image` that a header can show.
+/// Sizes and orientation from the header alone, with the errors of `read_image` that a header can show.
+ImageInfo read_image_info(const std::filesystem::path& path, const ImageLimits& limits = {});
+
+/// The size of what `read_image` gives, likewise.
 ImageSize read_image_size(const std::filesystem::path& path, const ImageLimits& limits = {});
 
 /// The image as the bytes of a PNG file.

@@ -14,6 +14,7 @@ libfmt-dev: fmt, text output
 libcli11-dev: CLI11, the command line
 libtomlplusplus-dev: toml++, configuration files
 libpugixml-dev: pugixml, Pascal VOC annotations
+libexif-dev: libexif, the orientation of photographs
 libsimdjson-dev: simdjson, headers of weights files
 nlohmann-json3-dev: nlohmann-json, metrics, summaries and detections
 libstb-dev: stb, JPEG and PNG images, and drawing of text

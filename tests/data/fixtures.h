@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
@@ -101,6 +102,51 @@ inline void append_big_endian(std::vector<uint8_t>& bytes, uint32_t value, int c
     bytes.push_back(static_cast<uint8_t>(value >> shift));
 }
 
+/// A number of two or four bytes in either order.
+inline void append_number(std::vector<uint8_t>& bytes, uint32_t value, int count, bool big_endian) {
+  if (big_endian) return append_big_endian(bytes, value, count);
+  for (int i = 0; i < count; ++i) bytes.push_back(static_cast<uint8_t>(value >> (8 * i)));
+}
+
+/// An EXIF block (TIFF) whose first directory holds the orientation and whose second, a thumbnail's, holds
+/// another.
+inline std::vector<uint8_t> exif_block(uint32_t orientation, bool big_endian = false,
+                                       uint32_t thumbnail = 1) {
+  std::vector<uint8_t> tiff(2, big_endian ? 'M' : 'I');
+  const auto add = [&](uint32_t value, int count) { append_number(tiff, value, count, big_endian); };
+  add(42, 2);
+  add(8, 4);  // where the first directory stands
+  for (const auto& [value, next] : {std::pair(orientation, 26u), std::pair(thumbnail, 0u)}) {
+    add(1, 2);       // entries
+    add(0x0112, 2);  // the orientation,
+    add(3, 2);       // of two bytes,
+    add(1, 4);       // one of them,
+    add(value, 2);
+    add(0, 2);
+    add(next, 4);  // where the next directory stands
+  }
+  return tiff;
+}
+
+/// The JPEG with a segment of this content right after its start.
+inline std::vector<uint8_t> with_segment(std::vector<uint8_t> jpeg, uint8_t code, std::string_view name,
+                                         std::span<const uint8_t> content) {
+  std::vector<uint8_t> segment = {0xFF, code};
+  append_big_endian(segment, static_cast<uint32_t>(2 + name.size() + content.size()), 2);
+  segment.insert(segment.end(), name.begin(), name.end());
+  segment.insert(segment.end(), content.begin(), content.end());
+  jpeg.insert(jpeg.begin() + 2, segment.begin(), segment.end());
+  return jpeg;
+}
+
+inline std::vector<uint8_t> with_exif(std::vector<uint8_t> jpeg, std::span<const uint8_t> tiff) {
+  return with_segment(std::move(jpeg), 0xE1, std::string_view("Exif\0\0", 6), tiff);
+}
+
+inline std::vector<uint8_t> with_orientation(std::vector<uint8_t> jpeg, int orientation) {
+  return with_exif(std::move(jpeg), exif_block(static_cast<uint32_t>(orientation)));
+}
+
 inline uint32_t crc32(std::span<const uint8_t> bytes) {
   uint32_t crc = 0xFFFFFFFF;
   for (const uint8_t byte : bytes) {
@@ -142,16 +188,19 @@ struct RawPng {
   uint8_t depth = 8, colour_type = 2;                    // 0 grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGBA
   std::vector<uint8_t> rows = {};                        // each row starts with its filter byte, 0
   std::vector<uint8_t> palette = {}, transparency = {};  // PLTE, tRNS
+  std::vector<uint8_t> exif = {};                        // eXIf
+  uint8_t interlace = 0;                                 // 1: Adam7
 };
 
 inline std::vector<uint8_t> encode_raw_png(const RawPng& image) {
   std::vector<uint8_t> png = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'}, header;
   append_big_endian(header, image.width);
   append_big_endian(header, image.height);
-  header.insert(header.end(), {image.depth, image.colour_type, 0, 0, 0});
+  header.insert(header.end(), {image.depth, image.colour_type, 0, 0, image.interlace});
   append_chunk(png, "IHDR", header);
   if (!image.palette.empty()) append_chunk(png, "PLTE", image.palette);
   if (!image.transparency.empty()) append_chunk(png, "tRNS", image.transparency);
+  if (!image.exif.empty()) append_chunk(png, "eXIf", image.exif);
   append_chunk(png, "IDAT", stored_zlib(image.rows));
   append_chunk(png, "IEND", {});
   return png;

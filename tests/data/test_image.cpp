@@ -4,6 +4,7 @@
 
 #include "data/files.h"
 #include "tests/data/fixtures.h"
+#include "tests/data/jpeg_samples.h"
 
 using namespace rcnn;
 using namespace rcnn::fixtures;
@@ -51,6 +52,21 @@ std::vector<uint8_t> jpeg_with_frame(uint32_t width, uint32_t height, uint8_t co
   return jpeg;
 }
 
+using Quarters = std::vector<std::vector<int>>;
+
+/// The colours in the middle of an image's quarters: top left, top right, bottom left, bottom right.
+void check_quarters(std::string_view hexadecimal, const Quarters& expected) {
+  const Image image = read_back(from_hexadecimal(hexadecimal));
+  REQUIRE(image.width == 16);
+  REQUIRE(image.height == 16);
+  for (int quarter = 0; quarter < 4; ++quarter)
+    for (int c = 0; c < 3; ++c) {
+      const int found = image.pixel(4 + 8 * (quarter % 2), 4 + 8 * (quarter / 2))[c];
+      INFO("quarter ", quarter, ", channel ", c);
+      CHECK(std::abs(found - expected[static_cast<size_t>(quarter)][static_cast<size_t>(c)]) <= 2);
+    }
+}
+
 }  // namespace
 
 TEST_CASE("image: a PNG comes back byte for byte") {
@@ -82,6 +98,19 @@ TEST_CASE("image: the format is told by the content, not by the name") {
 TEST_CASE("image: greyscale becomes RGB") {
   const Image png = read_back(encode_raw_png({.width = 2, .colour_type = 0, .rows = {0, 10, 200}}));
   CHECK(png.rgb == std::vector<uint8_t>{10, 10, 10, 200, 200, 200});
+}
+
+TEST_CASE("image: greyscale with transparency is blended over white") {
+  const Image image =
+      read_back(encode_raw_png({.width = 3, .colour_type = 4, .rows = {0, 9, 0, 100, 128, 7, 255}}));
+  CHECK(image.rgb == std::vector<uint8_t>{255, 255, 255, 177, 177, 177, 7, 7, 7});
+}
+
+TEST_CASE("image: an interlaced PNG") {
+  // Adam7 of 3 x 2: (0, 0) in pass 1, (2, 0) in 4, (1, 0) in 6, the second row in 7.
+  const Image image = read_back(encode_raw_png(
+      {.width = 3, .height = 2, .colour_type = 0, .rows = {0, 1, 0, 3, 0, 2, 0, 4, 5, 6}, .interlace = 1}));
+  CHECK(image.rgb == std::vector<uint8_t>{1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 6});
 }
 
 TEST_CASE("image: 16 bits a channel become the high 8") {
@@ -130,11 +159,7 @@ TEST_CASE("image: a JPEG cut anywhere is truncated") {
 
 TEST_CASE("image: the end marker of a thumbnail is not the photograph's") {
   const std::vector<uint8_t> thumbnail = encode_jpeg(random_image(8, 8));
-  std::vector<uint8_t> segment = {0xFF, 0xE1};
-  append_big_endian(segment, static_cast<uint32_t>(thumbnail.size()) + 2, 2);
-  segment.insert(segment.end(), thumbnail.begin(), thumbnail.end());
-  std::vector<uint8_t> jpeg = encode_jpeg(random_image(40, 30));
-  jpeg.insert(jpeg.begin() + 2, segment.begin(), segment.end());
+  const std::vector<uint8_t> jpeg = with_segment(encode_jpeg(random_image(40, 30)), 0xE1, "", thumbnail);
   const Image image = read_back(jpeg);
   CHECK(image.width == 40);
   CHECK(contains(failure_of("cut.jpg", first_part(jpeg, jpeg.size() - 10)), "truncated"));
@@ -182,11 +207,29 @@ TEST_CASE("image: limits are inclusive") {
   CHECK(read_image(folder / "a.png", {.max_side = 20, .max_pixels = 200}).width == 20);
 }
 
-TEST_CASE("image: a CMYK JPEG is refused") {
-  CHECK(contains(failure_of("print.jpg", jpeg_with_frame(16, 16, 4)), "CMYK"));
+TEST_CASE("image: JPEG of every kind") {
+  check_quarters(kProgressiveGrey, {{40, 40, 40}, {90, 90, 90}, {140, 140, 140}, {190, 190, 190}});
+  check_quarters(kProgressiveColour, {{250, 20, 30}, {30, 200, 60}, {40, 60, 220}, {240, 230, 40}});
+  // (255 - ink) (255 - black) / 255
+  const Quarters inks = {{255, 0, 0}, {49, 190, 216}, {55, 55, 55}, {235, 255, 15}};
+  check_quarters(kCmyk, inks);
+  check_quarters(kYcck, inks);
+  check_quarters(kProgressiveYcck, inks);
+}
+
+TEST_CASE("image: a greyscale JPEG has three equal channels") {
+  const Image image = read_back(encode_jpeg(smooth_image(20, 10), true));
+  for (size_t i = 0; i < image.rgb.size(); i += 3) {
+    CHECK(image.rgb[i] == image.rgb[i + 1]);
+    CHECK(image.rgb[i] == image.rgb[i + 2]);
+  }
+}
+
+TEST_CASE("image: a JPEG of four colours that no marker tells is refused") {
+  CHECK(contains(failure_of("print.jpg", jpeg_with_frame(16, 16, 4)), "Adobe"));
   const TemporaryFolder folder;
   write_bytes(folder / "print.jpg", jpeg_with_frame(16, 16, 4));
-  CHECK(contains(input_error([&] { read_image_size(folder / "print.jpg"); }), "CMYK"));
+  CHECK(contains(input_error([&] { read_image_size(folder / "print.jpg"); }), "Adobe"));
 }
 
 TEST_CASE("image: writing into a missing folder is an error that names the file") {

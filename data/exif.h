@@ -1,0 +1,13 @@
+// The one EXIF entry that matters here, read through libexif.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace rcnn {
+
+/// The photograph's orientation, 1 to 8, from an EXIF block without its "Exif\0\0": a TIFF header and its
+/// directories. 1 where the entry is missing, out of range or damaged; a thumbnail's orientation is not it.
+int exif_orientation(std::span<const uint8_t> tiff);
+
+}  // namespace rcnn

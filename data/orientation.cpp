@@ -1,0 +1,99 @@
+#include "data/orientation.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "core/error.h"
+
+namespace rcnn {
+namespace {
+
+/// Mirrored first, in the stored frame, then rows and columns exchanged.
+struct Turn {
+  bool mirror_x, mirror_y, exchange;
+};
+
+Turn turn_of(int orientation) {
+  constexpr Turn kTurns[] = {
+      {false, false, false}, {true, false, false}, {true, true, false}, {false, true, false},
+      {false, false, true},  {false, true, true},  {true, true, true},  {true, false, true},
+  };
+  check(orientation >= 1 && orientation <= 8, "An EXIF orientation of {}; expected 1 to 8.", orientation);
+  return kTurns[orientation - 1];
+}
+
+enum class Tells { nothing, seen, stored };
+
+Tells what_size_tells(const SizeClaim& claim) {
+  const ImageInfo& image = claim.image;
+  if (image.seen == image.stored) return Tells::nothing;
+  if (claim.said == image.seen) return Tells::seen;
+  return claim.said == image.stored ? Tells::stored : Tells::nothing;
+}
+
+}  // namespace
+
+ImageSize turn_size(ImageSize stored, int orientation) {
+  return turn_of(orientation).exchange ? ImageSize{stored.height, stored.width} : stored;
+}
+
+Image turn_image(const Image& stored, int orientation) {
+  const Turn turn = turn_of(orientation);
+  const ImageSize size = turn_size({stored.width, stored.height}, orientation);
+  Image seen(size.width, size.height);
+  for (int y = 0; y < stored.height; ++y)
+    for (int x = 0; x < stored.width; ++x) {
+      const int u = turn.mirror_x ? stored.width - 1 - x : x;
+      const int v = turn.mirror_y ? stored.height - 1 - y : y;
+      std::memcpy(turn.exchange ? seen.pixel(v, u) : seen.pixel(u, v), stored.pixel(x, y), 3);
+    }
+  return seen;
+}
+
+Box turn_box(const Box& box, int orientation, ImageSize stored) {
+  const Turn turn = turn_of(orientation);
+  const auto w = static_cast<float>(stored.width), h = static_cast<float>(stored.height);
+  Box turned = box;
+  if (turn.mirror_x) turned = {w - turned.x2, turned.y1, w - turned.x1, turned.y2};
+  if (turn.mirror_y) turned = {turned.x1, h - turned.y2, turned.x2, h - turned.y1};
+  if (turn.exchange) turned = {turned.y1, turned.x1, turned.y2, turned.x2};
+  return turned;
+}
+
+std::vector<bool> find_boxes_to_turn(std::span<const SizeClaim> images) {
+  const auto count = [&](Tells told) {
+    return std::count_if(images.begin(), images.end(),
+                         [&](const SizeClaim& claim) { return what_size_tells(claim) == told; });
+  };
+  const auto stored = count(Tells::stored), seen = count(Tells::seen);
+  std::vector<bool> turned;
+  turned.reserve(images.size());
+  for (const SizeClaim& claim : images) {
+    const Tells told = what_size_tells(claim);
+    if (claim.image.orientation == 1)
+      turned.push_back(false);
+    else if (told != Tells::nothing)
+      turned.push_back(told == Tells::stored);
+    else
+      turned.push_back(stored != seen ? stored > seen : claim.said == claim.image.stored);
+  }
+  return turned;
+}
+
+Fault turned_boxes_note(const std::filesystem::path& annotation, const std::filesystem::path& image,
+                        const SizeClaim& claim) {
+  const ImageSize stored = claim.image.stored;
+  std::string reason = "its size is that before the turn";
+  if (what_size_tells(claim) == Tells::nothing)
+    reason = claim.said == stored
+                 ? "its size is the same before the turn and after it, so this is an inference"
+                 : "as for the dataset's other turned images";
+  return {annotation,
+          fmt::format("{} describes {} as it is stored, {} x {}, not turned by its EXIF orientation {} ({}); "
+                      "its boxes were turned with it.",
+                      annotation.string(), image.filename().string(), stored.width, stored.height,
+                      claim.image.orientation, reason)};
+}
+
+}  // namespace rcnn
