@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "data/clip.h"
 #include "data/image.h"
+#include "data/orientation.h"
 
 namespace rcnn {
 namespace {
@@ -139,41 +140,65 @@ std::optional<fs::path> find_image(const fs::path& folder, const std::string& fi
   return std::nullopt;
 }
 
-/// Checks one image and its boxes, and reports under the JSON file's name.
+/// Checks images and their boxes, and reports under the JSON file's name.
 class SampleChecker {
  public:
   SampleChecker(const fs::path& file, const fs::path& folder, Dataset& dataset)
       : file_(file), folder_(folder), dataset_(dataset) {}
 
-  /// Keeps what can be used of `sample`, whose image is a file_name still.
-  void keep(Sample sample) {
+  /// Keeps what can be used of `samples`, whose images are file_names still.
+  void keep(std::vector<Sample> samples) {
+    std::vector<SizeClaim> claims;
+    std::vector<Sample> found;
+    for (Sample& sample : samples)
+      if (const std::optional<ImageInfo> info = find(sample)) {
+        claims.push_back({*info, {sample.width, sample.height}});
+        found.push_back(std::move(sample));
+      }
+    const std::vector<bool> turned = find_boxes_to_turn(claims);
+    for (size_t i = 0; i < found.size(); ++i) keep(std::move(found[i]), claims[i], turned[i]);
+  }
+
+ private:
+  /// Gives the sample its image, or nothing where that cannot be used.
+  std::optional<ImageInfo> find(Sample& sample) {
     name_ = sample.image.string();
     const std::optional<fs::path> image = find_image(folder_, name_);
-    if (!image) return report(fmt::format("does not exist in {}; the image is skipped", folder_.string()));
-    ImageSize size;
+    if (!image) {
+      report(fmt::format("does not exist in {}; the image is skipped", folder_.string()));
+      return std::nullopt;
+    }
+    sample.image = *image;
     try {
-      size = read_image_size(*image);
+      return read_image_info(*image);
     } catch (const InputError& error) {
       dataset_.faults.push_back({*image, error.what()});
-      return;
+      return std::nullopt;
     }
-    if (sample.width != 0 && sample.height != 0 && size != ImageSize{sample.width, sample.height})
+  }
+
+  /// `turned`: the boxes are those of the image as it is stored.
+  void keep(Sample sample, const SizeClaim& claim, bool turned) {
+    const ImageInfo& info = claim.image;
+    const ImageSize size = turned ? info.stored : info.seen;
+    name_ = sample.image.lexically_relative(folder_).string();
+    if (turned && !sample.objects.empty())
+      dataset_.faults.push_back(turned_boxes_note(file_, sample.image, claim));
+    if (sample.width != 0 && sample.height != 0 && size != claim.said)
       report(fmt::format("is given the size {} x {} where the image has {} x {}; the image's is used",
                          sample.width, sample.height, size.width, size.height));
-    sample.image = *image;
-    sample.width = size.width;
-    sample.height = size.height;
+    sample.width = info.seen.width;
+    sample.height = info.seen.height;
     std::vector<Object> usable;
     for (size_t i = 0; i < sample.objects.size(); ++i)
       if (const std::optional<Box> box = check_box(sample.objects[i], i + 1, size)) {
         usable.push_back(sample.objects[i]);
-        usable.back().box = *box;
+        usable.back().box = turned ? turn_box(*box, info.orientation, info.stored) : *box;
       }
     sample.objects = std::move(usable);
     dataset_.samples.push_back(std::move(sample));
   }
 
- private:
   std::optional<Box> check_box(const Object& object, size_t number, ImageSize size) {
     const auto [x1, y1, x2, y2] = object.box;
     const std::string where =
@@ -232,11 +257,10 @@ Dataset read_coco(const fs::path& file, const fs::path& folder, const std::vecto
   dataset.classes = std::move(labelled.classes);
   dataset.category_ids = std::move(labelled.category_ids);
   dataset.faults = std::move(labelled.faults);
-  SampleChecker checker(file, folder, dataset);
-  for (Sample& sample : labelled.samples) checker.keep(std::move(sample));
+  const size_t listed = labelled.samples.size();
+  SampleChecker(file, folder, dataset).keep(std::move(labelled.samples));
   check_input(!dataset.samples.empty(), "{}: none of its {} images can be used; the first fault: {}",
-              file.string(), labelled.samples.size(),
-              dataset.faults.empty() ? "it lists none." : dataset.faults.front().what);
+              file.string(), listed, dataset.faults.empty() ? "it lists none." : dataset.faults.front().what);
   return dataset;
 }
 

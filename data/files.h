@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace rcnn {
@@ -13,5 +15,12 @@ namespace rcnn {
 /// no regular file, or cannot be read.
 std::vector<uint8_t> read_file(const std::filesystem::path& path,
                                size_t limit = std::numeric_limits<size_t>::max());
+
+/// Without spaces, tabs and line ends at both ends.
+std::string_view trim(std::string_view text);
+
+/// A text file's lines, trimmed and without the empty ones. Line ends may be those of Windows, and the byte
+/// order mark that some editors write is no part of the first. Throws as `read_file` does.
+std::vector<std::string> read_lines(const std::filesystem::path& path);
 
 }  // namespace rcnn

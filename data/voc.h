@@ -1,7 +1,5 @@
 // Pascal VOC: JPEGImages/<id>.jpg, Annotations/<id>.xml and ImageSets/Main/<split>.txt, one id a line.
-//
-// Coordinates in the XML are those of the first and last pixel, counted from 1. A box of ours is
-// [xmin - 1, ymin - 1, xmax, ymax], the area that those pixels cover.
+// What an XML holds is data/annotation.h's.
 #pragma once
 
 #include <filesystem>
@@ -12,8 +10,9 @@
 
 namespace rcnn {
 
-/// Reads the split `ImageSets/Main/<split>.txt`. Images are <id>.jpg, .jpeg or .png in any case; only their
-/// headers are read. With `classes` empty the classes are the sorted names of the objects found in this
+/// Reads the split `ImageSets/Main/<split>.txt`, or with `split` empty all images that have an annotation,
+/// for which no lists are needed. Images are <id>.jpg, .jpeg or .png in any case, or what the XML names; only
+/// their headers are read. With `classes` empty the classes are the sorted names of the objects found in this
 /// split.
 ///
 /// `trainval` needs no list of its own: where trainval.txt is absent it is train.txt followed by those of
@@ -24,6 +23,7 @@ namespace rcnn {
 ///  of zero
 ///    area (xmin = xmax or ymin = ymax) or wholly outside the image;
 ///  - the object is kept, clipped: its box is partly outside;
+///  - boxes are turned with their image: they are those of the image before its EXIF orientation;
 ///  - the image's own size is used: the XML lacks it or disagrees;
 ///  - the image is skipped: listed twice, image or XML missing or unreadable.
 ///

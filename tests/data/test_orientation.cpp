@@ -1,0 +1,240 @@
+#include "data/orientation.h"
+
+#include "data/coco.h"
+#include "data/exif.h"
+#include "data/voc.h"
+#include "tests/data/fixtures.h"
+
+using namespace rcnn;
+using namespace rcnn::fixtures;
+
+namespace {
+
+/// What stands in the corners (top left, top right, bottom left, bottom right) of an image as it is seen,
+/// when A B stands above C D as it is stored: where EXIF 2.3 puts the first row and the first column.
+constexpr std::string_view kSeen[] = {"ABCD", "BADC", "DCBA", "CDAB", "ACBD", "CADB", "DBCA", "BDAC"};
+
+constexpr uint8_t kColours[4][3] = {{220, 40, 40}, {40, 200, 60}, {50, 60, 210}, {230, 220, 60}};
+
+/// 32 x 16, of four quarters A, B, C and D.
+Image quarters() {
+  Image image(32, 16);
+  for (int y = 0; y < 16; ++y)
+    for (int x = 0; x < 32; ++x) std::copy_n(kColours[(y / 8) * 2 + x / 16], 3, image.pixel(x, y));
+  return image;
+}
+
+char nearest_colour(const uint8_t* pixel) {
+  for (int i = 0; i < 4; ++i) {
+    bool near = true;
+    for (int c = 0; c < 3; ++c) near = near && std::abs(pixel[c] - kColours[i][c]) <= 20;
+    if (near) return static_cast<char>('A' + i);
+  }
+  return '?';
+}
+
+std::string corners(const Image& image) {
+  std::string found;
+  for (const int y : {2, image.height - 3})
+    for (const int x : {2, image.width - 3}) found += nearest_colour(image.pixel(x, y));
+  return found;
+}
+
+ImageInfo info_of(int width, int height, int orientation) {
+  return {turn_size({width, height}, orientation), {width, height}, orientation};
+}
+
+}  // namespace
+
+TEST_CASE("orientation: a JPEG is turned as its EXIF entry says, in either byte order") {
+  const TemporaryFolder folder;
+  for (int orientation = 1; orientation <= 8; ++orientation)
+    for (const bool big_endian : {false, true}) {
+      INFO(orientation, " ", big_endian);
+      write_bytes(folder / "a.jpg",
+                  with_exif(encode_jpeg(quarters()), exif_block(static_cast<uint32_t>(orientation),
+                                                                big_endian, orientation == 3 ? 6 : 3)));
+      const Image image = read_image(folder / "a.jpg");
+      const ImageSize expected = orientation <= 4 ? ImageSize{32, 16} : ImageSize{16, 32};
+      CHECK(ImageSize{image.width, image.height} == expected);
+      CHECK(corners(image) == kSeen[orientation - 1]);
+      CHECK(read_image_size(folder / "a.jpg") == expected);
+      CHECK(read_image_info(folder / "a.jpg") == ImageInfo{expected, {32, 16}, orientation});
+    }
+}
+
+TEST_CASE("orientation: a PNG is turned as well") {
+  const TemporaryFolder folder;
+  for (const bool big_endian : {false, true}) {
+    write_bytes(folder / "a.png", encode_raw_png({.width = 3,
+                                                  .height = 2,
+                                                  .colour_type = 0,
+                                                  .rows = {0, 1, 2, 3, 0, 4, 5, 6},
+                                                  .exif = exif_block(6, big_endian)}));
+    const Image image = read_image(folder / "a.png");
+    CHECK(image.width == 2);
+    CHECK(image.height == 3);
+    CHECK(image.rgb == std::vector<uint8_t>{4, 4, 4, 1, 1, 1, 5, 5, 5, 2, 2, 2, 6, 6, 6, 3, 3, 3});
+    CHECK(read_image_info(folder / "a.png") == ImageInfo{{2, 3}, {3, 2}, 6});
+  }
+}
+
+TEST_CASE("orientation: the entry of a photograph is found among other segments") {
+  std::vector<uint8_t> jpeg = with_orientation(encode_jpeg(quarters()), 8);
+  jpeg = with_segment(std::move(jpeg), 0xE1, "http://ns.adobe.com/xap/1.0/", {});
+  jpeg = with_segment(std::move(jpeg), 0xE2, "", std::vector<uint8_t>(60000));
+  jpeg = with_segment(std::move(jpeg), 0xE2, "", std::vector<uint8_t>(60000));  // behind the first 64 KiB
+  const TemporaryFolder folder;
+  write_bytes(folder / "a.jpg", jpeg);
+  CHECK(read_image_info(folder / "a.jpg").orientation == 8);
+  CHECK(corners(read_image(folder / "a.jpg")) == kSeen[7]);
+}
+
+TEST_CASE("orientation: an EXIF block that is damaged or out of range turns nothing") {
+  for (const uint32_t value : {0u, 9u, 65535u}) CHECK(exif_orientation(exif_block(value)) == 1);
+  CHECK(exif_orientation({}) == 1);
+  const std::vector<uint8_t> whole = exif_block(6);
+  CHECK(exif_orientation(whole) == 6);
+  for (size_t length = 0; length < 22; ++length) CHECK(exif_orientation(std::span(whole).first(length)) == 1);
+  std::vector<uint8_t> far = whole;
+  far[7] = 0x7F;  // the first directory lies 2 GiB ahead
+  CHECK(exif_orientation(far) == 1);
+  std::vector<uint8_t> text = whole;
+  text[12] = 2;  // the entry is text
+  CHECK(exif_orientation(text) == 1);
+  std::vector<uint8_t> wide = whole;
+  wide[12] = 4;  // four bytes, as some programs write
+  CHECK(exif_orientation(wide) == 6);
+}
+
+TEST_CASE("orientation: boxes turn with the pixels") {
+  const Box box{2, 3, 10, 7};
+  CHECK(turn_box(box, 1, {40, 30}) == box);
+  CHECK(turn_box(box, 2, {40, 30}) == Box{30, 3, 38, 7});
+  CHECK(turn_box(box, 3, {40, 30}) == Box{30, 23, 38, 27});
+  CHECK(turn_box(box, 4, {40, 30}) == Box{2, 23, 10, 27});
+  CHECK(turn_box(box, 5, {40, 30}) == Box{3, 2, 7, 10});
+  CHECK(turn_box(box, 6, {40, 30}) == Box{23, 2, 27, 10});
+  CHECK(turn_box(box, 7, {40, 30}) == Box{23, 30, 27, 38});
+  CHECK(turn_box(box, 8, {40, 30}) == Box{3, 30, 7, 38});
+  CHECK_THROWS_AS(turn_box(box, 0, {40, 30}), Error);
+  CHECK_THROWS_AS(turn_box(box, 9, {40, 30}), Error);
+
+  Image image(40, 30);
+  for (int y = 3; y < 7; ++y)
+    for (int x = 2; x < 10; ++x) image.pixel(x, y)[1] = 255;
+  for (int orientation = 1; orientation <= 8; ++orientation) {
+    const Image seen = turn_image(image, orientation);
+    const Box turned = turn_box(box, orientation, {40, 30});
+    bool all_agree = true;
+    for (int y = 0; y < seen.height; ++y)
+      for (int x = 0; x < seen.width; ++x) {
+        const bool inside = static_cast<float>(x) >= turned.x1 && static_cast<float>(x) < turned.x2 &&
+                            static_cast<float>(y) >= turned.y1 && static_cast<float>(y) < turned.y2;
+        all_agree = all_agree && (seen.pixel(x, y)[1] == 255) == inside;
+      }
+    INFO(orientation);
+    CHECK(all_agree);
+  }
+}
+
+TEST_CASE("orientation: what the sizes tell, and the majority where they do not") {
+  const SizeClaim seen{info_of(40, 30, 6), {30, 40}}, stored{info_of(40, 30, 8), {40, 30}};
+  const SizeClaim half{info_of(40, 30, 3), {40, 30}}, square{info_of(30, 30, 5), {30, 30}};
+  const SizeClaim upright{info_of(40, 30, 1), {40, 30}}, silent{info_of(40, 30, 6), {}};
+  const SizeClaim other{info_of(40, 30, 3), {400, 300}};
+  const auto turned = [](const std::vector<SizeClaim>& claims) { return find_boxes_to_turn(claims); };
+  using Flags = std::vector<bool>;
+  CHECK(turned({}).empty());
+  CHECK(turned({seen, stored, upright}) == Flags{false, true, false});
+  CHECK(turned({half, square, silent, other, upright}) == Flags{true, true, false, false, false});
+  CHECK(turned({half, square, silent, other, upright, seen}) == Flags(6, false));
+  CHECK(turned({half, square, silent, other, upright, stored}) == Flags{true, true, true, true, false, true});
+  CHECK(turned({half, silent, seen, stored}) == Flags{true, false, false, true});
+  CHECK(turned({half, silent, seen, seen, stored}) == Flags{false, false, false, false, true});
+}
+
+namespace {
+
+/// A dataset of one 40 x 30 photograph of the given orientation with the pixels [2, 10) x [3, 7) marked, and
+/// a second photograph that tells the frame: its annotation gives the size as stored or as seen.
+class TurnedData {
+ public:
+  TurnedData(int orientation, bool stored_frame) {
+    for (const char* part : {"JPEGImages", "Annotations", "ImageSets/Main"})
+      std::filesystem::create_directories(folder / part);
+    image("a", orientation);
+    image("b", 6);
+    write_text(folder / "ImageSets/Main/train.txt", "a\r\nb\r\n");
+    const ImageSize stored{40, 30}, seen = turn_size(stored, orientation);
+    const Box box = stored_frame ? Box{2, 3, 10, 7} : turn_box({2, 3, 10, 7}, orientation, stored);
+    annotate("a", stored_frame ? stored : seen, box);
+    annotate("b", stored_frame ? stored : turn_size(stored, 6), {0, 0, 5, 5});
+    write_text(folder / "coco.json", R"({"categories": [{"id": 7, "name": "cat"}], "images": [)" + images_ +
+                                         R"(], "annotations": [)" + annotations_ + "]}");
+  }
+
+  TemporaryFolder folder;
+
+ private:
+  void image(const std::string& id, int orientation) {
+    write_bytes(folder / ("JPEGImages/" + id + ".jpg"),
+                with_orientation(encode_jpeg(smooth_image(40, 30)), orientation));
+  }
+  void annotate(const std::string& id, ImageSize size, const Box& box) {
+    write_voc_annotation(folder / ("Annotations/" + id + ".xml"),
+                         {id, {}, size.width, size.height, {{box, 1}}}, {"cat"}, id + ".jpg");
+    if (!images_.empty()) {
+      images_ += ", ";
+      annotations_ += ", ";
+    }
+    const int number = id == "a" ? 0 : 5;
+    images_ += fmt::format(R"({{"id": {}, "file_name": "{}.jpg", "width": {}, "height": {}}})", number, id,
+                           size.width, size.height);
+    annotations_ += fmt::format(
+        R"({{"id": {0}, "image_id": {0}, "category_id": 7, "bbox": [{1}, {2}, {3}, {4}], "area": {5}, "iscrowd": 0}})",
+        number, box.x1, box.y1, box.x2 - box.x1, box.y2 - box.y1, (box.x2 - box.x1) * (box.y2 - box.y1));
+  }
+
+  std::string images_, annotations_;
+};
+
+void check_turned(const Dataset& data, int orientation, bool stored_frame) {
+  INFO("orientation ", orientation, stored_frame ? ", boxes as stored" : ", boxes as seen");
+  REQUIRE(data.samples.size() == 2);
+  const Sample& sample = data.samples[0];
+  CHECK(ImageSize{sample.width, sample.height} == turn_size({40, 30}, orientation));
+  REQUIRE(sample.objects.size() == 1);
+  CHECK(sample.objects[0].box == turn_box({2, 3, 10, 7}, orientation, {40, 30}));
+  REQUIRE(data.faults.size() == (stored_frame ? (orientation == 1 ? 1u : 2u) : 0u));
+  if (!stored_frame) return;
+  if (orientation != 1) CHECK(contains(data.faults[0].what, "a.jpg"));
+  CHECK(contains(data.faults.back().what, "b.jpg as it is stored, 40 x 30"));
+  CHECK(contains(data.faults.back().what, "EXIF orientation 6"));
+  CHECK(contains(data.faults.back().what, "its boxes were turned with it."));
+}
+
+}  // namespace
+
+TEST_CASE("orientation: annotations in either frame, in VOC's form and in COCO's") {
+  for (int orientation = 1; orientation <= 8; ++orientation)
+    for (const bool stored_frame : {false, true}) {
+      const TurnedData data(orientation, stored_frame);
+      check_turned(read_voc(data.folder.path(), "train"), orientation, stored_frame);
+      check_turned(read_coco(data.folder / "coco.json", data.folder / "JPEGImages"), orientation,
+                   stored_frame);
+    }
+}
+
+TEST_CASE("orientation: boxes are clipped to the image in their own frame") {
+  const TemporaryFolder folder;
+  write_bytes(folder / "JPEGImages/a.jpg", with_orientation(encode_jpeg(smooth_image(40, 30)), 6));
+  std::filesystem::create_directories(folder / "Annotations");
+  write_voc_annotation(folder / "Annotations/a.xml", {"a", {}, 40, 30, {{{20, 10, 50, 20}, 1}}}, {"cat"},
+                       "a.jpg");
+  const Dataset data = read_voc(folder.path(), "");
+  REQUIRE(data.faults.size() == 2);
+  CHECK(contains(data.faults[1].what, "partly outside the 40 x 30 image"));
+  REQUIRE(count_boxes(data) == 1);
+  CHECK(data.samples[0].objects[0].box == Box{10, 20, 20, 40});
+}
