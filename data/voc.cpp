@@ -64,7 +64,8 @@ std::vector<std::string> ids_of_split(const fs::path& root, const std::string& s
                                       std::vector<Fault>& faults) {
   const fs::path lists = root / "ImageSets" / "Main", annotations = root / "Annotations";
   if (split.empty()) return find_annotated(annotations);
-  const fs::path list = lists / (split + ".txt"), train = lists / "train.txt", val = lists / "val.txt";
+  const fs::path list = lists / (split + ".txt"), train = lists / "train.txt";
+  const fs::path val = lists / (fs::exists(lists / "val.txt") ? "val.txt" : "valid.txt");
   if (split != "trainval" || fs::exists(list) || !fs::exists(train) || !fs::exists(val))
     return without_duplicates(read_list(list, annotations), list, faults);
 

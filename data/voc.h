@@ -16,7 +16,8 @@ namespace rcnn {
 /// split.
 ///
 /// `trainval` needs no list of its own: where trainval.txt is absent it is train.txt followed by those of
-/// val.txt that train.txt has not. A line's second column (1, -1 or 0 in the lists of one class) is ignored.
+/// val.txt (or valid.txt) that train.txt has not. A line's second column (1, -1 or 0 in the lists of one
+/// class) is ignored.
 ///
 /// What is wrong with an image or an object becomes an entry of `Dataset::faults`, and reading goes on:
 ///  - the object is skipped: no name or an unknown class, a coordinate missing or no number, a box reversed,

@@ -1,0 +1,186 @@
+#include "data/folder.h"
+
+#include <algorithm>
+#include <map>
+
+#include "core/error.h"
+#include "data/annotation.h"
+#include "data/beside.h"
+#include "data/coco.h"
+#include "data/coco_places.h"
+#include "data/voc.h"
+
+namespace rcnn {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_voc(const fs::path& folder) {
+  return fs::is_directory(folder / "JPEGImages") && fs::is_directory(folder / "Annotations") &&
+         (fs::is_directory(folder / "ImageSets/Main") || holds_annotations(folder / "Annotations"));
+}
+
+/// The lists of VOC by the names of their splits, without those of single classes (cat_train.txt).
+std::map<std::string, std::string> voc_lists(const fs::path& root) {
+  std::vector<std::string> names;
+  if (fs::is_directory(root / "ImageSets/Main"))
+    for (const fs::directory_entry& entry : fs::directory_iterator(root / "ImageSets/Main"))
+      if (entry.path().extension() == ".txt") names.push_back(entry.path().stem().string());
+  std::sort(names.begin(), names.end());
+  const auto is_of_one_class = [&](const std::string& name) {
+    return std::any_of(names.begin(), names.end(),
+                       [&](const std::string& split) { return name.ends_with("_" + split); });
+  };
+  std::map<std::string, std::string> lists;
+  for (const std::string& name : names)
+    if (!is_of_one_class(name)) lists.emplace(usual_split(name).empty() ? name : usual_split(name), name);
+  return lists;
+}
+
+std::string form_without_splits(const fs::path& folder) {
+  if (is_voc(folder)) return "voc";
+  if (!find_coco_files(folder).empty()) return "coco";
+  return holds_annotations(folder) ? "beside" : "";
+}
+
+/// The subfolders train/, valid/, ... that hold labelled images, by the names of their splits.
+std::map<std::string, fs::path> split_folders(const fs::path& root) {
+  std::vector<fs::path> folders;
+  for (const fs::directory_entry& entry : fs::directory_iterator(root))
+    if (entry.is_directory() && !usual_split(entry.path().filename().string()).empty())
+      folders.push_back(entry.path());
+  std::sort(folders.begin(), folders.end());
+  std::map<std::string, fs::path> found;
+  for (const fs::path& folder : folders)
+    if (!form_without_splits(folder).empty()) found.emplace(usual_split(folder.filename().string()), folder);
+  return found;
+}
+
+bool has_xml_right_inside(const fs::path& root) {
+  return std::any_of(fs::directory_iterator(root), fs::directory_iterator(),
+                     [](const fs::directory_entry& entry) { return entry.path().extension() == ".xml"; });
+}
+
+std::string form_of(const fs::path& root) {
+  if (is_voc(root)) return "voc";
+  const std::map<std::string, fs::path> splits = split_folders(root);
+  if (splits.contains("train")) return "splits";
+  if (!find_coco_files(root).empty()) return "coco";
+  if (!splits.empty() && !has_xml_right_inside(root)) return "splits";
+  return holds_annotations(root) ? "beside" : "";
+}
+
+[[noreturn]] void fail_unknown(const fs::path& root) {
+  size_t images = 0, xml = 0, json = 0, text = 0;
+  const auto options = fs::directory_options::skip_permission_denied;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root, options)) {
+    const fs::path extension = entry.path().extension();
+    images += has_image_extension(entry.path()) ? 1 : 0;
+    xml += extension == ".xml" ? 1 : 0;
+    json += extension == ".json" ? 1 : 0;
+    text += extension == ".txt" ? 1 : 0;
+  }
+  throw InputError(fmt::format(
+      "{} holds no labelled images in a form that is known: {} image{}, {} XML, {} JSON and {} text "
+      "files were found. Expected Pascal VOC (JPEGImages/, Annotations/ and, for splits, "
+      "ImageSets/Main/), XML annotations of VOC's form beside the images, a COCO JSON file with its "
+      "images, or folders train/, valid/ and test/ of any of these.",
+      root.string(), images, images == 1 ? "" : "s", xml, json, text));
+}
+
+/// "train", "val", "test", then the others by name.
+std::vector<std::string> in_order(std::vector<std::string> splits) {
+  const auto rank = [](const std::string& split) {
+    return split == "train" ? 0 : split == "val" ? 1 : split == "test" ? 2 : 3;
+  };
+  std::sort(splits.begin(), splits.end(), [&](const std::string& a, const std::string& b) {
+    return std::pair(rank(a), a) < std::pair(rank(b), b);
+  });
+  return splits;
+}
+
+/// All splits as one dataset, with the classes of the first. Samples get their split's name before their ids,
+/// and lose COCO's numbers, since both may stand in several splits.
+Dataset read_all(const DataFolder& folder, const std::vector<std::string>& classes) {
+  Dataset all;
+  for (const std::string& split : folder.splits) {
+    Dataset part = read_split(folder, split, all.classes.empty() ? classes : all.classes);
+    for (Sample& sample : part.samples) {
+      sample.id = split + "/" + sample.id;
+      sample.coco_id.reset();
+      all.samples.push_back(std::move(sample));
+    }
+    all.faults.insert(all.faults.end(), part.faults.begin(), part.faults.end());
+    if (all.classes.empty()) {
+      all.classes = std::move(part.classes);
+      all.category_ids = std::move(part.category_ids);
+    }
+  }
+  return all;
+}
+
+Dataset read_coco_split(const fs::path& root, const std::string& split,
+                        const std::vector<std::string>& classes) {
+  if (fs::is_regular_file(root)) return read_coco(root, find_coco_images(root), classes);
+  for (const CocoPlace& place : find_coco_files(root))
+    if (place.split == split) return read_coco(place.file, find_coco_images(place.file), classes);
+  throw InputError(fmt::format("{}: the COCO file of the split '{}' is gone.", root.string(), split));
+}
+
+Dataset read_voc_split(const fs::path& root, const std::string& split,
+                       const std::vector<std::string>& classes) {
+  const std::map<std::string, std::string> lists = voc_lists(root);
+  const auto list = lists.find(split);
+  return read_voc(root, list == lists.end() ? split : list->second, classes);
+}
+
+}  // namespace
+
+bool DataFolder::has(const std::string& split) const {
+  const std::string name = usual_split(split).empty() ? split : usual_split(split);
+  return std::find(splits.begin(), splits.end(), name) != splits.end();
+}
+
+DataFolder find_data(const fs::path& path) {
+  check_input(fs::exists(path), "{} does not exist.", path.string());
+  if (!fs::is_directory(path)) {
+    check_input(
+        is_coco_file(path),
+        "{} is not a COCO file (JSON with \"images\" and \"annotations\"); expected one, or a folder.",
+        path.string());
+    return {path, "coco", {}};
+  }
+  DataFolder folder{path, form_of(path), {}};
+  if (folder.form.empty()) fail_unknown(path);
+  if (folder.form == "voc")
+    for (const auto& [split, list] : voc_lists(path)) folder.splits.push_back(split);
+  if (folder.form == "splits")
+    for (const auto& [split, subfolder] : split_folders(path)) folder.splits.push_back(split);
+  if (folder.form == "coco")
+    for (const CocoPlace& place : find_coco_files(path))
+      if (!place.split.empty()) folder.splits.push_back(place.split);
+  folder.splits = in_order(std::move(folder.splits));
+  return folder;
+}
+
+Dataset read_split(const DataFolder& folder, const std::string& split,
+                   const std::vector<std::string>& classes) {
+  const fs::path& root = folder.root;
+  // Beyond the splits: VOC's trainval, and lists of single classes.
+  const bool is_listed =
+      folder.form == "voc" && (fs::exists(root / "ImageSets/Main" / (split + ".txt")) ||
+                               (split == "trainval" && folder.has("train") && folder.has("val")));
+  check_input(split.empty() || folder.has(split) || is_listed, "{} has no split '{}'; {}.", root.string(),
+              split,
+              folder.splits.empty() ? "its images are in no split"
+                                    : fmt::format("it has {}", fmt::join(folder.splits, ", ")));
+  if (split.empty() && !folder.splits.empty() && folder.form != "voc") return read_all(folder, classes);
+  const std::string name = usual_split(split).empty() ? split : usual_split(split);
+  if (folder.form == "voc") return read_voc_split(root, name, classes);
+  if (folder.form == "coco") return read_coco_split(root, name, classes);
+  if (folder.form == "beside") return read_beside(root, classes);
+  const fs::path subfolder = split_folders(root).at(name);
+  return read_split({subfolder, form_without_splits(subfolder), {}}, "", classes);
+}
+
+}  // namespace rcnn

@@ -1,0 +1,115 @@
+// Splits that a folder does not bring along: made at random, written as lists of ids, and taken again.
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+#include <unordered_map>
+
+#include "core/atomic_file.h"
+#include "core/error.h"
+#include "core/rng.h"
+#include "data/files.h"
+#include "data/folder.h"
+
+namespace rcnn {
+namespace {
+
+/// FNV-1a, 64 bits.
+uint64_t hash_of(const std::string& text) {
+  uint64_t hash = 14695981039346656037u;
+  for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
+  return hash;
+}
+
+/// The samples' indices in an order that depends on the seed and their ids alone.
+std::vector<size_t> random_order(const std::vector<Sample>& samples, uint64_t seed) {
+  std::vector<std::tuple<uint32_t, std::string, size_t>> keys;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    const uint64_t hash = hash_of(samples[i].id);
+    keys.emplace_back(
+        philox(seed, Purpose::split, static_cast<uint32_t>(hash), static_cast<uint32_t>(hash >> 32), 0),
+        samples[i].id, i);
+  }
+  std::sort(keys.begin(), keys.end());
+  std::vector<size_t> order;
+  for (const auto& key : keys) order.push_back(std::get<size_t>(key));
+  return order;
+}
+
+/// The classes of which a sample has objects to learn from, each once.
+std::vector<int> labels_in(const Sample& sample) {
+  std::vector<int> labels;
+  for (const Object& object : sample.objects)
+    if (!is_ignored(object)) labels.push_back(object.label);
+  std::sort(labels.begin(), labels.end());
+  labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
+  return labels;
+}
+
+/// Which samples go to the second part: the first of the order, but those that are the first part's last with
+/// a class only where there are no others.
+std::vector<bool> choose_second(const std::vector<Sample>& samples, const std::vector<size_t>& order,
+                                size_t wanted) {
+  std::unordered_map<int, int> images_with;  // in the first part, by class
+  for (const Sample& sample : samples)
+    for (const int label : labels_in(sample)) ++images_with[label];
+  std::vector<bool> in_second(samples.size());
+  for (const bool spare_last : {true, false})
+    for (const size_t i : order) {
+      if (wanted == 0) return in_second;
+      const std::vector<int> labels = labels_in(samples[i]);
+      const bool is_last =
+          std::any_of(labels.begin(), labels.end(), [&](int label) { return images_with[label] == 1; });
+      if (in_second[i] || (spare_last && is_last)) continue;
+      for (const int label : labels) --images_with[label];
+      in_second[i] = true;
+      --wanted;
+    }
+  return in_second;
+}
+
+Dataset without_samples(const Dataset& dataset) { return {dataset.classes, {}, {}, dataset.category_ids}; }
+
+}  // namespace
+
+std::pair<Dataset, Dataset> random_split(const Dataset& dataset, double share, uint64_t seed) {
+  check_input(share >= 0 && share <= 1, "A share of {} of the images; expected 0 to 1.", share);
+  const size_t n = dataset.samples.size();
+  auto wanted = static_cast<size_t>(std::llround(share * static_cast<double>(n)));
+  if (n >= 2) wanted = std::clamp<size_t>(wanted, 1, n - 1);
+  if (n == 1) wanted = 0;
+  const std::vector<bool> in_second =
+      choose_second(dataset.samples, random_order(dataset.samples, seed), wanted);
+  std::pair<Dataset, Dataset> parts{without_samples(dataset), without_samples(dataset)};
+  for (size_t i = 0; i < n; ++i)
+    (in_second[i] ? parts.second : parts.first).samples.push_back(dataset.samples[i]);
+  return parts;
+}
+
+Dataset take_samples(const Dataset& dataset, const std::vector<std::string>& ids,
+                     const std::filesystem::path& list) {
+  std::unordered_map<std::string, const Sample*> by_id;
+  for (const Sample& sample : dataset.samples) by_id.emplace(sample.id, &sample);
+  Dataset taken = without_samples(dataset);
+  for (const std::string& id : ids) {
+    const auto found = by_id.find(id);
+    check_input(found != by_id.end(),
+                "{} lists the image '{}', which is not among the {} images of the data.", list.string(), id,
+                dataset.samples.size());
+    taken.samples.push_back(*found->second);
+  }
+  return taken;
+}
+
+std::vector<std::string> read_id_list(const std::filesystem::path& path) {
+  std::vector<std::string> ids = read_lines(path);
+  check_input(!ids.empty(), "{} lists no image.", path.string());
+  return ids;
+}
+
+void write_id_list(const std::filesystem::path& path, const Dataset& dataset) {
+  std::string text;
+  for (const Sample& sample : dataset.samples) text += sample.id + "\n";
+  write_atomically(path, text);
+}
+
+}  // namespace rcnn
