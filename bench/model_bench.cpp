@@ -9,7 +9,7 @@
 #include "bench/timing.h"
 #include "core/cuda_device.h"
 #include "core/rng.h"
-#include "models/faster_rcnn.h"
+#include "models/pretrained.h"
 #include "models/transform.h"
 #include "train/step.h"
 
@@ -83,13 +83,19 @@ void bench_model(Context& ctx, const ModelBenchOptions& options) {
   config.short_side = std::min(options.height, options.width);
   config.long_side = std::max(options.height, options.width);
   FasterRcnn model(config, options.classes, Init(1));
+  freeze_stages(model, config.frozen_stages);
   move_to(model, ctx.device);
   Sgd sgd(ctx, model, {});
 
   RandomSequence random(1, Purpose::test);
-  const size_t size = static_cast<size_t>(options.height) * static_cast<size_t>(options.width) * 3;
-  std::vector<uint8_t> bytes(size * static_cast<size_t>(options.batch));
-  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random.below(256));
+  const auto noise = [&](int count, int height, int width) {
+    std::vector<uint8_t> bytes(static_cast<size_t>(count) * static_cast<size_t>(height) *
+                               static_cast<size_t>(width) * 3);
+    for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random.below(256));
+    return bytes;
+  };
+  std::vector<uint8_t> bytes = noise(options.batch, options.height, options.width);
+  const size_t size = bytes.size() / static_cast<size_t>(options.batch);
   std::vector<RawImage> images;
   for (int i = 0; i < options.batch; ++i)
     images.push_back({bytes.data() + size * static_cast<size_t>(i), options.height, options.width});
@@ -124,7 +130,13 @@ void bench_model(Context& ctx, const ModelBenchOptions& options) {
   while (step < 25) train();  // the peer's detection follows as many steps
   // Recorded, a detection reads its input where it was when it was recorded.
   ctx.grad = ctx.training = false;
-  const auto one_image = [&] { return make_image_batch(ctx, config, {images.data(), 1}); };
+  const int detect_height = options.detect_height > 0 ? options.detect_height : options.height,
+            detect_width = options.detect_width > 0 ? options.detect_width : options.width;
+  model.config.short_side = config.short_side = std::min(detect_height, detect_width);
+  model.config.long_side = config.long_side = std::max(detect_height, detect_width);
+  bytes = noise(1, detect_height, detect_width);
+  const RawImage unseen{bytes.data(), detect_height, detect_width};
+  const auto one_image = [&] { return make_image_batch(ctx, config, {&unseen, 1}); };
   RecordedWork recorded(ctx, options.cuda_graph);
   const ImageBatch input = one_image();
   Detections kept;

@@ -15,6 +15,10 @@ void add_bench(CLI::App& program) {
   model->add_option("--batch", options->batch, "images a training step [4]")->check(CLI::Range(1, 1024));
   model->add_option("--height", options->height, "pixels [240]")->check(CLI::Range(32, 8192));
   model->add_option("--width", options->width, "pixels [320]")->check(CLI::Range(32, 8192));
+  model->add_option("--detect-height", options->detect_height, "of the image to detect on [--height]")
+      ->check(CLI::Range(32, 8192));
+  model->add_option("--detect-width", options->detect_width, "of the image to detect on [--width]")
+      ->check(CLI::Range(32, 8192));
   model->add_option("--classes", options->classes, "object classes [3]")->check(CLI::Range(1, 10000));
   model->add_option("--objects", options->objects, "objects an image [8]")->check(CLI::Range(1, 10000));
   model->add_option("--steps", options->steps, "timed repetitions [20]")->check(CLI::Range(1, 100000));

@@ -164,16 +164,20 @@ FoldedBatchNorm fold_batch_norm(Context& ctx, const BatchNorm& p) {
   const DType dtype = p.weight.dtype();
   const FoldedBatchNorm folded{ctx.empty(channels, dtype), ctx.empty(channels, dtype),
                                ctx.empty(channels, dtype)};
-  visit_float(dtype, "fold_batch_norm", [&](auto zero) {
+  fold_batch_norm(ctx, p, folded);
+  return folded;
+}
+
+void fold_batch_norm(Context& ctx, const BatchNorm& p, const FoldedBatchNorm& folded) {
+  visit_float(p.weight.dtype(), "fold_batch_norm", [&](auto zero) {
     using T = decltype(zero);
     kernels::run(ctx, kernels::fold_batch_norm,
-                 kernels::FoldBatchNormArgs<T>{channels.numel(), p.weight.value().data<T>(),
+                 kernels::FoldBatchNormArgs<T>{p.weight.value().numel(), p.weight.value().data<T>(),
                                                p.bias.value().data<T>(), p.running_mean.data<T>(),
                                                p.running_var.data<T>(), static_cast<T>(p.eps),
                                                folded.scale.mutable_data<T>(), folded.shift.mutable_data<T>(),
                                                folded.inverse_deviation.mutable_data<T>()});
   });
-  return folded;
 }
 
 }  // namespace rcnn

@@ -33,5 +33,7 @@ struct FoldedBatchNorm {
   Tensor scale, shift, inverse_deviation;
 };
 FoldedBatchNorm fold_batch_norm(Context& ctx, const BatchNorm& parameters);
+/// The same into tensors that are there already.
+void fold_batch_norm(Context& ctx, const BatchNorm& parameters, const FoldedBatchNorm& folded);
 
 }  // namespace rcnn

@@ -1,7 +1,5 @@
 #include "models/config.h"
 
-#include "models/backbones.h"
-
 namespace rcnn {
 
 std::span<const Field<ModelConfig>> model_fields() {
@@ -10,6 +8,8 @@ std::span<const Field<ModelConfig>> model_fields() {
   static const Field<C> fields[] = {
       {"model", &C::backbone, 0, 0, "which detector: a backbone with its pyramid and head"},
       {"precision", &C::precision, 0, 0, "of convolutions and matrix products, on a GPU; sums are f32", "f32|tf32|bf16"},
+      {"norm", &C::norm, 0, 0, "batch normalisation: trained, by its running statistics, or part of the weights", "batch|frozen|folded"},
+      {"frozen-stages", &C::frozen_stages, 0, 5, "stages of the backbone that --weights sets for good: 1 the stem, 2 and layer1, ..."},
       {"short-side", &C::short_side, 16, 8192, "images are resized so that their short side has this many pixels ..."},
       {"long-side", &C::long_side, 16, 16384, "... but their long side no more than this"},
       {"size-divisible", &C::size_divisible, 1, 256, "batches are padded to a multiple of this many pixels"},
@@ -45,22 +45,9 @@ std::span<const Field<ModelConfig>> model_fields() {
   return fields;
 }
 
-ModelConfig model_config(std::string_view name) {
-  for (const BackboneEntry& entry : backbone_table())
-    if (entry.name == name) return entry.config();
-  throw InputError(
-      fmt::format("--model {}: no such model; there are {}", name, fmt::join(model_names(), ", ")));
-}
-
 Precision parse_precision(std::string_view name) {
   check_choice("precision", name, "f32|tf32|bf16");
   return name == "tf32" ? Precision::tf32 : name == "bf16" ? Precision::bf16 : Precision::f32;
-}
-
-std::vector<std::string> model_names() {
-  std::vector<std::string> names;
-  for (const BackboneEntry& entry : backbone_table()) names.emplace_back(entry.name);
-  return names;
 }
 
 }  // namespace rcnn

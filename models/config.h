@@ -12,6 +12,13 @@ struct ModelConfig {
 
   std::string precision = "f32";  // of convolutions and matrix products: f32, tf32 or bf16
 
+  /// Batch normalisation of the backbone: `batch` is trained with the rest, `frozen` keeps its weights and
+  /// running statistics, `folded` is part of the convolutions' weights and biases. See models/blocks.h.
+  std::string norm = "batch";
+  /// How much of the backbone stays as it is when a run starts from weights: 0 nothing, 1 the stem, 2 the
+  /// stem and layer1, and so on. Random values are never frozen. See freeze_stages.
+  int64_t frozen_stages = 0;
+
   // input
   int64_t short_side = 800, long_side = 1333;  // pixels after resizing
   int64_t size_divisible = 32;                 // batches are padded to a multiple of this
@@ -56,5 +63,7 @@ ModelConfig model_config(std::string_view name);
 Precision parse_precision(std::string_view name);
 /// Names of all models.
 std::vector<std::string> model_names();
+/// Pixels of the input per cell of each level that has anchors, finest first.
+std::vector<int64_t> level_strides(const ModelConfig& config);
 
 }  // namespace rcnn

@@ -2,6 +2,7 @@
 // where to look, and the Fast R-CNN head that says what is there.
 #include "models/faster_rcnn.h"
 
+#include "layers/max_pool.h"
 #include "layers/sigmoid_cross_entropy.h"
 #include "layers/smooth_l1.h"
 #include "layers/softmax_cross_entropy.h"
@@ -11,6 +12,10 @@ namespace rcnn {
 namespace {
 
 int64_t anchors_a_cell(const ModelConfig& config) {
+  const size_t levels = level_strides(config).size();
+  check_input(config.anchor_sizes.size() == levels,
+              "anchor-sizes: {} has {} levels (one list each, ';' between them), found sizes for {}",
+              config.backbone, levels, config.anchor_sizes.size());
   const size_t count = config.anchor_sizes.at(0).size() * config.anchor_ratios.at(0).size();
   for (size_t l = 0; l < config.anchor_sizes.size(); ++l)
     check_input(config.anchor_sizes[l].size() * config.anchor_ratios.at(0).size() == count,
@@ -21,25 +26,41 @@ int64_t anchors_a_cell(const ModelConfig& config) {
   return static_cast<int64_t>(count);
 }
 
+/// Of the maps that RPN and head read.
+int64_t channels_of(const Backbone& backbone) {
+  return backbone.pyramid_channels > 0 ? backbone.pyramid_channels : backbone.channels.back();
+}
+
+std::optional<Fpn> make_pyramid(Init& init, const Backbone& backbone) {
+  if (backbone.pyramid_channels == 0) return {};
+  return Fpn::make(init, backbone.channels, backbone.pyramid_channels);
+}
+
 }  // namespace
 
 FasterRcnn::FasterRcnn(const ModelConfig& c, int64_t object_classes, Init init)
     : config(c),
       classes(object_classes + 1),
-      backbone(make_backbone(c.backbone, init)),
-      fpn(Fpn::make(init, backbone->channels, backbone->pyramid_channels)),
-      rpn(Rpn::make(init, backbone->pyramid_channels, anchors_a_cell(c))),
-      head(RoiHead::make(init, c, backbone->pyramid_channels, classes)) {}
+      backbone(make_backbone(c, init)),
+      fpn(make_pyramid(init, *backbone)),
+      rpn(Rpn::make(init, channels_of(*backbone), anchors_a_cell(c))),
+      head(RoiHead::make(init, c, channels_of(*backbone), classes)) {}
 
 std::vector<Var> FasterRcnn::features(Context& ctx, const ImageBatch& images) {
-  return fpn(ctx, (*backbone)(ctx, Var(images.pixels)));
+  const std::vector<Var> maps = (*backbone)(ctx, Var(images.pixels));
+  return fpn ? (*fpn)(ctx, maps) : maps;
+}
+
+std::vector<Var> FasterRcnn::rpn_levels(Context& ctx, std::vector<Var> levels) const {
+  if (backbone->coarser_level) levels.push_back(max_pool(ctx, levels.back(), 1, 2, 0));
+  return levels;
 }
 
 Losses FasterRcnn::losses(Context& ctx, const ImageBatch& images, const GroundTruth& truth,
                           const std::optional<Samples>& fixed, Samples* taken) {
   const Shape& pixels = images.pixels.shape();
   const std::vector<Var> levels = features(ctx, images);
-  const RpnOutput output = rpn_forward(ctx, rpn, config, levels, pixels);
+  const RpnOutput output = rpn_forward(ctx, rpn, config, rpn_levels(ctx, levels), pixels);
 
   Samples samples;
   if (fixed) {
@@ -68,7 +89,7 @@ Losses FasterRcnn::losses(Context& ctx, const ImageBatch& images, const GroundTr
 
 Detections FasterRcnn::detect(Context& ctx, const ImageBatch& images, DetectionTrace* trace) {
   const std::vector<Var> levels = features(ctx, images);
-  const RpnOutput output = rpn_forward(ctx, rpn, config, levels, images.pixels.shape());
+  const RpnOutput output = rpn_forward(ctx, rpn, config, rpn_levels(ctx, levels), images.pixels.shape());
   const Proposals proposals = rpn_proposals(ctx, config, output, images.size, nullptr);
   const RoiOutput regions =
       roi_head_forward(ctx, head, config, levels, proposals.boxes, proposals.count, images.pixels.shape());
@@ -78,7 +99,7 @@ Detections FasterRcnn::detect(Context& ctx, const ImageBatch& images, DetectionT
 
 void FasterRcnn::visit(ParamVisitor& visitor) {
   visitor.child("backbone.body", *backbone);
-  visitor.child("backbone.fpn", fpn);
+  if (fpn) visitor.child("backbone.fpn", *fpn);
   visitor.child("rpn", rpn);
   visitor.child("roi_heads", head);
 }

@@ -33,7 +33,7 @@ struct FasterRcnn {
   ModelConfig config;
   int64_t classes;  // with the background, class 0
   std::unique_ptr<Backbone> backbone;
-  Fpn fpn;
+  std::optional<Fpn> fpn;  // none: head and RPN read the backbone's own map
   Rpn rpn;
   RoiHead head;
 
@@ -50,7 +50,10 @@ struct FasterRcnn {
   void visit(ParamVisitor& visitor);
 
  private:
+  /// The maps that RoIs are pooled from, finest first.
   std::vector<Var> features(Context& ctx, const ImageBatch& images);
+  /// Those with anchors: the same and, with some backbones, a coarser one.
+  std::vector<Var> rpn_levels(Context& ctx, std::vector<Var> levels) const;
 };
 
 }  // namespace rcnn

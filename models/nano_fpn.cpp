@@ -12,13 +12,13 @@ struct NanoFpn : Backbone {
   BasicBlock layer1, layer2, layer3;
   ConvNorm layer3_conv;
 
-  explicit NanoFpn(Init& init)
-      : conv1(ConvNorm::make(init, 3, 16, 3, 2)),
-        conv2(ConvNorm::make(init, 16, 32, 3, 2)),
-        layer1(BasicBlock::make(init, 32, 32, 1)),
-        layer2(BasicBlock::make(init, 32, 64, 2)),
-        layer3(BasicBlock::make(init, 64, 128, 2)),
-        layer3_conv(ConvNorm::make(init, 128, 128, 3)) {
+  NanoFpn(Init& init, Norm norm)
+      : conv1(ConvNorm::make(init, norm, 3, 16, 3, 2)),
+        conv2(ConvNorm::make(init, norm, 16, 32, 3, 2)),
+        layer1(BasicBlock::make(init, norm, 32, 32, 1)),
+        layer2(BasicBlock::make(init, norm, 32, 64, 2)),
+        layer3(BasicBlock::make(init, norm, 64, 128, 2)),
+        layer3_conv(ConvNorm::make(init, norm, 128, 128, 3)) {
     channels = {32, 64, 128};
     pyramid_channels = 32;
   }
@@ -32,21 +32,20 @@ struct NanoFpn : Backbone {
   }
 
   void visit(ParamVisitor& visitor) override {
-    visitor.child("conv1", conv1.conv);
-    visitor.child("bn1", conv1.norm);
-    visitor.child("conv2", conv2.conv);
-    visitor.child("bn2", conv2.norm);
+    conv1.visit(visitor, "conv1", "bn1");
+    conv2.visit(visitor, "conv2", "bn2");
     visitor.child("layer1.0", layer1);
     visitor.child("layer2.0", layer2);
     visitor.child("layer3.0", layer3);
-    visitor.child("layer3.1.0", layer3_conv.conv);
-    visitor.child("layer3.1.1", layer3_conv.norm);
+    layer3_conv.visit(visitor, "layer3.1.0", "layer3.1.1");
   }
 };
 
 }  // namespace
 
-std::unique_ptr<Backbone> make_nano_fpn(Init& init) { return std::make_unique<NanoFpn>(init); }
+std::unique_ptr<Backbone> make_nano_fpn(Init& init, Norm norm) {
+  return std::make_unique<NanoFpn>(init, norm);
+}
 
 ModelConfig nano_fpn_config() {
   ModelConfig config;

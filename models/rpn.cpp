@@ -19,9 +19,8 @@ const std::vector<float>& ratios_of(const ModelConfig& config, size_t level) {
 
 Tensor make_anchors(Context& ctx, const ModelConfig& config, const std::vector<Var>& maps,
                     const Shape& pixels) {
-  check_input(config.anchor_sizes.size() == maps.size(),
-              "anchor-sizes: expected sizes for {} levels, found {}", maps.size(),
-              config.anchor_sizes.size());
+  check(config.anchor_sizes.size() == maps.size(), "anchors: sizes for {} levels were given {} maps",
+        config.anchor_sizes.size(), maps.size());
   kernels::AnchorsArgs args{};
   args.levels = static_cast<int>(maps.size());
   std::vector<float> cells;

@@ -21,9 +21,9 @@ Tensor transpose_blocks(const Tensor& tensor, int64_t n, int64_t positions, int6
   return result;
 }
 
-Shape file_shape(const Shape& s) { return s.rank() == 4 ? Shape{s[0], s[3], s[1], s[2]} : s; }
-
 }  // namespace
+
+Shape file_shape(const Shape& s) { return s.rank() == 4 ? Shape{s[0], s[3], s[1], s[2]} : s; }
 
 Tensor to_file_layout(const Tensor& tensor, const Shape& pooled) {
   const Shape& s = tensor.shape();

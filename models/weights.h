@@ -19,6 +19,8 @@ namespace rcnn {
 /// results are copies; the shape of the second is `shape`.
 Tensor to_file_layout(const Tensor& tensor, const Shape& pooled);
 Tensor from_file_layout(const Tensor& tensor, const Shape& shape, const Shape& pooled);
+/// The shape in a file of a parameter that has this shape in memory.
+Shape file_shape(const Shape& shape);
 
 /// The model's parameters and buffers in the files' layout, in the model's order.
 std::vector<std::pair<std::string, Tensor>> save_weights(FasterRcnn& model);

@@ -8,6 +8,7 @@
 #include "core/parallel.h"
 #include "core/safetensors.h"
 #include "models/weights.h"
+#include "train/config.h"
 
 #if defined(RCNN_ONEDNN)
 #include <dnnl.hpp>
@@ -30,9 +31,6 @@ Metadata model_metadata(const Detector& detector) {
     metadata[std::string(kModel) + key] = value;
   return metadata;
 }
-
-/// What files of earlier versions do not say: those knew no other precision.
-constexpr const char *kLaterSetting = "precision", *kLaterDefault = "f32";
 
 const std::string& require(const Metadata& metadata, const std::string& key,
                            const std::filesystem::path& path) {
@@ -61,6 +59,14 @@ std::vector<std::string> parse_classes(const Metadata& metadata, const std::file
   return json.get<std::vector<std::string>>();
 }
 
+/// The settings of a run of `model` that says nothing: what a file means that is older than a setting.
+Metadata default_settings(const std::string& model) {
+  Metadata settings;
+  for (const auto& [key, value] : list_fields(model_config(model), model_fields())) settings[key] = value;
+  for (const auto& [key, value] : list_fields(TrainConfig{}, train_fields())) settings[key] = value;
+  return settings;
+}
+
 /// The file's tensors with the optimiser's taken out (their prefix removed).
 std::map<std::string, Tensor> take_optimizer(std::map<std::string, Tensor>& tensors) {
   std::map<std::string, Tensor> optimizer;
@@ -83,8 +89,6 @@ void save_model(const std::filesystem::path& path, Detector& detector) {
 
 Detector load_model(const std::filesystem::path& path) {
   SafetensorsFile file = read_safetensors(path);
-  file.metadata.try_emplace(std::string(kModel) + kLaterSetting, kLaterDefault);
-  ModelConfig config;
   const auto describe = [&](const auto& action) {
     try {
       action();
@@ -94,10 +98,13 @@ Detector load_model(const std::filesystem::path& path) {
     }
   };
   require(file.metadata, "format", path);
-  for (const Field<ModelConfig>& field : model_fields()) {
-    const std::string& text = require(file.metadata, std::string(kModel) + std::string(field.key), path);
-    describe([&] { set_field(config, model_fields(), field.key, text); });
-  }
+  ModelConfig config;
+  describe([&] { config = model_config(require(file.metadata, std::string(kModel) + "model", path)); });
+  // A file from before there was a setting does not have it: that is its model's default then.
+  for (const Field<ModelConfig>& field : model_fields())
+    if (const auto found = file.metadata.find(std::string(kModel) + std::string(field.key));
+        found != file.metadata.end())
+      describe([&] { set_field(config, model_fields(), field.key, found->second); });
   Detector detector;
   detector.classes = parse_classes(file.metadata, path);
   describe([&] {
@@ -130,10 +137,13 @@ RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, 
   state.numerics = require(file.metadata, "numerics", path);
   for (const auto& [key, value] : file.metadata)
     if (key.starts_with(kSetting)) state.settings[key.substr(kSetting.size())] = value;
-  if (settings.contains(kLaterSetting)) state.settings.try_emplace(kLaterSetting, kLaterDefault);
-  for (const auto& [key, value] : settings)  // first: a changed setting explains a tensor that does not fit
+  const Metadata defaults = default_settings(detector.model->config.backbone);
+  for (const auto& [key, value] : settings) {  // first: a changed setting explains a tensor that does not fit
+    if (const auto found = defaults.find(key); found != defaults.end())
+      state.settings.try_emplace(key, found->second);
     check_input(state.settings[key] == value, "{}: the run to resume has --{} '{}', not '{}'", path.string(),
                 key, state.settings[key], value);
+  }
   check_input(parse_classes(file.metadata, path) == detector.classes,
               "{}: its classes are not those of the training data", path.string());
 
@@ -153,10 +163,13 @@ RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, 
   return state;
 }
 
-void load_weights_file(const std::filesystem::path& path, Detector& detector) {
+WeightsReport load_weights_file(const std::filesystem::path& path, Detector& detector, bool keep_classes) {
   SafetensorsFile file = read_safetensors(path);
   take_optimizer(file.tensors);
-  load_weights(*detector.model, file.tensors, path.string());
+  std::vector<std::string> classes;
+  if (file.metadata.contains("classes")) classes = parse_classes(file.metadata, path);
+  return start_from_weights(*detector.model, detector.classes, {path.string(), file.tensors, classes},
+                            keep_classes);
 }
 
 std::string numerics_description() {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "models/faster_rcnn.h"
+#include "models/pretrained.h"
 #include "train/sgd.h"
 
 namespace rcnn {
@@ -44,8 +45,10 @@ void save_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd&
 RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd& sgd,
                          const std::map<std::string, std::string>& settings);
 
-/// Sets the model's weights from a file of the same model and class count.
-void load_weights_file(const std::filesystem::path& path, Detector& detector);
+/// Starts the detector from the weights in a file: a detector's, of this program or with torchvision's names,
+/// whatever its classes, or an image classifier's. See start_from_weights, also for what it throws.
+WeightsReport load_weights_file(const std::filesystem::path& path, Detector& detector,
+                                bool keep_classes = false);
 
 /// Threads, libraries and instruction set: what the last bits of a result depend on besides the seed.
 std::string numerics_description();

@@ -4,45 +4,17 @@
 
 #include "core/rng.h"
 #include "models/faster_rcnn.h"
+#include "tests/models/models.h"
 
-namespace rcnn {
+using namespace rcnn;
+using namespace rcnn::fixtures;
+
 namespace {
 
-/// nano-fpn with few samples, so that every pass is quick.
-ModelConfig small_config() {
-  ModelConfig config = model_config("nano-fpn");
-  config.rpn_batch_size_per_image = 16;
-  config.box_batch_size_per_image = 8;
-  config.rpn_pre_nms_top_n_train = config.rpn_post_nms_top_n_train = 20;
-  config.box_pool_size = 2;
-  config.box_head_size = 16;
-  return config;
-}
-
-ImageBatch noise(int64_t n, int64_t h, int64_t w, DType dtype) {
-  RandomSequence random(5, Purpose::test);
-  Tensor pixels = Tensor::empty({n, h, w, 3}, DType::f64);
-  for (double& value : pixels.mutable_values<double>()) value = static_cast<double>(random.normal());
-  Tensor size = Tensor::empty({n, 2}, DType::f32);
-  for (int64_t i = 0; i < n; ++i) {
-    size.mutable_data<float>()[2 * i] = static_cast<float>(h);
-    size.mutable_data<float>()[2 * i + 1] = static_cast<float>(w);
-  }
-  return {pixels.cast(dtype), size};
-}
-
-/// Two objects on the first image, one on the second.
-GroundTruth truth() {
-  return {Tensor::of<float>({2, 2, 4}, {4, 4, 22, 20, 20, 8, 45, 30, 10, 2, 40, 28, 0, 0, 0, 0}),
-          Tensor::of<int32_t>({2, 2}, {1, 2, 2, 0}), Tensor::of<int32_t>({2}, {2, 1}),
-          Tensor::of<int32_t>({2}, {0, 1})};
-}
-
-}  // namespace
-
-TEST_CASE("the gradient of the whole loss agrees with central differences, tensor by tensor") {
-  // Proposals and samples are held fixed: what is discrete has no gradient.
-  FasterRcnn model(small_config(), 2, Init(3, DType::f64));
+/// Compares the derivative of the whole loss along a random direction in every `every`th parameter with
+/// central differences. Proposals and samples are held fixed: what is discrete has no gradient.
+void check_gradients(const ModelConfig& config, uint64_t every) {
+  FasterRcnn model(config, 2, Init(3, DType::f64));
   // At their initial .01 the RPN's weights hardly reach the layers below.
   for_each_parameter(model, [](const std::string& name, Var& v) {
     if (name.starts_with("rpn.") && name.ends_with("weight"))
@@ -53,25 +25,26 @@ TEST_CASE("the gradient of the whole loss agrees with central differences, tenso
   {
     Context ctx;
     ctx.training = true;
-    model.losses(ctx, images, truth(), {}, &samples);
+    model.losses(ctx, images, two_images(), {}, &samples);
   }
   const auto loss = [&] {
     Context ctx;
     ctx.training = true;
-    return model.losses(ctx, images, truth(), samples).total.value().item<double>();
+    return model.losses(ctx, images, two_images(), samples).total.value().item<double>();
   };
   Context ctx;
   ctx.training = ctx.grad = true;
-  const Losses losses = model.losses(ctx, images, truth(), samples);
+  const Losses losses = model.losses(ctx, images, two_images(), samples);
   for (const Var* term : {&losses.objectness, &losses.rpn_box, &losses.classifier, &losses.box})
     CHECK(term->value().item<double>() > 0);
   backward(ctx, losses.total);
 
   uint64_t seed = 100;
   for_each_parameter(model, [&](const std::string& name, Var& parameter) {
+    if (!parameter.requires_grad() || ++seed % every != 0) return;
     REQUIRE_MESSAGE(parameter.has_gradient(), name);
     // The derivative along a random direction uses every element of the tensor.
-    RandomSequence random(seed++, Purpose::test);
+    RandomSequence random(seed, Purpose::test);
     const Tensor original = parameter.value().clone();
     std::vector<double> direction(static_cast<size_t>(original.numel()));
     double analytic = 0;
@@ -93,6 +66,22 @@ TEST_CASE("the gradient of the whole loss agrees with central differences, tenso
   });
 }
 
+}  // namespace
+
+TEST_CASE("the gradient of the whole loss agrees with central differences, tensor by tensor") {
+  for (const char* norm : {"batch", "frozen", "folded"}) {
+    CAPTURE(norm);
+    ModelConfig config = small_config();
+    config.norm = norm;
+    check_gradients(config, 1);
+  }
+}
+
+TEST_CASE("the gradient of a ResNet's loss agrees with central differences") {
+  check_gradients(small_config("resnet18-c4"), 6);
+  check_gradients(small_config("resnet18-fpn"), 12);
+}
+
 TEST_CASE("losses do not depend on what stands in the padding of ground truth") {
   FasterRcnn model(small_config(), 2, Init(3));
   const ImageBatch images = noise(2, 32, 48, DType::f32);
@@ -101,7 +90,7 @@ TEST_CASE("losses do not depend on what stands in the padding of ground truth") 
     ctx.training = true;
     return model.losses(ctx, images, t).total.value().item<float>();
   };
-  const GroundTruth clean = truth(), dirty = truth();
+  const GroundTruth clean = two_images(), dirty = two_images();
   for (int i = 12; i < 16; ++i) dirty.boxes.mutable_data<float>()[i] = std::nanf("");
   dirty.labels.mutable_data<int32_t>()[3] = 99;
   CHECK(losses(clean) == losses(dirty));
@@ -155,10 +144,8 @@ TEST_CASE("nano-fpn has the parameters its design says, under torchvision's name
     names.push_back(name);
   });
   CHECK(count ==
-        780514);  // the same model put together from torchvision's parts: bench/torchvision_nano_fpn.py
+        780514);  // the same model put together from torchvision's parts: bench/torchvision_models.py
   for (const char* name : {"backbone.body.layer2.0.downsample.0.weight", "backbone.fpn.inner_blocks.2.0.bias",
                            "rpn.head.conv.0.0.weight", "roi_heads.box_predictor.bbox_pred.bias"})
     CHECK_MESSAGE(std::find(names.begin(), names.end(), name) != names.end(), name);
 }
-
-}  // namespace rcnn

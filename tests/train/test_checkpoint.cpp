@@ -132,17 +132,57 @@ TEST_CASE("checkpoint: a detector is built from the file alone, that of a model 
   }
 }
 
-TEST_CASE("checkpoint: a file from before there was a precision is one of f32") {
+TEST_CASE("checkpoint: what a file does not say, being older than the setting, is the model's default") {
   Damaged d;
-  REQUIRE(d.file.metadata.erase("model.precision") == 1);
+  for (const char* key : {"model.precision", "model.norm", "model.frozen-stages", "model.box-nms-thresh"})
+    REQUIRE(d.file.metadata.erase(key) == 1);
   write_safetensors(d.path, listed(d.file), d.file.metadata);
-  CHECK(load_model(d.path).model->config.precision == "f32");
+  const ModelConfig loaded = load_model(d.path).model->config, expected = model_config("nano-fpn");
+  CHECK(loaded.precision == "f32");
+  CHECK(loaded.norm == "batch");
+  CHECK(loaded.frozen_stages == 0);
+  CHECK(loaded.box_nms_thresh == expected.box_nms_thresh);
+  CHECK(loaded.box_head_size == tiny_model().box_head_size);  // the file says so
+
   Trained again(2);
-  auto settings = kState.settings;
+  auto settings = kState.settings;  // those of the file know none of these
   settings["precision"] = "f32";
+  settings["norm"] = "batch";
+  settings["clip-norm"] = "0";
   CHECK(load_checkpoint(d.path, again.detector, again.sgd, settings).step == kState.step);
-  settings["precision"] = "tf32";
-  CHECK_THROWS_AS(load_checkpoint(d.path, again.detector, again.sgd, settings), InputError);
+  for (const auto& [key, value] : {std::pair{"precision", "tf32"}, {"norm", "frozen"}, {"clip-norm", "1"}}) {
+    auto other = settings;
+    other[key] = value;
+    CHECK(contains(input_error([&] { load_checkpoint(d.path, again.detector, again.sgd, other); }),
+                   fmt::format("the run to resume has --{} '{}', not '{}'", key, settings[key], value)));
+  }
+}
+
+TEST_CASE("checkpoint: a run starts from another's file, with its own classes") {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "last.safetensors";
+  Trained saved(1, {"ant", "bee"}), other(2, {"bee", "cat", "ant"});
+  save_checkpoint(path, saved.detector, saved.sgd, kState);
+  const auto momenta = momenta_of(other.sgd);
+  const WeightsReport fresh = load_weights_file(path, other.detector);
+  CHECK(fresh.other_classes);
+  CHECK(fresh.kept_classes.empty());
+  CHECK(fresh.unexpected.empty());  // the optimiser's tensors are not the model's
+  CHECK(momenta_of(other.sgd) == momenta);
+  CHECK(load_weights_file(path, other.detector, true).kept_classes == std::vector<std::string>{"bee", "ant"});
+}
+
+TEST_CASE("checkpoint: a norm that is not the default comes back with the model") {
+  const TemporaryFolder folder;
+  for (const char* norm : {"frozen", "folded"}) {
+    ModelConfig config = tiny_model();
+    config.norm = norm;
+    Detector detector{std::make_unique<FasterRcnn>(config, 1, Init(1)), {"a"}};
+    save_model(folder / norm, detector);
+    const Detector loaded = load_model(folder / norm);
+    CHECK(loaded.model->config.norm == norm);
+    CHECK(weights_of(loaded) == weights_of(detector));
+  }
 }
 
 TEST_CASE("checkpoint: saving the same twice gives the same bytes") {
@@ -199,7 +239,7 @@ TEST_CASE("checkpoint: a momentum or a weight that is missing or does not fit") 
 TEST_CASE("checkpoint: a file that describes no model") {
   Damaged saved;
   const SafetensorsFile good = saved.file;
-  for (const char* key : {"format", "classes", "model.short-side", "model.anchor-sizes"}) {
+  for (const char* key : {"format", "classes", "model.model"}) {
     saved.file = good;
     saved.file.metadata.erase(key);
     CHECK(contains(saved.model_refusal(), "lacks '" + std::string(key) + "'"));

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""The model `nano-fpn` built of torchvision's own parts: the peer that the program is timed against.
+"""The program's models built of torchvision's own parts: the peers that they are timed against.
 
     apt-get install python3-torch python3-torchvision     (Debian 12: torch 1.13, torchvision 0.14)
-    bench/torchvision_nano_fpn.py --bench                 the time of a training step and of a detection
-    bench/torchvision_nano_fpn.py --train --data VOC      train from scratch, then mAP@.5 on a split
+    bench/torchvision_models.py --bench                   the time of a training step and of a detection
+    bench/torchvision_models.py --train --data VOC        train nano-fpn from scratch, then mAP@.5 on a split
 
 Results go to standard output, one JSON object a line, and progress to standard error. Everything that is not
 given here is torchvision's default. OMP_NUM_THREADS threads are used (2 where it is not set).
@@ -41,11 +41,14 @@ import torch
 import torchvision
 from torch import nn
 from torchvision.models.detection import FasterRCNN
+from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.rpn import RPNHead
-from torchvision.models.resnet import BasicBlock
+from torchvision.models.resnet import BasicBlock, resnet18
 from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork, MultiScaleRoIAlign
+from torchvision.ops.misc import FrozenBatchNorm2d
 
 import voc
 
@@ -114,8 +117,39 @@ def nano_fpn(classes, short_side=240, long_side=640):
     return model.to(memory_format=torch.channels_last)
 
 
+def to_channels_last(module, arguments):
+    return (arguments[0].contiguous(memory_format=torch.channels_last),)
+
+
+def resnet18_fpn(classes):
+    """torchvision's defaults: frozen batch normalisation, the stem and layer1 frozen as with weights."""
+    backbone = resnet_fpn_backbone(backbone_name="resnet18", weights=None, trainable_layers=3)
+    backbone.register_forward_pre_hook(to_channels_last)
+    return FasterRCNN(backbone, classes + 1).to(memory_format=torch.channels_last)
+
+
+def resnet18_c4(classes):
+    """The map of layer3 alone; the same is frozen as in resnet18_fpn."""
+    body = IntermediateLayerGetter(resnet18(weights=None, norm_layer=FrozenBatchNorm2d), {"layer3": "0"})
+    for name, parameter in body.named_parameters():
+        parameter.requires_grad_(not name.startswith(("conv1", "layer1")))
+    backbone = nn.Sequential(OrderedDict(body=body))
+    backbone.out_channels = 256
+    backbone.register_forward_pre_hook(to_channels_last)
+    model = FasterRCNN(
+        backbone, classes + 1, min_size=320, max_size=640, size_divisible=16,
+        rpn_anchor_generator=AnchorGenerator(((16, 32, 64, 128, 256),), ((0.5, 1.0, 2.0),)),
+        rpn_post_nms_top_n_train=1000, rpn_post_nms_top_n_test=300,
+        box_roi_pool=MultiScaleRoIAlign(["0"], 7, 2), box_batch_size_per_image=128)
+    return model.to(memory_format=torch.channels_last)
+
+
+MODELS = {"nano-fpn": nano_fpn, "resnet18-fpn": resnet18_fpn, "resnet18-c4": resnet18_c4}
+
+
 def make_optimizer(model, lr, momentum=0.9, weight_decay=1e-4):
-    return torch.optim.SGD(model.parameters(), lr, momentum=momentum, weight_decay=weight_decay)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return torch.optim.SGD(trained, lr, momentum=momentum, weight_decay=weight_decay)
 
 
 def train_step(model, optimizer, images, targets):
@@ -161,9 +195,9 @@ def time_calls(call, count, warm_up, device):
     return seconds
 
 
-def print_timing(what, options, batch, seconds, **extra):
-    print(json.dumps({"what": what, "model": "nano-fpn", "library": f"torchvision {torchvision.__version__}",
-                      "batch": batch, "height": options.height, "width": options.width,
+def print_timing(what, options, images, seconds, **extra):
+    print(json.dumps({"what": what, "model": options.model, "library": f"torchvision {torchvision.__version__}",
+                      "batch": len(images), "height": images[0].shape[1], "width": images[0].shape[2],
                       "device": options.device, "precision": options.precision, "compiled": options.compile,
                       "threads": torch.get_num_threads(), "median": statistics.median(seconds),
                       **extra, "seconds": seconds}), flush=True)
@@ -181,7 +215,9 @@ def bench(options):
     images, targets = random_images(options.batch, options.height, options.width, options.classes)
     images = [image.to(device) for image in images]
     targets = [{key: value.to(device) for key, value in target.items()} for target in targets]
-    model = nano_fpn(options.classes)
+    unseen, _ = random_images(1, options.detect_height, options.detect_width, options.classes)
+    unseen = [image.to(device) for image in unseen]
+    model = MODELS[options.model](options.classes)
     model.transform.resize = lambda image, target=None: (image, target)
     model.to(device)
     # Noise teaches nothing; a small rate keeps the losses finite and the work the same in every step.
@@ -192,13 +228,13 @@ def bench(options):
         model.train()
         seconds = time_calls(lambda: train_step(called, optimizer, images, targets),
                              options.steps, options.warm_up, device)
-        print_timing("train_step", options, options.batch, seconds)
+        print_timing("train_step", options, images, seconds)
 
         model.eval()
         with torch.inference_mode():
-            seconds = time_calls(lambda: called(images[:1]), options.steps, options.warm_up, device)
-            found = len(called(images[:1])[0]["boxes"])
-        print_timing("detect", options, 1, seconds, detections=found)
+            seconds = time_calls(lambda: called(unseen), options.steps, options.warm_up, device)
+            found = len(called(unseen)[0]["boxes"])
+        print_timing("detect", options, unseen, seconds, detections=found)
 
 
 # ---- training ----------------------------------------------------------------------------------------------
@@ -315,11 +351,14 @@ def parse_options():
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--bench", action="store_true", help="time a training step and a detection")
     mode.add_argument("--train", action="store_true", help="train on a VOC folder and evaluate")
+    parser.add_argument("--model", choices=tuple(MODELS), default="nano-fpn", help="--bench: which")
     parser.add_argument("--batch", type=int, default=4, help="images a step")
     parser.add_argument("--steps", type=int, help="steps to train (236) or to time (20)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--height", type=int, default=240, help="--bench: of the input")
     parser.add_argument("--width", type=int, default=320, help="--bench: of the input")
+    parser.add_argument("--detect-height", type=int, help="--bench: of the image to detect on [height]")
+    parser.add_argument("--detect-width", type=int, help="--bench: of the image to detect on [width]")
     parser.add_argument("--classes", type=int, default=3, help="--bench: classes, without the background")
     parser.add_argument("--warm-up", type=int, default=5, help="--bench: calls before those that count")
     parser.add_argument("--device", default="cpu", help="--bench: cpu or cuda")
@@ -337,6 +376,8 @@ def parse_options():
     options = parser.parse_args()
     if options.train and not options.data:
         parser.error("--train needs --data, a folder with JPEGImages, Annotations and ImageSets/Main.")
+    options.detect_height = options.detect_height or options.height
+    options.detect_width = options.detect_width or options.width
     if options.steps is None:
         options.steps = 236 if options.train else 20
     return options

@@ -1,0 +1,300 @@
+#include "models/pretrained.h"
+
+#include <algorithm>
+#include <charconv>
+#include <functional>
+#include <set>
+
+#include "models/weights.h"
+
+namespace rcnn {
+namespace {
+
+using Tensors = std::map<std::string, Tensor>;
+
+const std::string kBody = "backbone.body.", kOutputs = "roi_heads.box_predictor.";
+
+/// Calls `f(name, tensor, pooled)` for every parameter and buffer of a model.
+template <class F>
+void for_each_tensor(FasterRcnn& model, F f) {
+  visit_module(
+      model,
+      [&](const std::string& name, Var& value, const Shape& pooled) { f(name, value.value(), pooled); },
+      [&](const std::string& name, Tensor& value) { f(name, value, Shape{}); });
+}
+
+/// The stage of the backbone that a tensor belongs to: 1 the stem, 2 layer1, ...; 0 for the rest of the
+/// model.
+int64_t stage_of(std::string_view name) {
+  if (!name.starts_with(kBody)) return 0;
+  name.remove_prefix(kBody.size());
+  constexpr std::string_view kLayer = "layer";
+  int64_t layer = 0;
+  if (name.starts_with(kLayer))
+    std::from_chars(name.data() + kLayer.size(), name.data() + name.size(), layer);
+  return layer + 1;
+}
+
+/// Gives an image classifier's tensors a backbone's names and drops its output. False for other files.
+bool rename_classifier(Tensors& tensors) {
+  if (!tensors.contains("conv1.weight")) return false;
+  Tensors renamed;
+  for (const auto& [name, tensor] : tensors)
+    if (!name.starts_with("fc.")) renamed[kBody + name] = tensor;
+  tensors = renamed;
+  return true;
+}
+
+/// torchvision's name of the normalisation behind a convolution: bn2 for conv2, downsample.1 for
+/// downsample.0.
+std::string norm_behind(std::string conv) {
+  if (const size_t at = conv.rfind("conv"); at != std::string::npos) return conv.replace(at, 4, "bn");
+  ++conv.back();
+  return conv;
+}
+
+struct NormNames {
+  std::string weight, bias, mean, variance;
+  explicit NormNames(const std::string& norm)
+      : weight(norm + ".weight"),
+        bias(norm + ".bias"),
+        mean(norm + ".running_mean"),
+        variance(norm + ".running_var") {}
+};
+
+Tensor filled(int64_t count, double value) {
+  const Tensor tensor = Tensor::zeros({count}, DType::f32);
+  tensor.fill(value);
+  return tensor;
+}
+
+/// Puts a normalisation that does nothing but add `bias` in place of it.
+void unfold(Tensors& tensors, const std::string& conv_bias, const NormNames& norm) {
+  const Tensor bias = tensors.at(conv_bias);
+  const int64_t channels = bias.numel();
+  tensors[norm.weight] = filled(channels, 1);
+  tensors[norm.bias] = bias;
+  tensors[norm.mean] = filled(channels, 0);
+  // 1 - eps rounds such that adding eps gives 1 to the last bit.
+  tensors[norm.variance] = filled(channels, 1 - static_cast<double>(BatchNorm{}.eps));
+  tensors.erase(conv_bias);
+}
+
+/// Multiplies a normalisation into the filter (K, C, R, S) before it and its bias.
+void fold(Tensors& tensors, const std::string& conv, const NormNames& norm) {
+  Tensor& filter = tensors.at(conv + ".weight");
+  BatchNorm parameters;
+  parameters.weight = tensors.at(norm.weight);
+  parameters.bias = tensors.at(norm.bias);
+  parameters.running_mean = tensors.at(norm.mean);
+  parameters.running_var = tensors.at(norm.variance);
+  Context ctx;
+  const FoldedBatchNorm folded = fold_batch_norm(ctx, parameters);
+  filter = filter.clone();
+  const int64_t channels = folded.scale.numel(), size = filter.numel() / channels;
+  for (int64_t i = 0; i < filter.numel(); ++i)
+    filter.mutable_data<float>()[i] *= folded.scale.data<float>()[i / size];
+  tensors[conv + ".bias"] = folded.shift;
+  for (const std::string& name : {norm.weight, norm.bias, norm.mean, norm.variance}) tensors.erase(name);
+}
+
+/// Writes the batch normalisation of the file's backbone the way the model has it.
+void fit_norms(FasterRcnn& model, Tensors& tensors, const std::string& file) {
+  std::set<std::string> wanted;
+  for_each_tensor(model, [&](const std::string& name, const Tensor&, const Shape&) { wanted.insert(name); });
+  for_each_tensor(model, [&](const std::string& name, const Tensor& target, const Shape&) {
+    if (!name.starts_with(kBody) || target.shape().rank() != 4) return;
+    const std::string conv = name.substr(0, name.size() - std::string_view(".weight").size());
+    const std::string bias = conv + ".bias";
+    const NormNames norm(norm_behind(conv));
+    const Shape channels{target.dim(0)};
+    const auto fits = [&](const std::string& vector) {
+      const auto found = tensors.find(vector);
+      return found != tensors.end() && found->second.shape() == channels &&
+             found->second.dtype() == DType::f32;
+    };
+    if (wanted.contains(norm.weight) && fits(bias) && !tensors.contains(norm.weight)) {
+      check_input(model.config.norm != "batch",
+                  "{}: its batch normalisation is folded into the convolutions ('{}' is there, '{}' is not); "
+                  "--norm batch needs a file that still has it: use --norm frozen or folded",
+                  file, bias, norm.weight);
+      unfold(tensors, bias, norm);
+    } else if (wanted.contains(bias) && !tensors.contains(bias) && fits(norm.weight) && fits(norm.bias) &&
+               fits(norm.mean) && fits(norm.variance) && tensors.contains(name) &&
+               tensors.at(name).shape() == file_shape(target.shape()) &&
+               tensors.at(name).dtype() == DType::f32) {
+      fold(tensors, conv, norm);
+    }
+  });
+}
+
+/// Which row of the file's class outputs each of the model's is to have: -1 keeps its initial value.
+std::vector<int64_t> rows_by_name(const std::vector<std::string>& classes,
+                                  const std::vector<std::string>& in_file) {
+  std::vector<int64_t> rows{0};  // the background
+  for (const std::string& name : classes) {
+    const auto found = std::find(in_file.begin(), in_file.end(), name);
+    rows.push_back(found == in_file.end() ? -1 : found - in_file.begin() + 1);
+  }
+  return rows;
+}
+
+/// Copies groups of rows from `source` to `target`, both (classes x group, ...), one group a class.
+void copy_rows(const Tensor& source, const Tensor& target, const std::vector<int64_t>& rows,
+               int64_t classes_in_file) {
+  const int64_t from_size = source.numel() / classes_in_file;
+  const Tensor merged = target.to(Device{}).clone();
+  for (size_t row = 0; row < rows.size(); ++row)
+    if (rows[row] >= 0)
+      std::copy_n(source.data<float>() + rows[row] * from_size, from_size,
+                  merged.mutable_data<float>() + static_cast<int64_t>(row) * from_size);
+  target.copy_from(merged.to(target.device()));
+}
+
+/// The part of the model that a tensor belongs to, as one would name it.
+std::string part_of(const std::string& name) {
+  const int dots = name.starts_with(kBody) ? 3 : name.starts_with("backbone.") ? 2 : 1;
+  size_t end = 0;
+  for (int i = 0; i < dots && end != std::string::npos; ++i) end = name.find('.', end + (i > 0));
+  return name.substr(0, end);
+}
+
+std::string list_parts(const std::vector<std::string>& names) {
+  std::vector<std::pair<std::string, int>> parts;
+  for (const std::string& name : names) {
+    if (parts.empty() || parts.back().first != part_of(name)) parts.emplace_back(part_of(name), 0);
+    ++parts.back().second;
+  }
+  std::string text;
+  for (const auto& [part, count] : parts)
+    text += fmt::format("{}{} ({})", text.empty() ? "" : ", ", part, count);
+  return text;
+}
+
+std::string list_some(const std::vector<std::string>& names) {
+  constexpr size_t kMost = 4;
+  const std::vector<std::string> first(names.begin(), names.begin() + std::min(kMost, names.size()));
+  const std::string rest =
+      names.size() > kMost ? fmt::format(" and {} more", names.size() - kMost) : std::string();
+  return fmt::format("{}{}", fmt::join(first, ", "), rest);
+}
+
+/// Throws where the file is of no use for this model.
+void check_use(const FasterRcnn& model, const WeightsReport& report, size_t taken_in_body) {
+  check_input(
+      taken_in_body > 0,
+      "{}: none of its tensors fits the backbone of {}: {} missing, {} of another shape, {} unknown{}",
+      report.file, model.config.backbone, report.missing.size(), report.other_shape.size(),
+      report.unexpected.size(),
+      report.other_shape.empty() ? "" : fmt::format(" ({})", list_some(report.other_shape)));
+  for (const auto* names : {&report.missing, &report.other_shape})
+    for (const std::string& name : *names) {
+      const int64_t stage = stage_of(name);
+      check_input(stage == 0 || stage > model.config.frozen_stages,
+                  "{}: has nothing that fits {}; it would be frozen at a random value: expected "
+                  "--frozen-stages {} or fewer",
+                  report.file, name, stage - 1);
+    }
+}
+
+}  // namespace
+
+WeightsReport start_from_weights(FasterRcnn& model, const std::vector<std::string>& classes, WeightsFile file,
+                                 bool keep_classes) {
+  WeightsReport report;
+  report.file = file.name;
+  report.frozen_stages = model.config.frozen_stages;
+  Tensors& tensors = file.tensors;
+  std::erase_if(tensors, [](const auto& entry) { return entry.first.ends_with(".num_batches_tracked"); });
+  report.classifier = rename_classifier(tensors);
+  fit_norms(model, tensors, file.name);
+
+  const auto scores = tensors.find(kOutputs + "cls_score.bias");
+  const int64_t classes_in_file = scores == tensors.end() ? 0 : scores->second.numel();
+  const bool known = !file.classes.empty();
+  check_input(!known || classes_in_file == 0 || classes_in_file == std::ssize(file.classes) + 1,
+              "{}: has {} rows of class scores for {} classes and the background", file.name, classes_in_file,
+              file.classes.size());
+  check_input(!keep_classes || (known && classes_in_file > 0),
+              "{}: --keep-classes needs a detector's file with the names of its classes", file.name);
+  report.other_classes =
+      classes_in_file > 0 && (known ? file.classes != classes : classes_in_file != model.classes);
+  const std::vector<int64_t> rows = rows_by_name(classes, file.classes);
+  if (report.other_classes && keep_classes)
+    for (size_t i = 0; i < classes.size(); ++i)
+      if (rows[i + 1] >= 0) report.kept_classes.push_back(classes[i]);
+
+  std::vector<std::function<void()>> copies;
+  size_t taken_in_body = 0;
+  for_each_tensor(model, [&](const std::string& name, const Tensor& target, const Shape& pooled) {
+    ++report.tensors;
+    const auto found = tensors.find(name);
+    if (found == tensors.end()) return report.missing.push_back(name);
+    const Tensor source = found->second;
+    tensors.erase(found);
+    const bool by_row = report.other_classes && name.starts_with(kOutputs);
+    if (by_row && !keep_classes) return;
+    // Of outputs that are taken row by row, the rows must be of one size.
+    const Shape expected = file_shape(target.shape());
+    const bool fits = by_row ? source.numel() % classes_in_file == 0 &&
+                                   source.shape().rank() == expected.rank() &&
+                                   source.numel() / classes_in_file == expected.numel() / model.classes
+                             : source.shape() == expected;
+    if (!fits || source.dtype() != target.dtype())
+      return report.other_shape.push_back(fmt::format("{} {} {}, expected {} {}", name,
+                                                      name_of(source.dtype()), source.shape().str(),
+                                                      name_of(target.dtype()), expected.str()));
+    if (by_row) {
+      copies.push_back([=] { copy_rows(source, target, rows, classes_in_file); });
+      return;
+    }
+    ++report.taken;
+    taken_in_body += stage_of(name) > 0;
+    copies.push_back(
+        [=] { target.copy_from(from_file_layout(source, target.shape(), pooled).to(target.device())); });
+  });
+  for (const auto& [name, tensor] : tensors) report.unexpected.push_back(name);
+  check_use(model, report, taken_in_body);
+  for (const auto& copy : copies) copy();
+  freeze_stages(model, model.config.frozen_stages);
+  return report;
+}
+
+std::string WeightsReport::text() const {
+  std::string text = fmt::format("{}: {} of the model's {} tensors{}", file, taken, tensors,
+                                 classifier ? ", an image classifier's as the backbone" : "");
+  if (frozen_stages > 0)
+    text += fmt::format("; frozen: the stem{}",
+                        frozen_stages == 1   ? std::string()
+                        : frozen_stages == 2 ? " and layer1"
+                                             : fmt::format(" and layer1 to layer{}", frozen_stages - 1));
+  if (!missing.empty()) text += "\n  not in the file, start at random: " + list_parts(missing);
+  if (!other_shape.empty()) text += "\n  of another shape, start at random: " + list_some(other_shape);
+  if (!unexpected.empty()) text += "\n  not used: " + list_some(unexpected);
+  if (other_classes)
+    text += kept_classes.empty()
+                ? "\n  other classes: the outputs for class and box start at random"
+                : fmt::format(
+                      "\n  other classes: of the outputs for class and box, those of {} are kept, the "
+                      "others start at random",
+                      list_some(kept_classes));
+  return text;
+}
+
+void freeze_stages(FasterRcnn& model, int64_t stages) {
+  for_each_parameter(model, [&](const std::string& name, Var& value) {
+    const int64_t stage = stage_of(name);
+    if (stage > 0 && stage <= stages) value = value.detach();
+  });
+}
+
+std::string start_from_scratch(ModelConfig& config) {
+  const bool frozen_norm = config.norm == "frozen";
+  if (!frozen_norm && config.frozen_stages == 0) return {};
+  if (frozen_norm) config.norm = "batch";
+  config.frozen_stages = 0;
+  return "without --weights nothing is frozen" +
+         std::string(frozen_norm ? ", and batch normalisation is trained" : "");
+}
+
+}  // namespace rcnn
