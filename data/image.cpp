@@ -10,6 +10,7 @@
 #include <array>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -135,6 +136,25 @@ bool jpeg_is_complete(Bytes bytes) {
   return false;
 }
 
+/// False where a Huffman table claims more than 256 symbols, for which older versions of stb_image write past
+/// the end of its arrays.
+bool jpeg_tables_fit(Bytes bytes) {
+  JpegMarkers markers(bytes);
+  while (const uint8_t code = markers.next()) {
+    if (code != 0xC4) continue;
+    // One after another: its kind, the number of symbols of each of 16 lengths, the symbols. Like stb_image
+    // this reads a table that starts inside the segment beyond its end.
+    const size_t end = markers.segment() + 2 + markers.content().size();
+    for (size_t at = markers.segment() + 2; at < end && at + 17 <= bytes.size();) {
+      const Bytes counts = bytes.subspan(at + 1, 16);
+      const size_t symbols = std::accumulate(counts.begin(), counts.end(), size_t{0});
+      if (symbols > 256) return false;
+      at += 17 + symbols;
+    }
+  }
+  return true;
+}
+
 bool png_is_complete(Bytes bytes) {
   for (size_t at = kPngStart.size(); at + 12 <= bytes.size(); at += size_t{12} + big_endian32(bytes, at))
     if (big_endian32(bytes, at + 4) == kIend) return true;
@@ -189,6 +209,8 @@ Image read_image(const std::filesystem::path& path, const ImageLimits& limits) {
   const bool is_png = starts_with(Bytes(bytes), kPngStart);
   check_input(is_png ? png_is_complete(bytes) : jpeg_is_complete(bytes),
               "{} is truncated: its {} bytes end before the image does.", name, bytes.size());
+  check_input(is_png || jpeg_tables_fit(bytes),
+              "{} is damaged: a Huffman table of it has more than 256 symbols.", name);
   check_input(bytes.size() <= size_t{std::numeric_limits<int>::max()},
               "{} is too large: {} bytes, at most 2 GiB are read.", name, bytes.size());
 

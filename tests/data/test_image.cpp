@@ -190,6 +190,13 @@ TEST_CASE("image: damage inside") {
   CHECK(contains(failure_of("bad.png", png), "cannot be decoded"));
 }
 
+TEST_CASE("image: a Huffman table that claims too many symbols is refused before decoding") {
+  std::vector<uint8_t> jpeg = encode_jpeg(random_image(16, 16));
+  const size_t table = find_marker(jpeg, 0xC4) + 4;
+  for (size_t length = 1; length <= 16; ++length) jpeg[table + length] = 255;
+  CHECK(contains(failure_of("bad.jpg", jpeg), "more than 256 symbols"));
+}
+
 TEST_CASE("image: a header that claims too much is refused before decoding") {
   CHECK(contains(failure_of("a.png", encode_raw_png({.width = 100000, .height = 2})), "100000 x 2"));
   CHECK(contains(failure_of("b.png", encode_raw_png({.width = 30000, .height = 30000})), "too large"));
