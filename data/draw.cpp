@@ -67,13 +67,26 @@ void fill(Image& image, Rectangle area, Colour colour, float share = 1) {
     for (int x = area.x1; x < area.x2; ++x) blend(image, x, y, colour, share);
 }
 
-/// A frame of `width` pixels just inside a rectangle.
-void draw_frame(Image& image, const Rectangle& outer, int width, Colour colour, float share = 1) {
+/// The sides of a frame of `width` pixels just inside a rectangle; none overlaps another.
+std::array<Rectangle, 4> frame_sides(const Rectangle& outer, int width) {
   const int w = std::min({width, (outer.x2 - outer.x1 + 1) / 2, (outer.y2 - outer.y1 + 1) / 2});
-  fill(image, {outer.x1, outer.y1, outer.x2, outer.y1 + w}, colour, share);
-  fill(image, {outer.x1, std::max(outer.y2 - w, outer.y1 + w), outer.x2, outer.y2}, colour, share);
-  fill(image, {outer.x1, outer.y1 + w, outer.x1 + w, outer.y2 - w}, colour, share);
-  fill(image, {std::max(outer.x2 - w, outer.x1 + w), outer.y1 + w, outer.x2, outer.y2 - w}, colour, share);
+  return {{{outer.x1, outer.y1, outer.x2, outer.y1 + w},
+           {outer.x1, std::max(outer.y2 - w, outer.y1 + w), outer.x2, outer.y2},
+           {outer.x1, outer.y1 + w, outer.x1 + w, outer.y2 - w},
+           {std::max(outer.x2 - w, outer.x1 + w), outer.y1 + w, outer.x2, outer.y2 - w}}};
+}
+
+void draw_frame(Image& image, const Rectangle& outer, int width, Colour colour, float share = 1) {
+  for (const Rectangle& side : frame_sides(outer, width)) fill(image, side, colour, share);
+}
+
+/// Dashes as long as the gaps between them, from the top left corner on.
+void draw_dashes(Image& image, const Rectangle& outer, int width, Colour colour) {
+  const int dash = 4 * width;
+  for (const Rectangle& side : frame_sides(outer, width))
+    for (int y = side.y1; y < side.y2; ++y)
+      for (int x = side.x1; x < side.x2; ++x)
+        if ((x - outer.x1 + y - outer.y1) / dash % 2 == 0) blend(image, x, y, colour, 1);
 }
 
 /// The pixels that a box covers. The comparisons make something of NaN and of huge values, too.
@@ -182,6 +195,7 @@ struct Label {
   Rectangle box;
   Colour colour;
   std::vector<int> text;
+  bool dashed = false;
   Rectangle tag{};
 };
 
@@ -220,6 +234,11 @@ void draw_labels(Image& image, std::vector<Label>& labels) {
   }
   constexpr Colour kBlack{0, 0, 0};
   for (auto label = labels.rbegin(); label != labels.rend(); ++label) {
+    if (label->dashed) {
+      draw_frame(image, label->box, scale.line, kBlack);
+      draw_dashes(image, label->box, scale.line, label->colour);
+      continue;
+    }
     draw_frame(image, label->box, scale.line + 1, kBlack,
                0.45f);  // a thin dark edge inside: visible on any ground
     draw_frame(image, label->box, scale.line, label->colour);
@@ -257,20 +276,27 @@ Colour class_colour(int label) {
   return {channel(5), channel(3), channel(1)};
 }
 
-void draw_box(Image& image, const Box& box, Colour colour, std::string_view text) {
-  std::vector<Label> labels = {{to_pixels(box, image), colour, code_points(text)}};
+void draw_boxes(Image& image, std::span<const DrawnBox> boxes) {
+  std::vector<Label> labels;
+  for (const DrawnBox& drawn : boxes)
+    labels.push_back({to_pixels(drawn.box, image), drawn.colour, code_points(drawn.text), drawn.dashed});
   draw_labels(image, labels);
 }
 
+void draw_box(Image& image, const Box& box, Colour colour, std::string_view text) {
+  const DrawnBox drawn{box, colour, std::string(text)};
+  draw_boxes(image, {&drawn, 1});
+}
+
 void draw_detections(Image& image, std::span<const LabelledBox> boxes, std::span<const std::string> classes) {
-  std::vector<Label> labels;
+  std::vector<DrawnBox> drawn;
   for (const LabelledBox& box : boxes) {
     const bool named = box.label >= 1 && static_cast<size_t>(box.label) <= classes.size();
     std::string text = named ? classes[static_cast<size_t>(box.label - 1)] : fmt::format("{}", box.label);
     if (box.score >= 0) text += fmt::format(" {:.2f}", box.score);
-    labels.push_back({to_pixels(box.box, image), class_colour(box.label), code_points(text)});
+    drawn.push_back({box.box, class_colour(box.label), std::move(text)});
   }
-  draw_labels(image, labels);
+  draw_boxes(image, drawn);
 }
 
 }  // namespace rcnn

@@ -23,6 +23,18 @@ Colour class_colour(int label);
 /// tag. Line width and font grow with the image. The text is UTF-8.
 void draw_box(Image& image, const Box& box, Colour colour, std::string_view text);
 
+/// A box as `draw_box` draws it. A dashed line has black gaps, so that it is seen on any ground.
+struct DrawnBox {
+  Box box;
+  Colour colour;
+  std::string text = {};
+  bool dashed = false;
+};
+
+/// Draws every box. The tags lie inside the image and, where there is room, beside one another. Earlier boxes
+/// end up on top.
+void draw_boxes(Image& image, std::span<const DrawnBox> boxes);
+
 /// A box of a class; `score` below 0 is not written, as for ground truth.
 struct LabelledBox {
   Box box;
@@ -30,8 +42,7 @@ struct LabelledBox {
   float score = -1;
 };
 
-/// Draws every box with its class's colour and "name 0.97". The tags lie inside the image and, where there is
-/// room, beside one another. Earlier boxes end up on top: give them in the order of falling score. `classes[l
+/// `draw_boxes` with each class's colour and "name 0.97": give them in the order of falling score. `classes[l
 /// - 1]` names label l; a label without a name is written as a number.
 void draw_detections(Image& image, std::span<const LabelledBox> boxes, std::span<const std::string> classes);
 

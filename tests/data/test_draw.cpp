@@ -155,3 +155,26 @@ TEST_CASE("draw: classes have colours of their own") {
   CHECK(seen.size() == 40);
   CHECK(class_colour(5) == class_colour(5));
 }
+
+TEST_CASE("draw: a dashed frame is dashes and black gaps of equal length, no wider than a solid one") {
+  Image image = grey_image(100, 80);
+  const DrawnBox dashed{{20, 30, 60, 70}, kRed, "", true};
+  draw_boxes(image, {&dashed, 1});
+  const int red = count_colour(image, kRed), black = count_colour(image, {0, 0, 0});
+  CHECK(red + black == 40 * 40 - 36 * 36);
+  CHECK(std::abs(red - black) <= 32);
+  CHECK(colour_at(image, 20, 30) == kRed);
+  CHECK(colour_at(image, 27, 30) == kRed);
+  CHECK(colour_at(image, 28, 30) == Colour{0, 0, 0});
+  CHECK(colour_at(image, 34, 31) == Colour{0, 0, 0});
+  CHECK(colour_at(image, 36, 30) == kRed);
+  CHECK(colour_at(image, 20, 38) == Colour{0, 0, 0});
+  CHECK(colour_at(image, 40, 50) == Colour{128, 128, 128});
+}
+
+TEST_CASE("draw: a dashed box without area, and one outside the image") {
+  Image image = grey_image(40, 40);
+  const DrawnBox boxes[] = {{{10, 10, 10, 10}, kRed, "", true}, {{90, 90, 99, 99}, kRed, "", true}};
+  draw_boxes(image, boxes);
+  CHECK(count_colour(image, kRed) == 0);
+}
