@@ -1,4 +1,4 @@
-// Line charts as SVG, for train/report.cpp.
+// Line charts and histograms as SVG, for the report.
 #pragma once
 
 #include <string>
@@ -20,13 +20,29 @@ struct ChartLine {
   bool filled = false;  // the area below is tinted
 };
 
+/// A column of a histogram, from the axis up.
+struct ChartBar {
+  double x_low = 0, x_high = 0, y = 0;
+  std::string colour = "#1d4ed8";
+};
+
+/// A dashed line at one x, as high as the chart, with a tooltip.
+struct ChartMark {
+  double x = 0;
+  std::string text;
+  std::string colour = "#17202e";
+};
+
 /// A chart without any text but its ticks: title and legend are the page's.
 struct Chart {
   std::string label;                 // what it shows, for screen readers
   double width = 520, height = 270;  // in the SVG's own units; the page scales it
+  std::vector<ChartBar> bars;        // drawn first
   std::vector<ChartLine> lines;      // drawn in this order
-  /// The range shown; where low = high it is that of the lines, y from 0. What lies outside is cut off.
+  std::vector<ChartMark> marks;      // drawn last
+  /// The range shown; where low = high it is that of bars and lines, y from 0. What lies outside is cut off.
   double x_low = 0, x_high = 0, y_low = 0, y_high = 0;
+  bool x_logarithmic = false;  // x_low > 0 is then required
 };
 
 /// The chart as an <svg> element.
@@ -35,6 +51,10 @@ std::string render_chart(const Chart& chart);
 /// The curve averaged over `window` neighbouring points, centred; fewer at the ends. Points that are not
 /// finite are left out first.
 std::vector<ChartPoint> smooth(const std::vector<ChartPoint>& points, size_t window);
+
+/// Of the values in each bin the share, percent: bin i is [edges[i], edges[i + 1]), and what lies outside
+/// counts in the first or the last. NaN is left out. Without a value every share is 0.
+std::vector<double> histogram(const std::vector<float>& values, const std::vector<double>& edges);
 
 /// Round numbers from `low` to `high`, at most `count` + 1 of them: a distance of 1, 2 or 5 times a power
 /// of 10.

@@ -136,3 +136,65 @@ TEST_CASE("chart: without a single point there is still a frame") {
   CHECK(svg.document.select_nodes("//path").empty());
   CHECK(svg.ticks().size() >= 4);
 }
+
+TEST_CASE("chart: shares of a histogram") {
+  CHECK(near(histogram({1, 2, 2.5F, 3, 9, -4, std::nanf("")}, {1, 2, 3, 4}),
+             {100.0 / 3, 100.0 / 3, 100.0 / 3}));
+  CHECK(near(histogram({2}, {1, 2, 3}), {0, 100}));  // an edge belongs to the bin it begins
+  CHECK(near(histogram({std::numeric_limits<float>::infinity()}, {1, 2, 3}), {0, 100}));
+  CHECK(near(histogram({}, {1, 2, 3}), {0, 0}));
+  CHECK(near(histogram({7}, {1, 2}), {100}));
+  CHECK(histogram({7}, {1}).empty());
+}
+
+TEST_CASE("chart: columns stand on the axis, marks run through the chart") {
+  Chart chart;
+  chart.width = 256;   // 200 between left and right margin
+  chart.height = 136;  // 100 between top and bottom
+  chart.x_high = 10;
+  chart.y_high = 50;
+  chart.bars = {{0, 5, 25, "#123456"}, {5, 10, 0}, {5, std::nan(""), 3}};
+  chart.marks = {{7.5, "three<quarters"}, {std::nan(""), "nowhere"}};
+  const Rendered svg(chart);
+  REQUIRE(svg.document.select_nodes("//rect").size() == 1);
+  const pugi::xml_node bar = svg.document.select_node("//rect").node();
+  CHECK(bar.attribute("x").as_double() == doctest::Approx(44.5));
+  CHECK(bar.attribute("width").as_double() == doctest::Approx(99));
+  CHECK(bar.attribute("y").as_double() == doctest::Approx(60));
+  CHECK(bar.attribute("height").as_double() == doctest::Approx(50));
+  CHECK(std::string(bar.child("title").text().get()) == "0 to 5: 25");
+  REQUIRE(svg.document.select_nodes("//line[@stroke-dasharray]").size() == 1);
+  const pugi::xml_node mark = svg.document.select_node("//line[@stroke-dasharray]").node();
+  CHECK(mark.attribute("x1").as_double() == doctest::Approx(194));
+  CHECK(std::string(mark.child("title").text().get()) == "three<quarters");
+}
+
+TEST_CASE("chart: columns set the range where none is given") {
+  Chart chart;
+  chart.bars = {{2, 4, 10}};
+  const std::vector<std::string> ticks = Rendered(chart).ticks();
+  CHECK(ticks.front() == "0");
+  CHECK(std::find(ticks.begin(), ticks.end(), "10") != ticks.end());
+  CHECK(ticks.back() == "4.0");
+}
+
+TEST_CASE("chart: a logarithmic axis") {
+  Chart chart;
+  chart.width = 256;
+  chart.height = 136;
+  chart.x_logarithmic = true;
+  chart.x_low = 1;
+  chart.x_high = 100;
+  chart.y_high = 1;
+  chart.lines.push_back({{{1, 0}, {10, 0}, {100, 1}, {0, 1}}});
+  const Rendered svg(chart);
+  CHECK(svg.path() ==
+        "M44.0 110.0L144.0 110.0L244.0 10.0L44.0 10.0");  // what has no logarithm stands at the left
+  const std::vector<std::string> ticks = svg.ticks();
+  CHECK(std::vector<std::string>(ticks.end() - 7, ticks.end()) ==
+        std::vector<std::string>{"1", "2", "5", "10", "20", "50", "100"});
+  chart.x_high = 1e6;  // no room for 2 and 5
+  const std::vector<std::string> powers = Rendered(chart).ticks();
+  CHECK(std::vector<std::string>(powers.end() - 7, powers.end()) ==
+        std::vector<std::string>{"1", "10", "100", "1,000", "10,000", "100,000", "1,000,000"});
+}
