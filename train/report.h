@@ -2,13 +2,17 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/config.h"
 #include "data/dataset.h"
 #include "data/image.h"
 #include "train/average_precision.h"
+#include "train/data_summary.h"
+#include "train/diagnosis.h"
 #include "train/report_chart.h"
 
 namespace rcnn {
@@ -23,6 +27,13 @@ struct ReportSeries {
 struct ReportExample {
   Image truth, detected;
   std::string caption;
+};
+
+/// One image, boxes drawn in, with what there is to say about it.
+struct ReportPicture {
+  Image image;
+  std::string caption;
+  std::vector<std::string> remarks = {};
 };
 
 /// Everything the page shows. A part that is empty is left out. Any text may come from anywhere: it is
@@ -40,12 +51,22 @@ struct ReportData {
   /// The whole configuration, small, at the end of the page: {"lr", "0.04"}.
   std::vector<std::pair<std::string, std::string>> settings;
 
+  std::vector<std::string> classes;  // label l is classes[l - 1]
+
+  std::vector<DataSummary> summaries;    // one a split, that of training first
+  Levels anchor_sizes;                   // in pixels of the network's input, marked beside the box sizes
+  std::vector<ReportPicture> augmented;  // what the model was shown in training
+
   std::vector<ReportSeries> losses;      // the total first, then its terms
   std::vector<ReportSeries> validation;  // mAP, 0 to 1
   ReportSeries learning_rate;
 
   std::string evaluated_on;  // "test, 100 images"
   VocResult result;
+  /// COCO's figures, AP first, named in words; below 0: there is no such object.
+  std::vector<std::pair<std::string, double>> coco_figures;
+  std::optional<Diagnosis> diagnosis;
+  std::vector<ReportPicture> worst;  // worst first; see worst_picture
   std::vector<ReportExample> examples;
   std::vector<Fault> faults;  // in the data
 };
@@ -56,7 +77,7 @@ inline constexpr int kReportImageWidth = 480;  // pixels
 /// The image scaled down to `width` pixels, each the mean of those it covers; itself when it is no wider.
 Image shrink_to_width(const Image& image, int width);
 
-/// The page. Throws Error for an example without pixels.
+/// The page. Throws Error for a picture without pixels.
 std::string render_report(const ReportData& data);
 
 /// Writes the page in one step (see `write_atomically`). Throws Error naming the file.

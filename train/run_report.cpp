@@ -5,19 +5,14 @@
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.h"
-#include "data/draw.h"
-#include "data/image.h"
 #include "train/checkpoint.h"
-#include "train/report.h"
+#include "train/report_pictures.h"
 
 namespace rcnn {
 namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-
-constexpr size_t kExamples = 8;
-constexpr float kShownScore = 0.5f;  // detections drawn in the report; the figures count all
 
 double images_per_second(const FinishedRun& run) {
   return run.train_seconds > 0 ? static_cast<double>(run.images_seen) / run.train_seconds : 0;
@@ -48,43 +43,6 @@ void read_curves(const fs::path& path, ReportData& data) {
     add("lr", data.learning_rate);
   }
   if (!area.points.empty()) data.validation = {area, eleven};
-}
-
-/// A few images spread over the split, those with objects first.
-std::vector<ReportExample> make_examples(const FinishedRun& run, const Dataset& test) {
-  std::vector<size_t> chosen;
-  for (size_t i = 0; i < test.samples.size(); ++i)
-    if (!test.samples[i].objects.empty()) chosen.push_back(i);
-  const size_t stride = std::max<size_t>(1, chosen.size() / kExamples);
-  std::vector<ReportExample> examples;
-  for (size_t c = 0; c < chosen.size() && examples.size() < kExamples; c += stride) {
-    const Sample& sample = test.samples[chosen[c]];
-    Image image;
-    try {
-      image = read_image(sample.image);
-    } catch (const InputError&) {
-      continue;  // reported when it was evaluated
-    }
-    // Shrunk before drawing, so that names and lines stay legible.
-    ReportExample example;
-    example.truth = shrink_to_width(image, kReportImageWidth);
-    example.detected = example.truth;
-    const float scale = static_cast<float>(example.truth.width) / static_cast<float>(image.width);
-    const auto scaled = [scale](const Box& box) {
-      return Box{box.x1 * scale, box.y1 * scale, box.x2 * scale, box.y2 * scale};
-    };
-    std::vector<LabelledBox> truths, found;
-    for (const Object& object : sample.objects) truths.push_back({scaled(object.box), object.label});
-    for (const Detection& d : run.detections)
-      if (d.image == static_cast<int>(chosen[c]) && d.score >= kShownScore)
-        found.push_back({scaled(d.box), d.label, d.score});
-    draw_detections(example.truth, truths, test.classes);
-    draw_detections(example.detected, found, test.classes);
-    example.caption = fmt::format("{}: {} objects, {} detections above {}", sample.id, truths.size(),
-                                  found.size(), kShownScore);
-    examples.push_back(std::move(example));
-  }
-  return examples;
 }
 
 }  // namespace
@@ -127,11 +85,19 @@ void write_run_report(const fs::path& out, const RunOptions& options, const Fini
   data.verbatim_facts = {{"Command", options.command_line}, {"Weights, SHA-256", run.weights_sha256}};
   data.settings = list_fields(options.train, train_fields());
   for (const auto& setting : list_fields(options.model, model_fields())) data.settings.push_back(setting);
+  data.classes = test.classes;
+  data.summaries = run.summaries;
+  data.anchor_sizes = options.model.anchor_sizes;
+  for (const TrainingExample& example : run.augmented)
+    data.augmented.push_back(augmented_picture(example, test.classes));
   read_curves(out / "metrics.jsonl", data);
   if (!run.split.empty()) {
     data.evaluated_on = fmt::format("{}, {} images", run.split, test.samples.size());
     data.result = run.result;
-    data.examples = make_examples(run, test);
+    data.coco_figures = run.coco_figures;
+    data.diagnosis = run.diagnosis;
+    if (run.diagnosis) data.worst = worst_pictures(*run.diagnosis, test);
+    data.examples = example_pictures(run.detections, test);
   }
   data.faults = run.faults;
   write_report(out / "report.html", data);

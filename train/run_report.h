@@ -2,10 +2,12 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "train/average_precision.h"
+#include "train/report_pictures.h"
 #include "train/trainer.h"
 
 namespace rcnn {
@@ -18,10 +20,17 @@ struct FinishedRun {
   std::vector<Detection> detections;
   VocResult result;
   std::vector<Fault> faults;
+
+  // For the report; what is empty is left out there.
+  std::vector<DataSummary> summaries;                        // one a split, that of training first
+  std::vector<TrainingExample> augmented;                    // about 16
+  std::vector<std::pair<std::string, double>> coco_figures;  // of `split`; see ReportData
+  std::optional<Diagnosis> diagnosis;                        // likewise
 };
 
 void write_summary(const std::filesystem::path& path, const RunOptions& options, const FinishedRun& run);
 /// Writes report.html into the run's folder, with the curves of its metrics.jsonl and examples from `test`.
+/// `test` holds the classes even where it has no images.
 void write_run_report(const std::filesystem::path& out, const RunOptions& options, const FinishedRun& run,
                       const Dataset& test);
 /// Prints the AP table, every fault in the data, and the speed.

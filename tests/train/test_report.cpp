@@ -3,61 +3,14 @@
 #include <cmath>
 #include <fstream>
 #include <iterator>
-#include <limits>
-#include <pugixml.hpp>
 
-#include "tests/data/fixtures.h"
+#include "tests/train/report_fixtures.h"
 #include "train/report_html.h"
 
 using namespace rcnn;
 using namespace rcnn::fixtures;
 
 namespace {
-
-constexpr const char* kHostile = "<script src='http://x'>\"&\x01";
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-ClassResult some_class(const std::string& name) {
-  ClassResult result;
-  result.name = name;
-  result.truths = 3;
-  result.detections = 4;
-  result.ap_area = 0.75;
-  result.ap_11point = 0.5;
-  result.precision = {1, 0.5F, 2.0F / 3};
-  result.recall = {0.33F, 0.33F, 0.67F};
-  result.score = {0.9F, 0.8F, 0.7F};
-  return result;
-}
-
-/// Every part of the page, with `text` wherever the page shows text.
-ReportData full_report(const std::string& text) {
-  ReportData data;
-  data.title = data.subtitle = data.evaluated_on = text;
-  data.highlights = data.facts = data.verbatim_facts = data.settings = {{text, text}};
-  data.losses = {{text, {{1, 3}, {2, kNan}, {3, 1}}}, {text, {{1, 2}, {2, 1}}}};
-  data.validation = {{text, {{2, 0.5}}}, {text, {{2, 0.25}}}};
-  data.learning_rate = {text, {{1, 0.01}, {3, 0.001}}};
-  data.result.classes = {some_class(text), some_class("nothing")};
-  data.result.classes[1].truths = 0;
-  data.result.map_area = 0.75;
-  data.result.map_11point = 0.5;
-  data.examples = {{smooth_image(40, 30), smooth_image(40, 30), text}};
-  data.faults = {{text, text}};
-  return data;
-}
-
-/// The page as a tree; fails the test where it is not well-formed.
-void parse(const std::string& page, pugi::xml_document& document) {
-  const pugi::xml_parse_result result = document.load_string(page.c_str());
-  CAPTURE(result.description());
-  CAPTURE(page.substr(static_cast<size_t>(std::max<ptrdiff_t>(0, result.offset - 80)), 160));
-  REQUIRE(result.status == pugi::status_ok);
-}
-
-size_t count_of(const pugi::xml_document& document, const char* xpath) {
-  return document.select_nodes(xpath).size();
-}
 
 std::string text_of(const std::string& text) {
   return base64(std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
@@ -82,25 +35,45 @@ TEST_CASE("report: base64, the vectors of RFC 4648") {
   CHECK(text_of("\xFB\xFF\xFE") == "+//+");
 }
 
+TEST_CASE("report: options in a sentence are set as code, the rest is text") {
+  CHECK(advice_html("try --short-side, or <more>") == "try <code>--short-side</code>, or &lt;more&gt;");
+  CHECK(advice_html("--a--b --") == "<code>--a--b</code> <code>--</code>");
+  CHECK(advice_html("a - b") == "a - b");
+  CHECK(advice_html("").empty());
+}
+
+TEST_CASE("report: shares in words") {
+  CHECK(percent(0) == "0 %");
+  CHECK(percent(1) == "100 %");
+  CHECK(percent(0.366) == "37 %");
+  CHECK(percent(0.0421) == "4.2 %");
+  CHECK(percent(0.0996) == "10 %");
+  CHECK(percent(kNan) == "0 %");
+}
+
 TEST_CASE("report: every part is there, and well-formed") {
   pugi::xml_document document;
   parse(render_report(full_report("some text")), document);
   CHECK(std::string(document.child("html").child("head").child("title").text().get()) == "some text");
-  CHECK(count_of(document, "//div[starts-with(@class,'tile') and @class!='tiles']") == 3);
+  CHECK(count_of(document, "//div[starts-with(@class,'tile') and @class!='tiles']") == 4);
   CHECK(count_of(document, "//dl/dd") == 2);
-  CHECK(count_of(document, "//section") == 5);
-  CHECK(count_of(document, "//figure[@class='chart']") == 5);
-  CHECK(count_of(document, "//table/tbody/tr") == 2);
+  CHECK(count_of(document, "//section") == 12);
+  CHECK(count_of(document, "//section[@id='training']//figure[@class='chart']") == 4);
   CHECK(count_of(document, "//figure[@class='example']//img") == 2);
-  CHECK(count_of(document, "//li") == 1);
+  CHECK(count_of(document, "//section[@id='faults']//li") == 1);
   CHECK(count_of(document, "//circle") == 2);
-  const auto cells = document.select_nodes("//table/tbody/tr[1]/td");
-  REQUIRE(cells.size() == 5);
-  CHECK(std::string(cells[1].node().text().get()) == "0.750");
-  CHECK(std::string(cells[2].node().text().get()) == "0.500");
-  CHECK(std::string(cells[3].node().text().get()) == "3");
-  CHECK(std::string(cells[4].node().text().get()) == "4");
-  CHECK(std::string(document.select_node("//table/tbody/tr[2]/td[2]").node().text().get()) == "–");
+  const std::string rows = "//section[@id='precision']//div[@class='beside']//tbody/tr";
+  CHECK(count_of(document, rows.c_str()) == 2);
+  const char* expected[] = {"some text", "0.750", "0.500", "3", "4"};
+  for (size_t i = 0; i < 5; ++i)
+    CHECK(text_at(document, rows + "[1]/td[" + std::to_string(i + 1) + "]") == expected[i]);
+  CHECK(text_at(document, rows + "[2]/td[2]") == "–");
+  // Every link leads to a section, and every section after the first has one.
+  CHECK(count_of(document, "//nav/a") == 11);
+  for (const auto& link : document.select_nodes("//nav/a"))
+    CHECK(count_of(document,
+                   fmt::format("//section[@id='{}']", link.node().attribute("href").value() + 1).c_str()) ==
+          1);
 }
 
 TEST_CASE("report: hostile names stay text, and nothing is loaded from elsewhere") {
@@ -109,7 +82,7 @@ TEST_CASE("report: hostile names stay text, and nothing is loaded from elsewhere
   parse(page, document);
   CHECK(count_of(document, "//script") == 0);
   CHECK(count_of(document, "//@*[starts-with(name(),'on')]") == 0);
-  CHECK(count_of(document, "//link | //iframe | //a") == 0);
+  CHECK(count_of(document, "//link | //iframe | //a[not(starts-with(@href,'#'))]") == 0);
   CHECK(count_of(document, "//img[not(starts-with(@src,'data:image/'))]") == 0);
   CHECK_FALSE(contains(page, "<script"));
   CHECK_FALSE(contains(page, "url("));
@@ -119,8 +92,20 @@ TEST_CASE("report: hostile names stay text, and nothing is loaded from elsewhere
 TEST_CASE("report: values that are not finite leave no trace in the charts") {
   ReportData data = full_report("x");
   data.examples.clear();  // base64 may hold any letters
+  data.augmented.clear();
+  data.worst.clear();
   data.losses[0].points = {{1, kNan}, {2, std::numeric_limits<double>::infinity()}, {3, 1}, {kNan, 1}};
   data.losses[1].points = {{1, kNan}};
+  data.validation[1].points = {{1, 0.5}, {2, kNan}};
+  const auto nan = std::nanf("");
+  data.coco_figures.push_back({"x", kNan});
+  data.summaries[0].sizes = {nan, 0, -1, std::numeric_limits<float>::infinity(), 12};
+  data.summaries[1].sizes = {};
+  data.summaries[0].anchor_overlaps = {nan, nan};
+  data.summaries[0].poorly_covered = kNan;
+  data.anchor_sizes = {{nan, 16}};
+  data.diagnosis->all.precision = {nan, nan, nan};
+  data.diagnosis->classes[0].f1[1] = nan;
   const std::string page = render_report(data);
   CHECK_FALSE(contains(page, "nan"));
   CHECK_FALSE(contains(page, "inf"));
