@@ -157,6 +157,23 @@ std::string cause_card(const Diagnosis& diagnosis, size_t cause) {
                      cause_advice(cause));
 }
 
+/// What to do about detections of nothing, where they are a fifth of all or more.
+std::string false_alarms_item(const Diagnosis& diagnosis) {
+  int64_t shown = 0, nothing = 0;
+  for (size_t truth = 0; truth < diagnosis.confusion.size(); ++truth)
+    for (size_t found = 1; found < diagnosis.confusion[truth].size(); ++found) {
+      shown += diagnosis.confusion[truth][found];
+      if (truth == 0) nothing += diagnosis.confusion[truth][found];
+    }
+  if (nothing == 0 || 5 * nothing < shown) return "";
+  return fmt::format(
+      "<li><b>{} of {} detections: where no object is annotated.</b> Look at the worst images: annotate what "
+      "was "
+      "overlooked there, in the training images too; if the detector is wrong, add images that show the same "
+      "without an object.</li>\n",
+      nothing, shown);
+}
+
 }  // namespace
 
 std::string class_name(const ReportData& data, size_t label) {
@@ -181,6 +198,7 @@ ReportSection next_steps_section(const ReportData& data) {
       items +=
           fmt::format("<li><b>{} of {} missed objects: {}.</b> {}</li>\n", misses_of(*data.diagnosis, cause),
                       total_misses(*data.diagnosis), cause_name(cause), cause_advice(cause));
+    items += false_alarms_item(*data.diagnosis);
   }
   if (!items.empty()) items = fmt::format("<ol>\n{}</ol>\n", items);
   return {"next", "What to do next", "", items};
@@ -240,11 +258,11 @@ ReportSection worst_section(const ReportData& data) {
         "with its "
         "score</span><span><i class=\"right\"></i>right</span></p>\n<div class=\"gallery\">\n{}</div>\n",
         figures);
-  return {
-      "worst", "The worst images",
-      "The worst first, at the recommended scores. Look for what they share, and for objects that are only "
-      "wrong in the annotation.",
-      figures};
+  return {"worst", "The worst images",
+          "The worst first, at the recommended scores. Look for what they have in common, and for mistakes "
+          "that are "
+          "none, because the annotation lacks the object or misplaces it.",
+          figures};
 }
 
 }  // namespace rcnn

@@ -81,13 +81,17 @@ TEST_CASE("report: what to do next names advice once and the most frequent cause
   pugi::xml_document document;
   parse(render_report(data), document);
   const std::string item = "//section[@id='next']//li";
-  REQUIRE(count_of(document, item.c_str()) == 4);  // both summaries say "text"; 4 causes, 3 named
+  REQUIRE(count_of(document, item.c_str()) == 5);  // "text" once, 3 of 4 causes, false alarms
   CHECK(contains(all_text(document, item + "[1]"), "Data, text."));
   CHECK(contains(all_text(document, item + "[2]"), "5 of 11 missed objects: wrong class."));
   CHECK(contains(all_text(document, item + "[2]"), advice_for(MissCause::wrong_class)));
   CHECK(contains(all_text(document, item + "[3]"), "4 of 11 missed objects: not proposed."));
   CHECK(contains(all_text(document, item + "[4]"),
                  "1 of 11 missed objects: low score."));  // the first of a tie
+  CHECK(contains(all_text(document, item + "[5]"), "4 of 19 detections: where no object"));
+  data.diagnosis->confusion[1][1] = 11;  // 4 of 21 are few
+  parse(render_report(data), document);
+  CHECK(count_of(document, item.c_str()) == 4);
 }
 
 TEST_CASE("report: recommended scores by class") {
