@@ -7,7 +7,8 @@
 #include "cli/device.h"
 #include "core/atomic_file.h"
 #include "data/coco.h"
-#include "data/voc.h"
+#include "data/coco_places.h"
+#include "data/folder.h"
 #include "train/coco_metrics.h"
 #include "train/evaluate.h"
 #include "train/run_report.h"
@@ -16,7 +17,7 @@ namespace rcnn {
 namespace {
 
 struct Options {
-  std::string weights, detections, data, split = "test", out, json;
+  std::string weights, detections, data, split, out, json;
   int workers = 2;
   DeviceOptions device;
 };
@@ -26,6 +27,7 @@ struct Options {
 struct Truth {
   Dataset data;
   std::vector<CocoAnnotation> annotations;
+  std::string split;
 };
 
 struct Result {
@@ -33,13 +35,31 @@ struct Result {
   CocoScores coco;
 };
 
+/// Where no split is asked for it is the test split, or all there is of data without splits.
+std::string choose_split(const Options& options, const DataFolder& folder) {
+  return !options.split.empty() || folder.splits.empty() ? options.split : "test";
+}
+
+/// The COCO file that holds the split, empty where none does.
+std::filesystem::path find_coco_file(const DataFolder& folder, const std::string& split) {
+  if (folder.form != "coco") return {};
+  if (std::filesystem::is_regular_file(folder.root)) return split.empty() ? folder.root : "";
+  const std::string usual = usual_split(split);
+  for (const CocoPlace& place : find_coco_files(folder.root))
+    if (place.split == (usual.empty() ? split : usual)) return place.file;
+  return {};
+}
+
 /// Annotations of which only the boxes are wanted: a COCO file's images may be anywhere, or nowhere.
 Truth read_truth(const Options& options) {
-  if (is_coco_file(options.data)) {
-    CocoFile file = read_coco_file(options.data);
-    return {make_coco_dataset(file), std::move(file.annotations)};
+  const DataFolder folder = find_data(options.data);
+  const std::string split = choose_split(options, folder);
+  const std::filesystem::path coco = find_coco_file(folder, split);
+  if (!coco.empty()) {
+    CocoFile file = read_coco_file(coco);
+    return {make_coco_dataset(file), std::move(file.annotations), split};
   }
-  Truth truth{read_voc(options.data, options.split), {}};
+  Truth truth{read_split(folder, split), {}, split};
   truth.annotations = coco_annotations(truth.data);
   return truth;
 }
@@ -89,8 +109,8 @@ void write_json(const std::filesystem::path& path, const Result& result, const D
   write_atomically(path, json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
-void show(const Options& options, const Result& result, const Dataset& data) {
-  print_ap_table(result.voc, std::filesystem::is_directory(options.data) ? options.split : "class");
+void show(const Options& options, const std::string& split, const Result& result, const Dataset& data) {
+  print_ap_table(result.voc, split.empty() ? "class" : split);
   fmt::print("COCO's figures\n{}\n", coco_table(result.coco.mean));
   print_faults(data.faults);
   if (!options.json.empty()) write_json(options.json, result, data);
@@ -99,24 +119,21 @@ void show(const Options& options, const Result& result, const Dataset& data) {
 void evaluate_detections(const Options& options) {
   Truth truth = read_truth(options);
   const std::vector<CocoResult> results = read_results(options, truth.data);
-  show(options,
-       {evaluate_voc(detections_of(results, truth.data), truth.data),
-        evaluate_coco(truth.annotations, results)},
-       truth.data);
+  const VocResult voc = evaluate_voc(detections_of(results, truth.data), truth.data);
+  show(options, truth.split, {voc, evaluate_coco(truth.annotations, results)}, truth.data);
 }
 
 void evaluate_weights(const Options& options) {
   Detector detector = load_model(options.weights);
-  Dataset data =
-      is_coco_file(options.data)
-          ? read_coco(options.data, std::filesystem::path(options.data).parent_path(), detector.classes)
-          : read_voc(options.data, options.split, detector.classes);
+  const DataFolder folder = find_data(options.data);
+  const std::string split = choose_split(options, folder);
+  Dataset data = read_split(folder, split, detector.classes);
   const auto ctx = options.device.make_context(detector.model->config);
   move_to(*detector.model, ctx->device);
   const auto found = detect_dataset(*ctx, *detector.model, data, options.workers, data.faults);
   if (!options.out.empty())
     write_detections(options.out, found, data.samples, detector.classes, data.category_ids);
-  show(options, {evaluate_voc(found, data), evaluate_coco(found, data)}, data);
+  show(options, split, {evaluate_voc(found, data), evaluate_coco(found, data)}, data);
   options.device.print_sync_report();
 }
 
@@ -130,10 +147,11 @@ void add_eval(CLI::App& program) {
   app->add_option("--detections", options->detections,
                   "instead of a model: detections in COCO's results form, from any program")
       ->type_name("FILE");
-  app->add_option("--data", options->data, "a Pascal VOC folder, or a COCO JSON file")
+  app->add_option("--data", options->data, "labelled images in any of the usual layouts, or a COCO JSON file")
       ->required()
       ->type_name("PATH");
-  app->add_option("--split", options->split, "the split to evaluate [test]")->type_name("TEXT");
+  app->add_option("--split", options->split, "the split to evaluate [test; of data without splits all]")
+      ->type_name("TEXT");
   app->add_option("--out", options->out, "write the model's detections here, in COCO's results form")
       ->type_name("FILE");
   app->add_option("--json", options->json, "write the figures here, for programs")->type_name("FILE");

@@ -101,24 +101,51 @@ TEST_CASE("eval: a model's detections, written and read back, give the same figu
     train.push_back(key == "steps" ? "1" : text);
   }
   REQUIRE(trial.run(train).status == 0);
-  const Words on_data = {"--data", data, "--split", "train"};
-  Words words = {"eval",
-                 "--weights",
-                 trial.path("run/model.safetensors"),
-                 "--out",
-                 trial.path("found.json"),
-                 "--json",
-                 trial.path("model.json")};
-  words.insert(words.end(), on_data.begin(), on_data.end());
-  Finished result = trial.run(words);
-  CAPTURE(result.err);
-  REQUIRE(result.status == 0);
-  words = {"eval", "--detections", trial.path("found.json"), "--json", trial.path("file.json")};
-  words.insert(words.end(), on_data.begin(), on_data.end());
-  result = trial.run(words);
-  CAPTURE(result.err);
-  REQUIRE(result.status == 0);
-  CHECK(trial.json("model.json") == trial.json("file.json"));
+  // The detections of the model on `words`, and the same file without the model.
+  const auto compare = [&](const Words& words) {
+    Words model = {"eval",
+                   "--weights",
+                   trial.path("run/model.safetensors"),
+                   "--out",
+                   trial.path("found.json"),
+                   "--json",
+                   trial.path("model.json")};
+    Words file = {"eval", "--detections", trial.path("found.json"), "--json", trial.path("file.json")};
+    for (Words* all : {&model, &file}) {
+      all->insert(all->end(), words.begin(), words.end());
+      const Finished result = trial.run(*all);
+      CAPTURE(result.err);
+      REQUIRE(result.status == 0);
+    }
+    CHECK(trial.json("model.json") == trial.json("file.json"));
+    const nlohmann::json found = trial.json("found.json");
+    REQUIRE_FALSE(found.empty());
+    return found;
+  };
+  CHECK(compare({"--data", data, "--split", "train"})[0]["image_id"].is_string());
+
+  // The same images as COCO has them: with numbers, which are those of the results.
+  const Dataset dataset = read_voc(trial.folder / "data", "train");
+  nlohmann::json coco = {{"images", nlohmann::json::array()},
+                         {"categories", nlohmann::json::array()},
+                         {"annotations", nlohmann::json::array()}};
+  for (size_t i = 0; i < dataset.classes.size(); ++i)
+    coco["categories"].push_back({{"id", 70 - 10 * i}, {"name", dataset.classes[i]}});
+  for (size_t i = 0; i < dataset.samples.size(); ++i) {
+    coco["images"].push_back({{"id", 500 + i}, {"file_name", dataset.samples[i].image.filename().string()}});
+    for (const auto& [box, label, difficult, crowd, area] : dataset.samples[i].objects)
+      coco["annotations"].push_back({{"image_id", 500 + i},
+                                     {"category_id", 80 - 10 * label},
+                                     {"bbox", {box.x1, box.y1, box.x2 - box.x1, box.y2 - box.y1}}});
+  }
+  for (const nlohmann::json& entry : compare({"--data", trial.text("data/coco.json", coco.dump())})) {
+    CHECK(entry["image_id"].is_number_integer());
+    CHECK(entry["image_id"] >= 500);
+    CHECK(entry["category_id"].get<int>() % 10 == 0);
+  }
+  CHECK(contains(trial.refusal({"eval", "--detections", trial.path("found.json"), "--data",
+                                trial.path("data/coco.json"), "--split", "val"}),
+                 "has no split 'val'"));
 }
 
 TEST_CASE("eval: either a model or detections") {

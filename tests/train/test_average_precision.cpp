@@ -118,8 +118,11 @@ TEST_CASE("average precision: a detection does not turn to its second-best objec
   CHECK(evaluate_voc(detections, dataset).classes[0].recall == Floats{0.5F, 0.5F});
 }
 
-TEST_CASE("average precision: difficult objects are neither found nor missed") {
-  const Dataset dataset = dataset_of({{{cell(0), 1, true}, {cell(1), 1}}});
+TEST_CASE("average precision: difficult objects and crowds are neither found nor missed") {
+  Object ignored{cell(0), 1};
+  SUBCASE("difficult") { ignored.difficult = true; }
+  SUBCASE("crowd") { ignored.crowd = true; }
+  const Dataset dataset = dataset_of({{ignored, {cell(1), 1}}});
   const VocResult result = evaluate_voc(
       {{0, 1, 0.9F, cell(0)}, {0, 1, 0.8F, cell(0)}, {0, 1, 0.7F, cell(1)}, {0, 1, 0.6F, cell(5)}}, dataset);
   const ClassResult& cat = result.classes[0];
