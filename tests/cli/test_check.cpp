@@ -1,0 +1,96 @@
+// `rcnn check` on folders with and without faults.
+#include <doctest/doctest.h>
+
+#include <sstream>
+
+#include "data/image.h"
+#include "tests/program.h"
+#include "tests/train/tiny_run.h"
+
+using namespace rcnn;
+using namespace rcnn::fixtures;
+
+namespace {
+
+/// Whether no line of the output is wider than a terminal; the faults, which hold paths, may be.
+void check_width(const std::string& out) {
+  std::istringstream lines(out);
+  for (std::string line; std::getline(lines, line);) {
+    if (contains(line, "/JPEGImages/") || contains(line, "/Annotations/")) continue;
+    size_t columns = 0;
+    for (const char c : line) columns += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+    CAPTURE(line);
+    CHECK(columns <= 100);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("check: every split, its faults, and images given twice") {
+  const auto program = find_program();
+  if (program.empty()) return;
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder.path(), 30);
+  write_tiny_scenes(folder.path(), 3, "test");
+  const Finished whole = run_program(program, {"check", folder.path().string()});
+  CAPTURE(whole.out);
+  CHECK(whole.status == 0);
+  CHECK(whole.err.empty());
+  CHECK(contains(whole.out, "\ntrain: 30 images; 96 x 96 pixels\n"));
+  CHECK(contains(whole.out, "\ntest: 3 images; 96 x 96 pixels\n"));
+  CHECK(contains(whole.out, "0 faults in the annotations"));
+  CHECK_FALSE(contains(whole.out, "overlap no anchor by half"));  // the anchors are those of the boxes
+  check_width(whole.out);
+
+  // A fault is told and is no failure; an image that is in train and test is.
+  write_text(folder / "Annotations/train_00001.xml",
+             "<annotation><size><width>96</width><height>96</height></size><object><name>disc</name><bndbox>"
+             "<xmin>50</xmin><ymin>5</ymin><xmax>20</xmax><ymax>30</ymax></bndbox></object></annotation>");
+  std::filesystem::copy_file(folder / "JPEGImages/train_00002.png", folder / "JPEGImages/test_00000.png",
+                             std::filesystem::copy_options::overwrite_existing);
+  const Finished faulty = run_program(program, {"check", folder.path().string()});
+  CAPTURE(faulty.out);
+  CHECK(faulty.status == 0);
+  CHECK(contains(faulty.out, "1 fault in the annotations:"));
+  CHECK(contains(faulty.out, "train_00001.xml has a reversed box, object 1 (disc): 50 5 20 30"));
+  CHECK(contains(faulty.out, "1 image of test is in train as well"));
+}
+
+TEST_CASE("check: settings that are given are kept") {
+  const auto program = find_program();
+  if (program.empty()) return;
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder.path(), 30);
+  const std::string data = folder.path().string();
+  const Finished given =
+      run_program(program, {"check", data, "--short-side", "96", "--anchor-sizes", "4,6;16,20;32,40"});
+  CAPTURE(given.out);
+  CHECK(given.status == 0);
+  CHECK(contains(given.out, "short side of 96 and"));
+  CHECK(contains(given.out, "anchor sizes 4,6; 16,20; 32,40"));
+  const Finished large = run_program(program, {"check", data, "--anchor-sizes", "400,500;600,700;800,900"});
+  CAPTURE(large.out);
+  CHECK(large.status == 0);
+  CHECK(contains(large.out, "100.0 % of the boxes overlap no anchor by half"));
+  CHECK(contains(large.out, "--anchor-sizes '"));
+}
+
+TEST_CASE("check: what cannot be used ends with 2") {
+  const auto program = find_program();
+  if (program.empty()) return;
+  const TemporaryFolder folder;
+  const auto refusal = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "check");
+    const Finished result = run_program(program, words);
+    CAPTURE(result.out);
+    CHECK(result.status == 2);
+    CHECK(result.err.starts_with("rcnn: "));
+    return result.err;
+  };
+  CHECK(contains(refusal({(folder / "missing").string()}), "missing"));
+  CHECK(contains(refusal({folder.path().string()}), folder.path().string()));  // empty
+  CHECK(contains(refusal({}), "data is required"));
+  write_tiny_scenes(folder.path(), 2);
+  CHECK(contains(refusal({folder.path().string(), "--anchor-sizes", "8;16"}), "for 3 levels, found 2"));
+  CHECK(contains(refusal({folder.path().string(), "--model", "none"}), "no such model"));
+}
