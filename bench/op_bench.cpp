@@ -16,6 +16,7 @@
 #include "kernels/cases_device.h"
 #include "kernels/class_boxes_cases.h"
 #include "kernels/conv2d_cases.h"
+#include "kernels/ema_cases.h"
 #include "kernels/epilogue_cases.h"
 #include "kernels/gather_boxes_cases.h"
 #include "kernels/group_norm_cases.h"
@@ -177,6 +178,7 @@ void for_each_op(F f) {
   RCNN_OP(class_boxes, class_boxes_bench_cases, prepare_class_boxes);
   RCNN_OP(clip_gradients, sgd_bench_cases, prepare_clip_gradients);
   RCNN_OP(sgd, sgd_bench_cases, prepare_sgd);
+  RCNN_OP(ema, ema_bench_cases, prepare_ema);
 #undef RCNN_OP
 }
 

@@ -59,6 +59,7 @@ Var record(Context& ctx, std::shared_ptr<Node> node, const std::vector<Var>& inp
   node->sequence_ = ctx.next_sequence++;
   Var output(std::move(value));
   const Tensor& v = output.value_;
+  if (ctx.watcher) ctx.watcher(node->name(), v);
   output.gradient_ = std::make_shared<Gradient>(Gradient{v.shape(), v.dtype(), v.device(), {}, false, node});
   return output;
 }

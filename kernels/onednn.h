@@ -56,7 +56,7 @@ inline bool same(const dnnl::memory::desc& a, const dnnl::memory::desc& b) { ret
 template <class Key, class Value>
 class RecentlyUsed {
  public:
-  explicit RecentlyUsed(size_t most = 4096) : most_(most) {}
+  explicit RecentlyUsed(size_t most = 1024) : most_(most) {}
 
   /// The value of `key`; where there is none, what `make()` returns. Valid until the next call.
   template <class Make>

@@ -9,15 +9,10 @@
 // host.
 #pragma once
 
-#include <span>
-
+#include "kernels/chunks.h"
 #include "kernels/op.h"
 
 namespace rcnn::kernels {
-
-/// Elements in a chunk. The ops work on chunks, so that the many small parameters cost no start of threads
-/// each and a large one is shared by many.
-inline constexpr int64_t kSgdChunk = 1 << 13;
 
 /// One parameter tensor and what belongs to it.
 struct SgdParameter {
@@ -29,16 +24,6 @@ struct SgdParameter {
   float weight_decay;
   int64_t first_chunk = 0;  // chunks of the parameters before: see number_chunks
 };
-
-/// Numbers the chunks of all parameters, one after the other, and gives how many there are.
-inline int64_t number_chunks(std::span<SgdParameter> parameters) {
-  int64_t chunks = 0;
-  for (SgdParameter& parameter : parameters) {
-    parameter.first_chunk = chunks;
-    chunks += (parameter.size + kSgdChunk - 1) / kSgdChunk;
-  }
-  return chunks;
-}
 
 struct SgdArgs {
   const SgdParameter* parameters;  // (count), in the device's memory; all their tensors are distinct

@@ -46,7 +46,7 @@ void prepare_parameters(const SgdCase& c, Filler& fill, std::vector<Tensor>& inp
   }
   args.parameters = parameters;
   args.count = static_cast<int64_t>(c.sizes.size());
-  args.chunks = number_chunks({parameters, c.sizes.size()});
+  args.chunks = number_chunks(std::span(parameters, c.sizes.size()));
 }
 
 inline Prepared<SgdArgs> prepare_sgd(const SgdCase& c, Filler fill) {

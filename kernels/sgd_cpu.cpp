@@ -1,25 +1,10 @@
-#include <algorithm>
 #include <cmath>
 
-#include "core/parallel.h"
 #include "kernels/sgd.h"
 #include "kernels/sgd_math.h"
 
 namespace rcnn::kernels {
 namespace {
-
-/// Calls body(chunk, parameter, begin, end) for the chunks of all parameters, in one parallel pass.
-template <class Args, class F>
-void for_chunks(const Args& a, F body) {
-  parallel_chunks(a.chunks, [&](int64_t chunk) {
-    const SgdParameter* after =
-        std::upper_bound(a.parameters, a.parameters + a.count, chunk,
-                         [](int64_t c, const SgdParameter& p) { return c < p.first_chunk; });
-    const SgdParameter& p = *(after - 1);
-    const int64_t begin = (chunk - p.first_chunk) * kSgdChunk;
-    body(chunk, p, begin, std::min(p.size, begin + kSgdChunk));
-  });
-}
 
 void step(int64_t n, const SgdRule& rule, const float* __restrict gradient, float* __restrict weight,
           float* __restrict momentum) {
@@ -47,17 +32,19 @@ double sum_of_squares(int64_t n, const float* x) {
 void sgd_reference(const Stream&, Workspace&, const SgdArgs& a) {
   if (a.skip && *a.skip != 0) return;
   const float scale = a.gradient_scale ? *a.gradient_scale : 1;
-  for_chunks(a, [&](int64_t, const SgdParameter& p, int64_t begin, int64_t end) {
-    const SgdRule rule{scale, p.weight_decay, a.momentum, *a.learning_rate * p.rate_factor};
-    step(end - begin, rule, p.gradient + begin, p.weight + begin, p.momentum + begin);
-  });
+  for_chunks(a.parameters, a.count, a.chunks,
+             [&](int64_t, const SgdParameter& p, int64_t begin, int64_t end) {
+               const SgdRule rule{scale, p.weight_decay, a.momentum, *a.learning_rate * p.rate_factor};
+               step(end - begin, rule, p.gradient + begin, p.weight + begin, p.momentum + begin);
+             });
 }
 
 void clip_gradients_reference(const Stream&, Workspace& workspace, const ClipGradientsArgs& a) {
   double* shares = workspace.take<double>(a.chunks);
-  for_chunks(a, [&](int64_t chunk, const SgdParameter& p, int64_t begin, int64_t end) {
-    shares[chunk] = sum_of_squares(end - begin, p.gradient + begin);
-  });
+  for_chunks(a.parameters, a.count, a.chunks,
+             [&](int64_t chunk, const SgdParameter& p, int64_t begin, int64_t end) {
+               shares[chunk] = sum_of_squares(end - begin, p.gradient + begin);
+             });
   double sum = 0;
   for (int64_t chunk = 0; chunk < a.chunks; ++chunk) sum += shares[chunk];
   *a.norm = static_cast<float>(std::sqrt(sum));

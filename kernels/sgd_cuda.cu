@@ -1,3 +1,4 @@
+#include "kernels/block_chunk.h"
 #include "kernels/block_sum.h"
 #include "kernels/sgd.h"
 #include "kernels/sgd_math.h"
@@ -7,37 +8,12 @@ namespace {
 
 constexpr int kThreads = 256;
 
-/// A chunk of a parameter: elements [begin, begin + size).
-struct Chunk {
-  SgdParameter parameter;
-  int64_t begin;
-  int size;
-};
-
-/// The block's chunk. The threads look at a parameter each and one of them finds the chunk in it: one access
-/// to memory, where a search would wait for one after the other. All threads make the call, once a kernel.
-__device__ Chunk find_chunk(const SgdParameter* parameters, int64_t count) {
-  RCNN_SHARED(int64_t, found, [1]);
-  for (int64_t i = threadIdx.x; i < count; i += kThreads) {
-    const int64_t first = parameters[i].first_chunk;
-    if (blockIdx.x >= first && (blockIdx.x - first) * kSgdChunk < parameters[i].size) *found = i;
-  }
-  __syncthreads();
-  Chunk chunk{parameters[*found], 0, 0};
-  chunk.begin = (blockIdx.x - chunk.parameter.first_chunk) * kSgdChunk;
-  const int64_t left = chunk.parameter.size - chunk.begin;
-  chunk.size = static_cast<int>(left < kSgdChunk ? left : kSgdChunk);
-  return chunk;
-}
-
-__device__ bool is_aligned(const float* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
-
 /// A block a chunk of some parameter, a thread four neighbouring elements at a time where the tensors are
 /// aligned to 16 bytes, and else one. Bottleneck: memory (three values read and two written an element).
 __global__ void sgd_kernel(SgdArgs a) {
-  const Chunk chunk = find_chunk(a.parameters, a.count);
+  const auto chunk = find_chunk(a.parameters, a.count);
   if (a.skip && *a.skip != 0) return;
-  const SgdParameter& p = chunk.parameter;
+  const SgdParameter& p = chunk.tensor;
   const SgdRule rule{a.gradient_scale ? *a.gradient_scale : 1, p.weight_decay, a.momentum,
                      *a.learning_rate * p.rate_factor};
   const float* __restrict__ gradient = p.gradient + chunk.begin;
@@ -67,8 +43,8 @@ __device__ double square(float x) { return static_cast<double>(x) * static_cast<
 /// A block the sum of the squares of a chunk of some gradient, a thread four neighbouring elements at a time
 /// where the tensor is aligned to 16 bytes. Bottleneck: memory; on GPUs that are slow in double, arithmetic.
 __global__ void square_chunks_kernel(ClipGradientsArgs a, double* shares) {
-  const Chunk chunk = find_chunk(a.parameters, a.count);
-  const float* gradient = chunk.parameter.gradient + chunk.begin;
+  const auto chunk = find_chunk(a.parameters, a.count);
+  const float* gradient = chunk.tensor.gradient + chunk.begin;
   double sum = 0;
   const int fours = is_aligned(gradient) ? chunk.size / 4 : 0;
   for (int i = static_cast<int>(threadIdx.x); i < fours; i += kThreads) {
