@@ -2,8 +2,13 @@
 
 #include <array>
 
+#include "layers/sum.h"
+
 namespace rcnn {
 namespace {
+
+constexpr Var Losses::*kTerms[] = {&Losses::objectness, &Losses::rpn_box, &Losses::classifier, &Losses::box,
+                                   &Losses::total};
 
 /// The tensors of a batch, for walking two batches side by side.
 std::array<Tensor*, 6> tensors_of(TrainingBatch& batch) {
@@ -15,11 +20,7 @@ std::array<Tensor*, 6> tensors_of(TrainingBatch& batch) {
 
 Losses detached_copy(const Losses& losses) {
   Losses copy;
-  copy.total = losses.total.value().clone();
-  copy.objectness = losses.objectness.value().clone();
-  copy.rpn_box = losses.rpn_box.value().clone();
-  copy.classifier = losses.classifier.value().clone();
-  copy.box = losses.box.value().clone();
+  for (Var Losses::*term : kTerms) copy.*term = (losses.*term).value().clone();
   return copy;
 }
 
@@ -29,6 +30,28 @@ Losses TrainingStep::pass(Context& ctx, const TrainingBatch& batch) {
   backward(ctx, losses.total);
   sgd_.step(ctx);
   return losses;
+}
+
+Losses TrainingStep::run(int64_t step, float learning_rate, std::span<const TrainingBatch> batches) {
+  check(!batches.empty(), "a training step needs a batch");
+  if (batches.size() == 1) return run(step, learning_rate, batches[0]);
+  ctx_.step.fill(static_cast<double>(step));
+  sgd_.set_learning_rate(learning_rate);
+  const double share = 1.0 / static_cast<double>(batches.size());
+  Losses mean;
+  for (const TrainingBatch& batch : batches) {
+    ctx_.training = ctx_.grad = true;
+    Losses losses = model_.losses(ctx_, batch.images, batch.truth);
+    backward(ctx_, weighted_sum(ctx_, {losses.total}, {share}));
+    ctx_.grad = false;
+    for (Var Losses::*term : kTerms) {
+      const Var value = (losses.*term).detach();
+      mean.*term = (mean.*term).defined() ? weighted_sum(ctx_, {mean.*term, value}, {1, share})
+                                          : weighted_sum(ctx_, {value}, {share});
+    }
+  }
+  sgd_.step(ctx_);
+  return mean;
 }
 
 Losses TrainingStep::run(int64_t step, float learning_rate, const TrainingBatch& batch) {

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <tuple>
 
 #include "core/recorded_work.h"
@@ -21,6 +22,10 @@ class TrainingStep {
 
   /// Step number `step` on this batch. The losses are values without a graph behind them, on the device.
   Losses run(int64_t step, float learning_rate, const TrainingBatch& batch);
+  /// The same with the mean of the gradients of several batches, for which memory has no room at once; the
+  /// losses are means as well. Statistics of batch normalisation remain those of each batch. More than one
+  /// batch is not recorded.
+  Losses run(int64_t step, float learning_rate, std::span<const TrainingBatch> batches);
 
   static constexpr size_t kMostRecorded = 8;
 
