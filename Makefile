@@ -262,7 +262,7 @@ demo: build/rcnn  ## train a detector on generated scenes and write out/demo/rep
 	build/rcnn synth --out $(DEMO)/scenes --count 50 --seed 1 --split val
 	build/rcnn synth --out $(DEMO)/scenes --count 100 --seed 2 --split test
 	build/rcnn train --config examples/demo.toml --data $(DEMO)/scenes --val val --test test --out $(DEMO)
-	build/rcnn detect --weights $(DEMO)/model.safetensors --out $(DEMO)/detections $(DEMO)/scenes/JPEGImages/test_0000*.png
+	build/rcnn detect --weights $(DEMO)/best.safetensors --out $(DEMO)/detections $(DEMO)/scenes/JPEGImages/test_0000*.png
 	@echo "Look at $(DEMO)/report.html"
 
 bench: build/rcnn  ## time a training step, a detection, and every op

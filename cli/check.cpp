@@ -33,10 +33,7 @@ void check_data(const std::string& path, const Settings& settings) {
   const DataFolder folder = find_data(path);
   ModelConfig model;
   TrainConfig unused;
-  apply_settings(settings, model, unused);
-  const auto is_free = [&](std::string_view key) {
-    return std::none_of(settings.begin(), settings.end(), [&](const auto& s) { return s.first == key; });
-  };
+  const SuitedInput suited = apply_settings(settings, model, unused);
   const std::vector<int64_t> strides = level_strides(model);
   std::vector<std::string> names = splits_to_check(folder);
   std::vector<Dataset> datasets;
@@ -45,7 +42,7 @@ void check_data(const std::string& path, const Settings& settings) {
         read_split(folder, split, datasets.empty() ? std::vector<std::string>{} : datasets[0].classes));
     const Dataset& dataset = datasets.back();
     if (datasets.size() == 1) {
-      suit_to_data(model, dataset, strides, {is_free("short-side"), is_free("anchor-sizes")});
+      suit_to_data(model, dataset, strides, suited);
       fmt::print("{}: images are resized to a short side of {} and a long side of at most {}\n\n",
                  model.backbone, model.short_side, model.long_side);
     }

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include <string>
+#include <string_view>
 
 namespace rcnn {
 
@@ -14,6 +15,9 @@ void add_detect(CLI::App& program);
 void add_check(CLI::App& program);
 void add_synth(CLI::App& program);
 void add_bench(CLI::App& program);
+
+/// Options in groups whose names begin so are shown by --help-all alone.
+inline constexpr std::string_view kMoreOptions = "More: ";
 
 /// Commit, libraries and instruction set, in one line.
 std::string version_line();

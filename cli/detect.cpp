@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/device.h"
+#include "cli/settings.h"
 #include "data/draw.h"
 #include "train/evaluate.h"
 
@@ -46,11 +47,12 @@ void add_detect(CLI::App& program) {
     std::string weights, out = "detections";
     std::vector<std::string> paths;
     float score = 0.5f;
+    int64_t short_side = 0;
     DeviceOptions device;
   };
   auto options = std::make_shared<Options>();
   CLI::App* app = program.add_subcommand("detect", "Find objects on photographs, and draw them");
-  app->add_option("--weights", options->weights, "a trained model (model.safetensors)")
+  app->add_option("--weights", options->weights, "a trained model (best.safetensors)")
       ->required()
       ->type_name("FILE");
   app->add_option("--out", options->out, "the folder for annotated PNGs and detections.json [detections]")
@@ -59,9 +61,12 @@ void add_detect(CLI::App& program) {
                   "draw detections of at least this score; the JSON has them all [0.5]")
       ->check(CLI::Range(0.0f, 1.0f));
   app->add_option("images", options->paths, "images, or folders of images")->required()->type_name("PATH");
+  app->add_option("--short-side", options->short_side, "resize images to this short side [the model's]")
+      ->check(CLI::Range(16, 8192));
   options->device.add(*app);
   app->callback([options] {
     Detector detector = load_model(options->weights);
+    if (options->short_side > 0) set_short_side(detector.model->config, options->short_side);
     const auto ctx = options->device.make_context(detector.model->config);
     move_to(*detector.model, ctx->device);
     const fs::path out = options->out;

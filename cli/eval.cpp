@@ -143,7 +143,7 @@ void add_eval(CLI::App& program) {
   auto options = std::make_shared<Options>();
   CLI::App* app = program.add_subcommand(
       "eval", "Average precision of a trained detector, or of anybody's detections, on labelled images");
-  app->add_option("--weights", options->weights, "a trained model (model.safetensors)")->type_name("FILE");
+  app->add_option("--weights", options->weights, "a trained model (best.safetensors)")->type_name("FILE");
   app->add_option("--detections", options->detections,
                   "instead of a model: detections in COCO's results form, from any program")
       ->type_name("FILE");

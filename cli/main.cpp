@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "core/error.h"
+#include "train/interrupt.h"
 
 namespace {
 
@@ -30,15 +31,28 @@ std::string usage_error(const CLI::App* program, const CLI::Error& error) {
   return fmt::format("rcnn: {}; `{} --help` explains the usage\n", fault, name);
 }
 
-/// Names a switch `--x,--no-x`: CLI11 would show the text that each stands for as well,
-/// `--x{true},--no-x{false}`.
 struct HelpFormatter : CLI::Formatter {
+  /// `--help` shows the first things only: what stands under kMoreOptions is left to `--help-all`.
+  std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
+    all_ = mode == CLI::AppFormatMode::All;
+    return CLI::Formatter::make_help(app, std::move(name), mode);
+  }
+  std::string make_group(std::string group, bool positional,
+                         std::vector<const CLI::Option*> options) const override {
+    if (!all_ && group.starts_with(rcnn::kMoreOptions)) return "";
+    return CLI::Formatter::make_group(std::move(group), positional, std::move(options));
+  }
+  /// Names a switch `--x,--no-x`: CLI11 would show the text that each stands for as well,
+  /// `--x{true},--no-x{false}`.
   std::string make_option_name(const CLI::Option* option, bool positional) const override {
     std::string name = CLI::Formatter::make_option_name(option, positional);
     for (size_t begin; (begin = name.find('{')) != std::string::npos;)
       name.erase(begin, name.find('}') - begin + 1);
     return name;
   }
+
+ private:
+  mutable bool all_ = false;
 };
 
 }  // namespace
@@ -51,9 +65,9 @@ int main(int argc, char** argv) {
   program.require_subcommand(1);
   program.footer(
       "`rcnn COMMAND --help` explains a command. A first run, without any data:\n"
-      "  rcnn synth --out scenes --count 500 --seed 1\n"
-      "  rcnn synth --out scenes --count 100 --seed 1 --split test\n"
-      "  rcnn train --data scenes --test test --out run");
+      "  rcnn synth --out scenes --count 500\n"
+      "  rcnn synth --out scenes --count 100 --split test\n"
+      "  rcnn train --data scenes --out run");
   std::string command_line = "rcnn";
   for (int i = 1; i < argc; ++i) command_line += " " + quote(argv[i]);
   rcnn::add_train(program, command_line);
@@ -72,6 +86,9 @@ int main(int argc, char** argv) {
     return 0;
   } catch (const CLI::ParseError& error) {
     return program.exit(error) == 0 ? 0 : 2;
+  } catch (const rcnn::Interrupted& stopped) {
+    fmt::print(stderr, "rcnn: {}\n", stopped.what());
+    return 128 + SIGINT;
   } catch (const rcnn::InputError& error) {
     fmt::print(stderr, "rcnn: {}\n", error.what());
     return 2;

@@ -5,6 +5,13 @@
 #define TOML_EXCEPTIONS 1
 #include <toml++/toml.h>
 
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "train/checkpoint.h"
+
 namespace rcnn {
 namespace {
 
@@ -37,7 +44,7 @@ void check_setting(const std::string& key, const std::string& text, const std::s
   } catch (const InputError& error) {
     throw InputError(fmt::format("{}: {}", place, error.what()));
   }
-  check_input(known, "{}: unknown setting '{}'; `rcnn train --help` lists the settings there are", place,
+  check_input(known, "{}: unknown setting '{}'; `rcnn train --help-all` lists the settings there are", place,
               key);
 }
 
@@ -73,7 +80,7 @@ Settings read_settings(const std::filesystem::path& file) {
 
 template <class Config>
 void SettingFlags::add(CLI::App& app, std::span<const Field<Config>> fields, const Config& defaults,
-                       const std::string& group) {
+                       const std::string& group, std::span<const std::string_view> first) {
   const auto texts = list_fields(defaults, fields);
   for (size_t i = 0; i < fields.size(); ++i) {
     const Field<Config>& field = fields[i];
@@ -90,13 +97,13 @@ void SettingFlags::add(CLI::App& app, std::span<const Field<Config>> fields, con
                              : std::holds_alternative<Levels Config::*>(field.member)    ? "LIST"
                                                                                          : "NUMBER");
     }
-    flag.option->group(group);
+    if (std::find(first.begin(), first.end(), field.key) == first.end()) flag.option->group(group);
   }
 }
 template void SettingFlags::add(CLI::App&, std::span<const Field<ModelConfig>>, const ModelConfig&,
-                                const std::string&);
+                                const std::string&, std::span<const std::string_view>);
 template void SettingFlags::add(CLI::App&, std::span<const Field<TrainConfig>>, const TrainConfig&,
-                                const std::string&);
+                                const std::string&, std::span<const std::string_view>);
 
 Settings SettingFlags::given() const {
   Settings settings;
@@ -105,17 +112,30 @@ Settings SettingFlags::given() const {
   return settings;
 }
 
-void apply_settings(const Settings& settings, ModelConfig& model, TrainConfig& train) {
-  std::string name = model_names().front();
-  for (const auto& [key, text] : settings)
-    if (key == "model") name = text;
-  model = model_config(name);
+void set_short_side(ModelConfig& model, int64_t pixels) {
+  model.long_side = std::max(pixels, model.long_side * pixels / model.short_side);
+  model.short_side = pixels;
+}
+
+SuitedInput apply_settings(const Settings& settings, ModelConfig& model, TrainConfig& train) {
+  std::map<std::string, std::string, std::less<>> given(settings.begin(), settings.end());
+  for (const auto& [key, text] : settings) given[key] = text;  // the later one counts
+  std::optional<ModelConfig> saved;
+  if (given.contains("weights")) saved = saved_config(given["weights"]);
+  if (saved && given.contains("model") && given["model"] != saved->backbone) saved.reset();
+  model = saved ? *saved : model_config(given.contains("model") ? given["model"] : model_names().front());
+  const ModelConfig before = model;
   for (const auto& [key, text] : settings) {
     const bool known =
         set_field(model, model_fields(), key, text) || set_field(train, train_fields(), key, text);
-    check_input(known, "unknown setting '{}' = '{}'; `rcnn train --help` lists the settings there are", key,
-                text);
+    check_input(known, "unknown setting '{}' = '{}'; `rcnn train --help-all` lists the settings there are",
+                key, text);
   }
+  if (!given.contains("long-side")) {
+    const int64_t asked = std::exchange(model.short_side, before.short_side);
+    set_short_side(model, asked);
+  }
+  return {!saved && !given.contains("short-side"), !saved && !given.contains("anchor-sizes")};
 }
 
 }  // namespace rcnn

@@ -11,6 +11,7 @@
 
 #include "models/config.h"
 #include "train/config.h"
+#include "train/data_summary.h"
 
 namespace rcnn {
 
@@ -24,9 +25,10 @@ Settings read_settings(const std::filesystem::path& file);
 /// Flags for every field, collected as text. Must outlive the parsing.
 class SettingFlags {
  public:
+  /// The fields named in `first` come first in the help; the others stand under `group`.
   template <class Config>
   void add(CLI::App& app, std::span<const Field<Config>> fields, const Config& defaults,
-           const std::string& group);
+           const std::string& group, std::span<const std::string_view> first = {});
   /// What was given on the command line.
   Settings given() const;
 
@@ -38,7 +40,13 @@ class SettingFlags {
   std::list<Flag> flags_;  // options point into it
 };
 
-/// The model's own defaults with the settings on top. Throws InputError for a key that neither table has.
-void apply_settings(const Settings& settings, ModelConfig& model, TrainConfig& train);
+/// Another short side, the long one in proportion. Anchors keep their size in pixels of the network's input.
+void set_short_side(ModelConfig& model, int64_t pixels);
+
+/// The settings on top of the model's own defaults, or of what the detector in the file `weights` was trained
+/// with, where such a file is named and no other model. A short side given alone takes the long one along.
+/// Returns what is still to be suited to the data: the
+/// parts of the input that neither decided. Throws InputError for a key that neither table has.
+SuitedInput apply_settings(const Settings& settings, ModelConfig& model, TrainConfig& train);
 
 }  // namespace rcnn

@@ -6,34 +6,52 @@
 
 namespace rcnn {
 
+namespace {
+
+/// What `rcnn train --help` shows: enough for most people. --help-all has the rest.
+constexpr std::string_view kFirstOptions[] = {"data",       "model",  "weights", "epochs", "batch",
+                                              "short-side", "device", "out",     "seed"};
+
+}  // namespace
+
 void add_train(CLI::App& program, const std::string& command_line) {
   struct Options {
     SettingFlags flags;
     std::string config;
     std::vector<std::string> kernels;
-    bool resume = false, sync_report = false;
+    bool resume = false, dry_run = false, sync_report = false;
   };
   auto options = std::make_shared<Options>();
   CLI::App* app = program.add_subcommand("train", "Train a detector, then evaluate it and write a report");
+  app->set_help_flag("-h,--help")->group("");
+  app->set_help_all_flag("--help-all", "every setting, with its default");
   app->footer(
-      "Settings come from the model's defaults, then --config, then the flags.\n"
-      "Example: rcnn train --data photos --train train --test test --epochs 20 --out run");
-  app->add_option("--config", options->config, "a TOML file with any of the settings below")
-      ->type_name("FILE");
-  app->add_flag("--resume", options->resume, "go on with the run in --out from its last checkpoint");
-  app->add_option("--kernel", options->kernels, "use this variant of an op: --kernel conv2d=reference")
-      ->type_name("OP=VARIANT");
-  app->add_flag("--sync-report", options->sync_report, "print where the host waited for the GPU");
-  options->flags.add(*app, train_fields(), TrainConfig{}, "Training");
+      "Example: rcnn train --data photos --out run\n"
+      "Settings come from the model's defaults, then the data, then --config, then the flags. The data: "
+      "Pascal\n"
+      "VOC, XML files beside the images, COCO JSON, or train, valid and test folders with either.");
+  const std::string more(kMoreOptions);
+  options->flags.add(*app, train_fields(), TrainConfig{}, more + "training", kFirstOptions);
   options->flags.add(*app, model_fields(), model_config(model_names().front()),
-                     "Model (defaults of " + model_names().front() + ")");
+                     more + "model, with the defaults of " + model_names().front(), kFirstOptions);
+  app->add_flag("--resume", options->resume, "go on with the run in --out from its last checkpoint");
+  app->add_option("--config", options->config, "a TOML file with any of the settings")->type_name("FILE");
+  const std::string looking = more + "looking closer";
+  app->add_flag("--dry-run", options->dry_run, "look at the data, say how much memory a step takes, and stop")
+      ->group(looking);
+  app->add_option("--kernel", options->kernels, "use this variant of an op: --kernel conv2d=reference")
+      ->type_name("OP=VARIANT")
+      ->group(looking);
+  app->add_flag("--sync-report", options->sync_report, "print where the host waited for the GPU")
+      ->group(looking);
   app->callback([options, command_line] {
     RunOptions run;
     Settings settings;
     if (!options->config.empty()) settings = read_settings(options->config);
     for (const auto& setting : options->flags.given()) settings.push_back(setting);
-    apply_settings(settings, run.model, run.train);
+    run.suited = apply_settings(settings, run.model, run.train);
     run.resume = options->resume;
+    run.dry_run = options->dry_run;
     run.command_line = command_line;
     run.version = version_line();
     run.kernels = parse_kernels(options->kernels);

@@ -71,6 +71,7 @@ class Process {
     id_ = -1;
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   }
+  void signal(int number) const { ::kill(id_, number); }
   int kill_and_wait() {
     ::kill(id_, SIGKILL);
     return wait();

@@ -1,6 +1,6 @@
 """Holds detections against torchvision: the same weights, the same images, the same detections.
 
-    tools/check_parity.py --weights out/demo/model.safetensors --data out/demo/scenes --detections out/demo/detections.json
+    tools/check_parity.py --weights out/demo/best.safetensors --data out/demo/scenes --detections out/demo/detections.json
 
 Loads a nano-fpn into its twin put together from torchvision's parts (bench/torchvision_models.py), runs it on the
 first images of a split, and pairs each detection of the file with the twin's nearest of its class. Exits with 1 where

@@ -21,6 +21,7 @@ using Tensors = std::vector<std::pair<std::string, Tensor>>;
 using Metadata = std::map<std::string, std::string>;
 
 constexpr std::string_view kOptimizer = "optimizer.";
+constexpr std::string_view kAverage = "ema.";
 constexpr std::string_view kModel = "model.";
 constexpr std::string_view kSetting = "setting.";
 constexpr const char* kFormat = "rcnn.cu 1";
@@ -67,18 +68,55 @@ Metadata default_settings(const std::string& model) {
   return settings;
 }
 
-/// The file's tensors with the optimiser's taken out (their prefix removed).
-std::map<std::string, Tensor> take_optimizer(std::map<std::string, Tensor>& tensors) {
-  std::map<std::string, Tensor> optimizer;
+/// Takes the tensors whose names begin with `prefix` out of a file's; the prefix is removed.
+std::map<std::string, Tensor> take(std::map<std::string, Tensor>& tensors, std::string_view prefix) {
+  std::map<std::string, Tensor> taken;
   for (auto it = tensors.begin(); it != tensors.end();) {
-    if (!it->first.starts_with(kOptimizer)) {
+    if (!it->first.starts_with(prefix)) {
       ++it;
       continue;
     }
-    optimizer[it->first.substr(kOptimizer.size())] = it->second;
+    taken[it->first.substr(prefix.size())] = it->second;
     it = tensors.erase(it);
   }
-  return optimizer;
+  return taken;
+}
+
+/// Leaves a file's tensors with those of the model alone.
+void drop_run(std::map<std::string, Tensor>& tensors) {
+  take(tensors, kOptimizer);
+  take(tensors, kAverage);
+}
+
+/// The model that the metadata describe.
+ModelConfig config_of(const Metadata& metadata, const std::filesystem::path& path) {
+  require(metadata, "format", path);
+  const std::string& name = require(metadata, std::string(kModel) + "model", path);
+  try {
+    ModelConfig config = model_config(name);
+    // A file from before there was a setting does not have it: that is its model's default then.
+    for (const Field<ModelConfig>& field : model_fields())
+      if (const auto found = metadata.find(std::string(kModel) + std::string(field.key));
+          found != metadata.end())
+        set_field(config, model_fields(), field.key, found->second);
+    return config;
+  } catch (const InputError& error) {
+    throw InputError(
+        fmt::format("{}: its metadata does not describe a model: {}", path.string(), error.what()));
+  }
+}
+
+/// One value a tensor of a run, `prefix` before its name: found, and of the right size.
+const Tensor& require_tensor(const std::map<std::string, Tensor>& tensors, std::string_view prefix,
+                             const std::string& name, const Tensor& target,
+                             const std::filesystem::path& path) {
+  const auto found = tensors.find(name);
+  check_input(found != tensors.end(), "{}: tensor '{}{}' is missing; a run cannot be resumed without it",
+              path.string(), prefix, name);
+  check_input(found->second.dtype() == DType::f32 && found->second.numel() == target.numel(),
+              "{}: tensor '{}{}' has shape {}, which does not fit", path.string(), prefix, name,
+              found->second.shape().str());
+  return found->second;
 }
 
 }  // namespace
@@ -89,51 +127,60 @@ void save_model(const std::filesystem::path& path, Detector& detector) {
 
 Detector load_model(const std::filesystem::path& path) {
   SafetensorsFile file = read_safetensors(path);
-  const auto describe = [&](const auto& action) {
-    try {
-      action();
-    } catch (const InputError& error) {
-      throw InputError(
-          fmt::format("{}: its metadata does not describe a model: {}", path.string(), error.what()));
-    }
-  };
-  require(file.metadata, "format", path);
-  ModelConfig config;
-  describe([&] { config = model_config(require(file.metadata, std::string(kModel) + "model", path)); });
-  // A file from before there was a setting does not have it: that is its model's default then.
-  for (const Field<ModelConfig>& field : model_fields())
-    if (const auto found = file.metadata.find(std::string(kModel) + std::string(field.key));
-        found != file.metadata.end())
-      describe([&] { set_field(config, model_fields(), field.key, found->second); });
+  const ModelConfig config = config_of(file.metadata, path);
   Detector detector;
   detector.classes = parse_classes(file.metadata, path);
-  describe([&] {
+  try {
     detector.model =
         std::make_unique<FasterRcnn>(config, static_cast<int64_t>(detector.classes.size()), Init(0));
-  });
-  take_optimizer(file.tensors);
+  } catch (const InputError& error) {
+    throw InputError(
+        fmt::format("{}: its metadata does not describe a model: {}", path.string(), error.what()));
+  }
+  drop_run(file.tensors);
   load_weights(*detector.model, file.tensors, path.string());
   return detector;
 }
 
-void save_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd& sgd, const RunState& state) {
+std::optional<ModelConfig> saved_config(const std::filesystem::path& path) {
+  const SafetensorsFile file = read_safetensors(path);
+  const auto format = file.metadata.find("format");
+  if (format == file.metadata.end() || format->second != kFormat) return std::nullopt;
+  return config_of(file.metadata, path);
+}
+
+void save_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd& sgd, Ema* ema,
+                     const RunState& state) {
   Tensors tensors = save_weights(*detector.model);
-  for (const Sgd::Parameter& p : sgd.parameters())
-    tensors.emplace_back(std::string(kOptimizer) + p.name, to_file_layout(p.momentum.to(Device{}), p.pooled));
+  const auto add = [&](std::string_view prefix, const std::string& name, const Tensor& value,
+                       const Shape& pooled) {
+    tensors.emplace_back(std::string(prefix) + name, to_file_layout(value.to(Device{}), pooled));
+  };
+  for (const Sgd::Parameter& p : sgd.parameters()) add(kOptimizer, p.name, p.momentum, p.pooled);
+  if (ema)
+    for (const Ema::Entry& e : ema->entries()) add(kAverage, e.name, e.average, e.pooled);
   Metadata metadata = model_metadata(detector);
   metadata["step"] = std::to_string(state.step);
   metadata["train_seconds"] = fmt::format("{}", state.train_seconds);
+  if (state.best_step > 0) {
+    metadata["best"] = fmt::format("{}", state.best);
+    metadata["best_step"] = std::to_string(state.best_step);
+  }
   metadata["numerics"] = numerics_description();
   for (const auto& [key, value] : state.settings) metadata[std::string(kSetting) + key] = value;
   write_safetensors(path, tensors, metadata);
 }
 
-RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd& sgd,
+RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd& sgd, Ema* ema,
                          const std::map<std::string, std::string>& settings) {
   SafetensorsFile file = read_safetensors(path);
   RunState state;
   state.step = require_number<int64_t>(file.metadata, "step", path);
   state.train_seconds = require_number<double>(file.metadata, "train_seconds", path);
+  if (file.metadata.contains("best_step")) {
+    state.best_step = require_number<int64_t>(file.metadata, "best_step", path);
+    state.best = require_number<double>(file.metadata, "best", path);
+  }
   state.numerics = require(file.metadata, "numerics", path);
   for (const auto& [key, value] : file.metadata)
     if (key.starts_with(kSetting)) state.settings[key.substr(kSetting.size())] = value;
@@ -147,25 +194,26 @@ RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, 
   check_input(parse_classes(file.metadata, path) == detector.classes,
               "{}: its classes are not those of the training data", path.string());
 
-  const std::map<std::string, Tensor> momenta = take_optimizer(file.tensors);
-  for (const Sgd::Parameter& p : sgd.parameters()) {
-    const auto found = momenta.find(p.name);
-    check_input(found != momenta.end(), "{}: tensor '{}{}' is missing; a run cannot be resumed without it",
-                path.string(), kOptimizer, p.name);
-    check_input(found->second.dtype() == DType::f32 && found->second.numel() == p.momentum.numel(),
-                "{}: tensor '{}{}' has shape {}, which does not fit", path.string(), kOptimizer, p.name,
-                found->second.shape().str());
-  }
+  const std::map<std::string, Tensor> momenta = take(file.tensors, kOptimizer),
+                                      averages = take(file.tensors, kAverage);
+  // Everything is looked at before anything is changed.
+  for (const Sgd::Parameter& p : sgd.parameters())
+    require_tensor(momenta, kOptimizer, p.name, p.momentum, path);
+  if (ema)
+    for (const Ema::Entry& e : ema->entries()) require_tensor(averages, kAverage, e.name, e.average, path);
   load_weights(*detector.model, file.tensors, path.string());
-  for (Sgd::Parameter& p : sgd.parameters())
-    p.momentum.copy_from(
-        from_file_layout(momenta.at(p.name), p.momentum.shape(), p.pooled).to(p.momentum.device()));
+  const auto restore = [](const Tensor& target, const Tensor& source, const Shape& pooled) {
+    target.copy_from(from_file_layout(source, target.shape(), pooled).to(target.device()));
+  };
+  for (const Sgd::Parameter& p : sgd.parameters()) restore(p.momentum, momenta.at(p.name), p.pooled);
+  if (ema)
+    for (const Ema::Entry& e : ema->entries()) restore(e.average, averages.at(e.name), e.pooled);
   return state;
 }
 
 WeightsReport load_weights_file(const std::filesystem::path& path, Detector& detector, bool keep_classes) {
   SafetensorsFile file = read_safetensors(path);
-  take_optimizer(file.tensors);
+  drop_run(file.tensors);
   std::vector<std::string> classes;
   if (file.metadata.contains("classes")) classes = parse_classes(file.metadata, path);
   return start_from_weights(*detector.model, detector.classes, {path.string(), file.tensors, classes},

@@ -7,17 +7,21 @@ namespace rcnn {
 
 struct TrainConfig {
   std::string data, out = "out/run";
-  std::string train = "train", val, test;
+  std::string train, val, test;
+  float val_share = 0.2f;
   std::string weights;
+  bool keep_classes = false;
   std::string device = "auto";
   bool cuda_graph = false;
 
   int64_t batch = 4;
-  int64_t epochs = 12;
+  int64_t accumulate = 1;
+  int64_t epochs = 0;
   int64_t steps = 0;
+  float minutes = 0;
   int64_t seed = 1;
 
-  float lr = 0.02f;
+  float lr = 0;
   std::string schedule = "cosine";
   float warmup = 50;
   float warmup_factor = 0.001f;
@@ -25,9 +29,12 @@ struct TrainConfig {
   float gamma = 0.1f;
   float momentum = 0.9f;
   float weight_decay = 1e-4f;
-  float clip_norm = 0;
+  float clip_norm = 5;
+  float ema = 0;
 
   bool flip_horizontal = true, flip_vertical = false;
+  float scale_jitter = 0, colour_jitter = 0, crop = 0, mosaic = 0;
+  bool group_by_aspect = true;
   int64_t workers = 2;
   int64_t eval_every = 1;
   int64_t checkpoint_every = 200;
@@ -38,5 +45,10 @@ std::span<const Field<TrainConfig>> train_fields();
 
 /// The learning rate of a step in [0, steps): warm-up times schedule. `epoch_steps` steps make an epoch.
 float learning_rate(const TrainConfig& config, int64_t step, int64_t steps, int64_t epoch_steps);
+
+/// Where a setting is left at 0, what suits: passes over so many images, and a rate for this model and so
+/// many images a step.
+int64_t default_epochs(int64_t images);
+float default_learning_rate(std::string_view model, int64_t images_a_step);
 
 }  // namespace rcnn

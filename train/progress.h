@@ -49,6 +49,8 @@ class Progress {
   void update(int64_t step, int64_t images, const NamedValues& losses, Clock::time_point now = Clock::now());
   /// Training goes on after something else, an evaluation say: the images a second leave that time out.
   void pause_ended(Clock::time_point now = Clock::now());
+  /// The run will have so many steps: where its end is a time, that changes.
+  void expect(int64_t total_steps) { total_steps_ = total_steps; }
   /// Prints a line, above the bar on a terminal.
   void message(const std::string& line);
   /// Ends the bar's line. `update` may follow.

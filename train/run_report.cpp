@@ -6,6 +6,7 @@
 
 #include "core/atomic_file.h"
 #include "train/checkpoint.h"
+#include "train/coco_metrics.h"
 #include "train/report_pictures.h"
 
 namespace rcnn {
@@ -26,7 +27,7 @@ void read_curves(const fs::path& path, ReportData& data) {
                                                         {"cls", "head class"},
                                                         {"box", "head box"}};
   for (const auto& [key, name] : losses) data.losses.push_back({name, {}});
-  ReportSeries area{"area", {}}, eleven{"11-point", {}};
+  ReportSeries area{"mAP@.5", {}}, coco{"mAP@.5:.95", {}};
   data.learning_rate.name = "learning rate";
   std::ifstream file(path);
   for (std::string text; std::getline(file, text);) {
@@ -39,20 +40,23 @@ void read_curves(const fs::path& path, ReportData& data) {
     };
     for (size_t i = 0; i < std::size(losses); ++i) add(losses[i].first, data.losses[i]);
     add("val_map50", area);
-    add("val_map50_voc07", eleven);
+    add("val_map", coco);
     add("lr", data.learning_rate);
   }
-  if (!area.points.empty()) data.validation = {area, eleven};
+  if (!area.points.empty()) data.validation = {area, coco};
 }
 
 }  // namespace
 
-void write_summary(const fs::path& path, const RunOptions& options, const FinishedRun& run) {
+void write_summary(const fs::path& path, const RunOptions& options, const FinishedRun& run,
+                   const Dataset& judged) {
   Json summary;
   if (!run.split.empty()) {
     summary["split"] = run.split;
     summary["map50"] = run.result.map_area;
     summary["map50_voc07"] = run.result.map_11point;
+    for (size_t i = 0; i < run.coco_figures.size(); ++i)
+      summary["coco"][kCocoFigures[i].key] = run.coco_figures[i].second;
     for (const ClassResult& c : run.result.classes) {
       if (c.truths == 0) continue;  // without objects there is nothing to be right about
       summary["ap50"][c.name] = c.ap_area;
@@ -61,11 +65,13 @@ void write_summary(const fs::path& path, const RunOptions& options, const Finish
   }
   summary["model"] = options.model.backbone;
   summary["steps"] = run.steps;
+  if (run.best_step > 0) summary["best_step"] = run.best_step;
   summary["images_seen"] = run.images_seen;
   summary["train_seconds"] = run.train_seconds;
   summary["images_per_second"] = images_per_second(run);
   summary["weights_sha256"] = run.weights_sha256;
   summary["numerics"] = numerics_description();
+  if (run.diagnosis) summary["diagnosis"] = to_json(*run.diagnosis, judged);
   summary["faults"] = run.faults.size();
   summary["command_line"] = options.command_line;
   write_atomically(path, summary.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");

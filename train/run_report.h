@@ -14,6 +14,7 @@ namespace rcnn {
 
 struct FinishedRun {
   int64_t steps = 0, images_seen = 0;
+  int64_t best_step = 0;  // that the weights are from; 0: the last, as no split was watched
   double train_seconds = 0;
   std::string weights_sha256;
   std::string split;  // evaluated at the end; empty: none
@@ -28,7 +29,9 @@ struct FinishedRun {
   std::optional<Diagnosis> diagnosis;                        // likewise
 };
 
-void write_summary(const std::filesystem::path& path, const RunOptions& options, const FinishedRun& run);
+/// `judged` is the dataset that was evaluated.
+void write_summary(const std::filesystem::path& path, const RunOptions& options, const FinishedRun& run,
+                   const Dataset& judged);
 /// Writes report.html into the run's folder, with the curves of its metrics.jsonl and examples from `test`.
 /// `test` holds the classes even where it has no images.
 void write_run_report(const std::filesystem::path& out, const RunOptions& options, const FinishedRun& run,

@@ -6,12 +6,20 @@
 #include <nlohmann/json.hpp>
 
 #include "core/sha256.h"
-#include "data/voc.h"
+#include "models/transform.h"
+#include "train/advice.h"
 #include "train/batch.h"
 #include "train/checkpoint.h"
+#include "train/coco_metrics.h"
+#include "train/diagnosis.h"
+#include "train/ema.h"
 #include "train/evaluate.h"
+#include "train/interrupt.h"
 #include "train/json_lines.h"
+#include "train/loss_log.h"
+#include "train/non_finite.h"
 #include "train/progress.h"
+#include "train/run_data.h"
 #include "train/run_report.h"
 #include "train/sgd.h"
 #include "train/step.h"
@@ -41,72 +49,36 @@ std::map<std::string, std::string> result_settings(const RunOptions& options) {
   return settings;
 }
 
-/// The four losses of steps whose values were not read yet: reading waits for the device, so it is done when
-/// it logs.
-struct LossLog {
-  struct Entry {
-    int64_t step;
-    float learning_rate;
-    Losses losses;
-    Tensor norm;
-  };
-  std::vector<Entry> entries;
-  NamedValues last;
-  int64_t lost = 0;  // steps in a row that were not finite, up to the last that was read
+LoaderOptions loader_options(const TrainConfig& config) {
+  LoaderOptions options;
+  options.batch = static_cast<int>(config.batch);
+  options.seed = static_cast<uint64_t>(config.seed);
+  options.shuffle = options.drop_last = true;
+  options.group_by_aspect = config.group_by_aspect;
+  options.augment.flip_horizontal = config.flip_horizontal;
+  options.augment.flip_vertical = config.flip_vertical;
+  options.augment.scale_jitter = config.scale_jitter;
+  options.augment.colour_jitter = config.colour_jitter;
+  options.augment.crop = config.crop;
+  options.augment.mosaic = config.mosaic;
+  options.workers = static_cast<int>(config.workers);
+  return options;
+}
 
-  static constexpr int64_t kMostLost = 10;
-  static constexpr const char* kNames[] = {"loss", "rpn_cls", "rpn_box", "cls", "box"};
-
-  void add(int64_t step, float rate, const Losses& losses, const Tensor& norm) {
-    entries.push_back({step, rate, losses, norm.clone()});
-  }
-
-  /// Writes the lines and forgets them. Throws Error when the last kMostLost steps, or the last of the run
-  /// (`ends`), were not finite: nothing is learned any more.
-  void flush(JsonLines& lines, Progress& progress, bool ends) {
-    const int64_t newest = entries.empty() ? 0 : entries.back().step;
-    for (const Entry& e : entries) {
-      const Var* terms[] = {&e.losses.total, &e.losses.objectness, &e.losses.rpn_box, &e.losses.classifier,
-                            &e.losses.box};
-      nlohmann::ordered_json line{{"step", e.step}};
-      last.clear();
-      std::string bad;
-      for (size_t i = 0; i < std::size(terms); ++i) {
-        const auto value = static_cast<double>(terms[i]->value().to(Device{}).item<float>());
-        line[kNames[i]] = value;
-        last.emplace_back(kNames[i], value);
-        if (!std::isfinite(value)) bad = kNames[i];
-      }
-      const auto norm = static_cast<double>(e.norm.to(Device{}).item<float>());
-      line["gradient_norm"] = norm;
-      line["lr"] = static_cast<double>(e.learning_rate);
-      lines.write(line);
-      const bool skips = !std::isfinite(norm);
-      lost = skips || !bad.empty() ? lost + 1 : 0;
-      if (lost > 0)
-        progress.message(fmt::format("step {}: {} is not finite{}", e.step,
-                                     bad.empty() ? "the gradient" : "the term " + bad,
-                                     skips ? "; the step was skipped" : ""));
-    }
-    entries.clear();
-    if (lost >= kMostLost || (ends && lost > 1))
-      throw Error(fmt::format(
-          "steps {} to {}: no loss was finite; training stopped. A lower --lr or --clip-norm 10 may "
-          "help; the last checkpoint is intact",
-          newest - lost + 1, newest));
-  }
-};
+constexpr size_t kAugmentedShown = 16;  // in the report
 
 struct Run {
-  const RunOptions& options;
-  const TrainConfig& config = options.train;
-  Context ctx;
-  Dataset train, val, test;
-  Detector detector;
+  RunOptions options;
+  TrainConfig& config = options.train;
   fs::path out = config.out;
-  int64_t steps = 0, epoch_steps = 0, first_step = 0;
+  Context ctx;
+  RunData data;
+  std::vector<DataSummary> summaries;
+  Detector detector;
+  int64_t epoch_steps = 0;
+  int64_t steps = 0;  // wanted; with --minutes those done
   double train_seconds = 0;
-  std::vector<Fault> faults;  // found while loading images
+  std::vector<Fault> faults;
 
   explicit Run(const RunOptions& o) : options(o), ctx(choose(o)) {
     ctx.precision = parse_precision(options.model.precision);
@@ -120,63 +92,96 @@ struct Run {
     return choice.device;
   }
 
-  void read_data() {
-    check_input(!config.data.empty(), "--data is missing: expected a Pascal VOC folder");
-    train = read_voc(config.data, config.train);
-    if (!config.val.empty()) val = read_voc(config.data, config.val, train.classes);
-    const std::string test_split = config.test.empty() ? config.val : config.test;
-    if (!test_split.empty())
-      test = test_split == config.val ? val : read_voc(config.data, test_split, train.classes);
-    for (const Dataset* data : {&train, &val, &test})
-      if (!(data == &test && test_split == config.val))
-        for (const Fault& fault : data->faults) faults.push_back(fault);
-    fmt::print("{}: {} images, {} boxes, {} classes ({})\n", config.train, train.samples.size(),
-               count_boxes(train), train.classes.size(), fmt::join(train.classes, ", "));
-    if (!faults.empty()) fmt::print("{} faults in the data; listed at the end\n", faults.size());
-  }
-
-  void build() {
-    detector.classes = train.classes;
-    detector.model = std::make_unique<FasterRcnn>(options.model, static_cast<int64_t>(train.classes.size()),
-                                                  Init(static_cast<uint64_t>(config.seed)));
-    if (!config.weights.empty()) load_weights_file(config.weights, detector);
-    move_to(*detector.model, ctx.device);
-    int64_t parameters = 0;
-    for_each_parameter(*detector.model, [&](const std::string&, Var& v) { parameters += v.value().numel(); });
-    fmt::print("{}: {:.2f} M parameters; {} on {}\n", options.model.backbone,
-               static_cast<double>(parameters) / 1e6, numerics_description(), ctx.device.str());
-  }
+  int64_t images_a_step() const { return config.batch * config.accumulate; }
+  int64_t images() const { return static_cast<int64_t>(data.train.samples.size()); }
 };
 
-LoaderOptions loader_options(const TrainConfig& config) {
-  LoaderOptions options;
-  options.batch = static_cast<int>(config.batch);
-  options.seed = static_cast<uint64_t>(config.seed);
-  options.shuffle = options.drop_last = true;
-  options.augment.flip_horizontal = config.flip_horizontal;
-  options.augment.flip_vertical = config.flip_vertical;
-  options.workers = static_cast<int>(config.workers);
-  return options;
+/// A run's folder is not written into by another.
+void check_folder(const Run& run) {
+  const bool used = fs::exists(run.out / "last.safetensors") || fs::exists(run.out / "best.safetensors");
+  check_input(run.options.resume || !used,
+              "{}: this folder already holds a run; choose another --out, or go on with --resume",
+              run.out.string());
+}
+
+/// What was left open is settled by the data: short side, anchors, rate and length.
+void settle(Run& run) {
+  RunOptions& options = run.options;
+  if (run.config.weights.empty())
+    if (const std::string line = start_from_scratch(options.model); !line.empty()) fmt::print("{}\n", line);
+  suit_to_data(options.model, run.data.train, level_strides(options.model), options.suited);
+  // The last batch of an epoch is left out where it would be short (see LoaderOptions::drop_last).
+  run.epoch_steps = std::max<int64_t>(1, run.images() / run.images_a_step());
+  TrainConfig& config = run.config;
+  if (config.epochs == 0) config.epochs = default_epochs(run.images());
+  if (config.lr == 0) config.lr = default_learning_rate(options.model.backbone, run.images_a_step());
+  run.steps = config.steps > 0 ? config.steps : config.epochs * run.epoch_steps;
+}
+
+void describe_data(Run& run) {
+  const RunData& data = run.data;
+  const auto look = [&](const Dataset& part, const std::string& name, bool again) {
+    if (part.samples.empty() || again) return;
+    run.summaries.push_back(summarise(part, name, run.options.model, level_strides(run.options.model)));
+    run.faults.insert(run.faults.end(), part.faults.begin(), part.faults.end());
+  };
+  look(data.train, data.train_name, false);
+  look(data.val, data.val_name, false);
+  look(data.test, data.test_name, data.test_is_val);
+  print_summary(run.summaries.front());
+  for (size_t i = 1; i < run.summaries.size(); ++i)
+    fmt::print("{}: {} images, {} boxes\n", run.summaries[i].split, run.summaries[i].images,
+               run.summaries[i].boxes);
+  std::vector<std::pair<std::string, const Dataset*>> parts;
+  for (const auto& [name, part] : {std::pair{data.train_name, &data.train},
+                                   {data.val_name, &data.val},
+                                   {data.test_is_val ? "" : data.test_name, &data.test}})
+    if (!name.empty()) parts.emplace_back(name, part);
+  Sentences advice = repeated_image_advice(parts);
+  const TrainConfig& config = run.config;
+  advice.push_back(
+      learning_rate_advice(static_cast<double>(config.lr), run.images_a_step(), config.clip_norm > 0));
+  std::erase(advice, "");
+  fmt::print("{}", advice_text(advice));
+  if (!run.faults.empty())
+    fmt::print("{} faults in the data; listed at the end, and by `rcnn check`\n", run.faults.size());
+}
+
+void build(Run& run) {
+  run.detector.classes = run.data.train.classes;
+  run.detector.model =
+      std::make_unique<FasterRcnn>(run.options.model, static_cast<int64_t>(run.detector.classes.size()),
+                                   Init(static_cast<uint64_t>(run.config.seed)));
+  if (!run.config.weights.empty()) {
+    const WeightsReport loaded = load_weights_file(run.config.weights, run.detector, run.config.keep_classes);
+    fmt::print("{}\n", loaded.text());
+  }
+  move_to(*run.detector.model, run.ctx.device);
+  int64_t parameters = 0;
+  for_each_parameter(*run.detector.model,
+                     [&](const std::string&, Var& v) { parameters += v.value().numel(); });
+  fmt::print("{}: {:.2f} M parameters; {} on {}\n", run.options.model.backbone,
+             static_cast<double>(parameters) / 1e6, numerics_description(), run.ctx.device.str());
 }
 
 /// Takes the run up where its last checkpoint left it, or prepares an empty folder.
-RunState open_folder(Run& run, Sgd& sgd) {
+RunState open_folder(Run& run, Sgd& sgd, Ema* ema) {
   const fs::path last = run.out / "last.safetensors";
   const auto settings = result_settings(run.options);
   const bool exists = fs::exists(last);
-  check_input(run.options.resume || (!exists && !fs::exists(run.out / "model.safetensors")),
-              "{}: this folder already holds a run; choose another --out, or go on with --resume",
-              run.out.string());
   std::error_code error;
   fs::create_directories(run.out, error);
   check_input(!error, "{}: cannot create the folder: {}", run.out.string(), error.message());
+  write_random_split(run.data, run.out);
   if (!exists) {
     if (run.options.resume) fmt::print("no checkpoint in {} yet: starting from step 0\n", run.out.string());
-    return {0, 0, settings};
+    RunState state;
+    state.settings = settings;
+    return state;
   }
-  RunState state = load_checkpoint(last, run.detector, sgd, settings);
-  check_input(state.step <= run.steps, "{}: {} steps are done already, more than the {} wanted",
-              last.string(), state.step, run.steps);
+  RunState state = load_checkpoint(last, run.detector, sgd, ema, settings);
+  check_input(run.config.minutes > 0 || state.step <= run.steps,
+              "{}: {} steps are done already, more than the {} wanted", last.string(), state.step, run.steps);
   fmt::print("resuming after step {}\n", state.step);
   if (state.numerics != numerics_description())
     fmt::print(
@@ -186,92 +191,175 @@ RunState open_folder(Run& run, Sgd& sgd) {
   return state;
 }
 
-void evaluate_validation(Run& run, int64_t step, JsonLines& lines, Progress& progress) {
-  std::vector<Fault> faults;
+/// The model on the validation split: a line for the metrics, and the best model kept.
+void evaluate_validation(Run& run, Ema* ema, RunState& state, int64_t step, JsonLines& lines,
+                         Progress& progress) {
+  if (ema) ema->swap();
+  std::vector<Fault> known;  // an image that cannot be decoded is reported at the end of the run
   const auto found =
-      detect_dataset(run.ctx, *run.detector.model, run.val, static_cast<int>(run.config.workers), faults);
-  const VocResult result = evaluate_voc(found, run.val);
-  lines.write({{"step", step}, {"val_map50", result.map_area}, {"val_map50_voc07", result.map_11point}});
-  progress.message(fmt::format("step {}: mAP@.5 on {}: {:.3f} (11-point {:.3f})", step, run.config.val,
-                               result.map_area, result.map_11point));
+      detect_dataset(run.ctx, *run.detector.model, run.data.val, static_cast<int>(run.config.workers), known);
+  const VocResult voc = evaluate_voc(found, run.data.val);
+  const CocoFigures coco = evaluate_coco(found, run.data.val).mean;
+  const double score = std::max(coco.ap, 0.0);  // -1 where no object is asked for
+  lines.write({{"step", step},
+               {"val_map", coco.ap},
+               {"val_map50", voc.map_area},
+               {"val_map50_voc07", voc.map_11point}});
+  const bool best = score > state.best;
+  progress.message(fmt::format("step {}: on {} mAP@.5 {:.3f}, mAP@.5:.95 {:.3f}{}", step, run.data.val_name,
+                               voc.map_area, coco.ap, best ? "  (best)" : ""));
+  if (best) {
+    state.best = score;
+    state.best_step = step;
+    save_model(run.out / "best.safetensors", run.detector);
+  }
+  if (ema) ema->swap();
 }
 
-void train_loop(Run& run, Sgd& sgd, RunState state) {
+/// How many steps there will be: what was asked for, or with --minutes what the time so far lets expect.
+int64_t expected_steps(const Run& run, int64_t done, double seconds) {
+  if (run.config.minutes <= 0) return run.steps;
+  const double limit = 60 * static_cast<double>(run.config.minutes);
+  if (seconds >= limit) return done;
+  constexpr int64_t kTelling = 5;  // the first steps are slow
+  if (done < kTelling) return std::max<int64_t>(run.steps, kTelling);
+  return std::max(done + 1, static_cast<int64_t>(static_cast<double>(done) * limit / seconds));
+}
+
+std::vector<TrainingBatch> next_batches(Run& run, Loader& loader) {
+  std::vector<TrainingBatch> batches;
+  for (int64_t i = 0; i < run.config.accumulate; ++i)
+    batches.push_back(make_training_batch(run.ctx, run.detector.model->config, loader.next()));
+  return batches;
+}
+
+/// Where the first number that is not finite stands, in a step that is done: its images are loaded again.
+std::string explain_step(Run& run, int64_t step) {
+  LoaderOptions options = loader_options(run.config);
+  options.workers = 0;
+  Loader loader(run.data.train, options, (step - 1) * run.config.accumulate);
+  for (int64_t i = 0; i < run.config.accumulate; ++i) {
+    const Batch loaded = loader.next();
+    const TrainingBatch batch = make_training_batch(run.ctx, run.detector.model->config, loaded);
+    std::vector<std::string> names;
+    for (const LoadedImage& image : loaded.images)
+      names.push_back(run.data.train.samples[static_cast<size_t>(image.sample)].image.string());
+    const std::string found = explain_non_finite(run.ctx, *run.detector.model, batch, step - 1, names);
+    if (!found.empty()) return found;
+  }
+  return "run again, that step is finite: the weights have moved since";
+}
+
+void train_loop(Run& run, Sgd& sgd, Ema* ema, RunState& state) {
   const TrainConfig& config = run.config;
   const fs::path last = run.out / "last.safetensors";
   JsonLines lines = state.step == 0 ? JsonLines::create(run.out / "metrics.jsonl")
                                     : JsonLines::resume(run.out / "metrics.jsonl", state.step);
-  Loader loader(run.train, loader_options(config), state.step);
-  Progress progress(stdout, state.step, run.steps);
-  LossLog log;
+  Loader loader(run.data.train, loader_options(config), state.step * config.accumulate);
+  int64_t steps = expected_steps(run, state.step, state.train_seconds);
+  Progress progress(stdout, state.step, steps);
+  LossLog log([&](int64_t step) { return explain_step(run, step); });
   TrainingStep training_step(run.ctx, *run.detector.model, sgd, config.cuda_graph);
+  const InterruptGuard guard;
+  const bool reading_is_free = run.ctx.device.type == DeviceType::cpu;
   auto start = Clock::now();
-  for (int64_t step = state.step; step < run.steps; ++step) {
-    const Batch loaded = loader.next();
-    const TrainingBatch batch = make_training_batch(run.ctx, run.detector.model->config, loaded);
-    const float rate = learning_rate(config, step, run.steps, run.epoch_steps);
-    const Losses losses = training_step.run(step, rate, batch);
+  const auto seconds = [&] { return state.train_seconds + seconds_since(start); };
+  for (int64_t done = state.step; done < steps;) {
+    const std::vector<TrainingBatch> batches = next_batches(run, loader);
+    const float rate = learning_rate(config, done, steps, run.epoch_steps);
+    const Losses losses = training_step.run(done, rate, batches);
+    if (ema) ema->update(run.ctx, sgd, done + 1);
 
-    const int64_t done = step + 1;
+    ++done;
     log.add(done, rate, losses, sgd.norm());
-    const bool saves = done % config.checkpoint_every == 0 || done == run.steps;
-    const bool evaluates = !run.val.samples.empty() && done % (config.eval_every * run.epoch_steps) == 0;
-    if (saves || evaluates || done % config.log_every == 0) log.flush(lines, progress, done == run.steps);
-    progress.update(done, static_cast<int64_t>(loaded.images.size()), log.last);
+    steps = expected_steps(run, done, seconds());
+    progress.expect(steps);
+    const bool ends = done >= steps, interrupted = InterruptGuard::signal() != 0;
+    const bool saves = ends || interrupted || done % config.checkpoint_every == 0;
+    const bool evaluates =
+        !run.data.val.samples.empty() && (ends || done % (config.eval_every * run.epoch_steps) == 0);
+    if (saves || evaluates || reading_is_free || done % config.log_every == 0)
+      log.flush(lines, progress, ends);
+    progress.update(done, run.images_a_step(), log.last());
     if (!saves && !evaluates) continue;
-    state.train_seconds += seconds_since(start);
-    if (evaluates) evaluate_validation(run, done, lines, progress);
+    state.train_seconds = seconds();
+    if (evaluates && !(interrupted && !ends)) evaluate_validation(run, ema, state, done, lines, progress);
     // A step that was not finite has still moved the running statistics: better an older checkpoint.
-    if (saves && (log.lost == 0 || done == run.steps)) {
+    if (saves && (log.finite() || ends)) {
       state.step = done;
-      save_checkpoint(last, run.detector, sgd, state);
+      save_checkpoint(last, run.detector, sgd, ema, state);
+    }
+    if (interrupted && !ends) {
+      progress.finish();
+      throw Interrupted(fmt::format("stopped after step {}; go on with:\n  {}{}", done,
+                                    run.options.command_line, run.options.resume ? "" : " --resume"));
     }
     progress.pause_ended();  // evaluation and checkpoints are not training time
     start = Clock::now();
   }
+  run.steps = state.step;
   run.train_seconds = state.train_seconds;
   run.faults.insert(run.faults.end(), loader.faults().begin(), loader.faults().end());
 }
 
 /// The test split, evaluated once, and everything that is left for people and programs to read.
-void finish(Run& run) {
-  const fs::path model = run.out / "model.safetensors";
-  save_model(model, run.detector);
-  FinishedRun finished;
-  finished.images_seen =
-      run.steps * std::min<int64_t>(run.config.batch, static_cast<int64_t>(run.train.samples.size()));
-  finished.steps = run.steps;
-  finished.train_seconds = run.train_seconds;
-  finished.weights_sha256 = sha256_hex_of_file(model);
-  finished.split = run.config.test.empty() ? run.config.val : run.config.test;
-  if (!run.test.samples.empty()) {
-    finished.detections = detect_dataset(run.ctx, *run.detector.model, run.test,
-                                         static_cast<int>(run.config.workers), run.faults);
-    write_detections(run.out / "detections.json", finished.detections, run.test.samples,
-                     run.detector.classes);
-    finished.result = evaluate_voc(finished.detections, run.test);
+void finish(Run& run, Ema* ema, const RunState& state) {
+  const fs::path best = run.out / "best.safetensors";
+  if (state.best_step == 0) {  // nothing was watched: the last weights are the result
+    if (ema) ema->swap();
+    save_model(best, run.detector);
+  } else {
+    run.detector = load_model(best);
+    move_to(*run.detector.model, run.ctx.device);
   }
+  FinishedRun finished;
+  finished.images_seen = run.steps * std::min(run.images_a_step(), run.images());
+  finished.steps = run.steps;
+  finished.best_step = state.best_step;
+  finished.train_seconds = run.train_seconds;
+  finished.weights_sha256 = sha256_hex_of_file(best);
+  finished.summaries = run.summaries;
+  for (const LoadedImage& image : first_images(run.data.train, loader_options(run.config), kAugmentedShown))
+    finished.augmented.push_back({run.data.train.samples[static_cast<size_t>(image.sample)].id,
+                                  {image.image, image.objects, image.scale}});
+  Dataset judged = run.data.judged();
+  finished.split = run.data.judged_name();
+  if (!judged.samples.empty()) {
+    std::vector<Trace> traces;
+    finished.detections = detect_dataset(run.ctx, *run.detector.model, judged,
+                                         static_cast<int>(run.config.workers), run.faults, {}, &traces);
+    write_detections(run.out / "detections.json", finished.detections, judged.samples, run.detector.classes,
+                     judged.category_ids);
+    finished.result = evaluate_voc(finished.detections, judged);
+    const CocoFigures coco = evaluate_coco(finished.detections, judged).mean;
+    for (const CocoFigureName& figure : kCocoFigures)
+      finished.coco_figures.emplace_back(figure.words, coco.*figure.value);
+    finished.diagnosis = diagnose(finished.detections, traces, judged);
+  }
+  judged.classes = run.detector.classes;
   finished.faults = run.faults;
-  write_summary(run.out / "summary.json", run.options, finished);
-  write_run_report(run.out, run.options, finished, run.test);
+  write_summary(run.out / "summary.json", run.options, finished, judged);
+  write_run_report(run.out, run.options, finished, judged);
   print_result(finished);
-  fmt::print("report: {}\n", (run.out / "report.html").string());
+  fmt::print("model: {}\nreport: {}\n", best.string(), (run.out / "report.html").string());
 }
 
 }  // namespace
 
 void train_detector(const RunOptions& options) {
   Run run(options);
-  run.read_data();
-  run.build();
-  // The last batch of an epoch is left out where it would be short (see LoaderOptions::drop_last).
-  const auto samples = static_cast<int64_t>(run.train.samples.size());
-  run.epoch_steps = std::max<int64_t>(1, samples / options.train.batch);
-  run.steps = options.train.steps > 0 ? options.train.steps : options.train.epochs * run.epoch_steps;
-  Sgd sgd(run.ctx, *run.detector.model,
-          {options.train.momentum, options.train.weight_decay, options.train.clip_norm});
-  train_loop(run, sgd, open_folder(run, sgd));
-  finish(run);
+  check_folder(run);
+  run.data = read_run_data(run.config, run.out);
+  settle(run);
+  describe_data(run);
+  build(run);
+  Sgd sgd(run.ctx, *run.detector.model, {run.config.momentum, run.config.weight_decay, run.config.clip_norm});
+  std::optional<Ema> average;
+  if (run.config.ema > 0) average.emplace(run.ctx, *run.detector.model, run.config.ema);
+  Ema* const ema = average ? &*average : nullptr;
+  RunState state = open_folder(run, sgd, ema);
+  train_loop(run, sgd, ema, state);
+  finish(run, ema, state);
 }
 
 }  // namespace rcnn

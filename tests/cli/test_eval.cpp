@@ -105,7 +105,7 @@ TEST_CASE("eval: a model's detections, written and read back, give the same figu
   const auto compare = [&](const Words& words) {
     Words model = {"eval",
                    "--weights",
-                   trial.path("run/model.safetensors"),
+                   trial.path("run/best.safetensors"),
                    "--out",
                    trial.path("found.json"),
                    "--json",

@@ -47,7 +47,11 @@ std::vector<std::vector<float>> momenta_of(Sgd& sgd) {
   return all;
 }
 
-const RunState kState{123456789012, 0.1, {{"lr", "0.02"}, {"anchor-sizes", "16,23; 32"}}};
+const RunState kState{.step = 123456789012,
+                      .train_seconds = 0.1,
+                      .best = 0.25,
+                      .best_step = 77,
+                      .settings = {{"lr", "0.02"}, {"anchor-sizes", "16,23; 32"}}};
 
 /// A checkpoint on disk that can be written back with something wrong.
 struct Damaged {
@@ -57,7 +61,7 @@ struct Damaged {
 
   Damaged() {
     Trained trained(1);
-    save_checkpoint(path, trained.detector, trained.sgd, kState);
+    save_checkpoint(path, trained.detector, trained.sgd, nullptr, kState);
     file = read_safetensors(path);
   }
   /// The sentence with which the file, as it stands in `file` now, is refused for going on. What it was to be
@@ -67,7 +71,7 @@ struct Damaged {
     Trained other(2, std::move(classes));
     const auto weights = weights_of(other.detector), momenta = momenta_of(other.sgd);
     const std::string sentence =
-        input_error([&] { load_checkpoint(path, other.detector, other.sgd, kState.settings); });
+        input_error([&] { load_checkpoint(path, other.detector, other.sgd, nullptr, kState.settings); });
     CHECK(weights_of(other.detector) == weights);
     CHECK(momenta_of(other.sgd) == momenta);
     CHECK(contains(sentence, path.string() + ": "));
@@ -89,11 +93,13 @@ TEST_CASE("checkpoint: model, optimiser and state come back") {
   const TemporaryFolder folder;
   const fs::path path = folder / "last.safetensors";
   Trained saved(1), other(2);
-  save_checkpoint(path, saved.detector, saved.sgd, kState);
+  save_checkpoint(path, saved.detector, saved.sgd, nullptr, kState);
   REQUIRE(weights_of(other.detector) != weights_of(saved.detector));
-  const RunState state = load_checkpoint(path, other.detector, other.sgd, kState.settings);
+  const RunState state = load_checkpoint(path, other.detector, other.sgd, nullptr, kState.settings);
   CHECK(state.step == kState.step);
   CHECK(state.train_seconds == kState.train_seconds);
+  CHECK(state.best == kState.best);
+  CHECK(state.best_step == kState.best_step);
   CHECK(state.settings == kState.settings);
   CHECK(weights_of(other.detector) == weights_of(saved.detector));
   CHECK(momenta_of(other.sgd) == momenta_of(saved.sgd));
@@ -113,9 +119,9 @@ TEST_CASE("checkpoint: the momentum of a filter lies in the file as its weight d
 TEST_CASE("checkpoint: a detector is built from the file alone, that of a model or of a run") {
   const TemporaryFolder folder;
   Trained saved(1);
-  save_model(folder / "model.safetensors", saved.detector);
-  save_checkpoint(folder / "last.safetensors", saved.detector, saved.sgd, kState);
-  for (const char* name : {"model.safetensors", "last.safetensors"}) {
+  save_model(folder / "best.safetensors", saved.detector);
+  save_checkpoint(folder / "last.safetensors", saved.detector, saved.sgd, nullptr, kState);
+  for (const char* name : {"best.safetensors", "last.safetensors"}) {
     CAPTURE(name);
     const Detector loaded = load_model(folder / name);
     CHECK(loaded.classes == saved.detector.classes);
@@ -148,12 +154,12 @@ TEST_CASE("checkpoint: what a file does not say, being older than the setting, i
   auto settings = kState.settings;  // those of the file know none of these
   settings["precision"] = "f32";
   settings["norm"] = "batch";
-  settings["clip-norm"] = "0";
-  CHECK(load_checkpoint(d.path, again.detector, again.sgd, settings).step == kState.step);
+  settings["clip-norm"] = "5";
+  CHECK(load_checkpoint(d.path, again.detector, again.sgd, nullptr, settings).step == kState.step);
   for (const auto& [key, value] : {std::pair{"precision", "tf32"}, {"norm", "frozen"}, {"clip-norm", "1"}}) {
     auto other = settings;
     other[key] = value;
-    CHECK(contains(input_error([&] { load_checkpoint(d.path, again.detector, again.sgd, other); }),
+    CHECK(contains(input_error([&] { load_checkpoint(d.path, again.detector, again.sgd, nullptr, other); }),
                    fmt::format("the run to resume has --{} '{}', not '{}'", key, settings[key], value)));
   }
 }
@@ -162,7 +168,7 @@ TEST_CASE("checkpoint: a run starts from another's file, with its own classes") 
   const TemporaryFolder folder;
   const fs::path path = folder / "last.safetensors";
   Trained saved(1, {"ant", "bee"}), other(2, {"bee", "cat", "ant"});
-  save_checkpoint(path, saved.detector, saved.sgd, kState);
+  save_checkpoint(path, saved.detector, saved.sgd, nullptr, kState);
   const auto momenta = momenta_of(other.sgd);
   const WeightsReport fresh = load_weights_file(path, other.detector);
   CHECK(fresh.other_classes);

@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string weights_of(const fs::path& out) { return sha256_hex_of_file(out / "model.safetensors"); }
+std::string weights_of(const fs::path& out) { return sha256_hex_of_file(out / "best.safetensors"); }
 
 int64_t step_of(const fs::path& checkpoint) {
   return std::stoll(read_safetensors(checkpoint).metadata.at("step"));
@@ -109,7 +109,7 @@ TEST_CASE("run: stopped and resumed, it ends as the one that was never stopped")
     const fs::path out = folder / ("every" + std::to_string(checkpoint_every));
     RunOptions run = tiny_run(folder / "data", out);
     run_and_stop(run, checkpoint_every);
-    CHECK_FALSE(fs::exists(out / "model.safetensors"));
+    CHECK_FALSE(fs::exists(out / "best.safetensors"));
     CHECK(count_lines(out / "metrics.jsonl") == 4);
     if (checkpoint_every == 10)
       CHECK_FALSE(fs::exists(out / "last.safetensors"));  // resuming then starts anew
@@ -296,7 +296,7 @@ TEST_CASE("run: a learning rate that explodes stops it, and the last good checkp
     CHECK(step_of(last) == 2);
     CHECK(count_not_finite(last) == 0);
     CHECK(load_model(last).classes.size() > 0);
-    CHECK_FALSE(fs::exists(fs::path(run.train.out) / "model.safetensors"));
+    CHECK_FALSE(fs::exists(fs::path(run.train.out) / "best.safetensors"));
     CHECK(count_lines(fs::path(run.train.out) / "metrics.jsonl") == 12);
   }
 }
@@ -306,7 +306,7 @@ TEST_CASE("run: weights with an infinity stop it, also where the run is short") 
   write_tiny_scenes(folder / "data", 4);
   RunOptions run = tiny_run(folder / "data", folder / "first");
   train_quietly(run);
-  SafetensorsFile file = read_safetensors(folder / "first" / "model.safetensors");
+  SafetensorsFile file = read_safetensors(folder / "first" / "best.safetensors");
   file.tensors.at("rpn.head.cls_logits.bias").fill(INFINITY);
   write_safetensors(folder / "inf.safetensors", listed(file), file.metadata);
 
@@ -314,7 +314,7 @@ TEST_CASE("run: weights with an infinity stop it, also where the run is short") 
   run.train.weights = (folder / "inf.safetensors").string();
   CHECK(contains(training_error(run), "steps 1 to 6: no loss was finite"));
   CHECK_FALSE(fs::exists(folder / "second" / "last.safetensors"));
-  CHECK_FALSE(fs::exists(folder / "second" / "model.safetensors"));
+  CHECK_FALSE(fs::exists(folder / "second" / "best.safetensors"));
 }
 
 TEST_CASE("run: killed again and again and resumed, it gives the weights of a run left in peace") {

@@ -41,6 +41,7 @@ inline std::vector<std::pair<std::string, std::string>> tiny_settings() {
           {"box-detections-per-img", "10"},
           {"batch", "2"},
           {"steps", "6"},
+          {"lr", "0.02"},
           {"warmup", "2"}};
 }
 

@@ -1,0 +1,245 @@
+// Runs that watch a split, average their weights, end by the clock, or are asked to stop.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "core/safetensors.h"
+#include "core/sha256.h"
+#include "tests/program.h"
+#include "tests/train/tiny_run.h"
+#include "train/checkpoint.h"
+
+using namespace rcnn;
+using namespace rcnn::fixtures;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string sha_of(const fs::path& out, const char* file) { return sha256_hex_of_file(out / file); }
+
+/// The whole lines of metrics.jsonl; the last may be half written.
+std::vector<nlohmann::json> lines_of(const fs::path& metrics) {
+  std::vector<nlohmann::json> lines;
+  std::ifstream file(metrics);
+  for (std::string text; std::getline(file, text);)
+    if (auto line = nlohmann::json::parse(text, nullptr, false); line.is_object())
+      lines.push_back(std::move(line));
+  return lines;
+}
+
+/// Everything random at once.
+void augment_all(TrainConfig& train) {
+  train.flip_vertical = true;
+  train.scale_jitter = 0.5f;
+  train.colour_jitter = 0.3f;
+  train.crop = 0.5f;
+  train.mosaic = 0.5f;
+}
+
+std::vector<std::string> command(const fs::path& program, const fs::path& data, const fs::path& out,
+                                 const std::string& steps) {
+  std::vector<std::string> words = {program.string(),
+                                    "train",
+                                    "--data",
+                                    data.string(),
+                                    "--out",
+                                    out.string(),
+                                    "--ema",
+                                    "0.9",
+                                    "--crop",
+                                    "0.5",
+                                    "--mosaic",
+                                    "0.3",
+                                    "--scale-jitter",
+                                    "0.5",
+                                    "--colour-jitter",
+                                    "0.3",
+                                    "--accumulate",
+                                    "2",
+                                    "--checkpoint-every",
+                                    "3"};
+  for (const auto& [key, text] : tiny_settings()) {
+    words.push_back("--" + key);
+    words.push_back(key == "steps" ? steps : text);
+  }
+  return words;
+}
+
+}  // namespace
+
+TEST_CASE("run: the weights that were best on val are kept, and judged on test") {
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 6);
+  write_tiny_scenes(folder / "data", 4, "val");
+  write_tiny_scenes(folder / "data", 3, "test");
+  RunOptions run = tiny_run(folder / "data", folder / "out");
+  run.train.steps = 12;
+  train_quietly(run);
+
+  int64_t best_step = 0;
+  double best = -1;
+  std::vector<int64_t> evaluated;
+  for (const nlohmann::json& line : lines_of(folder / "out/metrics.jsonl")) {
+    if (!line.contains("val_map")) continue;
+    evaluated.push_back(line.at("step"));
+    if (line.at("val_map") > best) best = line.at("val_map"), best_step = line.at("step");
+  }
+  CHECK(evaluated == std::vector<int64_t>{3, 6, 9, 12});
+  const auto summary = nlohmann::json::parse(content_of(folder / "out/summary.json"));
+  CHECK(summary.at("best_step") == best_step);
+  CHECK(summary.at("split") == "test");
+  CHECK(summary.at("weights_sha256") == sha_of(folder / "out", "best.safetensors"));
+  CHECK(load_model(folder / "out/last.safetensors").classes ==
+        load_model(folder / "out/best.safetensors").classes);
+
+  // The first epoch's weights alone, in a run that ends there: those that were best, if they were.
+  RunOptions cut = tiny_run(folder / "data", folder / "cut");
+  cut.train.steps = 12;
+  cut.train.eval_every = 2;
+  train_quietly(cut);
+  CHECK(sha_of(folder / "cut", "last.safetensors") != sha_of(folder / "cut", "best.safetensors"));
+}
+
+TEST_CASE("run: averaged weights are what is evaluated and kept, and resume exactly") {
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 6);
+  write_tiny_scenes(folder / "data", 2, "val");
+  RunOptions plain = tiny_run(folder / "data", folder / "plain");
+  train_quietly(plain);
+  RunOptions averaged = tiny_run(folder / "data", folder / "averaged");
+  averaged.train.ema = 0.9f;
+  train_quietly(averaged);
+  CHECK(sha_of(folder / "plain", "best.safetensors") != sha_of(folder / "averaged", "best.safetensors"));
+
+  // Training itself does not see the average: the last weights are the same.
+  const SafetensorsFile a = read_safetensors(folder / "plain/last.safetensors");
+  const SafetensorsFile b = read_safetensors(folder / "averaged/last.safetensors");
+  size_t averages = 0;
+  for (const auto& [name, tensor] : b.tensors) averages += name.starts_with("ema.");
+  CHECK(averages > 0);
+  CHECK(a.tensors.size() + averages == b.tensors.size());
+  for (const auto& [name, tensor] : a.tensors) {
+    if (tensor.dtype() != DType::f32) continue;
+    const auto one = tensor.values<float>(), other = b.tensors.at(name).values<float>();
+    CHECK_MESSAGE(std::equal(one.begin(), one.end(), other.begin(), other.end()), name);
+  }
+}
+
+TEST_CASE("run: batches put together into a step give other weights than steps of one, the same every time") {
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 8);
+  const auto weights = [&](const std::string& name, int64_t accumulate) {
+    RunOptions run = tiny_run(folder / "data", folder / name);
+    run.train.accumulate = accumulate;
+    train_quietly(run);
+    return sha_of(folder / name, "best.safetensors");
+  };
+  const std::string two = weights("two", 2);
+  CHECK(weights("again", 2) == two);
+  CHECK(weights("one", 1) != two);
+  const auto summary = nlohmann::json::parse(content_of(folder / "two/summary.json"));
+  CHECK(summary.at("images_seen") == 6 * 2 * 2);
+}
+
+TEST_CASE("run: augmentation is the same with any number of workers") {
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 6);
+  const auto weights = [&](int64_t workers) {
+    const std::string name = "w" + std::to_string(workers);
+    RunOptions run = tiny_run(folder / "data", folder / name);
+    augment_all(run.train);
+    run.train.workers = workers;
+    train_quietly(run);
+    return sha_of(folder / name, "best.safetensors");
+  };
+  const std::string first = weights(0);
+  CHECK(weights(1) == first);
+  CHECK(weights(3) == first);
+}
+
+TEST_CASE("run: --minutes ends it by the clock") {
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 4);
+  RunOptions run = tiny_run(folder / "data", folder / "out");
+  run.train.steps = 0;
+  run.train.minutes = 0.02f;
+  train_quietly(run);
+  const auto summary = nlohmann::json::parse(content_of(folder / "out/summary.json"));
+  CHECK(summary.at("train_seconds") >= 1.2);
+  CHECK(summary.at("train_seconds") < 30);
+  CHECK(summary.at("steps") == lines_of(folder / "out/metrics.jsonl").size());
+  const double last_rate = lines_of(folder / "out/metrics.jsonl").back().at("lr");
+  CHECK(last_rate < 0.019);  // of .02: the schedule goes by the clock as well
+}
+
+TEST_CASE("run: what is left open is settled by the data") {
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 10);
+  RunOptions run = tiny_run(folder / "data", folder / "out");
+  run.train.lr = 0;
+  run.suited = {false, true};
+  train_quietly(run);
+  const auto metadata = read_safetensors(folder / "out/last.safetensors").metadata;
+  CHECK(metadata.at("setting.lr") == "0.02");  // .01 an image, two images
+  CHECK(metadata.at("setting.anchor-sizes") != format_value(run.model.anchor_sizes));
+  CHECK(metadata.at("model.anchor-sizes") == metadata.at("setting.anchor-sizes"));
+  CHECK(load_model(folder / "out/best.safetensors").model->config.short_side == 64);
+}
+
+TEST_CASE("run: Ctrl-C finishes the step, and the run goes on to the same weights") {
+  const fs::path program = find_program();
+  if (program.empty()) return;
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 8);
+  write_tiny_scenes(folder / "data", 2, "val");
+  REQUIRE(Process(command(program, folder / "data", folder / "whole", "14")).wait() == 0);
+
+  const auto words = command(program, folder / "data", folder / "stopped", "14");
+  Process process(words);
+  const fs::path metrics = folder / "stopped/metrics.jsonl";
+  while (process.running() && !(fs::exists(metrics) && lines_of(metrics).size() >= 3))
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  process.signal(SIGINT);
+  CHECK(process.wait() == 128 + SIGINT);
+  CHECK(contains(process.err(), "rcnn: stopped after step "));
+  CHECK(contains(process.err(), "--resume"));
+  REQUIRE(fs::exists(folder / "stopped/last.safetensors"));
+  CHECK_FALSE(fs::exists(folder / "stopped/summary.json"));
+
+  std::vector<std::string> resuming = words;
+  resuming.emplace_back("--resume");
+  Process second(resuming);
+  REQUIRE(second.wait() == 0);
+  CHECK(contains(second.out(), "resuming after step "));
+  for (const char* file : {"best.safetensors", "metrics.jsonl"})
+    CHECK_MESSAGE(sha_of(folder / "stopped", file) == sha_of(folder / "whole", file), file);
+}
+
+TEST_CASE("run: killed at any moment, with everything random and averaged, it ends the same") {
+  const fs::path program = find_program();
+  if (program.empty()) return;
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 8);
+  write_tiny_scenes(folder / "data", 2, "val");
+  REQUIRE(Process(command(program, folder / "data", folder / "whole", "14")).wait() == 0);
+  std::vector<std::string> resuming = command(program, folder / "data", folder / "killed", "14");
+  resuming.emplace_back("--resume");
+  const fs::path metrics = folder / "killed/metrics.jsonl";
+  RandomSequence random(4711, Purpose::test);
+  int kills = 0;
+  for (const size_t lines : {2, 6, 11}) {
+    Process process(resuming);
+    while (process.running() && !(fs::exists(metrics) && lines_of(metrics).size() >= lines))
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::this_thread::sleep_for(std::chrono::microseconds(random.below(30000)));
+    kills += process.kill_and_wait() == 128 + SIGKILL;
+  }
+  CHECK(kills > 0);
+  Process last(resuming);
+  REQUIRE(last.wait() == 0);
+  for (const char* file : {"best.safetensors", "metrics.jsonl"})
+    CHECK_MESSAGE(sha_of(folder / "killed", file) == sha_of(folder / "whole", file), file);
+}

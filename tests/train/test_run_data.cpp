@@ -1,0 +1,132 @@
+// Which splits a run takes: those asked for, those there are, and a random one where there are none.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "tests/data/fixtures.h"
+#include "tests/train/tiny_run.h"
+#include "train/run_data.h"
+
+using namespace rcnn;
+using namespace rcnn::fixtures;
+namespace fs = std::filesystem;
+
+namespace {
+
+TrainConfig on(const fs::path& data) {
+  TrainConfig config;
+  config.data = data.string();
+  return config;
+}
+
+std::set<std::string> ids(const Dataset& dataset) {
+  std::set<std::string> found;
+  for (const Sample& sample : dataset.samples) found.insert(sample.id);
+  return found;
+}
+
+/// Images with an XML file of their own beside each: a folder without splits.
+void write_unsplit(const fs::path& folder, uint32_t count) {
+  write_tiny_scenes(folder / "voc", count);
+  fs::create_directories(folder / "plain");
+  for (const char* part : {"JPEGImages", "Annotations"})
+    for (const auto& entry : fs::directory_iterator(folder / "voc" / part))
+      fs::copy(entry.path(), folder / "plain" / entry.path().filename());
+}
+
+}  // namespace
+
+TEST_CASE("run data: train, val and test are taken where they are there") {
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 4);
+  const RunData alone = read_run_data(on(folder / "data"), folder / "out");
+  CHECK(alone.train.samples.size() == 4);
+  CHECK(alone.val.samples.empty());
+  CHECK(alone.judged().samples.empty());
+  CHECK_FALSE(alone.random);
+
+  write_tiny_scenes(folder / "data", 3, "val");
+  write_tiny_scenes(folder / "data", 2, "test");
+  const RunData all = read_run_data(on(folder / "data"), folder / "out");
+  CHECK(all.val.samples.size() == 3);
+  CHECK(all.test.samples.size() == 2);
+  CHECK(all.judged_name() == "test");
+  CHECK(all.val.classes == all.train.classes);
+
+  TrainConfig config = on(folder / "data");
+  config.val = config.test = "none";
+  const RunData none = read_run_data(config, folder / "out");
+  CHECK(none.val.samples.empty());
+  CHECK(none.test.samples.empty());
+}
+
+TEST_CASE("run data: beside a training split that was named, nothing is assumed") {
+  // trainval holds val: watching it would say nothing.
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 4);
+  write_tiny_scenes(folder / "data", 3, "val");
+  TrainConfig config = on(folder / "data");
+  config.train = "trainval";
+  const RunData data = read_run_data(config, folder / "out");
+  CHECK(data.train.samples.size() == 7);
+  CHECK(data.val.samples.empty());
+  config.val = "val";
+  CHECK(read_run_data(config, folder / "out").val.samples.size() == 3);
+}
+
+TEST_CASE("run data: one split watched and judged is read once") {
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 2);
+  write_tiny_scenes(folder / "data", 2, "val");
+  TrainConfig config = on(folder / "data");
+  config.test = "val";
+  const RunData data = read_run_data(config, folder / "out");
+  CHECK(data.test_is_val);
+  CHECK(ids(data.test) == ids(data.val));
+}
+
+TEST_CASE("run data: data without splits is cut at random, the same way every time") {
+  const TemporaryFolder folder;
+  write_unsplit(folder.path(), 10);
+  TrainConfig config = on(folder / "plain");
+  const RunData first = read_run_data(config, folder / "out");
+  CHECK(first.random);
+  CHECK(first.train.samples.size() == 8);
+  CHECK(first.val.samples.size() == 2);
+  std::set<std::string> all = ids(first.train);
+  all.merge(ids(first.val));
+  CHECK(all.size() == 10);
+  CHECK(ids(read_run_data(config, folder / "other").val) == ids(first.val));
+
+  config.val_share = 0.5f;
+  CHECK(read_run_data(config, folder / "out").val.samples.size() == 5);
+  config.val_share = 0;
+  CHECK(read_run_data(config, folder / "out").train.samples.size() == 10);
+  config.val = "none";
+  CHECK(read_run_data(config, folder / "out").val.samples.empty());
+}
+
+TEST_CASE("run data: a run goes on with the lists it began with") {
+  const TemporaryFolder folder;
+  write_unsplit(folder.path(), 10);
+  TrainConfig config = on(folder / "plain");
+  const RunData first = read_run_data(config, folder / "out");
+  write_random_split(first, folder / "out");
+  config.seed = 99;  // would choose others
+  const RunData again = read_run_data(config, folder / "out");
+  CHECK(ids(again.train) == ids(first.train));
+  CHECK(ids(again.val) == ids(first.val));
+
+  write_text(folder / "out/splits/val.txt", "no_such_image\n");
+  CHECK(contains(input_error([&] { read_run_data(config, folder / "out"); }), "no_such_image"));
+}
+
+TEST_CASE("run data: splits that are not there are named") {
+  const TemporaryFolder folder;
+  CHECK(contains(input_error([&] { read_run_data(TrainConfig{}, "out"); }), "--data is missing"));
+  write_tiny_scenes(folder / "data", 2, "first");
+  const std::string sentence = input_error([&] { read_run_data(on(folder / "data"), folder / "out"); });
+  CHECK(contains(sentence, "no split is called train"));
+  CHECK(contains(sentence, "first"));
+}

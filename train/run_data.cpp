@@ -1,0 +1,82 @@
+#include "train/run_data.h"
+
+#include "core/error.h"
+
+namespace rcnn {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kNone = "none";
+
+/// The name of a split to use: the one asked for, else `usual` where the data has it and it may be assumed.
+std::string chosen(const DataFolder& folder, const std::string& asked, const char* usual, bool may_assume) {
+  if (asked == kNone) return "";
+  if (!asked.empty()) return asked;
+  return may_assume && folder.has(usual) ? usual : "";
+}
+
+fs::path list_path(const fs::path& out, const char* part) {
+  return out / "splits" / (std::string(part) + ".txt");
+}
+
+void split_at_random(RunData& data, const TrainConfig& config, const fs::path& out) {
+  data.random = true;
+  const Dataset all = std::move(data.train);
+  if (fs::exists(list_path(out, "train")) && fs::exists(list_path(out, "val"))) {
+    const auto take = [&](const char* part) {
+      return take_samples(all, read_id_list(list_path(out, part)), list_path(out, part));
+    };
+    data.train = take("train");
+    data.val = take("val");
+  } else {
+    std::tie(data.train, data.val) =
+        random_split(all, static_cast<double>(config.val_share), static_cast<uint64_t>(config.seed));
+  }
+  data.train.faults = all.faults;
+  data.val.faults.clear();
+  data.train_name = "train, at random";
+  data.val_name = "val, at random";
+}
+
+}  // namespace
+
+RunData read_run_data(const TrainConfig& config, const fs::path& out) {
+  check_input(!config.data.empty(),
+              "--data is missing: expected a folder of labelled images, or a COCO annotation file");
+  const DataFolder folder = find_data(config.data);
+  RunData data;
+  const bool assumed = config.train.empty() || config.train == "train";
+  const std::string train = chosen(folder, config.train, "train", true);
+  check_input(!train.empty() || folder.splits.empty(),
+              "{}: no split is called train; name one of its splits with --train: {}", config.data,
+              fmt::join(folder.splits, ", "));
+  data.train = read_split(folder, train);
+  data.train_name = train;
+
+  std::string val = chosen(folder, config.val, "val", assumed);
+  const std::string test = chosen(folder, config.test, "test", assumed);
+  if (train.empty() && config.val.empty() && config.val_share > 0 && data.train.samples.size() >= 2) {
+    split_at_random(data, config, out);
+  } else if (!val.empty()) {
+    data.val = read_split(folder, val, data.train.classes);
+    data.val_name = val;
+  }
+  data.test_is_val = !test.empty() && test == val;
+  if (!test.empty()) {
+    data.test = data.test_is_val ? data.val : read_split(folder, test, data.train.classes);
+    data.test_name = test;
+  }
+  return data;
+}
+
+void write_random_split(const RunData& data, const fs::path& out) {
+  if (!data.random) return;
+  std::error_code error;
+  fs::create_directories(out / "splits", error);
+  check_input(!error, "{}: cannot create the folder: {}", (out / "splits").string(), error.message());
+  write_id_list(list_path(out, "train"), data.train);
+  write_id_list(list_path(out, "val"), data.val);
+}
+
+}  // namespace rcnn
