@@ -2,7 +2,7 @@
 
     tools/check_parity.py --weights out/demo/best.safetensors --data out/demo/scenes --detections out/demo/detections.json
 
-Loads a nano-fpn into its twin put together from torchvision's parts (bench/torchvision_models.py), runs it on the
+Loads a model into its twin put together from torchvision's parts (bench/torchvision_models.py), runs it on the
 first images of a split, and pairs each detection of the file with the twin's nearest of its class. Exits with 1 where
 counts differ, or a box by more than .01 pixel or a score by more than 1e-4. Use PNG images: JPEG decoders differ.
 
@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "bench"))
-from torchvision_models import nano_fpn  # noqa: E402
+from torchvision_models import MODELS  # noqa: E402
 
 
 def read_safetensors(path):
@@ -46,7 +46,9 @@ def main():
     arguments = parser.parse_args()
 
     tensors, metadata = read_safetensors(arguments.weights)
-    model = nano_fpn(len(json.loads(metadata["classes"])))
+    model = MODELS[metadata["model.model"]](len(json.loads(metadata["classes"])))
+    model.transform.min_size = (int(metadata["model.short-side"]),)
+    model.transform.max_size = int(metadata["model.long-side"])
     outcome = model.load_state_dict(tensors, strict=False)
     missing = [name for name in outcome.missing_keys if not name.endswith("num_batches_tracked")]
     if missing or outcome.unexpected_keys:
