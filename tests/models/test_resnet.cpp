@@ -163,3 +163,14 @@ TEST_CASE("norm: what is frozen has no gradient, what is folded has a bias that 
     });
   }
 }
+
+TEST_CASE("norm: what is folded for evaluation follows weights and statistics, in the tensors it has") {
+  const ImageBatch images = noise(1, 32, 32, DType::f32);
+  FasterRcnn model = small_model("nano-fpn", "frozen", 1), fresh = small_model("nano-fpn", "frozen", 1);
+  const std::vector<float> before = map_values(model, images, false);
+  randomise_norms(model);
+  randomise_norms(fresh);
+  const std::vector<float> after = map_values(model, images, false);
+  CHECK(after != before);
+  CHECK(after == map_values(fresh, images, false));
+}
