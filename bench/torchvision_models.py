@@ -203,12 +203,22 @@ def print_timing(what, options, images, seconds, **extra):
                       **extra, "seconds": seconds}), flush=True)
 
 
+def refuse_reference_blas():
+    """Debian's torch computes fully connected layers with whatever libblas.so.3 is, at worst a plain loop."""
+    maps = Path("/proc/self/maps")
+    libraries = maps.read_text() if maps.exists() else ""
+    if "/libblas.so" in libraries and "openblas" not in libraries:
+        raise SystemExit("torch runs on the reference BLAS here, a fiftieth as fast as others and no fair peer; "
+                         "install libopenblas0-pthread.")
+
+
 def bench(options):
     """Times both with the input at its final size, without torchvision's resize, which would do nothing.
 
     On a GPU the images lie there already.
     """
     torch.manual_seed(options.seed)
+    refuse_reference_blas()
     device = torch.device(options.device)
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = options.precision == "tf32"
