@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "cli/commands.h"
 #include "cli/device.h"
 #include "cli/kernels.h"
@@ -26,6 +29,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
   app->set_help_flag("-h,--help")->group("");
   app->set_help_all_flag("--help-all", "every setting, with its default");
   app->footer(
+      fmt::format("Models: {}\n", fmt::join(model_names(), ", ")) +
       "Example: rcnn train --data photos --out run\n"
       "Settings come from the model's defaults, then the data, then --config, then the flags. The data: "
       "Pascal\n"
