@@ -16,13 +16,13 @@
 #include "kernels/cases_device.h"
 #include "kernels/class_boxes_cases.h"
 #include "kernels/conv2d_cases.h"
-#include "kernels/ema_cases.h"
 #include "kernels/epilogue_cases.h"
 #include "kernels/gather_boxes_cases.h"
 #include "kernels/group_norm_cases.h"
 #include "kernels/match_cases.h"
 #include "kernels/matmul_cases.h"
 #include "kernels/max_pool_cases.h"
+#include "kernels/moving_average_cases.h"
 #include "kernels/nms_cases.h"
 #include "kernels/preprocess_cases.h"
 #include "kernels/proposals_cases.h"
@@ -178,7 +178,7 @@ void for_each_op(F f) {
   RCNN_OP(class_boxes, class_boxes_bench_cases, prepare_class_boxes);
   RCNN_OP(clip_gradients, sgd_bench_cases, prepare_clip_gradients);
   RCNN_OP(sgd, sgd_bench_cases, prepare_sgd);
-  RCNN_OP(ema, ema_bench_cases, prepare_ema);
+  RCNN_OP(moving_average, moving_average_bench_cases, prepare_moving_average);
 #undef RCNN_OP
 }
 

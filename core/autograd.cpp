@@ -59,12 +59,12 @@ Var record(Context& ctx, std::shared_ptr<Node> node, const std::vector<Var>& inp
   node->sequence_ = ctx.next_sequence++;
   Var output(std::move(value));
   const Tensor& v = output.value_;
-  if (ctx.watcher) ctx.watcher(node->name(), v);
+  if (ctx.watch) ctx.watch(*node, inputs, v);
   output.gradient_ = std::make_shared<Gradient>(Gradient{v.shape(), v.dtype(), v.device(), {}, false, node});
   return output;
 }
 
-void backward(Context& ctx, const Var& loss) {
+void backward(Context& ctx, const Var& loss, double weight) {
   check(loss.value_.numel() == 1, "backward starts from one number, not from a tensor of shape {}",
         loss.shape().str());
   check(loss.gradient_ != nullptr, "backward of a value that depends on no parameter");
@@ -83,7 +83,7 @@ void backward(Context& ctx, const Var& loss) {
             [](const auto& a, const auto& b) { return a->producer->sequence_ > b->producer->sequence_; });
 
   loss.gradient_->value = Tensor::empty(loss.shape(), loss.dtype(), loss.value_.device());
-  loss.gradient_->value.fill(1);
+  loss.gradient_->value.fill(weight);
   loss.gradient_->written = true;
   for (std::shared_ptr<Gradient>& output : outputs) {
     const std::shared_ptr<Node> node = std::move(output->producer);

@@ -62,7 +62,7 @@ class Var {
 
  private:
   friend Var record(Context&, std::shared_ptr<Node>, const std::vector<Var>&, Tensor);
-  friend void backward(Context&, const Var&);
+  friend void backward(Context&, const Var&, double);
   Tensor value_;
   std::shared_ptr<Gradient> gradient_;
 };
@@ -108,7 +108,7 @@ struct Node {
 
  private:
   friend Var record(Context&, std::shared_ptr<Node>, const std::vector<Var>&, Tensor);
-  friend void backward(Context&, const Var&);
+  friend void backward(Context&, const Var&, double);
   std::vector<std::shared_ptr<Gradient>> inputs_;
   Tensor output_gradient_;
   uint64_t sequence_ = 0;
@@ -123,9 +123,9 @@ bool wants_gradient(const Context& ctx, const std::vector<Var>& inputs);
 Var record(Context& ctx, std::shared_ptr<Node> node, std::initializer_list<const Var*> inputs, Tensor value);
 Var record(Context& ctx, std::shared_ptr<Node> node, const std::vector<Var>& inputs, Tensor value);
 
-/// Adds dloss/dv to the gradient of every leaf v that `loss` depends on. `loss` has one element. What the
-/// nodes saved is released on the way: a graph can be walked once.
-void backward(Context& ctx, const Var& loss);
+/// Adds weight * dloss/dv to the gradient of every leaf v that `loss` depends on. `loss` has one element.
+/// What the nodes saved is released on the way: a graph can be walked once.
+void backward(Context& ctx, const Var& loss, double weight = 1);
 
 /// The same elements under another shape (see Tensor::reshape), differentiable.
 Var reshape(Context& ctx, const Var& x, const Shape& shape);

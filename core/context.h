@@ -67,6 +67,9 @@ class Workspace {
 /// statistics stay f32.
 enum class Precision { f32, tf32, bf16 };
 
+struct Node;
+class Var;
+
 struct Context {
   explicit Context(Device where = {});
 
@@ -85,8 +88,8 @@ struct Context {
   std::map<std::string, std::string, std::less<>> kernels;
   /// Called around every op when set: the op's and the variant's name, and whether it begins or ends.
   std::function<void(const char* op, const char* variant, bool begins)> profiler;
-  /// Called with every value that a layer records for backward, when set: the layer's name, and its output.
-  std::function<void(const char* layer, const Tensor& output)> watcher;
+  /// Called when set with every value that a layer records for backward, in the order of the forward pass.
+  std::function<void(const Node& layer, const std::vector<Var>& inputs, const Tensor& output)> watch;
   uint64_t next_sequence = 0;  // order of creation of autograd nodes
 
   Tensor empty(const Shape& shape, DType dtype = DType::f32) const {

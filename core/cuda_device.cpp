@@ -8,6 +8,7 @@
 
 #include "core/cuda.h"
 #include "core/error.h"
+#include "core/memory.h"
 #include "core/tensor_cuda.h"
 #if !defined(RCNN_CUDA_SIM) && __has_include(<nvtx3/nvToolsExt.h>)
 #include <nvtx3/nvToolsExt.h>
@@ -186,6 +187,7 @@ void Arena::release() {
   for (const auto& [bytes, data] : unused_) {
     static_cast<void>(cudaFreeAsync(data, stream));
     reserved_ -= bytes;
+    count_memory(device_, -static_cast<int64_t>(bytes));
   }
   unused_.clear();
 }
@@ -221,6 +223,7 @@ std::shared_ptr<std::byte> Arena::take(size_t bytes) {
                                    device_info(device_.index).bytes));
     data = static_cast<std::byte*>(memory);
     reserved_ += rounded;
+    count_memory(device_, static_cast<int64_t>(rounded));
   }
   return {data, [arena = shared_from_this(), size](std::byte* p) { arena->give_back(p, size); }};
 }

@@ -1,16 +1,14 @@
 #include "core/tensor.h"
 
 #include <atomic>
-#include <cstdlib>
 #include <cstring>
 
 #include "core/cuda_device.h"
+#include "core/host_memory.h"
 #include "core/tensor_cuda.h"
 
 namespace rcnn {
 namespace {
-
-constexpr size_t kAlignment = 64;
 
 template <class F>
 void visit_cpu_type(DType dtype, F&& f) {
@@ -74,18 +72,6 @@ int64_t Shape::numel() const {
 }
 
 std::string Shape::str() const { return fmt::format("({})", fmt::join(begin(), end(), ", ")); }
-
-namespace {
-
-std::shared_ptr<std::byte> allocate_host(size_t bytes) {
-  // One byte more than nothing, so that an empty tensor has a pointer of its own.
-  const size_t rounded = (std::max<size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
-  auto* data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
-  if (data == nullptr) throw Error(fmt::format("out of memory: {} bytes were asked for on the cpu", bytes));
-  return {data, [](std::byte* p) { std::free(p); }};
-}
-
-}  // namespace
 
 Storage::Storage(Device where, size_t size)
     : device(where),

@@ -1,38 +1,40 @@
-// Work on many tensors at once, in chunks: the small ones cost no start of threads each, and a large one is
-// shared by many.
+// Many tensors in one pass, cut into chunks.
 //
-// A list is of structs with `size` and `first_chunk`, whose chunks follow one another.
+// A model has many small parameters and a few large ones. Ops over all of them work on chunks, so that a
+// small one costs no start of threads of its own and a large one is shared by many.
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 
 #include "core/parallel.h"
 
 namespace rcnn::kernels {
 
-/// Elements in a chunk; the last one of a tensor may be shorter.
+/// Elements in a chunk; the last of a tensor may have fewer.
 inline constexpr int64_t kChunk = 1 << 13;
 
-/// Numbers the chunks of all tensors, one after the other, and gives how many there are.
-template <class List>
-int64_t number_chunks(List&& tensors) {
+/// Numbers the chunks of all tensors, one after the other, and gives how many there are. An entry of the list
+/// has `size`, its elements, and `first_chunk`, the chunks of the entries before.
+template <class Entries>
+int64_t number_chunks(Entries&& entries) {
   int64_t chunks = 0;
-  for (auto& tensor : tensors) {
-    tensor.first_chunk = chunks;
-    chunks += (tensor.size + kChunk - 1) / kChunk;
+  for (auto& entry : entries) {
+    entry.first_chunk = chunks;
+    chunks += (entry.size + kChunk - 1) / kChunk;
   }
   return chunks;
 }
 
-/// Calls body(chunk, tensor, begin, end) for the chunks of all tensors, in one parallel pass.
-template <class T, class F>
-void for_chunks(const T* tensors, int64_t count, int64_t chunks, F body) {
+/// On the CPU: calls body(chunk, entry, begin, end) for every chunk, in one parallel pass.
+template <class Entry, class F>
+void for_chunks(const Entry* entries, int64_t count, int64_t chunks, F body) {
   parallel_chunks(chunks, [&](int64_t chunk) {
-    const T* after = std::upper_bound(tensors, tensors + count, chunk,
-                                      [](int64_t c, const T& t) { return c < t.first_chunk; });
-    const T& tensor = *(after - 1);
-    const int64_t begin = (chunk - tensor.first_chunk) * kChunk;
-    body(chunk, tensor, begin, std::min(tensor.size, begin + kChunk));
+    const Entry* after = std::upper_bound(entries, entries + count, chunk,
+                                          [](int64_t c, const Entry& e) { return c < e.first_chunk; });
+    const Entry& entry = *(after - 1);
+    const int64_t begin = (chunk - entry.first_chunk) * kChunk;
+    body(chunk, entry, begin, std::min(entry.size, begin + kChunk));
   });
 }
 

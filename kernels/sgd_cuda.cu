@@ -1,19 +1,19 @@
-#include "kernels/block_chunk.h"
 #include "kernels/block_sum.h"
+#include "kernels/chunks_cuda.h"
 #include "kernels/sgd.h"
 #include "kernels/sgd_math.h"
 
 namespace rcnn::kernels {
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kThreads = kChunkThreads;
 
 /// A block a chunk of some parameter, a thread four neighbouring elements at a time where the tensors are
 /// aligned to 16 bytes, and else one. Bottleneck: memory (three values read and two written an element).
 __global__ void sgd_kernel(SgdArgs a) {
   const auto chunk = find_chunk(a.parameters, a.count);
   if (a.skip && *a.skip != 0) return;
-  const SgdParameter& p = chunk.tensor;
+  const SgdParameter& p = chunk.entry;
   const SgdRule rule{a.gradient_scale ? *a.gradient_scale : 1, p.weight_decay, a.momentum,
                      *a.learning_rate * p.rate_factor};
   const float* __restrict__ gradient = p.gradient + chunk.begin;
@@ -44,7 +44,7 @@ __device__ double square(float x) { return static_cast<double>(x) * static_cast<
 /// where the tensor is aligned to 16 bytes. Bottleneck: memory; on GPUs that are slow in double, arithmetic.
 __global__ void square_chunks_kernel(ClipGradientsArgs a, double* shares) {
   const auto chunk = find_chunk(a.parameters, a.count);
-  const float* gradient = chunk.tensor.gradient + chunk.begin;
+  const float* gradient = chunk.entry.gradient + chunk.begin;
   double sum = 0;
   const int fours = is_aligned(gradient) ? chunk.size / 4 : 0;
   for (int i = static_cast<int>(threadIdx.x); i < fours; i += kThreads) {

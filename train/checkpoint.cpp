@@ -158,7 +158,7 @@ void save_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd&
   };
   for (const Sgd::Parameter& p : sgd.parameters()) add(kOptimizer, p.name, p.momentum, p.pooled);
   if (ema)
-    for (const Ema::Entry& e : ema->entries()) add(kAverage, e.name, e.average, e.pooled);
+    for (const Ema::Average& e : ema->averages()) add(kAverage, e.name, e.average, e.pooled);
   Metadata metadata = model_metadata(detector);
   metadata["step"] = std::to_string(state.step);
   metadata["train_seconds"] = fmt::format("{}", state.train_seconds);
@@ -200,14 +200,14 @@ RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, 
   for (const Sgd::Parameter& p : sgd.parameters())
     require_tensor(momenta, kOptimizer, p.name, p.momentum, path);
   if (ema)
-    for (const Ema::Entry& e : ema->entries()) require_tensor(averages, kAverage, e.name, e.average, path);
+    for (const Ema::Average& e : ema->averages()) require_tensor(averages, kAverage, e.name, e.average, path);
   load_weights(*detector.model, file.tensors, path.string());
   const auto restore = [](const Tensor& target, const Tensor& source, const Shape& pooled) {
     target.copy_from(from_file_layout(source, target.shape(), pooled).to(target.device()));
   };
   for (const Sgd::Parameter& p : sgd.parameters()) restore(p.momentum, momenta.at(p.name), p.pooled);
   if (ema)
-    for (const Ema::Entry& e : ema->entries()) restore(e.average, averages.at(e.name), e.pooled);
+    for (const Ema::Average& e : ema->averages()) restore(e.average, averages.at(e.name), e.pooled);
   return state;
 }
 

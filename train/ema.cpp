@@ -2,37 +2,43 @@
 
 #include <algorithm>
 
-#include "kernels/ema.h"
+#include "kernels/moving_average.h"
 
 namespace rcnn {
 
-Ema::Ema(Context& ctx, std::vector<Entry> entries, float decay)
-    : decay_(decay), entries_(std::move(entries)), device_decay_(ctx.zeros({})) {
-  std::vector<kernels::EmaTensor> list;
-  for (Entry& entry : entries_) {
-    entry.average = entry.value.clone();
-    list.push_back({entry.value.data<float>(), entry.average.mutable_data<float>(), entry.value.numel()});
+Ema::Ema(Context& ctx, std::vector<Average> averages, float decay)
+    : averages_(std::move(averages)), decay_(decay), share_(ctx.zeros({})) {
+  std::vector<kernels::Averaged> table;
+  for (Average& a : averages_) {
+    a.average = a.value.clone();
+    table.push_back({a.average.mutable_data<float>(), a.value.data<float>(), a.value.numel()});
   }
-  chunks_ = kernels::number_chunks(list);
-  table_ = bytes_of(std::span<const kernels::EmaTensor>(list)).to(ctx.device);
+  chunks_ = kernels::number_chunks(table);
+  table_ = bytes_of(std::span<const kernels::Averaged>(table)).to(ctx.device);
 }
 
-void Ema::update(Context& ctx, const Sgd& sgd, int64_t step) {
-  const double rising = static_cast<double>(1 + step) / static_cast<double>(10 + step);
-  device_decay_.fill(std::min(static_cast<double>(decay_), rising));
-  kernels::run(ctx, kernels::ema,
-               kernels::EmaArgs{static_cast<const kernels::EmaTensor*>(table_.raw()),
-                                static_cast<int64_t>(entries_.size()), chunks_, device_decay_.data<float>(),
-                                sgd.skip().data<int32_t>()});
-  for (const Entry& entry : entries_) entry.average.mutable_raw();  // written to
+float Ema::decay_at(float decay, int64_t step) {
+  const auto t = static_cast<double>(step);
+  return std::min(decay, static_cast<float>((1 + t) / (10 + t)));
+}
+
+void Ema::update(Context& ctx, int64_t step, const Tensor& skipped) {
+  check(!swapped_, "the averages of the weights were to be moved while they stand in for the weights");
+  share_.fill(1 - static_cast<double>(decay_at(decay_, step)));
+  for (const Average& a : averages_) a.average.mutable_raw();  // it is written to
+  kernels::run(ctx, kernels::moving_average,
+               kernels::MovingAverageArgs{static_cast<const kernels::Averaged*>(table_.raw()),
+                                          static_cast<int64_t>(averages_.size()), chunks_,
+                                          share_.data<float>(), skipped.data<int32_t>()});
 }
 
 void Ema::swap() {
-  for (const Entry& entry : entries_) {
-    const Tensor kept = entry.value.clone();
-    entry.value.copy_from(entry.average);
-    entry.average.copy_from(kept);
+  for (const Average& a : averages_) {
+    const Tensor kept = a.value.clone();
+    a.value.copy_from(a.average);
+    a.average.copy_from(kept);
   }
+  swapped_ = !swapped_;
 }
 
 }  // namespace rcnn

@@ -1,56 +1,70 @@
-// A moving average of a model's weights, which is evaluated and kept in their place: steadier than where the
-// last step left them.
+// An exponential moving average of a model's weights, which detects better than the weights of any one step.
+//
+//     average = d average + (1 - d) weight,  d = min(decay, (1 + step) / (10 + step))
+//
+// The ramp at the start has the average forget the random values it began with. Running statistics are
+// averaged like weights, so that they fit them.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/context.h"
 #include "layers/module.h"
-#include "train/sgd.h"
 
 namespace rcnn {
 
 class Ema {
  public:
-  struct Entry {
+  struct Average {
     std::string name;
-    Shape pooled;           // see ParamVisitor::parameter
-    Tensor value, average;  // the model's own tensor, and its average, which begins as a copy
+    Tensor value;    // the model's own: a trained parameter or a buffer
+    Shape pooled;    // see ParamVisitor::parameter
+    Tensor average;  // of the value's shape
   };
 
-  /// Averages every trained parameter and every buffer (running statistics) of the module, whose tensors must
-  /// stay where they are.
+  /// Averages of the parameters that want a gradient and of every buffer; they begin as copies. The module
+  /// must keep its tensors (see move_to).
   template <class Module>
   Ema(Context& ctx, Module& module, float decay) : Ema(ctx, collect(module), decay) {}
 
-  /// After step number `step`, counted from 1; nothing where `sgd` skipped it. The decay rises to its value
-  /// as (1 + step) / (10 + step), so that the first steps are soon forgotten.
-  void update(Context& ctx, const Sgd& sgd, int64_t step);
-  /// Exchanges the model's values and their averages, bit for bit: done twice, all is as before.
+  /// Moves the averages, after step number `step` of the run (from 0). Nothing happens where `skipped` (one
+  /// i32, on the device; see Sgd::skipped) is not 0. Nothing waits for the device.
+  void update(Context& ctx, int64_t step, const Tensor& skipped);
+
+  /// Exchanges the model's values and their averages, bit for bit, in place: once before an evaluation or
+  /// saving the averaged model, and once after. No update in between.
   void swap();
 
-  std::vector<Entry>& entries() { return entries_; }
+  /// For checkpoints: whoever writes to the averages restores them.
+  const std::vector<Average>& averages() const { return averages_; }
+
+  /// d of the formula above.
+  static float decay_at(float decay, int64_t step);
 
  private:
-  Ema(Context& ctx, std::vector<Entry> entries, float decay);
+  Ema(Context& ctx, std::vector<Average> averages, float decay);
   template <class Module>
-  static std::vector<Entry> collect(Module& module) {
-    std::vector<Entry> found;
+  static std::vector<Average> collect(Module& module) {
+    std::vector<Average> found;
     visit_module(
         module,
         [&](const std::string& name, Var& value, const Shape& pooled) {
-          if (value.requires_grad()) found.push_back({name, pooled, value.value(), {}});
+          if (value.requires_grad()) found.push_back({name, value.value(), pooled, {}});
         },
         [&](const std::string& name, Tensor& value) {
-          found.push_back({name, {}, value, {}});
+          found.push_back({name, value, {}, {}});
         });
     return found;
   }
 
+  std::vector<Average> averages_;
   float decay_;
-  std::vector<Entry> entries_;
-  Tensor table_, device_decay_;  // on the device
+  bool swapped_ = false;
   int64_t chunks_ = 0;
+  Tensor table_, share_;  // on the device: kernels::Averaged of every tensor, and 1 - d
 };
 
 }  // namespace rcnn

@@ -1,140 +1,185 @@
 #include "train/non_finite.h"
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
-#include <utility>
-
-#include "core/error.h"
+#include <set>
 
 namespace rcnn {
 namespace {
 
-/// "NaN" or "an infinity", or nothing where every element is finite.
-std::optional<std::string> bad_value(const Tensor& tensor) {
-  if (!tensor.defined() || (tensor.dtype() != DType::f32 && tensor.dtype() != DType::f64))
-    return std::nullopt;
-  std::optional<std::string> found;
-  const Tensor here = tensor.to(Device{});
-  visit_float(here.dtype(), "non-finite", [&](auto zero) {
-    using T = decltype(zero);
-    const T* values = here.data<T>();
-    for (int64_t i = 0; i < here.numel() && !found; ++i)
-      if (!std::isfinite(values[i])) found = std::isnan(values[i]) ? "NaN" : "an infinity";
+/// The elements of a tensor that are not finite.
+struct BadElements {
+  int64_t count = 0, first = 0;
+  float value = 0;  // of the first
+  Shape shape;
+  std::vector<int64_t> rows;  // of the first dimension, ascending; of a scalar, 0
+
+  /// "nan at (0, 3, 4, 5), with 17 more, of (2, 60, 80, 64)".
+  std::string str() const {
+    std::vector<int64_t> at(static_cast<size_t>(shape.rank()));
+    int64_t rest = first;
+    for (int i = shape.rank() - 1; i >= 0; rest /= shape[i--]) at[static_cast<size_t>(i)] = rest % shape[i];
+    const std::string place = at.empty() ? "" : fmt::format(" at ({})", fmt::join(at, ", "));
+    const std::string more = count > 1 ? fmt::format(", with {} more,", count - 1) : "";
+    return fmt::format("{}{}{} of {}", value, place, more, at.empty() ? "one value" : shape.str());
+  }
+};
+
+std::optional<BadElements> find_bad(const Tensor& tensor) {
+  if (!tensor.defined() || (tensor.dtype() != DType::f32 && tensor.dtype() != DType::f64)) return {};
+  BadElements bad;
+  bad.shape = tensor.shape();
+  const Tensor host = tensor.to(Device{}).cast(DType::f32);
+  const auto values = host.values<float>();
+  const int64_t row =
+      bad.shape.rank() == 0 ? 1 : std::max<int64_t>(1, tensor.numel() / std::max<int64_t>(1, bad.shape[0]));
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (std::isfinite(values[i])) continue;
+    const auto index = static_cast<int64_t>(i);
+    if (bad.count++ == 0) {
+      bad.first = index;
+      bad.value = values[i];
+    }
+    if (bad.rows.empty() || bad.rows.back() != index / row) bad.rows.push_back(index / row);
+  }
+  return bad.count > 0 ? std::optional(bad) : std::nullopt;
+}
+
+/// What stands first on the way to the losses.
+struct Culprit {
+  std::string what;                // "the output of conv2d with backbone.body.conv1.weight: nan at ..."
+  std::optional<BadElements> bad;  // rows of images, where that can be told
+};
+
+/// "conv2d with backbone.body.conv1.weight", by the first parameter among its inputs.
+std::string layer_name(const Node& layer, const std::vector<Var>& inputs,
+                       const std::map<uint64_t, std::string>& parameters) {
+  for (const Var& input : inputs) {
+    if (!input.defined()) continue;
+    if (const auto found = parameters.find(input.value().storage().id); found != parameters.end())
+      return fmt::format("{} with {}", layer.name(), found->second);
+  }
+  return layer.name();
+}
+
+struct Pass {
+  std::vector<std::string> terms;  // of the loss, that are not finite
+  std::optional<Culprit> culprit;
+};
+
+void forget_gradients(FasterRcnn& model) {
+  for_each_parameter(model, [](const std::string&, Var& v) { v.clear_gradient(); });
+}
+
+/// The first bad gradient on the way back from the losses.
+std::optional<Culprit> find_gradient(FasterRcnn& model) {
+  std::optional<Culprit> found;
+  double square = 0;
+  for_each_parameter(model, [&](const std::string& name, Var& v) {
+    if (!v.has_gradient()) return;
+    const Tensor gradient = v.gradient().to(Device{});
+    if (const auto bad = find_bad(gradient))
+      found = Culprit{"the gradient of " + name + ": " + bad->str(), {}};
+    for (const float g : gradient.values<float>()) square += static_cast<double>(g) * static_cast<double>(g);
   });
+  // As clip_gradients has it: a float.
+  if (!found && !std::isfinite(static_cast<float>(std::sqrt(square))))
+    found = Culprit{
+        fmt::format("every gradient is finite, but their norm, {:.3g}, is beyond a float", std::sqrt(square)),
+        {}};
   return found;
 }
 
-std::optional<std::string> bad_parameter(FasterRcnn& model) {
-  std::optional<std::string> found;
-  const auto look = [&](const char* kind, const std::string& name, const Tensor& value) {
-    if (found) return;
-    if (const auto bad = bad_value(value)) found = fmt::format("the {} {} holds {}", kind, name, *bad);
+/// Forward and backward pass; what they leave behind is for the caller to clear.
+Pass repeat(Context& ctx, FasterRcnn& model, const TrainingBatch& batch) {
+  Pass pass;
+  std::map<uint64_t, std::string> parameters;
+  for_each_parameter(model, [&](const std::string& name, Var& v) {
+    parameters[v.value().storage().id] = name;
+    if (const auto bad = pass.culprit ? std::nullopt : find_bad(v.value()))
+      pass.culprit = Culprit{"the parameter " + name + ": " + bad->str(), {}};
+  });
+  if (const auto bad = pass.culprit ? std::nullopt : find_bad(batch.images.pixels))
+    pass.culprit = Culprit{"the pixels: " + bad->str(), bad};
+  if (const auto bad = pass.culprit ? std::nullopt : find_bad(batch.truth.boxes))
+    pass.culprit = Culprit{"the boxes of the objects: " + bad->str(), bad};
+
+  ctx.training = ctx.grad = true;
+  ctx.watch = [&](const Node& layer, const std::vector<Var>& inputs, const Tensor& output) {
+    if (pass.culprit) return;
+    if (const auto bad = find_bad(output))
+      pass.culprit =
+          Culprit{"the output of " + layer_name(layer, inputs, parameters) + ": " + bad->str(), bad};
   };
-  visit_module(
-      model, [&](const std::string& name, Var& v, const Shape&) { look("parameter", name, v.value()); },
-      [&](const std::string& name, Tensor& t) { look("statistic", name, t); });
-  return found;
+  const Losses losses = model.losses(ctx, batch.images, batch.truth);
+  ctx.watch = nullptr;
+  const std::pair<const char*, const Var*> terms[] = {{"rpn_cls", &losses.objectness},
+                                                      {"rpn_box", &losses.rpn_box},
+                                                      {"cls", &losses.classifier},
+                                                      {"box", &losses.box}};
+  for (const auto& [name, term] : terms)
+    if (find_bad(term->value())) pass.terms.emplace_back(name);
+  forget_gradients(model);
+  backward(ctx, losses.total);
+  if (!pass.culprit) pass.culprit = find_gradient(model);
+  forget_gradients(model);
+  return pass;
 }
 
-/// Image i of a batch as a batch of its own.
-TrainingBatch one_of(const TrainingBatch& batch, int64_t i) {
-  const auto row = [i](const Tensor& t) { return t.slice(i, i + 1); };
+TrainingBatch image_of(const TrainingBatch& batch, int64_t i) {
+  const auto row = [i](const Tensor& tensor) { return tensor.slice(i, i + 1); };
   return {
       {row(batch.images.pixels), row(batch.images.size)},
       {row(batch.truth.boxes), row(batch.truth.labels), row(batch.truth.count), row(batch.truth.image_id)}};
 }
 
-std::optional<std::string> bad_input(const TrainingBatch& batch, const std::vector<std::string>& images) {
-  for (size_t i = 0; i < images.size(); ++i) {
-    const TrainingBatch one = one_of(batch, static_cast<int64_t>(i));
-    if (const auto bad = bad_value(one.images.pixels))
-      return fmt::format("the pixels of {} hold {}", images[i], *bad);
-    if (const auto bad = bad_value(one.truth.boxes))
-      return fmt::format("a box of {} holds {}", images[i], *bad);
+/// The images that the bad rows belong to, or that fail alone too; none where that cannot be told.
+std::set<int64_t> find_images(Context& ctx, FasterRcnn& model, const TrainingBatch& batch,
+                              const Culprit& culprit) {
+  const int64_t n = batch.images.pixels.dim(0);
+  std::set<int64_t> found;
+  const auto& bad = culprit.bad;
+  if (bad && bad->shape.rank() > 1 && bad->shape[0] >= n && bad->shape[0] % n == 0) {
+    for (const int64_t row : bad->rows) found.insert(row / (bad->shape[0] / n));
+    return found;
   }
-  return std::nullopt;
-}
-
-/// Keeps what a pass in training mode changes besides gradients: running statistics and the context's mode.
-class Kept {
- public:
-  Kept(Context& ctx, FasterRcnn& model) : ctx_(ctx), grad_(ctx.grad), training_(ctx.training) {
-    visit_module(
-        model, [](const std::string&, Var&, const Shape&) {},
-        [&](const std::string&, Tensor& t) { statistics_.emplace_back(t, t.clone()); });
-  }
-  ~Kept() {
-    for (const auto& [tensor, copy] : statistics_) tensor.copy_from(copy);
-    ctx_.grad = grad_;
-    ctx_.training = training_;
-    ctx_.watcher = nullptr;
-  }
-  Kept(const Kept&) = delete;
-  Kept& operator=(const Kept&) = delete;
-
- private:
-  Context& ctx_;
-  bool grad_, training_;
-  std::vector<std::pair<Tensor, Tensor>> statistics_;
-};
-
-constexpr std::pair<const char*, Var Losses::*> kTerms[] = {{"RPN objectness", &Losses::objectness},
-                                                            {"RPN box", &Losses::rpn_box},
-                                                            {"head class", &Losses::classifier},
-                                                            {"head box", &Losses::box}};
-
-std::string bad_terms(const Losses& losses) {
-  std::vector<std::string> terms;
-  for (const auto& [name, term] : kTerms)
-    if (const auto bad = bad_value((losses.*term).value()))
-      terms.push_back(fmt::format("{} ({})", name, *bad));
-  return fmt::format("{}", fmt::join(terms, ", "));
-}
-
-/// The images that are not finite alone, or all of them where it takes several.
-std::string guilty(Context& ctx, FasterRcnn& model, const TrainingBatch& batch,
-                   const std::vector<std::string>& images) {
-  std::vector<std::string> names;
-  ctx.grad = false;
-  for (size_t i = 0; i < images.size(); ++i) {
-    const TrainingBatch one = one_of(batch, static_cast<int64_t>(i));
-    if (!bad_terms(model.losses(ctx, one.images, one.truth)).empty()) names.push_back(images[i]);
-  }
-  return fmt::format("{}", fmt::join(names.empty() ? images : names, ", "));
+  for (int64_t i = 0; i < n; ++i)
+    if (n > 1 && repeat(ctx, model, image_of(batch, i)).culprit) found.insert(i);
+  return found;
 }
 
 }  // namespace
 
-std::string explain_non_finite(Context& ctx, FasterRcnn& model, const TrainingBatch& batch, int64_t step,
+std::string explain_non_finite(Context& ctx, FasterRcnn& model, int64_t step, const TrainingBatch& batch,
                                const std::vector<std::string>& images) {
-  const Kept kept(ctx, model);
+  check(static_cast<int64_t>(images.size()) == batch.images.pixels.dim(0),
+        "{} names for a batch of {} images", images.size(), batch.images.pixels.dim(0));
   ctx.step.fill(static_cast<double>(step));
-  const auto parameter = bad_parameter(model), input = bad_input(batch, images);
-  std::string first = parameter ? *parameter : input ? *input : "";
-  int64_t number = 0;
-  ctx.watcher = [&](const char* layer, const Tensor& output) {
-    ++number;
-    if (!first.empty()) return;
-    if (const auto bad = bad_value(output))
-      first = fmt::format("the output of layer {}, {} {}, is the first to hold {}", number, layer,
-                          output.shape().str(), *bad);
-  };
-  ctx.grad = ctx.training = true;
-  const Losses losses = model.losses(ctx, batch.images, batch.truth);
-  ctx.watcher = nullptr;
-  const std::string terms = bad_terms(losses);
-  if (first.empty()) {  // the way forward is finite: look at the way back
-    backward(ctx, losses.total);
-    for_each_parameter(model, [&](const std::string& name, Var& v) {
-      if (!v.has_gradient()) return;
-      if (const auto bad = bad_value(v.gradient()); bad && first.empty())
-        first = fmt::format("the loss is finite, but the gradient of {} holds {}", name, *bad);
-      v.clear_gradient();
-    });
-    return first.empty() ? "" : fmt::format("{}; images {}", first, fmt::join(images, ", "));
+  std::vector<std::pair<Tensor, Tensor>> statistics;
+  visit_module(
+      model, [](const std::string&, Var&, const Shape&) {},
+      [&](const std::string&, Tensor& t) { statistics.emplace_back(t, t.clone()); });
+  const Pass pass = repeat(ctx, model, batch);
+  std::string text;
+  if (pass.culprit) {
+    if (!pass.terms.empty())
+      text = fmt::format("the loss term{} {} {} not finite; ", pass.terms.size() > 1 ? "s" : "",
+                         fmt::join(pass.terms, ", "), pass.terms.size() > 1 ? "are" : "is");
+    const std::set<int64_t> some = find_images(ctx, model, batch, *pass.culprit);
+    std::vector<std::string> names;
+    for (const int64_t i : some) names.push_back(images[static_cast<size_t>(i)]);
+    const bool all = some.empty() || some.size() == images.size();
+    text += fmt::format("first comes {}; {} {}", pass.culprit->what,
+                        all                 ? "all images of the batch:"
+                        : names.size() == 1 ? "on the image"
+                                            : "on the images",
+                        fmt::join(all ? images : names, ", "));
   }
-  if (terms.empty()) return first;
-  return fmt::format("{}; loss terms: {}; images: {}", first, terms, guilty(ctx, model, batch, images));
+  for (const auto& [tensor, kept] : statistics) tensor.copy_from(kept);
+  ctx.grad = ctx.training = false;
+  return text;
 }
 
 }  // namespace rcnn

@@ -1,21 +1,25 @@
-// Where a loss or a gradient that is not finite came from.
+// Where a loss or a gradient that is not finite comes from.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "core/context.h"
 #include "models/faster_rcnn.h"
 #include "train/batch.h"
 
 namespace rcnn {
 
-/// Runs the step with counter `step` once more on `batch`, forward and backward, and says in a sentence what
-/// is the first that is not finite: a parameter or statistic by its name, an image's pixels or boxes, the
-/// output of a layer, or a parameter's gradient; with the loss term concerned, and the images that cause it
-/// by themselves. Empty where all is finite. `images` names the batch's images. Parameters, statistics and
-/// gradients are left as they were found (gradients: none).
-std::string explain_non_finite(Context& ctx, FasterRcnn& model, const TrainingBatch& batch, int64_t step,
+/// Repeats the forward and backward pass of training step `step` on a batch and names what is not finite: the
+/// loss terms, the first bad tensor (a parameter, the pixels, a box, a layer's output in the order of the
+/// forward pass, a parameter's gradient in that of the backward pass) and the images it comes from, one or
+/// more clauses without a full stop. "" when everything is finite. `images` names the batch's images.
+///
+/// The caller keeps the batch, or its index in the loader's stream, which makes it again, and the number that
+/// it gave to TrainingStep::run; where a step took several batches it asks for each. SGD skips a step whose
+/// gradient is not finite, so the weights are still those that failed, if no later step has moved them.
+/// Weights and running statistics stay as they are; gradients are forgotten. Waits for the device.
+std::string explain_non_finite(Context& ctx, FasterRcnn& model, int64_t step, const TrainingBatch& batch,
                                const std::vector<std::string>& images);
 
 }  // namespace rcnn

@@ -42,8 +42,8 @@ class Sgd {
   /// The L2 norm of all gradients of the last step, before clipping (one f32, on the device); not finite when
   /// that step was skipped.
   const Tensor& norm() const { return norm_; }
-  /// Other than 0 where the last step was skipped (one i32, on the device).
-  const Tensor& skip() const { return skip_; }
+  /// Whether the last step was skipped: one i32, on the device, 0 when it was not.
+  const Tensor& skipped() const { return skip_; }
   std::vector<Parameter>& parameters() { return parameters_; }
 
  private:

@@ -7,20 +7,32 @@
 namespace rcnn {
 namespace {
 
-constexpr Var Losses::*kTerms[] = {&Losses::objectness, &Losses::rpn_box, &Losses::classifier, &Losses::box,
-                                   &Losses::total};
-
 /// The tensors of a batch, for walking two batches side by side.
 std::array<Tensor*, 6> tensors_of(TrainingBatch& batch) {
   return {&batch.images.pixels, &batch.images.size, &batch.truth.boxes,
           &batch.truth.labels,  &batch.truth.count, &batch.truth.image_id};
 }
 
+/// sum + weight losses, or weight losses where there is no sum yet, term by term.
+Losses weighted_sum(Context& ctx, const Losses& sum, const Losses& losses, double weight) {
+  const auto add = [&](const Var& a, const Var& b) {
+    const Var term(b.value());
+    return a.defined() ? rcnn::weighted_sum(ctx, {a, term}, {1, weight})
+                       : rcnn::weighted_sum(ctx, {term}, {weight});
+  };
+  return {add(sum.objectness, losses.objectness), add(sum.rpn_box, losses.rpn_box),
+          add(sum.classifier, losses.classifier), add(sum.box, losses.box), add(sum.total, losses.total)};
+}
+
 }  // namespace
 
 Losses detached_copy(const Losses& losses) {
   Losses copy;
-  for (Var Losses::*term : kTerms) copy.*term = (losses.*term).value().clone();
+  copy.total = losses.total.value().clone();
+  copy.objectness = losses.objectness.value().clone();
+  copy.rpn_box = losses.rpn_box.value().clone();
+  copy.classifier = losses.classifier.value().clone();
+  copy.box = losses.box.value().clone();
   return copy;
 }
 
@@ -33,25 +45,20 @@ Losses TrainingStep::pass(Context& ctx, const TrainingBatch& batch) {
 }
 
 Losses TrainingStep::run(int64_t step, float learning_rate, std::span<const TrainingBatch> batches) {
-  check(!batches.empty(), "a training step needs a batch");
+  check(!batches.empty(), "a training step without a batch");
   if (batches.size() == 1) return run(step, learning_rate, batches[0]);
   ctx_.step.fill(static_cast<double>(step));
   sgd_.set_learning_rate(learning_rate);
-  const double share = 1.0 / static_cast<double>(batches.size());
-  Losses mean;
+  ctx_.training = ctx_.grad = true;
+  const double weight = 1.0 / static_cast<double>(batches.size());
+  Losses sum;
   for (const TrainingBatch& batch : batches) {
-    ctx_.training = ctx_.grad = true;
-    Losses losses = model_.losses(ctx_, batch.images, batch.truth);
-    backward(ctx_, weighted_sum(ctx_, {losses.total}, {share}));
-    ctx_.grad = false;
-    for (Var Losses::*term : kTerms) {
-      const Var value = (losses.*term).detach();
-      mean.*term = (mean.*term).defined() ? weighted_sum(ctx_, {mean.*term, value}, {1, share})
-                                          : weighted_sum(ctx_, {value}, {share});
-    }
+    const Losses losses = model_.losses(ctx_, batch.images, batch.truth);
+    backward(ctx_, losses.total, weight);
+    sum = weighted_sum(ctx_, sum, losses, weight);
   }
   sgd_.step(ctx_);
-  return mean;
+  return sum;
 }
 
 Losses TrainingStep::run(int64_t step, float learning_rate, const TrainingBatch& batch) {

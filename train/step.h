@@ -22,9 +22,10 @@ class TrainingStep {
 
   /// Step number `step` on this batch. The losses are values without a graph behind them, on the device.
   Losses run(int64_t step, float learning_rate, const TrainingBatch& batch);
-  /// The same with the mean of the gradients of several batches, for which memory has no room at once; the
-  /// losses are means as well. Statistics of batch normalisation remain those of each batch. More than one
-  /// batch is not recorded.
+  /// One step on several batches, of which only one at a time needs memory for its pass: the gradient and the
+  /// losses are the means over the batches'. It is the step on all images at once but for batch statistics,
+  /// which are each batch's own, and for the losses' divisors (anchors and RoIs sampled, by batch). With more
+  /// than one batch it is not recorded: the first batch of a step writes gradients, the others add to them.
   Losses run(int64_t step, float learning_rate, std::span<const TrainingBatch> batches);
 
   static constexpr size_t kMostRecorded = 8;

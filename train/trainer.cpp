@@ -244,7 +244,7 @@ std::string explain_step(Run& run, int64_t step) {
     std::vector<std::string> names;
     for (const LoadedImage& image : loaded.images)
       names.push_back(run.data.train.samples[static_cast<size_t>(image.sample)].image.string());
-    const std::string found = explain_non_finite(run.ctx, *run.detector.model, batch, step - 1, names);
+    const std::string found = explain_non_finite(run.ctx, *run.detector.model, step - 1, batch, names);
     if (!found.empty()) return found;
   }
   return "run again, that step is finite: the weights have moved since";
@@ -268,7 +268,7 @@ void train_loop(Run& run, Sgd& sgd, Ema* ema, RunState& state) {
     const std::vector<TrainingBatch> batches = next_batches(run, loader);
     const float rate = learning_rate(config, done, steps, run.epoch_steps);
     const Losses losses = training_step.run(done, rate, batches);
-    if (ema) ema->update(run.ctx, sgd, done + 1);
+    if (ema) ema->update(run.ctx, done, sgd.skipped());
 
     ++done;
     log.add(done, rate, losses, sgd.norm());

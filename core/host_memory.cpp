@@ -1,0 +1,161 @@
+#include "core/host_memory.h"
+
+#include <malloc.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <optional>
+
+#include "core/error.h"
+#include "core/memory.h"
+
+namespace rcnn {
+namespace {
+
+constexpr size_t kAlignment = 64, kPage = 4096;
+constexpr size_t kSmall = size_t{1} << 16;  // blocks below this are malloc's
+
+// The sanitizers watch malloc's blocks: they would not see who writes past a block of ours.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kKeeps = false;
+#else
+constexpr bool kKeeps = true;
+#endif
+
+size_t round_up(size_t bytes, size_t step) { return (bytes + step - 1) / step * step; }
+
+/// Address space that is free, as start -> bytes; neighbours are merged.
+class Ranges {
+ public:
+  void add(size_t begin, size_t bytes) {
+    total_ += bytes;
+    auto next = ranges_.lower_bound(begin);
+    if (next != ranges_.begin())
+      if (const auto before = std::prev(next); before->first + before->second == begin) {
+        begin = before->first;
+        bytes += before->second;
+        ranges_.erase(before);
+      }
+    if (next != ranges_.end() && begin + bytes == next->first) {
+      bytes += next->second;
+      next = ranges_.erase(next);
+    }
+    ranges_.emplace_hint(next, begin, bytes);
+  }
+
+  /// Takes `bytes` from the smallest range that has them: where they begin, or nothing.
+  std::optional<size_t> take(size_t bytes) {
+    auto best = ranges_.end();
+    for (auto range = ranges_.begin(); range != ranges_.end(); ++range)
+      if (range->second >= bytes && (best == ranges_.end() || range->second < best->second)) best = range;
+    if (best == ranges_.end()) return {};
+    const size_t begin = best->first, rest = best->second - bytes;
+    total_ -= bytes;
+    ranges_.erase(best);
+    if (rest > 0) ranges_.emplace(begin + bytes, rest);
+    return begin;
+  }
+
+  /// The size of the smallest range; there is one.
+  size_t smallest() const {
+    return std::min_element(ranges_.begin(), ranges_.end(),
+                            [](const auto& a, const auto& b) { return a.second < b.second; })
+        ->second;
+  }
+  size_t total() const { return total_; }
+
+ private:
+  std::map<size_t, size_t> ranges_;
+  size_t total_ = 0;
+};
+
+/// A stretch of addresses as long as the machine's memory. Free pages of it are warm, which the system has
+/// given to this process, or cold, which take nothing but addresses.
+class Heap {
+ public:
+  Heap() {
+    const size_t bytes = static_cast<size_t>(::sysconf(_SC_PHYS_PAGES)) * kPage;
+    void* base =
+        ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED) return;  // everything is malloc's then
+    base_ = static_cast<std::byte*>(base);
+    cold_.add(0, bytes);
+#if defined(__GLIBC__)
+    // What malloc is asked for elsewhere (decoded images, above all) shall go back to the system too. Left to
+    // itself malloc would learn from the first large block that was freed to keep the next.
+    ::mallopt(M_MMAP_THRESHOLD, 1 << 17);
+#endif
+  }
+
+  /// Null when there is no room.
+  std::byte* take(size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    std::optional<size_t> begin = warm_.take(bytes);
+    if (!begin) begin = cold_.take(bytes);
+    if (!begin) return nullptr;
+    in_use_ += bytes;
+    most_in_use_ = std::max(most_in_use_, in_use_);
+    cool();
+    return base_ + *begin;
+  }
+
+  void give_back(std::byte* data, size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    in_use_ -= bytes;
+    warm_.add(static_cast<size_t>(data - base_), bytes);
+  }
+
+ private:
+  /// Gives free pages back to the system until what is warm or in use is no more than was ever in use: of the
+  /// smallest ranges, as they serve the fewest requests.
+  void cool() {
+    while (in_use_ + warm_.total() > most_in_use_) {
+      const size_t bytes = std::min(warm_.smallest(), in_use_ + warm_.total() - most_in_use_);
+      const size_t begin = *warm_.take(bytes);
+      ::madvise(base_ + begin, bytes, MADV_DONTNEED);
+      cold_.add(begin, bytes);
+    }
+  }
+
+  std::mutex mutex_;
+  std::byte* base_ = nullptr;
+  size_t in_use_ = 0, most_in_use_ = 0;  // bytes
+  Ranges warm_, cold_;
+};
+
+Heap& heap() {
+  static auto* instance = new Heap;  // never destroyed: tensors may outlive static objects
+  return *instance;
+}
+
+}  // namespace
+
+std::shared_ptr<std::byte> allocate_host(size_t bytes) {
+  std::byte* data = nullptr;
+  size_t taken = 0;
+  if (kKeeps && bytes >= kSmall) {
+    taken = round_up(bytes, kPage);
+    data = heap().take(taken);
+  }
+  const bool of_heap = data != nullptr;
+  if (!of_heap) {
+    // One byte more than nothing, so that an empty tensor has a pointer of its own.
+    taken = round_up(std::max<size_t>(bytes, 1), kAlignment);
+    data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, taken));
+  }
+  if (data == nullptr) throw Error(fmt::format("out of memory: {} bytes were asked for on the cpu", bytes));
+  count_memory(Device{}, static_cast<int64_t>(taken));
+  return {data, [of_heap, taken](std::byte* p) {
+            count_memory(Device{}, -static_cast<int64_t>(taken));
+            if (of_heap)
+              heap().give_back(p, taken);
+            else
+              std::free(p);
+          }};
+}
+
+}  // namespace rcnn

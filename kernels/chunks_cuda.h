@@ -1,0 +1,38 @@
+// kernels/chunks.h on a GPU: a block a chunk.
+#pragma once
+
+#include "core/cuda.h"
+#include "kernels/chunks.h"
+
+namespace rcnn::kernels {
+
+inline constexpr int kChunkThreads = 256;  // of a block
+
+/// A chunk of an entry: elements [begin, begin + size).
+template <class Entry>
+struct Chunk {
+  Entry entry;
+  int64_t begin;
+  int size;
+};
+
+/// The block's chunk. The threads look at an entry each and one of them finds the chunk in it: one access to
+/// memory, where a search would wait for one after the other. All threads make the call, once a kernel.
+template <class Entry>
+__device__ Chunk<Entry> find_chunk(const Entry* entries, int64_t count) {
+  RCNN_SHARED(int64_t, found, [1]);
+  for (int64_t i = threadIdx.x; i < count; i += kChunkThreads) {
+    const int64_t first = entries[i].first_chunk;
+    if (blockIdx.x >= first && (blockIdx.x - first) * kChunk < entries[i].size) *found = i;
+  }
+  __syncthreads();
+  Chunk<Entry> chunk{entries[*found], 0, 0};
+  chunk.begin = (blockIdx.x - chunk.entry.first_chunk) * kChunk;
+  const int64_t left = chunk.entry.size - chunk.begin;
+  chunk.size = static_cast<int>(left < kChunk ? left : kChunk);
+  return chunk;
+}
+
+__device__ inline bool is_aligned(const float* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
+
+}  // namespace rcnn::kernels

@@ -1,0 +1,132 @@
+// The counters of memory, and the CPU's blocks behind tensors.
+#include "core/memory.h"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <vector>
+
+#include "core/host_memory.h"
+#include "core/parallel.h"
+#include "core/rng.h"
+#include "core/tensor.h"
+
+using namespace rcnn;
+
+namespace {
+
+constexpr int64_t kMiB = int64_t{1} << 20;
+
+/// Bytes of this process that are in memory.
+int64_t resident() {
+  std::ifstream file("/proc/self/statm");
+  int64_t all = 0, pages = -1;
+  file >> all >> pages;
+  return pages * ::sysconf(_SC_PAGESIZE);
+}
+
+Tensor bytes(int64_t count) { return Tensor::empty({count}, DType::u8); }
+
+}  // namespace
+
+TEST_CASE("memory: what is in use is counted, and its peak since the reset") {
+  const int64_t before = memory_in_use({});
+  reset_peak_memory({});
+  CHECK(peak_memory({}) == before);
+  {
+    const Tensor small = bytes(100), large = bytes(3 * kMiB + 1);
+    CHECK(memory_in_use({}) == before + 128 + 3 * kMiB + 4096);  // whole lines of 64 bytes, or whole pages
+    const Tensor view = large.slice(5, 9);
+    CHECK(memory_in_use({}) == before + 128 + 3 * kMiB + 4096);
+  }
+  CHECK(memory_in_use({}) == before);
+  CHECK(peak_memory({}) == before + 128 + 3 * kMiB + 4096);
+  const Tensor other = bytes(kMiB);
+  CHECK(peak_memory({}) == before + 128 + 3 * kMiB + 4096);  // a lower one does not count
+  reset_peak_memory({});
+  CHECK(peak_memory({}) == before + kMiB);
+}
+
+TEST_CASE("memory: blocks of many sizes keep to themselves, whatever the order they come and go in") {
+  RandomSequence random(5, Purpose::test);
+  struct Block {
+    Tensor tensor;
+    uint8_t value;
+  };
+  std::vector<Block> blocks;
+  const auto intact = [](const Block& block) {
+    for (const uint8_t found : block.tensor.values<uint8_t>())
+      if (found != block.value) return false;
+    return true;
+  };
+  bool all = true;
+  for (int i = 0; i < 2000; ++i) {
+    if (blocks.size() > 20 || (!blocks.empty() && random.below(3) == 0)) {
+      const size_t chosen = random.below(static_cast<uint32_t>(blocks.size()));
+      all = all && intact(blocks[chosen]);
+      blocks.erase(blocks.begin() + static_cast<std::ptrdiff_t>(chosen));
+      continue;
+    }
+    const int64_t size = random.below(2) ? 4096 * int64_t{random.below(40)} : random.below(300000);
+    blocks.push_back({bytes(size), static_cast<uint8_t>(i)});
+    blocks.back().tensor.fill(i % 256);
+    CHECK(reinterpret_cast<uintptr_t>(blocks.back().tensor.raw()) % 64 == 0);
+  }
+  for (const Block& block : blocks) all = all && intact(block);
+  CHECK(all);
+}
+
+TEST_CASE("memory: threads allocate at once") {
+  const int64_t before = memory_in_use({});
+  std::vector<int> good(200);
+  parallel_chunks(200, [&](int64_t chunk) {
+    const Tensor tensor = bytes(kMiB / 8 + 4096 * (chunk % 7));
+    tensor.fill(static_cast<double>(chunk));
+    bool same = true;
+    for (const uint8_t found : tensor.values<uint8_t>()) same = same && found == chunk;
+    good[static_cast<size_t>(chunk)] = same;
+  });
+  CHECK(good == std::vector<int>(200, 1));
+  CHECK(memory_in_use({}) == before);
+}
+
+TEST_CASE("memory: the process is as large as its tensors were at most, in whatever sizes they came") {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  MESSAGE("skipped: a sanitizer keeps freed memory");
+#else
+  const auto fill = [](const std::vector<int64_t>& sizes) {
+    std::vector<Tensor> tensors;
+    for (const int64_t size : sizes) {
+      tensors.push_back(bytes(size));
+      tensors.back().fill(1);
+    }
+  };
+  constexpr int64_t kPeak = 96 * kMiB;
+  fill({kPeak});
+  const int64_t before = resident();
+  for (int64_t i = 1; i < 20; ++i) fill(std::vector<int64_t>(static_cast<size_t>(i), kPeak / i - 8192));
+  CHECK(resident() <= before + kMiB);
+  // Three gaps between blocks, none of which holds a block of their size together: they go back.
+  {
+    std::vector<Tensor> tensors;
+    for (int i = 0; i < 6; ++i) {
+      tensors.push_back(bytes(kPeak / 6));
+      tensors.back().fill(1);
+    }
+    for (const size_t i : {0, 2, 4}) tensors[i] = Tensor();
+    const Tensor large = bytes(kPeak / 2);
+    large.fill(1);
+    CHECK(resident() <= before + kMiB);
+  }
+  // What was given back is warm: taking it again does not go to the system, so it may not shrink either.
+  CHECK(resident() >= before - kMiB);
+#endif
+}
+
+TEST_CASE("memory: a request beyond the machine's memory is refused, and counts nothing") {
+  const int64_t before = memory_in_use({});
+  CHECK_THROWS_WITH_AS(allocate_host(size_t{1} << 60),
+                       "out of memory: 1152921504606846976 bytes were asked for on the cpu", Error);
+  CHECK(memory_in_use({}) == before);
+}
