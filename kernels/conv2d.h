@@ -95,6 +95,13 @@ void conv2d_implicit_gemm_bf16(const Stream&, Workspace&, const Conv2dArgs<float
 void conv2d_dx_implicit_gemm_bf16(const Stream&, Workspace&, const Conv2dDxArgs<float>& a);
 void conv2d_dw_implicit_gemm_bf16(const Stream&, Workspace&, const Conv2dDwArgs<float>& a);
 
+/// Gathers the rows of g (one a pixel) that are not 0, where they are few: what an RPN's loss gives.
+void conv2d_dx_nonzero_rows(const Stream&, Workspace&, const Conv2dDxArgs<float>& a);
+void conv2d_dw_nonzero_rows(const Stream&, Workspace&, const Conv2dDwArgs<float>& a);
+/// Looks at g.
+template <class Args>
+bool has_few_rows(const Args& a);
+
 #if defined(RCNN_CUDNN)
 template <Precision P>
 void conv2d_cudnn(const Stream&, Workspace&, const Conv2dArgs<float>& a);
@@ -143,6 +150,7 @@ inline constexpr Variant<Conv2dDxArgs<float>, Conv2dDxArgs<double>> conv2d_dx_va
     OnCuda{"direct", conv2d_dx_direct},
     OnCuda<Conv2dDxArgs<float>>{"cudnn_tf32", conv2d_dx_cudnn<Precision::tf32>, nullptr, Precision::tf32, 80, "cuDNN"},
     OnCuda<Conv2dDxArgs<float>>{"cudnn", conv2d_dx_cudnn<Precision::f32>, nullptr, Precision::f32, 0, "cuDNN"},
+    {DeviceType::cpu, "nonzero_rows", conv2d_dx_nonzero_rows, nullptr, has_few_rows<Conv2dDxArgs<float>>},
     {DeviceType::cpu, "onednn", conv2d_dx_onednn, nullptr, nullptr, "oneDNN"},
     {DeviceType::cpu, "reference", conv2d_dx_reference<float>, conv2d_dx_reference<double>},
 };
@@ -156,6 +164,7 @@ inline constexpr Variant<Conv2dDwArgs<float>, Conv2dDwArgs<double>> conv2d_dw_va
     OnCuda{"direct", conv2d_dw_direct},
     OnCuda<Conv2dDwArgs<float>>{"cudnn_tf32", conv2d_dw_cudnn<Precision::tf32>, nullptr, Precision::tf32, 80, "cuDNN"},
     OnCuda<Conv2dDwArgs<float>>{"cudnn", conv2d_dw_cudnn<Precision::f32>, nullptr, Precision::f32, 0, "cuDNN"},
+    {DeviceType::cpu, "nonzero_rows", conv2d_dw_nonzero_rows, nullptr, has_few_rows<Conv2dDwArgs<float>>},
     {DeviceType::cpu, "onednn", conv2d_dw_onednn, nullptr, nullptr, "oneDNN"},
     {DeviceType::cpu, "reference", conv2d_dw_reference<float>, conv2d_dw_reference<double>},
 };
