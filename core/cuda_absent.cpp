@@ -20,6 +20,7 @@ std::string why_no_device() { return "this build has no CUDA"; }
 const DeviceInfo& device_info(int index) {
   throw InputError(fmt::format("cuda:{}: this build has no CUDA; make CUDA=1 builds it", index));
 }
+size_t free_memory(int index) { no_cuda(fmt::format("cuda:{}", index)); }
 std::string missing_code(int index) { no_cuda(fmt::format("cuda:{}", index)); }
 Stream work_stream(Device device) { no_cuda(device.str()); }
 void synchronize(Device device, std::source_location) { no_cuda(device.str()); }

@@ -39,6 +39,9 @@ struct DeviceInfo {
 /// Throws InputError where there is no such device.
 const DeviceInfo& device_info(int index);
 
+/// Bytes of the device's memory that nobody uses.
+size_t free_memory(int index);
+
 /// What `--device` asks for.
 struct DeviceChoice {
   Device device;

@@ -1,7 +1,10 @@
 #include "core/memory.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <fstream>
+#include <string>
 
 #include "core/error.h"
 
@@ -21,7 +24,30 @@ Counter& counter_of(Device device) {
   return counters[slot];
 }
 
+/// The number behind a word in one of the system's files; -1 where there is none ("max").
+int64_t number_in(const char* path, const std::string& word) {
+  std::ifstream file(path);
+  std::string found;
+  int64_t number = -1;
+  while (!word.empty() && file >> found && found != word) {
+  }
+  return file >> number ? number : -1;
+}
+
 }  // namespace
+
+ProcessMemory process_memory() {
+  constexpr int64_t kKiB = 1024;
+  const auto in_status = [](const char* word) {
+    return std::max<int64_t>(0, number_in("/proc/self/status", word)) * kKiB;
+  };
+  ProcessMemory memory{in_status("VmRSS:"), in_status("VmHWM:"),
+                       std::max<int64_t>(0, number_in("/proc/meminfo", "MemAvailable:")) * kKiB};
+  const int64_t limit = number_in("/sys/fs/cgroup/memory.max", ""),
+                used = number_in("/sys/fs/cgroup/memory.current", "");
+  if (limit >= 0 && used >= 0) memory.available = std::clamp<int64_t>(limit - used, 0, memory.available);
+  return memory;
+}
 
 int64_t memory_in_use(Device device) { return counter_of(device).in_use; }
 int64_t peak_memory(Device device) { return counter_of(device).peak; }

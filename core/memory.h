@@ -17,6 +17,14 @@ int64_t peak_memory(Device device);
 /// Begins anew: the peak is what is in use now.
 void reset_peak_memory(Device device);
 
+/// What the system says of this process's memory on the host, in bytes: what is in memory now, the most that
+/// ever was, and what it could have besides, with the limit of its control group heeded. Zeros where it says
+/// nothing.
+struct ProcessMemory {
+  int64_t resident = 0, most_resident = 0, available = 0;
+};
+ProcessMemory process_memory();
+
 /// For who allocates and frees: `bytes` more are in use, or less when negative.
 void count_memory(Device device, int64_t bytes);
 

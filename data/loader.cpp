@@ -87,6 +87,20 @@ Batch Loader::next() {
   return std::move(loaded.batch);
 }
 
+std::vector<int> Loader::samples_of(int64_t index) {
+  const std::shared_ptr<const Order> order = order_of(static_cast<int>(index / batches_per_epoch_));
+  const size_t size = static_cast<size_t>(options_.batch);
+  const size_t begin = static_cast<size_t>(index % batches_per_epoch_) * size;
+  const auto at = [&](size_t i) {
+    return order->begin() + static_cast<std::ptrdiff_t>(std::min(i, order->size()));
+  };
+  return {at(begin), at(begin + size)};
+}
+
+int64_t Loader::most_batches(const LoaderOptions& options) {
+  return 1 + (options.workers == 0 ? 0 : options.workers + kBatchesAhead);
+}
+
 Loader::Loaded Loader::take() {
   std::unique_lock lock(queue_mutex_);
   batch_ready_.wait(lock, [this] { return ready_.contains(next_to_take_); });

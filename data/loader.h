@@ -66,6 +66,11 @@ class Loader {
   Batch next();
 
   int64_t batches_per_epoch() const { return batches_per_epoch_; }
+  /// The samples that batch number `index` of the stream is made of, unless some cannot be decoded. Decodes
+  /// nothing.
+  std::vector<int> samples_of(int64_t index);
+  /// Batches that are in memory at most, the one in use included.
+  static int64_t most_batches(const LoaderOptions& options);
 
   /// The images that could not be decoded in the batches handed out so far, in the stream's order.
   const std::vector<Fault>& faults() const { return faults_; }

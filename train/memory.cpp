@@ -1,0 +1,193 @@
+#include "train/memory.h"
+
+#include <algorithm>
+#include <bit>
+#include <optional>
+#include <set>
+#include <tuple>
+
+#include "core/cuda_device.h"
+#include "core/memory.h"
+#include "core/rng.h"
+#include "models/transform.h"
+#include "train/ema.h"
+#include "train/step.h"
+
+namespace rcnn {
+namespace {
+
+constexpr int64_t kMiB = int64_t{1} << 20;
+
+/// What the stream of batches is going to ask for.
+struct LargestBatch {
+  int64_t height = 1, width = 1, capacity = 1;
+  int64_t sizes = 0;   // different sizes of batches
+  int64_t cached = 0;  // bytes of the images that the loader keeps
+  int64_t ahead = 0;   // bytes of the images of one batch, on average
+};
+
+int64_t decoded_bytes(const Sample& sample) { return int64_t{3} * sample.width * sample.height; }
+
+int64_t padded_side(const ModelConfig& config, int64_t side) {
+  return (side + config.size_divisible - 1) / config.size_divisible * config.size_divisible;
+}
+
+LargestBatch find_largest(const ModelConfig& config, const MemoryPlan& plan, const Dataset& train) {
+  LoaderOptions options = plan.loader;
+  options.workers = 0;
+  Loader stream(train, options);
+  ModelConfig scaled = config;
+  scaled.short_side = static_cast<int64_t>(static_cast<float>(config.short_side) * plan.largest_scale);
+  scaled.long_side = static_cast<int64_t>(static_cast<float>(config.long_side) * plan.largest_scale);
+  // Beyond so many batches nothing new turns up that counts.
+  constexpr int64_t kMostLookedAt = 100000;
+  const int64_t batches = std::clamp<int64_t>(plan.steps * plan.accumulate, 1, kMostLookedAt);
+  LargestBatch largest;
+  std::set<std::pair<int64_t, int64_t>> sizes;
+  std::set<int> seen;
+  int64_t bytes = 0;
+  for (int64_t i = 0; i < batches; ++i) {
+    int64_t height = 0, width = 0;
+    for (const int index : stream.samples_of(i)) {
+      const Sample& sample = train.samples[static_cast<size_t>(index)];
+      const auto [h, w] = resized(scaled, sample.height, sample.width);
+      height = std::max(height, padded_side(config, h));
+      width = std::max(width, padded_side(config, w));
+      largest.capacity = std::max(
+          largest.capacity, static_cast<int64_t>(std::bit_ceil(std::max<size_t>(1, sample.objects.size()))));
+      bytes += decoded_bytes(sample);
+      seen.insert(index);
+    }
+    sizes.insert({height, width});
+    if (height * width > largest.height * largest.width)
+      std::tie(largest.height, largest.width) = std::pair(height, width);
+  }
+  for (int64_t i = batches; i < batches + Loader::most_batches(plan.loader); ++i)
+    for (const int index : stream.samples_of(i)) seen.insert(index);
+  for (const int index : seen) largest.cached += decoded_bytes(train.samples[static_cast<size_t>(index)]);
+  largest.sizes = static_cast<int64_t>(sizes.size());
+  largest.cached = std::min(largest.cached, static_cast<int64_t>(plan.loader.cache_bytes));
+  largest.ahead = bytes / batches;
+  return largest;
+}
+
+/// A batch of noise on which everything is as large as it may become.
+TrainingBatch noise(const Context& ctx, const LargestBatch& largest, int64_t classes, int64_t images) {
+  RandomSequence random(1, Purpose::test);
+  const Tensor pixels = Tensor::empty({images, largest.height, largest.width, 3}, DType::f32);
+  for (float& value : pixels.mutable_values<float>()) value = random.normal();
+  const int64_t boxes = images * largest.capacity;
+  TrainingBatch batch{{pixels, Tensor::empty({images, 2}, DType::f32)},
+                      {Tensor::empty({images, largest.capacity, 4}, DType::f32),
+                       Tensor::empty({images, largest.capacity}, DType::i32),
+                       Tensor::empty({images}, DType::i32), Tensor::zeros({images}, DType::i32)}};
+  const auto height = static_cast<float>(largest.height), width = static_cast<float>(largest.width);
+  for (int64_t i = 0; i < images; ++i) {
+    batch.images.size.mutable_data<float>()[i * 2] = height;
+    batch.images.size.mutable_data<float>()[i * 2 + 1] = width;
+  }
+  for (int64_t i = 0; i < boxes; ++i) {
+    float* box = batch.truth.boxes.mutable_data<float>() + i * 4;
+    box[0] = random.uniform(0, width / 2);
+    box[1] = random.uniform(0, height / 2);
+    box[2] = box[0] + random.uniform(8, width / 2);
+    box[3] = box[1] + random.uniform(8, height / 2);
+    batch.truth.labels.mutable_data<int32_t>()[i] = 1 + static_cast<int32_t>(i % (classes - 1));
+  }
+  batch.truth.count.fill(static_cast<double>(largest.capacity));
+  for (Tensor* tensor : {&batch.images.pixels, &batch.images.size, &batch.truth.boxes, &batch.truth.labels,
+                         &batch.truth.count, &batch.truth.image_id})
+    *tensor = tensor->to(ctx.device);
+  return batch;
+}
+
+/// Trains and detects on noise, and gives the most bytes that were in use for it.
+int64_t rehearse(const Context& like, const MemoryPlan& plan, const LargestBatch& largest, int64_t images) {
+  const int64_t before = memory_in_use(like.device);
+  reset_peak_memory(like.device);
+  // On a GPU in an arena of its own: what another rehearsal left does not count.
+  std::optional<cuda::ArenaScope> scope;
+  if (like.device.type == DeviceType::cuda)
+    scope.emplace(like.device, std::make_shared<cuda::Arena>(like.device, true));
+  Context ctx(like.device);
+  ctx.precision = like.precision;
+  ctx.seed = like.seed;
+  ctx.kernels = like.kernels;
+  const auto model = plan.make_model();
+  move_to(*model, ctx.device);
+  Sgd sgd(ctx, *model, plan.sgd);
+  std::optional<Ema> ema;
+  if (plan.averages) ema.emplace(ctx, *model, 0.999f);
+  TrainingStep step(ctx, *model, sgd, false);
+  std::vector<TrainingBatch> batches;
+  for (int64_t i = 0; i < plan.accumulate; ++i)
+    batches.push_back(noise(ctx, largest, model->classes, images));
+  constexpr int kSteps =
+      2;  // the first makes momentum and packed weights, the second has them from the start
+  for (int i = 0; i < kSteps; ++i) {
+    step.run(i, 0, batches);
+    if (ema) ema->update(ctx, i, sgd.skipped());
+  }
+  ctx.training = ctx.grad = false;
+  if (images == 1) model->detect(ctx, batches[0].images);
+  return peak_memory(like.device) - before;
+}
+
+}  // namespace
+
+MemoryForecast forecast_memory(const Context& like, const MemoryPlan& plan, const Dataset& train) {
+  const bool on_cpu = like.device.type == DeviceType::cpu;
+  const ModelConfig config = plan.make_model()->config;
+  const LargestBatch largest = find_largest(config, plan, train);
+  MemoryForecast forecast{.device = like.device,
+                          .batch = plan.loader.batch,
+                          .height = largest.height,
+                          .width = largest.width,
+                          .capacity = largest.capacity};
+  forecast.available = on_cpu ? process_memory().available + process_memory().resident
+                              : static_cast<int64_t>(cuda::free_memory(like.device.index));
+  const int64_t one = rehearse(like, plan, largest, 1), program = process_memory().most_resident - one;
+  const int64_t two = rehearse(like, plan, largest, 2);
+  forecast.per_image = two - one;
+  forecast.fixed = one - forecast.per_image;
+  if (!on_cpu) return forecast;
+  // The rest of the process: the program and its libraries, and what oneDNN compiles for each size of batch,
+  // of which a bounded number is kept. Smaller batches find the tensors' memory there: what the process grows
+  // by is what was compiled.
+  constexpr int64_t kMostCompiled = 64 * kMiB;
+  constexpr int kSizes = 2;
+  const int64_t before = process_memory().resident;
+  for (int i = 1; i <= kSizes; ++i) {
+    LargestBatch smaller = largest;
+    smaller.height = padded_side(config, std::max<int64_t>(1, largest.height - i * config.size_divisible));
+    static_cast<void>(rehearse(like, plan, smaller, 1));
+  }
+  const int64_t compiled = std::max<int64_t>(0, process_memory().resident - before) / kSizes;
+  forecast.loader = largest.cached;
+  forecast.fixed += program + std::min(compiled * (largest.sizes - 1), kMostCompiled) + largest.cached;
+  // What a worker has in hand while it decodes an image: the file and the decoder's own copy.
+  forecast.fixed += plan.loader.workers * largest.ahead / plan.loader.batch;
+  forecast.per_image += Loader::most_batches(plan.loader) * largest.ahead / plan.loader.batch;
+  return forecast;
+}
+
+std::string format_bytes(int64_t bytes) {
+  const double mib = static_cast<double>(bytes) / static_cast<double>(kMiB);
+  return mib < 1000 ? fmt::format("{:.0f} MiB", mib) : fmt::format("{:.1f} GiB", mib / 1024);
+}
+
+std::string describe(const MemoryForecast& f) {
+  std::string text = fmt::format(
+      "the largest batch: {} images of {}x{} pixels with padding, up to {} boxes each\n"
+      "memory on {}: {} at its peak ({} whatever the batch, {} for each image)\n",
+      f.batch, f.width, f.height, f.capacity, f.device.str(), format_bytes(f.peak(f.batch)),
+      format_bytes(f.fixed), format_bytes(f.per_image));
+  if (f.available == 0) return text;
+  const int64_t most = f.most_images();
+  const std::string fits =
+      most == 0 ? "not even a batch of 1 fits: a smaller --short-side may"
+                : fmt::format("{}up to --batch {} fits", most < f.batch ? "that is too much; " : "", most);
+  return text + fmt::format("{} can be had: {}\n", format_bytes(f.available), fits);
+}
+
+}  // namespace rcnn
