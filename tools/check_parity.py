@@ -48,6 +48,7 @@ def main():
     tensors, metadata = read_safetensors(arguments.weights)
     model = MODELS[metadata["model.model"]](len(json.loads(metadata["classes"])))
     model.transform.min_size = (int(metadata["model.short-side"]),)
+    model.roi_heads.score_thresh = float(metadata["model.box-score-thresh"])
     model.transform.max_size = int(metadata["model.long-side"])
     outcome = model.load_state_dict(tensors, strict=False)
     missing = [name for name in outcome.missing_keys if not name.endswith("num_batches_tracked")]
