@@ -17,6 +17,7 @@
 #include "train/interrupt.h"
 #include "train/json_lines.h"
 #include "train/loss_log.h"
+#include "train/memory.h"
 #include "train/non_finite.h"
 #include "train/progress.h"
 #include "train/run_data.h"
@@ -147,11 +148,35 @@ void describe_data(Run& run) {
     fmt::print("{} faults in the data; listed at the end, and by `rcnn check`\n", run.faults.size());
 }
 
+std::unique_ptr<FasterRcnn> make_model(const Run& run) {
+  return std::make_unique<FasterRcnn>(run.options.model, static_cast<int64_t>(run.data.train.classes.size()),
+                                      Init(static_cast<uint64_t>(run.config.seed)));
+}
+
+Sgd::Options sgd_options(const TrainConfig& config) {
+  return {config.momentum, config.weight_decay, config.clip_norm};
+}
+
+/// What --dry-run says.
+void print_forecast(Run& run) {
+  MemoryPlan plan;
+  plan.make_model = [&run] {
+    auto model = make_model(run);
+    if (!run.config.weights.empty()) freeze_stages(*model, run.options.model.frozen_stages);
+    return model;
+  };
+  plan.sgd = sgd_options(run.config);
+  plan.loader = loader_options(run.config);
+  plan.steps = run.steps;
+  plan.accumulate = run.config.accumulate;
+  plan.averages = run.config.ema > 0;
+  plan.largest_scale = 1 + run.config.scale_jitter;
+  fmt::print("{}", describe(forecast_memory(run.ctx, plan, run.data.train)));
+}
+
 void build(Run& run) {
   run.detector.classes = run.data.train.classes;
-  run.detector.model =
-      std::make_unique<FasterRcnn>(run.options.model, static_cast<int64_t>(run.detector.classes.size()),
-                                   Init(static_cast<uint64_t>(run.config.seed)));
+  run.detector.model = make_model(run);
   if (!run.config.weights.empty()) {
     const WeightsReport loaded = load_weights_file(run.config.weights, run.detector, run.config.keep_classes);
     fmt::print("{}\n", loaded.text());
@@ -352,8 +377,9 @@ void train_detector(const RunOptions& options) {
   run.data = read_run_data(run.config, run.out);
   settle(run);
   describe_data(run);
+  if (options.dry_run) return print_forecast(run);
   build(run);
-  Sgd sgd(run.ctx, *run.detector.model, {run.config.momentum, run.config.weight_decay, run.config.clip_norm});
+  Sgd sgd(run.ctx, *run.detector.model, sgd_options(run.config));
   std::optional<Ema> average;
   if (run.config.ema > 0) average.emplace(run.ctx, *run.detector.model, run.config.ema);
   Ema* const ema = average ? &*average : nullptr;
