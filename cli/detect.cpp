@@ -101,7 +101,7 @@ void add_detect(CLI::App& program) {
       samples.push_back({name, path, image.width, image.height, {}});
       all.insert(all.end(), found.begin(), found.end());
     }
-    write_detections(out / "detections.json", all, samples, detector.classes);
+    write_detections(out / "detections.json", all, samples, detector.classes, detector.category_ids);
     options->device.print_sync_report();
     check_input(bad_count == 0, "{} of {} images could not be read, the last of them {}; the others are done",
                 bad_count, bad_count + samples.size(), bad);

@@ -36,7 +36,8 @@ struct HelpFormatter : CLI::Formatter {
   std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
     all_ = mode == CLI::AppFormatMode::All;
     std::string help = CLI::Formatter::make_help(app, std::move(name), mode);
-    for (size_t at; (at = help.find("\n\n\n")) != std::string::npos;) help.erase(at, 1);  // of groups left out
+    for (size_t at; (at = help.find("\n\n\n")) != std::string::npos;)
+      help.erase(at, 1);  // of groups left out
     return help;
   }
   std::string make_group(std::string group, bool positional,
@@ -90,7 +91,7 @@ int main(int argc, char** argv) {
     return program.exit(error) == 0 ? 0 : 2;
   } catch (const rcnn::Interrupted& stopped) {
     fmt::print(stderr, "rcnn: {}\n", stopped.what());
-    return 128 + SIGINT;
+    return 128 + rcnn::InterruptGuard::signal();
   } catch (const rcnn::InputError& error) {
     fmt::print(stderr, "rcnn: {}\n", error.what());
     return 2;

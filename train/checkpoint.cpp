@@ -30,6 +30,7 @@ Metadata model_metadata(const Detector& detector) {
   Metadata metadata{{"format", kFormat}, {"classes", nlohmann::ordered_json(detector.classes).dump()}};
   for (const auto& [key, value] : list_fields(detector.model->config, model_fields()))
     metadata[std::string(kModel) + key] = value;
+  if (!detector.category_ids.empty()) metadata["category_ids"] = nlohmann::json(detector.category_ids).dump();
   return metadata;
 }
 
@@ -58,6 +59,20 @@ std::vector<std::string> parse_classes(const Metadata& metadata, const std::file
     for (const auto& name : json) fits = fits && name.is_string();
   check_input(fits, "{}: its metadata's 'classes' is not a list of names", path.string());
   return json.get<std::vector<std::string>>();
+}
+
+/// COCO's numbers of the classes, where the file has them.
+std::vector<int64_t> parse_category_ids(const Metadata& metadata, size_t classes,
+                                        const std::filesystem::path& path) {
+  const auto found = metadata.find("category_ids");
+  if (found == metadata.end()) return {};
+  const auto json = nlohmann::json::parse(found->second, nullptr, false);
+  bool fits = json.is_array() && json.size() == classes;
+  if (fits)
+    for (const auto& number : json) fits = fits && number.is_number_integer();
+  check_input(fits, "{}: its metadata's 'category_ids' is not a list of {} whole numbers", path.string(),
+              classes);
+  return json.get<std::vector<int64_t>>();
 }
 
 /// The settings of a run of `model` that says nothing: what a file means that is older than a setting.
@@ -130,6 +145,7 @@ Detector load_model(const std::filesystem::path& path) {
   const ModelConfig config = config_of(file.metadata, path);
   Detector detector;
   detector.classes = parse_classes(file.metadata, path);
+  detector.category_ids = parse_category_ids(file.metadata, detector.classes.size(), path);
   try {
     detector.model =
         std::make_unique<FasterRcnn>(config, static_cast<int64_t>(detector.classes.size()), Init(0));

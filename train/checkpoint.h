@@ -22,7 +22,8 @@ namespace rcnn {
 /// A model that knows the names of its classes.
 struct Detector {
   std::unique_ptr<FasterRcnn> model;
-  std::vector<std::string> classes;  // without the background: label l is classes[l - 1]
+  std::vector<std::string> classes;        // without the background: label l is classes[l - 1]
+  std::vector<int64_t> category_ids = {};  // COCO's numbers of the classes; empty where the data had none
 };
 
 /// What a run must know, besides the weights and momenta, to go on as if it had never stopped.
@@ -60,7 +61,7 @@ RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, 
 WeightsReport load_weights_file(const std::filesystem::path& path, Detector& detector,
                                 bool keep_classes = false);
 
-/// Threads, libraries and instruction set: what the last bits of a result depend on besides the seed.
+/// Threads and libraries: what the last bits of a result depend on besides the seed.
 std::string numerics_description();
 
 }  // namespace rcnn

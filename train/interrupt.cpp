@@ -1,11 +1,17 @@
 #include "train/interrupt.h"
 
+#include <unistd.h>
+
 namespace rcnn {
 namespace {
 
 volatile std::sig_atomic_t signal_that_came = 0;
 
-extern "C" void remember(int signal) { signal_that_came = signal; }
+extern "C" void remember(int signal) {
+  signal_that_came = signal;
+  constexpr char kText[] = "\nstopping after this step; a second time stops at once\n";
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kText, sizeof kText - 1);
+}
 
 }  // namespace
 

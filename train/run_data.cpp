@@ -20,10 +20,10 @@ fs::path list_path(const fs::path& out, const char* part) {
   return out / "splits" / (std::string(part) + ".txt");
 }
 
-void split_at_random(RunData& data, const TrainConfig& config, const fs::path& out) {
+void split_at_random(RunData& data, const TrainConfig& config, const fs::path& out, bool resume) {
   data.random = true;
   const Dataset all = std::move(data.train);
-  if (fs::exists(list_path(out, "train")) && fs::exists(list_path(out, "val"))) {
+  if (resume && fs::exists(list_path(out, "train")) && fs::exists(list_path(out, "val"))) {
     const auto take = [&](const char* part) {
       return take_samples(all, read_id_list(list_path(out, part)), list_path(out, part));
     };
@@ -41,7 +41,7 @@ void split_at_random(RunData& data, const TrainConfig& config, const fs::path& o
 
 }  // namespace
 
-RunData read_run_data(const TrainConfig& config, const fs::path& out) {
+RunData read_run_data(const TrainConfig& config, const fs::path& out, bool resume) {
   check_input(!config.data.empty(),
               "--data is missing: expected a folder of labelled images, or a COCO annotation file");
   const DataFolder folder = find_data(config.data);
@@ -57,7 +57,7 @@ RunData read_run_data(const TrainConfig& config, const fs::path& out) {
   std::string val = chosen(folder, config.val, "val", assumed);
   const std::string test = chosen(folder, config.test, "test", assumed);
   if (train.empty() && config.val.empty() && config.val_share > 0 && data.train.samples.size() >= 2) {
-    split_at_random(data, config, out);
+    split_at_random(data, config, out, resume);
   } else if (!val.empty()) {
     data.val = read_split(folder, val, data.train.classes);
     data.val_name = val;

@@ -22,9 +22,9 @@ struct RunData {
 
 /// Reads the splits that the settings name. Left open, they are train, val and test, as far as the data has
 /// them; data without splits is cut in two at random (`val-share`, `seed`), or as the lists in `out`/splits
-/// say where an earlier start of the run left some. A val or test split that nobody named is not used beside
+/// say where a run that is resumed left some. A val or test split that nobody named is not used beside
 /// a training split that somebody did, which may contain it (trainval): "none" is none.
-RunData read_run_data(const TrainConfig& config, const std::filesystem::path& out);
+RunData read_run_data(const TrainConfig& config, const std::filesystem::path& out, bool resume = false);
 
 /// Leaves a random split's lists in `out`/splits, one id a line.
 void write_random_split(const RunData& data, const std::filesystem::path& out);

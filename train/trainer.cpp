@@ -37,13 +37,14 @@ double seconds_since(Clock::time_point start) {
 
 /// Everything the weights depend on besides the data: what a resumed run must share with the one it
 /// continues.
-std::map<std::string, std::string> result_settings(const RunOptions& options) {
+std::map<std::string, std::string> result_settings(const RunOptions& options, bool random_split) {
   std::map<std::string, std::string> settings;
   for (const auto& [key, value] : list_fields(options.model, model_fields())) settings[key] = value;
   for (const auto& [key, value] : list_fields(options.train, train_fields())) settings[key] = value;
   for (const char* free : {"data", "out", "device", "workers", "val", "test", "eval-every",
                            "checkpoint-every", "log-every", "cuda-graph"})
     settings.erase(free);
+  settings["val"] = random_split ? "at random" : "";  // only then does it say what is trained on
   std::string& kernels = settings["kernel"];
   for (const auto& [op, variant] : options.kernels)
     kernels += (kernels.empty() ? "" : " ") + op + "=" + variant;
@@ -94,6 +95,8 @@ struct Run {
   }
 
   int64_t images_a_step() const { return config.batch * config.accumulate; }
+  /// A data set smaller than a batch gives shorter ones.
+  int64_t images_seen_a_step() const { return std::min(config.batch, images()) * config.accumulate; }
   int64_t images() const { return static_cast<int64_t>(data.train.samples.size()); }
 };
 
@@ -112,11 +115,13 @@ void settle(Run& run) {
     if (const std::string line = start_from_scratch(options.model); !line.empty()) fmt::print("{}\n", line);
   suit_to_data(options.model, run.data.train, level_strides(options.model), options.suited);
   // The last batch of an epoch is left out where it would be short (see LoaderOptions::drop_last).
-  run.epoch_steps = std::max<int64_t>(1, run.images() / run.images_a_step());
+  const int64_t batches = std::max<int64_t>(1, run.images() / options.train.batch);
+  run.epoch_steps = std::max<int64_t>(1, (batches + options.train.accumulate / 2) / options.train.accumulate);
   TrainConfig& config = run.config;
   if (config.epochs == 0) config.epochs = default_epochs(run.images());
   if (config.lr == 0) config.lr = default_learning_rate(options.model.backbone, run.images_a_step());
-  run.steps = config.steps > 0 ? config.steps : config.epochs * run.epoch_steps;
+  run.steps =
+      config.steps > 0 ? config.steps : std::max<int64_t>(1, config.epochs * batches / config.accumulate);
 }
 
 void describe_data(Run& run) {
@@ -144,6 +149,8 @@ void describe_data(Run& run) {
       learning_rate_advice(static_cast<double>(config.lr), run.images_a_step(), config.clip_norm > 0));
   std::erase(advice, "");
   fmt::print("{}", advice_text(advice));
+  if (run.data.judged().samples.empty())
+    fmt::print("nothing is watched or judged: the data has no val or test split\n");
   if (!run.faults.empty())
     fmt::print("{} faults in the data; listed at the end, and by `rcnn check`\n", run.faults.size());
 }
@@ -176,6 +183,7 @@ void print_forecast(Run& run) {
 
 void build(Run& run) {
   run.detector.classes = run.data.train.classes;
+  run.detector.category_ids = run.data.train.category_ids;
   run.detector.model = make_model(run);
   if (!run.config.weights.empty()) {
     const WeightsReport loaded = load_weights_file(run.config.weights, run.detector, run.config.keep_classes);
@@ -192,7 +200,7 @@ void build(Run& run) {
 /// Takes the run up where its last checkpoint left it, or prepares an empty folder.
 RunState open_folder(Run& run, Sgd& sgd, Ema* ema) {
   const fs::path last = run.out / "last.safetensors";
-  const auto settings = result_settings(run.options);
+  const auto settings = result_settings(run.options, run.data.random);
   const bool exists = fs::exists(last);
   std::error_code error;
   fs::create_directories(run.out, error);
@@ -225,16 +233,15 @@ void evaluate_validation(Run& run, Ema* ema, RunState& state, int64_t step, Json
       detect_dataset(run.ctx, *run.detector.model, run.data.val, static_cast<int>(run.config.workers), known);
   const VocResult voc = evaluate_voc(found, run.data.val);
   const CocoFigures coco = evaluate_coco(found, run.data.val).mean;
-  const double score = std::max(coco.ap, 0.0);  // -1 where no object is asked for
   lines.write({{"step", step},
                {"val_map", coco.ap},
                {"val_map50", voc.map_area},
                {"val_map50_voc07", voc.map_11point}});
-  const bool best = score > state.best;
+  const bool best = coco.ap >= 0 && coco.ap >= state.best;  // below 0: no object is asked for
   progress.message(fmt::format("step {}: on {} mAP@.5 {:.3f}, mAP@.5:.95 {:.3f}{}", step, run.data.val_name,
                                voc.map_area, coco.ap, best ? "  (best)" : ""));
   if (best) {
-    state.best = score;
+    state.best = coco.ap;
     state.best_step = step;
     save_model(run.out / "best.safetensors", run.detector);
   }
@@ -300,17 +307,16 @@ void train_loop(Run& run, Sgd& sgd, Ema* ema, RunState& state) {
     steps = expected_steps(run, done, seconds());
     progress.expect(steps);
     const bool ends = done >= steps, interrupted = InterruptGuard::signal() != 0;
-    const bool saves = ends || interrupted || done % config.checkpoint_every == 0;
-    const bool evaluates =
+    const bool due =
         !run.data.val.samples.empty() && (ends || done % (config.eval_every * run.epoch_steps) == 0);
-    if (saves || evaluates || reading_is_free || done % config.log_every == 0)
-      log.flush(lines, progress, ends);
-    progress.update(done, run.images_a_step(), log.last());
-    if (!saves && !evaluates) continue;
+    const bool saves = ends || due || interrupted || done % config.checkpoint_every == 0;
+    if (saves || reading_is_free || done % config.log_every == 0) log.flush(lines, progress, ends);
+    progress.update(done, run.images_seen_a_step(), log.last());
+    if (!saves) continue;
     state.train_seconds = seconds();
-    if (evaluates && !(interrupted && !ends)) evaluate_validation(run, ema, state, done, lines, progress);
     // A step that was not finite has still moved the running statistics: better an older checkpoint.
-    if (saves && (log.finite() || ends)) {
+    if (log.finite() || ends) {
+      if (due) evaluate_validation(run, ema, state, done, lines, progress);
       state.step = done;
       save_checkpoint(last, run.detector, sgd, ema, state);
     }
@@ -338,7 +344,7 @@ void finish(Run& run, Ema* ema, const RunState& state) {
     move_to(*run.detector.model, run.ctx.device);
   }
   FinishedRun finished;
-  finished.images_seen = run.steps * std::min(run.images_a_step(), run.images());
+  finished.images_seen = run.steps * run.images_seen_a_step();
   finished.steps = run.steps;
   finished.best_step = state.best_step;
   finished.train_seconds = run.train_seconds;
@@ -374,7 +380,7 @@ void finish(Run& run, Ema* ema, const RunState& state) {
 void train_detector(const RunOptions& options) {
   Run run(options);
   check_folder(run);
-  run.data = read_run_data(run.config, run.out);
+  run.data = read_run_data(run.config, run.out, options.resume);
   settle(run);
   describe_data(run);
   if (options.dry_run) return print_forecast(run);

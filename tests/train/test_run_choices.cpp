@@ -85,7 +85,7 @@ TEST_CASE("run: the weights that were best on val are kept, and judged on test")
   for (const nlohmann::json& line : lines_of(folder / "out/metrics.jsonl")) {
     if (!line.contains("val_map")) continue;
     evaluated.push_back(line.at("step"));
-    if (line.at("val_map") > best) best = line.at("val_map"), best_step = line.at("step");
+    if (line.at("val_map") >= best) best = line.at("val_map"), best_step = line.at("step");
   }
   CHECK(evaluated == std::vector<int64_t>{3, 6, 9, 12});
   const auto summary = nlohmann::json::parse(content_of(folder / "out/summary.json"));

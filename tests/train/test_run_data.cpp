@@ -113,13 +113,14 @@ TEST_CASE("run data: a run goes on with the lists it began with") {
   TrainConfig config = on(folder / "plain");
   const RunData first = read_run_data(config, folder / "out");
   write_random_split(first, folder / "out");
-  config.seed = 99;  // would choose others
-  const RunData again = read_run_data(config, folder / "out");
+  config.seed = 99;                                                         // would choose others
+  CHECK(ids(read_run_data(config, folder / "out").val) != ids(first.val));  // a fresh start chooses anew
+  const RunData again = read_run_data(config, folder / "out", true);
   CHECK(ids(again.train) == ids(first.train));
   CHECK(ids(again.val) == ids(first.val));
 
   write_text(folder / "out/splits/val.txt", "no_such_image\n");
-  CHECK(contains(input_error([&] { read_run_data(config, folder / "out"); }), "no_such_image"));
+  CHECK(contains(input_error([&] { read_run_data(config, folder / "out", true); }), "no_such_image"));
 }
 
 TEST_CASE("run data: splits that are not there are named") {
