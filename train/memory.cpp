@@ -10,6 +10,7 @@
 #include "core/memory.h"
 #include "core/rng.h"
 #include "models/transform.h"
+#include "models/weights.h"
 #include "train/ema.h"
 #include "train/step.h"
 
@@ -101,8 +102,13 @@ TrainingBatch noise(const Context& ctx, const LargestBatch& largest, int64_t cla
   return batch;
 }
 
-/// Trains and detects on noise, and gives the most bytes that were in use for it.
-int64_t rehearse(const Context& like, const MemoryPlan& plan, const LargestBatch& largest, int64_t images) {
+/// The most bytes of tensors in use during a step, and besides: to detect, and to write a checkpoint.
+struct Rehearsed {
+  int64_t step = 0, rest = 0;
+};
+
+/// Trains and detects on noise.
+Rehearsed rehearse(const Context& like, const MemoryPlan& plan, const LargestBatch& largest, int64_t images) {
   const int64_t before = memory_in_use(like.device);
   reset_peak_memory(like.device);
   // On a GPU in an arena of its own: what another rehearsal left does not count.
@@ -128,9 +134,20 @@ int64_t rehearse(const Context& like, const MemoryPlan& plan, const LargestBatch
     step.run(i, 0, batches);
     if (ema) ema->update(ctx, i, sgd.skipped());
   }
+  Rehearsed result{peak_memory(like.device) - before, 0};
+  reset_peak_memory(like.device);
   ctx.training = ctx.grad = false;
-  if (images == 1) model->detect(ctx, batches[0].images);
-  return peak_memory(like.device) - before;
+  model->detect(ctx, {batches[0].images.pixels.slice(0, 1), batches[0].images.size.slice(0, 1)});
+  batches.clear();
+  std::vector<Tensor> copies;  // as save_checkpoint has them
+  for (const auto& [name, tensor] : save_weights(*model)) copies.push_back(tensor);
+  for (const Sgd::Parameter& p : sgd.parameters())
+    copies.push_back(to_file_layout(p.momentum.to(Device{}), p.pooled));
+  if (ema)
+    for (const Ema::Average& a : ema->averages())
+      copies.push_back(to_file_layout(a.average.to(Device{}), a.pooled));
+  result.rest = peak_memory(like.device) - before;
+  return result;
 }
 
 }  // namespace
@@ -146,15 +163,17 @@ MemoryForecast forecast_memory(const Context& like, const MemoryPlan& plan, cons
                           .capacity = largest.capacity};
   forecast.available = on_cpu ? process_memory().available + process_memory().resident
                               : static_cast<int64_t>(cuda::free_memory(like.device.index));
-  const int64_t one = rehearse(like, plan, largest, 1), program = process_memory().most_resident - one;
-  const int64_t two = rehearse(like, plan, largest, 2);
-  forecast.per_image = two - one;
-  forecast.fixed = one - forecast.per_image;
+  const Rehearsed one = rehearse(like, plan, largest, 1);
+  const int64_t program = process_memory().most_resident - std::max(one.step, one.rest);
+  const Rehearsed two = rehearse(like, plan, largest, 2);
+  forecast.per_image = two.step - one.step;
+  forecast.fixed = one.step - forecast.per_image;
+  forecast.least = one.rest;
   if (!on_cpu) return forecast;
   // The rest of the process: the program and its libraries, and what oneDNN compiles for each size of batch,
   // of which a bounded number is kept. Smaller batches find the tensors' memory there: what the process grows
   // by is what was compiled.
-  constexpr int64_t kMostCompiled = 64 * kMiB;
+  constexpr int64_t kMostCompiled = 80 * kMiB;  // 1024 primitives
   constexpr int kSizes = 2;
   const int64_t before = process_memory().resident;
   for (int i = 1; i <= kSizes; ++i) {
@@ -163,12 +182,22 @@ MemoryForecast forecast_memory(const Context& like, const MemoryPlan& plan, cons
     static_cast<void>(rehearse(like, plan, smaller, 1));
   }
   const int64_t compiled = std::max<int64_t>(0, process_memory().resident - before) / kSizes;
-  forecast.loader = largest.cached;
-  forecast.fixed += program + std::min(compiled * (largest.sizes - 1), kMostCompiled) + largest.cached;
+  forecast.ahead = Loader::most_batches(plan.loader) * largest.ahead / plan.loader.batch;
   // What a worker has in hand while it decodes an image: the file and the decoder's own copy.
-  forecast.fixed += plan.loader.workers * largest.ahead / plan.loader.batch;
-  forecast.per_image += Loader::most_batches(plan.loader) * largest.ahead / plan.loader.batch;
+  const int64_t decoding = plan.loader.workers * largest.ahead / plan.loader.batch;
+  forecast.program =
+      program + std::min(compiled * (largest.sizes - 1), kMostCompiled) + largest.cached + decoding;
   return forecast;
+}
+
+int64_t MemoryForecast::most_images() const {
+  int64_t fits = 0;  // and `above` does not
+  int64_t above = int64_t{1} << 20;
+  while (above - fits > 1) {
+    const int64_t middle = (fits + above) / 2;
+    (peak(middle) <= available ? fits : above) = middle;
+  }
+  return fits;
 }
 
 std::string format_bytes(int64_t bytes) {
@@ -179,9 +208,9 @@ std::string format_bytes(int64_t bytes) {
 std::string describe(const MemoryForecast& f) {
   std::string text = fmt::format(
       "the largest batch: {} images of {}x{} pixels with padding, up to {} boxes each\n"
-      "memory on {}: {} at its peak ({} whatever the batch, {} for each image)\n",
+      "memory on {}: {} at its peak; each image of the batch takes {}\n",
       f.batch, f.width, f.height, f.capacity, f.device.str(), format_bytes(f.peak(f.batch)),
-      format_bytes(f.fixed), format_bytes(f.per_image));
+      format_bytes(f.per_image + f.ahead));
   if (f.available == 0) return text;
   const int64_t most = f.most_images();
   const std::string fits =

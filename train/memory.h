@@ -1,6 +1,7 @@
 // How much memory a training run is going to take, and what would fit.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -30,16 +31,18 @@ struct MemoryForecast {
   int64_t batch = 0;              // images
   int64_t height = 0, width = 0;  // of the largest batch, padded
   int64_t capacity = 0;           // boxes an image in the largest batch
-  int64_t fixed = 0;              // whatever the batch
-  int64_t per_image = 0;          // for each of the batch
-  int64_t loader = 0;             // of `fixed`: decoded images kept for the next epoch
+  int64_t program = 0;            // the program, what it compiles, decoded images kept for the next epoch
+  int64_t ahead = 0;              // for each image of the batch: decoded ones that wait for their turn
+  int64_t fixed = 0;              // tensors of a step, whatever the batch
+  int64_t per_image = 0;          // and for each image
+  int64_t least = 0;              // tensors while a checkpoint is written or an image is looked at
   int64_t available = 0;          // that the run may have; 0: unknown
 
-  int64_t peak(int64_t images) const { return fixed + images * per_image; }
-  /// The largest batch that fits; 0 when not even one image does.
-  int64_t most_images() const {
-    return per_image > 0 && available > fixed ? (available - fixed) / per_image : 0;
+  int64_t peak(int64_t images) const {
+    return program + images * ahead + std::max(least, fixed + images * per_image);
   }
+  /// The largest batch that fits; 0 when not even one image does.
+  int64_t most_images() const;
 };
 
 /// Finds the largest batch of the run's stream from the images' sizes alone, trains on noise of that size

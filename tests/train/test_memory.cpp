@@ -1,0 +1,102 @@
+// The forecast of a run's memory, against what a run takes.
+#include "train/memory.h"
+
+#include <doctest/doctest.h>
+
+#include "core/memory.h"
+#include "tests/train/tiny_run.h"
+#include "train/step.h"
+
+using namespace rcnn;
+
+namespace {
+
+constexpr int64_t kMiB = int64_t{1} << 20;
+
+Dataset images_of(const std::vector<std::pair<int, int>>& sizes, size_t objects) {
+  Dataset data;
+  data.classes = {"a", "b"};
+  for (const auto& [width, height] : sizes) {
+    data.samples.push_back({"x", "x.png", width, height, {}});
+    data.samples.back().objects.resize(objects, {{1, 1, 20, 20}, 1});
+  }
+  return data;
+}
+
+MemoryPlan tiny_plan(int batch) {
+  MemoryPlan plan;
+  plan.make_model = [] { return std::make_unique<FasterRcnn>(fixtures::tiny_model(), 2, Init(1)); };
+  plan.loader.batch = batch;
+  plan.steps = 4;
+  return plan;
+}
+
+}  // namespace
+
+TEST_CASE("memory forecast: the largest batch of the stream, without decoding a file") {
+  // Short side 64: 96x96 becomes 64x64, 200x100 128x64, 100x150 64x96; batches of two in order.
+  const Dataset data = images_of({{96, 96}, {96, 96}, {200, 100}, {100, 150}}, 3);
+  Context ctx;
+  MemoryPlan plan = tiny_plan(2);
+  const MemoryForecast both = forecast_memory(ctx, plan, data);
+  CHECK(both.width == 128);
+  CHECK(both.height == 96);
+  CHECK(both.capacity == 4);  // the power of two from 3
+  CHECK(both.batch == 2);
+  plan.steps = 1;
+  CHECK(forecast_memory(ctx, plan, data).width == 64);
+  plan.largest_scale = 1.5f;
+  CHECK(forecast_memory(ctx, plan, data).width == 96);
+}
+
+TEST_CASE("memory forecast: tensors of a step, within 5 %") {
+  const Dataset data = images_of({{320, 240}}, 5);
+  Context like;
+  MemoryPlan plan = tiny_plan(1);
+  ModelConfig config = fixtures::tiny_model();
+  config.short_side = 240;
+  plan.make_model = [config] { return std::make_unique<FasterRcnn>(config, 2, Init(1)); };
+  const MemoryForecast forecast = forecast_memory(like, plan, data);
+
+  const int64_t images = 6, before = memory_in_use({});
+  reset_peak_memory({});
+  Context ctx;
+  const auto model = plan.make_model();
+  Sgd sgd(ctx, *model, plan.sgd);
+  TrainingStep step(ctx, *model, sgd, false);
+  Batch batch;
+  for (int i = 0; i < images; ++i) batch.images.push_back({i, Image(320, 240), data.samples[0].objects});
+  for (int i = 0; i < 2; ++i) step.run(i, 0, make_training_batch(ctx, config, batch));
+  const auto measured = static_cast<double>(peak_memory({}) - before);
+  const auto expected = static_cast<double>(forecast.fixed + images * forecast.per_image);
+  CAPTURE(measured);
+  CHECK(expected == doctest::Approx(measured).epsilon(0.05));
+}
+
+TEST_CASE("memory forecast: what fits, and how it is said") {
+  MemoryForecast f;
+  f.batch = 4;
+  f.height = 480;
+  f.width = 640;
+  f.capacity = 8;
+  f.program = 100 * kMiB;
+  f.ahead = kMiB;
+  f.fixed = 50 * kMiB;
+  f.per_image = 9 * kMiB;
+  f.least = 80 * kMiB;
+  f.available = 250 * kMiB;
+  CHECK(f.peak(1) == 181 * kMiB);  // the checkpoint's tensors are more than the step's
+  CHECK(f.peak(4) == 190 * kMiB);
+  CHECK(f.most_images() == 10);
+  CHECK(describe(f) ==
+        "the largest batch: 4 images of 640x480 pixels with padding, up to 8 boxes each\n"
+        "memory on cpu: 190 MiB at its peak; each image of the batch takes 10 MiB\n"
+        "250 MiB can be had: up to --batch 10 fits\n");
+  f.available = 182 * kMiB;
+  CHECK(f.most_images() == 2);
+  CHECK(describe(f).ends_with("182 MiB can be had: that is too much; up to --batch 2 fits\n"));
+  f.available = 180 * kMiB;
+  CHECK(f.most_images() == 0);
+  CHECK(describe(f).ends_with("not even a batch of 1 fits: a smaller --short-side may\n"));
+  CHECK(format_bytes(3 * 1024 * kMiB / 2) == "1.5 GiB");
+}
