@@ -173,7 +173,7 @@ MemoryForecast forecast_memory(const Context& like, const MemoryPlan& plan, cons
   // The rest of the process: the program and its libraries, and what oneDNN compiles for each size of batch,
   // of which a bounded number is kept. Smaller batches find the tensors' memory there: what the process grows
   // by is what was compiled.
-  constexpr int64_t kMostCompiled = 80 * kMiB;  // 1024 primitives
+  constexpr int64_t kMostCompiled = 240 * kMiB;  // of each of three kinds 1024 primitives
   constexpr int kSizes = 2;
   const int64_t before = process_memory().resident;
   for (int i = 1; i <= kSizes; ++i) {
