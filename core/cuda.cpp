@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "core/cuda_device.h"
+
 namespace rcnn {
 
 void cuda_check(cudaError_t status, std::string_view what) {
@@ -44,5 +46,13 @@ void check_launch(cudaError_t status, std::string_view signature, dim3 grid, dim
       cudaGetErrorString(status)));
 }
 
+size_t free_memory(int index) {
+  cuda_check(cudaSetDevice(index), fmt::format("choosing cuda:{}", index));
+  size_t free_bytes = 0, all = 0;
+  cuda_check(cudaMemGetInfo(&free_bytes, &all), fmt::format("asking for the free memory of cuda:{}", index));
+  return free_bytes;
+}
+
 }  // namespace cuda
+
 }  // namespace rcnn

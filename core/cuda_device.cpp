@@ -91,13 +91,6 @@ cudaStream_t create_stream(Device device) {
 
 }  // namespace
 
-size_t free_memory(int index) {
-  use({DeviceType::cuda, index});
-  size_t free_bytes = 0, all = 0;
-  cuda_check(cudaMemGetInfo(&free_bytes, &all), fmt::format("asking for the free memory of cuda:{}", index));
-  return free_bytes;
-}
-
 Stream work_stream(Device device) {
   const Lock lock(mutex());
   static auto* streams = new std::map<int, Stream>;  // never destroyed: tensors may outlive static objects

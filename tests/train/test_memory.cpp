@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "core/cuda_device.h"
 #include "core/memory.h"
 #include "tests/train/tiny_run.h"
 #include "train/step.h"
@@ -99,4 +100,20 @@ TEST_CASE("memory forecast: what fits, and how it is said") {
   CHECK(f.most_images() == 0);
   CHECK(describe(f).ends_with("not even a batch of 1 fits: a smaller --short-side may\n"));
   CHECK(format_bytes(3 * 1024 * kMiB / 2) == "1.5 GiB");
+}
+
+TEST_CASE("cuda: memory forecast counts the arena's bytes, and leaves nothing behind") {
+  if (cuda::device_count() == 0) {
+    MESSAGE("skipped: no GPU, and none simulated (make CUDA=sim)");
+    return;
+  }
+  const Device gpu{DeviceType::cuda, 0};
+  Context ctx(gpu);
+  const int64_t before = memory_in_use(gpu);
+  const MemoryForecast forecast = forecast_memory(ctx, tiny_plan(2), images_of({{96, 96}}, 3));
+  CHECK(memory_in_use(gpu) == before);
+  CHECK(forecast.per_image > 64 * 64 * 3 * 4);  // its pixels at the least
+  CHECK(forecast.fixed > 0);
+  CHECK(forecast.program == 0);
+  CHECK(forecast.most_images() >= 1);
 }
