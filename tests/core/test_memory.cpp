@@ -19,7 +19,7 @@ namespace {
 constexpr int64_t kMiB = int64_t{1} << 20;
 
 /// Bytes of this process that are in memory.
-int64_t resident() {
+[[maybe_unused]] int64_t resident() {
   std::ifstream file("/proc/self/statm");
   int64_t all = 0, pages = -1;
   file >> all >> pages;
