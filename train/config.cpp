@@ -71,10 +71,14 @@ float learning_rate(const TrainConfig& config, int64_t step, int64_t steps, int6
   return static_cast<float>(static_cast<double>(config.lr) * factor);
 }
 
-int64_t default_epochs(int64_t images) {
-  // Small sets need many passes, or the detector has not converged; large ones get the usual twelve.
-  constexpr int64_t kImagesSeen = 12000, kLeast = 12, kMost = 100;
-  return std::clamp((kImagesSeen + images - 1) / std::max<int64_t>(images, 1), kLeast, kMost);
+int64_t default_epochs(int64_t images, int64_t short_side) {
+  // Small sets need many passes, or the detector has not converged; large ones get the usual twelve. Larger
+  // images take longer and get fewer, down to half.
+  constexpr double kImagesSeen = 12000, kShortSide = 240;
+  constexpr int64_t kLeast = 12, kMost = 100;
+  const double side = kShortSide / static_cast<double>(short_side);
+  const auto seen = static_cast<int64_t>(kImagesSeen * std::clamp(side * side, 0.5, 1.0));
+  return std::clamp((seen + images - 1) / std::max<int64_t>(images, 1), kLeast, kMost);
 }
 
 float default_learning_rate(std::string_view model, int64_t images_a_step) {

@@ -46,9 +46,9 @@ std::span<const Field<TrainConfig>> train_fields();
 /// The learning rate of a step in [0, steps): warm-up times schedule. `epoch_steps` steps make an epoch.
 float learning_rate(const TrainConfig& config, int64_t step, int64_t steps, int64_t epoch_steps);
 
-/// Where a setting is left at 0, what suits: passes over so many images, and a rate for this model and so
-/// many images a step.
-int64_t default_epochs(int64_t images);
+/// Where a setting is left at 0, what suits: passes over so many images of this size, and a rate for this
+/// model and so many images a step.
+int64_t default_epochs(int64_t images, int64_t short_side);
 float default_learning_rate(std::string_view model, int64_t images_a_step);
 
 }  // namespace rcnn

@@ -118,7 +118,7 @@ void settle(Run& run) {
   const int64_t batches = std::max<int64_t>(1, run.images() / options.train.batch);
   run.epoch_steps = std::max<int64_t>(1, (batches + options.train.accumulate / 2) / options.train.accumulate);
   TrainConfig& config = run.config;
-  if (config.epochs == 0) config.epochs = default_epochs(run.images());
+  if (config.epochs == 0) config.epochs = default_epochs(run.images(), options.model.short_side);
   if (config.lr == 0) config.lr = default_learning_rate(options.model.backbone, run.images_a_step());
   run.steps =
       config.steps > 0 ? config.steps : std::max<int64_t>(1, config.epochs * batches / config.accumulate);

@@ -175,6 +175,14 @@ TEST_CASE("run: --minutes ends it by the clock") {
   CHECK(last_rate < 0.019);  // of .02: the schedule goes by the clock as well
 }
 
+TEST_CASE("run: small sets get many passes, large ones twelve, large images fewer") {
+  CHECK(default_epochs(160, 240) == 75);
+  CHECK(default_epochs(160, 480) == 38);
+  CHECK(default_epochs(160, 800) == 38);
+  CHECK(default_epochs(1, 240) == 100);
+  CHECK(default_epochs(118000, 800) == 12);
+}
+
 TEST_CASE("run: what is left open is settled by the data") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 10);
