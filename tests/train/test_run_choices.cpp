@@ -165,10 +165,10 @@ TEST_CASE("run: --minutes ends it by the clock") {
   write_tiny_scenes(folder / "data", 4);
   RunOptions run = tiny_run(folder / "data", folder / "out");
   run.train.steps = 0;
-  run.train.minutes = 0.02f;
+  run.train.minutes = 0.05f;
   train_quietly(run);
   const auto summary = nlohmann::json::parse(content_of(folder / "out/summary.json"));
-  CHECK(summary.at("train_seconds") >= 1.2);
+  CHECK(summary.at("train_seconds") >= 2.9);
   CHECK(summary.at("train_seconds") < 30);
   CHECK(summary.at("steps") == lines_of(folder / "out/metrics.jsonl").size());
   const double last_rate = lines_of(folder / "out/metrics.jsonl").back().at("lr");
