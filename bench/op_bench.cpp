@@ -11,6 +11,7 @@
 #include "core/cuda_device.h"
 
 #include "kernels/anchors_cases.h"
+#include "kernels/average_pool_cases.h"
 #include "kernels/batch_norm_cases.h"
 #include "kernels/box_targets_cases.h"
 #include "kernels/cases_device.h"
@@ -148,6 +149,8 @@ void for_each_op(F f) {
   RCNN_OP(group_norm_backward, group_norm_bench_cases, prepare_group_norm_backward<float>);
   RCNN_OP(max_pool, max_pool_bench_cases, prepare_max_pool<float>);
   RCNN_OP(max_pool_backward, max_pool_bench_cases, prepare_max_pool_backward<float>);
+  RCNN_OP(average_pool, average_pool_bench_cases, prepare_average_pool<float>);
+  RCNN_OP(average_pool_backward, average_pool_bench_cases, prepare_average_pool_backward<float>);
   RCNN_OP(upsample_add, upsample_add_bench_cases, prepare_upsample_add<float>);
   RCNN_OP(upsample_add_backward, upsample_add_bench_cases, prepare_upsample_add_backward<float>);
   RCNN_OP(preprocess, preprocess_bench_cases, prepare_preprocess<float>);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/autograd.h"
+#include "layers/module.h"
 
 namespace rcnn {
 
@@ -9,6 +9,11 @@ struct GroupNorm {
   Var weight, bias;
   int64_t groups = 32;  // divides C
   float eps = 1e-5f;
+
+  void visit(ParamVisitor& visitor) {
+    visitor.parameter("weight", weight);
+    visitor.parameter("bias", bias);
+  }
 };
 
 /// relu?(weight (x - mean) / sqrt(variance + eps) + bias + residual) for x and residual (N, ..., C), where

@@ -1,45 +1,53 @@
 #include "models/blocks.h"
 
+#include <numeric>
+
 #include "core/config.h"
 
 namespace rcnn {
 
-Norm parse_norm(std::string_view name) {
-  check_choice("norm", name, "batch|frozen|folded");
-  return name == "frozen" ? Norm::frozen : name == "folded" ? Norm::folded : Norm::batch;
+Norm norm_of(const ModelConfig& config) {
+  check_choice("norm", config.norm, "batch|frozen|folded|group");
+  const Norm::Kind kind = config.norm == "frozen"   ? Norm::frozen
+                          : config.norm == "folded" ? Norm::folded
+                          : config.norm == "group"  ? Norm::group
+                                                    : Norm::batch;
+  return {kind, config.norm_eps};
 }
 
-Conv2d make_conv(Init& init, int64_t inputs, int64_t outputs, int64_t size, int64_t stride) {
-  return {init.kaiming_normal({outputs, size, size, inputs}), {}, {.stride = stride, .pad = (size - 1) / 2}};
+Conv2d make_conv(Init& init, int64_t inputs, int64_t outputs, int64_t size, int64_t stride,
+                 int64_t dilation) {
+  return {init.kaiming_normal({outputs, size, size, inputs}),
+          {},
+          {.stride = stride, .pad = (size - 1) / 2 * dilation, .dilation = dilation}};
 }
 
-BatchNorm make_batch_norm(Init& init, int64_t channels) {
-  BatchNorm norm;
-  norm.weight = init.constant({channels}, 1);
-  norm.bias = init.constant({channels}, 0);
-  norm.running_mean = Tensor::zeros({channels}, init.dtype());
-  norm.running_var = Tensor::zeros({channels}, init.dtype());
-  norm.running_var.fill(1);
-  return norm;
-}
-
-ConvNorm ConvNorm::make(Init& init, Norm norm, int64_t inputs, int64_t outputs, int64_t size,
-                        int64_t stride) {
+ConvNorm ConvNorm::make(Init& init, Norm norm, int64_t inputs, int64_t outputs, int64_t size, int64_t stride,
+                        int64_t dilation) {
   ConvNorm block;
-  block.conv = make_conv(init, inputs, outputs, size, stride);
-  if (norm == Norm::folded) {
+  block.conv = make_conv(init, inputs, outputs, size, stride, dilation);
+  if (norm.kind == Norm::folded) {
     block.conv.bias = init.constant({outputs}, 0);
     return block;
   }
-  block.norm = make_batch_norm(init, outputs);
-  if (norm == Norm::frozen) {
-    block.norm->weight = block.norm->weight.detach();
-    block.norm->bias = block.norm->bias.detach();
+  const Var weight = init.constant({outputs}, 1), bias = init.constant({outputs}, 0);
+  if (norm.kind == Norm::group) {
+    block.groups = {weight, bias, outputs < 64 ? std::gcd(outputs, 8) : 32, norm.eps};
+    return block;
   }
+  block.norm.emplace();
+  const bool frozen = norm.kind == Norm::frozen;
+  block.norm->weight = frozen ? weight.detach() : weight;
+  block.norm->bias = frozen ? bias.detach() : bias;
+  block.norm->running_mean = Tensor::zeros({outputs}, init.dtype());
+  block.norm->running_var = Tensor::zeros({outputs}, init.dtype());
+  block.norm->running_var.fill(1);
+  block.norm->eps = norm.eps;
   return block;
 }
 
 Var ConvNorm::operator()(Context& ctx, const Var& x, bool relu, const Var& residual) {
+  if (groups) return group_norm(ctx, conv(ctx, x), *groups, residual, relu);
   if (!norm)
     return conv2d(ctx, x, conv.weight, conv.options,
                   {.scale = {}, .bias = conv.bias, .residual = residual, .relu = relu});
@@ -67,26 +75,49 @@ const FoldedBatchNorm& ConvNorm::folded(Context& ctx) {
 void ConvNorm::visit(ParamVisitor& visitor, std::string_view conv_name, std::string_view norm_name) {
   visitor.child(conv_name, conv);
   if (norm) visitor.child(norm_name, *norm);
+  if (groups) visitor.child(norm_name, *groups);
 }
 
-BasicBlock BasicBlock::make(Init& init, Norm norm, int64_t inputs, int64_t outputs, int64_t stride) {
-  BasicBlock block{ConvNorm::make(init, norm, inputs, outputs, 3, stride),
-                   ConvNorm::make(init, norm, outputs, outputs, 3),
-                   {}};
-  if (stride != 1 || inputs != outputs)
-    block.shortcut = ConvNorm::make(init, norm, inputs, outputs, 1, stride);
+namespace {
+
+std::optional<ConvNorm> make_shortcut(Init& init, Norm norm, int64_t inputs, int64_t outputs,
+                                      int64_t stride) {
+  if (stride == 1 && inputs == outputs) return {};
+  return ConvNorm::make(init, norm, inputs, outputs, 1, stride);
+}
+
+}  // namespace
+
+ResidualBlock ResidualBlock::basic(Init& init, Norm norm, int64_t inputs, int64_t outputs, int64_t stride,
+                                   int64_t dilation) {
+  ResidualBlock block;
+  block.convs.push_back(ConvNorm::make(init, norm, inputs, outputs, 3, stride, dilation));
+  block.convs.push_back(ConvNorm::make(init, norm, outputs, outputs, 3, 1, dilation));
+  block.shortcut = make_shortcut(init, norm, inputs, outputs, stride);
   return block;
 }
 
-Var BasicBlock::operator()(Context& ctx, const Var& x) {
-  const Var inner = first(ctx, x, true);
-  const Var residual = shortcut ? (*shortcut)(ctx, x, false) : x;
-  return second(ctx, inner, true, residual);
+ResidualBlock ResidualBlock::bottleneck(Init& init, Norm norm, int64_t inputs, int64_t outputs,
+                                        int64_t stride, int64_t dilation) {
+  const int64_t width = outputs / 4;
+  ResidualBlock block;
+  block.convs.push_back(ConvNorm::make(init, norm, inputs, width, 1));
+  block.convs.push_back(ConvNorm::make(init, norm, width, width, 3, stride, dilation));
+  block.convs.push_back(ConvNorm::make(init, norm, width, outputs, 1));
+  block.shortcut = make_shortcut(init, norm, inputs, outputs, stride);
+  return block;
 }
 
-void BasicBlock::visit(ParamVisitor& visitor) {
-  first.visit(visitor, "conv1", "bn1");
-  second.visit(visitor, "conv2", "bn2");
+Var ResidualBlock::operator()(Context& ctx, const Var& x) {
+  Var y = x;
+  for (size_t i = 0; i + 1 < convs.size(); ++i) y = convs[i](ctx, y, true);
+  const Var residual = shortcut ? (*shortcut)(ctx, x, false) : x;
+  return convs.back()(ctx, y, true, residual);
+}
+
+void ResidualBlock::visit(ParamVisitor& visitor) {
+  for (size_t i = 0; i < convs.size(); ++i)
+    convs[i].visit(visitor, fmt::format("conv{}", i + 1), fmt::format("bn{}", i + 1));
   if (shortcut) shortcut->visit(visitor, "downsample.0", "downsample.1");
 }
 

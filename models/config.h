@@ -12,9 +12,11 @@ struct ModelConfig {
 
   std::string precision = "f32";  // of convolutions and matrix products: f32, tf32 or bf16
 
-  /// Batch normalisation of the backbone: `batch` is trained with the rest, `frozen` keeps its weights and
-  /// running statistics, `folded` is part of the convolutions' weights and biases. See models/blocks.h.
+  /// Normalisation of the backbone: `batch` is trained with the rest, `frozen` keeps its weights and running
+  /// statistics, `folded` is part of the convolutions' weights and biases, `group` is group normalisation.
+  /// See models/blocks.h.
   std::string norm = "batch";
+  float norm_eps = 1e-5f;  // added to the variance; 0 for torchvision's COCO_V1 weights
   /// How much of the backbone stays as it is when a run starts from weights: 0 nothing, 1 the stem, 2 the
   /// stem and layer1, and so on. Random values are never frozen. See freeze_stages.
   int64_t frozen_stages = 0;
@@ -22,6 +24,9 @@ struct ModelConfig {
   // input
   int64_t short_side = 800, long_side = 1333;  // pixels after resizing
   int64_t size_divisible = 32;                 // batches are padded to a multiple of this
+  std::string channel_order = "rgb";           // rgb or bgr, also of image_mean and image_std
+  float pixel_range = 1;                       // what a byte of 255 becomes before the mean is taken off
+  Levels image_mean = {{0.485f, 0.456f, 0.406f}}, image_std = {{0.229f, 0.224f, 0.225f}};  // ImageNet's
 
   // anchors: sizes in pixels, one list a level; every size with every ratio (height / width)
   Levels anchor_sizes = {{32}, {64}, {128}, {256}, {512}};
@@ -38,13 +43,18 @@ struct ModelConfig {
   float rpn_min_size = 1e-3f;
 
   // RoI pooling
+  std::string box_pooling = "roi-align";  // roi-align or roi-pool
   int64_t box_pool_size = 7;
   int64_t box_sampling_ratio = 2;
   float box_canonical_size = 224;   // an RoI of this side ...
   int64_t box_canonical_level = 2;  // ... is pooled from this level, counted from the finest
 
   // head
-  int64_t box_head_size = 1024;
+  std::string box_head = "two-fc";             // two-fc, or layer4: that of the backbone on each RoI
+  int64_t box_head_size = 1024;                // of two-fc
+  float box_dropout = 0;                       // of two-fc, behind both layers
+  bool box_class_agnostic = false;             // one box regression for all classes
+  Levels bbox_reg_weights = {{10, 10, 5, 5}};  // of dx, dy, dw, dh in the head's targets
   int64_t box_batch_size_per_image = 512;
   float box_positive_fraction = 0.25f;
   float box_fg_iou_thresh = 0.5f, box_bg_iou_thresh = 0.5f;

@@ -44,7 +44,7 @@ FasterRcnn::FasterRcnn(const ModelConfig& c, int64_t object_classes, Init init)
       backbone(make_backbone(c, init)),
       fpn(make_pyramid(init, *backbone)),
       rpn(Rpn::make(init, channels_of(*backbone), anchors_a_cell(c))),
-      head(RoiHead::make(init, c, channels_of(*backbone), classes)) {}
+      head(RoiHead::make(init, c, make_box_head(c, init, channels_of(*backbone)), classes)) {}
 
 std::vector<Var> FasterRcnn::features(Context& ctx, const ImageBatch& images) {
   const std::vector<Var> maps = (*backbone)(ctx, Var(images.pixels));
@@ -81,7 +81,8 @@ Losses FasterRcnn::losses(Context& ctx, const ImageBatch& images, const GroundTr
   losses.rpn_box =
       smooth_l1(ctx, output.deltas, 1, samples.rpn.offsets, samples.rpn.labels, config.rpn_smooth_l1_beta);
   losses.classifier = softmax_cross_entropy(ctx, regions.logits, labels);
-  losses.box = smooth_l1(ctx, {regions.offsets}, classes, offsets, labels, config.box_smooth_l1_beta);
+  losses.box = smooth_l1(ctx, {regions.offsets}, regions.offsets.dim(1) / 4, offsets, labels,
+                         config.box_smooth_l1_beta);
   losses.total =
       weighted_sum(ctx, {losses.objectness, losses.rpn_box, losses.classifier, losses.box}, {1, 1, 1, 1});
   return losses;

@@ -9,15 +9,15 @@ namespace {
 
 struct NanoFpn : Backbone {
   ConvNorm conv1, conv2;
-  BasicBlock layer1, layer2, layer3;
+  ResidualBlock layer1, layer2, layer3;
   ConvNorm layer3_conv;
 
   NanoFpn(Init& init, Norm norm)
       : conv1(ConvNorm::make(init, norm, 3, 16, 3, 2)),
         conv2(ConvNorm::make(init, norm, 16, 32, 3, 2)),
-        layer1(BasicBlock::make(init, norm, 32, 32, 1)),
-        layer2(BasicBlock::make(init, norm, 32, 64, 2)),
-        layer3(BasicBlock::make(init, norm, 64, 128, 2)),
+        layer1(ResidualBlock::basic(init, norm, 32, 32, 1)),
+        layer2(ResidualBlock::basic(init, norm, 32, 64, 2)),
+        layer3(ResidualBlock::basic(init, norm, 64, 128, 2)),
         layer3_conv(ConvNorm::make(init, norm, 128, 128, 3)) {
     channels = {32, 64, 128};
     pyramid_channels = 32;
@@ -43,13 +43,12 @@ struct NanoFpn : Backbone {
 
 }  // namespace
 
-std::unique_ptr<Backbone> make_nano_fpn(Init& init, Norm norm) {
-  return std::make_unique<NanoFpn>(init, norm);
+std::unique_ptr<Backbone> make_nano_fpn(const ModelConfig& config, Init& init) {
+  return std::make_unique<NanoFpn>(init, norm_of(config));
 }
 
 ModelConfig nano_fpn_config() {
   ModelConfig config;
-  config.backbone = "nano-fpn";
   config.short_side = 240;
   config.long_side = 640;
   config.size_divisible = 16;

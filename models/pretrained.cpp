@@ -1,7 +1,6 @@
 #include "models/pretrained.h"
 
 #include <algorithm>
-#include <charconv>
 #include <functional>
 #include <set>
 
@@ -12,7 +11,8 @@ namespace {
 
 using Tensors = std::map<std::string, Tensor>;
 
-const std::string kBody = "backbone.body.", kOutputs = "roi_heads.box_predictor.";
+const std::string kBody = "backbone.body.", kLayer4 = "roi_heads.box_head.layer4.",
+                  kOutputs = "roi_heads.box_predictor.";
 
 /// Calls `f(name, tensor, pooled)` for every parameter and buffer of a model.
 template <class F>
@@ -25,24 +25,45 @@ void for_each_tensor(FasterRcnn& model, F f) {
 
 /// The stage of the backbone that a tensor belongs to: 1 the stem, 2 layer1, ...; 0 for the rest of the
 /// model.
-int64_t stage_of(std::string_view name) {
-  if (!name.starts_with(kBody)) return 0;
-  name.remove_prefix(kBody.size());
-  constexpr std::string_view kLayer = "layer";
-  int64_t layer = 0;
-  if (name.starts_with(kLayer))
-    std::from_chars(name.data() + kLayer.size(), name.data() + name.size(), layer);
-  return layer + 1;
+int64_t stage_of(const FasterRcnn& model, std::string_view name) {
+  return name.starts_with(kBody) ? model.backbone->stage_of(name.substr(kBody.size())) : 0;
 }
 
-/// Gives an image classifier's tensors a backbone's names and drops its output. False for other files.
-bool rename_classifier(Tensors& tensors) {
-  if (!tensors.contains("conv1.weight")) return false;
+/// Gives an image classifier's tensors the detector's names and drops its output. False for other files.
+bool rename_classifier(const FasterRcnn& model, Tensors& tensors) {
+  const bool vgg = tensors.contains("features.0.weight");
+  if (!vgg && !tensors.contains("conv1.weight")) return false;
+  // The part of the classifier that is the detector's head.
+  std::vector<std::pair<std::string, std::string>> head = {{"features.", kBody},
+                                                           {"classifier.0.", "roi_heads.box_head.fc6."},
+                                                           {"classifier.3.", "roi_heads.box_head.fc7."}};
+  if (!vgg) head.clear();
+  if (model.config.box_head == "layer4") head.emplace_back("layer4.", kLayer4);
+  if (!vgg) head.emplace_back("", kBody);
   Tensors renamed;
-  for (const auto& [name, tensor] : tensors)
-    if (!name.starts_with("fc.")) renamed[kBody + name] = tensor;
+  for (const auto& [name, tensor] : tensors) {
+    if (name.starts_with("fc.") || name.starts_with("classifier.6.")) continue;
+    const auto rule = std::find_if(head.begin(), head.end(),
+                                   [&](const auto& entry) { return name.starts_with(entry.first); });
+    renamed[rule == head.end() ? name : rule->second + name.substr(rule->first.size())] = tensor;
+  }
   tensors = renamed;
   return true;
+}
+
+/// torchvision 0.12 and before called some layers otherwise; its public weights still do.
+void rename_old(Tensors& tensors) {
+  Tensors renamed;
+  for (auto& [name, tensor] : tensors) {
+    std::string now = name;
+    if (name.starts_with("rpn.head.conv.weight") || name.starts_with("rpn.head.conv.bias"))
+      now = "rpn.head.conv.0.0" + name.substr(name.rfind('.'));
+    for (const std::string_view list : {"backbone.fpn.inner_blocks.", "backbone.fpn.layer_blocks."})
+      if (name.starts_with(list) && std::count(name.begin(), name.end(), '.') == 4)
+        now.insert(name.rfind('.'), ".0");
+    renamed[now] = tensor;
+  }
+  tensors = renamed;
 }
 
 /// torchvision's name of the normalisation behind a convolution: bn2 for conv2, downsample.1 for
@@ -69,25 +90,26 @@ Tensor filled(int64_t count, double value) {
 }
 
 /// Puts a normalisation that does nothing but add `bias` in place of it.
-void unfold(Tensors& tensors, const std::string& conv_bias, const NormNames& norm) {
+void unfold(Tensors& tensors, const std::string& conv_bias, const NormNames& norm, float eps) {
   const Tensor bias = tensors.at(conv_bias);
   const int64_t channels = bias.numel();
   tensors[norm.weight] = filled(channels, 1);
   tensors[norm.bias] = bias;
   tensors[norm.mean] = filled(channels, 0);
   // 1 - eps rounds such that adding eps gives 1 to the last bit.
-  tensors[norm.variance] = filled(channels, 1 - static_cast<double>(BatchNorm{}.eps));
+  tensors[norm.variance] = filled(channels, 1 - static_cast<double>(eps));
   tensors.erase(conv_bias);
 }
 
 /// Multiplies a normalisation into the filter (K, C, R, S) before it and its bias.
-void fold(Tensors& tensors, const std::string& conv, const NormNames& norm) {
+void fold(Tensors& tensors, const std::string& conv, const NormNames& norm, float eps) {
   Tensor& filter = tensors.at(conv + ".weight");
   BatchNorm parameters;
   parameters.weight = tensors.at(norm.weight);
   parameters.bias = tensors.at(norm.bias);
   parameters.running_mean = tensors.at(norm.mean);
   parameters.running_var = tensors.at(norm.variance);
+  parameters.eps = eps;
   Context ctx;
   const FoldedBatchNorm folded = fold_batch_norm(ctx, parameters);
   filter = filter.clone();
@@ -103,7 +125,7 @@ void fit_norms(FasterRcnn& model, Tensors& tensors, const std::string& file) {
   std::set<std::string> wanted;
   for_each_tensor(model, [&](const std::string& name, const Tensor&, const Shape&) { wanted.insert(name); });
   for_each_tensor(model, [&](const std::string& name, const Tensor& target, const Shape&) {
-    if (!name.starts_with(kBody) || target.shape().rank() != 4) return;
+    if ((!name.starts_with(kBody) && !name.starts_with(kLayer4)) || target.shape().rank() != 4) return;
     const std::string conv = name.substr(0, name.size() - std::string_view(".weight").size());
     const std::string bias = conv + ".bias";
     const NormNames norm(norm_behind(conv));
@@ -114,16 +136,16 @@ void fit_norms(FasterRcnn& model, Tensors& tensors, const std::string& file) {
              found->second.dtype() == DType::f32;
     };
     if (wanted.contains(norm.weight) && fits(bias) && !tensors.contains(norm.weight)) {
-      check_input(model.config.norm != "batch",
+      check_input(model.config.norm == "frozen",
                   "{}: its batch normalisation is folded into the convolutions ('{}' is there, '{}' is not); "
-                  "--norm batch needs a file that still has it: use --norm frozen or folded",
-                  file, bias, norm.weight);
-      unfold(tensors, bias, norm);
+                  "--norm {} needs a file that still has it: use --norm frozen or folded",
+                  file, bias, norm.weight, model.config.norm);
+      unfold(tensors, bias, norm, model.config.norm_eps);
     } else if (wanted.contains(bias) && !tensors.contains(bias) && fits(norm.weight) && fits(norm.bias) &&
                fits(norm.mean) && fits(norm.variance) && tensors.contains(name) &&
                tensors.at(name).shape() == file_shape(target.shape()) &&
                tensors.at(name).dtype() == DType::f32) {
-      fold(tensors, conv, norm);
+      fold(tensors, conv, norm, model.config.norm_eps);
     }
   });
 }
@@ -189,7 +211,7 @@ void check_use(const FasterRcnn& model, const WeightsReport& report, size_t take
       report.other_shape.empty() ? "" : fmt::format(" ({})", list_some(report.other_shape)));
   for (const auto* names : {&report.missing, &report.other_shape})
     for (const std::string& name : *names) {
-      const int64_t stage = stage_of(name);
+      const int64_t stage = stage_of(model, name);
       check_input(stage == 0 || stage > model.config.frozen_stages,
                   "{}: has nothing that fits {}; it would be frozen at a random value: expected "
                   "--frozen-stages {} or fewer",
@@ -206,7 +228,8 @@ WeightsReport start_from_weights(FasterRcnn& model, const std::vector<std::strin
   report.frozen_stages = model.config.frozen_stages;
   Tensors& tensors = file.tensors;
   std::erase_if(tensors, [](const auto& entry) { return entry.first.ends_with(".num_batches_tracked"); });
-  report.classifier = rename_classifier(tensors);
+  report.classifier = rename_classifier(model, tensors);
+  rename_old(tensors);
   fit_norms(model, tensors, file.name);
 
   const auto scores = tensors.find(kOutputs + "cls_score.bias");
@@ -249,7 +272,7 @@ WeightsReport start_from_weights(FasterRcnn& model, const std::vector<std::strin
       return;
     }
     ++report.taken;
-    taken_in_body += stage_of(name) > 0;
+    taken_in_body += stage_of(model, name) > 0;
     copies.push_back(
         [=] { target.copy_from(from_file_layout(source, target.shape(), pooled).to(target.device())); });
   });
@@ -283,7 +306,7 @@ std::string WeightsReport::text() const {
 
 void freeze_stages(FasterRcnn& model, int64_t stages) {
   for_each_parameter(model, [&](const std::string& name, Var& value) {
-    const int64_t stage = stage_of(name);
+    const int64_t stage = stage_of(model, name);
     if (stage > 0 && stage <= stages) value = value.detach();
   });
 }

@@ -1,83 +1,153 @@
-// ResNet-18 (He et al. 2016) as a backbone, under the names and with the strides of torchvision's.
+// ResNets (He et al. 2016) as backbones, under the names and with the strides of torchvision's: 18 and 34
+// layers of basic blocks, 50 and 101 of bottlenecks. Three forms of each:
 //
-// resnet18-fpn: the maps of all four stages (C2 to C5, strides 4 to 32) and a feature pyramid of 256
-// channels; the RPN sees a fifth level of stride 64. What torchvision's FasterRCNN is on
-// resnet_fpn_backbone("resnet18").
+// -fpn: the maps of all four stages (C2 to C5, strides 4 to 32) and a feature pyramid of 256 channels; the
+// RPN sees a fifth level of stride 64. resnet50-fpn is torchvision's fasterrcnn_resnet50_fpn.
 //
-// resnet18-c4: the map of the third stage alone (C4, stride 16), as in the Faster R-CNN paper. RoIs are
-// pooled from it and go through the head of two fully connected layers.
-#include "models/backbones.h"
-
+// -c4: the map of the third stage alone (C4, stride 16), as in the Faster R-CNN paper. RoIs are pooled from
+// it; the fourth stage is the head that each goes through, or two fully connected layers are (`box-head`).
+//
+// -dc5: the map of the fourth stage, whose stride is traded for a dilation (C5, stride 16).
+#include "layers/average_pool.h"
 #include "layers/max_pool.h"
+#include "models/backbones.h"
+#include "models/box_head.h"
 
 namespace rcnn {
 namespace {
 
-constexpr int64_t kWidths[] = {64, 128, 256, 512};  // of the four stages
-constexpr int64_t kBlocks = 2;                      // a stage
+constexpr size_t kStages = 4;
 
-struct ResNet18 : Backbone {
+struct Depth {
+  int layers;
+  bool bottleneck;
+  int64_t blocks[kStages];  // of each stage
+};
+constexpr Depth kDepths[] = {
+    {18, false, {2, 2, 2, 2}},
+    {34, false, {3, 4, 6, 3}},
+    {50, true, {3, 4, 6, 3}},
+    {101, true, {3, 4, 23, 3}},
+};
+
+const Depth& depth_of(int layers) {
+  for (const Depth& depth : kDepths)
+    if (depth.layers == layers) return depth;
+  throw Error(fmt::format("there is no ResNet of {} layers", layers));
+}
+
+int64_t stage_channels(const Depth& depth, size_t stage) {
+  return (int64_t{64} << stage) * (depth.bottleneck ? 4 : 1);
+}
+
+using Stage = std::vector<ResidualBlock>;
+
+/// Stage 0 to 3 is layer1 to layer4. Where the stride becomes a dilation the first block still goes without,
+/// as in torchvision: its inputs lie side by side.
+Stage make_stage(Init& init, Norm norm, const Depth& depth, size_t stage, bool dilate = false) {
+  const int64_t outputs = stage_channels(depth, stage), stride = stage > 0 && !dilate ? 2 : 1;
+  const auto make = depth.bottleneck ? ResidualBlock::bottleneck : ResidualBlock::basic;
+  Stage blocks;
+  blocks.push_back(make(init, norm, stage > 0 ? stage_channels(depth, stage - 1) : 64, outputs, stride, 1));
+  for (int64_t i = 1; i < depth.blocks[stage]; ++i)
+    blocks.push_back(make(init, norm, outputs, outputs, 1, dilate ? 2 : 1));
+  return blocks;
+}
+
+void visit_stage(ParamVisitor& visitor, Stage& stage, size_t index) {
+  for (size_t i = 0; i < stage.size(); ++i) visitor.child(fmt::format("layer{}.{}", index + 1, i), stage[i]);
+}
+
+struct ResNet : Backbone {
   ConvNorm conv1;
-  std::vector<BasicBlock> blocks;  // of all stages in turn
-  size_t first_map;                // the first stage whose map is given
+  std::vector<Stage> stages;
+  size_t first_map;  // the first stage whose map is given
 
-  ResNet18(Init& init, Norm norm, size_t stages, size_t first)
+  ResNet(Init& init, Norm norm, const Depth& depth, size_t count, size_t first, bool dilate_last = false)
       : conv1(ConvNorm::make(init, norm, 3, 64, 7, 2)), first_map(first) {
-    int64_t width = 64;
-    for (size_t stage = 0; stage < stages; ++stage) {
-      for (int64_t block = 0; block < kBlocks; ++block) {
-        const int64_t stride = stage > 0 && block == 0 ? 2 : 1;
-        blocks.push_back(BasicBlock::make(init, norm, width, kWidths[stage], stride));
-        width = kWidths[stage];
-      }
-      if (stage >= first) channels.push_back(width);
+    for (size_t stage = 0; stage < count; ++stage) {
+      stages.push_back(make_stage(init, norm, depth, stage, dilate_last && stage + 1 == count));
+      if (stage >= first) channels.push_back(stage_channels(depth, stage));
     }
   }
 
   std::vector<Var> operator()(Context& ctx, const Var& x) override {
     Var y = max_pool(ctx, conv1(ctx, x, true), 3, 2, 1);
     std::vector<Var> maps;
-    for (size_t i = 0; i < blocks.size(); ++i) {
-      y = blocks[i](ctx, y);
-      const size_t stage = i / kBlocks;
-      if (i % kBlocks == kBlocks - 1 && stage >= first_map) maps.push_back(y);
+    for (size_t stage = 0; stage < stages.size(); ++stage) {
+      for (ResidualBlock& block : stages[stage]) y = block(ctx, y);
+      if (stage >= first_map) maps.push_back(y);
     }
     return maps;
   }
 
   void visit(ParamVisitor& visitor) override {
     conv1.visit(visitor, "conv1", "bn1");
-    for (size_t i = 0; i < blocks.size(); ++i)
-      visitor.child(fmt::format("layer{}.{}", i / kBlocks + 1, i % kBlocks), blocks[i]);
+    for (size_t stage = 0; stage < stages.size(); ++stage) visit_stage(visitor, stages[stage], stage);
   }
+};
+
+/// The fourth stage on the pooled map of each RoI, and the mean over what comes out.
+struct Layer4Head : BoxHead {
+  Stage layer4;
+
+  Layer4Head(Init& init, Norm norm, const Depth& depth) : layer4(make_stage(init, norm, depth, 3)) {
+    features = stage_channels(depth, 3);
+  }
+  Var operator()(Context& ctx, const Var& pooled) override {
+    Var y = pooled;
+    for (ResidualBlock& block : layer4) y = block(ctx, y);
+    return average_pool(ctx, y);
+  }
+  void visit(ParamVisitor& visitor) override { visit_stage(visitor, layer4, 3); }
 };
 
 }  // namespace
 
-std::unique_ptr<Backbone> make_resnet18_fpn(Init& init, Norm norm) {
-  auto backbone = std::make_unique<ResNet18>(init, norm, 4, 0);
+std::unique_ptr<Backbone> make_resnet_fpn(int layers, const ModelConfig& config, Init& init) {
+  auto backbone = std::make_unique<ResNet>(init, norm_of(config), depth_of(layers), 4, 0);
   backbone->pyramid_channels = 256;
   backbone->coarser_level = true;
   return backbone;
 }
 
-ModelConfig resnet18_fpn_config() {
+std::unique_ptr<Backbone> make_resnet_c4(int layers, const ModelConfig& config, Init& init) {
+  return std::make_unique<ResNet>(init, norm_of(config), depth_of(layers), 3, 2);
+}
+
+std::unique_ptr<Backbone> make_resnet_dc5(int layers, const ModelConfig& config, Init& init) {
+  return std::make_unique<ResNet>(init, norm_of(config), depth_of(layers), 4, 3, true);
+}
+
+std::unique_ptr<BoxHead> make_layer4_head(int layers, const ModelConfig& config, Init& init) {
+  return std::make_unique<Layer4Head>(init, norm_of(config), depth_of(layers));
+}
+
+ModelConfig resnet_fpn_config() {
   ModelConfig config;  // torchvision's defaults
-  config.backbone = "resnet18-fpn";
   config.norm = "frozen";
   config.frozen_stages = 2;
   return config;
 }
 
-std::unique_ptr<Backbone> make_resnet18_c4(Init& init, Norm norm) {
-  return std::make_unique<ResNet18>(init, norm, 3, 2);
+ModelConfig resnet_dc5_config() {
+  ModelConfig config = resnet_fpn_config();
+  config.anchor_sizes = {{32, 64, 128, 256, 512}};
+  // As in Detectron2: one level holds what five hold in a pyramid.
+  config.rpn_pre_nms_top_n_train = 12000;
+  config.rpn_pre_nms_top_n_test = 6000;
+  return config;
 }
 
-ModelConfig resnet18_c4_config() {
-  ModelConfig config;
-  config.backbone = "resnet18-c4";
-  config.norm = "frozen";
-  config.frozen_stages = 2;
+ModelConfig resnet_c4_config() {
+  ModelConfig config = resnet_dc5_config();
+  config.box_head = "layer4";
+  config.box_pool_size = 14;  // which layer4 makes 7
+  return config;
+}
+
+ModelConfig small_resnet_c4_config() {
+  ModelConfig config = resnet_fpn_config();
   // Small enough for a CPU: a shorter side than torchvision's, and as many RoIs as the papers take (128 an
   // image of them in training, 300 in detection).
   config.short_side = 320;

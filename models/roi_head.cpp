@@ -10,13 +10,18 @@
 #include "kernels/sample.h"
 #include "kernels/select_rois.h"
 #include "layers/roi_align.h"
+#include "layers/roi_pool.h"
 #include "layers/softmax.h"
 
 namespace rcnn {
 namespace {
 
-/// torchvision's box coding of the head: dx, dy times 10, dw, dh times 5.
-constexpr float kBoxWeights[4] = {10, 10, 5, 5};
+void copy_box_weights(const ModelConfig& config, float* to) {
+  const Levels& weights = config.bbox_reg_weights;
+  check_input(weights.size() == 1 && weights[0].size() == 4,
+              "bbox-reg-weights: expected one list of four numbers, found {}", format_value(weights));
+  std::copy(weights[0].begin(), weights[0].end(), to);
+}
 
 /// Feature pixels per image pixel. torchvision takes the nearest power of two, so that padding does not shift
 /// it.
@@ -26,20 +31,17 @@ float scale_of(int64_t map, int64_t image) {
 
 }  // namespace
 
-RoiHead RoiHead::make(Init& init, const ModelConfig& config, int64_t channels, int64_t class_count) {
-  const int64_t pooled = config.box_pool_size, width = config.box_head_size;
+RoiHead RoiHead::make(Init& init, const ModelConfig& config, std::unique_ptr<BoxHead> body,
+                      int64_t class_count) {
   RoiHead head;
-  head.fc6 = Linear::make(init, pooled * pooled * channels, width);
-  head.fc6.pooled = {pooled, pooled, channels};
-  head.fc7 = Linear::make(init, width, width);
-  head.classes = Linear::make(init, width, class_count);
-  head.offsets = Linear::make(init, width, class_count * 4);
+  head.classes = Linear::make(init, body->features, class_count);
+  head.offsets = Linear::make(init, body->features, config.box_class_agnostic ? 4 : class_count * 4);
+  head.body = std::move(body);
   return head;
 }
 
 void RoiHead::visit(ParamVisitor& visitor) {
-  visitor.child("box_head.fc6", fc6);
-  visitor.child("box_head.fc7", fc7);
+  visitor.child("box_head", *body);
   visitor.child("box_predictor.cls_score", classes);
   visitor.child("box_predictor.bbox_pred", offsets);
 }
@@ -74,23 +76,34 @@ RoiSamples sample_rois(Context& ctx, const ModelConfig& config, const Proposals&
                                  samples.rois.mutable_data<float>(),
                                  samples.labels.mutable_data<int32_t>(),
                                  samples.offsets.mutable_data<float>()};
-  std::copy(std::begin(kBoxWeights), std::end(kBoxWeights), select.weights);
+  copy_box_weights(config, select.weights);
   kernels::run(ctx, kernels::select_rois, select);
   return samples;
 }
 
-RoiOutput roi_head_forward(Context& ctx, const RoiHead& head, const ModelConfig& config,
+Var pool_rois(Context& ctx, const ModelConfig& config, const std::vector<Var>& levels, const Tensor& rois,
+              const Tensor& count, const Shape& image) {
+  const int64_t bins = config.box_pool_size;
+  const auto canonical_level = static_cast<int>(config.box_canonical_level);
+  std::vector<float> scales;
+  for (const Var& level : levels) scales.push_back(scale_of(level.dim(1), image[1]));
+  check_choice("box-pooling", config.box_pooling, "roi-align|roi-pool");
+  if (config.box_pooling == "roi-pool")
+    return roi_pool(ctx, levels, rois, count,
+                    {bins, bins, scales, config.box_canonical_size, canonical_level});
+  return roi_align(ctx, levels, rois, count,
+                   {.height = bins,
+                    .width = bins,
+                    .sampling = static_cast<int>(config.box_sampling_ratio),
+                    .scales = scales,
+                    .canonical_size = config.box_canonical_size,
+                    .canonical_level = canonical_level});
+}
+
+RoiOutput roi_head_forward(Context& ctx, RoiHead& head, const ModelConfig& config,
                            const std::vector<Var>& levels, const Tensor& rois, const Tensor& count,
                            const Shape& image) {
-  RoiAlignConfig align;
-  align.height = align.width = config.box_pool_size;
-  align.sampling = static_cast<int>(config.box_sampling_ratio);
-  align.canonical_size = config.box_canonical_size;
-  align.canonical_level = static_cast<int>(config.box_canonical_level);
-  for (const Var& level : levels) align.scales.push_back(scale_of(level.dim(1), image[1]));
-  const Var pooled = roi_align(ctx, levels, rois, count, align);
-  const Var flat = reshape(ctx, pooled, {pooled.dim(0), head.fc6.weight.dim(1)});
-  const Var hidden = head.fc7(ctx, head.fc6(ctx, flat, true), true);
+  const Var hidden = (*head.body)(ctx, pool_rois(ctx, config, levels, rois, count, image));
   return {head.classes(ctx, hidden), head.offsets(ctx, hidden)};
 }
 
@@ -116,7 +129,7 @@ Detections roi_detections(Context& ctx, const ModelConfig& config, const RoiOutp
                                  boxes.mutable_data<float>(),
                                  scores.mutable_data<float>(),
                                  labels.mutable_data<int32_t>()};
-  std::copy(std::begin(kBoxWeights), std::end(kBoxWeights), decode.weights);
+  copy_box_weights(config, decode.weights);
   kernels::run(ctx, kernels::class_boxes, decode);
   if (before_nms) *before_nms = {boxes, scores, labels};
 

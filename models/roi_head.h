@@ -1,10 +1,10 @@
 // The Fast R-CNN head (Girshick 2015): what each region of interest shows, and its box made exact.
 #pragma once
 
+#include <memory>
 #include <vector>
 
-#include "layers/linear.h"
-#include "models/config.h"
+#include "models/box_head.h"
 #include "models/ground_truth.h"
 #include "models/rpn.h"
 
@@ -35,23 +35,28 @@ struct ClassBoxes {
 };
 
 struct RoiHead {
-  Linear fc6, fc7, classes, offsets;
+  std::unique_ptr<BoxHead> body;
+  Linear classes, offsets;
 
-  static RoiHead make(Init& init, const ModelConfig& config, int64_t channels, int64_t class_count);
+  static RoiHead make(Init& init, const ModelConfig& config, std::unique_ptr<BoxHead> body,
+                      int64_t class_count);
   void visit(ParamVisitor& visitor);
 };
 
 /// What the head says of each RoI.
 struct RoiOutput {
   Var logits;   // (N R, C)
-  Var offsets;  // (N R, C 4)
+  Var offsets;  // (N R, C 4), or (N R, 4) for all classes alike
 };
 
 /// Picks a balanced sample among the proposals and says what each is.
 RoiSamples sample_rois(Context& ctx, const ModelConfig& config, const Proposals& proposals,
                        const GroundTruth& truth);
-/// Pools each RoI from its level and classifies it. `image` (N, H, W, 3) gives the levels' scales.
-RoiOutput roi_head_forward(Context& ctx, const RoiHead& head, const ModelConfig& config,
+/// Pools each RoI from its level: (N R, bins, bins, C).
+Var pool_rois(Context& ctx, const ModelConfig& config, const std::vector<Var>& levels, const Tensor& rois,
+              const Tensor& count, const Shape& image);
+/// Pools each RoI and classifies it. `image` (N, H, W, 3) gives the levels' scales.
+RoiOutput roi_head_forward(Context& ctx, RoiHead& head, const ModelConfig& config,
                            const std::vector<Var>& levels, const Tensor& rois, const Tensor& count,
                            const Shape& image);
 /// Boxes of every class, suppressed class by class. `before_nms`, when given, receives what there was to

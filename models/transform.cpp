@@ -7,6 +7,15 @@
 #include "kernels/preprocess.h"
 
 namespace rcnn {
+namespace {
+
+void copy_three(std::string_view key, const Levels& setting, float* to) {
+  check_input(setting.size() == 1 && setting[0].size() == 3,
+              "{}: expected one list of three numbers, one a channel, found {}", key, format_value(setting));
+  std::copy(setting[0].begin(), setting[0].end(), to);
+}
+
+}  // namespace
 
 std::pair<int64_t, int64_t> resized(const ModelConfig& config, int64_t height, int64_t width, float scale) {
   const auto scaled = [&](int64_t side) {
@@ -44,17 +53,18 @@ ImageBatch make_image_batch(Context& ctx, const ModelConfig& config, std::span<c
   };
   batch.pixels = ctx.empty({n, padded(height), padded(width), 3});
   const Tensor list = bytes_of(std::span<const kernels::PreprocessImage>(slots)).to(ctx.device);
-  // ImageNet's channel statistics, of RGB in 0..1: what torchvision's weights were trained with.
-  kernels::run(ctx, kernels::preprocess,
-               kernels::PreprocessArgs{n,
-                                       static_cast<const kernels::PreprocessImage*>(list.raw()),
-                                       padded(height),
-                                       padded(width),
-                                       {0.485f, 0.456f, 0.406f},
-                                       {0.229f, 0.224f, 0.225f},
-                                       1.0f / 255,
-                                       false,
-                                       batch.pixels.mutable_data<float>()});
+  kernels::PreprocessArgs args{.n = n,
+                               .images = static_cast<const kernels::PreprocessImage*>(list.raw()),
+                               .height = padded(height),
+                               .width = padded(width),
+                               .mean = {},
+                               .deviation = {},
+                               .range = config.pixel_range / 255,
+                               .bgr = config.channel_order == "bgr",
+                               .y = batch.pixels.mutable_data<float>()};
+  copy_three("image-mean", config.image_mean, args.mean);
+  copy_three("image-std", config.image_std, args.deviation);
+  kernels::run(ctx, kernels::preprocess, args);
   batch.size = batch.size.to(ctx.device);
   return batch;
 }

@@ -33,7 +33,7 @@ struct TrainConfig {
   float ema = 0;
 
   bool flip_horizontal = true, flip_vertical = false;
-  float scale_jitter = 0, colour_jitter = 0, crop = 0, mosaic = 0;
+  float scale_jitter = 0.25f, colour_jitter = 0.15f, crop = 0.5f, mosaic = 0;
   bool group_by_aspect = true;
   int64_t workers = 2;
   int64_t eval_every = 1;

@@ -1,4 +1,4 @@
-// The ResNets: torchvision's names, levels, and the three ways of batch normalisation.
+// The backbones: torchvision's names, levels, heads, and the ways of normalisation.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -65,26 +65,52 @@ double distance(const std::vector<float>& a, const std::vector<float>& b) {
 
 }  // namespace
 
-TEST_CASE("resnet: tensors have the names, shapes and number of torchvision's") {
-  // From bench/torchvision_models.py: for the state_dict of MODELS[...](3) the sum of numel() over the
-  // parameters that want a gradient before and after trainable_layers=3, over all entries, and the digest of
-  // sorted lines "name (2, 3)".
+TEST_CASE("models have the tensors of torchvision's: names, shapes and number") {
+  // Of models put together from torchvision's parts with frozen batch normalisation (for vgg16
+  // with a head 64 wide), and for 90 classes fasterrcnn_resnet50_fpn: the sum of numel() over
+  // parameters, that over the state_dict without num_batches_tracked, that over the parameters behind the
+  // first two stages, and the digest of sorted lines "name (2, 3)".
   struct Expected {
     const char* model;
+    int64_t object_classes;
     Sizes sizes;
     int64_t trained_behind_layer1;
     const char* digest;
   };
   for (const Expected& e : {Expected{"resnet18-fpn",
+                                     3,
                                      {28284131, 28303331},
                                      28127267,
                                      "bb602e011cec7981a5654aca4bd91a880fd13d06c2b9ebaf0d9249822966844a"},
                             Expected{"resnet18-c4",
+                                     3,
                                      {17303839, 17312799},
                                      17146975,
-                                     "a0f519eee4921ea6361f42f5bec187fec928e94f6caca0b3d0e5b1a2b8a1cd0f"}}) {
+                                     "a0f519eee4921ea6361f42f5bec187fec928e94f6caca0b3d0e5b1a2b8a1cd0f"},
+                            Expected{"resnet34-fpn",
+                                     3,
+                                     {38384867, 38418915},
+                                     38154275,
+                                     "6fa59ec1ce2c9d8586ba256e3de0f65b79f009b6202ad5d81f86310ff3dde913"},
+                            Expected{"resnet50-fpn",
+                                     90,
+                                     {41755286, 41861526},
+                                     41532886,
+                                     "5bf5ac6f77f83eac6079ca5b70d05818cfc7f1d89a7831e9357af46b15f88f5d"},
+                            Expected{"resnet50-c4",
+                                     3,
+                                     {33010975, 33117215},
+                                     32788575,
+                                     "e84bb1125bbb82adff09ea4f5e972f656ab2383d26ef25c1cd81b67cc8a50e47"},
+                            Expected{"vgg16",
+                                     3,
+                                     {18708737, 18708737},
+                                     18448577,
+                                     "341f69269b415e35e57104ef48f72525e6a7f53170b0ba9334ed7ceb6a9d27cd"}}) {
     CAPTURE(e.model);
-    FasterRcnn model(model_config(e.model), 3, Init(1));
+    ModelConfig config = model_config(e.model);
+    if (e.model == std::string("vgg16")) config.box_head_size = 64;
+    FasterRcnn model(config, e.object_classes, Init(1));
     CHECK(sizes_of(model) == e.sizes);
     CHECK(digest_of_names(model) == e.digest);
     freeze_stages(model, 2);
@@ -92,8 +118,12 @@ TEST_CASE("resnet: tensors have the names, shapes and number of torchvision's") 
   }
 }
 
-TEST_CASE("every model has anchors at the strides it says") {
-  for (const std::string& name : model_names()) {
+/// One model of each kind; those of more layers are built of the same parts.
+constexpr const char* kKinds[] = {"nano-fpn",     "resnet18-fpn", "resnet18-c4", "resnet18-dc5",
+                                  "resnet50-fpn", "resnet50-c4",  "vgg16"};
+
+TEST_CASE("models have anchors at the strides they say") {
+  for (const std::string name : kKinds) {
     CAPTURE(name);
     ModelConfig config = model_config(name);
     config.box_pool_size = 1;  // a small head
@@ -116,6 +146,52 @@ TEST_CASE("a model whose anchor sizes are not those of its levels is refused") {
   config.anchor_sizes = {{32}, {64}};
   CHECK(input_error([&] { FasterRcnn(config, 1, Init(1)); }) ==
         "anchor-sizes: resnet18-c4 has 1 levels (one list each, ';' between them), found sizes for 2");
+}
+
+TEST_CASE("models give every parameter that is trained a gradient") {
+  for (const std::string name : kKinds) {
+    CAPTURE(name);
+    FasterRcnn model(small_config(name), 2, Init(1));
+    Context ctx;
+    ctx.training = ctx.grad = true;
+    backward(ctx, model.losses(ctx, noise(2, 64, 96, DType::f32), two_images()).total);
+    for_each_parameter(model, [&](const std::string& parameter, Var& value) {
+      CHECK_MESSAGE(value.has_gradient() == value.requires_grad(), parameter);
+    });
+  }
+}
+
+TEST_CASE("box-head: layer4 is there for the models that do not use it themselves") {
+  ModelConfig config = small_config("resnet18-c4");
+  config.box_head = "layer4";
+  FasterRcnn model(config, 2, Init(1));
+  Context ctx;
+  const RoiOutput output =
+      roi_head_forward(ctx, model.head, config, {Var(Tensor::zeros({1, 4, 6, 256}, DType::f32))},
+                       Tensor::of<float>({1, 2, 4}, {0, 0, 40, 40, 8, 8, 60, 50}), {}, {1, 64, 96, 3});
+  CHECK(output.logits.shape() == Shape{2, 3});
+  CHECK(output.offsets.shape() == Shape{2, 12});
+  for (const char* without : {"resnet50-fpn", "vgg16"}) {
+    config = small_config(without);
+    config.box_head = "layer4";
+    CHECK(input_error([&] { FasterRcnn(config, 1, Init(1)); })
+              .starts_with(
+                  fmt::format("--box-head layer4: {} has no stage left for it; resnet18-c4, ", without)));
+  }
+}
+
+TEST_CASE("vgg16 says which convolutions make a stage") {
+  const FasterRcnn model(small_config("vgg16"), 1, Init(1));
+  CHECK(model.backbone->stage_of("0.weight") == 1);
+  CHECK(model.backbone->stage_of("2.bias") == 1);
+  CHECK(model.backbone->stage_of("5.weight") == 2);
+  CHECK(model.backbone->stage_of("7.weight") == 2);
+  CHECK(model.backbone->stage_of("10.weight") == 3);
+  CHECK(model.backbone->stage_of("28.bias") == 5);
+  ModelConfig config = small_config("vgg16");
+  config.norm = "batch";
+  CHECK(input_error([&] { FasterRcnn(config, 1, Init(1)); }) ==
+        "--norm batch: vgg16 has no normalisation, which is called folded here");
 }
 
 TEST_CASE("norm: evaluation by batch, frozen and folded normalisation agrees, and training by the frozen") {

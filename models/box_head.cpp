@@ -1,0 +1,32 @@
+#include "models/box_head.h"
+
+namespace rcnn {
+namespace {
+
+struct TwoFcHead : BoxHead {
+  Linear fc6, fc7;
+
+  TwoFcHead(const ModelConfig& config, Init& init, int64_t channels) {
+    const int64_t pooled = config.box_pool_size, width = config.box_head_size;
+    fc6 = Linear::make(init, pooled * pooled * channels, width);
+    fc6.pooled = {pooled, pooled, channels};
+    fc7 = Linear::make(init, width, width);
+    features = width;
+  }
+  Var operator()(Context& ctx, const Var& pooled) override {
+    const Var flat = reshape(ctx, pooled, {pooled.dim(0), fc6.weight.dim(1)});
+    return fc7(ctx, fc6(ctx, flat, true), true);
+  }
+  void visit(ParamVisitor& visitor) override {
+    visitor.child("fc6", fc6);
+    visitor.child("fc7", fc7);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<BoxHead> make_two_fc_head(const ModelConfig& config, Init& init, int64_t channels) {
+  return std::make_unique<TwoFcHead>(config, init, channels);
+}
+
+}  // namespace rcnn
