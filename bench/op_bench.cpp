@@ -20,6 +20,7 @@
 #include "kernels/epilogue_cases.h"
 #include "kernels/gather_boxes_cases.h"
 #include "kernels/group_norm_cases.h"
+#include "kernels/logit_difference_cases.h"
 #include "kernels/match_cases.h"
 #include "kernels/matmul_cases.h"
 #include "kernels/max_pool_cases.h"
@@ -174,6 +175,8 @@ void for_each_op(F f) {
   RCNN_OP(sigmoid_cross_entropy, sigmoid_cross_entropy_bench_cases, prepare_sigmoid_cross_entropy<float>);
   RCNN_OP(sigmoid_cross_entropy_backward, sigmoid_cross_entropy_bench_cases,
           prepare_sigmoid_cross_entropy_backward<float>);
+  RCNN_OP(logit_difference, logit_difference_bench_cases, prepare_logit_difference<float>);
+  RCNN_OP(logit_difference_backward, logit_difference_bench_cases, prepare_logit_difference_backward<float>);
   RCNN_OP(smooth_l1, smooth_l1_bench_cases, prepare_smooth_l1<float>);
   RCNN_OP(smooth_l1_backward, smooth_l1_bench_cases, prepare_smooth_l1_backward<float>);
   RCNN_OP(add, add_bench_cases, prepare_add<float>);
