@@ -17,9 +17,11 @@
 #include "kernels/cases_device.h"
 #include "kernels/class_boxes_cases.h"
 #include "kernels/conv2d_cases.h"
+#include "kernels/dropout_cases.h"
 #include "kernels/epilogue_cases.h"
 #include "kernels/gather_boxes_cases.h"
 #include "kernels/group_norm_cases.h"
+#include "kernels/logit_difference_cases.h"
 #include "kernels/match_cases.h"
 #include "kernels/matmul_cases.h"
 #include "kernels/max_pool_cases.h"
@@ -167,6 +169,8 @@ void for_each_op(F f) {
   RCNN_OP(roi_align_backward, roi_align_bench_cases, prepare_roi_align_backward<float>);
   RCNN_OP(roi_pool, roi_pool_bench_cases, prepare_roi_pool<float>);
   RCNN_OP(roi_pool_backward, roi_pool_bench_cases, prepare_roi_pool_backward<float>);
+  RCNN_OP(dropout, dropout_bench_cases, prepare_dropout<float>);
+  RCNN_OP(dropout_backward, dropout_bench_cases, prepare_dropout_backward<float>);
   RCNN_OP(softmax, softmax_bench_cases, prepare_softmax<float>);
   RCNN_OP(softmax_cross_entropy, softmax_cross_entropy_bench_cases, prepare_softmax_cross_entropy<float>);
   RCNN_OP(softmax_cross_entropy_backward, softmax_cross_entropy_bench_cases,
@@ -174,6 +178,8 @@ void for_each_op(F f) {
   RCNN_OP(sigmoid_cross_entropy, sigmoid_cross_entropy_bench_cases, prepare_sigmoid_cross_entropy<float>);
   RCNN_OP(sigmoid_cross_entropy_backward, sigmoid_cross_entropy_bench_cases,
           prepare_sigmoid_cross_entropy_backward<float>);
+  RCNN_OP(logit_difference, logit_difference_bench_cases, prepare_logit_difference<float>);
+  RCNN_OP(logit_difference_backward, logit_difference_bench_cases, prepare_logit_difference_backward<float>);
   RCNN_OP(smooth_l1, smooth_l1_bench_cases, prepare_smooth_l1<float>);
   RCNN_OP(smooth_l1_backward, smooth_l1_bench_cases, prepare_smooth_l1_backward<float>);
   RCNN_OP(add, add_bench_cases, prepare_add<float>);

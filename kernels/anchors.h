@@ -25,6 +25,11 @@ struct AnchorsArgs {
 /// size sqrt(ratio) and width size / sqrt(ratio), corners rounded to whole pixels (halves to even).
 std::vector<float> cell_anchors(std::span<const float> sizes, std::span<const float> ratios);
 
+/// The same of py-faster-rcnn, for the convention of whole pixels (see spanned). A box of 16 x 16 pixels,
+/// (0, 0, 15, 15), is first given each ratio, its width and height rounded (halves to even), then enlarged
+/// around its centre to size / 16: the paper's sizes 128, 256 and 512 are its scales 8, 16 and 32.
+std::vector<float> caffe2015_cell_anchors(std::span<const float> sizes, std::span<const float> ratios);
+
 void anchors_thread_per_anchor(const Stream&, Workspace&, const AnchorsArgs& a);
 void anchors_reference(const Stream&, Workspace&, const AnchorsArgs& a);
 

@@ -1,8 +1,10 @@
 // Boxes: area, overlap, the coding of one box relative to another, clipping and anchors.
 //
 // A box is (x1, y1, x2, y2) in pixels of the network's input, continuous coordinates: its width is x2 - x1,
-// without a + 1. Rounding is part of these formulas (matching and NMS compare overlaps for equality), so
-// every op and device uses them as they stand here, built without contraction.
+// without a + 1. Ops with a `plus_one` also take py-faster-rcnn's convention, in which corners are whole
+// pixels, both of them inside: they work on the `spanned` box. Rounding is part of these formulas (matching
+// and NMS compare overlaps for equality), so every op and device uses them as they stand here, built without
+// contraction.
 #pragma once
 
 #include <cmath>
@@ -32,6 +34,13 @@ RCNN_HOST_DEVICE inline void store_box(T* p, const Box<T>& box) {
   p[1] = box.y1;
   p[2] = box.x2;
   p[3] = box.y2;
+}
+
+/// What a box spans in continuous coordinates: the box itself with `plus_one` 0. With 1 its corners are its
+/// first and its last pixel, so that it ends one further: width x2 - x1 + 1.
+template <class T>
+RCNN_HOST_DEVICE inline Box<T> spanned(const Box<T>& box, T plus_one) {
+  return {box.x1, box.y1, box.x2 + plus_one, box.y2 + plus_one};
 }
 
 /// True unless a coordinate is NaN or infinite.
@@ -100,10 +109,13 @@ RCNN_HOST_DEVICE inline void encode(const Box<T>& reference, const Box<T>& gt, c
 }
 
 /// The box that the regression `delta` (4 values) makes of `reference`: the inverse of `encode`, with the
-/// logarithms of the size ratios limited to kMaxLogScale. A NaN in `delta` gives a NaN in the box.
+/// logarithms of the size ratios limited to `limit`. A NaN in `delta` gives a NaN in the box.
+///
+/// py-faster-rcnn encodes spanned boxes, and takes what this makes of a spanned reference for a box of
+/// pixels, without the - 1 on x2 and y2 that would undo the span. Weights trained by it expect that.
 template <class T>
-RCNN_HOST_DEVICE inline Box<T> decode(const Box<T>& reference, const T* delta, const float* weights) {
-  const T limit = static_cast<T>(kMaxLogScale);
+RCNN_HOST_DEVICE inline Box<T> decode(const Box<T>& reference, const T* delta, const float* weights,
+                                      T limit = static_cast<T>(kMaxLogScale)) {
   const T w = reference.x2 - reference.x1, h = reference.y2 - reference.y1;
   const T dw = delta[2] / static_cast<T>(weights[2]), dh = delta[3] / static_cast<T>(weights[3]);
   const T cx = delta[0] / static_cast<T>(weights[0]) * w + (reference.x1 + T(0.5) * w);
@@ -119,13 +131,33 @@ RCNN_HOST_DEVICE inline T clip(T value, T limit) {
   return value < T(0) ? T(0) : value > limit ? limit : value;
 }
 
-/// The part of the box inside an image of this size. The right edge is at x = width, not width - 1.
+/// The part of the box inside an image of this size. The right edge is at x = width; with `plus_one` 1 the
+/// last pixel is width - 1.
 template <class T>
-RCNN_HOST_DEVICE inline Box<T> clip(const Box<T>& box, T height, T width) {
-  return {clip(box.x1, width), clip(box.y1, height), clip(box.x2, width), clip(box.y2, height)};
+RCNN_HOST_DEVICE inline Box<T> clip(const Box<T>& box, T height, T width, T plus_one = T(0)) {
+  const T right = width - plus_one, bottom = height - plus_one;
+  return {clip(box.x1, right), clip(box.y1, bottom), clip(box.x2, right), clip(box.y2, bottom)};
 }
 
-/// The anchor of cell (y, x) of a map: the cell anchor, which is centred on the origin, moved by the strides.
+/// True when the box lies inside an image of this size and does not reach its right or lower edge:
+/// py-faster-rcnn's rule for anchors, whose corners are pixels. False for NaN.
+template <class T>
+RCNN_HOST_DEVICE inline bool is_inside(const Box<T>& box, T height, T width) {
+  return box.x1 >= T(0) && box.y1 >= T(0) && box.x2 < width && box.y2 < height;
+}
+
+/// What becomes of `reference` in image `n`: moved by `delta` and clipped, by the weights, the image_size,
+/// the plus_one and the max_log_scale of an op's arguments. False where the box is not to be used: it is not
+/// finite, or a side is shorter than `min_size` after clipping.
+template <class Args>
+RCNN_HOST_DEVICE inline bool regress(const Args& a, int64_t n, const Box<float>& reference,
+                                     const float* delta, float min_size, Box<float>& inside) {
+  const Box<float> box = decode(spanned(reference, a.plus_one), delta, a.weights, a.max_log_scale);
+  inside = clip(box, a.image_size[n * 2], a.image_size[n * 2 + 1], a.plus_one);
+  return is_finite(box) && is_large_enough(spanned(inside, a.plus_one), min_size);
+}
+
+/// The anchor of cell (y, x) of a map: the cell anchor, which belongs to the origin, moved by the strides.
 template <class T>
 RCNN_HOST_DEVICE inline Box<T> anchor_at(const Box<T>& cell, int64_t y, int64_t x, T stride_y, T stride_x) {
   const T dy = static_cast<T>(y) * stride_y, dx = static_cast<T>(x) * stride_x;

@@ -14,6 +14,7 @@ struct BoxTargetsArgs {
   const int32_t* matched;  // (N, R) from match
   float weights[4];        // of the box coding: see encode
   float* targets;          // (N, R, 4), 0 where matched is negative
+  float plus_one = 0;      // 1: corners are whole pixels (see spanned)
 };
 
 void box_targets_reference(const Stream&, Workspace&, const BoxTargetsArgs& a);

@@ -8,10 +8,11 @@ namespace rcnn::kernels {
 struct BoxTargetsCase {
   int64_t n, r, g;
   bool shared;  // the images share their boxes
+  float plus_one = 0;
 };
 
 inline std::vector<BoxTargetsCase> box_targets_cases() {
-  return {{1, 101, 7, true}, {2, 523, 5, true}, {3, 53, 3, false},
+  return {{1, 101, 7, true}, {2, 523, 5, true}, {3, 53, 3, false}, {2, 37, 3, true, 1},
           {2, 29, 0, true},  {2, 0, 3, false},  {0, 5, 3, true}};
 }
 
@@ -34,7 +35,8 @@ inline Prepared<BoxTargetsArgs> prepare_box_targets(const BoxTargetsCase& c, Fil
             .gt = gt.data<float>(),
             .matched = matched.data<int32_t>(),
             .weights = {1, 1, 2, 2},
-            .targets = targets.mutable_data<float>()};
+            .targets = targets.mutable_data<float>(),
+            .plus_one = c.plus_one};
   return p;
 }
 

@@ -12,8 +12,8 @@ void box_targets_reference(const Stream&, Workspace&, const BoxTargetsArgs& a) {
       if (g < 0)
         store_box(target, {0.f, 0.f, 0.f, 0.f});
       else
-        encode(load_box(a.boxes + n * a.box_stride + row * 4), load_box(a.gt + (n * a.g + g) * 4), a.weights,
-               target);
+        encode(spanned(load_box(a.boxes + n * a.box_stride + row * 4), a.plus_one),
+               spanned(load_box(a.gt + (n * a.g + g) * 4), a.plus_one), a.weights, target);
     }
   });
 }

@@ -13,8 +13,8 @@ __global__ void box_targets_kernel(BoxTargetsArgs a) {
   const int64_t at = n * a.r + row, g = a.matched[at];
   float target[4] = {0, 0, 0, 0};
   if (g >= 0)
-    encode(load_aligned_box(a.boxes + n * a.box_stride + row * 4), load_aligned_box(a.gt + (n * a.g + g) * 4),
-           a.weights, target);
+    encode(spanned(load_aligned_box(a.boxes + n * a.box_stride + row * 4), a.plus_one),
+           spanned(load_aligned_box(a.gt + (n * a.g + g) * 4), a.plus_one), a.weights, target);
   store_aligned_box(a.targets + at * 4, load_box(target));
 }
 

@@ -1,7 +1,8 @@
 // Candidate detections: every RoI with every class whose probability is high enough, its box moved by that
-// class's regression and clipped to the image. NMS by class follows.
+// class's regression, or by the one that all classes share, and clipped to the image. NMS by class follows.
 #pragma once
 
+#include "kernels/box_math.h"
 #include "kernels/op.h"
 
 namespace rcnn::kernels {
@@ -21,6 +22,9 @@ struct ClassBoxesArgs {
   int32_t* labels;             // (N, R (C - 1)): class, 1 or more, or -1 for a row that is not to be used:
                                // padding, score too low, a side shorter than min_size after clipping, or a
                                // box that is not finite. Its box and score are 0.
+  float plus_one = 0;          // 1: corners are whole pixels (see spanned, decode and clip)
+  float max_log_scale = static_cast<float>(kMaxLogScale);  // of decode; infinity: no limit
+  bool class_agnostic = false;  // deltas are (N, R, 1, 4): all classes of a RoI have the same
 };
 
 void class_boxes_reference(const Stream&, Workspace&, const ClassBoxesArgs& a);

@@ -8,13 +8,22 @@ namespace rcnn::kernels {
 struct ClassBoxesCase {
   int64_t n, r, c;
   float score_threshold, min_size;
+  float plus_one = 0, max_log_scale = static_cast<float>(kMaxLogScale);
+  bool class_agnostic = false;
 };
 
 inline std::vector<ClassBoxesCase> class_boxes_cases() {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
   return {
-      {1, 53, 4, 0.5f, 1e-2f}, {3, 17, 7, 0, 8}, {2, 61, 6, 0.2f, 1},
-      {2, 11, 2, 0.9f, 0},     {2, 5, 1, 0, 0},  // the background alone
-      {2, 0, 4, 0.5f, 0},      {0, 3, 4, 0, 0},
+      {1, 53, 4, 0.5f, 1e-2f},
+      {3, 17, 7, 0, 8},
+      {2, 61, 6, 0.2f, 1},
+      {2, 11, 2, 0.9f, 0},
+      {2, 5, 1, 0, 0},  // the background alone
+      {3, 19, 5, 0.3f, 16, 1, kInfinity},
+      {2, 23, 4, 0.2f, 1, 0, kInfinity, true},
+      {2, 0, 4, 0.5f, 0},
+      {0, 3, 4, 0, 0},
   };
 }
 
@@ -27,7 +36,7 @@ inline Prepared<ClassBoxesArgs> prepare_class_boxes(const ClassBoxesCase& c, Fil
   constexpr float kSide = 300;
   Prepared<ClassBoxesArgs> p;
   const Tensor probabilities = fill.uniform<float>(p.inputs, {c.n, c.r, c.c}, 0, 1);
-  const Tensor deltas = fill.numbers<float>(p.inputs, {c.n, c.r, c.c, 4});
+  const Tensor deltas = fill.numbers<float>(p.inputs, {c.n, c.r, c.class_agnostic ? 1 : c.c, 4});
   const std::span<float> chances = probabilities.mutable_values<float>();
   const std::span<float> moves = deltas.mutable_values<float>();
   for (size_t i = 5; i < chances.size(); i += 41) chances[i] = std::numeric_limits<float>::quiet_NaN();
@@ -52,7 +61,10 @@ inline Prepared<ClassBoxesArgs> prepare_class_boxes(const ClassBoxesCase& c, Fil
             .min_size = c.min_size,
             .boxes = boxes.mutable_data<float>(),
             .scores = scores.mutable_data<float>(),
-            .labels = labels.mutable_data<int32_t>()};
+            .labels = labels.mutable_data<int32_t>(),
+            .plus_one = c.plus_one,
+            .max_log_scale = c.max_log_scale,
+            .class_agnostic = c.class_agnostic};
   return p;
 }
 

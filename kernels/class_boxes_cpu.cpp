@@ -15,9 +15,9 @@ void class_boxes_reference(const Stream&, Workspace&, const ClassBoxesArgs& a) {
         a.scores[out] = 0;
         a.labels[out] = -1;
         if (padding || !(a.probabilities[in] > a.score_threshold)) continue;
-        const Box<float> box = decode(load_box(a.rois + roi * 4), a.deltas + in * 4, a.weights);
-        const Box<float> inside = clip(box, a.image_size[n * 2], a.image_size[n * 2 + 1]);
-        if (!is_finite(box) || !is_large_enough(inside, a.min_size)) continue;
+        const float* delta = a.deltas + (a.class_agnostic ? roi : in) * 4;
+        Box<float> inside;
+        if (!regress(a, n, load_box(a.rois + roi * 4), delta, a.min_size, inside)) continue;
         store_box(a.boxes + out * 4, inside);
         a.scores[out] = a.probabilities[in];
         a.labels[out] = static_cast<int32_t>(c);

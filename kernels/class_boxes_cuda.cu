@@ -20,10 +20,9 @@ __global__ void class_boxes_kernel(ClassBoxesArgs a) {
   const float probability = a.probabilities[in];
   if (roi < a.count[n] && probability > a.score_threshold) {
     float delta[4];
-    store_box(delta, load_aligned_box(a.deltas + in * 4));
-    const Box<float> box = decode(load_aligned_box(a.rois + (n * a.r + roi) * 4), delta, a.weights);
-    const Box<float> clipped = clip(box, a.image_size[n * 2], a.image_size[n * 2 + 1]);
-    if (is_finite(box) && is_large_enough(clipped, a.min_size)) {
+    store_box(delta, load_aligned_box(a.deltas + (a.class_agnostic ? n * a.r + roi : in) * 4));
+    Box<float> clipped;
+    if (regress(a, n, load_aligned_box(a.rois + (n * a.r + roi) * 4), delta, a.min_size, clipped)) {
       inside = clipped;
       score = probability;
       label = static_cast<int32_t>(c);

@@ -6,6 +6,9 @@
 // truth as much as any row does (ties included) keep the ground truth that they themselves overlap most,
 // however little that is, so that every object trains somebody. A ground truth that no row overlaps promotes
 // none.
+//
+// py-faster-rcnn leaves out the anchors that reach across the border of their image: with `image_size` they
+// are ignored, and are nobody's best row.
 #pragma once
 
 #include "kernels/op.h"
@@ -22,7 +25,10 @@ struct MatchArgs {
   const int32_t* gt_count;  // (N): ground truths that are not padding; with 0, all rows are background
   float high, low;
   bool low_quality;
-  int32_t* matched;  // (N, R): index of the ground truth; -1 background; -2 ignored, or a padding row
+  int32_t* matched;    // (N, R): index of the ground truth; -1 background; -2 ignored, or a padding row
+  float plus_one = 0;  // 1: corners are whole pixels (see spanned)
+  // (N, 2): height, width. Rows that are not inside (see is_inside) take no part; null: all do.
+  const float* image_size = nullptr;
 };
 
 /// Two plain loops over rows and ground truths.

@@ -11,6 +11,8 @@ struct MatchCase {
   bool padded;  // some rows are padding
   float high, low;
   bool low_quality;
+  float plus_one = 0;
+  bool border = false;  // rows that are not inside their image take no part
 };
 
 inline std::vector<MatchCase> match_cases() {
@@ -22,6 +24,9 @@ inline std::vector<MatchCase> match_cases() {
       {4, 300, 1, true, false, 0.7f, 0.3f, true},    // images without ground truth among them
       {3, 67, 401, false, false, 0.5f, 0.3f, true},  // more ground truths than rows
       {2, 77, 0, true, false, 0.7f, 0.3f, true},
+      {3, 1009, 13, true, false, 0.7f, 0.3f, true, 1, true},
+      {3, 523, 5, false, true, 0.5f, 0.3f, true, 0, true},
+      {2, 301, 7, false, true, 0.5f, 0.5f, false, 1},
       {2, 0, 3, true, false, 0.7f, 0.3f, true},
       {0, 5, 3, true, false, 0.7f, 0.3f, true},
   };
@@ -43,6 +48,7 @@ inline Prepared<MatchArgs> prepare_match(const MatchCase& c, Filler fill) {
   const Tensor gt = random_boxes(fill, p.inputs, {c.n, c.g, 4}, 500);
   const Tensor gt_count = fill.integers(p.inputs, {c.n}, 0, static_cast<int>(c.g));
   const Tensor matched = fill.poisoned<int32_t>(p.outputs, {c.n, c.r});
+  const Tensor image_size = fill.uniform<float>(p.inputs, {c.n, 2}, 250, 500);
   p.args = {.n = c.n,
             .r = c.r,
             .boxes = boxes.data<float>(),
@@ -54,7 +60,9 @@ inline Prepared<MatchArgs> prepare_match(const MatchCase& c, Filler fill) {
             .high = c.high,
             .low = c.low,
             .low_quality = c.low_quality,
-            .matched = matched.mutable_data<int32_t>()};
+            .matched = matched.mutable_data<int32_t>(),
+            .plus_one = c.plus_one,
+            .image_size = c.border ? image_size.data<float>() : nullptr};
   return p;
 }
 

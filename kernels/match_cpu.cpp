@@ -11,7 +11,11 @@ void match_reference(const Stream&, Workspace& workspace, const MatchArgs& a) {
   for (int64_t n = 0; n < a.n; ++n) {
     const MatchImage image(a, n);
     std::fill(best_of_gt, best_of_gt + a.g, 0.0f);
-    for (int64_t row = 0; row < image.rows; ++row) {
+    for (int64_t row = 0; row < a.r; ++row) {
+      if (!image.takes_part(row)) {
+        image.matched[row] = -2;
+        continue;
+      }
       BestMatch best;
       for (int64_t g = 0; g < image.gt_count; ++g) {
         const float overlap = image.overlap(row, g);
@@ -20,9 +24,8 @@ void match_reference(const Stream&, Workspace& workspace, const MatchArgs& a) {
       }
       image.matched[row] = image.gt_count == 0 ? -1 : decide(best, a);
     }
-    std::fill(image.matched + image.rows, image.matched + a.r, -2);
     if (!a.low_quality) continue;
-    for (int64_t row = 0; row < image.rows; ++row) promote(image, best_of_gt, row);
+    for (int64_t row = 0; row < a.r; ++row) promote(image, best_of_gt, row);
   }
 }
 
@@ -30,19 +33,22 @@ namespace {
 
 constexpr int64_t kBlockRows = 256;
 
-/// Matches the rows [begin, end), at most kBlockRows, of an image that has ground truth, without promotion.
-/// `block_best` gets the largest overlap of a row of the block with each ground truth.
+/// Matches the rows [begin, end), at most kBlockRows, of an image, without promotion. `block_best` gets the
+/// largest overlap of a row of the block with each ground truth.
 void match_block(const MatchImage& image, const MatchArgs& a, int64_t begin, int64_t end, float* block_best) {
   float x1[kBlockRows], y1[kBlockRows], x2[kBlockRows], y2[kBlockRows], area[kBlockRows];
   float best[kBlockRows] = {};
   int32_t best_gt[kBlockRows] = {};
   const int64_t rows = end - begin;
   for (int64_t i = 0; i < rows; ++i) {
-    const Box<float> box = load_box(image.boxes + (begin + i) * 4);
+    const Box<float> box = spanned(load_box(image.boxes + (begin + i) * 4), image.plus_one);
     x1[i] = box.x1, y1[i] = box.y1, x2[i] = box.x2, y2[i] = box.y2, area[i] = box_area(box);
   }
+  // Rows that take no part: empty boxes, which overlap nothing.
+  for (int64_t i = 0; image.size && i < rows; ++i)
+    if (!image.takes_part(begin + i)) x1[i] = y1[i] = x2[i] = y2[i] = area[i] = 0;
   for (int64_t g = 0; g < image.gt_count; ++g) {
-    const Box<float> gt = load_box(image.gt + g * 4);
+    const Box<float> gt = spanned(load_box(image.gt + g * 4), image.plus_one);
     const float gt_area = box_area(gt);
     // Overlaps are not negative, so their bits are in the same order as they; a maximum of integers is
     // vectorised, one of floats is not.
@@ -57,7 +63,10 @@ void match_block(const MatchImage& image, const MatchArgs& a, int64_t begin, int
     }
     block_best[g] = std::bit_cast<float>(largest);
   }
-  for (int64_t i = 0; i < rows; ++i) image.matched[begin + i] = decide({best[i], best_gt[i]}, a);
+  for (int64_t i = 0; i < rows; ++i)
+    image.matched[begin + i] = image.gt_count == 0 ? -1 : decide({best[i], best_gt[i]}, a);
+  for (int64_t i = 0; image.size && i < rows; ++i)
+    if (!image.takes_part(begin + i)) image.matched[begin + i] = -2;
 }
 
 }  // namespace
@@ -74,10 +83,7 @@ void match_row_blocks(const Stream&, Workspace& workspace, const MatchArgs& a) {
       const MatchImage image(a, block / blocks);
       const int64_t begin = block % blocks * kBlockRows, end = std::min(a.r, begin + kBlockRows);
       const int64_t valid_end = std::clamp(image.rows, begin, end);
-      if (image.gt_count == 0)
-        std::fill(image.matched + begin, image.matched + valid_end, -1);
-      else
-        match_block(image, a, begin, valid_end, block_best + block * a.g);
+      match_block(image, a, begin, valid_end, block_best + block * a.g);
       std::fill(image.matched + valid_end, image.matched + end, -2);
     }
   });

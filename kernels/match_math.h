@@ -13,16 +13,27 @@ struct MatchImage {
   const float* gt;
   int64_t gt_count;
   int32_t* matched;
+  float plus_one;
+  const float* size;  // height and width, or null
 
   RCNN_HOST_DEVICE MatchImage(const MatchArgs& a, int64_t n)
       : boxes(a.boxes + n * a.box_stride),
         rows(a.row_count ? a.row_count[n] : a.r),
         gt(a.gt + n * a.g * 4),
         gt_count(a.gt_count[n]),
-        matched(a.matched + n * a.r) {}
+        matched(a.matched + n * a.r),
+        plus_one(a.plus_one),
+        size(a.image_size ? a.image_size + n * 2 : nullptr) {}
 
+  /// Whether a row below `rows`, whose box this is, may be matched.
+  RCNN_HOST_DEVICE bool takes_part(const Box<float>& box) const {
+    return !size || is_inside(box, size[0], size[1]);
+  }
+  RCNN_HOST_DEVICE bool takes_part(int64_t row) const {
+    return row < rows && takes_part(load_box(boxes + row * 4));
+  }
   RCNN_HOST_DEVICE float overlap(int64_t row, int64_t g) const {
-    return iou(load_box(boxes + row * 4), load_box(gt + g * 4));
+    return iou(spanned(load_box(boxes + row * 4), plus_one), spanned(load_box(gt + g * 4), plus_one));
   }
 };
 
@@ -44,8 +55,9 @@ RCNN_HOST_DEVICE inline int32_t decide(const BestMatch& best, const MatchArgs& a
 }
 
 /// Gives a row that overlaps some ground truth as much as any row does, `best_of_gt`, the ground truth that
-/// it overlaps most.
+/// it overlaps most. A row that takes no part stays as it is.
 RCNN_HOST_DEVICE inline void promote(const MatchImage& image, const float* best_of_gt, int64_t row) {
+  if (!image.takes_part(row)) return;
   BestMatch best;
   bool promoted = false;
   for (int64_t g = 0; g < image.gt_count; ++g) {

@@ -14,9 +14,10 @@ struct NmsArgs {
   const float* scores;   // (N, M); a row whose score is NaN is never kept
   const int32_t* group;  // (N, M): boxes suppress each other within a group; a row of group -1 is never kept
   float threshold;
-  int64_t capacity;  // at most so many are kept in an image: the best of all groups together
-  int32_t* keep;     // (N, capacity): rows in the order of visit, -1 pads
-  int32_t* count;    // (N): rows kept
+  int64_t capacity;    // at most so many are kept in an image: the best of all groups together
+  int32_t* keep;       // (N, capacity): rows in the order of visit, -1 pads
+  int32_t* count;      // (N): rows kept
+  float plus_one = 0;  // 1: corners are whole pixels (see spanned)
 };
 
 /// Sorts and compares 64 by 64 boxes a block, a bit a pair, in bands of 4096 boxes; one block a group

@@ -14,6 +14,7 @@ void nms_reference(const Stream&, Workspace& workspace, const NmsArgs& a) {
     const float* scores = a.scores + n * a.m;
     const int32_t* group = a.group + n * a.m;
     int32_t* keep = a.keep + n * a.capacity;
+    const auto box = [&](int32_t row) { return spanned(load_box(boxes + row * 4), a.plus_one); };
 
     int64_t candidates = 0;
     for (int64_t row = 0; row < a.m; ++row)
@@ -26,8 +27,7 @@ void nms_reference(const Stream&, Workspace& workspace, const NmsArgs& a) {
     for (int64_t i = 0; i < candidates && kept < a.capacity; ++i) {
       const int32_t row = order[i];
       const bool suppressed = std::any_of(keep, keep + kept, [&](int32_t other) {
-        return group[other] == group[row] &&
-               iou(load_box(boxes + other * 4), load_box(boxes + row * 4)) > a.threshold;
+        return group[other] == group[row] && iou(box(other), box(row)) > a.threshold;
       });
       if (!suppressed) keep[kept++] = row;
     }
@@ -101,7 +101,7 @@ void nms_vector_scan(const Stream&, Workspace& workspace, const NmsArgs& a) {
     int64_t kept = 0;
     for (int64_t i = 0; i < candidates && kept < a.capacity; ++i) {
       const int32_t row = row_of_key(keys[i]);
-      const Box<float> box = load_box(boxes + row * 4);
+      const Box<float> box = spanned(load_box(boxes + row * 4), a.plus_one);
       if (kept_boxes.suppress(first, first + kept, box, group[row], a.threshold)) continue;
       kept_boxes.set(first + kept, box, group[row]);
       keep[kept++] = row;

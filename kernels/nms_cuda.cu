@@ -38,7 +38,7 @@ constexpr uint64_t kNoKey = ~uint64_t{0};
 struct Sorted {
   int tiles;
   int stride;        // tiles of a band, fewer where there is but one
-  float4* boxes;     // (N, tiles * 64)
+  float4* boxes;     // (N, tiles * 64), spanned
   int* group;        // (N, tiles * 64)
   int* rank;         // (N, tiles * 64): place in the order of scores
   Word* lost;        // (N, tiles): bits of the boxes that fall to a band before
@@ -94,7 +94,7 @@ __global__ void gather_kernel(NmsArgs a, const uint64_t* by_score, const uint64_
   const int64_t row = row_of_key(by_score[image * a.m + rank]);
   s.group[at] = static_cast<int>(key >> 32);
   s.rank[at] = static_cast<int>(rank);
-  s.boxes[at] = load_aligned(a.boxes + (image * a.m + row) * 4);
+  store_aligned_box(&s.boxes[at].x, spanned(load_aligned_box(a.boxes + (image * a.m + row) * 4), a.plus_one));
 }
 
 /// Whether a segment reaches from tile u to the later tile t: then, and only then, do they have a common

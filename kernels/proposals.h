@@ -2,6 +2,9 @@
 // and clipped to their image.
 #pragma once
 
+#include <limits>
+
+#include "kernels/box_math.h"
 #include "kernels/levels.h"
 #include "kernels/op.h"
 
@@ -21,8 +24,12 @@ struct ProposalsArgs {
   float* boxes;          // (N, levels K, 4)
   float* box_scores;     // (N, levels K): the logit
   int32_t* group;        // (N, levels K): the level, or -1 for a row that is not to be used: padding, a side
-                         // shorter than min_size after clipping, or a box that is not finite. Its box and
-                         // score are 0.
+                         // shorter than min_size after clipping, a box that is not finite, or a score below
+                         // min_score. Its box and score are 0.
+  float plus_one = 0;    // 1: corners are whole pixels (see spanned, decode and clip)
+  float max_log_scale = static_cast<float>(kMaxLogScale);     // of decode; infinity: no limit
+  float min_score = -std::numeric_limits<float>::infinity();  // the least logit
+  const float* min_size_scale = nullptr;                      // (N): factors of min_size; null: 1
 };
 
 void proposals_thread_per_proposal(const Stream&, Workspace&, const ProposalsArgs& a);

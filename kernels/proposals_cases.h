@@ -10,12 +10,21 @@ struct ProposalsCase {
   std::vector<int64_t> rows;  // of each level
   int64_t k;
   float min_size;
+  float plus_one = 0, max_log_scale = static_cast<float>(kMaxLogScale);
+  float min_score = -std::numeric_limits<float>::infinity();
+  bool scaled = false;  // min_size, by image
 };
 
 inline std::vector<ProposalsCase> proposals_cases() {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
   return {
-      {1, {211}, 50, 1e-3f}, {3, {101, 47, 1}, 67, 4}, {2, {53, 0}, 11, 0},  // an empty level
-      {1, {53}, 0, 0},       {0, {53}, 7, 0},
+      {1, {211}, 50, 1e-3f},
+      {3, {101, 47, 1}, 67, 4},
+      {2, {53, 0}, 11, 0},  // an empty level
+      {3, {101, 37}, 59, 16, 1, kInfinity, -kInfinity, true},
+      {2, {103}, 97, 4, 0, 1, 0.25f},
+      {1, {53}, 0, 0},
+      {0, {53}, 7, 0},
   };
 }
 
@@ -55,6 +64,11 @@ inline Prepared<ProposalsArgs> prepare_proposals(const ProposalsCase& c, Filler 
   p.args.anchors = random_boxes(fill, p.inputs, {rows, 4}, kSide).data<float>();
   p.args.image_size = fill.uniform<float>(p.inputs, {c.n, 2}, kSide / 2, kSide).data<float>();
   p.args.index = index.data<int32_t>();
+  p.args.plus_one = c.plus_one;
+  p.args.max_log_scale = c.max_log_scale;
+  p.args.min_score = c.min_score;
+  const Tensor scale = fill.uniform<float>(p.inputs, {c.n}, 0.5f, 2);
+  if (c.scaled) p.args.min_size_scale = scale.data<float>();
   const Shape shape{c.n, levels * c.k};
   p.args.boxes = fill.poisoned<float>(p.outputs, {c.n, levels * c.k, 4}).mutable_data<float>();
   p.args.box_scores = fill.poisoned<float>(p.outputs, shape).mutable_data<float>();

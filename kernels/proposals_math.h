@@ -16,10 +16,12 @@ struct Proposal {
 /// Row `row` of level `level` of image `n`, whose regression of `anchor` is `delta` (4 values).
 RCNN_HOST_DEVICE inline Proposal make_proposal(const ProposalsArgs& a, int64_t n, int level, int64_t row,
                                                const Box<float>& anchor, const float* delta) {
-  const Box<float> box = decode(anchor, delta, a.weights);
-  const Box<float> inside = clip(box, a.image_size[n * 2], a.image_size[n * 2 + 1]);
-  if (!is_finite(box) || !is_large_enough(inside, a.min_size)) return {{0, 0, 0, 0}, 0, -1};
-  return {inside, a.scores[level].data[n * a.scores[level].rows + row], level};
+  const float score = a.scores[level].data[n * a.scores[level].rows + row];
+  const float min_size = a.min_size_scale ? a.min_size * a.min_size_scale[n] : a.min_size;
+  Box<float> inside;
+  const bool usable = regress(a, n, anchor, delta, min_size, inside);
+  if (!usable || score < a.min_score) return {{0, 0, 0, 0}, 0, -1};
+  return {inside, score, level};
 }
 
 }  // namespace rcnn::kernels

@@ -16,6 +16,7 @@ struct SelectRoisArgs {
   float* rois;               // (N, S, 4), padded with 0
   int32_t* labels;           // (N, S): class, 0 for background, -1 for padding
   float* targets;            // (N, S, 4), 0 for background and padding
+  float plus_one = 0;        // 1: corners are whole pixels (see spanned)
 };
 
 void select_rois_reference(const Stream&, Workspace&, const SelectRoisArgs& a);

@@ -7,11 +7,12 @@ namespace rcnn::kernels {
 
 struct SelectRoisCase {
   int64_t n, r, g, s;
+  float plus_one = 0;
 };
 
 inline std::vector<SelectRoisCase> select_rois_cases() {
-  return {{1, 101, 7, 32}, {2, 331, 5, 259}, {3, 23, 3, 41}, {2, 31, 0, 5},
-          {2, 0, 3, 5},    {2, 7, 3, 0},     {0, 7, 3, 5}};
+  return {{1, 101, 7, 32}, {2, 331, 5, 259}, {3, 23, 3, 41},    {2, 31, 0, 5},
+          {2, 0, 3, 5},    {2, 7, 3, 0},     {2, 61, 3, 37, 1}, {0, 7, 3, 5}};
 }
 
 /// The RoIs of nano-fpn at 4 x 240 x 320, and of a ResNet-50 FPN.
@@ -41,7 +42,8 @@ inline Prepared<SelectRoisArgs> prepare_select_rois(const SelectRoisCase& c, Fil
             .weights = {10, 10, 5, 5},
             .rois = rois.mutable_data<float>(),
             .labels = labels.mutable_data<int32_t>(),
-            .targets = targets.mutable_data<float>()};
+            .targets = targets.mutable_data<float>(),
+            .plus_one = c.plus_one};
   return p;
 }
 

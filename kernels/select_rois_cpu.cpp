@@ -18,7 +18,8 @@ void select_rois_reference(const Stream&, Workspace&, const SelectRoisArgs& a) {
       const int64_t g = a.matched[n * a.r + row];
       if (g < 0) continue;
       a.labels[at] = a.gt_labels[n * a.g + g];
-      encode(roi, load_box(a.gt + (n * a.g + g) * 4), a.weights, a.targets + at * 4);
+      encode(spanned(roi, a.plus_one), spanned(load_box(a.gt + (n * a.g + g) * 4), a.plus_one), a.weights,
+             a.targets + at * 4);
     }
   });
 }

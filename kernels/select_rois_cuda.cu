@@ -20,7 +20,8 @@ __global__ void select_rois_kernel(SelectRoisArgs a) {
     const int64_t g = a.matched[n * a.r + row];
     if (g >= 0) {
       label = a.gt_labels[n * a.g + g];
-      encode(roi, load_aligned_box(a.gt + (n * a.g + g) * 4), a.weights, target);
+      encode(spanned(roi, a.plus_one), spanned(load_aligned_box(a.gt + (n * a.g + g) * 4), a.plus_one),
+             a.weights, target);
     }
   }
   store_aligned_box(a.rois + at * 4, roi);

@@ -10,7 +10,8 @@ struct SmoothL1Case {
   std::vector<int64_t> rows;  // of each level
   int64_t columns;
   float beta;
-  int sampled;  // labels >= 0 in a thousand
+  int sampled;          // labels >= 0 in a thousand
+  int64_t classes = 0;  // that labels are of, where there are more than columns
 };
 
 inline std::vector<SmoothL1Case> smooth_l1_cases() {
@@ -21,7 +22,8 @@ inline std::vector<SmoothL1Case> smooth_l1_cases() {
       {2, {3001, 1409, 1}, 1, 0.5f, 40},   // several chunks
       {2, {5, 3}, 2, 1, 0},                // every label ignored
       {0, {5, 3}, 1, 1, 500},
-      {2, {0}, 3, 1, 500},  // nothing at all
+      {2, {0}, 3, 1, 500},      // nothing at all
+      {2, {41}, 1, 1, 800, 7},  // one column for all classes
   };
 }
 
@@ -40,7 +42,7 @@ void prepare_levels(const SmoothL1Case& c, Filler& fill, Prepared<Args>& p) {
   int64_t total = 0;
   for (const int64_t rows : c.rows) total += rows;
   const Tensor labels = fill.integers(p.inputs, {c.n, total}, 0, 999);
-  const int32_t classes = static_cast<int32_t>(std::max<int64_t>(2, c.columns));
+  const int32_t classes = static_cast<int32_t>(std::max<int64_t>({2, c.columns, c.classes}));
   for (int32_t& label : labels.mutable_values<int32_t>()) label = label < c.sampled ? label % classes : -1;
   const Tensor targets = fill.numbers<float>(p.inputs, {c.n, total, 4});
   for (int64_t i = 0; i < targets.numel(); ++i)

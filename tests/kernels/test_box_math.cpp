@@ -117,6 +117,59 @@ TEST_CASE("clip: the right edge is at x = width") {
   CHECK(near(clip(box(41, 31, 50, 60), 30.0f, 40.0f), box(40, 30, 40, 30), 0));
 }
 
+TEST_CASE("spanned: boxes whose corners are whole pixels, worked by hand as py-faster-rcnn does") {
+  CHECK(near(spanned(box(1, 2, 4, 7), 0.0f), box(1, 2, 4, 7), 0));
+  CHECK(box_area(spanned(box(1, 2, 4, 7), 1.0f)) == 24);  // 4 x 6 pixels
+  CHECK(box_area(spanned(box(5, 5, 5, 5), 1.0f)) == 1);   // one pixel
+  const auto overlap = [](const Box<float>& a, const Box<float>& b) {
+    return iou(spanned(a, 1.0f), spanned(b, 1.0f));
+  };
+  CHECK(overlap(box(0, 0, 1, 1), box(1, 1, 2, 2)) == 1.0f / 7);  // a pixel of 4 + 4
+  CHECK(overlap(box(0, 0, 1, 1), box(2, 0, 3, 1)) == 0);         // neighbours
+  CHECK(overlap(box(0, 0, 1, 1), box(0, kNaN, 1, 1)) == 0);
+  CHECK(is_large_enough(spanned(box(3, 3, 18, 18), 1.0f), 16.0f));
+  CHECK_FALSE(is_large_enough(spanned(box(3, 3, 18, 17.9f), 1.0f), 16.0f));
+
+  // 16 x 16 pixels with the centre (8, 8), and 16 x 32 with the centre (16, 16).
+  float delta[4];
+  const Box<float> reference = spanned(box(0, 0, 15, 15), 1.0f);
+  encode(reference, spanned(box(8, 0, 23, 31), 1.0f), kOnes, delta);
+  CHECK(near(delta[0], 0.5, 0));
+  CHECK(near(delta[1], 0.5, 0));
+  CHECK(near(delta[2], 0, 0));
+  CHECK(near(delta[3], std::log(2.0), 1e-7));
+  // The trap: decoding makes a box that is a pixel wider and higher than the one encoded.
+  CHECK(near(decode(reference, delta, kOnes), box(8, 0, 24, 32), 1e-5));
+}
+
+TEST_CASE("clip: with whole pixels the last ones are width - 1 and height - 1") {
+  CHECK(near(clip(box(-5, -6, 50, 60), 30.0f, 40.0f, 1.0f), box(0, 0, 39, 29), 0));
+  CHECK(near(clip(box(39.5f, 3, 39.5f, 4), 30.0f, 40.0f, 1.0f), box(39, 3, 39, 4), 0));
+}
+
+TEST_CASE("decode without a limit") {
+  const float delta[4] = {0, 0, std::log(100.0f), kInfinity};
+  const Box<float> wide = decode(box(-8, -8, 8, 8), delta, kOnes, kInfinity);
+  CHECK(near(wide.x1, -800, 1e-3));
+  CHECK(near(wide.x2, 800, 1e-3));
+  CHECK(wide.y2 == kInfinity);
+  CHECK(near(decode(box(-8, -8, 8, 8), delta, kOnes, std::log(2.0f)), box(-16, -16, 16, 16), 1e-5));
+}
+
+TEST_CASE("is_inside: the right and the lower edge are outside, as is NaN") {
+  CHECK(is_inside(box(0, 0, 39, 29), 30.0f, 40.0f));
+  CHECK(is_inside(box(0, 0, std::nextafter(40.0f, 0.0f), 29), 30.0f, 40.0f));
+  CHECK_FALSE(is_inside(box(0, 0, 40, 29), 30.0f, 40.0f));
+  CHECK_FALSE(is_inside(box(0, 0, 39, 30), 30.0f, 40.0f));
+  CHECK_FALSE(is_inside(box(-0.5f, 0, 39, 29), 30.0f, 40.0f));
+  CHECK_FALSE(is_inside(box(0, -0.5f, 39, 29), 30.0f, 40.0f));
+  for (int i = 0; i < 4; ++i) {
+    float corners[4] = {1, 1, 2, 2};
+    corners[i] = kNaN;
+    CHECK_FALSE(is_inside(load_box(corners), 30.0f, 40.0f));
+  }
+}
+
 TEST_CASE("is_finite and is_large_enough") {
   CHECK(is_finite(box(1, 2, 3, 4)));
   CHECK(is_finite(box(-3e38f, 3e38f, 3e38f, -3e38f)));

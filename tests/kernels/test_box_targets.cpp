@@ -52,4 +52,25 @@ TEST_CASE("box_targets: boxes of their own for each image") {
   });
 }
 
+TEST_CASE("box_targets: boxes whose corners are whole pixels") {
+  // 16 x 16 pixels with the centre (8, 8), and 32 x 16 with the centre (16, 16).
+  const float boxes[] = {0, 0, 15, 15}, gt[] = {0, 8, 31, 23};
+  const int32_t matched[] = {0};
+  float targets[4];
+  const BoxTargetsArgs args{.n = 1,
+                            .r = 1,
+                            .boxes = boxes,
+                            .box_stride = 0,
+                            .g = 1,
+                            .gt = gt,
+                            .matched = matched,
+                            .weights = {1, 2, 1, 1},
+                            .targets = targets,
+                            .plus_one = 1};
+  each_variant(box_targets, args, [&] {
+    CHECK(std::vector<float>(targets, targets + 4) ==
+          std::vector<float>{0.5f, 1, static_cast<float>(std::log(2.0)), 0});
+  });
+}
+
 }  // namespace rcnn::kernels

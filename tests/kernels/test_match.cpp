@@ -11,6 +11,8 @@ struct Example {
   std::vector<float> boxes, gt;
   bool low_quality = false;
   float high = 0.7f, low = 0.3f;
+  float plus_one = 0;
+  std::vector<float> image_size = {};  // or empty: none
 };
 
 void expect_matched(const Example& e, const std::vector<int32_t>& expected) {
@@ -28,7 +30,9 @@ void expect_matched(const Example& e, const std::vector<int32_t>& expected) {
                        .high = e.high,
                        .low = e.low,
                        .low_quality = e.low_quality,
-                       .matched = matched.data()};
+                       .matched = matched.data(),
+                       .plus_one = e.plus_one,
+                       .image_size = e.image_size.empty() ? nullptr : e.image_size.data()};
   each_variant(match, args, [&] { CHECK(matched == expected); });
 }
 
@@ -112,6 +116,60 @@ TEST_CASE("match: padding rows and padding ground truth take no part") {
   args.gt_count = one_each;
   each_variant(match, args, [&] {
     CHECK(std::vector<int32_t>(matched, matched + 4) == std::vector<int32_t>{-2, 0, 0, -2});
+  });
+}
+
+TEST_CASE("match: boxes whose corners are whole pixels") {
+  // Against 8 pixels in a row: 8, 6, 4 and 2 of them, and none. Without the + 1 none has an area.
+  const std::vector<float> boxes = {0, 0, 7, 0, 0, 0, 5, 0, 0, 0, 3, 0, 0, 0, 1, 0, 8, 0, 9, 0};
+  const std::vector<float> gt = {0, 0, 7, 0};
+  expect_matched({boxes, gt, false, 0.75f, 0.25f, 1}, {0, 0, -2, -2, -1});
+  expect_matched({boxes, gt, true, 0.75f, 0.25f, 0}, {-1, -1, -1, -1, -1});
+  // One pixel of two is the best that the ground truth has.
+  expect_matched({{1, 0, 1, 0, 5, 5, 6, 6}, {0, 0, 1, 0}, true, 0.7f, 0.6f, 1}, {0, -1});
+}
+
+TEST_CASE("match: rows that reach across the border of their image take no part") {
+  const std::vector<float> boxes = {-1,   0,     8,     8,     // the first ground truth, across the left edge
+                                    0,    0,     8,     8,     // IoU 8/9 with it
+                                    12,   0,     20,    8,     // the second ground truth, at the right edge
+                                    12,   0,     19.5f, 8,     // IoU 15/16 with it
+                                    9,    5,     11,    10,    // at the lower edge
+                                    9,    5,     11,    9.5f,  //
+                                    9,    -0.5f, 11,    0.5f,  // across the upper edge
+                                    kNaN, 0,     1,     1};
+  const std::vector<float> gt = {-1, 0, 8, 8, 12, 0, 20, 8}, size = {10, 20};
+  expect_matched({boxes, gt, true, 0.95f, 0.3f}, {0, -2, 1, -2, -1, -1, -1, -1});
+  expect_matched({boxes, gt, true, 0.95f, 0.3f, 0, size}, {-2, 0, -2, 1, -2, -1, -2, -2});
+  expect_matched({boxes, gt, false, 0.95f, 0.3f, 0, size}, {-2, -2, -2, -2, -2, -1, -2, -2});
+  expect_matched({boxes, {}, true, 0.95f, 0.3f, 0, size}, {-2, -1, -2, -1, -2, -1, -2, -2});
+  // A tie for the best row: IoU 48/80 each.
+  const std::vector<float> tied = {-2, 0, 6, 8, 2, 0, 10, 8}, between = {0, 0, 8, 8};
+  expect_matched({tied, between, true}, {0, 0});
+  expect_matched({tied, between, true, 0.7f, 0.3f, 0, size}, {-2, 0});
+  // The corners themselves are compared, whatever they span.
+  expect_matched({{0, 0, 19, 9, 0, 0, 20, 9}, {}, true, 0.95f, 0.3f, 1, size}, {-1, -2});
+}
+
+TEST_CASE("match: each image has its own border") {
+  const float boxes[] = {0, 0, 4, 4, 0, 0, 2, 2}, gt[] = {0, 0, 4, 4, 0, 0, 4, 4}, size[] = {5, 5, 5, 3};
+  const int32_t gt_count[] = {1, 1};
+  int32_t matched[4];
+  const MatchArgs args{.n = 2,
+                       .r = 2,
+                       .boxes = boxes,
+                       .box_stride = 0,
+                       .row_count = nullptr,
+                       .g = 1,
+                       .gt = gt,
+                       .gt_count = gt_count,
+                       .high = 0.7f,
+                       .low = 0.3f,
+                       .low_quality = true,
+                       .matched = matched,
+                       .image_size = size};
+  each_variant(match, args, [&] {
+    CHECK(std::vector<int32_t>(matched, matched + 4) == std::vector<int32_t>{0, -1, -2, 0});
   });
 }
 

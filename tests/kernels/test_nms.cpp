@@ -11,6 +11,7 @@ struct Example {
   std::vector<int32_t> group;
   float threshold = 0.5f;
   int64_t capacity = 4;
+  float plus_one = 0;
 };
 
 Prepared<NmsArgs> prepare(const Example& e) {
@@ -29,7 +30,8 @@ Prepared<NmsArgs> prepare(const Example& e) {
             .threshold = e.threshold,
             .capacity = e.capacity,
             .keep = p.outputs[0].mutable_data<int32_t>(),
-            .count = p.outputs[1].mutable_data<int32_t>()};
+            .count = p.outputs[1].mutable_data<int32_t>(),
+            .plus_one = e.plus_one};
   return p;
 }
 
@@ -64,6 +66,13 @@ TEST_CASE("nms: an overlap equal to the threshold does not suppress") {
   const std::vector<float> half = {0, 0, 2, 1, 0, 0, 1, 1};  // IoU exactly 1/2
   expect_kept({half, {2, 1}, {0, 0}, 0.5f}, {0, 1});
   expect_kept({half, {2, 1}, {0, 0}, std::nextafter(0.5f, 0.0f)}, {0});
+}
+
+TEST_CASE("nms: boxes whose corners are whole pixels") {
+  const std::vector<float> rows = {0, 0, 1, 0, 1, 0, 2, 0, 3, 0, 4, 0};  // two pixels each: IoU 1/3, 0, 0
+  expect_kept({rows, {3, 2, 1}, {0, 0, 0}, 0.25f}, {0, 1, 2});
+  expect_kept({rows, {3, 2, 1}, {0, 0, 0}, 0.25f, 4, 1}, {0, 2});
+  expect_kept({rows, {3, 2, 1}, {0, 0, 0}, 0.34f, 4, 1}, {0, 1, 2});
 }
 
 TEST_CASE("nms: of equal boxes with equal scores the lower row is kept") {

@@ -112,4 +112,76 @@ TEST_CASE("proposals: boxes that are not finite are not used, however small a bo
   });
 }
 
+TEST_CASE("proposals: boxes whose corners are whole pixels, smallest size by the image's scale") {
+  // Two images, of 20 x 40 and 30 x 40, with the scales 1/2 and 1: sides of at least 8 and 16 pixels.
+  const float anchors_of_level[] = {0, 0, 14, 14, 30, 0, 45, 15, 0, 0, 6, 31}, scores[] = {1, 2, 3, 4, 5, 6};
+  float deltas[2 * 3 * 4] = {};
+  deltas[2 * 4 + 2] = std::log(128.0f);  // of the first image's third anchor, 7 pixels wide
+  const float size[] = {20, 40, 30, 40}, scale[] = {0.5f, 1};
+  const int32_t index[] = {0, 1, 2, 0, 1, 2};
+  float boxes[6 * 4], box_scores[6];
+  int32_t group[6];
+  ProposalsArgs args{.n = 2,
+                     .levels = 1,
+                     .scores = {{scores, 3}},
+                     .deltas = {{deltas, 3}},
+                     .anchors = anchors_of_level,
+                     .image_size = size,
+                     .k = 3,
+                     .index = index,
+                     .weights = {1, 1, 1, 1},
+                     .min_size = 16,
+                     .boxes = boxes,
+                     .box_scores = box_scores,
+                     .group = group,
+                     .plus_one = 1,
+                     .max_log_scale = std::numeric_limits<float>::infinity(),
+                     .min_size_scale = scale};
+  each_variant(proposals, args, [&] {
+    // 16 x 16 after decoding; 10 x 17 after clipping; 40 x 20. In the second image the third is 8 wide.
+    CHECK(std::vector<int32_t>(group, group + 6) == std::vector<int32_t>{0, 0, 0, 0, -1, -1});
+    CHECK(std::vector<float>(box_scores, box_scores + 6) == std::vector<float>{1, 2, 3, 4, 0, 0});
+    std::vector<float> expected(24, 0.0f);
+    const float first[] = {0, 0, 15, 15}, clipped[] = {30, 0, 39, 16}, widest[] = {0, 0, 39, 19};
+    std::copy_n(first, 4, expected.begin());
+    std::copy_n(clipped, 4, expected.begin() + 4);
+    std::copy_n(widest, 4, expected.begin() + 8);
+    std::copy_n(first, 4, expected.begin() + 12);
+    CHECK(std::vector<float>(boxes, boxes + 24) == expected);
+  });
+
+  args.min_size_scale = nullptr;
+  args.max_log_scale = 0;  // 8 pixels after decoding
+  each_variant(proposals, args, [&] {
+    CHECK(std::vector<int32_t>(group, group + 6) == std::vector<int32_t>{0, -1, -1, 0, -1, -1});
+  });
+}
+
+TEST_CASE("proposals: a score below min_score is not used") {
+  const float anchors_of_level[] = {0, 0, 10, 10, 0, 0, 10, 10, 0, 0, 10, 10};
+  const float scores[] = {0.25f, std::nextafter(0.25f, 0.0f), -1}, deltas[12] = {}, size[] = {20, 40};
+  const int32_t index[] = {0, 1, 2};
+  float boxes[12], box_scores[3];
+  int32_t group[3];
+  const ProposalsArgs args{.n = 1,
+                           .levels = 1,
+                           .scores = {{scores, 3}},
+                           .deltas = {{deltas, 3}},
+                           .anchors = anchors_of_level,
+                           .image_size = size,
+                           .k = 3,
+                           .index = index,
+                           .weights = {1, 1, 1, 1},
+                           .min_size = 0,
+                           .boxes = boxes,
+                           .box_scores = box_scores,
+                           .group = group,
+                           .min_score = 0.25f};
+  each_variant(proposals, args, [&] {
+    CHECK(std::vector<int32_t>(group, group + 3) == std::vector<int32_t>{0, -1, -1});
+    CHECK(std::vector<float>(box_scores, box_scores + 3) == std::vector<float>{0.25f, 0, 0});
+    CHECK(std::vector<float>(boxes, boxes + 12) == std::vector<float>{0, 0, 10, 10, 0, 0, 0, 0, 0, 0, 0, 0});
+  });
+}
+
 }  // namespace rcnn::kernels

@@ -43,4 +43,31 @@ TEST_CASE("select_rois: foreground, background and padding") {
   });
 }
 
+TEST_CASE("select_rois: boxes whose corners are whole pixels keep them") {
+  const float candidates[] = {0, 0, 15, 15}, gt[] = {0, 8, 31, 23};
+  const int32_t matched[] = {0}, rows[] = {0}, gt_labels[] = {3};
+  float rois[4], targets[4];
+  int32_t labels[1];
+  const SelectRoisArgs args{.n = 1,
+                            .r = 1,
+                            .g = 1,
+                            .s = 1,
+                            .candidates = candidates,
+                            .matched = matched,
+                            .rows = rows,
+                            .gt = gt,
+                            .gt_labels = gt_labels,
+                            .weights = {1, 2, 1, 1},
+                            .rois = rois,
+                            .labels = labels,
+                            .targets = targets,
+                            .plus_one = 1};
+  each_variant(select_rois, args, [&] {
+    CHECK(labels[0] == 3);
+    CHECK(std::vector<float>(rois, rois + 4) == std::vector<float>{0, 0, 15, 15});
+    CHECK(std::vector<float>(targets, targets + 4) ==
+          std::vector<float>{0.5f, 1, static_cast<float>(std::log(2.0)), 0});
+  });
+}
+
 }  // namespace rcnn::kernels

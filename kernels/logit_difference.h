@@ -1,0 +1,52 @@
+// Two-class scores to one logit: py-faster-rcnn's region proposal network scores every anchor as background
+// and as object, and softmax over the two is the sigmoid of their difference.
+//
+//     y[r, a] = x[r, A + a] - x[r, a]      the A scores of background come first, then those of object
+#pragma once
+
+#include "kernels/op.h"
+
+namespace rcnn::kernels {
+
+template <class T>
+struct LogitDifferenceArgs {
+  int64_t rows, a;  // rows: N H W; A: anchors a cell
+  const T* x;       // (rows, 2 A)
+  T* y;             // (rows, A)
+};
+
+/// dx[r, a] = -dy[r, a], dx[r, A + a] = dy[r, a].
+template <class T>
+struct LogitDifferenceBackwardArgs {
+  int64_t rows, a;
+  const T* dy;  // (rows, A)
+  T* dx;        // (rows, 2 A)
+  Accumulate accumulate;
+};
+
+template <class T>
+void logit_difference_reference(const Stream&, Workspace&, const LogitDifferenceArgs<T>& a);
+template <class T>
+void logit_difference_backward_reference(const Stream&, Workspace&, const LogitDifferenceBackwardArgs<T>& a);
+
+void logit_difference_thread_per_four_anchors(const Stream&, Workspace&, const LogitDifferenceArgs<float>& a);
+void logit_difference_backward_thread_per_four_anchors(const Stream&, Workspace&,
+                                                       const LogitDifferenceBackwardArgs<float>& a);
+
+// clang-format off
+inline constexpr Variant<LogitDifferenceArgs<float>, LogitDifferenceArgs<double>> logit_difference_variants[] = {
+    OnCuda{"thread_per_four_anchors", logit_difference_thread_per_four_anchors},
+    {DeviceType::cpu, "reference", logit_difference_reference<float>, logit_difference_reference<double>},
+};
+inline constexpr Op<LogitDifferenceArgs<float>, LogitDifferenceArgs<double>> logit_difference{
+    "logit_difference", "logit_difference", logit_difference_variants};
+
+inline constexpr Variant<LogitDifferenceBackwardArgs<float>, LogitDifferenceBackwardArgs<double>> logit_difference_backward_variants[] = {
+    OnCuda{"thread_per_four_anchors", logit_difference_backward_thread_per_four_anchors},
+    {DeviceType::cpu, "reference", logit_difference_backward_reference<float>, logit_difference_backward_reference<double>},
+};
+inline constexpr Op<LogitDifferenceBackwardArgs<float>, LogitDifferenceBackwardArgs<double>> logit_difference_backward{
+    "logit_difference_backward", "logit_difference", logit_difference_backward_variants};
+// clang-format on
+
+}  // namespace rcnn::kernels

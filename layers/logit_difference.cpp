@@ -1,0 +1,46 @@
+#include "layers/logit_difference.h"
+
+#include <span>
+#include <vector>
+
+#include "kernels/logit_difference.h"
+
+namespace rcnn {
+namespace {
+
+struct LogitDifferenceNode : Node {
+  const char* name() const override { return "logit_difference"; }
+
+  void backward(Context& ctx) override {
+    const GradientTarget dx = target(ctx, 0);
+    const Tensor& dy = output_gradient();
+    visit_float(dy.dtype(), name(), [&](auto zero) {
+      using T = decltype(zero);
+      const int64_t a = dy.dim(-1);
+      kernels::run(ctx, kernels::logit_difference_backward,
+                   kernels::LogitDifferenceBackwardArgs<T>{a == 0 ? 0 : dy.numel() / a, a, dy.data<T>(),
+                                                           dx.data<T>(), dx.accumulate});
+    });
+  }
+};
+
+}  // namespace
+
+Var logit_difference(Context& ctx, const Var& x) {
+  check(x.shape().rank() >= 1 && x.dim(-1) % 2 == 0,
+        "logit_difference: x is {}, expected (..., 2 A): the scores of background, then those of object",
+        x.shape().str());
+  std::vector<int64_t> sizes(x.shape().begin(), x.shape().end());
+  const int64_t a = sizes.back() /= 2;
+  Tensor y = ctx.empty(Shape(std::span<const int64_t>(sizes)), x.dtype());
+  visit_float(x.dtype(), "logit_difference", [&](auto zero) {
+    using T = decltype(zero);
+    kernels::run(ctx, kernels::logit_difference,
+                 kernels::LogitDifferenceArgs<T>{a == 0 ? 0 : y.numel() / a, a, x.value().data<T>(),
+                                                 y.mutable_data<T>()});
+  });
+  if (!wants_gradient(ctx, {&x})) return Var(y);
+  return record(ctx, std::make_shared<LogitDifferenceNode>(), {&x}, y);
+}
+
+}  // namespace rcnn
