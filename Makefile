@@ -69,7 +69,7 @@ CXXFLAGS_races   := $(CXXFLAGS_release) # so that ccache has all but the kernels
 CXXFLAGS += -std=c++20 -march=$(ARCH) -ffp-contract=off -fno-math-errno -fno-trapping-math -MMD -MP -I. \
             -ffile-prefix-map="$$PWD"=. $(WARNINGS) $(CXXFLAGS_$(CONFIG))
 LDFLAGS  += $(filter -fsanitize=%,$(CXXFLAGS_$(CONFIG)))
-LDLIBS   += -lfmt -lpugixml -lexif -lsimdjson -lcrypto -lpthread
+LDLIBS   += -lfmt -lpugixml -lexif -lsimdjson -lzip -lcrypto -lpthread
 ifeq ($(CONFIG),tsan)
   CXXFLAGS += -DRCNN_STD_THREADS
 else
