@@ -69,7 +69,8 @@ CXXFLAGS_races   := $(CXXFLAGS_release) # so that ccache has all but the kernels
 CXXFLAGS += -std=c++20 -march=$(ARCH) -ffp-contract=off -fno-math-errno -fno-trapping-math -MMD -MP -I. \
             -ffile-prefix-map="$$PWD"=. $(WARNINGS) $(CXXFLAGS_$(CONFIG))
 LDFLAGS  += $(filter -fsanitize=%,$(CXXFLAGS_$(CONFIG)))
-LDLIBS   += -lfmt -lpugixml -lexif -lsimdjson -lcrypto -lpthread
+LDLIBS_FILES := -lfmt -lpugixml -lexif -lsimdjson -lzip
+LDLIBS   += $(LDLIBS_FILES) -lcrypto -lpthread
 ifeq ($(CONFIG),tsan)
   CXXFLAGS += -DRCNN_STD_THREADS
 else
@@ -152,7 +153,7 @@ PROGRAM  := $(BUILD)/rcnn
 TESTS    := $(BUILD)/rcnn_tests
 EXAMPLES := $(patsubst examples/%.cpp,$(BUILD)/examples/%,$(EXAMPLE_SOURCES))
 
-.PHONY: all test kernel-tests run-kernel-tests test-kernels test-races cuda-report cuda-table gpu-check deps-bundle demo bench lint tidy format asan ubsan tsan install clean help FORCE
+.PHONY: all test kernel-tests run-kernel-tests test-kernels test-races cuda-report cuda-table gpu-check deps-bundle demo bench lint tidy format asan ubsan tsan fuzz install clean help FORCE
 all: build/rcnn $(EXAMPLES)  ## build the program and the examples (the default)
 
 $(BUILD)/%.o: %.cpp $(BUILD)/flags
@@ -286,6 +287,41 @@ asan ubsan tsan:  ## run the tests under a sanitizer
 compile_commands.json: FORCE  ## for editors and clang-tidy
 	@python3 tools/compile_commands.py '$(CXX) $(CXXFLAGS)' $(LIB_SOURCES) $(CLI_SOURCES) $(BENCH_SOURCES) \
 	  $(TEST_SOURCES) $(EXAMPLE_SOURCES) > $@
+
+# ---- fuzzing: the readers of strangers' files, under libFuzzer and the sanitizers -----------------------------------
+# tests/fuzz/targets.h says what a target is. What one finds lies in build/fuzz/ as FILE; build/fuzz/NAME FILE shows it
+# again, and, put right, it goes into tests/fuzz/corpus/NAME/.
+FUZZ_TARGETS := annotation coco exif image pth safetensors settings
+FUZZ_SECONDS ?= 0
+FUZZ_CXX     ?= clang++
+FUZZ_FLAGS   := -std=c++20 -O1 -g -I. -MMD -MP -fsanitize=address,undefined -fno-sanitize-recover=all \
+                -DRCNN_STD_THREADS -include tests/fuzz/libfuzzer/source_location.h
+# The readers and what they stand on, and no more.
+FUZZ_SOURCES := $(patsubst %,core/%.cpp,atomic_file config cuda_absent host_memory memory pickle pth safetensors tensor \
+                  tensor_file zip_archive) \
+                $(patsubst %,data/%.cpp,annotation clip coco_file exif files image orientation stb_impl) \
+                models/config.cpp train/config.cpp train/settings_file.cpp
+FUZZ_OBJECTS  = $(patsubst %.cpp,build/fuzz/%.o,$(FUZZ_SOURCES))
+FUZZERS      := $(addprefix build/fuzz/,$(FUZZ_TARGETS))
+build/fuzz/%.o: %.cpp
+	@mkdir -p $(@D)
+	@echo "  FUZZ $<"
+	$(Q)$(FUZZ_CXX) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c $< -o $@
+build/fuzz/readers.a: $(FUZZ_OBJECTS)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+$(FUZZERS): build/fuzz/%: tests/fuzz/libfuzzer/entry.cpp build/fuzz/tests/fuzz/%.o build/fuzz/readers.a
+	@echo "  LINK $@"
+	$(Q)$(FUZZ_CXX) $(FUZZ_FLAGS) -fsanitize=fuzzer -DRCNN_FUZZ_TARGET=$* -o $@ $^ $(LDLIBS_FILES)
+fuzz: $(FUZZERS)  ## build the fuzzers of the readers (clang); FUZZ_SECONDS=600 runs each that long
+	@failed=0; [ $(FUZZ_SECONDS) -eq 0 ] || for name in $(FUZZ_TARGETS); do \
+	  mkdir -p build/fuzz/found/$$name; \
+	  echo "  RUN build/fuzz/$$name"; \
+	  build/fuzz/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -max_len=4096 -use_value_profile=1 \
+	    -verbosity=0 -print_final_stats=1 -artifact_prefix=build/fuzz/$$name- \
+	    build/fuzz/found/$$name tests/fuzz/corpus/$$name || failed=1; \
+	done; exit $$failed
+-include $(FUZZ_OBJECTS:.o=.d) $(FUZZERS:build/fuzz/%=build/fuzz/tests/fuzz/%.d)
 
 PREFIX ?= /usr/local
 install: $(PROGRAM)  ## copy the program to $(PREFIX)/bin

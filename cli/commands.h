@@ -13,6 +13,7 @@ void add_train(CLI::App& program, const std::string& command_line);
 void add_eval(CLI::App& program);
 void add_detect(CLI::App& program);
 void add_check(CLI::App& program);
+void add_summary(CLI::App& program);
 void add_synth(CLI::App& program);
 void add_bench(CLI::App& program);
 

@@ -77,6 +77,7 @@ int main(int argc, char** argv) {
   rcnn::add_eval(program);
   rcnn::add_detect(program);
   rcnn::add_check(program);
+  rcnn::add_summary(program);
   rcnn::add_synth(program);
   rcnn::add_bench(program);
   program.failure_message(usage_error);

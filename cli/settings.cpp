@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#define TOML_EXCEPTIONS 1
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -13,70 +10,6 @@
 #include "train/checkpoint.h"
 
 namespace rcnn {
-namespace {
-
-std::string to_text(const toml::node& node, const std::string& key, const std::filesystem::path& file) {
-  if (const auto* text = node.as_string()) return text->get();
-  if (const auto* number = node.as_integer()) return fmt::format("{}", number->get());
-  if (const auto* number = node.as_floating_point()) return fmt::format("{}", number->get());
-  if (const auto* truth = node.as_boolean()) return truth->get() ? "true" : "false";
-  if (const auto* array = node.as_array()) {
-    // [[16, 23], [32, 45]] is one list a level; [0.5, 1, 2] a single list.
-    std::string text;
-    for (const toml::node& element : *array) {
-      const bool nested = array->front().is_array();
-      text += (text.empty() ? "" : nested ? ";" : ",") + to_text(element, key, file);
-    }
-    return text;
-  }
-  throw InputError(
-      fmt::format("{}: line {}: '{}' is neither a number, a text, true or false, nor a list of numbers",
-                  file.string(), node.source().begin.line, key));
-}
-
-/// Tries a setting out, so that what is wrong with it can be told with its place in the file.
-void check_setting(const std::string& key, const std::string& text, const std::string& place) {
-  ModelConfig model;
-  TrainConfig train;
-  bool known = false;
-  try {
-    known = set_field(model, model_fields(), key, text) || set_field(train, train_fields(), key, text);
-  } catch (const InputError& error) {
-    throw InputError(fmt::format("{}: {}", place, error.what()));
-  }
-  check_input(known, "{}: unknown setting '{}'; `rcnn train --help-all` lists the settings there are", place,
-              key);
-}
-
-}  // namespace
-
-Settings read_settings(const std::filesystem::path& file) {
-  check_input(std::filesystem::exists(file), "{}: no such file", file.string());
-  check_input(!std::filesystem::is_directory(file), "{} is a folder; expected a TOML file", file.string());
-  toml::table table;
-  try {
-    table = toml::parse_file(file.string());
-  } catch (const toml::parse_error& error) {
-    throw InputError(
-        fmt::format("{}: line {}: {}", file.string(), error.source().begin.line, error.description()));
-  }
-  Settings settings;
-  const auto add = [&](std::string key, const toml::node& value) {
-    std::string text = to_text(value, key, file);
-    check_setting(key, text, fmt::format("{}: line {}", file.string(), value.source().begin.line));
-    settings.emplace_back(std::move(key), std::move(text));
-  };
-  for (const auto& [key, value] : table)
-    if (!value.is_table()) add(std::string(key.str()), value);
-  for (const auto& [name, value] : table) {
-    if (!value.is_table()) continue;
-    check_input(name.str() == "model" || name.str() == "train",
-                "{}: line {}: expected the tables [model] and [train], found [{}]", file.string(),
-                value.source().begin.line, std::string(name.str()));
-    for (const auto& [key, entry] : *value.as_table()) add(std::string(key.str()), entry);
-  }
-  return settings;
-}
 
 template <class Config>
 void SettingFlags::add(CLI::App& app, std::span<const Field<Config>> fields, const Config& defaults,

@@ -1,9 +1,9 @@
-// Settings from a TOML file and from flags, by the tables of models/config.h and train/config.h.
+// Settings from flags and, through train/settings_file.h, from a TOML file, by the tables of models/config.h
+// and train/config.h.
 #pragma once
 
 #include <CLI/CLI.hpp>
 
-#include <filesystem>
 #include <list>
 #include <string>
 #include <utility>
@@ -12,15 +12,9 @@
 #include "models/config.h"
 #include "train/config.h"
 #include "train/data_summary.h"
+#include "train/settings_file.h"
 
 namespace rcnn {
-
-/// Settings as text, in the order in which they are applied.
-using Settings = std::vector<std::pair<std::string, std::string>>;
-
-/// The keys of a TOML file: at the top, or in the tables [model] and [train]. Throws InputError naming file
-/// and line.
-Settings read_settings(const std::filesystem::path& file);
 
 /// Flags for every field, collected as text. Must outlive the parsing.
 class SettingFlags {

@@ -17,6 +17,7 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/tensor_file.h"
 
 namespace rcnn {
 namespace {
@@ -27,35 +28,10 @@ static_assert(std::endian::native == std::endian::little,
 constexpr const char* kMetadata = "__metadata__";
 constexpr uint64_t kLengthBytes = 8;
 
-struct TypeName {
-  const char* name;
-  uint64_t bytes;  // of one element in the file
-  DType dtype;     // in memory
-};
-// The last row has no counterpart in memory: its elements are widened.
-constexpr std::array<TypeName, 7> kTypeNames{{{"F32", 4, DType::f32},
-                                              {"F64", 8, DType::f64},
-                                              {"BF16", 2, DType::bf16},
-                                              {"I32", 4, DType::i32},
-                                              {"I64", 8, DType::i64},
-                                              {"U8", 1, DType::u8},
-                                              {"F16", 2, DType::f32}}};
-
-const TypeName* find_type(std::string_view name) {
-  const auto* found = std::find_if(kTypeNames.begin(), kTypeNames.end(),
-                                   [&](const TypeName& type) { return name == type.name; });
-  return found == kTypeNames.end() ? nullptr : found;
-}
-
-/// A name out of a file, fit for an error message: in quotes, control characters and broken UTF-8 replaced.
-std::string in_quotes(std::string_view name) {
-  return nlohmann::json(name).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
 /// One tensor as the header describes it; `begin` and `end` count bytes of the data.
 struct Entry {
   std::string name;
-  const TypeName* type = nullptr;
+  const FileType* type = nullptr;
   Shape shape;
   uint64_t begin = 0, end = 0;
 };
@@ -165,13 +141,13 @@ class HeaderParser {
     return entry;
   }
 
-  const TypeName* parse_type(const Entry& entry, const Element& value) const {
+  const FileType* parse_type(const Entry& entry, const Element& value) const {
     std::string_view text;
     if (value.get(text) != simdjson::SUCCESS) fail(entry, "has a dtype that is no string");
-    const TypeName* type = find_type(text);
+    const FileType* type = find_file_type(text);
     if (type == nullptr)
       fail(entry,
-           fmt::format("is of type {}; expected F32, F64, F16, BF16, I32, I64 or U8", in_quotes(text)));
+           fmt::format("is of type {}; expected F32, F64, F16, BF16, I32, I64, U8 or BOOL", in_quotes(text)));
     return type;
   }
 
@@ -199,14 +175,13 @@ class HeaderParser {
       fail(entry, kFault);
   }
 
-  /// The shape's bytes must be those of the offsets; a product over 2^64 must not pass as a small one.
+  /// The shape's bytes must be those of the offsets; a product over 2^63 must not pass as a small one.
   void check_size(const Entry& entry) const {
-    uint64_t bytes = entry.type->bytes;
-    bool overflow = false;
-    for (int64_t size : entry.shape)
-      overflow |= __builtin_mul_overflow(bytes, static_cast<uint64_t>(size), &bytes);
-    if (overflow)
+    const std::optional<int64_t> elements =
+        checked_elements({entry.shape.begin(), entry.shape.end()}, entry.type->bytes);
+    if (!elements)
       fail(entry, fmt::format("has the shape {}, which is too large for any file", entry.shape.str()));
+    const auto bytes = static_cast<uint64_t>(*elements * entry.type->bytes);
     if (bytes != entry.end - entry.begin)
       fail(entry, fmt::format("has the shape {} of type {}, which is {} bytes, but data_offsets of {} bytes",
                               entry.shape.str(), entry.type->name, bytes, entry.end - entry.begin));
@@ -243,28 +218,16 @@ void check_cover(const std::string& file, const std::vector<Entry>& entries, uin
               data_bytes - covered, data_bytes);
 }
 
-/// An IEEE half as a float; every half is exact in float.
-float widen_half(uint16_t half) {
-  const uint32_t sign = uint32_t{half} >> 15 << 31;
-  const uint32_t exponent = (half >> 10) & 31U, fraction = half & 1023U;
-  if (exponent == 0) {  // zero or subnormal: fraction * 2^-24
-    const float magnitude = static_cast<float>(fraction) * 0x1p-24F;
-    return std::bit_cast<float>(std::bit_cast<uint32_t>(magnitude) | sign);
-  }
-  const uint32_t wide_exponent = exponent == 31 ? 255 : exponent + (127 - 15);
-  return std::bit_cast<float>(sign | wide_exponent << 23 | fraction << 13);
-}
-
 Tensor read_tensor(const Source& source, const Entry& entry, uint64_t data_begin) {
   const size_t bytes = static_cast<size_t>(entry.end - entry.begin);
   Tensor tensor = Tensor::empty(entry.shape, entry.type->dtype);
-  if (size_of(entry.type->dtype) == entry.type->bytes) {
+  if (static_cast<int64_t>(size_of(entry.type->dtype)) == entry.type->bytes) {
     source.read(data_begin + entry.begin, tensor.mutable_raw(), bytes);
     return tensor;
   }
   std::vector<uint16_t> halves(bytes / 2);
   source.read(data_begin + entry.begin, halves.data(), bytes);
-  std::transform(halves.begin(), halves.end(), tensor.mutable_data<float>(), widen_half);
+  widen_halves(halves, tensor.mutable_data<float>());
   return tensor;
 }
 
@@ -281,7 +244,7 @@ std::vector<size_t> data_order(const std::vector<std::pair<std::string, Tensor>>
 }
 
 const char* file_type(DType dtype) {
-  for (const TypeName& type : kTypeNames)
+  for (const FileType& type : kFileTypes)
     if (type.dtype == dtype) return type.name;
   return "";
 }
@@ -348,8 +311,10 @@ SafetensorsFile read_safetensors(const std::filesystem::path& path) {
 
   SafetensorsFile result;
   result.metadata = std::move(header.metadata);
-  for (const Entry& entry : header.entries)
+  for (const Entry& entry : header.entries) {
     result.tensors.emplace(entry.name, read_tensor(source, entry, data_begin));
+    result.types.emplace(entry.name, entry.type->name);
+  }
   return result;
 }
 

@@ -24,9 +24,12 @@ inline constexpr uint64_t kMaxSafetensorsHeader = uint64_t{16} << 20;
 struct SafetensorsFile {
   std::map<std::string, Tensor> tensors;  // on the CPU, by name
   std::map<std::string, std::string> metadata;
+  /// Of each tensor the type that it has in the file ("F16"), which need not be that in memory.
+  std::map<std::string, std::string> types = {};
 };
 
-/// Reads a whole file. Types F32, F64, BF16, I32, I64 and U8 are kept, F16 becomes f32.
+/// Reads a whole file. Types F32, F64, BF16, I32, I64 and U8 are kept, F16 becomes f32 and
+/// BOOL u8.
 ///
 /// Throws InputError, a sentence that names the file and the tensor concerned, when the file cannot be read,
 /// is shorter or longer than its header says, has a header that is too long, no JSON or not of the form

@@ -143,10 +143,10 @@ bool jpeg_tables_fit(Bytes bytes) {
   while (const uint8_t code = markers.next()) {
     if (code != 0xC4) continue;
     // One after another: its kind, the number of symbols of each of 16 lengths, the symbols. Like stb_image
-    // this reads a table that starts inside the segment beyond its end.
+    // this reads a table that starts inside the segment beyond its end, and zeros beyond the file's.
     const size_t end = markers.segment() + 2 + markers.content().size();
-    for (size_t at = markers.segment() + 2; at < end && at + 17 <= bytes.size();) {
-      const Bytes counts = bytes.subspan(at + 1, 16);
+    for (size_t at = markers.segment() + 2; at < end;) {
+      const Bytes counts = bytes.subspan(at + 1, std::min<size_t>(16, bytes.size() - at - 1));
       const size_t symbols = std::accumulate(counts.begin(), counts.end(), size_t{0});
       if (symbols > 256) return false;
       at += 17 + symbols;

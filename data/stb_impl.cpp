@@ -1,5 +1,7 @@
 // The one place where the stb libraries are compiled: JPEG and PNG in, PNG out, and the font rasteriser.
 // (stb_image_write's JPEG encoder comes along; only tests use it.)
+#include <cstdlib>
+
 #pragma GCC diagnostic ignored "-Wpragmas"
 #pragma GCC diagnostic ignored "-Wconversion"
 #pragma GCC diagnostic ignored "-Wdouble-promotion"
@@ -8,6 +10,12 @@
 #pragma GCC diagnostic ignored "-Wunused-function"
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
+// A damaged JPEG can use a table that it never defined. Memory that begins as zeros makes of that the same
+// pixels in every run, and none of what lay there before; and an assertion must not end the program for it.
+#define STBI_MALLOC(size) std::calloc(1, size)
+#define STBI_REALLOC(memory, size) std::realloc(memory, size)
+#define STBI_FREE(memory) std::free(memory)
+#define STBI_ASSERT(holds) ((void)sizeof(holds))
 #define STBI_NO_STDIO
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG

@@ -22,7 +22,7 @@ rm -rf "$bundle"
 mkdir -p "$bundle/include/stb" "$bundle/lib" "$bundle/share" "$bundle/licenses"
 
 # ---- headers ------------------------------------------------------------------------------------------------------
-for header in fmt CLI toml++ nlohmann openssl doctest libexif pugixml.hpp pugiconfig.hpp simdjson.h; do
+for header in fmt CLI toml++ nlohmann openssl doctest libexif pugixml.hpp pugiconfig.hpp simdjson.h zip.h zipconf.h; do
   [ -e "/usr/include/$header" ] || fail "/usr/include/$header is missing; sh tools/setup.sh installs it"
   cp -RL "/usr/include/$header" "$bundle/include/"
 done
@@ -45,7 +45,7 @@ at_most() {
   [ "$(printf '%s\n' "$found" "$1_$2" | sort -V | tail -1)" = "$1_$2" ] ||
     fail "$3 needs $found; expected nothing newer than $1_$2, which the other machine may not have"
 }
-for name in fmt pugixml exif simdjson crypto; do
+for name in fmt pugixml exif simdjson zip crypto; do
   library=$(g++ -print-file-name="lib$name.so")
   [ -e "$library" ] || fail "lib$name.so is missing; sh tools/setup.sh installs it"
   library=$(readlink -f "$library")
@@ -66,7 +66,7 @@ for file in /usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf /usr/share/font
 done
 [ -n "$font" ] || fail "DejaVuSans-Bold.ttf is missing; sh tools/setup.sh installs it"
 cp -L "$font" "$bundle/share/"
-for package in libfmt-dev libcli11-dev libtomlplusplus-dev libpugixml-dev libexif-dev libsimdjson-dev nlohmann-json3-dev \
+for package in libfmt-dev libcli11-dev libtomlplusplus-dev libpugixml-dev libexif-dev libsimdjson-dev libzip-dev nlohmann-json3-dev \
   libstb-dev libssl-dev doctest-dev fonts-dejavu-core; do
   [ ! -e "/usr/share/doc/$package/copyright" ] ||
     cp -L "/usr/share/doc/$package/copyright" "$bundle/licenses/$package"

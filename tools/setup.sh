@@ -17,6 +17,7 @@ libpugixml-dev: pugixml, Pascal VOC annotations
 libexif-dev: libexif, the orientation of photographs
 libsimdjson-dev: simdjson, headers of weights files
 nlohmann-json3-dev: nlohmann-json, metrics, summaries and detections
+libzip-dev: libzip, PyTorch's weights files (.pth)
 libstb-dev: stb, JPEG and PNG images, and drawing of text
 libboost-context-dev: Boost.Context, the threads of simulated kernels (make CUDA=sim)
 libssl-dev: OpenSSL's libcrypto, SHA-256 of weights

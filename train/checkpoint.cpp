@@ -7,6 +7,7 @@
 
 #include "core/parallel.h"
 #include "core/safetensors.h"
+#include "core/weights_file.h"
 #include "models/weights.h"
 #include "train/config.h"
 
@@ -141,7 +142,7 @@ void save_model(const std::filesystem::path& path, Detector& detector) {
 }
 
 Detector load_model(const std::filesystem::path& path) {
-  SafetensorsFile file = read_safetensors(path);
+  SafetensorsFile file = read_weights_file(path);
   const ModelConfig config = config_of(file.metadata, path);
   Detector detector;
   detector.classes = parse_classes(file.metadata, path);
@@ -159,7 +160,7 @@ Detector load_model(const std::filesystem::path& path) {
 }
 
 std::optional<ModelConfig> saved_config(const std::filesystem::path& path) {
-  const SafetensorsFile file = read_safetensors(path);
+  const SafetensorsFile file = read_weights_file(path);
   const auto format = file.metadata.find("format");
   if (format == file.metadata.end() || format->second != kFormat) return std::nullopt;
   return config_of(file.metadata, path);
@@ -228,7 +229,7 @@ RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, 
 }
 
 WeightsReport load_weights_file(const std::filesystem::path& path, Detector& detector, bool keep_classes) {
-  SafetensorsFile file = read_safetensors(path);
+  SafetensorsFile file = read_weights_file(path);
   drop_run(file.tensors);
   std::vector<std::string> classes;
   if (file.metadata.contains("classes")) classes = parse_classes(file.metadata, path);

@@ -135,6 +135,14 @@ TEST_CASE("safetensors: F16 is widened to f32") {
   CHECK(std::isnan(values[7]));
 }
 
+TEST_CASE("safetensors: truths are bytes, and the types in the file are told") {
+  const std::string header = object({entry("t", "BOOL", "[2]", "[0,2]"), entry("h", "F16", "[1]", "[2,4]"),
+                                     entry("f", "F32", "[0]", "[4,4]")});
+  const SafetensorsFile file = read(file_bytes(header.size(), header, std::string("\1\0\0\x3C", 4)));
+  CHECK(file.tensors.at("t").values<uint8_t>()[0] == 1);
+  CHECK(file.types == std::map<std::string, std::string>{{"t", "BOOL"}, {"h", "F16"}, {"f", "F32"}});
+}
+
 TEST_CASE("safetensors: a file cut off anywhere, or with more at its end, is refused") {
   const TemporaryFolder folder;
   write_safetensors(folder / "file",
@@ -154,6 +162,10 @@ TEST_CASE("safetensors: header lengths") {
   CHECK(contains(refusal(file_bytes(kMaxSafetensorsHeader + 1, "{}", "")), "a header of 16777217 bytes"));
   CHECK(contains(refusal(file_bytes(UINT64_MAX, "{}", "")), "a header of 18446744073709551615 bytes"));
   CHECK(contains(refusal(file_bytes(3, "{}", "")), "is truncated"));
+  const uint64_t hundred_megabytes = 100'000'000;
+  CHECK(contains(refusal(file_bytes(hundred_megabytes, "{}", "")), "a header of 100000000 bytes"));
+  CHECK(contains(refusal(file_bytes(hundred_megabytes, std::string(hundred_megabytes, ' '), "")),
+                 "a header of 100000000 bytes, at most 16777216"));
   CHECK(contains(refusal(file_bytes(1, "{}", "")), "not JSON"));
   CHECK(contains(refusal(file_bytes(0, "", "")), "not JSON"));
 }
@@ -192,7 +204,7 @@ TEST_CASE("safetensors: entries of a wrong kind name the tensor") {
 }
 
 TEST_CASE("safetensors: types, shapes and offsets that cannot be") {
-  for (const char* dtype : {"F8_E4M3", "BOOL", "I8", "U64", "f32", ""}) {
+  for (const char* dtype : {"F8_E4M3", "bool", "I8", "U64", "f32", ""}) {
     CAPTURE(dtype);
     CHECK(
         contains(refusal_of(dtype, "[6]", "[0,24]"), fmt::format("\"fc.weight\" is of type \"{}\"", dtype)));
@@ -218,6 +230,8 @@ TEST_CASE("safetensors: a shape must have the size of its offsets, also where th
   CHECK(contains(refusal_of("U8", "[4611686018427387904,4]", "[0,0]"), "too large"));
   CHECK(contains(refusal_of("F32", "[4611686018427387904]", "[0,0]"), "too large"));
   CHECK(contains(refusal_of("F32", "[4611686018427387910]", "[0,24]"), "too large"));
+  // What exceeds 2^63 elements does so although there are none at last.
+  CHECK(contains(refusal_of("U8", "[4611686018427387904,4,0]", "[0,0]"), "too large"));
   // Consistent, and larger than the file.
   CHECK(contains(refusal_of("U8", "[1099511627776]", "[0,1099511627776]"), "ends at byte 1099511627776"));
   CHECK(contains(refusal_of("F32", "[6]", "[18446744073709551592,18446744073709551615]"), "is 24 bytes"));

@@ -195,6 +195,13 @@ TEST_CASE("image: a Huffman table that claims too many symbols is refused before
   const size_t table = find_marker(jpeg, 0xC4) + 4;
   for (size_t length = 1; length <= 16; ++length) jpeg[table + length] = 255;
   CHECK(contains(failure_of("bad.jpg", jpeg), "more than 256 symbols"));
+  // A second table that starts in the last byte of the segment, near the end of the file.
+  jpeg = encode_jpeg(random_image(16, 16));
+  jpeg.resize(jpeg.size() - 2);
+  jpeg.insert(jpeg.end(), {0xFF, 0xC4, 0, 20});
+  jpeg.resize(jpeg.size() + 18);
+  jpeg.insert(jpeg.end(), {200, 200, 0xFF, 0xD9});
+  CHECK(contains(failure_of("late.jpg", jpeg), "more than 256 symbols"));
 }
 
 TEST_CASE("image: a header that claims too much is refused before decoding") {

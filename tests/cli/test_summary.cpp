@@ -1,0 +1,83 @@
+// `rcnn summary --weights` on files of both formats, and on what is none.
+#include <doctest/doctest.h>
+
+#include "core/safetensors.h"
+#include "tests/core/pth_fixtures.h"
+#include "tests/program.h"
+
+using namespace rcnn;
+using namespace rcnn::fixtures;
+
+TEST_CASE("summary: the tensors of a file of either format, by name, with totals") {
+  const auto program = find_program();
+  if (program.empty()) return;
+  const TemporaryFolder folder;
+  const std::string one = (folder / "one.pth").string(), two = (folder / "two.safetensors").string();
+  write_pth(
+      one,
+      py_pickle(py_dict({{"fc.weight", py_tensor(py_storage("HalfStorage", "0", 1200), 0, {300, 4}, {4, 1})},
+                         {"a\x1B[2Jb", py_tensor(py_storage("LongStorage", "1", 1), 0, {}, {})}})),
+      {std::string(2400, '\0'), std::string(8, '\0')});
+  const Finished pth = run_program(program, {"summary", "--weights", one});
+  CHECK(pth.status == 0);
+  CHECK(pth.err.empty());
+  CHECK(pth.out ==
+        "tensor       type  shape     elements\n"
+        "a\\u001b[2Jb  I64   ()               1\n"
+        "fc.weight    F16   (300, 4)     1,200\n"
+        "\n" +
+            one +
+            ": 2 tensors, 1,201 elements, 2,408 bytes\n"
+            "  F16: 1 tensor, 1,200 elements, 2,400 bytes\n"
+            "  I64: 1 tensor, 1 element, 8 bytes\n");
+
+  write_safetensors(two, {{"b", Tensor::zeros({2, 0}, DType::f32)}, {"a", Tensor::zeros({3}, DType::f32)}},
+                    {});
+  const Finished safe = run_program(program, {"summary", "--weights", two});
+  CHECK(safe.status == 0);
+  CHECK(safe.out ==
+        "tensor  type  shape   elements\n"
+        "a       F32   (3)            3\n"
+        "b       F32   (2, 0)         0\n"
+        "\n" +
+            two + ": 2 tensors, 3 elements, 12 bytes\n");
+
+  write_safetensors(two, {}, {});
+  CHECK(run_program(program, {"summary", "--weights", two}).out ==
+        two + ": 0 tensors, 0 elements, 0 bytes\n");
+}
+
+TEST_CASE("summary: a file at fault is refused with one sentence") {
+  const auto program = find_program();
+  if (program.empty()) return;
+  const TemporaryFolder folder;
+  const auto refusal = [&](const std::string& file) {
+    const Finished result = run_program(program, {"summary", "--weights", file});
+    CHECK(result.status == 2);
+    CHECK(result.out.empty());
+    CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
+    CHECK(contains(result.err, file));
+    return result.err;
+  };
+  const std::string file = (folder / "file.pth").string();
+  CHECK(contains(refusal(file), "docs/weights.md"));
+  CHECK(contains(refusal(folder.path().string()), "not a regular file"));
+  write_pth(file, py_pickle(py_call(py_global("os", "system"), {py_text("true")})), {});
+  CHECK(contains(refusal(file), "names \"os.system\""));
+  write_text(file, "not weights");
+  CHECK(contains(refusal(file), "no safetensors file"));
+  const Finished nothing = run_program(program, {"summary"});
+  CHECK(nothing.status == 2);
+  CHECK(contains(nothing.err, "--weights is required"));
+}
+
+TEST_CASE("summary: a real .pth that nobody here made") {
+  const auto program = find_program();
+  const std::filesystem::path path = real_data("weights") / "shufflenetv2.pth";
+  if (program.empty() || !std::filesystem::exists(path)) return;
+  const Finished listed = run_program(program, {"summary", "--weights", path.string()});
+  CHECK(listed.status == 0);
+  CHECK(contains(listed.out, "\nfirst_conv.0.weight "));
+  CHECK(contains(listed.out, " F32   (24, 3, 3, 3)        648\n"));
+  CHECK(contains(listed.out, ": 330 tensors, 149,095 elements, 596,600 bytes\n"));
+}

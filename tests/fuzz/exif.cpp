@@ -1,0 +1,9 @@
+#include "data/exif.h"
+
+#include "data/files.h"
+#include "tests/fuzz/targets.h"
+
+void rcnn::fuzz::exif(const std::filesystem::path& file) {
+  const int orientation = exif_orientation(read_file(file));
+  check(orientation >= 1 && orientation <= 8, "an orientation that is none");
+}

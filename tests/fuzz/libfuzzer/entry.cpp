@@ -1,0 +1,15 @@
+// libFuzzer's way into one target: compiled once for each, with -DRCNN_FUZZ_TARGET=its_name.
+#include <cstdint>
+#include <span>
+
+#include "core/error.h"
+#include "tests/fuzz/targets.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const rcnn::fuzz::MemoryFile file(std::as_bytes(std::span(data, size)));
+  try {
+    rcnn::fuzz::RCNN_FUZZ_TARGET(file.path());
+  } catch (const rcnn::InputError&) {
+  }
+  return 0;
+}

@@ -1,0 +1,52 @@
+// What a fuzzer runs: each target hands a file of any content to one of the readers of strangers' files. An
+// InputError is the normal outcome; any other exception, a sanitizer's report, a hang or too much memory is a
+// finding.
+//
+// `make fuzz` makes a program of each (tests/fuzz/libfuzzer/entry.cpp); the ordinary tests run every target
+// on its corpus (tests/fuzz/test_corpus.cpp).
+#pragma once
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "core/error.h"
+
+namespace rcnn::fuzz {
+
+// clang-format off
+void annotation(const std::filesystem::path& file);   // Pascal VOC's XML
+void coco(const std::filesystem::path& file);         // COCO's JSON, ground truth and results
+void exif(const std::filesystem::path& file);         // an EXIF block
+void image(const std::filesystem::path& file);        // JPEG and PNG
+void pth(const std::filesystem::path& file);          // PyTorch's .pth, or the pickle of one
+void safetensors(const std::filesystem::path& file);
+void settings(const std::filesystem::path& file);     // TOML
+// clang-format on
+
+/// Bytes as a file that has a path and lies in memory alone.
+class MemoryFile {
+ public:
+  explicit MemoryFile(std::span<const std::byte> bytes) : id_(::memfd_create("input", 0)) {
+    check(id_ >= 0, "a file in memory cannot be made");
+    while (!bytes.empty()) {
+      const ssize_t written = ::write(id_, bytes.data(), bytes.size());
+      check(written > 0, "a file in memory cannot be written");
+      bytes = bytes.subspan(static_cast<size_t>(written));
+    }
+  }
+  ~MemoryFile() { ::close(id_); }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+
+  std::filesystem::path path() const { return "/proc/self/fd/" + std::to_string(id_); }
+
+ private:
+  int id_;
+};
+
+}  // namespace rcnn::fuzz
