@@ -15,6 +15,7 @@ void add_detect(CLI::App& program);
 void add_check(CLI::App& program);
 void add_summary(CLI::App& program);
 void add_synth(CLI::App& program);
+void add_export(CLI::App& program);
 void add_bench(CLI::App& program);
 
 /// Options in groups whose names begin so are shown by --help-all alone.

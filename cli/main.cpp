@@ -79,6 +79,7 @@ int main(int argc, char** argv) {
   rcnn::add_check(program);
   rcnn::add_summary(program);
   rcnn::add_synth(program);
+  rcnn::add_export(program);
   rcnn::add_bench(program);
   program.failure_message(usage_error);
   // A file size limit that is reached is an error like a full disk, not a reason to die without a word.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "train/checkpoint.h"
+#include "train/profile.h"
 
 namespace rcnn {
 
@@ -50,14 +51,18 @@ void set_short_side(ModelConfig& model, int64_t pixels) {
   model.short_side = pixels;
 }
 
-SuitedInput apply_settings(const Settings& settings, ModelConfig& model, TrainConfig& train) {
-  std::map<std::string, std::string, std::less<>> given(settings.begin(), settings.end());
-  for (const auto& [key, text] : settings) given[key] = text;  // the later one counts
+SuitedInput apply_settings(const Settings& asked, ModelConfig& model, TrainConfig& train) {
+  std::map<std::string, std::string, std::less<>> given;
+  for (const auto& [key, text] : asked) given[key] = text;  // the later one counts
   std::optional<ModelConfig> saved;
   if (given.contains("weights")) saved = saved_config(given["weights"]);
   if (saved && given.contains("model") && given["model"] != saved->backbone) saved.reset();
   model = saved ? *saved : model_config(given.contains("model") ? given["model"] : model_names().front());
   const ModelConfig before = model;
+  Settings settings;
+  if (given.contains("profile")) settings = profile_settings(given["profile"], model.backbone);
+  for (const auto& [key, text] : settings) given.emplace(key, text);
+  settings.insert(settings.end(), asked.begin(), asked.end());
   for (const auto& [key, text] : settings) {
     const bool known =
         set_field(model, model_fields(), key, text) || set_field(train, train_fields(), key, text);
@@ -65,8 +70,8 @@ SuitedInput apply_settings(const Settings& settings, ModelConfig& model, TrainCo
                 key, text);
   }
   if (!given.contains("long-side")) {
-    const int64_t asked = std::exchange(model.short_side, before.short_side);
-    set_short_side(model, asked);
+    const int64_t pixels = std::exchange(model.short_side, before.short_side);
+    set_short_side(model, pixels);
   }
   return {!saved && !given.contains("short-side"), !saved && !given.contains("anchor-sizes")};
 }

@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "cli/commands.h"
+#include "cli/settings.h"
 #include "core/tensor_file.h"
 #include "core/weights_file.h"
+#include "models/summary.h"
 
 namespace rcnn {
 namespace {
@@ -72,18 +74,58 @@ void list_weights(const std::string& path) {
     for (const auto& [type, sum] : by_type) fmt::print("  {}: {}\n", type, sum.text());
 }
 
+struct SummaryOptions {
+  std::string model, weights;
+  int64_t height = 800, width = 1344, classes = 90;
+  SettingFlags flags;
+};
+
+void list_model(const SummaryOptions& options) {
+  Settings settings = options.flags.given();
+  settings.emplace_back("model", options.model);
+  ModelConfig config;
+  TrainConfig unused;
+  apply_settings(settings, config, unused);
+  FasterRcnn model(config, options.classes, Init(1));
+  fmt::print("{} for {} classes, one image of {} x {}, {} RoIs\n\n", config.backbone, options.classes,
+             options.height, options.width, config.rpn_post_nms_top_n_test);
+  fmt::print("{}\nSettings of the profile {}:\n",
+             describe_layers(model, list_layers(model, options.height, options.width)), config.profile);
+  for (const auto& [key, value] : list_fields(config, model_fields()))
+    if (key != "model" && key != "profile") fmt::print("  {} = {}\n", key, value);
+}
+
 }  // namespace
 
 void add_summary(CLI::App& program) {
-  auto weights = std::make_shared<std::string>();
-  CLI::App* app = program.add_subcommand("summary", "List what a file of weights holds");
+  auto options = std::make_shared<SummaryOptions>();
+  CLI::App* app = program.add_subcommand("summary", "The layers of a model, or what a file of weights holds");
+  app->set_help_all_flag("--help-all", "every setting of a model, with its default");
   app->footer(
       "Types are those in the file, under safetensors' names; a .pth is read without running anything in "
-      "it.");
-  app->add_option("--weights", *weights, "a safetensors file, or PyTorch's .pth or .pt")
-      ->required()
-      ->type_name("FILE");
-  app->callback([weights] { list_weights(*weights); });
+      "it.\n"
+      "Example: rcnn summary resnet50-fpn");
+  CLI::Option* model = app->add_option("model", options->model, "a model's name")->type_name("MODEL");
+  app->add_option("--weights", options->weights, "a safetensors file, or PyTorch's .pth or .pt")
+      ->type_name("FILE")
+      ->excludes(model);
+  app->add_option("--height", options->height, "of the image, after resizing and padding [800]")
+      ->check(CLI::Range(16, 8192))
+      ->type_name("NUMBER");
+  app->add_option("--width", options->width, "[1344]")->check(CLI::Range(16, 8192))->type_name("NUMBER");
+  app->add_option("--classes", options->classes, "of objects [90]")
+      ->check(CLI::Range(1, 100000))
+      ->type_name("NUMBER");
+  static std::vector<Field<ModelConfig>> fields(model_fields().begin(), model_fields().end());
+  std::erase_if(fields, [](const auto& field) { return field.key == "model"; });
+  options->flags.add(*app, std::span<const Field<ModelConfig>>(fields), model_config(model_names().front()),
+                     std::string(kMoreOptions) + "model");
+  app->callback([options] {
+    if (!options->weights.empty()) return list_weights(options->weights);
+    check_input(!options->model.empty(), "expected the name of a model or --weights FILE; models: {}",
+                fmt::join(model_names(), ", "));
+    list_model(*options);
+  });
 }
 
 }  // namespace rcnn

@@ -1,12 +1,15 @@
 #include "models/box_head.h"
 
+#include "layers/dropout.h"
+
 namespace rcnn {
 namespace {
 
 struct TwoFcHead : BoxHead {
   Linear fc6, fc7;
+  float drop;
 
-  TwoFcHead(const ModelConfig& config, Init& init, int64_t channels) {
+  TwoFcHead(const ModelConfig& config, Init& init, int64_t channels) : drop(config.box_dropout) {
     const int64_t pooled = config.box_pool_size, width = config.box_head_size;
     fc6 = Linear::make(init, pooled * pooled * channels, width);
     fc6.pooled = {pooled, pooled, channels};
@@ -15,7 +18,8 @@ struct TwoFcHead : BoxHead {
   }
   Var operator()(Context& ctx, const Var& pooled) override {
     const Var flat = reshape(ctx, pooled, {pooled.dim(0), fc6.weight.dim(1)});
-    return fc7(ctx, fc6(ctx, flat, true), true);
+    const Var hidden = dropout(ctx, fc6(ctx, flat, true), drop, 6);
+    return dropout(ctx, fc7(ctx, hidden, true), drop, 7);
   }
   void visit(ParamVisitor& visitor) override {
     visitor.child("fc6", fc6);

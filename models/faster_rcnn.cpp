@@ -43,7 +43,7 @@ FasterRcnn::FasterRcnn(const ModelConfig& c, int64_t object_classes, Init init)
       classes(object_classes + 1),
       backbone(make_backbone(c, init)),
       fpn(make_pyramid(init, *backbone)),
-      rpn(Rpn::make(init, channels_of(*backbone), anchors_a_cell(c))),
+      rpn(Rpn::make(init, c, channels_of(*backbone), anchors_a_cell(c))),
       head(RoiHead::make(init, c, make_box_head(c, init, channels_of(*backbone)), classes)) {}
 
 std::vector<Var> FasterRcnn::features(Context& ctx, const ImageBatch& images) {
@@ -66,8 +66,9 @@ Losses FasterRcnn::losses(Context& ctx, const ImageBatch& images, const GroundTr
   if (fixed) {
     samples = *fixed;
   } else {
-    const Proposals proposals = rpn_proposals(ctx, config, output, images.size, &truth);
-    samples = {rpn_targets(ctx, config, output.anchors, truth), sample_rois(ctx, config, proposals, truth)};
+    const Proposals proposals = rpn_proposals(ctx, config, output, images, &truth);
+    samples = {rpn_targets(ctx, config, output.anchors, images.size, truth),
+               sample_rois(ctx, config, proposals, truth)};
   }
   if (taken) *taken = samples;
 
@@ -91,7 +92,7 @@ Losses FasterRcnn::losses(Context& ctx, const ImageBatch& images, const GroundTr
 Detections FasterRcnn::detect(Context& ctx, const ImageBatch& images, DetectionTrace* trace) {
   const std::vector<Var> levels = features(ctx, images);
   const RpnOutput output = rpn_forward(ctx, rpn, config, rpn_levels(ctx, levels), images.pixels.shape());
-  const Proposals proposals = rpn_proposals(ctx, config, output, images.size, nullptr);
+  const Proposals proposals = rpn_proposals(ctx, config, output, images, nullptr);
   const RoiOutput regions =
       roi_head_forward(ctx, head, config, levels, proposals.boxes, proposals.count, images.pixels.shape());
   if (trace) trace->proposals = proposals;

@@ -7,8 +7,9 @@ namespace rcnn {
 
 /// A batch in the network's own pixels.
 struct ImageBatch {
-  Tensor pixels;  // (N, H, W, 3), normalised, padded with 0
-  Tensor size;    // (N, 2) f32: height and width of each image without its padding
+  Tensor pixels;      // (N, H, W, 3), normalised, padded with 0
+  Tensor size;        // (N, 2) f32: height and width of each image without its padding
+  Tensor scale = {};  // (N) f32: by which each image was resized; undefined: 1
 };
 
 /// Objects of a batch, in fixed capacity: G is a power of two, at least the largest number of objects on one

@@ -66,38 +66,9 @@ void rename_old(Tensors& tensors) {
   tensors = renamed;
 }
 
-/// torchvision's name of the normalisation behind a convolution: bn2 for conv2, downsample.1 for
-/// downsample.0.
-std::string norm_behind(std::string conv) {
-  if (const size_t at = conv.rfind("conv"); at != std::string::npos) return conv.replace(at, 4, "bn");
-  ++conv.back();
-  return conv;
-}
-
-struct NormNames {
-  std::string weight, bias, mean, variance;
-  explicit NormNames(const std::string& norm)
-      : weight(norm + ".weight"),
-        bias(norm + ".bias"),
-        mean(norm + ".running_mean"),
-        variance(norm + ".running_var") {}
-};
-
-Tensor filled(int64_t count, double value) {
-  const Tensor tensor = Tensor::zeros({count}, DType::f32);
-  tensor.fill(value);
-  return tensor;
-}
-
-/// Puts a normalisation that does nothing but add `bias` in place of it.
+/// Puts a normalisation that does nothing but add the convolution's bias in place of it.
 void unfold(Tensors& tensors, const std::string& conv_bias, const NormNames& norm, float eps) {
-  const Tensor bias = tensors.at(conv_bias);
-  const int64_t channels = bias.numel();
-  tensors[norm.weight] = filled(channels, 1);
-  tensors[norm.bias] = bias;
-  tensors[norm.mean] = filled(channels, 0);
-  // 1 - eps rounds such that adding eps gives 1 to the last bit.
-  tensors[norm.variance] = filled(channels, 1 - static_cast<double>(eps));
+  add_shifting_norm(tensors, norm, tensors.at(conv_bias), eps);
   tensors.erase(conv_bias);
 }
 
@@ -128,7 +99,7 @@ void fit_norms(FasterRcnn& model, Tensors& tensors, const std::string& file) {
     if ((!name.starts_with(kBody) && !name.starts_with(kLayer4)) || target.shape().rank() != 4) return;
     const std::string conv = name.substr(0, name.size() - std::string_view(".weight").size());
     const std::string bias = conv + ".bias";
-    const NormNames norm(norm_behind(conv));
+    const NormNames norm(conv);
     const Shape channels{target.dim(0)};
     const auto fits = [&](const std::string& vector) {
       const auto found = tensors.find(vector);

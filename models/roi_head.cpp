@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "kernels/class_boxes.h"
 #include "kernels/gather_boxes.h"
@@ -36,6 +37,14 @@ RoiHead RoiHead::make(Init& init, const ModelConfig& config, std::unique_ptr<Box
   RoiHead head;
   head.classes = Linear::make(init, body->features, class_count);
   head.offsets = Linear::make(init, body->features, config.box_class_agnostic ? 4 : class_count * 4);
+  if (config.box_init == "normal") {  // the papers'
+    const auto normal = [&](Linear& layer, double deviation) {
+      layer.weight = init.normal(layer.weight.shape(), deviation);
+      layer.bias = init.constant(layer.bias.shape(), 0);
+    };
+    normal(head.classes, 0.01);
+    normal(head.offsets, 0.001);
+  }
   head.body = std::move(body);
   return head;
 }
@@ -53,11 +62,11 @@ RoiSamples sample_rois(Context& ctx, const ModelConfig& config, const Proposals&
   const Tensor matched = ctx.empty({n, r}, DType::i32), rows = ctx.empty({n, s}, DType::i32);
   RoiSamples samples{ctx.empty({n, s, 4}), ctx.empty({n}, DType::i32), ctx.empty({n, s}, DType::i32),
                      ctx.empty({n, s, 4})};
-  kernels::run(
-      ctx, kernels::match,
-      kernels::MatchArgs{n, r, proposals.boxes.data<float>(), r * 4, proposals.count.data<int32_t>(), g,
-                         truth.boxes.data<float>(), truth.count.data<int32_t>(), config.box_fg_iou_thresh,
-                         config.box_bg_iou_thresh, false, matched.mutable_data<int32_t>()});
+  kernels::run(ctx, kernels::match,
+               kernels::MatchArgs{n, r, proposals.boxes.data<float>(), r * 4, proposals.count.data<int32_t>(),
+                                  g, truth.boxes.data<float>(), truth.count.data<int32_t>(),
+                                  config.box_fg_iou_thresh, config.box_bg_iou_thresh, false,
+                                  matched.mutable_data<int32_t>(), config.whole_pixels ? 1.0f : 0.0f});
   kernels::run(
       ctx, kernels::sample,
       kernels::SampleArgs{n, r, matched.data<int32_t>(), s, config.box_positive_fraction, ctx.seed,
@@ -77,6 +86,7 @@ RoiSamples sample_rois(Context& ctx, const ModelConfig& config, const Proposals&
                                  samples.labels.mutable_data<int32_t>(),
                                  samples.offsets.mutable_data<float>()};
   copy_box_weights(config, select.weights);
+  select.plus_one = config.whole_pixels ? 1 : 0;
   kernels::run(ctx, kernels::select_rois, select);
   return samples;
 }
@@ -130,6 +140,9 @@ Detections roi_detections(Context& ctx, const ModelConfig& config, const RoiOutp
                                  scores.mutable_data<float>(),
                                  labels.mutable_data<int32_t>()};
   copy_box_weights(config, decode.weights);
+  decode.plus_one = config.whole_pixels ? 1 : 0;
+  if (!config.limit_log_scale) decode.max_log_scale = std::numeric_limits<float>::infinity();
+  decode.class_agnostic = config.box_class_agnostic;
   kernels::run(ctx, kernels::class_boxes, decode);
   if (before_nms) *before_nms = {boxes, scores, labels};
 
@@ -137,7 +150,7 @@ Detections roi_detections(Context& ctx, const ModelConfig& config, const RoiOutp
   kernels::run(ctx, kernels::nms,
                kernels::NmsArgs{n, m, boxes.data<float>(), scores.data<float>(), labels.data<int32_t>(),
                                 config.box_nms_thresh, most, keep.mutable_data<int32_t>(),
-                                kept.mutable_data<int32_t>()});
+                                kept.mutable_data<int32_t>(), decode.plus_one});
   Detections result{ctx.empty({n, most, 4}), ctx.empty({n, most}), ctx.empty({n, most}, DType::i32),
                     ctx.empty({n}, DType::i32)};
   kernels::run(

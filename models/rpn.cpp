@@ -1,5 +1,8 @@
 #include "models/rpn.h"
 
+#include <cmath>
+#include <limits>
+
 #include "kernels/anchors.h"
 #include "kernels/box_targets.h"
 #include "kernels/gather_boxes.h"
@@ -8,6 +11,7 @@
 #include "kernels/proposals.h"
 #include "kernels/sample.h"
 #include "kernels/top_k.h"
+#include "layers/logit_difference.h"
 
 namespace rcnn {
 namespace {
@@ -23,14 +27,19 @@ Tensor make_anchors(Context& ctx, const ModelConfig& config, const std::vector<V
         config.anchor_sizes.size(), maps.size());
   kernels::AnchorsArgs args{};
   args.levels = static_cast<int>(maps.size());
+  const std::vector<int64_t> strides = level_strides(config);
+  const auto make_cells =
+      config.anchor_cells == "caffe2015" ? kernels::caffe2015_cell_anchors : kernels::cell_anchors;
   std::vector<float> cells;
   int64_t count = 0;
   for (size_t l = 0; l < maps.size(); ++l) {
-    const std::vector<float> cell = kernels::cell_anchors(config.anchor_sizes[l], ratios_of(config, l));
+    const std::vector<float> cell = make_cells(config.anchor_sizes[l], ratios_of(config, l));
     args.h[l] = maps[l].dim(1);
     args.w[l] = maps[l].dim(2);
-    // torchvision: whole pixels, from the padded batch.
-    const int64_t stride_y = pixels[1] / args.h[l], stride_x = pixels[2] / args.w[l];
+    // torchvision: whole pixels, from the padded batch. py-faster-rcnn: what the network is made for.
+    const bool fixed = config.anchor_cells == "caffe2015";
+    const int64_t stride_y = fixed ? strides[l] : pixels[1] / args.h[l],
+                  stride_x = fixed ? strides[l] : pixels[2] / args.w[l];
     args.stride_y[l] = static_cast<float>(stride_y);
     args.stride_x[l] = static_cast<float>(stride_x);
     args.cell_anchors[l] = static_cast<int>(cell.size() / 4);
@@ -49,7 +58,7 @@ Tensor make_anchors(Context& ctx, const ModelConfig& config, const std::vector<V
 
 }  // namespace
 
-Rpn Rpn::make(Init& init, int64_t channels, int64_t anchors_a_cell) {
+Rpn Rpn::make(Init& init, const ModelConfig& config, int64_t channels, int64_t anchors_a_cell) {
   const auto conv = [&](int64_t outputs, int64_t size) {
     Conv2d layer;
     layer.weight = init.normal({outputs, size, size, channels}, 0.01);
@@ -57,7 +66,8 @@ Rpn Rpn::make(Init& init, int64_t channels, int64_t anchors_a_cell) {
     layer.options.pad = (size - 1) / 2;
     return layer;
   };
-  return {conv(channels, 3), conv(anchors_a_cell, 1), conv(anchors_a_cell * 4, 1)};
+  const int64_t scores = config.rpn_scores == "softmax" ? 2 : 1;
+  return {conv(channels, 3), conv(scores * anchors_a_cell, 1), conv(anchors_a_cell * 4, 1)};
 }
 
 void Rpn::visit(ParamVisitor& visitor) {
@@ -71,7 +81,8 @@ RpnOutput rpn_forward(Context& ctx, const Rpn& rpn, const ModelConfig& config, c
   RpnOutput output;
   for (const Var& level : levels) {
     const Var hidden = rpn.conv(ctx, level, true);
-    output.objectness.push_back(rpn.objectness(ctx, hidden));
+    const Var scores = rpn.objectness(ctx, hidden);
+    output.objectness.push_back(config.rpn_scores == "softmax" ? logit_difference(ctx, scores) : scores);
     output.deltas.push_back(rpn.deltas(ctx, hidden));
   }
   output.anchors = make_anchors(ctx, config, output.objectness, pixels);
@@ -79,7 +90,9 @@ RpnOutput rpn_forward(Context& ctx, const Rpn& rpn, const ModelConfig& config, c
 }
 
 Proposals rpn_proposals(Context& ctx, const ModelConfig& config, const RpnOutput& output,
-                        const Tensor& image_size, const GroundTruth* truth) {
+                        const ImageBatch& images, const GroundTruth* truth) {
+  const Tensor& image_size = images.size;
+  const float plus_one = config.whole_pixels ? 1 : 0;
   const bool training = truth != nullptr;
   const int64_t n = image_size.dim(0), levels = static_cast<int64_t>(output.objectness.size());
   const int64_t k = training ? config.rpn_pre_nms_top_n_train : config.rpn_pre_nms_top_n_test;
@@ -116,6 +129,13 @@ Proposals rpn_proposals(Context& ctx, const ModelConfig& config, const RpnOutput
   decode.index = index.data<int32_t>();
   for (float& weight : decode.weights) weight = 1;
   decode.min_size = config.rpn_min_size;
+  decode.plus_one = plus_one;
+  if (!config.limit_log_scale) decode.max_log_scale = std::numeric_limits<float>::infinity();
+  // Scores are logits here; that of 0 is minus infinity.
+  const auto least = static_cast<double>(config.rpn_score_thresh);
+  decode.min_score = static_cast<float>(std::log(least) - std::log1p(-least));
+  if (config.rpn_min_size_scaled && images.scale.defined())
+    decode.min_size_scale = images.scale.data<float>();
   decode.boxes = boxes.mutable_data<float>();
   decode.box_scores = box_scores.mutable_data<float>();
   decode.group = group.mutable_data<int32_t>();
@@ -125,7 +145,7 @@ Proposals rpn_proposals(Context& ctx, const ModelConfig& config, const RpnOutput
   kernels::run(ctx, kernels::nms,
                kernels::NmsArgs{n, m, boxes.data<float>(), box_scores.data<float>(), group.data<int32_t>(),
                                 config.rpn_nms_thresh, most, keep.mutable_data<int32_t>(),
-                                kept.mutable_data<int32_t>()});
+                                kept.mutable_data<int32_t>(), plus_one});
 
   const int64_t extra = training ? truth->boxes.dim(1) : 0;
   Proposals result{ctx.empty({n, most + extra, 4}), ctx.empty({n}, DType::i32)};
@@ -139,14 +159,16 @@ Proposals rpn_proposals(Context& ctx, const ModelConfig& config, const RpnOutput
 }
 
 RpnTargets rpn_targets(Context& ctx, const ModelConfig& config, const Tensor& anchors,
-                       const GroundTruth& truth) {
+                       const Tensor& image_size, const GroundTruth& truth) {
+  const float plus_one = config.whole_pixels ? 1 : 0;
   const int64_t n = truth.boxes.dim(0), g = truth.boxes.dim(1), r = anchors.dim(0);
   const Tensor matched = ctx.empty({n, r}, DType::i32), count = ctx.empty({n}, DType::i32);
   RpnTargets targets{ctx.empty({n, r}, DType::i32), ctx.empty({n, r, 4})};
   kernels::run(ctx, kernels::match,
                kernels::MatchArgs{n, r, anchors.data<float>(), 0, nullptr, g, truth.boxes.data<float>(),
                                   truth.count.data<int32_t>(), config.rpn_fg_iou_thresh,
-                                  config.rpn_bg_iou_thresh, true, matched.mutable_data<int32_t>()});
+                                  config.rpn_bg_iou_thresh, true, matched.mutable_data<int32_t>(), plus_one,
+                                  config.rpn_inside_only ? image_size.data<float>() : nullptr});
   kernels::run(
       ctx, kernels::sample,
       kernels::SampleArgs{n, r, matched.data<int32_t>(), config.rpn_batch_size_per_image,
@@ -162,7 +184,8 @@ RpnTargets rpn_targets(Context& ctx, const ModelConfig& config, const Tensor& an
                                        truth.boxes.data<float>(),
                                        matched.data<int32_t>(),
                                        {1, 1, 1, 1},
-                                       targets.offsets.mutable_data<float>()});
+                                       targets.offsets.mutable_data<float>(),
+                                       plus_one});
   return targets;
 }
 

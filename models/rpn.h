@@ -32,7 +32,7 @@ struct RpnTargets {
 struct Rpn {
   Conv2d conv, objectness, deltas;
 
-  static Rpn make(Init& init, int64_t channels, int64_t anchors_a_cell);
+  static Rpn make(Init& init, const ModelConfig& config, int64_t channels, int64_t anchors_a_cell);
   void visit(ParamVisitor& visitor);
 };
 
@@ -41,9 +41,9 @@ RpnOutput rpn_forward(Context& ctx, const Rpn& rpn, const ModelConfig& config, c
                       const Shape& pixels);
 /// The best boxes after NMS; in training (`truth` given) the ground truth is appended to them.
 Proposals rpn_proposals(Context& ctx, const ModelConfig& config, const RpnOutput& output,
-                        const Tensor& image_size, const GroundTruth* truth);
-/// Matches anchors with objects and samples a balanced batch of them.
+                        const ImageBatch& images, const GroundTruth* truth);
+/// Matches anchors with objects and samples a balanced batch of them. `image_size` (N, 2): height, width.
 RpnTargets rpn_targets(Context& ctx, const ModelConfig& config, const Tensor& anchors,
-                       const GroundTruth& truth);
+                       const Tensor& image_size, const GroundTruth& truth);
 
 }  // namespace rcnn

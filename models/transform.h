@@ -4,6 +4,7 @@
 #include <span>
 
 #include "core/context.h"
+#include "kernels/box_math.h"
 #include "models/config.h"
 #include "models/ground_truth.h"
 
@@ -16,12 +17,25 @@ struct RawImage {
   float scale = 1;  // of the configuration's short and long side
 };
 
-/// Resizes each image by the configuration's short and long side, normalises and pads to a common size. The
-/// sizes in the result are those after resizing; a box is scaled by resized / original of each axis.
+/// Resizes each image by the configuration's short and long side, normalises and pads to a common size.
 ImageBatch make_image_batch(Context& ctx, const ModelConfig& config, std::span<const RawImage> images);
 
-/// The size an image of this size has after resizing: {height, width}.
-std::pair<int64_t, int64_t> resized(const ModelConfig& config, int64_t height, int64_t width,
-                                    float scale = 1);
+/// An image after resizing, and the way of boxes there and back.
+struct ResizedImage {
+  int64_t height, width;
+  float sy, sx;  // multiply boxes on the way there; the rounding of `size-rounding` has its own rule
+  float back_y, back_x;
+  float plus_one;  // 1: boxes end at whole pixels there
+
+  kernels::Box<float> to_input(float x1, float y1, float x2, float y2) const {
+    return {x1 * sx, y1 * sy, (x2 - plus_one) * sx, (y2 - plus_one) * sy};
+  }
+  kernels::Box<float> from_input(const kernels::Box<float>& box) const {
+    return {box.x1 * back_x, box.y1 * back_y, box.x2 * back_x + plus_one, box.y2 * back_y + plus_one};
+  }
+};
+
+/// Of an image of this size; `scale` multiplies the configuration's short and long side.
+ResizedImage resized(const ModelConfig& config, int64_t height, int64_t width, float scale = 1);
 
 }  // namespace rcnn

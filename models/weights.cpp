@@ -51,6 +51,53 @@ std::vector<std::pair<std::string, Tensor>> save_weights(FasterRcnn& model) {
   return tensors;
 }
 
+namespace {
+
+Tensor filled(int64_t count, double value) {
+  const Tensor tensor = Tensor::zeros({count}, DType::f32);
+  tensor.fill(value);
+  return tensor;
+}
+
+}  // namespace
+
+NormNames::NormNames(std::string conv) {
+  if (const size_t at = conv.rfind("conv"); at != std::string::npos)
+    conv.replace(at, 4, "bn");
+  else
+    ++conv.back();
+  weight = conv + ".weight";
+  bias = conv + ".bias";
+  mean = conv + ".running_mean";
+  variance = conv + ".running_var";
+}
+
+void add_shifting_norm(std::map<std::string, Tensor>& tensors, const NormNames& names, const Tensor& shift,
+                       float eps) {
+  const int64_t channels = shift.numel();
+  tensors[names.weight] = filled(channels, 1);
+  tensors[names.bias] = shift;
+  tensors[names.mean] = filled(channels, 0);
+  // 1 - eps rounds such that adding eps gives 1 to the last bit.
+  tensors[names.variance] = filled(channels, 1 - static_cast<double>(eps));
+}
+
+std::vector<std::pair<std::string, Tensor>> export_weights(FasterRcnn& model) {
+  const auto list = save_weights(model);
+  if (model.config.norm != "folded") return list;
+  std::map<std::string, Tensor> tensors(list.begin(), list.end());
+  for (const auto& [name, tensor] : list) {
+    const std::string conv = name.substr(0, name.rfind('.'));
+    const bool of_a_residual_network = name.find("conv") != std::string::npos ||
+                                       name.find("downsample.0") != std::string::npos ||
+                                       name.find("layer3.1.0") != std::string::npos;
+    if (!name.ends_with(".bias") || !of_a_residual_network || name.starts_with("rpn.")) continue;
+    add_shifting_norm(tensors, NormNames(conv), tensor, model.config.norm_eps);
+    tensors.erase(name);
+  }
+  return {tensors.begin(), tensors.end()};
+}
+
 void load_weights(FasterRcnn& model, const std::map<std::string, Tensor>& tensors, const std::string& file) {
   std::vector<std::function<void()>> copies;
   size_t used = 0;

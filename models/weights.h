@@ -25,6 +25,20 @@ Shape file_shape(const Shape& shape);
 /// The model's parameters and buffers in the files' layout, in the model's order.
 std::vector<std::pair<std::string, Tensor>> save_weights(FasterRcnn& model);
 
+/// The same as torchvision has it: where batch normalisation is folded into the convolutions, it is written as
+/// one that does nothing but add the convolution's bias.
+std::vector<std::pair<std::string, Tensor>> export_weights(FasterRcnn& model);
+
+/// torchvision's names of the normalisation behind a convolution: bn2 for conv2, downsample.1 for
+/// downsample.0.
+struct NormNames {
+  std::string weight, bias, mean, variance;
+  explicit NormNames(std::string conv);
+};
+/// A normalisation that adds `shift` (C) and changes nothing else.
+void add_shifting_norm(std::map<std::string, Tensor>& tensors, const NormNames& names, const Tensor& shift,
+                       float eps);
+
 /// Sets every parameter and buffer from `tensors`. Throws InputError, before anything is changed, naming
 /// `file` and a tensor that is missing, unexpected or of another shape or type.
 void load_weights(FasterRcnn& model, const std::map<std::string, Tensor>& tensors, const std::string& file);

@@ -19,14 +19,11 @@ int64_t nearest(float centre, int64_t step, int64_t cells) {
 }  // namespace
 
 std::vector<InputBox> input_boxes(const Sample& sample, const ModelConfig& config) {
-  const auto [height, width] = resized(config, sample.height, sample.width);
-  const float sy = static_cast<float>(height) / static_cast<float>(sample.height);
-  const float sx = static_cast<float>(width) / static_cast<float>(sample.width);
+  const ResizedImage size = resized(config, sample.height, sample.width);
   std::vector<InputBox> boxes;
   for (const Object& object : sample.objects) {
     const Box& box = object.box;
-    if (!is_ignored(object))
-      boxes.push_back({{box.x1 * sx, box.y1 * sy, box.x2 * sx, box.y2 * sy}, object.label});
+    if (!is_ignored(object)) boxes.push_back({size.to_input(box.x1, box.y1, box.x2, box.y2), object.label});
   }
   return boxes;
 }
@@ -77,9 +74,9 @@ std::vector<float> anchor_overlaps(const Dataset& dataset, const ModelConfig& co
   const AnchorCover cover(config, strides);
   std::vector<float> overlaps;
   for (const Sample& sample : dataset.samples) {
-    const auto [height, width] = resized(config, sample.height, sample.width);
+    const ResizedImage size = resized(config, sample.height, sample.width);
     for (const InputBox& input : input_boxes(sample, config))
-      overlaps.push_back(cover.best_overlap(input.box, height, width));
+      overlaps.push_back(cover.best_overlap(input.box, size.height, size.width));
   }
   std::sort(overlaps.begin(), overlaps.end());
   return overlaps;

@@ -21,17 +21,13 @@ TrainingBatch make_training_batch(Context& ctx, const ModelConfig& config, const
                     Tensor::zeros({n}, DType::i32), Tensor::zeros({n}, DType::i32)};
   for (int64_t i = 0; i < n; ++i) {
     const LoadedImage& loaded = batch.images[static_cast<size_t>(i)];
-    const auto [rh, rw] = resized(config, loaded.image.height, loaded.image.width, loaded.scale);
-    const float sy = static_cast<float>(rh) / static_cast<float>(loaded.image.height);
-    const float sx = static_cast<float>(rw) / static_cast<float>(loaded.image.width);
+    const ResizedImage size = resized(config, loaded.image.height, loaded.image.width, loaded.scale);
     int32_t count = 0;
     for (const Object& object : loaded.objects) {
       if (is_ignored(object)) continue;
-      float* box = truth.boxes.mutable_data<float>() + (i * capacity + count) * 4;
-      box[0] = object.box.x1 * sx;
-      box[1] = object.box.y1 * sy;
-      box[2] = object.box.x2 * sx;
-      box[3] = object.box.y2 * sy;
+      const Box& box = object.box;
+      kernels::store_box(truth.boxes.mutable_data<float>() + (i * capacity + count) * 4,
+                         size.to_input(box.x1, box.y1, box.x2, box.y2));
       truth.labels.mutable_data<int32_t>()[i * capacity + count] = object.label;
       ++count;
     }

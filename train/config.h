@@ -29,12 +29,14 @@ struct TrainConfig {
   float gamma = 0.1f;
   float momentum = 0.9f;
   float weight_decay = 1e-4f;
+  float bias_lr_factor = 1;
   float clip_norm = 5;
   float ema = 0;
 
   bool flip_horizontal = true, flip_vertical = false;
   float scale_jitter = 0.25f, colour_jitter = 0.15f, crop = 0.5f, mosaic = 0;
   bool group_by_aspect = true;
+  bool empty_images = true;
   int64_t workers = 2;
   int64_t eval_every = 1;
   int64_t checkpoint_every = 200;

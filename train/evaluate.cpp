@@ -13,10 +13,12 @@ namespace {
 
 /// From pixels of the network's input to those of the image, the way back of `resized`.
 struct ToImage {
-  float sx, sy, width, height;  // scales; the image's size
+  ResizedImage resized;
+  float width, height;  // of the image
 
   Box operator()(const float* box) const {
-    return {box[0] * sx, box[1] * sy, std::min(box[2] * sx, width), std::min(box[3] * sy, height)};
+    const kernels::Box<float> back = resized.from_input(kernels::load_box(box));
+    return {back.x1, back.y1, std::min(back.x2, width), std::min(back.y2, height)};
   }
 };
 
@@ -44,9 +46,8 @@ std::vector<Detection> detect_image(Context& ctx, FasterRcnn& model, const Image
   ctx.grad = grad;
   ctx.training = training;
 
-  const auto [rh, rw] = resized(model.config, image.height, image.width);
-  const auto width = static_cast<float>(image.width), height = static_cast<float>(image.height);
-  const ToImage to_image{width / static_cast<float>(rw), height / static_cast<float>(rh), width, height};
+  const ToImage to_image{resized(model.config, image.height, image.width), static_cast<float>(image.width),
+                         static_cast<float>(image.height)};
   if (trace) {
     *trace = {};
     const Tensor proposals = looked_at.proposals.boxes.to(Device{});

@@ -51,9 +51,9 @@ LargestBatch find_largest(const ModelConfig& config, const MemoryPlan& plan, con
     int64_t height = 0, width = 0;
     for (const int index : stream.samples_of(i)) {
       const Sample& sample = train.samples[static_cast<size_t>(index)];
-      const auto [h, w] = resized(scaled, sample.height, sample.width);
-      height = std::max(height, padded_side(config, h));
-      width = std::max(width, padded_side(config, w));
+      const ResizedImage size = resized(scaled, sample.height, sample.width);
+      height = std::max(height, padded_side(config, size.height));
+      width = std::max(width, padded_side(config, size.width));
       largest.capacity = std::max(
           largest.capacity, static_cast<int64_t>(std::bit_ceil(std::max<size_t>(1, sample.objects.size()))));
       bytes += decoded_bytes(sample);

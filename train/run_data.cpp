@@ -1,5 +1,7 @@
 #include "train/run_data.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 
 namespace rcnn {
@@ -61,6 +63,12 @@ RunData read_run_data(const TrainConfig& config, const fs::path& out, bool resum
   } else if (!val.empty()) {
     data.val = read_split(folder, val, data.train.classes);
     data.val_name = val;
+  }
+  if (!config.empty_images) {
+    std::erase_if(data.train.samples, [](const Sample& sample) {
+      return std::all_of(sample.objects.begin(), sample.objects.end(), is_ignored);
+    });
+    check_input(!data.train.samples.empty(), "{}: no image of the training split has an object", config.data);
   }
   data.test_is_val = !test.empty() && test == val;
   if (!test.empty()) {

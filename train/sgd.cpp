@@ -33,8 +33,8 @@ void Sgd::step(Context& ctx) {
   for (const Parameter& p : parameters_)
     if (p.value.has_gradient())
       list.push_back({p.value.value().mutable_data<float>(), p.value.gradient().data<float>(),
-                      p.momentum.mutable_data<float>(), p.value.value().numel(), 1.0f,
-                      options_.weight_decay});
+                      p.momentum.mutable_data<float>(), p.value.value().numel(),
+                      p.name.ends_with(".bias") ? options_.bias_lr_factor : 1.0f, options_.weight_decay});
   const auto count = static_cast<int64_t>(list.size()), chunks = kernels::number_chunks(list);
   if (const Tensor now = bytes_of(std::span<const kernels::SgdParameter>(list)); !same_bytes(now, table_)) {
     device_table_ = now.to(ctx.device);

@@ -14,7 +14,8 @@ class Sgd {
  public:
   struct Options {
     float momentum = 0.9f, weight_decay = 1e-4f;
-    float clip_norm = 0;  // 0: no clipping
+    float clip_norm = 0;       // 0: no clipping
+    float bias_lr_factor = 1;  // of parameters called "bias"
   };
 
   struct Parameter {

@@ -161,7 +161,7 @@ std::unique_ptr<FasterRcnn> make_model(const Run& run) {
 }
 
 Sgd::Options sgd_options(const TrainConfig& config) {
-  return {config.momentum, config.weight_decay, config.clip_norm};
+  return {config.momentum, config.weight_decay, config.clip_norm, config.bias_lr_factor};
 }
 
 /// What --dry-run says.

@@ -1,0 +1,29 @@
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "core/safetensors.h"
+#include "models/weights.h"
+#include "train/checkpoint.h"
+
+namespace rcnn {
+
+void add_export(CLI::App& program) {
+  struct Options {
+    std::string weights, out;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* app = program.add_subcommand("export", "Write a detector's weights for torchvision");
+  app->footer(
+      "The file holds the tensors that load_state_dict(strict=True) of the same model put together from\n"
+      "torchvision's parts accepts, and nothing else: docs/weights.md shows how.");
+  app->add_option("--weights", options->weights, "a detector of this program")->required()->type_name("FILE");
+  app->add_option("--out", options->out, "the safetensors file to write")->required()->type_name("FILE");
+  app->callback([options] {
+    Detector detector = load_model(options->weights);
+    const auto tensors = export_weights(*detector.model);
+    write_safetensors(options->out, tensors, {});
+    fmt::print("{}: {} tensors of {}\n", options->out, tensors.size(), detector.model->config.backbone);
+  });
+}
+
+}  // namespace rcnn
