@@ -25,8 +25,8 @@ constexpr auto layer4 = [](const ModelConfig& c, Init& init) { return make_layer
 
 }  // namespace
 
-std::span<const BackboneEntry> backbone_table() {
-  static const BackboneEntry table[] = {
+std::vector<BackboneEntry>& backbone_table() {
+  static std::vector<BackboneEntry> table = {
       {"nano-fpn", {4, 8, 16}, nano_fpn_config, make_nano_fpn},
       {"resnet18-fpn", {4, 8, 16, 32, 64}, resnet_fpn_config, fpn<18>},
       {"resnet34-fpn", {4, 8, 16, 32, 64}, resnet_fpn_config, fpn<34>},

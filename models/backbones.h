@@ -34,7 +34,8 @@ struct BackboneEntry {
   std::unique_ptr<BoxHead> (*make_layer4)(const ModelConfig& config, Init& init) = nullptr;
 };
 
-std::span<const BackboneEntry> backbone_table();
+/// One line a model. A test may add its own.
+std::vector<BackboneEntry>& backbone_table();
 
 /// The backbone of this configuration, and its head for pooled maps of `channels` channels; throws InputError
 /// listing the names there are.
