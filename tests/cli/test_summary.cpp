@@ -81,3 +81,24 @@ TEST_CASE("summary: a real .pth that nobody here made") {
   CHECK(contains(listed.out, " F32   (24, 3, 3, 3)        648\n"));
   CHECK(contains(listed.out, ": 330 tensors, 149,095 elements, 596,600 bytes\n"));
 }
+
+TEST_CASE("summary: the layers of a model, its totals and its settings") {
+  const auto program = find_program();
+  if (program.empty()) return;
+  const Finished model =
+      run_program(program, {"summary", "nano-fpn", "--height", "64", "--width", "96", "--classes", "3"});
+  CHECK(model.status == 0);
+  CHECK(model.out.starts_with("nano-fpn for 3 classes, one image of 64 x 96, 200 RoIs\n"));
+  // 32 x 48 x 16 outputs of 27 products each.
+  CHECK(contains(model.out, "backbone.body.conv1                           conv2d              32x48x16"));
+  CHECK(contains(model.out, "Settings of the profile torchvision:\n"));
+  for (size_t begin = 0, end; (end = model.out.find('\n', begin)) != std::string::npos; begin = end + 1)
+    CHECK(end - begin <= 100);
+  const Finished caffe = run_program(
+      program, {"summary", "nano-fpn", "--height", "64", "--width", "96", "--profile", "caffe2015"});
+  CHECK(caffe.status == 0);
+  CHECK(contains(caffe.out, "  rpn-scores = softmax\n"));
+  const Finished none = run_program(program, {"summary"});
+  CHECK(none.status == 2);
+  CHECK(contains(none.err, "expected the name of a model or --weights FILE; models: nano-fpn, "));
+}

@@ -21,7 +21,7 @@ Tensor anchors_of_model(const ModelConfig& config, const std::vector<int64_t>& s
   ctx.grad = false;
   const auto a_cell = static_cast<int64_t>(config.anchor_sizes[0].size() * config.anchor_ratios[0].size());
   Init init(1);
-  const Rpn rpn = Rpn::make(init, 2, a_cell);
+  const Rpn rpn = Rpn::make(init, config, 2, a_cell);
   const auto up = [&](int64_t side, int64_t unit) { return (side + unit - 1) / unit; };
   const int64_t h = up(height, config.size_divisible) * config.size_divisible;
   const int64_t w = up(width, config.size_divisible) * config.size_divisible;
