@@ -22,11 +22,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 WHATS = ("train_step", "detect")
 # What is timed of each model. Both sides have random weights and, in the ResNets, frozen batch normalisation and
-# a frozen stem and layer1; resnet18-fpn trains on 512 RoIs an image and detects on 1000, resnet18-c4 on 128 and
-# 300.
+# a frozen stem and layer1 (vgg16: its first four convolutions); the models with a pyramid train on 512 RoIs an image
+# and detect on 1000, the others on 128 and 300.
 SHAPES = {"nano-fpn": {"batch": 4, "height": 240, "width": 320},
           "resnet18-fpn": {"batch": 2, "height": 320, "width": 320, "detect-height": 480, "detect-width": 640},
-          "resnet18-c4": {"batch": 2, "height": 240, "width": 320}}
+          "resnet18-c4": {"batch": 2, "height": 240, "width": 320},
+          "resnet50-fpn": {"batch": 1, "height": 480, "width": 640, "detect-height": 800, "detect-width": 1333},
+          "vgg16": {"batch": 1, "height": 480, "width": 640, "detect-height": 600, "detect-width": 800}}
 
 
 def parse_options():

@@ -18,6 +18,7 @@ import statistics
 import sys
 import time
 from collections import OrderedDict
+from functools import partial
 from pathlib import Path
 
 
@@ -46,8 +47,9 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.rpn import RPNHead
+from torchvision.models import vgg16
 from torchvision.models.resnet import BasicBlock, resnet18
-from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork, MultiScaleRoIAlign
+from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork, MultiScaleRoIAlign, roi_pool
 from torchvision.ops.misc import FrozenBatchNorm2d
 
 import voc
@@ -121,9 +123,10 @@ def to_channels_last(module, arguments):
     return (arguments[0].contiguous(memory_format=torch.channels_last),)
 
 
-def resnet18_fpn(classes):
+def resnet_fpn(depth, classes):
     """torchvision's defaults: frozen batch normalisation, the stem and layer1 frozen as with weights."""
-    backbone = resnet_fpn_backbone(backbone_name="resnet18", weights=None, trainable_layers=3)
+    backbone = resnet_fpn_backbone(backbone_name=f"resnet{depth}", weights=None, norm_layer=FrozenBatchNorm2d,
+                                   trainable_layers=3)
     backbone.register_forward_pre_hook(to_channels_last)
     return FasterRCNN(backbone, classes + 1).to(memory_format=torch.channels_last)
 
@@ -144,7 +147,35 @@ def resnet18_c4(classes):
     return model.to(memory_format=torch.channels_last)
 
 
-MODELS = {"nano-fpn": nano_fpn, "resnet18-fpn": resnet18_fpn, "resnet18-c4": resnet18_c4}
+class RoIPoolOfOneMap(nn.Module):
+    """RoIPool 7x7 with MultiScaleRoIAlign's arguments."""
+
+    def forward(self, features, boxes, image_shapes):
+        return roi_pool(features["0"], boxes, 7, 1 / 16)
+
+
+def vgg16_roi_pool(classes):
+    """The paper's detector: conv1_1 to conv2_2 frozen, RoIPool, two layers of 4096 with dropout."""
+    body = vgg16(weights=None).features[:-1]
+    for parameter in body[:10].parameters():
+        parameter.requires_grad_(False)
+    backbone = nn.Sequential(OrderedDict(body=body))
+    backbone.out_channels = 512
+    backbone.register_forward_pre_hook(to_channels_last)
+    head = nn.Sequential(nn.Flatten(), nn.Linear(512 * 49, 4096), nn.ReLU(), nn.Dropout(),
+                         nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout())
+    model = FasterRCNN(
+        backbone, min_size=600, max_size=1000, size_divisible=16,
+        rpn_anchor_generator=AnchorGenerator(((128, 256, 512),), ((0.5, 1.0, 2.0),)),
+        rpn_pre_nms_top_n_train=12000, rpn_pre_nms_top_n_test=6000, rpn_post_nms_top_n_test=300,
+        box_roi_pool=MultiScaleRoIAlign(["0"], 7, 2), box_head=head,
+        box_predictor=FastRCNNPredictor(4096, classes + 1), box_batch_size_per_image=128)
+    model.roi_heads.box_roi_pool = RoIPoolOfOneMap()
+    return model.to(memory_format=torch.channels_last)
+
+
+MODELS = {"nano-fpn": nano_fpn, "resnet18-fpn": partial(resnet_fpn, 18), "resnet50-fpn": partial(resnet_fpn, 50),
+          "resnet18-c4": resnet18_c4, "vgg16": vgg16_roi_pool}
 
 
 def make_optimizer(model, lr, momentum=0.9, weight_decay=1e-4):
