@@ -177,6 +177,7 @@ void print_forecast(Run& run) {
   plan.steps = run.steps;
   plan.accumulate = run.config.accumulate;
   plan.averages = run.config.ema > 0;
+  plan.watched = run.data.val.samples;
   plan.largest_scale = 1 + run.config.scale_jitter;
   fmt::print("{}", describe(forecast_memory(run.ctx, plan, run.data.train)));
 }
@@ -340,8 +341,7 @@ void finish(Run& run, Ema* ema, const RunState& state) {
     if (ema) ema->swap();
     save_model(best, run.detector);
   } else {
-    run.detector = load_model(best);
-    move_to(*run.detector.model, run.ctx.device);
+    reload_model(best, *run.detector.model);  // in place: a second model would have packed weights of its own
   }
   FinishedRun finished;
   finished.images_seen = run.steps * run.images_seen_a_step();
