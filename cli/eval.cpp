@@ -17,7 +17,7 @@ namespace rcnn {
 namespace {
 
 struct Options {
-  std::string weights, detections, data, split, out, json;
+  std::string weights, detections, data, split, images, out, json;
   int workers = 2;
   DeviceOptions device;
 };
@@ -25,6 +25,7 @@ struct Options {
 /// What is evaluated against: in the file's own doubles where it is COCO's, so that the figures are those of
 /// COCO's tools.
 struct Truth {
+  DataFolder folder;
   Dataset data;
   std::vector<CocoAnnotation> annotations;
   std::string split;
@@ -38,6 +39,28 @@ struct Result {
 /// Where no split is asked for it is the test split, or all there is of data without splits.
 std::string choose_split(const Options& options, const DataFolder& folder) {
   return !options.split.empty() || folder.splits.empty() ? options.split : "test";
+}
+
+/// The images of the list --images, named as in it: by their ids, or with an extension. All where there is no
+/// list; that is said of a folder without splits, part of which the model may have been trained on.
+Dataset choose_images(const Options& options, const DataFolder& folder, const Dataset& all) {
+  if (options.images.empty()) {
+    if (folder.splits.empty() && std::filesystem::is_directory(folder.root))
+      fmt::print("{} has no splits: all its {} images are judged; --images LIST judges those of a list\n",
+                 options.data, all.samples.size());
+    return all;
+  }
+  std::set<std::string> known;
+  for (const Sample& sample : all.samples) known.insert(sample.id);
+  std::vector<std::string> ids = read_id_list(options.images);
+  for (std::string& id : ids)
+    if (!known.contains(id)) {
+      const std::string stem = std::filesystem::path(id).replace_extension().string();
+      if (known.contains(stem)) id = stem;
+    }
+  Dataset chosen = take_samples(all, ids, options.images);
+  chosen.faults = all.faults;
+  return chosen;
 }
 
 /// The COCO file that holds the split, empty where none does.
@@ -57,9 +80,9 @@ Truth read_truth(const Options& options) {
   const std::filesystem::path coco = find_coco_file(folder, split);
   if (!coco.empty()) {
     CocoFile file = read_coco_file(coco);
-    return {make_coco_dataset(file), std::move(file.annotations), split};
+    return {folder, make_coco_dataset(file), std::move(file.annotations), split};
   }
-  Truth truth{read_split(folder, split), {}, split};
+  Truth truth{folder, read_split(folder, split), {}, split};
   truth.annotations = coco_annotations(truth.data);
   return truth;
 }
@@ -85,6 +108,20 @@ std::vector<CocoResult> read_results(const Options& options, Dataset& data) {
          fmt::format("{} has {} detections of the category {}, which {} lacks; they are left out.",
                      options.detections, count, category, options.data)});
   return results;
+}
+
+/// Leaves `truth` and `results` with the images that are to be judged, under the numbers they had.
+void keep_chosen(const Options& options, Truth& truth, std::vector<CocoResult>& results) {
+  for (size_t i = 0; i < truth.data.samples.size(); ++i) {
+    Sample& sample = truth.data.samples[i];
+    sample.coco_id = sample.coco_id.value_or(static_cast<int64_t>(i));
+  }
+  truth.data = choose_images(options, truth.folder, truth.data);
+  std::set<int64_t> chosen;
+  for (const Sample& sample : truth.data.samples) chosen.insert(*sample.coco_id);
+  const auto is_other = [&](const auto& entry) { return !chosen.contains(entry.image); };
+  std::erase_if(truth.annotations, is_other);
+  std::erase_if(results, is_other);
 }
 
 nlohmann::ordered_json as_json(const CocoFigures& figures) {
@@ -118,7 +155,8 @@ void show(const Options& options, const std::string& split, const Result& result
 
 void evaluate_detections(const Options& options) {
   Truth truth = read_truth(options);
-  const std::vector<CocoResult> results = read_results(options, truth.data);
+  std::vector<CocoResult> results = read_results(options, truth.data);
+  keep_chosen(options, truth, results);
   const VocResult voc = evaluate_voc(detections_of(results, truth.data), truth.data);
   show(options, truth.split, {voc, evaluate_coco(truth.annotations, results)}, truth.data);
 }
@@ -127,7 +165,7 @@ void evaluate_weights(const Options& options) {
   Detector detector = load_model(options.weights);
   const DataFolder folder = find_data(options.data);
   const std::string split = choose_split(options, folder);
-  Dataset data = read_split(folder, split, detector.classes);
+  Dataset data = choose_images(options, folder, read_split(folder, split, detector.classes));
   const auto ctx = options.device.make_context(detector.model->config);
   move_to(*detector.model, ctx->device);
   const auto found = detect_dataset(*ctx, *detector.model, data, options.workers, data.faults);
@@ -152,6 +190,9 @@ void add_eval(CLI::App& program) {
       ->type_name("PATH");
   app->add_option("--split", options->split, "the split to evaluate [test; of data without splits all]")
       ->type_name("TEXT");
+  app->add_option("--images", options->images,
+                  "judge these images alone: a list of names, one a line, such as splits/val.txt of a run")
+      ->type_name("LIST");
   app->add_option("--out", options->out, "write the model's detections here, in COCO's results form")
       ->type_name("FILE");
   app->add_option("--json", options->json, "write the figures here, for programs")->type_name("FILE");

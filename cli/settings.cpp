@@ -51,11 +51,17 @@ void set_short_side(ModelConfig& model, int64_t pixels) {
   model.short_side = pixels;
 }
 
-SuitedInput apply_settings(const Settings& asked, ModelConfig& model, TrainConfig& train) {
+SuitedInput apply_settings(const Settings& asked, ModelConfig& model, TrainConfig& train, bool resume) {
   std::map<std::string, std::string, std::less<>> given;
   for (const auto& [key, text] : asked) given[key] = text;  // the later one counts
   std::optional<ModelConfig> saved;
-  if (given.contains("weights")) saved = saved_config(given["weights"]);
+  if (given.contains("weights")) {
+    const auto out = given.find("out");
+    const auto last =
+        std::filesystem::path(out == given.end() ? train.out : out->second) / "last.safetensors";
+    saved = saved_config(resume && std::filesystem::exists(last) ? last
+                                                                 : std::filesystem::path(given["weights"]));
+  }
   if (saved && given.contains("model") && given["model"] != saved->backbone) saved.reset();
   model = saved ? *saved : model_config(given.contains("model") ? given["model"] : model_names().front());
   const ModelConfig before = model;

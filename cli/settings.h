@@ -38,9 +38,11 @@ class SettingFlags {
 void set_short_side(ModelConfig& model, int64_t pixels);
 
 /// The settings on top of the model's own defaults, or of what the detector in the file `weights` was trained
-/// with, where such a file is named and no other model. A short side given alone takes the long one along.
-/// A profile's settings come before the others. Returns what is still to be suited to the data: the
+/// with, where such a file is named and no other model. A run that is resumed (`resume`) from a checkpoint in
+/// `out` takes that instead of the file, which may be gone. A short side given alone takes the long one
+/// along. A profile's settings come before the others. Returns what is still to be suited to the data: the
 /// parts of the input that neither decided. Throws InputError for a key that neither table has.
-SuitedInput apply_settings(const Settings& settings, ModelConfig& model, TrainConfig& train);
+SuitedInput apply_settings(const Settings& settings, ModelConfig& model, TrainConfig& train,
+                           bool resume = false);
 
 }  // namespace rcnn

@@ -53,7 +53,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
     Settings settings;
     if (!options->config.empty()) settings = read_settings(options->config);
     for (const auto& setting : options->flags.given()) settings.push_back(setting);
-    run.suited = apply_settings(settings, run.model, run.train);
+    run.suited = apply_settings(settings, run.model, run.train, options->resume);
     run.resume = options->resume;
     run.dry_run = options->dry_run;
     run.command_line = command_line;

@@ -109,12 +109,19 @@ class Heap {
     warm_.add(static_cast<size_t>(data - base_), bytes);
   }
 
+  size_t held() {
+    const std::lock_guard lock(mutex_);
+    return in_use_ + warm_.total();
+  }
+
  private:
-  /// Gives free pages back to the system until what is warm or in use is no more than was ever in use: of the
-  /// smallest ranges, as they serve the fewest requests.
+  /// Gives free pages back to the system until what is warm or in use is hardly more than was ever in use: of
+  /// the smallest ranges, as they serve the fewest requests.
   void cool() {
-    while (in_use_ + warm_.total() > most_in_use_) {
-      const size_t bytes = std::min(warm_.smallest(), in_use_ + warm_.total() - most_in_use_);
+    const auto most =
+        round_up(static_cast<size_t>(most_held_host_memory(static_cast<int64_t>(most_in_use_))), kPage);
+    while (in_use_ + warm_.total() > most) {
+      const size_t bytes = std::min(warm_.smallest(), in_use_ + warm_.total() - most);
       const size_t begin = *warm_.take(bytes);
       ::madvise(base_ + begin, bytes, MADV_DONTNEED);
       cold_.add(begin, bytes);
@@ -157,5 +164,9 @@ std::shared_ptr<std::byte> allocate_host(size_t bytes) {
               std::free(p);
           }};
 }
+
+int64_t held_host_memory() { return kKeeps ? static_cast<int64_t>(heap().held()) : memory_in_use(Device{}); }
+
+int64_t most_held_host_memory(int64_t in_use) { return in_use + in_use / 16; }
 
 }  // namespace rcnn

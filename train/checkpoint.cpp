@@ -159,6 +159,12 @@ Detector load_model(const std::filesystem::path& path) {
   return detector;
 }
 
+void reload_model(const std::filesystem::path& path, FasterRcnn& model) {
+  SafetensorsFile file = read_safetensors(path);
+  drop_run(file.tensors);
+  load_weights(model, file.tensors, path.string());
+}
+
 std::optional<ModelConfig> saved_config(const std::filesystem::path& path) {
   const SafetensorsFile file = read_weights_file(path);
   const auto format = file.metadata.find("format");

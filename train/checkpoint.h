@@ -44,6 +44,10 @@ void save_model(const std::filesystem::path& path, Detector& detector);
 /// file.
 Detector load_model(const std::filesystem::path& path);
 
+/// Sets the weights of a model from what `save_model` wrote of the same one at another time. Throws
+/// InputError naming the file.
+void reload_model(const std::filesystem::path& path, FasterRcnn& model);
+
 /// The configuration of a detector that this program saved; nothing for another file of weights.
 std::optional<ModelConfig> saved_config(const std::filesystem::path& path);
 

@@ -24,6 +24,8 @@ struct Counted {
 ScoreCurve curve_of(const std::vector<Counted>& counted, int64_t truths) {
   ScoreCurve curve;
   double best = 0;
+  int64_t found_at_best = 0;
+  size_t first = 0, last = 0;  // scores at which the same is found, with the best F1
   for (int percent = 0; percent <= 100; ++percent) {
     const float score = static_cast<float>(percent) / 100;
     int64_t right = 0, found = 0;
@@ -39,11 +41,17 @@ ScoreCurve curve_of(const std::vector<Counted>& counted, int64_t truths) {
     curve.precision.push_back(static_cast<float>(found == 0 ? 1 : ratio(right, found)));
     curve.recall.push_back(static_cast<float>(truths == 0 ? 0 : ratio(right, truths)));
     curve.f1.push_back(static_cast<float>(f1));
+    const auto i = static_cast<size_t>(percent);
     if (f1 > best) {
       best = f1;
-      curve.best_score = score;
-      curve.best_f1 = static_cast<float>(f1);
+      found_at_best = found;
+      first = i;
     }
+    if (best > 0 && found == found_at_best) last = i;
+  }
+  if (best > 0) {
+    curve.best_score = curve.score[(first + last) / 2];
+    curve.best_f1 = static_cast<float>(best);
   }
   return curve;
 }

@@ -34,7 +34,9 @@ struct Trace {
 /// with found = right + wrong. Where nothing is found precision is 1; where there are no objects recall is 0.
 struct ScoreCurve {
   std::vector<float> score, precision, recall, f1;
-  /// Where F1 is largest, the lowest of equals: the threshold to recommend. .5 where F1 is never above 0.
+  /// The threshold to recommend: F1 is largest there (of equals the one at the lowest scores), and it stands
+  /// in the middle between the worst detection that it keeps and the best that it drops, since on other
+  /// images either may score a little differently. .5 where F1 is never above 0.
   float best_score = 0.5f, best_f1 = 0;
 };
 

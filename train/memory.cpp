@@ -22,15 +22,21 @@ constexpr int64_t kMiB = int64_t{1} << 20;
 /// What the stream of batches is going to ask for.
 struct LargestBatch {
   int64_t height = 1, width = 1, capacity = 1;
-  int64_t sizes = 0;   // different sizes of batches
-  int64_t cached = 0;  // bytes of the images that the loader keeps
-  int64_t ahead = 0;   // bytes of the images of one batch, on average
+  int64_t sizes = 0;          // different sizes of batches
+  int64_t watched_sizes = 0;  // and of the images that are looked at between steps
+  int64_t cached = 0;         // bytes of the images that the loader keeps
+  int64_t ahead = 0;          // bytes of the images of one batch, on average
 };
 
 int64_t decoded_bytes(const Sample& sample) { return int64_t{3} * sample.width * sample.height; }
 
 int64_t padded_side(const ModelConfig& config, int64_t side) {
   return (side + config.size_divisible - 1) / config.size_divisible * config.size_divisible;
+}
+
+std::pair<int64_t, int64_t> padded_size(const ModelConfig& config, const Sample& sample) {
+  const ResizedImage size = resized(config, sample.height, sample.width);
+  return {padded_side(config, size.height), padded_side(config, size.width)};
 }
 
 LargestBatch find_largest(const ModelConfig& config, const MemoryPlan& plan, const Dataset& train) {
@@ -51,9 +57,9 @@ LargestBatch find_largest(const ModelConfig& config, const MemoryPlan& plan, con
     int64_t height = 0, width = 0;
     for (const int index : stream.samples_of(i)) {
       const Sample& sample = train.samples[static_cast<size_t>(index)];
-      const ResizedImage size = resized(scaled, sample.height, sample.width);
-      height = std::max(height, padded_side(config, size.height));
-      width = std::max(width, padded_side(config, size.width));
+      const auto [h, w] = padded_size(scaled, sample);
+      height = std::max(height, h);
+      width = std::max(width, w);
       largest.capacity = std::max(
           largest.capacity, static_cast<int64_t>(std::bit_ceil(std::max<size_t>(1, sample.objects.size()))));
       bytes += decoded_bytes(sample);
@@ -67,6 +73,9 @@ LargestBatch find_largest(const ModelConfig& config, const MemoryPlan& plan, con
     for (const int index : stream.samples_of(i)) seen.insert(index);
   for (const int index : seen) largest.cached += decoded_bytes(train.samples[static_cast<size_t>(index)]);
   largest.sizes = static_cast<int64_t>(sizes.size());
+  sizes.clear();
+  for (const Sample& sample : plan.watched) sizes.insert(padded_size(config, sample));
+  largest.watched_sizes = static_cast<int64_t>(sizes.size());
   largest.cached = std::min(largest.cached, static_cast<int64_t>(plan.loader.cache_bytes));
   largest.ahead = bytes / batches;
   return largest;
@@ -102,13 +111,21 @@ TrainingBatch noise(const Context& ctx, const LargestBatch& largest, int64_t cla
   return batch;
 }
 
-/// The most bytes of tensors in use during a step, and besides: to detect, and to write a checkpoint.
+/// What the process has in memory besides tensors.
+int64_t beyond_tensors() { return process_memory().resident - held_host_memory(); }
+
+/// The most bytes of tensors in use during a step, and besides: to detect, and to write a checkpoint. Then
+/// what there is beyond tensors, when everything is compiled and packed.
 struct Rehearsed {
-  int64_t step = 0, rest = 0;
+  int64_t step = 0, rest = 0, program = 0;
 };
 
+/// The first step makes momentum and packed weights, the second has them from the start.
+constexpr int kSteps = 2;
+
 /// Trains and detects on noise.
-Rehearsed rehearse(const Context& like, const MemoryPlan& plan, const LargestBatch& largest, int64_t images) {
+Rehearsed rehearse(const Context& like, const MemoryPlan& plan, const LargestBatch& largest, int64_t images,
+                   int steps = kSteps) {
   const int64_t before = memory_in_use(like.device);
   reset_peak_memory(like.device);
   // On a GPU in an arena of its own: what another rehearsal left does not count.
@@ -128,13 +145,12 @@ Rehearsed rehearse(const Context& like, const MemoryPlan& plan, const LargestBat
   std::vector<TrainingBatch> batches;
   for (int64_t i = 0; i < plan.accumulate; ++i)
     batches.push_back(noise(ctx, largest, model->classes, images));
-  constexpr int kSteps =
-      2;  // the first makes momentum and packed weights, the second has them from the start
-  for (int i = 0; i < kSteps; ++i) {
+  for (int i = 0; i < steps; ++i) {
     step.run(i, 0, batches);
     if (ema) ema->update(ctx, i, sgd.skipped());
   }
-  Rehearsed result{peak_memory(like.device) - before, 0};
+  Rehearsed result;
+  result.step = peak_memory(like.device) - before;
   reset_peak_memory(like.device);
   ctx.training = ctx.grad = false;
   model->detect(ctx, {batches[0].images.pixels.slice(0, 1), batches[0].images.size.slice(0, 1)});
@@ -147,7 +163,29 @@ Rehearsed rehearse(const Context& like, const MemoryPlan& plan, const LargestBat
     for (const Ema::Average& a : ema->averages())
       copies.push_back(to_file_layout(a.average.to(Device{}), a.pooled));
   result.rest = peak_memory(like.device) - before;
+  result.program = beyond_tensors();
   return result;
+}
+
+/// What oneDNN compiles for all sizes of batches and of watched images but the first, of which a bounded
+/// number is kept: what the process grows by beyond tensors over batches a little smaller, the first of which
+/// still finds room that other work has left.
+int64_t compiled_for_sizes(const Context& like, const MemoryPlan& plan, LargestBatch batch, int64_t shorter) {
+  if (batch.sizes <= 1 && batch.watched_sizes <= 1) return 0;
+  const auto grows_by = [&](int steps) {
+    constexpr int kSizes = 2;
+    int64_t before = 0;
+    for (int i = 0; i <= kSizes; ++i) {
+      batch.height = std::max(shorter, batch.height - shorter);
+      static_cast<void>(rehearse(like, plan, batch, 2, steps));
+      if (i == 0) before = beyond_tensors();
+    }
+    return std::max<int64_t>(0, beyond_tensors() - before) / kSizes;
+  };
+  const int64_t with_steps = grows_by(kSteps), detection = grows_by(0);
+  constexpr int64_t kMost = 240 * kMiB;  // of each of three kinds 1024 primitives
+  return std::min(kMost, std::max<int64_t>(0, with_steps - detection) * (batch.sizes - 1) +
+                             detection * std::max<int64_t>(0, batch.watched_sizes - 1));
 }
 
 }  // namespace
@@ -164,29 +202,17 @@ MemoryForecast forecast_memory(const Context& like, const MemoryPlan& plan, cons
   forecast.available = on_cpu ? process_memory().available + process_memory().resident
                               : static_cast<int64_t>(cuda::free_memory(like.device.index));
   const Rehearsed one = rehearse(like, plan, largest, 1);
-  const int64_t program = process_memory().most_resident - std::max(one.step, one.rest);
   const Rehearsed two = rehearse(like, plan, largest, 2);
   forecast.per_image = two.step - one.step;
   forecast.fixed = one.step - forecast.per_image;
   forecast.least = one.rest;
   if (!on_cpu) return forecast;
-  // The rest of the process: the program and its libraries, and what oneDNN compiles for each size of batch,
-  // of which a bounded number is kept. Smaller batches find the tensors' memory there: what the process grows
-  // by is what was compiled.
-  constexpr int64_t kMostCompiled = 240 * kMiB;  // of each of three kinds 1024 primitives
-  constexpr int kSizes = 2;
-  const int64_t before = process_memory().resident;
-  for (int i = 1; i <= kSizes; ++i) {
-    LargestBatch smaller = largest;
-    smaller.height = padded_side(config, std::max<int64_t>(1, largest.height - i * config.size_divisible));
-    static_cast<void>(rehearse(like, plan, smaller, 1));
-  }
-  const int64_t compiled = std::max<int64_t>(0, process_memory().resident - before) / kSizes;
+  // The rest is the program and its libraries, what it compiles, and images.
   forecast.ahead = Loader::most_batches(plan.loader) * largest.ahead / plan.loader.batch;
   // What a worker has in hand while it decodes an image: the file and the decoder's own copy.
   const int64_t decoding = plan.loader.workers * largest.ahead / plan.loader.batch;
-  forecast.program =
-      program + std::min(compiled * (largest.sizes - 1), kMostCompiled) + largest.cached + decoding;
+  forecast.program = one.program + compiled_for_sizes(like, plan, largest, config.size_divisible) +
+                     largest.cached + decoding;
   return forecast;
 }
 

@@ -6,8 +6,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/context.h"
+#include "core/host_memory.h"
 #include "data/loader.h"
 #include "models/faster_rcnn.h"
 #include "train/sgd.h"
@@ -20,9 +22,10 @@ struct MemoryPlan {
   Sgd::Options sgd;
   LoaderOptions loader;
   int64_t steps = 0;
-  int64_t accumulate = 1;   // batches a step
-  bool averages = false;    // with an Ema
-  float largest_scale = 1;  // of the network's size, from scale jitter
+  int64_t accumulate = 1;            // batches a step
+  bool averages = false;             // with an Ema
+  std::vector<Sample> watched = {};  // images of the validation split
+  float largest_scale = 1;           // of the network's size, from scale jitter
 };
 
 /// Bytes, all of them: of the process on a CPU, of the arena on a GPU.
@@ -31,15 +34,17 @@ struct MemoryForecast {
   int64_t batch = 0;              // images
   int64_t height = 0, width = 0;  // of the largest batch, padded
   int64_t capacity = 0;           // boxes an image in the largest batch
-  int64_t program = 0;            // the program, what it compiles, decoded images kept for the next epoch
-  int64_t ahead = 0;              // for each image of the batch: decoded ones that wait for their turn
-  int64_t fixed = 0;              // tensors of a step, whatever the batch
-  int64_t per_image = 0;          // and for each image
-  int64_t least = 0;              // tensors while a checkpoint is written or an image is looked at
-  int64_t available = 0;          // that the run may have; 0: unknown
+  int64_t program = 0;    // the program, what it compiles and packs, decoded images kept for the next epoch
+  int64_t ahead = 0;      // for each image of the batch: decoded ones that wait for their turn
+  int64_t fixed = 0;      // tensors of a step, whatever the batch
+  int64_t per_image = 0;  // and for each image
+  int64_t least = 0;      // tensors while a checkpoint is written or an image is looked at
+  int64_t available = 0;  // that the run may have; 0: unknown
 
   int64_t peak(int64_t images) const {
-    return program + images * ahead + std::max(least, fixed + images * per_image);
+    const int64_t tensors = std::max(least, fixed + images * per_image);
+    return program + images * ahead +
+           (device.type == DeviceType::cpu ? most_held_host_memory(tensors) : tensors);
   }
   /// The largest batch that fits; 0 when not even one image does.
   int64_t most_images() const;

@@ -94,6 +94,9 @@ struct Run {
     return choice.device;
   }
 
+  fs::path last() const { return out / "last.safetensors"; }
+  /// From a checkpoint, which has everything.
+  bool goes_on() const { return options.resume && fs::exists(last()); }
   int64_t images_a_step() const { return config.batch * config.accumulate; }
   /// A data set smaller than a batch gives shorter ones.
   int64_t images_seen_a_step() const { return std::min(config.batch, images()) * config.accumulate; }
@@ -102,7 +105,7 @@ struct Run {
 
 /// A run's folder is not written into by another.
 void check_folder(const Run& run) {
-  const bool used = fs::exists(run.out / "last.safetensors") || fs::exists(run.out / "best.safetensors");
+  const bool used = fs::exists(run.last()) || fs::exists(run.out / "best.safetensors");
   check_input(run.options.resume || !used,
               "{}: this folder already holds a run; choose another --out, or go on with --resume",
               run.out.string());
@@ -177,6 +180,7 @@ void print_forecast(Run& run) {
   plan.steps = run.steps;
   plan.accumulate = run.config.accumulate;
   plan.averages = run.config.ema > 0;
+  plan.watched = run.data.val.samples;
   plan.largest_scale = 1 + run.config.scale_jitter;
   fmt::print("{}", describe(forecast_memory(run.ctx, plan, run.data.train)));
 }
@@ -185,7 +189,9 @@ void build(Run& run) {
   run.detector.classes = run.data.train.classes;
   run.detector.category_ids = run.data.train.category_ids;
   run.detector.model = make_model(run);
-  if (!run.config.weights.empty()) {
+  if (run.goes_on()) {
+    freeze_stages(*run.detector.model, run.options.model.frozen_stages);  // the checkpoint has the weights
+  } else if (!run.config.weights.empty()) {
     const WeightsReport loaded = load_weights_file(run.config.weights, run.detector, run.config.keep_classes);
     fmt::print("{}\n", loaded.text());
   }
@@ -199,22 +205,21 @@ void build(Run& run) {
 
 /// Takes the run up where its last checkpoint left it, or prepares an empty folder.
 RunState open_folder(Run& run, Sgd& sgd, Ema* ema) {
-  const fs::path last = run.out / "last.safetensors";
   const auto settings = result_settings(run.options, run.data.random);
-  const bool exists = fs::exists(last);
   std::error_code error;
   fs::create_directories(run.out, error);
   check_input(!error, "{}: cannot create the folder: {}", run.out.string(), error.message());
   write_random_split(run.data, run.out);
-  if (!exists) {
+  if (!run.goes_on()) {
     if (run.options.resume) fmt::print("no checkpoint in {} yet: starting from step 0\n", run.out.string());
     RunState state;
     state.settings = settings;
     return state;
   }
-  RunState state = load_checkpoint(last, run.detector, sgd, ema, settings);
+  RunState state = load_checkpoint(run.last(), run.detector, sgd, ema, settings);
   check_input(run.config.minutes > 0 || state.step <= run.steps,
-              "{}: {} steps are done already, more than the {} wanted", last.string(), state.step, run.steps);
+              "{}: {} steps are done already, more than the {} wanted", run.last().string(), state.step,
+              run.steps);
   fmt::print("resuming after step {}\n", state.step);
   if (state.numerics != numerics_description())
     fmt::print(
@@ -284,7 +289,6 @@ std::string explain_step(Run& run, int64_t step) {
 
 void train_loop(Run& run, Sgd& sgd, Ema* ema, RunState& state) {
   const TrainConfig& config = run.config;
-  const fs::path last = run.out / "last.safetensors";
   JsonLines lines = state.step == 0 ? JsonLines::create(run.out / "metrics.jsonl")
                                     : JsonLines::resume(run.out / "metrics.jsonl", state.step);
   Loader loader(run.data.train, loader_options(config), state.step * config.accumulate);
@@ -318,7 +322,7 @@ void train_loop(Run& run, Sgd& sgd, Ema* ema, RunState& state) {
     if (log.finite() || ends) {
       if (due) evaluate_validation(run, ema, state, done, lines, progress);
       state.step = done;
-      save_checkpoint(last, run.detector, sgd, ema, state);
+      save_checkpoint(run.last(), run.detector, sgd, ema, state);
     }
     if (interrupted && !ends) {
       progress.finish();
@@ -340,8 +344,7 @@ void finish(Run& run, Ema* ema, const RunState& state) {
     if (ema) ema->swap();
     save_model(best, run.detector);
   } else {
-    run.detector = load_model(best);
-    move_to(*run.detector.model, run.ctx.device);
+    reload_model(best, *run.detector.model);  // in place: a second model would have packed weights of its own
   }
   FinishedRun finished;
   finished.images_seen = run.steps * run.images_seen_a_step();

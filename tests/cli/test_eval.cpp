@@ -69,6 +69,74 @@ TEST_CASE("eval: a results file against a COCO file, without images or model") {
   CHECK_FALSE(json["by_class"].contains("cow"));
 }
 
+TEST_CASE("eval: a list of images judges those alone") {
+  const Trial trial;
+  if (!trial) return;
+  const std::string truth = trial.text("truth.json", kTruth), found = trial.text("found.json", kFound);
+  const auto ap50 = [&](const std::string& names) {
+    const Finished result = trial.run({"eval", "--detections", found, "--data", truth, "--images",
+                                       trial.text("list.txt", names), "--json", trial.path("figures.json")});
+    CAPTURE(result.err);
+    CHECK(result.status == 0);
+    CHECK_FALSE(contains(result.out, "no splits"));
+    const nlohmann::json json = trial.json("figures.json");
+    CHECK(json["AP50"].get<double>() == doctest::Approx(json["map50"].get<double>()));
+    return json["map50"].get<double>();
+  };
+  CHECK(ap50("a\n") == 1);  // the cat, found at exactly .5; the dog is not asked for
+  CHECK(ap50("b.jpg\n") == 0);
+  CHECK(ap50("b\na.jpg\n") == doctest::Approx(0.5));
+  CHECK(contains(trial.refusal({"eval", "--detections", found, "--data", truth, "--images",
+                                trial.text("list.txt", "a\nc\n")}),
+                 "lists the image 'c', which is not among the 2"));
+  CHECK(contains(
+      trial.refusal({"eval", "--detections", found, "--data", truth, "--images", trial.path("none.txt")}),
+      "none.txt"));
+}
+
+TEST_CASE("eval: the images that a run watched of data without splits, as its report judges them") {
+  const Trial trial;
+  if (!trial) return;
+  write_tiny_scenes(trial.folder / "data", 6);
+  std::filesystem::remove_all(trial.folder / "data/ImageSets");
+  Words train = {"train", "--data", trial.path("data"), "--out", trial.path("run")};
+  for (const auto& [key, text] : tiny_settings()) {
+    train.push_back("--" + key);
+    train.push_back(key == "steps" ? "2" : text);
+  }
+  REQUIRE(trial.run(train).status == 0);
+  const Words eval = {"eval",
+                      "--weights",
+                      trial.path("run/best.safetensors"),
+                      "--data",
+                      trial.path("data"),
+                      "--json",
+                      trial.path("figures.json")};
+  const Finished whole = trial.run(eval);
+  CHECK(contains(whole.out, "data has no splits: all its 6 images are judged"));
+  Words watched = eval;
+  for (const std::string& word : {std::string("--images"), trial.path("run/splits/val.txt"),
+                                  std::string("--out"), trial.path("found.json")})
+    watched.push_back(word);
+  const Finished result = trial.run(watched);
+  CAPTURE(result.err);
+  REQUIRE(result.status == 0);
+  CHECK_FALSE(contains(result.out, "no splits"));
+  const nlohmann::json summary = trial.json("run/summary.json"), figures = trial.json("figures.json");
+  for (const auto& [key, value] : summary["coco"].items()) CHECK(figures[key] == value);
+  CHECK(trial.json("found.json") == trial.json("run/detections.json"));
+  // The same from the file of detections, whose images have names; those beyond the list do not count.
+  REQUIRE(trial
+              .run({"eval", "--weights", trial.path("run/best.safetensors"), "--data", trial.path("data"),
+                    "--out", trial.path("all.json")})
+              .status == 0);
+  REQUIRE(trial
+              .run({"eval", "--detections", trial.path("all.json"), "--data", trial.path("data"), "--images",
+                    trial.path("run/splits/val.txt"), "--json", trial.path("again.json")})
+              .status == 0);
+  CHECK(trial.json("again.json") == figures);
+}
+
 TEST_CASE("eval: results that belong to other data") {
   const Trial trial;
   if (!trial) return;

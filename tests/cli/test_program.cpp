@@ -353,3 +353,22 @@ TEST_CASE("program: a disk that is full when a checkpoint is written leaves the 
   CHECK(sha256_hex_of_file(trial.folder / "out/best.safetensors") ==
         sha256_hex_of_file(trial.folder / "whole/best.safetensors"));
 }
+
+TEST_CASE("program: a run is resumed without the weights that it began with") {
+  const Trial trial;
+  if (!trial) return;
+  fs::copy_file(trial.trained_model(), trial.folder / "begin.safetensors");
+  write_tiny_scenes(trial.folder / "data", 8);
+  write_broken_split(trial.folder / "data");
+  const Words from = {"--weights", trial.path("begin.safetensors"), "--checkpoint-every", "1"};
+  REQUIRE(trial.run(trial.train("whole") + from).status == 0);
+  CHECK(contains(trial.refusal(trial.train() + from + Words{"--val", "broken"}), "can be decoded"));
+  fs::remove(trial.folder / "begin.safetensors");
+  CHECK(contains(trial.refusal(trial.train("other") + from + Words{"--resume"}), "begin.safetensors"));
+  const Finished resumed = trial.run(trial.train() + from + Words{"--resume"});
+  CAPTURE(resumed.err);
+  REQUIRE(resumed.status == 0);
+  CHECK(contains(resumed.out, "resuming after step 3"));
+  CHECK(sha256_hex_of_file(trial.folder / "out/best.safetensors") ==
+        sha256_hex_of_file(trial.folder / "whole/best.safetensors"));
+}

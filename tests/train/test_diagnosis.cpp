@@ -57,7 +57,7 @@ TEST_CASE("diagnosis: curve and recommended score worked out by hand") {
   at(90, 1, 0.25F, 2.0F / 5);
   at(91, 1, 0, 0);  // nothing is found
   at(100, 1, 0, 0);
-  CHECK(curve.best_score == 0.26F);  // the lowest of .26 to .50
+  CHECK(curve.best_score == 0.38F);  // the middle of .26 to .50
   CHECK(curve.best_f1 == 4.0F / 7);
 
   const ScoreCurve& dogs = diagnosis.classes.at(1);
@@ -74,14 +74,31 @@ TEST_CASE("diagnosis: all classes together share one score") {
                                         {0, kDog, 0.3F, cell(1)},
                                         {0, kDog, 0.3F, cell(2)}},
                                        {}, dataset);
-  CHECK(diagnosis.classes[0].best_score == 0.31F);
+  CHECK(diagnosis.classes[0].best_score == 0.55F);  // the middle of .31 to .80
   CHECK(diagnosis.classes[0].best_f1 == 1);
-  CHECK(diagnosis.classes[1].best_score == 0);
-  CHECK(diagnosis.all.best_score == 0);
+  CHECK(diagnosis.classes[1].best_score == 0.15F);  // and of 0 to .30
+  CHECK(diagnosis.all.best_score == 0.15F);
   CHECK(diagnosis.all.best_f1 == 6.0F / 7);
   CHECK(diagnosis.all.precision[30] == 0.75F);
   CHECK(diagnosis.all.recall[30] == 1);
   CHECK(diagnosis.all.recall[31] == 1.0F / 3);
+}
+
+TEST_CASE("diagnosis: the recommended score leaves room on both sides") {
+  const Dataset dataset = dataset_of({{{cell(0), kCat}, {cell(1), kCat}}});
+  const auto recommended = [&](std::vector<Detection> detections) {
+    const ScoreCurve curve = diagnose(detections, {}, dataset).classes.at(0);
+    return std::pair(curve.best_score, curve.best_f1);
+  };
+  // Without a mistake all of 0 to .93 are as good, with one at .25 those of .26 to .93.
+  CHECK(recommended({{0, kCat, 0.9301F, cell(0)}, {0, kCat, 0.97F, cell(1)}}) == std::pair(0.46F, 1.0F));
+  CHECK(recommended({{0, kCat, 0.9301F, cell(0)}, {0, kCat, 0.97F, cell(1)}, {0, kCat, 0.25F, cell(9)}}) ==
+        std::pair(0.59F, 1.0F));
+  // Found .8 (right), .6 (wrong), .5 (wrong), .4 (right): F1 is 2/3 from .61 to .80, and at .40 and below.
+  CHECK(recommended({{0, kCat, 0.8001F, cell(0)},
+                     {0, kCat, 0.6F, cell(8)},
+                     {0, kCat, 0.5F, cell(9)},
+                     {0, kCat, 0.4001F, cell(1)}}) == std::pair(0.2F, 2.0F / 3));
 }
 
 TEST_CASE("diagnosis: scores outside 0 to 1 are counted where they belong") {
@@ -223,12 +240,17 @@ TEST_CASE("diagnosis: on random cases everything adds up, and agrees with averag
                         double{curve.precision[best]}) <= 1e-6);
 
       float highest = 0;
+      int below = 0, above = 0;  // scores at which the same is found as at the recommended one
       for (size_t i = 0; i < curve.score.size(); ++i) {
         const float p = curve.precision[i], r = curve.recall[i];
         CHECK(std::fabs(curve.f1[i] - (p + r > 0 ? 2 * p * r / (p + r) : 0)) <= 1e-6F);
         highest = std::max(highest, curve.f1[i]);
-        if (i < best && curve.best_f1 > 0) CHECK(curve.f1[i] < curve.best_f1);
+        if (curve.best_f1 == 0) continue;
+        const bool same = p == curve.precision[best] && r == curve.recall[best];
+        (i < best ? below : above) += same;
+        if (i < best && !same) CHECK(curve.f1[i] < curve.best_f1);
       }
+      CHECK((curve.best_f1 == 0 || above - below == 1 || above - below == 2));  // itself is among those above
       CHECK(curve.best_f1 == highest);
       if (highest > 0) CHECK(curve.f1[best] == highest);
     }
