@@ -17,7 +17,7 @@ std::span<const Field<TrainConfig>> train_fields() {
       {"val-share", &C::val_share, 0, 0.9, "the share of unsplit data that is set aside for watching"},
       {"weights", &C::weights, 0, 0, "start from this file: a detector, or an ImageNet classifier"},
       {"keep-classes", &C::keep_classes, 0, 0, "of a detector's class outputs, keep those whose names the data has too"},
-      {"mode", &C::mode, 0, 0, "what is trained: RPN and Fast R-CNN head together, or one of them", "joint|rpn|fast-rcnn"},
+      {"mode", &C::mode, 0, 0, "what is trained: RPN and Fast R-CNN head together, one of them, or in turn, in four steps", "joint|rpn|fast-rcnn|alternating"},
       {"freeze-backbone", &C::freeze_backbone, 0, 0, "with --weights: train RPN and head alone"},
       {"proposals", &C::proposals, 0, 0, "mode fast-rcnn: where to look on the training images, in COCO's results form"},
       {"val-proposals", &C::val_proposals, 0, 0, "mode fast-rcnn: the same of the split that is watched"},

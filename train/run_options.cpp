@@ -48,7 +48,8 @@ void check_mode(const TrainConfig& config) {
               "--val-proposals and --test-proposals: with --mode {} the RPN proposes; expected --mode "
               "fast-rcnn",
               config.mode);
-  check_input(!config.freeze_backbone || !config.weights.empty(), "--freeze-backbone needs --weights");
+  check_input(!config.freeze_backbone || (!config.weights.empty() && config.mode != "alternating"),
+              "--freeze-backbone needs --weights, and a --mode other than alternating");
 }
 
 void check_run_folder(const std::filesystem::path& out, bool resume) {

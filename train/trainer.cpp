@@ -8,6 +8,7 @@
 #include "core/sha256.h"
 #include "models/transform.h"
 #include "train/advice.h"
+#include "train/alternating.h"
 #include "train/batch.h"
 #include "train/checkpoint.h"
 #include "train/coco_metrics.h"
@@ -357,6 +358,7 @@ void finish(Run& run, Ema* ema, const RunState& state) {
 
 void train_detector(const RunOptions& options) {
   check_mode(options.train);
+  if (options.train.mode == "alternating") return train_alternating(options);
   Run run(options);
   check_run_folder(run.out, options.resume);
   run.data = read_run_data(run.config, run.out, options.resume);
