@@ -12,6 +12,7 @@ namespace rcnn {
 void add_train(CLI::App& program, const std::string& command_line);
 void add_eval(CLI::App& program);
 void add_detect(CLI::App& program);
+void add_propose(CLI::App& program);
 void add_check(CLI::App& program);
 void add_summary(CLI::App& program);
 void add_synth(CLI::App& program);

@@ -11,13 +11,14 @@
 #include "data/folder.h"
 #include "train/coco_metrics.h"
 #include "train/evaluate.h"
+#include "train/proposals.h"
 #include "train/run_report.h"
 
 namespace rcnn {
 namespace {
 
 struct Options {
-  std::string weights, detections, data, split, images, out, json;
+  std::string weights, detections, data, split, images, out, json, proposals;
   int workers = 2;
   DeviceOptions device;
 };
@@ -166,6 +167,7 @@ void evaluate_weights(const Options& options) {
   const DataFolder folder = find_data(options.data);
   const std::string split = choose_split(options, folder);
   Dataset data = choose_images(options, folder, read_split(folder, split, detector.classes));
+  if (!options.proposals.empty()) read_proposals(options.proposals, data);
   const auto ctx = options.device.make_context(detector.model->config);
   move_to(*detector.model, ctx->device);
   const auto found = detect_dataset(*ctx, *detector.model, data, options.workers, data.faults);
@@ -195,6 +197,9 @@ void add_eval(CLI::App& program) {
       ->type_name("LIST");
   app->add_option("--out", options->out, "write the model's detections here, in COCO's results form")
       ->type_name("FILE");
+  app->add_option("--proposals", options->proposals,
+                  "look where this file says, in COCO's results form, instead of where the model's RPN does")
+      ->type_name("FILE");
   app->add_option("--json", options->json, "write the figures here, for programs")->type_name("FILE");
   app->add_option("--workers", options->workers, "threads that load images [2]")->check(CLI::Range(0, 256));
   options->device.add(*app);
@@ -204,6 +209,8 @@ void add_eval(CLI::App& program) {
                 options->weights.empty() ? "neither" : "both");
     check_input(options->detections.empty() || options->out.empty(),
                 "--out writes a model's detections; with --detections there is none.");
+    check_input(options->detections.empty() || options->proposals.empty(),
+                "--proposals say where a model looks; with --detections there is none.");
     if (options->weights.empty())
       evaluate_detections(*options);
     else

@@ -76,6 +76,7 @@ int main(int argc, char** argv) {
   rcnn::add_train(program, command_line);
   rcnn::add_eval(program);
   rcnn::add_detect(program);
+  rcnn::add_propose(program);
   rcnn::add_check(program);
   rcnn::add_summary(program);
   rcnn::add_synth(program);

@@ -26,6 +26,22 @@ bool coin(uint64_t seed, int epoch, int sample, uint32_t axis) {
 
 float area(const Box& box) { return (box.x2 - box.x1) * (box.y2 - box.y1); }
 
+/// A sample's objects, and behind them its proposals, so that whatever moves a box moves both.
+std::vector<Object> boxes_of(const Sample& sample) {
+  std::vector<Object> boxes = sample.objects;
+  if (sample.proposals)
+    for (const Box& box : *sample.proposals) boxes.push_back({.box = box, .proposal = true});
+  return boxes;
+}
+
+/// Parts them again.
+void take_proposals_out(AugmentedImage& image) {
+  std::vector<Box>& proposals = image.proposals.emplace();
+  for (const Object& object : image.objects)
+    if (object.proposal) proposals.push_back(object.box);
+  std::erase_if(image.objects, [](const Object& object) { return object.proposal; });
+}
+
 bool has_a_pixel(const Box& box) { return box.x2 - box.x1 >= 1 && box.y2 - box.y1 >= 1; }
 
 /// A random part of the source with the place's aspect, as large as can be.
@@ -74,7 +90,7 @@ AugmentedImage mosaic_of(int sample, const Dataset& dataset, const Image& image,
     const Box window = covering_window(source, place, share);
     draw_scaled(source, window, result.image, place);
     const float grown = static_cast<float>(place.width) * static_cast<float>(place.height) / area(window);
-    for (const Object& object : dataset.samples[static_cast<size_t>(from)].objects) {
+    for (const Object& object : boxes_of(dataset.samples[static_cast<size_t>(from)])) {
       const Object now = moved(object, window, place);
       if (has_a_pixel(now.box) && area(now.box) >= kLeastLeft * grown * area(object.box))
         result.objects.push_back(now);
@@ -140,7 +156,7 @@ AugmentedImage augment(const AugmentOptions& options, uint64_t seed, int epoch, 
     result = mosaic_of(sample, dataset, image, fetch, mosaic);
   } else {
     result.image = image;
-    result.objects = dataset.samples[static_cast<size_t>(sample)].objects;
+    result.objects = boxes_of(dataset.samples[static_cast<size_t>(sample)]);
   }
   if (crop.uniform() < options.crop) crop_randomly(result, crop);
   if (options.flip_horizontal && coin(seed, epoch, sample, 0)) flip_horizontal(result.image, result.objects);
@@ -153,6 +169,7 @@ AugmentedImage augment(const AugmentOptions& options, uint64_t seed, int epoch, 
     RandomSequence random = random_for(Purpose::scale_jitter);
     result.scale = draw_scale(options.scale_jitter, random);
   }
+  if (dataset.samples[static_cast<size_t>(sample)].proposals) take_proposals_out(result);
   return result;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "data/dataset.h"
@@ -40,7 +41,8 @@ inline constexpr int kScaleSteps = 7;
 struct AugmentedImage {
   Image image;
   std::vector<Object> objects;
-  float scale = 1;  // of the network's size; see AugmentOptions::scale_jitter
+  float scale = 1;                                 // of the network's size; see AugmentOptions::scale_jitter
+  std::optional<std::vector<Box>> proposals = {};  // likewise moved; none where the sample has none
 };
 
 /// Decoded pixels of another sample of the dataset, for mosaics; null where it cannot be decoded: then this
@@ -50,7 +52,8 @@ using FetchImage = std::function<std::shared_ptr<const Image>(int sample)>;
 /// Sample number `sample` of `dataset`, whose pixels are `image`, as it looks in epoch `epoch`. A crop keeps
 /// the boxes whose centres it holds, clipped to it, and at least one that training asks for where there is
 /// any; where several tries find none such, the image stays whole. What is left of a box measures at least a
-/// pixel along each side. Ignored objects go along as the others do. `fetch` is called for mosaics alone.
+/// pixel along each side. Ignored objects and proposals go along as the others do. `fetch` is called for
+/// mosaics alone.
 AugmentedImage augment(const AugmentOptions& options, uint64_t seed, int epoch, int sample,
                        const Dataset& dataset, const Image& image, const FetchImage& fetch);
 

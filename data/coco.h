@@ -68,6 +68,7 @@ struct CocoNumbers {
   /// For a category_name. Where this is empty, the category_id decides; where not, the data has names alone:
   /// an entry must have its category_name, and an image_id that is a number is taken for a name.
   std::map<std::string, int64_t> categories;
+  bool any_category = false;  // of proposals: it is not read, and stays 0
 };
 
 /// A list of detections, as COCO's evaluators take it. Throws InputError naming the file and the entry.

@@ -237,7 +237,9 @@ CocoResult read_result(const Entry& entry, const CocoNumbers& numbers) {
     result.image = look_up(entry, "image", std::string(name), numbers.images);
   else if (result.image = entry.id("image_id"); !numbers.categories.empty())
     result.image = look_up(entry, "image", std::to_string(result.image), numbers.images);
-  if (numbers.categories.empty()) {
+  if (numbers.any_category) {
+    result.category = 0;
+  } else if (numbers.categories.empty()) {
     result.category = entry.id("category_id");
   } else {
     if (entry.get("category_name").get(name) != simdjson::SUCCESS)

@@ -25,11 +25,12 @@ struct Object {
   /// COCO: of the object's outline, in square pixels, by which objects are called small or large. 0: the
   /// box's.
   double area = 0;
+  bool proposal = false;  // no object, but a place to look at (see Sample::proposals), moved along with them
   bool operator==(const Object&) const = default;
 };
 
 /// Neither trained on nor asked for in evaluation.
-inline bool is_ignored(const Object& object) { return object.difficult || object.crowd; }
+inline bool is_ignored(const Object& object) { return object.difficult || object.crowd || object.proposal; }
 
 struct Sample {
   std::string id;  // unique in its dataset
@@ -37,6 +38,8 @@ struct Sample {
   int width = 0, height = 0;  // of the image as it is meant to be seen, turned as its EXIF entry says
   std::vector<Object> objects;
   std::optional<int64_t> coco_id = {};  // COCO: the image's number, under which results are filed
+  /// Fast R-CNN: where to look, best first, inside the image; none: the detector's RPN says where.
+  std::optional<std::vector<Box>> proposals = {};
 };
 
 /// Something wrong with a file that reading went on in spite of.

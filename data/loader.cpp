@@ -171,7 +171,8 @@ void Loader::load_image(int sample, Loaded& loaded) {
   };
   AugmentedImage made =
       augment(options_.augment, options_.seed, loaded.batch.epoch, sample, dataset_, *image, fetch);
-  loaded.batch.images.push_back({sample, std::move(made.image), std::move(made.objects), made.scale});
+  loaded.batch.images.push_back(
+      {sample, std::move(made.image), std::move(made.objects), made.scale, std::move(made.proposals)});
 }
 
 /// The image of a sample, from the cache where it is there. The cache takes what comes until it is full;

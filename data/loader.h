@@ -42,7 +42,8 @@ struct LoadedImage {
   int sample = 0;  // index into Dataset::samples
   Image image;
   std::vector<Object> objects;
-  float scale = 1;  // of the network's size that it is to be resized to
+  float scale = 1;                                 // of the network's size that it is to be resized to
+  std::optional<std::vector<Box>> proposals = {};  // where the dataset has them
 };
 
 struct Batch {

@@ -60,39 +60,50 @@ Losses FasterRcnn::losses(Context& ctx, const ImageBatch& images, const GroundTr
                           const std::optional<Samples>& fixed, Samples* taken) {
   const Shape& pixels = images.pixels.shape();
   const std::vector<Var> levels = features(ctx, images);
-  const RpnOutput output = rpn_forward(ctx, rpn, config, rpn_levels(ctx, levels), pixels);
-
+  Proposals proposals = images.proposals;
   Samples samples;
-  if (fixed) {
-    samples = *fixed;
-  } else {
-    const Proposals proposals = rpn_proposals(ctx, config, output, images, &truth);
-    samples = {rpn_targets(ctx, config, output.anchors, images.size, truth),
-               sample_rois(ctx, config, proposals, truth)};
+  if (fixed) samples = *fixed;
+  Losses losses;
+  std::vector<Var> terms;
+
+  if (!proposals.boxes.defined()) {  // the region proposal network
+    const RpnOutput output = rpn_forward(ctx, rpn, config, rpn_levels(ctx, levels), pixels);
+    if (!fixed) samples.rpn = rpn_targets(ctx, config, output.anchors, images.size, truth);
+    if (!fixed && !rpn_alone) proposals = rpn_proposals(ctx, config, output, images, &truth);
+    losses.objectness = sigmoid_cross_entropy(ctx, output.objectness, samples.rpn.labels);
+    losses.rpn_box =
+        smooth_l1(ctx, output.deltas, 1, samples.rpn.offsets, samples.rpn.labels, config.rpn_smooth_l1_beta);
+    terms = {losses.objectness, losses.rpn_box};
+  }
+  if (!rpn_alone) {  // the Fast R-CNN head
+    if (!fixed) samples.rois = sample_rois(ctx, config, proposals, truth);
+    const RoiSamples& rois = samples.rois;
+    const RoiOutput regions = roi_head_forward(ctx, head, config, levels, rois.rois, rois.count, pixels);
+    const int64_t rows = regions.logits.dim(0);
+    const Tensor labels = rois.labels.reshape({rows}), offsets = rois.offsets.reshape({1, rows, 4});
+    losses.classifier = softmax_cross_entropy(ctx, regions.logits, labels);
+    losses.box = smooth_l1(ctx, {regions.offsets}, regions.offsets.dim(1) / 4, offsets, labels,
+                           config.box_smooth_l1_beta);
+    terms.insert(terms.end(), {losses.classifier, losses.box});
   }
   if (taken) *taken = samples;
-
-  const RoiSamples& rois = samples.rois;
-  const RoiOutput regions = roi_head_forward(ctx, head, config, levels, rois.rois, rois.count, pixels);
-  const int64_t rows = regions.logits.dim(0);
-  const Tensor labels = rois.labels.reshape({rows}), offsets = rois.offsets.reshape({1, rows, 4});
-
-  Losses losses;
-  losses.objectness = sigmoid_cross_entropy(ctx, output.objectness, samples.rpn.labels);
-  losses.rpn_box =
-      smooth_l1(ctx, output.deltas, 1, samples.rpn.offsets, samples.rpn.labels, config.rpn_smooth_l1_beta);
-  losses.classifier = softmax_cross_entropy(ctx, regions.logits, labels);
-  losses.box = smooth_l1(ctx, {regions.offsets}, regions.offsets.dim(1) / 4, offsets, labels,
-                         config.box_smooth_l1_beta);
-  losses.total =
-      weighted_sum(ctx, {losses.objectness, losses.rpn_box, losses.classifier, losses.box}, {1, 1, 1, 1});
+  losses.total = weighted_sum(ctx, terms, std::vector<double>(terms.size(), 1));
   return losses;
+}
+
+Proposals FasterRcnn::propose(Context& ctx, const ImageBatch& images, const std::vector<Var>& levels) {
+  if (images.proposals.boxes.defined()) return images.proposals;
+  const RpnOutput output = rpn_forward(ctx, rpn, config, rpn_levels(ctx, levels), images.pixels.shape());
+  return rpn_proposals(ctx, config, output, images, nullptr);
+}
+
+Proposals FasterRcnn::propose(Context& ctx, const ImageBatch& images) {
+  return propose(ctx, images, features(ctx, images));
 }
 
 Detections FasterRcnn::detect(Context& ctx, const ImageBatch& images, DetectionTrace* trace) {
   const std::vector<Var> levels = features(ctx, images);
-  const RpnOutput output = rpn_forward(ctx, rpn, config, rpn_levels(ctx, levels), images.pixels.shape());
-  const Proposals proposals = rpn_proposals(ctx, config, output, images, nullptr);
+  const Proposals proposals = propose(ctx, images, levels);
   const RoiOutput regions =
       roi_head_forward(ctx, head, config, levels, proposals.boxes, proposals.count, images.pixels.shape());
   if (trace) trace->proposals = proposals;

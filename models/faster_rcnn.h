@@ -11,7 +11,8 @@
 
 namespace rcnn {
 
-/// The four terms of the loss and their sum; each has one element.
+/// The four terms of the loss and their sum; each has one element. Those of a part that was not run are
+/// undefined.
 struct Losses {
   Var objectness, rpn_box, classifier, box, total;
 };
@@ -36,14 +37,18 @@ struct FasterRcnn {
   std::optional<Fpn> fpn;  // none: head and RPN read the backbone's own map
   Rpn rpn;
   RoiHead head;
+  bool rpn_alone = false;  // `losses` are the RPN's, and the head is not run
 
   /// A model with initial values; `object_classes` does not count the background.
   FasterRcnn(const ModelConfig& config, int64_t object_classes, Init init);
 
-  /// The losses of a batch. With `fixed` nothing is proposed, matched or sampled; `taken` receives what was
-  /// used.
+  /// The losses of a batch; of the head alone where the batch has proposals, of the RPN alone with
+  /// `rpn_alone`. With `fixed` nothing is proposed, matched or sampled; `taken` receives what was used.
   Losses losses(Context& ctx, const ImageBatch& images, const GroundTruth& truth,
                 const std::optional<Samples>& fixed = {}, Samples* taken = nullptr);
+  /// Where objects may be: the batch's own proposals, else the RPN's. Call with ctx.training and ctx.grad
+  /// off.
+  Proposals propose(Context& ctx, const ImageBatch& images);
   /// What is on each image. Call with ctx.training and ctx.grad off. `trace` receives what was looked at.
   Detections detect(Context& ctx, const ImageBatch& images, DetectionTrace* trace = nullptr);
   /// Every parameter and buffer under torchvision's name.
@@ -54,6 +59,7 @@ struct FasterRcnn {
   std::vector<Var> features(Context& ctx, const ImageBatch& images);
   /// Those with anchors: the same and, with some backbones, a coarser one.
   std::vector<Var> rpn_levels(Context& ctx, std::vector<Var> levels) const;
+  Proposals propose(Context& ctx, const ImageBatch& images, const std::vector<Var>& levels);
 };
 
 }  // namespace rcnn

@@ -282,6 +282,12 @@ void freeze_stages(FasterRcnn& model, int64_t stages) {
   });
 }
 
+void freeze_backbone(FasterRcnn& model) {
+  for_each_parameter(model, [&](const std::string& name, Var& value) {
+    if (name.starts_with("backbone.")) value = value.detach();
+  });
+}
+
 std::string start_from_scratch(ModelConfig& config) {
   const bool frozen_norm = config.norm == "frozen";
   if (!frozen_norm && config.frozen_stages == 0) return {};

@@ -53,6 +53,9 @@ WeightsReport start_from_weights(FasterRcnn& model, const std::vector<std::strin
 /// parameters want no gradient any more, their batch normalisation keeps to its running statistics.
 void freeze_stages(FasterRcnn& model, int64_t stages);
 
+/// The same for all of the backbone and the feature pyramid: RPN and head alone are trained.
+void freeze_backbone(FasterRcnn& model);
+
 /// Makes a configuration one to start without weights: nothing is frozen, batch normalisation included, for
 /// frozen random values teach nothing. Gives a line that says so, or nothing where nothing was changed.
 std::string start_from_scratch(ModelConfig& config);

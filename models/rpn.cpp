@@ -149,12 +149,14 @@ Proposals rpn_proposals(Context& ctx, const ModelConfig& config, const RpnOutput
 
   const int64_t extra = training ? truth->boxes.dim(1) : 0;
   Proposals result{ctx.empty({n, most + extra, 4}), ctx.empty({n}, DType::i32)};
-  kernels::run(
-      ctx, kernels::gather_boxes,
-      kernels::GatherBoxesArgs{
-          n, m, most, boxes.data<float>(), nullptr, nullptr, keep.data<int32_t>(), extra,
-          training ? truth->boxes.data<float>() : nullptr, training ? truth->count.data<int32_t>() : nullptr,
-          result.boxes.mutable_data<float>(), nullptr, nullptr, result.count.mutable_data<int32_t>()});
+  if (!training) result.scores = ctx.empty({n, most});
+  kernels::run(ctx, kernels::gather_boxes,
+               kernels::GatherBoxesArgs{
+                   n, m, most, boxes.data<float>(), training ? nullptr : box_scores.data<float>(), nullptr,
+                   keep.data<int32_t>(), extra, training ? truth->boxes.data<float>() : nullptr,
+                   training ? truth->count.data<int32_t>() : nullptr, result.boxes.mutable_data<float>(),
+                   training ? nullptr : result.scores.mutable_data<float>(), nullptr,
+                   result.count.mutable_data<int32_t>()});
   return result;
 }
 

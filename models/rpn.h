@@ -17,12 +17,6 @@ struct RpnOutput {
   Tensor anchors;               // (sum of H W A, 4) f32, in the order of the maps
 };
 
-/// Boxes for the head, in fixed capacity.
-struct Proposals {
-  Tensor boxes;  // (N, P, 4) f32, padded with 0
-  Tensor count;  // (N) i32
-};
-
 /// What the RPN is to learn: constants to autograd.
 struct RpnTargets {
   Tensor labels;   // (N, anchors) i32: 1 object, 0 background, -1 not sampled
@@ -39,7 +33,8 @@ struct Rpn {
 /// Runs the shared head over every level. `pixels` (N, H, W, 3) gives the strides: its size over the map's.
 RpnOutput rpn_forward(Context& ctx, const Rpn& rpn, const ModelConfig& config, const std::vector<Var>& levels,
                       const Shape& pixels);
-/// The best boxes after NMS; in training (`truth` given) the ground truth is appended to them.
+/// The best boxes after NMS, with their scores; in training (`truth` given) the ground truth is appended to
+/// them, and there are no scores.
 Proposals rpn_proposals(Context& ctx, const ModelConfig& config, const RpnOutput& output,
                         const ImageBatch& images, const GroundTruth* truth);
 /// Matches anchors with objects and samples a balanced batch of them. `image_size` (N, 2): height, width.

@@ -14,7 +14,8 @@ struct TrainingBatch {
 };
 
 /// Preprocesses the images on the context's device and scales their boxes along. Ignored objects are left
-/// out.
+/// out. Where the dataset has proposals, the best `rpn-post-nms-top-n-train` of each image are the batch's,
+/// with the ground truth behind them as in joint training.
 TrainingBatch make_training_batch(Context& ctx, const ModelConfig& config, const Batch& batch);
 
 }  // namespace rcnn

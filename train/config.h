@@ -11,6 +11,9 @@ struct TrainConfig {
   float val_share = 0.2f;
   std::string weights;
   bool keep_classes = false;
+  std::string mode = "joint";
+  bool freeze_backbone = false;
+  std::string proposals, val_proposals, test_proposals;
   std::string device = "auto";
   bool cuda_graph = false;
 

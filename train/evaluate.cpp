@@ -34,25 +34,41 @@ std::vector<Detection> in_image(const Tensor& boxes, const Tensor& scores, const
   return detections;
 }
 
+/// The best of an image's boxes as the head takes them.
+Proposals given_proposals(Context& ctx, const ModelConfig& config, const ResizedImage& size,
+                          const std::vector<Box>& boxes) {
+  const int64_t count = std::min<int64_t>(std::ssize(boxes), config.rpn_post_nms_top_n_test);
+  Proposals proposals{Tensor::zeros({1, std::max<int64_t>(1, count), 4}, DType::f32),
+                      Tensor::zeros({1}, DType::i32)};
+  for (int64_t i = 0; i < count; ++i) {
+    const Box& box = boxes[static_cast<size_t>(i)];
+    kernels::store_box(proposals.boxes.mutable_data<float>() + i * 4,
+                       size.to_input(box.x1, box.y1, box.x2, box.y2));
+  }
+  proposals.count.fill(static_cast<double>(count));
+  return {proposals.boxes.to(ctx.device), proposals.count.to(ctx.device)};
+}
+
 }  // namespace
 
 std::vector<Detection> detect_image(Context& ctx, FasterRcnn& model, const Image& image, int index,
-                                    Trace* trace) {
+                                    Trace* trace, const std::vector<Box>* proposals) {
   const bool grad = std::exchange(ctx.grad, false), training = std::exchange(ctx.training, false);
   const RawImage raw{image.rgb.data(), image.height, image.width};
+  const ResizedImage size = resized(model.config, image.height, image.width);
+  ImageBatch batch = make_image_batch(ctx, model.config, {&raw, 1});
+  if (proposals) batch.proposals = given_proposals(ctx, model.config, size, *proposals);
   DetectionTrace looked_at;
-  const Detections found =
-      model.detect(ctx, make_image_batch(ctx, model.config, {&raw, 1}), trace ? &looked_at : nullptr);
+  const Detections found = model.detect(ctx, batch, trace ? &looked_at : nullptr);
   ctx.grad = grad;
   ctx.training = training;
 
-  const ToImage to_image{resized(model.config, image.height, image.width), static_cast<float>(image.width),
-                         static_cast<float>(image.height)};
+  const ToImage to_image{size, static_cast<float>(image.width), static_cast<float>(image.height)};
   if (trace) {
     *trace = {};
-    const Tensor proposals = looked_at.proposals.boxes.to(Device{});
+    const Tensor seen = looked_at.proposals.boxes.to(Device{});
     const auto count = looked_at.proposals.count.to(Device{}).item<int32_t>();
-    for (int32_t i = 0; i < count; ++i) trace->proposals.push_back(to_image(proposals.data<float>() + i * 4));
+    for (int32_t i = 0; i < count; ++i) trace->proposals.push_back(to_image(seen.data<float>() + i * 4));
     const ClassBoxes& boxes = looked_at.before_nms;
     trace->before_nms = in_image(boxes.boxes, boxes.scores, boxes.labels, index, to_image);
   }
@@ -75,7 +91,8 @@ std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dat
     for (const LoadedImage& loaded : loader.next().images) {
       if (loaded.sample != i) continue;  // the loader's stand-in for an image that cannot be decoded
       const auto found = detect_image(ctx, model, loaded.image, loaded.sample,
-                                      traces ? &traces->at(static_cast<size_t>(loaded.sample)) : nullptr);
+                                      traces ? &traces->at(static_cast<size_t>(loaded.sample)) : nullptr,
+                                      loaded.proposals ? &*loaded.proposals : nullptr);
       all.insert(all.end(), found.begin(), found.end());
     }
     if (progress) progress(++done, dataset.samples.size());

@@ -14,13 +14,15 @@
 namespace rcnn {
 
 /// What is on one image, best first, boxes in pixels of `image`. `index` is stored in each detection, those
-/// of `trace` too, which receives what was looked at when given.
+/// of `trace` too, which receives what was looked at when given. Where `proposals` are given, best first, the
+/// best `rpn-post-nms-top-n-test` of them stand in for the RPN's.
 std::vector<Detection> detect_image(Context& ctx, FasterRcnn& model, const Image& image, int index = 0,
-                                    Trace* trace = nullptr);
+                                    Trace* trace = nullptr, const std::vector<Box>* proposals = nullptr);
 
-/// Detections on every image of a dataset, image by image. An image that cannot be decoded gets none and an
-/// entry in `faults`. `progress(done, total)` is called after each image when given. `traces`, when given,
-/// receives one entry an image, empty for one that cannot be decoded; an image's takes some 50 kB.
+/// Detections on every image of a dataset, image by image, in its proposals where it has some. An image that
+/// cannot be decoded gets none and an entry in `faults`. `progress(done, total)` is called after each image
+/// when given. `traces`, when given, receives one entry an image, empty for one that cannot be decoded; an
+/// image's takes some 50 kB.
 std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dataset& dataset, int workers,
                                       std::vector<Fault>& faults,
                                       const std::function<void(size_t, size_t)>& progress = {},

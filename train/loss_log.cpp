@@ -27,6 +27,7 @@ void LossLog::flush(JsonLines& lines, Progress& progress, bool ends) {
     last_.clear();
     std::string bad;
     for (size_t i = 0; i < std::size(terms); ++i) {
+      if (!terms[i]->defined()) continue;  // of a part that is not trained
       const auto value = static_cast<double>(terms[i]->value().to(Device{}).item<float>());
       line[kNames[i]] = value;
       last_.emplace_back(kNames[i], value);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "train/proposals.h"
 
 namespace rcnn {
 namespace {
@@ -22,6 +23,13 @@ fs::path list_path(const fs::path& out, const char* part) {
   return out / "splits" / (std::string(part) + ".txt");
 }
 
+/// A file of proposals on the training images alone says nothing of the others.
+void forget_missing_proposals(Dataset& part) {
+  for (const Sample& sample : part.samples)
+    if (sample.proposals && !sample.proposals->empty()) return;
+  for (Sample& sample : part.samples) sample.proposals.reset();
+}
+
 void split_at_random(RunData& data, const TrainConfig& config, const fs::path& out, bool resume) {
   data.random = true;
   const Dataset all = std::move(data.train);
@@ -35,6 +43,7 @@ void split_at_random(RunData& data, const TrainConfig& config, const fs::path& o
     std::tie(data.train, data.val) =
         random_split(all, static_cast<double>(config.val_share), static_cast<uint64_t>(config.seed));
   }
+  forget_missing_proposals(data.val);
   data.train.faults = all.faults;
   data.val.faults.clear();
   data.train_name = "train, at random";
@@ -55,6 +64,7 @@ RunData read_run_data(const TrainConfig& config, const fs::path& out, bool resum
               fmt::join(folder.splits, ", "));
   data.train = read_split(folder, train);
   data.train_name = train;
+  if (!config.proposals.empty()) read_proposals(config.proposals, data.train);
 
   std::string val = chosen(folder, config.val, "val", assumed);
   const std::string test = chosen(folder, config.test, "test", assumed);
@@ -63,6 +73,7 @@ RunData read_run_data(const TrainConfig& config, const fs::path& out, bool resum
   } else if (!val.empty()) {
     data.val = read_split(folder, val, data.train.classes);
     data.val_name = val;
+    if (!config.val_proposals.empty()) read_proposals(config.val_proposals, data.val);
   }
   if (!config.empty_images) {
     std::erase_if(data.train.samples, [](const Sample& sample) {
@@ -74,6 +85,7 @@ RunData read_run_data(const TrainConfig& config, const fs::path& out, bool resum
   if (!test.empty()) {
     data.test = data.test_is_val ? data.val : read_split(folder, test, data.train.classes);
     data.test_name = test;
+    if (!config.test_proposals.empty()) read_proposals(config.test_proposals, data.test);
   }
   return data;
 }

@@ -23,7 +23,8 @@ struct RunData {
 /// Reads the splits that the settings name. Left open, they are train, val and test, as far as the data has
 /// them; data without splits is cut in two at random (`val-share`, `seed`), or as the lists in `out`/splits
 /// say where a run that is resumed left some. A val or test split that nobody named is not used beside
-/// a training split that somebody did, which may contain it (trainval): "none" is none.
+/// a training split that somebody did, which may contain it (trainval): "none" is none. Proposals are read
+/// along: where data is cut in two, `proposals` may name the images of both parts.
 RunData read_run_data(const TrainConfig& config, const std::filesystem::path& out, bool resume = false);
 
 /// Leaves a random split's lists in `out`/splits, one id a line.

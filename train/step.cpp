@@ -7,15 +7,22 @@
 namespace rcnn {
 namespace {
 
-/// The tensors of a batch, for walking two batches side by side.
-std::array<Tensor*, 6> tensors_of(TrainingBatch& batch) {
-  return {&batch.images.pixels, &batch.images.size, &batch.truth.boxes,
-          &batch.truth.labels,  &batch.truth.count, &batch.truth.image_id};
+/// The tensors of a batch, for walking two batches side by side. Proposals may be undefined.
+std::array<Tensor*, 8> tensors_of(TrainingBatch& batch) {
+  return {&batch.images.pixels,
+          &batch.images.size,
+          &batch.images.proposals.boxes,
+          &batch.images.proposals.count,
+          &batch.truth.boxes,
+          &batch.truth.labels,
+          &batch.truth.count,
+          &batch.truth.image_id};
 }
 
 /// sum + weight losses, or weight losses where there is no sum yet, term by term.
 Losses weighted_sum(Context& ctx, const Losses& sum, const Losses& losses, double weight) {
   const auto add = [&](const Var& a, const Var& b) {
+    if (!b.defined()) return Var();
     const Var term(b.value());
     return a.defined() ? rcnn::weighted_sum(ctx, {a, term}, {1, weight})
                        : rcnn::weighted_sum(ctx, {term}, {weight});
@@ -27,13 +34,9 @@ Losses weighted_sum(Context& ctx, const Losses& sum, const Losses& losses, doubl
 }  // namespace
 
 Losses detached_copy(const Losses& losses) {
-  Losses copy;
-  copy.total = losses.total.value().clone();
-  copy.objectness = losses.objectness.value().clone();
-  copy.rpn_box = losses.rpn_box.value().clone();
-  copy.classifier = losses.classifier.value().clone();
-  copy.box = losses.box.value().clone();
-  return copy;
+  const auto copy = [](const Var& term) { return term.defined() ? Var(term.value().clone()) : Var(); };
+  return {copy(losses.objectness), copy(losses.rpn_box), copy(losses.classifier), copy(losses.box),
+          copy(losses.total)};
 }
 
 Losses TrainingStep::pass(Context& ctx, const TrainingBatch& batch) {
@@ -65,7 +68,9 @@ Losses TrainingStep::run(int64_t step, float learning_rate, const TrainingBatch&
   ctx_.step.fill(static_cast<double>(step));
   sgd_.set_learning_rate(learning_rate);
   const Shape& pixels = batch.images.pixels.shape();
-  const Key key{pixels[0], pixels[1], pixels[2], batch.truth.boxes.dim(1)};
+  const Tensor& proposals = batch.images.proposals.boxes;
+  const Key key{pixels[0], pixels[1], pixels[2], batch.truth.boxes.dim(1),
+                proposals.defined() ? proposals.dim(1) : 0};
   const bool known = recorded_.contains(key);
   if (!records_ || ctx_.device.type == DeviceType::cpu || (!known && recorded_.size() == kMostRecorded))
     return detached_copy(pass(ctx_, batch));
@@ -73,11 +78,13 @@ Losses TrainingStep::run(int64_t step, float learning_rate, const TrainingBatch&
   std::unique_ptr<Recorded>& entry = recorded_[key];
   if (!entry) {
     entry = std::make_unique<Recorded>(ctx_, batch);
-    for (Tensor* tensor : tensors_of(entry->batch)) *tensor = tensor->clone();
+    for (Tensor* tensor : tensors_of(entry->batch))
+      if (tensor->defined()) *tensor = tensor->clone();
   }
   TrainingBatch from = batch;
   const auto sources = tensors_of(from), targets = tensors_of(entry->batch);
-  for (size_t i = 0; i < sources.size(); ++i) targets[i]->copy_from(*sources[i]);
+  for (size_t i = 0; i < sources.size(); ++i)
+    if (sources[i]->defined()) targets[i]->copy_from(*sources[i]);
   entry->work.run([&](Context& ctx) {
     entry->losses = {};  // gives its memory back first
     entry->losses = detached_copy(pass(ctx, entry->batch));

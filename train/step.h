@@ -38,7 +38,8 @@ class TrainingStep {
     TrainingBatch batch;
     Losses losses;
   };
-  using Key = std::tuple<int64_t, int64_t, int64_t, int64_t>;  // images, height, width, capacity for boxes
+  /// Images, height, width, capacity for boxes and for proposals.
+  using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t>;
 
   Losses pass(Context& ctx, const TrainingBatch& batch);
 

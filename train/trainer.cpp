@@ -8,6 +8,7 @@
 #include "core/sha256.h"
 #include "models/transform.h"
 #include "train/advice.h"
+#include "train/alternating.h"
 #include "train/batch.h"
 #include "train/checkpoint.h"
 #include "train/coco_metrics.h"
@@ -21,6 +22,7 @@
 #include "train/non_finite.h"
 #include "train/progress.h"
 #include "train/run_data.h"
+#include "train/run_options.h"
 #include "train/run_report.h"
 #include "train/sgd.h"
 #include "train/step.h"
@@ -33,38 +35,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-/// Everything the weights depend on besides the data: what a resumed run must share with the one it
-/// continues.
-std::map<std::string, std::string> result_settings(const RunOptions& options, bool random_split) {
-  std::map<std::string, std::string> settings;
-  for (const auto& [key, value] : list_fields(options.model, model_fields())) settings[key] = value;
-  for (const auto& [key, value] : list_fields(options.train, train_fields())) settings[key] = value;
-  for (const char* free : {"data", "out", "device", "workers", "val", "test", "eval-every",
-                           "checkpoint-every", "log-every", "cuda-graph"})
-    settings.erase(free);
-  settings["val"] = random_split ? "at random" : "";  // only then does it say what is trained on
-  std::string& kernels = settings["kernel"];
-  for (const auto& [op, variant] : options.kernels)
-    kernels += (kernels.empty() ? "" : " ") + op + "=" + variant;
-  return settings;
-}
-
-LoaderOptions loader_options(const TrainConfig& config) {
-  LoaderOptions options;
-  options.batch = static_cast<int>(config.batch);
-  options.seed = static_cast<uint64_t>(config.seed);
-  options.shuffle = options.drop_last = true;
-  options.group_by_aspect = config.group_by_aspect;
-  options.augment.flip_horizontal = config.flip_horizontal;
-  options.augment.flip_vertical = config.flip_vertical;
-  options.augment.scale_jitter = config.scale_jitter;
-  options.augment.colour_jitter = config.colour_jitter;
-  options.augment.crop = config.crop;
-  options.augment.mosaic = config.mosaic;
-  options.workers = static_cast<int>(config.workers);
-  return options;
 }
 
 constexpr size_t kAugmentedShown = 16;  // in the report
@@ -103,14 +73,6 @@ struct Run {
   int64_t images() const { return static_cast<int64_t>(data.train.samples.size()); }
 };
 
-/// A run's folder is not written into by another.
-void check_folder(const Run& run) {
-  const bool used = fs::exists(run.last()) || fs::exists(run.out / "best.safetensors");
-  check_input(run.options.resume || !used,
-              "{}: this folder already holds a run; choose another --out, or go on with --resume",
-              run.out.string());
-}
-
 /// What was left open is settled by the data: short side, anchors, rate and length.
 void settle(Run& run) {
   RunOptions& options = run.options;
@@ -123,8 +85,8 @@ void settle(Run& run) {
   TrainConfig& config = run.config;
   if (config.epochs == 0) config.epochs = default_epochs(run.images(), options.model.short_side);
   if (config.lr == 0) config.lr = default_learning_rate(options.model.backbone, run.images_a_step());
-  run.steps =
-      config.steps > 0 ? config.steps : std::max<int64_t>(1, config.epochs * batches / config.accumulate);
+  const int64_t steps = config.steps > 0 ? config.steps : config.epochs * batches / config.accumulate;
+  run.steps = std::max<int64_t>(1, std::llround(static_cast<double>(steps) * options.share));
 }
 
 void describe_data(Run& run) {
@@ -159,12 +121,11 @@ void describe_data(Run& run) {
 }
 
 std::unique_ptr<FasterRcnn> make_model(const Run& run) {
-  return std::make_unique<FasterRcnn>(run.options.model, static_cast<int64_t>(run.data.train.classes.size()),
-                                      Init(static_cast<uint64_t>(run.config.seed)));
-}
-
-Sgd::Options sgd_options(const TrainConfig& config) {
-  return {config.momentum, config.weight_decay, config.clip_norm, config.bias_lr_factor};
+  auto model =
+      std::make_unique<FasterRcnn>(run.options.model, static_cast<int64_t>(run.data.train.classes.size()),
+                                   Init(static_cast<uint64_t>(run.config.seed)));
+  model->rpn_alone = run.config.mode == "rpn";
+  return model;
 }
 
 /// What --dry-run says.
@@ -173,6 +134,7 @@ void print_forecast(Run& run) {
   plan.make_model = [&run] {
     auto model = make_model(run);
     if (!run.config.weights.empty()) freeze_stages(*model, run.options.model.frozen_stages);
+    if (run.config.freeze_backbone) freeze_backbone(*model);
     return model;
   };
   plan.sgd = sgd_options(run.config);
@@ -191,9 +153,11 @@ void build(Run& run) {
   run.detector.model = make_model(run);
   if (run.goes_on()) {
     freeze_stages(*run.detector.model, run.options.model.frozen_stages);  // the checkpoint has the weights
+    if (run.config.freeze_backbone) freeze_backbone(*run.detector.model);
   } else if (!run.config.weights.empty()) {
     const WeightsReport loaded = load_weights_file(run.config.weights, run.detector, run.config.keep_classes);
     fmt::print("{}\n", loaded.text());
+    if (run.config.freeze_backbone) freeze_backbone(*run.detector.model);
   }
   move_to(*run.detector.model, run.ctx.device);
   int64_t parameters = 0;
@@ -227,6 +191,22 @@ RunState open_folder(Run& run, Sgd& sgd, Ema* ema) {
         "bits\n",
         state.numerics, numerics_description());
   return state;
+}
+
+/// An RPN alone detects nothing. A head that was trained on proposals is judged on proposals, given or of an
+/// RPN that sees the same features.
+void leave_out_unjudged(Run& run) {
+  const auto leave_out = [&](Dataset& part, std::string& name) {
+    if (part.samples.empty() || run.config.mode == "joint") return;
+    const bool head = run.config.mode == "fast-rcnn";
+    if (head && (run.config.freeze_backbone || part.samples.front().proposals)) return;
+    fmt::print("the split {} is neither watched nor judged: {}\n", name,
+               head ? "there are no proposals for it" : "an RPN alone detects nothing");
+    part.samples.clear();
+    name.clear();
+  };
+  leave_out(run.data.val, run.data.val_name);
+  leave_out(run.data.test, run.data.test_name);
 }
 
 /// The model on the validation split: a line for the metrics, and the best model kept.
@@ -381,8 +361,10 @@ void finish(Run& run, Ema* ema, const RunState& state) {
 }  // namespace
 
 void train_detector(const RunOptions& options) {
+  check_mode(options.train);
+  if (options.train.mode == "alternating") return train_alternating(options);
   Run run(options);
-  check_folder(run);
+  check_run_folder(run.out, options.resume);
   run.data = read_run_data(run.config, run.out, options.resume);
   settle(run);
   describe_data(run);
@@ -393,6 +375,7 @@ void train_detector(const RunOptions& options) {
   if (run.config.ema > 0) average.emplace(run.ctx, *run.detector.model, run.config.ema);
   Ema* const ema = average ? &*average : nullptr;
   RunState state = open_folder(run, sgd, ema);
+  leave_out_unjudged(run);
   train_loop(run, sgd, ema, state);
   finish(run, ema, state);
 }

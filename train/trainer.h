@@ -24,6 +24,8 @@ struct RunOptions {
   ModelConfig model;
   TrainConfig train;
   bool resume = false;
+  /// Of the steps that the settings ask for, how many: one of the four parts of alternating training.
+  double share = 1;
   bool dry_run = false;              // read the data, say how much memory a step takes, and stop
   SuitedInput suited{false, false};  // what of the model's input follows from the training boxes
   std::string command_line;          // quoted in summary and report

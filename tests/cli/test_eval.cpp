@@ -201,7 +201,7 @@ TEST_CASE("eval: a model's detections, written and read back, give the same figu
     coco["categories"].push_back({{"id", 70 - 10 * i}, {"name", dataset.classes[i]}});
   for (size_t i = 0; i < dataset.samples.size(); ++i) {
     coco["images"].push_back({{"id", 500 + i}, {"file_name", dataset.samples[i].image.filename().string()}});
-    for (const auto& [box, label, difficult, crowd, area] : dataset.samples[i].objects)
+    for (const auto& [box, label, difficult, crowd, area, proposal] : dataset.samples[i].objects)
       coco["annotations"].push_back({{"image_id", 500 + i},
                                      {"category_id", 80 - 10 * label},
                                      {"bbox", {box.x1, box.y1, box.x2 - box.x1, box.y2 - box.y1}}});

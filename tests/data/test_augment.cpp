@@ -371,3 +371,30 @@ TEST_CASE("augment: colours differ from image to image, within their bounds") {
   CHECK(*levels.rbegin() <= 130);
   CHECK(*levels.rbegin() > 125);
 }
+
+TEST_CASE("augment: proposals go where objects of the same boxes go, and leave the objects alone") {
+  Ramps plain = four_ramps(), proposed = plain;
+  for (Sample& sample : proposed.data.samples) {
+    sample.proposals.emplace();
+    for (const Object& object : sample.objects) sample.proposals->push_back(object.box);
+    sample.proposals->push_back({0, 0, 6, 7});  // and one place more
+  }
+  const AugmentOptions options{
+      .mosaic = 0.3f, .crop = 0.6f, .flip_horizontal = true, .flip_vertical = true, .scale_jitter = 0.3f};
+  size_t more = 0;
+  for (uint64_t seed = 0; seed < kSeeds; ++seed) {
+    INFO(seed);
+    const int sample = static_cast<int>(seed % 4);
+    const AugmentedImage without = plain.augmented(options, seed, sample),
+                         made = proposed.augmented(options, seed, sample);
+    CHECK_FALSE(without.proposals);
+    CHECK(made.objects == without.objects);
+    CHECK(made.image.rgb == without.image.rgb);
+    REQUIRE(made.proposals);
+    for (const Object& object : made.objects)
+      CHECK(std::find(made.proposals->begin(), made.proposals->end(), object.box) != made.proposals->end());
+    more += made.proposals->size() - made.objects.size();
+  }
+  CHECK(more > 0);
+  CHECK(more < 4 * kSeeds);  // crops and mosaics drop some
+}

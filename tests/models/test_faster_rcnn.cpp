@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "core/rng.h"
 #include "models/faster_rcnn.h"
@@ -148,4 +150,92 @@ TEST_CASE("nano-fpn has the parameters its design says, under torchvision's name
   for (const char* name : {"backbone.body.layer2.0.downsample.0.weight", "backbone.fpn.inner_blocks.2.0.bias",
                            "rpn.head.conv.0.0.weight", "roi_heads.box_predictor.bbox_pred.bias"})
     CHECK_MESSAGE(std::find(names.begin(), names.end(), name) != names.end(), name);
+}
+
+TEST_CASE("the parts' losses are the whole one's terms, and their gradients add up to its gradient") {
+  FasterRcnn model(small_config(), 2, Init(3, DType::f64));
+  const ImageBatch images = noise(2, 32, 48, DType::f64);
+  ImageBatch given = images;
+  given.proposals = {two_images().boxes, two_images().count};
+  Samples samples;
+  {
+    Context ctx;
+    ctx.training = true;
+    model.losses(ctx, images, two_images(), {}, &samples);
+  }
+  using Gradients = std::map<std::string, Tensor>;
+  const auto pass = [&](const ImageBatch& batch, bool rpn_alone) {
+    Context ctx;
+    ctx.training = ctx.grad = true;
+    model.rpn_alone = rpn_alone;
+    const Losses losses = model.losses(ctx, batch, two_images(), samples);
+    backward(ctx, losses.total);
+    Gradients gradients;
+    for_each_parameter(model, [&](const std::string& name, Var& v) {
+      if (v.has_gradient()) gradients[name] = v.gradient().clone();
+      v.clear_gradient();
+    });
+    return std::pair(losses, gradients);
+  };
+  const auto [whole, all] = pass(images, false);
+  const auto [rpn, of_rpn] = pass(images, true);
+  const auto [head, of_head] = pass(given, false);
+
+  const auto value = [](const Var& term) { return term.value().item<double>(); };
+  CHECK(value(rpn.objectness) == value(whole.objectness));
+  CHECK(value(rpn.rpn_box) == value(whole.rpn_box));
+  CHECK(value(rpn.total) == value(rpn.objectness) + value(rpn.rpn_box));
+  CHECK_FALSE((rpn.classifier.defined() || rpn.box.defined()));
+  CHECK(value(head.classifier) == value(whole.classifier));
+  CHECK(value(head.box) == value(whole.box));
+  CHECK(value(head.total) == value(head.classifier) + value(head.box));
+  CHECK_FALSE((head.objectness.defined() || head.rpn_box.defined()));
+
+  for (const auto& [name, gradient] : all) {
+    const bool in_rpn = of_rpn.contains(name), in_head = of_head.contains(name);
+    CHECK_MESSAGE(in_rpn == !name.starts_with("roi_heads."), name);
+    CHECK_MESSAGE(in_head == !name.starts_with("rpn."), name);
+    for (size_t i = 0; i < static_cast<size_t>(gradient.numel()); ++i) {
+      const double sum = (in_rpn ? of_rpn.at(name).values<double>()[i] : 0) +
+                         (in_head ? of_head.at(name).values<double>()[i] : 0);
+      const double wanted = gradient.values<double>()[i];
+      REQUIRE_MESSAGE(std::fabs(sum - wanted) <= 1e-12 + 1e-9 * std::fabs(wanted), name);
+    }
+  }
+}
+
+TEST_CASE("given proposals are what the head looks at, in training and in detection") {
+  FasterRcnn model(small_config(), 2, Init(3));
+  ImageBatch images = noise(2, 32, 48, DType::f32);
+  // The second image has none, neither proposals nor objects.
+  images.proposals = {Tensor::of<float>({2, 2, 4}, {3, 5, 23, 19, 30, 2, 40, 12, 0, 0, 0, 0, 0, 0, 0, 0}),
+                      Tensor::of<int32_t>({2}, {2, 0})};
+  GroundTruth truth = two_images();
+  truth.count = Tensor::of<int32_t>({2}, {2, 0});
+  Context ctx;
+  ctx.training = ctx.grad = true;
+  Samples taken;
+  const Losses losses = model.losses(ctx, images, truth, {}, &taken);
+  backward(ctx, losses.total);
+  CHECK(std::isfinite(losses.total.value().item<float>()));
+  CHECK(taken.rois.count.values<int32_t>()[0] == 2);
+  CHECK(taken.rois.count.values<int32_t>()[1] == 0);
+  std::vector<float> first;
+  for (int i = 0; i < 2; ++i) first.push_back(taken.rois.rois.values<float>()[static_cast<size_t>(4 * i)]);
+  std::sort(first.begin(), first.end());
+  CHECK(first == std::vector<float>{3, 30});
+  CHECK_FALSE(taken.rpn.labels.defined());
+
+  images.proposals.count = Tensor::of<int32_t>({2}, {0, 0});
+  for_each_parameter(model, [](const std::string&, Var& v) { v.clear_gradient(); });
+  truth.count = images.proposals.count;
+  const Losses none = model.losses(ctx, images, truth);
+  backward(ctx, none.total);
+  CHECK(none.total.value().item<float>() == 0);
+
+  Context detecting;
+  DetectionTrace trace;
+  const Detections found = model.detect(detecting, images, &trace);
+  CHECK(found.count.values<int32_t>()[0] == 0);
+  CHECK(trace.proposals.boxes.data<float>() == images.proposals.boxes.data<float>());
 }

@@ -122,3 +122,23 @@ TEST_CASE("batch: an image's scale multiplies short and long side, and its boxes
   CHECK(box_of(made.truth, 1, 0) == std::vector<float>{5, 10, 15, 20});
   CHECK(box_of(made.truth, 2, 0) == std::vector<float>{2, 4, 6, 8});
 }
+
+TEST_CASE("batch: the best proposals that fit, then the objects; without proposals the objects alone") {
+  Context ctx;
+  ModelConfig config = small_input();
+  config.rpn_post_nms_top_n_train = 2;
+  Batch batch;
+  batch.images.push_back(loaded(0, 20, 20, {{{5, 10, 15, 20}, 1}}));
+  batch.images.push_back(loaded(1, 20, 20, {{{0, 0, 10, 5}, 1}}));
+  CHECK_FALSE(make_training_batch(ctx, config, batch).images.proposals.boxes.defined());
+  batch.images[0].proposals = {{0, 0, 5, 5}, {5, 5, 20, 20}, {1, 1, 2, 2}};
+  batch.images[1].proposals.emplace();
+  const Proposals made = make_training_batch(ctx, config, batch).images.proposals;
+  CHECK(made.boxes.shape() == Shape{2, 4, 4});
+  const auto boxes = made.boxes.values<float>();
+  CHECK(std::vector<float>(boxes.begin(), boxes.end()) ==
+        std::vector<float>{0, 0, 4, 4, 4, 4, 16, 16, 4, 8, 12, 16, 0, 0, 0, 0,  //
+                           0, 0, 8, 4, 0, 0, 0,  0,  0, 0, 0,  0,  0, 0, 0, 0});
+  CHECK(made.count.values<int32_t>()[0] == 3);
+  CHECK(made.count.values<int32_t>()[1] == 1);
+}

@@ -1,0 +1,48 @@
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "cli/device.h"
+#include "data/folder.h"
+#include "train/checkpoint.h"
+#include "train/proposals.h"
+#include "train/run_report.h"
+
+namespace rcnn {
+
+void add_propose(CLI::App& program) {
+  struct Options {
+    std::string weights, data, split, out;
+    int workers = 2;
+    DeviceOptions device;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* app = program.add_subcommand("propose", "Write what an RPN proposes, for train --mode fast-rcnn");
+  app->add_option("--weights", options->weights, "a trained model (best.safetensors)")
+      ->required()
+      ->type_name("FILE");
+  app->add_option("--data", options->data, "labelled images in any of the usual layouts")
+      ->required()
+      ->type_name("PATH");
+  app->add_option("--split", options->split, "the split to look at [train; of data without splits all]")
+      ->type_name("TEXT");
+  app->add_option("--out", options->out, "the file of proposals, in COCO's results form")
+      ->required()
+      ->type_name("FILE");
+  app->add_option("--workers", options->workers, "threads that load images [2]")->check(CLI::Range(0, 256));
+  options->device.add(*app);
+  app->callback([options] {
+    Detector detector = load_model(options->weights);
+    const DataFolder folder = find_data(options->data);
+    const bool open = options->split.empty() && !folder.splits.empty();
+    Dataset data = read_split(folder, open ? "train" : options->split, detector.classes);
+    const auto ctx = options->device.make_context(detector.model->config);
+    move_to(*detector.model, ctx->device);
+    const ProposalCounts counts =
+        write_proposals(*ctx, *detector.model, data, options->workers, options->out, data.faults);
+    print_faults(data.faults);
+    fmt::print("{}: {}\n", options->out, describe(counts));
+    options->device.print_sync_report();
+  });
+}
+
+}  // namespace rcnn

@@ -1,0 +1,238 @@
+// Runs that train a part, and the paper's four in a row.
+#include "train/alternating.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "core/sha256.h"
+#include "tests/program.h"
+#include "tests/train/tiny_run.h"
+#include "train/checkpoint.h"
+#include "train/proposals.h"
+
+using namespace rcnn;
+using namespace rcnn::fixtures;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string weights_of(const fs::path& out) { return sha256_hex_of_file(out / "best.safetensors"); }
+
+std::map<std::string, Tensor> tensors_of(const fs::path& out) {
+  return read_safetensors(out / "best.safetensors").tensors;
+}
+
+bool same(const Tensor& a, const Tensor& b) {
+  const auto x = a.values<float>(), y = b.values<float>();
+  return std::equal(x.begin(), x.end(), y.begin(), y.end());
+}
+
+/// Which parts of the model differ: "backbone", "rpn", "roi_heads", in this order.
+std::string moved(const fs::path& from, const fs::path& to) {
+  const auto before = tensors_of(from), after = tensors_of(to);
+  REQUIRE(before.size() == after.size());
+  std::string parts;
+  for (const char* part : {"backbone", "rpn", "roi_heads"}) {
+    size_t tensors = 0, different = 0;
+    for (const auto& [name, tensor] : after) {
+      if (!name.starts_with(std::string(part) + ".")) continue;
+      ++tensors;
+      if (!same(tensor, before.at(name))) ++different;
+    }
+    REQUIRE(tensors > 0);
+    if (different > 0) parts += std::string(parts.empty() ? "" : " ") + part;
+  }
+  return parts;
+}
+
+int64_t step_of(const fs::path& out) {
+  return std::stoll(read_safetensors(out / "last.safetensors").metadata.at("step"));
+}
+
+RunOptions alternating_run(const TemporaryFolder& folder, const std::string& out) {
+  RunOptions run = tiny_run(folder / "data", folder / out);
+  run.train.mode = "alternating";
+  run.train.steps = 18;
+  run.train.crop = 0.5f;
+  return run;
+}
+
+}  // namespace
+
+TEST_CASE("alternating: four parts, each moves its own, and the last is a detector with a report") {
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 6);
+  write_tiny_scenes(folder / "data", 2, "val");
+  write_tiny_scenes(folder / "data", 2, "test");
+  RunOptions run = alternating_run(folder, "out");
+  // The initial weights, as a file that can be compared with: a step that goes nowhere.
+  RunOptions still = tiny_run(folder / "data", folder / "still");
+  still.train.steps = 1;
+  still.train.lr = 1e-30f;
+  train_quietly(still);
+  run.train.weights = (folder / "still" / "best.safetensors").string();
+  train_quietly(run);
+
+  const fs::path out = folder / "out";
+  CHECK(step_of(out / "1-rpn") == 6);
+  CHECK(step_of(out / "2-fast-rcnn") == 3);
+  CHECK(step_of(out / "3-rpn") == 6);
+  CHECK(step_of(out) == 3);
+  CHECK(moved(folder / "still", out / "1-rpn") == "backbone rpn");
+  CHECK(moved(folder / "still", out / "2-fast-rcnn") == "backbone roi_heads");
+  CHECK(moved(out / "2-fast-rcnn", out / "3-rpn") == "rpn");
+  CHECK(moved(out / "3-rpn", out) == "roi_heads");
+
+  for (const char* file : {"report.html", "summary.json", "detections.json", "metrics.jsonl"})
+    CHECK_MESSAGE(fs::exists(out / file), file);
+  const auto summary = nlohmann::json::parse(content_of(out / "summary.json"));
+  CHECK(summary["split"] == "test");
+  CHECK(summary["steps"] == 3);
+  CHECK(summary["best_step"] == 3);  // watched on val
+  CHECK_FALSE(nlohmann::json::parse(content_of(out / "2-fast-rcnn" / "summary.json")).contains("split"));
+  CHECK(contains(content_of(out / "1-rpn" / "metrics.jsonl"), "\"rpn_cls\""));
+  CHECK_FALSE(contains(content_of(out / "1-rpn" / "metrics.jsonl"), "\"cls\""));
+  CHECK_FALSE(contains(content_of(out / "2-fast-rcnn" / "metrics.jsonl"), "\"rpn_cls\""));
+  CHECK(fs::exists(out / "1-rpn" / "proposals.json"));
+  CHECK(load_model(out / "best.safetensors").model->config.backbone == "nano-fpn");
+}
+
+TEST_CASE("alternating: stopped anywhere and resumed, it ends as the one that was never stopped") {
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 6);
+  train_quietly(alternating_run(folder, "whole"));
+  const std::string wanted = weights_of(folder / "whole");
+  RunOptions run = alternating_run(folder, "out");
+  train_quietly(run);
+  CHECK(weights_of(folder / "out") == wanted);
+
+  run.resume = true;
+  const fs::path out = folder / "out";
+  const auto forget = [&](const std::vector<std::string>& files) {
+    for (const std::string& file : files) fs::remove(out / file);
+    fs::remove(out / "best.safetensors");
+    fs::remove(out / "last.safetensors");
+  };
+  const std::vector<std::vector<std::string>> stops = {
+      {},  // before the last part
+      {"3-rpn/proposals.json"},
+      {"3-rpn/last.safetensors", "3-rpn/best.safetensors", "3-rpn/proposals.json"},
+      {"3-rpn/last.safetensors", "3-rpn/best.safetensors", "3-rpn/proposals.json",
+       "2-fast-rcnn/last.safetensors"}};
+  for (const auto& files : stops) {
+    forget(files);
+    train_quietly(run);
+    CHECK(weights_of(out) == wanted);
+  }
+
+  // In the last part: evaluation fails at the end of its epoch, step 3; its last checkpoint is that of
+  // step 2.
+  write_broken_split(folder / "data");
+  forget({});
+  run.train.checkpoint_every = 1;
+  run.train.val = "broken";
+  CHECK(contains(input_error([&] { train_quietly(run); }), "can be decoded"));
+  CHECK(step_of(out) == 2);
+  run.train.val.clear();
+  train_quietly(run);
+  CHECK(weights_of(out) == wanted);
+}
+
+TEST_CASE("alternating: killed in each part and resumed, it gives the weights of a run left in peace") {
+  const fs::path program = find_program();
+  if (program.empty()) return;
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 6);
+  const auto words = [&](const std::string& out) {
+    std::vector<std::string> list = {program.string(),           "train", "--data",
+                                     (folder / "data").string(), "--out", (folder / out).string()};
+    for (const auto& [key, text] : tiny_settings()) {
+      list.push_back("--" + key);
+      list.push_back(key == "steps" ? "36" : text);
+    }
+    list.insert(list.end(), {"--checkpoint-every", "1", "--mode", "alternating"});
+    return list;
+  };
+  REQUIRE(Process(words("whole")).wait() == 0);
+  std::vector<std::string> resuming = words("killed");
+  resuming.emplace_back("--resume");
+  int kills = 0;
+  for (const char* part : {"1-rpn", "2-fast-rcnn", "3-rpn", ""}) {
+    const fs::path metrics = folder / "killed" / part / "metrics.jsonl";
+    Process process(resuming);
+    while (process.running() && !(fs::exists(metrics) && content_of(metrics).find('\n') != std::string::npos))
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    kills += process.kill_and_wait() == 128 + SIGKILL;
+  }
+  CHECK(kills > 0);
+  Process process(resuming);
+  REQUIRE(process.wait() == 0);
+  CHECK(weights_of(folder / "killed") == weights_of(folder / "whole"));
+}
+
+TEST_CASE("alternating: data without splits is cut once, and the last part judges what was set aside") {
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 8);
+  fs::remove_all(folder / "data" / "ImageSets");
+  train_quietly(alternating_run(folder, "out"));
+  const fs::path out = folder / "out";
+  const std::string list = content_of(out / "splits" / "train.txt");
+  CHECK_FALSE(list.empty());
+  for (const char* part : {"1-rpn", "2-fast-rcnn", "3-rpn"})
+    CHECK(content_of(out / part / "splits" / "train.txt") == list);
+  const auto summary = nlohmann::json::parse(content_of(out / "summary.json"));
+  CHECK(summary["split"] == "val, at random");
+}
+
+TEST_CASE("alternating: a folder that holds another run is refused before anything is trained") {
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 4);
+  train_quietly(tiny_run(folder / "data", folder / "out"));
+  RunOptions run = alternating_run(folder, "out");
+  CHECK(contains(input_error([&] { train_quietly(run); }), "already holds a run"));
+  run.resume = true;
+  CHECK(contains(input_error([&] { train_quietly(run); }), "choose another --out"));
+  CHECK_FALSE(fs::exists(folder / "out" / "1-rpn"));
+}
+
+TEST_CASE("fast-rcnn: trained and judged on anybody's proposals") {
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 4);
+  write_tiny_scenes(folder / "data", 2, "test");
+  RunOptions run = tiny_run(folder / "data", folder / "out");
+  run.train.mode = "fast-rcnn";
+  CHECK(contains(input_error([&] { train_quietly(run); }), "--proposals is missing"));
+  run.train.proposals = (folder / "p.json").string();
+  const auto write = [&](const char* name, const std::string& split) {
+    write_text(folder / name,
+               "[{\"image_id\": \"" + split + R"(_00001", "bbox": [10, 10, 40, 40], "score": 0.5}])");
+  };
+  write("p.json", "train");
+  write("t.json", "test");
+  train_quietly(run);  // without proposals for it the test split is not judged
+  CHECK_FALSE(nlohmann::json::parse(content_of(folder / "out" / "summary.json")).contains("split"));
+
+  run.train.out = (folder / "judged").string();
+  run.train.test_proposals = (folder / "t.json").string();
+  train_quietly(run);
+  const auto summary = nlohmann::json::parse(content_of(folder / "judged" / "summary.json"));
+  CHECK(summary["split"] == "test");
+  CHECK(weights_of(folder / "judged") == weights_of(folder / "out"));
+  CHECK_FALSE(contains(content_of(folder / "judged" / "detections.json"), "test_00000"));
+
+  run.train.out = (folder / "refused").string();
+  run.train.proposals = run.train.test_proposals;
+  CHECK(contains(input_error([&] { train_quietly(run); }), "which the data lacks"));
+  run.train.mode = "joint";
+  CHECK(contains(input_error([&] { train_quietly(run); }), "expected --mode fast-rcnn"));
+  run.train.proposals.clear();
+  CHECK(contains(input_error([&] { train_quietly(run); }), "--test-proposals"));
+  run.train.test_proposals.clear();
+  run.train.freeze_backbone = true;
+  CHECK(contains(input_error([&] { train_quietly(run); }), "needs --weights"));
+}

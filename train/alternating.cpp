@@ -1,0 +1,99 @@
+#include "train/alternating.h"
+
+#include <filesystem>
+
+#include "core/cuda_device.h"
+#include "train/checkpoint.h"
+#include "train/proposals.h"
+#include "train/run_data.h"
+#include "train/run_options.h"
+
+namespace rcnn {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Part {
+  const char* folder;
+  const char* mode;
+  double share;  // of the steps: 80k, 40k, 80k and 40k in py-faster-rcnn
+  const char* says;
+};
+
+constexpr Part kParts[] = {
+    {"1-rpn", "rpn", 1.0 / 3, "the RPN, from the initial weights"},
+    {"2-fast-rcnn", "fast-rcnn", 1.0 / 6, "Fast R-CNN on its proposals, from the initial weights"},
+    {"3-rpn", "rpn", 1.0 / 3, "the RPN on the features of Fast R-CNN"},
+    {"", "fast-rcnn", 1.0 / 6, "the head on the same features and the proposals of the RPN"}};
+constexpr size_t kFirstFrozen = 2;
+
+fs::path folder_of(const Part& part, const fs::path& out) { return *part.folder ? out / part.folder : out; }
+
+/// Every part has a folder for itself, and none is taken up before the one in front of it.
+void check_folders(const fs::path& out, bool resume) {
+  bool unfinished = false;
+  for (const Part& part : kParts) {
+    const fs::path folder = folder_of(part, out);
+    check_run_folder(folder, resume);
+    const bool begun = fs::exists(folder / "last.safetensors");
+    check_input(!begun || !unfinished,
+                "{}: holds a run, but what alternating training does before it is not there; choose another "
+                "--out",
+                folder.string());
+    unfinished = !begun;
+  }
+}
+
+/// What the RPN of this part proposes on the images that it was trained on.
+void propose(const RunOptions& part, const fs::path& file) {
+  const fs::path out = part.train.out;
+  Detector detector = load_model(out / "best.safetensors");
+  Context ctx(cuda::choose_device(part.train.device).device);
+  ctx.precision = parse_precision(part.model.precision);
+  ctx.kernels = part.kernels;
+  move_to(*detector.model, ctx.device);
+  const RunData data = read_run_data(part.train, out, true);
+  std::vector<Fault> known;  // the run has reported what cannot be decoded
+  const ProposalCounts counts =
+      write_proposals(ctx, *detector.model, data.train, static_cast<int>(part.train.workers), file, known);
+  fmt::print("proposals: {}: {}\n", file.string(), describe(counts));
+}
+
+}  // namespace
+
+void train_alternating(const RunOptions& options) {
+  RunOptions part = options;
+  if (options.dry_run) {
+    fmt::print("a step of joint training, which takes more memory than any of the four parts:\n");
+    part.train.mode = "joint";
+    return train_detector(part);
+  }
+  const fs::path out = fs::path(options.train.out).lexically_normal();
+  check_folders(out, options.resume);
+  fs::path proposals, before;  // of the part before: the file, and the folder
+  for (size_t i = 0; i < std::size(kParts); ++i) {
+    fmt::print("\nalternating training, {} of {}: {}\n", i + 1, std::size(kParts), kParts[i].says);
+    TrainConfig& train = part.train;
+    train.mode = kParts[i].mode;
+    train.out = folder_of(kParts[i], out).string();
+    train.proposals = train.mode == "rpn" ? "" : proposals.string();
+    part.share = kParts[i].share;
+    const auto share = static_cast<float>(part.share);
+    train.minutes = options.train.minutes * share;
+    train.milestones = options.train.milestones;
+    for (std::vector<float>& epochs : train.milestones)
+      for (float& epoch : epochs) epoch *= share;
+    if (i >= kFirstFrozen) {
+      train.weights = (before / "best.safetensors").string();
+      train.freeze_backbone = true;
+      part.model = saved_config(train.weights).value();
+      part.suited = {false, false};
+    }
+    train_detector(part);
+    before = train.out;
+    proposals = before / "proposals.json";
+    if (train.mode == "rpn" && !fs::exists(proposals)) propose(part, proposals);
+  }
+}
+
+}  // namespace rcnn

@@ -1,0 +1,63 @@
+#include "train/run_options.h"
+
+namespace rcnn {
+
+std::map<std::string, std::string> result_settings(const RunOptions& options, bool random_split) {
+  std::map<std::string, std::string> settings;
+  for (const auto& [key, value] : list_fields(options.model, model_fields())) settings[key] = value;
+  for (const auto& [key, value] : list_fields(options.train, train_fields())) settings[key] = value;
+  for (const char* free : {"data", "out", "device", "workers", "val", "test", "val-proposals",
+                           "test-proposals", "eval-every", "checkpoint-every", "log-every", "cuda-graph"})
+    settings.erase(free);
+  settings["val"] = random_split ? "at random" : "";  // only then does it say what is trained on
+  std::string& kernels = settings["kernel"];
+  for (const auto& [op, variant] : options.kernels)
+    kernels += (kernels.empty() ? "" : " ") + op + "=" + variant;
+  return settings;
+}
+
+LoaderOptions loader_options(const TrainConfig& config) {
+  LoaderOptions options;
+  options.batch = static_cast<int>(config.batch);
+  options.seed = static_cast<uint64_t>(config.seed);
+  options.shuffle = options.drop_last = true;
+  options.group_by_aspect = config.group_by_aspect;
+  options.augment.flip_horizontal = config.flip_horizontal;
+  options.augment.flip_vertical = config.flip_vertical;
+  options.augment.scale_jitter = config.scale_jitter;
+  options.augment.colour_jitter = config.colour_jitter;
+  options.augment.crop = config.crop;
+  options.augment.mosaic = config.mosaic;
+  options.workers = static_cast<int>(config.workers);
+  return options;
+}
+
+Sgd::Options sgd_options(const TrainConfig& config) {
+  return {config.momentum, config.weight_decay, config.clip_norm, config.bias_lr_factor};
+}
+
+void check_mode(const TrainConfig& config) {
+  const bool takes = config.mode == "fast-rcnn";
+  check_input(!takes || !config.proposals.empty(),
+              "--proposals is missing: --mode fast-rcnn trains on the proposals of a file, which `rcnn "
+              "propose` writes");
+  check_input(takes || config.proposals.empty(),
+              "--proposals '{}': with --mode {} the RPN proposes; expected --mode fast-rcnn",
+              config.proposals, config.mode);
+  check_input(takes || (config.val_proposals.empty() && config.test_proposals.empty()),
+              "--val-proposals and --test-proposals: with --mode {} the RPN proposes; expected --mode "
+              "fast-rcnn",
+              config.mode);
+  check_input(!config.freeze_backbone || (!config.weights.empty() && config.mode != "alternating"),
+              "--freeze-backbone needs --weights, and a --mode other than alternating");
+}
+
+void check_run_folder(const std::filesystem::path& out, bool resume) {
+  const bool used =
+      std::filesystem::exists(out / "last.safetensors") || std::filesystem::exists(out / "best.safetensors");
+  check_input(resume || !used,
+              "{}: this folder already holds a run; choose another --out, or go on with --resume",
+              out.string());
+}
+
+}  // namespace rcnn
