@@ -60,7 +60,7 @@ std::vector<LayerCall> list_layers(FasterRcnn& model, int64_t height, int64_t wi
 }
 
 std::string describe_layers(FasterRcnn& model, const std::vector<LayerCall>& layers) {
-  std::string text = fmt::format("{:45} {:13} {:>16} {:>11} {:>7} {:>5}\n", "layer", "kind", "output",
+  std::string text = fmt::format("{:43} {:13} {:>16} {:>11} {:>7} {:>5}\n", "layer", "kind", "output",
                                  "parameters", "GFLOP", "MiB");
   constexpr double kMiB = 1 << 20;
   double flop = 0, bytes = 0;
@@ -70,7 +70,7 @@ std::string describe_layers(FasterRcnn& model, const std::vector<LayerCall>& lay
     for (int i = call.output.rank() == 4 && call.output[0] == 1 ? 1 : 0; i < call.output.rank(); ++i)
       sides.push_back(call.output[i]);
     text += fmt::format(
-        "{:45} {:13} {:>16} {:>11} {:>7} {:>5.1f}\n", call.name, call.kind,
+        "{:43} {:13} {:>16} {:>11} {:>7} {:>5.1f}\n", call.name, call.kind,
         fmt::format("{}", fmt::join(sides, "x")), call.parameters > 0 ? with_commas(call.parameters) : "",
         call.flop > 0 ? fmt::format("{:.3f}", call.flop / 1e9) : "", static_cast<double>(call.bytes) / kMiB);
     flop += call.flop;

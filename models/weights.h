@@ -25,8 +25,8 @@ Shape file_shape(const Shape& shape);
 /// The model's parameters and buffers in the files' layout, in the model's order.
 std::vector<std::pair<std::string, Tensor>> save_weights(FasterRcnn& model);
 
-/// The same as torchvision has it: where batch normalisation is folded into the convolutions, it is written as
-/// one that does nothing but add the convolution's bias.
+/// The same as torchvision has it: where batch normalisation is folded into the convolutions, it is written
+/// as one that does nothing but add the convolution's bias.
 std::vector<std::pair<std::string, Tensor>> export_weights(FasterRcnn& model);
 
 /// torchvision's names of the normalisation behind a convolution: bn2 for conv2, downsample.1 for
