@@ -67,7 +67,26 @@ RunData read_run_data(const TrainConfig& config, const fs::path& out, bool resum
     data.test = data.test_is_val ? data.val : read_split(folder, test, data.train.classes);
     data.test_name = test;
   }
+  data.train.name = data.train_name;
+  data.val.name = data.val_name;
+  data.test.name = data.test_name;
   return data;
+}
+
+LoaderOptions loader_options(const TrainConfig& config) {
+  LoaderOptions options;
+  options.batch = static_cast<int>(config.batch);
+  options.seed = static_cast<uint64_t>(config.seed);
+  options.shuffle = options.drop_last = true;
+  options.group_by_aspect = config.group_by_aspect;
+  options.augment.flip_horizontal = config.flip_horizontal;
+  options.augment.flip_vertical = config.flip_vertical;
+  options.augment.scale_jitter = config.scale_jitter;
+  options.augment.colour_jitter = config.colour_jitter;
+  options.augment.crop = config.crop;
+  options.augment.mosaic = config.mosaic;
+  options.workers = static_cast<int>(config.workers);
+  return options;
 }
 
 void write_random_split(const RunData& data, const fs::path& out) {

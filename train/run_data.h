@@ -5,6 +5,7 @@
 #include <string>
 
 #include "data/folder.h"
+#include "data/loader.h"
 #include "train/config.h"
 
 namespace rcnn {
@@ -25,6 +26,9 @@ struct RunData {
 /// say where a run that is resumed left some. A val or test split that nobody named is not used beside
 /// a training split that somebody did, which may contain it (trainval): "none" is none.
 RunData read_run_data(const TrainConfig& config, const std::filesystem::path& out, bool resume = false);
+
+/// How the training images are loaded: the settings' batches and augmentation.
+LoaderOptions loader_options(const TrainConfig& config);
 
 /// Leaves a random split's lists in `out`/splits, one id a line.
 void write_random_split(const RunData& data, const std::filesystem::path& out);
