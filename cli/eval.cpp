@@ -164,11 +164,12 @@ void evaluate_detections(const Options& options) {
 
 void evaluate_weights(const Options& options) {
   Detector detector = load_model(options.weights);
+  const auto ctx = options.device.make_context(detector.model->config);
   const DataFolder folder = find_data(options.data);
   const std::string split = choose_split(options, folder);
   Dataset data = choose_images(options, folder, read_split(folder, split, detector.classes));
+  data.name = split;
   if (!options.proposals.empty()) read_proposals(options.proposals, data);
-  const auto ctx = options.device.make_context(detector.model->config);
   move_to(*detector.model, ctx->device);
   const auto found = detect_dataset(*ctx, *detector.model, data, options.workers, data.faults);
   if (!options.out.empty())

@@ -41,7 +41,8 @@ void add_train(CLI::App& program, const std::string& command_line) {
   app->add_flag("--resume", options->resume, "go on with the run in --out from its last checkpoint");
   app->add_option("--config", options->config, "a TOML file with any of the settings")->type_name("FILE");
   const std::string looking = more + "looking closer";
-  app->add_flag("--dry-run", options->dry_run, "look at the data, say how much memory a step takes, and stop")
+  app->add_flag("--dry-run", options->dry_run,
+                "look at the data, say how much memory the run takes, and stop")
       ->group(looking);
   app->add_option("--kernel", options->kernels, "use this variant of an op: --kernel conv2d=reference")
       ->type_name("OP=VARIANT")

@@ -54,6 +54,7 @@ struct Dataset {
   std::vector<Fault> faults;
   /// COCO: the categories' numbers, in the order of `classes`; empty elsewhere.
   std::vector<int64_t> category_ids = {};
+  std::string name = {};  // of the split, for messages; may be empty
 };
 
 inline size_t count_boxes(const Dataset& dataset) {

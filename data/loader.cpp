@@ -147,8 +147,9 @@ void Loader::load_images(Loaded& loaded) {
   for (size_t i = begin; i < end && !stop_; ++i) load_image((*order)[i], loaded);
   for (size_t i = end; loaded.batch.images.empty() && !stop_;
        ++i) {  // nothing could be decoded: look further
-    check_input(i < begin + count, "None of the {} images of the dataset can be decoded; the first fault: {}",
-                count, loaded.undecodable.front().what);
+    check_input(i < begin + count, "None of the {} images of {} can be decoded; the first fault: {}", count,
+                dataset_.name.empty() ? "the dataset" : fmt::format("the split '{}'", dataset_.name),
+                loaded.undecodable.front().what);
     load_image((*order)[i % count], loaded);
   }
 }

@@ -87,6 +87,9 @@ RunData read_run_data(const TrainConfig& config, const fs::path& out, bool resum
     data.test_name = test;
     if (!config.test_proposals.empty()) read_proposals(config.test_proposals, data.test);
   }
+  data.train.name = data.train_name;
+  data.val.name = data.val_name;
+  data.test.name = data.test_name;
   return data;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "data/folder.h"
+#include "data/loader.h"
 #include "train/config.h"
 
 namespace rcnn {

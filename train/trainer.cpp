@@ -51,6 +51,7 @@ struct Run {
   int64_t steps = 0;  // wanted; with --minutes those done
   double train_seconds = 0;
   std::vector<Fault> faults;
+  std::vector<Fault> val_faults;  // what the last look at the validation split met
 
   explicit Run(const RunOptions& o) : options(o), ctx(choose(o)) {
     ctx.precision = parse_precision(options.model.precision);
@@ -213,9 +214,9 @@ void leave_out_unjudged(Run& run) {
 void evaluate_validation(Run& run, Ema* ema, RunState& state, int64_t step, JsonLines& lines,
                          Progress& progress) {
   if (ema) ema->swap();
-  std::vector<Fault> known;  // an image that cannot be decoded is reported at the end of the run
-  const auto found =
-      detect_dataset(run.ctx, *run.detector.model, run.data.val, static_cast<int>(run.config.workers), known);
+  run.val_faults.clear();
+  const auto found = detect_dataset(run.ctx, *run.detector.model, run.data.val,
+                                    static_cast<int>(run.config.workers), run.val_faults);
   const VocResult voc = evaluate_voc(found, run.data.val);
   const CocoFigures coco = evaluate_coco(found, run.data.val).mean;
   lines.write({{"step", step},
@@ -338,6 +339,8 @@ void finish(Run& run, Ema* ema, const RunState& state) {
                                   {image.image, image.objects, image.scale}});
   Dataset judged = run.data.judged();
   finished.split = run.data.judged_name();
+  if (!run.data.test.samples.empty() && !run.data.test_is_val)  // else the same are met here
+    run.faults.insert(run.faults.end(), run.val_faults.begin(), run.val_faults.end());
   if (!judged.samples.empty()) {
     std::vector<Trace> traces;
     finished.detections = detect_dataset(run.ctx, *run.detector.model, judged,

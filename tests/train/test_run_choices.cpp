@@ -103,6 +103,37 @@ TEST_CASE("run: the weights that were best on val are kept, and judged on test")
   CHECK(sha_of(folder / "cut", "last.safetensors") != sha_of(folder / "cut", "best.safetensors"));
 }
 
+TEST_CASE("run: an image that cannot be decoded is told once, of whatever split it is") {
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 6);
+  const auto write_and_break = [&](const std::string& split) {
+    write_tiny_scenes(folder / "data", 3, split);
+    const fs::path image = folder / "data/JPEGImages" / (split + "_00001.png");
+    fs::resize_file(image, fs::file_size(image) / 2);
+  };
+  const auto faults = [&](const std::string& name, const std::string& val, const std::string& test) {
+    RunOptions run = tiny_run(folder / "data", folder / name);
+    run.train.val = val;
+    run.train.test = test;
+    run.train.eval_every = 1;
+    train_quietly(run);
+    std::ifstream file(folder / name / "summary.json");
+    return nlohmann::json::parse(file).at("faults").get<int>();
+  };
+  write_and_break("val");
+  write_and_break("test");
+  CHECK(faults("both", "val", "test") == 2);
+  CHECK(faults("val", "val", "none") == 1);
+  CHECK(faults("one", "val", "val") == 1);
+  // Where none can be, the run ends with the split's name and the first file's.
+  write_broken_split(folder / "data");
+  RunOptions run = tiny_run(folder / "data", folder / "broken");
+  run.train.val = "broken";
+  const std::string said = input_error([&] { train_quietly(run); });
+  CHECK(contains(said, "None of the 1 images of the split 'broken' can be decoded; the first fault: "));
+  CHECK(contains(said, "broken_00000.png"));
+}
+
 TEST_CASE("run: averaged weights are what is evaluated and kept, and resume exactly") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 6);
