@@ -90,7 +90,8 @@ TEST_CASE("summary: the layers of a model, its totals and its settings") {
   CHECK(model.status == 0);
   CHECK(model.out.starts_with("nano-fpn for 3 classes, one image of 64 x 96, 200 RoIs\n"));
   // 32 x 48 x 16 outputs of 27 products each.
-  CHECK(contains(model.out, "backbone.body.conv1                         conv2d                32x48x16         432"));
+  CHECK(contains(model.out,
+                 "backbone.body.conv1                         conv2d                32x48x16         432"));
   CHECK(contains(model.out, "Settings of the profile torchvision:\n"));
   for (size_t begin = 0, end; (end = model.out.find('\n', begin)) != std::string::npos; begin = end + 1)
     CHECK(end - begin <= 100);
