@@ -153,7 +153,7 @@ PROGRAM  := $(BUILD)/rcnn
 TESTS    := $(BUILD)/rcnn_tests
 EXAMPLES := $(patsubst examples/%.cpp,$(BUILD)/examples/%,$(EXAMPLE_SOURCES))
 
-.PHONY: all test kernel-tests run-kernel-tests test-kernels test-races cuda-report cuda-table gpu-check deps-bundle demo bench lint tidy format asan ubsan tsan fuzz install clean help FORCE
+.PHONY: all test kernel-tests run-kernel-tests test-kernels test-races cuda-report cuda-table gpu-check deps-bundle demo bench lint tidy format asan ubsan tsan fuzz parity install clean help FORCE
 all: build/rcnn $(EXAMPLES)  ## build the program and the examples (the default)
 
 $(BUILD)/%.o: %.cpp $(BUILD)/flags
@@ -322,6 +322,14 @@ fuzz: $(FUZZERS)  ## build the fuzzers of the readers (clang); FUZZ_SECONDS=600 
 	    build/fuzz/found/$$name tests/fuzz/corpus/$$name || failed=1; \
 	done; exit $$failed
 -include $(FUZZ_OBJECTS:.o=.d) $(FUZZERS:build/fuzz/%=build/fuzz/tests/fuzz/%.d)
+
+# Both sides at this moment; the small numbers in tests/parity/expected, which `make test` compares with, are written
+# anew. Debian: python3-torch python3-torchvision.
+PYTHON ?= python3
+parity: $(PROGRAM) $(TESTS)  ## compare everything with torchvision and write docs/parity.md
+	$(PYTHON) tests/parity/torchvision_side.py --full build/parity --expected tests/parity/expected
+	RCNN_PARITY=build/parity RCNN_PARITY_TABLE=docs/parity.md $(TESTS) -tc='parity*'
+	$(PYTHON) tests/parity/exchange.py --program $(PROGRAM) --folder build/parity/exchange
 
 PREFIX ?= /usr/local
 install: $(PROGRAM)  ## copy the program to $(PREFIX)/bin

@@ -13,12 +13,14 @@ struct SourcePair {
 
 /// Output pixel `at` of `resized` on an axis of `size` source pixels.
 RCNN_HOST_DEVICE inline SourcePair source_pair(int64_t at, int64_t size, int64_t resized) {
+  // torch's precision: the scale is rounded to float, the place is not, or the weight would lose what the
+  // place has before the point.
   const float scale = static_cast<float>(size) / static_cast<float>(resized);
-  float source = (static_cast<float>(at) + 0.5f) * scale - 0.5f;
-  if (source < 0.0f) source = 0.0f;
+  double source = (static_cast<double>(at) + 0.5) * static_cast<double>(scale) - 0.5;
+  if (source < 0) source = 0;
   int64_t low = static_cast<int64_t>(source);
   if (low > size - 1) low = size - 1;
-  return {low, low < size - 1 ? low + 1 : low, source - static_cast<float>(low)};
+  return {low, low < size - 1 ? low + 1 : low, static_cast<float>(source - static_cast<double>(low))};
 }
 
 RCNN_HOST_DEVICE inline float mix(float low, float high, float high_weight) {

@@ -52,6 +52,21 @@ TEST_CASE("preprocess: resizing, padding and the order of channels by hand") {
   });
 }
 
+TEST_CASE("preprocess: pixels are placed as exactly as torch places them") {
+  // torch's bilinear interpolation of a column of 220 pixels, 0 and 1 in turn, to 187. In float the place
+  // would lose the last three digits of the weight.
+  std::vector<uint8_t> pixels;
+  for (int i = 0; i < 220; ++i) pixels.insert(pixels.end(), 3, i % 2 == 1 ? 255 : 0);
+  PreprocessArgs args{};
+  args.range = 1.0f / 255;
+  std::fill_n(args.deviation, 3, 1.0f);
+  each_variant({pixels.data(), 220, 1, 187, 1}, 187, 1, args, [](const std::vector<float>& y) {
+    const std::pair<size_t, float> wanted[] = {
+        {122, 0.38234693f}, {150, 0.55883092f}, {180, 0.14704996f}, {186, 0.91177386f}};
+    for (const auto& [row, value] : wanted) CHECK(std::fabs(y[row * 3] - value) <= 1e-6f);
+  });
+}
+
 TEST_CASE("preprocess: the values of torchvision 0.14") {
   // GeneralizedRCNNTransform's normalize, then resize, of 3 x 5 pixels with byte (37 i + 91 j + 53 k) mod
   // 256: to 4 x 6, and by the same interpolation to 2 x 3.

@@ -1,0 +1,50 @@
+"""Weights between the two programs: the second half of what tests/parity/test_parity.cpp begins.
+
+    tests/parity/exchange.py --program build/rcnn --folder build/parity/exchange
+
+`ours.safetensors` is a detector of this program, with the weights that torchvision saved. The program exports it,
+torchvision loads that with strict=True, and both detect on photo.png: the same objects, boxes within .01 pixel, scores
+within 1e-4. Ends with 1 where they differ.
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+
+import torch
+import torchvision
+
+import models
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+from check_parity import differences, read_safetensors  # noqa: E402
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--folder", type=pathlib.Path, required=True)
+    options = parser.parse_args()
+    folder = options.folder
+    ours, exported, photo = folder / "ours.safetensors", folder / "exported.safetensors", folder / "photo.png"
+    subprocess.run([options.program, "export", "--weights", ours, "--out", exported], check=True)
+    subprocess.run([options.program, "detect", "--weights", ours, "--out", folder / "detections", photo], check=True)
+
+    name, settings, classes, _, _, _ = models.CASES["resnet50-fpn-wide"]
+    model = models.make_model(name, settings, classes, "other weights")
+    model.load_state_dict(read_safetensors(exported)[0], strict=True)
+    model.eval()
+    with torch.no_grad():
+        theirs = model([torchvision.io.read_image(str(photo)) / 255])[0]
+    found = json.loads((folder / "detections" / "detections.json").read_text())
+    worst_box, worst_score = differences(found, theirs)
+    print(f"exchange: {len(found)} detections here, {len(theirs['boxes'])} by torchvision with the exported weights; "
+          f"boxes differ by at most {worst_box:.2g} pixel, scores by {worst_score:.2g}")
+    if not (0 < len(found) == len(theirs["boxes"]) and worst_box <= 0.01 and worst_score <= 1e-4):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
