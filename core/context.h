@@ -84,6 +84,7 @@ struct Context {
   /// The training step, one i32: part of every random draw's counter. It lives on the device, so that a
   /// recorded step can be replayed with another number.
   Tensor step;
+  uint32_t micro_batch = 0;  // which of those a step accumulates: of the draws that no image id keys
   /// Op family -> variant, from `--kernel conv2d=onednn`; an op without an entry takes its table's first.
   std::map<std::string, std::string, std::less<>> kernels;
   /// Called around every op when set: the op's and the variant's name, and whether it begins or ends.

@@ -15,7 +15,7 @@ struct DropoutKey {
   float p;  // at least 0, below 1
   uint64_t seed;
   const int32_t* step;  // one value, on the device: a captured graph sees it change
-  uint32_t layer;       // which of the model's dropouts
+  uint32_t layer;       // which of the model's dropouts, and of the micro-batches
 };
 
 template <class T>

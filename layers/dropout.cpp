@@ -31,21 +31,23 @@ struct DropoutNode : Node {
 Var dropout(Context& ctx, const Var& x, float p, uint32_t layer) {
   check(p >= 0 && p < 1, "dropout: the chance p is {}, expected at least 0 and below 1", p);
   const int64_t count = x.value().numel();
+  check(layer < 256, "dropout: layer {}, expected below 256", layer);
   check(count < int64_t{1} << 32, "dropout: x is {}, expected fewer than 2^32 elements", x.shape().str());
   if (!ctx.training || p == 0) return x;
+  const uint32_t place = ctx.micro_batch << 8 | layer;
   Tensor y = ctx.empty(x.shape(), x.dtype());
   visit_float(x.dtype(), "dropout", [&](auto zero) {
     using T = decltype(zero);
     kernels::run(
         ctx, kernels::dropout,
         kernels::DropoutArgs<T>{
-            count, x.value().data<T>(), {p, ctx.seed, ctx.step.data<int32_t>(), layer}, y.mutable_data<T>()});
+            count, x.value().data<T>(), {p, ctx.seed, ctx.step.data<int32_t>(), place}, y.mutable_data<T>()});
   });
   if (!wants_gradient(ctx, {&x})) return Var(y);
   auto node = std::make_shared<DropoutNode>();
   node->p = p;
   node->seed = ctx.seed;
-  node->layer = layer;
+  node->layer = place;
   node->step = ctx.step;
   return record(ctx, node, {&x}, y);
 }

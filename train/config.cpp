@@ -44,9 +44,9 @@ std::span<const Field<TrainConfig>> train_fields() {
       {"ema", &C::ema, 0, 0.99999, "evaluate and keep a moving average of the weights with this decay; 0: the weights"},
       {"flip-horizontal", &C::flip_horizontal, 0, 0, "mirror every other training image left to right"},
       {"flip-vertical", &C::flip_vertical, 0, 0, "mirror every other training image top to bottom"},
-      {"scale-jitter", &C::scale_jitter, 0, 1, "enlarge or shrink training images at random, by up to 1 + this"},
-      {"colour-jitter", &C::colour_jitter, 0, 0.9, "change brightness, contrast and saturation at random by this share"},
-      {"crop", &C::crop, 0, 1, "how often only a random part of a training image is shown"},
+      {"scale-jitter", &C::scale_jitter, -1, 1, "enlarge or shrink training images at random, by up to 1 + this; -1: 0.25, or 0 in few epochs"},
+      {"colour-jitter", &C::colour_jitter, -1, 0.9, "change brightness, contrast and saturation at random by this share; -1: 0.15, or 0 in few epochs"},
+      {"crop", &C::crop, -1, 1, "how often only a random part of a training image is shown; -1: 0.5, or 0 in few epochs"},
       {"mosaic", &C::mosaic, 0, 1, "how often four training images are put together into one"},
       {"group-by-aspect", &C::group_by_aspect, 0, 0, "batches of wide or of tall images, which need less padding"},
       {"empty-images", &C::empty_images, 0, 0, "images without objects train too, as background"},
@@ -94,6 +94,19 @@ float default_learning_rate(std::string_view model, int64_t images_a_step) {
   // torchvision's .02 for 16, which it had not converged with).
   const double an_image = model.starts_with("nano") ? 0.01 : 0.0025;
   return static_cast<float>(an_image * static_cast<double>(images_a_step));
+}
+
+void settle_augmentation(TrainConfig& config, double passes) {
+  // Measured (AP@.5, with and without): nano-fpn from random values, 75 passes, raccoons .846 and .788;
+  // resnet18-c4 from ImageNet weights, 12 passes, .86 and .90; 6 passes, .79 and .81.
+  constexpr double kPasses = 15;
+  const bool many = passes >= kPasses;
+  const auto settle = [many](float& setting, float suits) {
+    if (setting < 0) setting = many ? suits : 0;
+  };
+  settle(config.scale_jitter, 0.25f);
+  settle(config.colour_jitter, 0.15f);
+  settle(config.crop, 0.5f);
 }
 
 }  // namespace rcnn

@@ -37,7 +37,8 @@ struct TrainConfig {
   float ema = 0;
 
   bool flip_horizontal = true, flip_vertical = false;
-  float scale_jitter = 0.25f, colour_jitter = 0.15f, crop = 0.5f, mosaic = 0;
+  float scale_jitter = -1, colour_jitter = -1, crop = -1;  // see settle_augmentation
+  float mosaic = 0;
   bool group_by_aspect = true;
   bool empty_images = true;
   int64_t workers = 2;
@@ -55,5 +56,9 @@ float learning_rate(const TrainConfig& config, int64_t step, int64_t steps, int6
 /// model and so many images a step.
 int64_t default_epochs(int64_t images, int64_t short_side);
 float default_learning_rate(std::string_view model, int64_t images_a_step);
+
+/// Where crop, scale-jitter and colour-jitter are left at -1, what suits so many passes over the images: none
+/// in few passes, in which a detector has not yet learned the images as they are.
+void settle_augmentation(TrainConfig& config, double passes);
 
 }  // namespace rcnn

@@ -7,10 +7,11 @@
 namespace rcnn {
 namespace {
 
-/// The tensors of a batch, for walking two batches side by side. Proposals may be undefined.
-std::array<Tensor*, 8> tensors_of(TrainingBatch& batch) {
+/// The tensors of a batch, for walking two batches side by side. Scale and proposals may be undefined.
+std::array<Tensor*, 9> tensors_of(TrainingBatch& batch) {
   return {&batch.images.pixels,
           &batch.images.size,
+          &batch.images.scale,
           &batch.images.proposals.boxes,
           &batch.images.proposals.count,
           &batch.truth.boxes,
@@ -55,11 +56,14 @@ Losses TrainingStep::run(int64_t step, float learning_rate, std::span<const Trai
   ctx_.training = ctx_.grad = true;
   const double weight = 1.0 / static_cast<double>(batches.size());
   Losses sum;
-  for (const TrainingBatch& batch : batches) {
+  for (size_t i = 0; i < batches.size(); ++i) {
+    const TrainingBatch& batch = batches[i];
+    ctx_.micro_batch = static_cast<uint32_t>(i);
     const Losses losses = model_.losses(ctx_, batch.images, batch.truth);
     backward(ctx_, losses.total, weight);
     sum = weighted_sum(ctx_, sum, losses, weight);
   }
+  ctx_.micro_batch = 0;
   sgd_.step(ctx_);
   return sum;
 }

@@ -87,6 +87,9 @@ void settle(Run& run) {
   if (config.epochs == 0) config.epochs = default_epochs(run.images(), options.model.short_side);
   if (config.lr == 0) config.lr = default_learning_rate(options.model.backbone, run.images_a_step());
   const int64_t steps = config.steps > 0 ? config.steps : config.epochs * batches / config.accumulate;
+  // By the clock nobody knows how many passes it will be: those of --epochs are as good a guess as any.
+  const int64_t passes = config.minutes > 0 ? config.epochs : steps / run.epoch_steps;
+  settle_augmentation(config, static_cast<double>(passes));
   run.steps = std::max<int64_t>(1, std::llround(static_cast<double>(steps) * options.share));
 }
 
@@ -262,7 +265,9 @@ std::string explain_step(Run& run, int64_t step) {
     std::vector<std::string> names;
     for (const LoadedImage& image : loaded.images)
       names.push_back(run.data.train.samples[static_cast<size_t>(image.sample)].image.string());
+    run.ctx.micro_batch = static_cast<uint32_t>(i);
     const std::string found = explain_non_finite(run.ctx, *run.detector.model, step - 1, batch, names);
+    run.ctx.micro_batch = 0;
     if (!found.empty()) return found;
   }
   return "run again, that step is finite: the weights have moved since";

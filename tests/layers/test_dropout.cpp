@@ -40,10 +40,13 @@ TEST_CASE("dropout: the share that is dropped, and the mean that stays") {
     CHECK(std::fabs(dropped / kCount - chance) <= 4 * deviation);
     CHECK(std::fabs(sum / kCount - 1) <= 4 * deviation / (1 - chance));
   }
-  // The same call drops the same elements; another layer, step or seed others.
+  // The same call drops the same elements; another layer, micro-batch, step or seed others.
   const auto first = values_of(0.5f, 0);
   CHECK(values_of(0.5f, 0) == first);
   CHECK(values_of(0.5f, 1) != first);
+  ctx.micro_batch = 1;
+  CHECK(values_of(0.5f, 0) != first);
+  ctx.micro_batch = 0;
   ctx.step.fill(1);
   CHECK(values_of(0.5f, 0) != first);
   ctx.step.fill(0);

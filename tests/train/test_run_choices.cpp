@@ -214,6 +214,25 @@ TEST_CASE("run: small sets get many passes, large ones twelve, large images fewe
   CHECK(default_epochs(118000, 800) == 12);
 }
 
+TEST_CASE("run: few passes see the images as they are, many see them varied") {
+  TrainConfig few, many, own;
+  settle_augmentation(few, 12);
+  CHECK(few.crop == 0);
+  CHECK(few.scale_jitter == 0);
+  CHECK(few.colour_jitter == 0);
+  settle_augmentation(many, 38);
+  CHECK(many.crop == 0.5f);
+  CHECK(many.scale_jitter == 0.25f);
+  CHECK(many.colour_jitter == 0.15f);
+  own.crop = 0.1f;
+  own.scale_jitter = 0;
+  own.colour_jitter = 0.9f;
+  settle_augmentation(own, 38);
+  CHECK(own.crop == 0.1f);
+  CHECK(own.scale_jitter == 0);
+  CHECK(own.colour_jitter == 0.9f);
+}
+
 TEST_CASE("run: what is left open is settled by the data") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 10);
