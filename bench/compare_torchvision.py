@@ -45,7 +45,7 @@ def parse_options():
     parser.add_argument("--classes", type=int, default=3, help="classes of objects, without the background")
     parser.add_argument("--steps", type=int, default=20, help="timed calls in each run")
     parser.add_argument("--ours", help="command in place of `build/rcnn bench model ...`")
-    parser.add_argument("--theirs", help="command in place of torchvision_models.py --bench ...")
+    parser.add_argument("--theirs", help="command in place of torchvision_models.py ...")
     parser.add_argument("--at-least", type=float, metavar="RATIO", help="exit 1 when a ratio is below this")
     parser.add_argument("--detect-at-least", type=float, metavar="RATIO", help="the same of detection alone")
     parser.add_argument("--json", metavar="FILE", help="write every time that was measured here")
@@ -62,7 +62,7 @@ def commands(options):
     shape = [f"--{key}={value}" for key, value in shape.items()]
     ours = [str(HERE.parent / "build" / "rcnn"), "bench", "model", *shape, "--json"]
     # /usr/bin/python3 rather than this interpreter: Debian's torch is installed for that one alone.
-    theirs = ["/usr/bin/python3", str(HERE / "torchvision_models.py"), "--bench", *shape]
+    theirs = ["/usr/bin/python3", str(HERE / "torchvision_models.py"), *shape]
     return {"ours": shlex.split(options.ours) if options.ours else ours,
             "torchvision": shlex.split(options.theirs) if options.theirs else theirs}
 

@@ -239,7 +239,7 @@ def models(stage):
             measure("torchvision", precision, stage.peer(twin(precision)))
 
     def twin(precision):
-        return [stage.options.python, "bench/torchvision_models.py", "--bench", "--device=cuda",
+        return [stage.options.python, "bench/torchvision_models.py", "--device=cuda",
                 f"--precision={precision}"]
 
     for _ in range(stage.options.rounds):
