@@ -2,14 +2,18 @@
 
     tools/check_parity.py --weights out/demo/best.safetensors --data out/demo/scenes --detections out/demo/detections.json
 
-Loads a model into its twin put together from torchvision's parts (bench/torchvision_models.py), runs it on the
+Loads a model (nano-fpn or a ResNet with a pyramid) into its twin put together from torchvision's parts, runs it on the
 first images of a split, and pairs each detection of the file with the twin's nearest of its class. Exits with 1 where
 counts differ, or a box by more than .01 pixel or a score by more than 1e-4. Use PNG images: JPEG decoders differ.
+
+With --out FILE the twin's detections on the whole split go to a file that `rcnn eval --detections` scores, and nothing
+is compared. --exported FILE takes the weights from what `rcnn export` wrote.
 
 Needs torch, torchvision, numpy and Pillow (Debian: python3-torch python3-torchvision python3-pil).
 """
 
 import argparse
+import inspect
 import json
 import pathlib
 import struct
@@ -19,8 +23,10 @@ import numpy
 import torch
 from PIL import Image
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "bench"))
-from torchvision_models import MODELS  # noqa: E402
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests" / "parity")]
+import torchvision_models  # noqa: E402
+from torchvision.models.detection import FasterRCNN  # noqa: E402
 
 
 def read_safetensors(path):
@@ -49,35 +55,80 @@ def differences(ours, theirs):
     return worst_box, worst_score
 
 
+def twin(metadata):
+    """The model that a checkpoint's metadata describes."""
+    settings = {key[len("model."):]: value for key, value in metadata.items() if key.startswith("model.")}
+    name, classes = settings["model"], len(json.loads(metadata["classes"]))
+    if name in ("resnet18-fpn", "resnet34-fpn", "resnet50-fpn", "resnet101-fpn"):
+        import models
+        known = inspect.signature(FasterRCNN).parameters
+        taken = {key: float(value) if "thresh" in key or "fraction" in key else int(value)
+                 for key, value in settings.items()
+                 if key.startswith(("rpn-", "box-")) and key != "box-head" and key.replace("-", "_") in known}
+        taken.update({"short-side": int(settings["short-side"]), "long-side": int(settings["long-side"]),
+                      "anchor-sizes": settings["anchor-sizes"]})
+        return models.resnet_fpn(int(name[6:-4]), taken, classes + 1)
+    model = torchvision_models.MODELS[name](classes)
+    model.transform.min_size = (int(settings["short-side"]),)
+    model.transform.max_size = int(settings["long-side"])
+    model.roi_heads.score_thresh = float(settings["box-score-thresh"])
+    return model
+
+
+def load_image(root, name):
+    path = next((root / "JPEGImages").glob(name + ".*"))
+    return torch.from_numpy(numpy.array(Image.open(path).convert("RGB"))).permute(2, 0, 1).float() / 255
+
+
+def write_results(path, model, root, names, classes, ids):
+    """The detections of all images in COCO's results form."""
+    rows = []
+    for name in names:
+        with torch.no_grad():
+            found = model([load_image(root, name)])[0]
+        for label, score, (x1, y1, x2, y2) in zip(*(found[key].tolist() for key in ("labels", "scores", "boxes"))):
+            rows.append({"image_id": name, "category_id": ids[label - 1], "category_name": classes[label - 1],
+                         "bbox": [x1, y1, x2 - x1, y2 - y1], "score": score})
+    pathlib.Path(path).write_text(json.dumps(rows))
+    print(f"{path}: {len(rows)} detections on {len(names)} images")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", required=True)
     parser.add_argument("--data", required=True)
     parser.add_argument("--split", default="test")
-    parser.add_argument("--detections", required=True)
+    parser.add_argument("--detections", help="what to hold against the twin's")
     parser.add_argument("--images", type=int, default=10)
+    parser.add_argument("--exported")
+    parser.add_argument("--out")
     arguments = parser.parse_args()
+    if not arguments.detections and not arguments.out:
+        parser.error("expected --detections or --out")
 
     tensors, metadata = read_safetensors(arguments.weights)
-    model = MODELS[metadata["model.model"]](len(json.loads(metadata["classes"])))
-    model.transform.min_size = (int(metadata["model.short-side"]),)
-    model.roi_heads.score_thresh = float(metadata["model.box-score-thresh"])
-    model.transform.max_size = int(metadata["model.long-side"])
-    outcome = model.load_state_dict(tensors, strict=False)
-    missing = [name for name in outcome.missing_keys if not name.endswith("num_batches_tracked")]
-    if missing or outcome.unexpected_keys:
-        sys.exit(f"missing: {missing}, unexpected: {outcome.unexpected_keys}")
+    model = twin(metadata)
+    if arguments.exported:
+        model.load_state_dict(read_safetensors(arguments.exported)[0], strict=True)
+    else:
+        outcome = model.load_state_dict(tensors, strict=False)
+        missing = [name for name in outcome.missing_keys if not name.endswith("num_batches_tracked")]
+        if missing or outcome.unexpected_keys:
+            sys.exit(f"missing: {missing}, unexpected: {outcome.unexpected_keys}")
     model.eval()
 
-    found = json.loads(pathlib.Path(arguments.detections).read_text())
     root = pathlib.Path(arguments.data)
-    names = (root / "ImageSets" / "Main" / f"{arguments.split}.txt").read_text().split()[:arguments.images]
+    names = (root / "ImageSets" / "Main" / f"{arguments.split}.txt").read_text().split()
+    if arguments.out:
+        classes = json.loads(metadata["classes"])
+        ids = json.loads(metadata.get("category_ids", "null")) or range(1, len(classes) + 1)
+        return write_results(arguments.out, model, root, names, classes, ids)
+    found = json.loads(pathlib.Path(arguments.detections).read_text())
+    names = names[:arguments.images]
     faults, total, worst_box, worst_score = 0, 0, 0.0, 0.0
     for name in names:
-        path = next((root / "JPEGImages").glob(name + ".*"))
-        pixels = torch.from_numpy(numpy.array(Image.open(path).convert("RGB"))).permute(2, 0, 1).float() / 255
         with torch.no_grad():
-            theirs = model([pixels])[0]
+            theirs = model([load_image(root, name)])[0]
         ours = [entry for entry in found if entry["image_id"] == name]
         total += len(ours)
         faults += abs(len(ours) - len(theirs["boxes"]))
