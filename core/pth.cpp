@@ -7,6 +7,7 @@
 #include <cstring>
 #include <iterator>
 #include <memory>
+#include <set>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -68,10 +69,14 @@ class StateDict {
   std::vector<Entry> entries() const {
     const PickleValue& dict = find();
     std::vector<Entry> entries;
+    // A pickle names one text again in two bytes: what is kept of a key is kept once.
+    std::set<std::string_view> keys;
     for (size_t i = 0; i < dict.items.size(); i += 2) {
       const PickleValue& key = pickle_[dict.items[i]];
       check_input(key.kind == PickleKind::text, "{}: its state dict has a key that is no text.",
                   archive_.name());
+      check_input(keys.insert(key.text).second, "{} names the tensor {} twice.", archive_.name(),
+                  in_quotes(key.text));
       entries.push_back(read_entry(key.text, dict.items[i + 1]));
     }
     return entries;
@@ -108,8 +113,8 @@ class StateDict {
     }
     const PickleValue* arguments = arguments_of(*value, kRebuildTensor);
     require(entry, arguments != nullptr,
-            "is no tensor; expected tensors by name, at the top of the file or under \"model\" or "
-            "\"state_dict\"");
+            "is no tensor; expected tensors by name, at the top of the file or under \"model\", "
+            "\"state_dict\" or \"model_state_dict\"");
     // Storage, offset, sizes, strides, whether it wants a gradient, hooks; a seventh would say that the
     // elements are to be negated or conjugated.
     require(entry, arguments->items.size() == 6, "is not made of six values");
@@ -141,6 +146,8 @@ class StateDict {
             fmt::format("has the storage {}; expected one of floats (32, 64, 16 bits or bfloat16), of whole "
                         "numbers (32, 64 or 8 unsigned bits) or of bools",
                         global));
+    constexpr size_t kLongestKey = 64;  // PyTorch counts the storages
+    require(entry, key.text.size() <= kLongestKey, "has a storage whose key is no short text");
     entry.record = folder_ + "data/" + key.text;
     const auto found = archive_.records().find(entry.record);
     require(entry, found != archive_.records().end(),
@@ -211,9 +218,11 @@ void gather(const Entry& entry, const std::byte* storage, std::byte* to) {
     std::memcpy(to, storage + static_cast<size_t>(place) * bytes, bytes);
     to += bytes;
     for (size_t d = rank; d-- > 0;) {  // the next index, the last dimension first
-      place += entry.strides[d];
-      if (++index[d] < entry.sizes[d]) break;
-      place -= entry.strides[d] * entry.sizes[d];
+      if (++index[d] < entry.sizes[d]) {
+        place += entry.strides[d];
+        break;
+      }
+      place -= entry.strides[d] * (entry.sizes[d] - 1);  // a stride that is never taken may be any number
       index[d] = 0;
     }
   }
@@ -301,8 +310,7 @@ SafetensorsFile read_pth(const std::filesystem::path& path) {
   for (size_t i = 0; i < entries.size(); ++i) {
     const Entry& entry = entries[i];
     if (i == 0 || entry.record != entries[i - 1].record) storage = archive.read(entry.record);
-    const bool fresh = result.tensors.emplace(entry.name, make_tensor(entry, storage)).second;
-    check_input(fresh, "{} names the tensor {} twice.", archive.name(), in_quotes(entry.name));
+    result.tensors.emplace(entry.name, make_tensor(entry, storage));
     result.types.emplace(entry.name, entry.type->name);
   }
   return result;

@@ -12,11 +12,9 @@ namespace rcnn {
 SafetensorsFile read_weights_file(const std::filesystem::path& path) {
   std::error_code failed;
   const std::filesystem::file_status status = std::filesystem::status(path, failed);
-  check_input(
-      std::filesystem::exists(status),
-      "{} cannot be read: No such file or directory. docs/weights.md says where weights for the models "
-      "are to be had.",
-      path.string());
+  check_input(std::filesystem::exists(status),
+              "{} cannot be read: {}. docs/weights.md says where public weights to start from are to be had.",
+              path.string(), failed.message());
   check_input(std::filesystem::is_regular_file(status), "{} is not a regular file.", path.string());
   char start[4] = {};
   std::ifstream(path, std::ios::binary).read(start, sizeof(start));

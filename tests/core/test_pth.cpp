@@ -269,6 +269,10 @@ TEST_CASE("pth: offsets and strides that point outside") {
   for (const auto& [sizes, strides] : std::vector<std::pair<std::vector<int64_t>, std::vector<int64_t>>>{
            {{-1}, {1}}, {{6}, {-1}}, {{-2, -3}, {3, 1}}, {{INT64_MIN}, {1}}})
     CHECK(contains(refusal_of_view(0, sizes, strides), "no whole number from 0"));
+  // Of a dimension of one the stride is never taken, and PyTorch itself writes any number there.
+  const auto odd = read(py_dict({{"w", py_tensor(kSix, 1, {1, 3, 1}, {INT64_MAX, 2, INT64_MAX})}}),
+                        {elements<float>({1, 2, 3, 4, 5, 6})});
+  CHECK(odd.tensors.at("w").data<float>()[2] == 6);
   CHECK(contains(refusal_of_view(0, {2, 3}, {1}), "not as many strides as sizes"));
   CHECK(contains(refusal_of_view(0, {1, 1, 1, 1, 1, 1, 6}, {6, 6, 6, 6, 6, 6, 1}), "7 dimensions"));
   CHECK(contains(refusal_of_view(0, {big, 4}, {0, 0}), "too large for any file"));
