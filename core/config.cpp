@@ -69,8 +69,7 @@ void parse_value(std::string_view key, std::string_view text, Levels& value) {
     for (std::string_view number : split(level, ',')) {
       float parsed = 0;
       parse_number(key, number, parsed, "numbers, with ',' between those of a level and ';' between levels");
-      check_input(std::isfinite(parsed) && parsed > 0, "{}: expected numbers above 0, found '{}'", key,
-                  number);
+      check_input(std::isfinite(parsed), "{}: expected numbers, found '{}'", key, number);
       numbers.push_back(parsed);
     }
   }

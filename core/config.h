@@ -25,7 +25,7 @@ struct Field {
   std::string_view key;
   std::variant<int64_t Config::*, float Config::*, bool Config::*, std::string Config::*, Levels Config::*>
       member;
-  double least, most;  // for numbers; both ends are allowed
+  double least, most;  // for numbers, those in lists too; both ends are allowed
   std::string_view help;
   std::string_view choices = "";  // for strings: the words allowed, separated by '|'; empty: anything
 };
@@ -63,6 +63,10 @@ bool set_field(Config& config, std::span<const Field<Config>> fields, std::strin
           using T = decltype(value);
           if constexpr (std::is_same_v<T, int64_t> || std::is_same_v<T, float>)
             check_range(key, static_cast<double>(value), field.least, field.most);
+          if constexpr (std::is_same_v<T, Levels>)
+            for (const std::vector<float>& level : value)
+              for (const float number : level)
+                check_range(key, static_cast<double>(number), field.least, field.most);
           if constexpr (std::is_same_v<T, std::string>) check_choice(key, value, field.choices);
           config.*member = value;
         },

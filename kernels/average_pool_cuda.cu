@@ -33,11 +33,10 @@ __global__ void average_pool_backward_kernel(AveragePoolBackwardArgs<float> a, u
   const int64_t place = int64_t{index} * kWidth, n = place / a.c / a.p, c = place % a.c;
   const float share = 1.0f / static_cast<float>(a.p);
   const Lanes<kWidth> dy = load_lanes<kWidth>(a.dy + n * a.c + c);
-  Lanes<kWidth> dx{};
-  if (a.accumulate == Accumulate::yes) dx = load_lanes<kWidth>(a.dx + place);
+  Lanes<kWidth> dx;
   RCNN_UNROLL
-  for (int k = 0; k < kWidth; ++k) dx.v[k] += share * dy.v[k];
-  store_lanes(a.dx + place, dx);
+  for (int k = 0; k < kWidth; ++k) dx.v[k] = share * dy.v[k];
+  put_lanes(a.dx + place, dx, a.accumulate);
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ inline std::vector<LogitDifferenceCase> logit_difference_cases() {
 }
 
 /// The map of VGG16 at 600 x 1000, nine anchors a cell.
-inline std::vector<LogitDifferenceCase> logit_difference_bench_cases() { return {{37 * 62, 9}}; }
+inline std::vector<LogitDifferenceCase> logit_difference_bench_cases() { return {{38 * 63, 9}}; }
 
 template <class T>
 Prepared<LogitDifferenceArgs<T>> prepare_logit_difference(const LogitDifferenceCase& c, Filler fill) {

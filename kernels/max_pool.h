@@ -9,9 +9,13 @@
 
 namespace rcnn::kernels {
 
-/// Windows along an axis of `size` pixels: those that start before the last possible place (floor mode).
-inline int64_t max_pool_size(int64_t size, int kernel, int stride, int pad) {
-  return size + 2 * pad < kernel ? 0 : (size + 2 * pad - kernel) / stride + 1;
+/// Windows along an axis of `size` pixels: those that lie on it and its padding as a whole; with `ceil_mode`
+/// (PyTorch's word; Caffe always) also one that begins there and ends behind.
+inline int64_t max_pool_size(int64_t size, int kernel, int stride, int pad, bool ceil_mode = false) {
+  const int64_t room = size + 2 * pad - kernel;
+  if (!ceil_mode) return room < 0 ? 0 : room / stride + 1;
+  const int64_t windows = (room + stride - 1) / stride + 1;
+  return (windows - 1) * stride >= size + pad ? windows - 1 : windows;
 }
 
 template <class T>

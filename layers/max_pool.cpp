@@ -26,7 +26,7 @@ struct MaxPoolNode : Node {
 
 }  // namespace
 
-Var max_pool(Context& ctx, const Var& x, int kernel, int stride, int pad) {
+Var max_pool(Context& ctx, const Var& x, int kernel, int stride, int pad, bool ceil_mode) {
   const Shape& in = x.shape();
   check(in.rank() == 4, "max_pool: x is {}, expected (N, H, W, C)", in.str());
   check(in[2] == 0 || in[1] <= INT32_MAX / in[2],
@@ -35,8 +35,8 @@ Var max_pool(Context& ctx, const Var& x, int kernel, int stride, int pad) {
         "max_pool: kernel {}, stride {} and pad {} do not fit: expected kernel and stride of at least 1, pad "
         "of at most half the kernel",
         kernel, stride, pad);
-  const int64_t oh = kernels::max_pool_size(in[1], kernel, stride, pad),
-                ow = kernels::max_pool_size(in[2], kernel, stride, pad);
+  const int64_t oh = kernels::max_pool_size(in[1], kernel, stride, pad, ceil_mode),
+                ow = kernels::max_pool_size(in[2], kernel, stride, pad, ceil_mode);
   check(oh > 0 && ow > 0, "max_pool: x {} is smaller than the kernel of {} with a pad of {}", in.str(),
         kernel, pad);
   Tensor y = ctx.empty({in[0], oh, ow, in[3]}, x.dtype());

@@ -22,6 +22,7 @@ struct Backbone {
 
   std::vector<int64_t> channels;  // of each map, before the pyramid
   int64_t pyramid_channels = 0;   // of every level of the feature pyramid on top; 0: there is none
+  bool normalised = true;         // its convolutions have normalisations, which norm = folded leaves out
   bool coarser_level = false;     // the RPN sees one level more: every other element of the coarsest
 };
 

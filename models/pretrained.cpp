@@ -96,7 +96,7 @@ void fit_norms(FasterRcnn& model, Tensors& tensors, const std::string& file) {
   std::set<std::string> wanted;
   for_each_tensor(model, [&](const std::string& name, const Tensor&, const Shape&) { wanted.insert(name); });
   for_each_tensor(model, [&](const std::string& name, const Tensor& target, const Shape&) {
-    if ((!name.starts_with(kBody) && !name.starts_with(kLayer4)) || target.shape().rank() != 4) return;
+    if (!may_be_normalised(name, target.shape())) return;
     const std::string conv = name.substr(0, name.size() - std::string_view(".weight").size());
     const std::string bias = conv + ".bias";
     const NormNames norm(conv);
@@ -291,10 +291,13 @@ void freeze_backbone(FasterRcnn& model) {
 std::string start_from_scratch(ModelConfig& config) {
   const bool frozen_norm = config.norm == "frozen";
   if (!frozen_norm && config.frozen_stages == 0) return {};
-  if (frozen_norm) config.norm = "batch";
+  const bool by_group = frozen_norm && config.box_head == "layer4";  // see Layer4Head
+  if (frozen_norm) config.norm = by_group ? "group" : "batch";
   config.frozen_stages = 0;
   return "without --weights nothing is frozen" +
-         std::string(frozen_norm ? ", and batch normalisation is trained" : "");
+         std::string(by_group      ? ", and groups of channels are normalised"
+                     : frozen_norm ? ", and batch normalisation is trained"
+                                   : "");
 }
 
 }  // namespace rcnn

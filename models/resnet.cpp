@@ -87,7 +87,9 @@ struct ResNet : Backbone {
   }
 };
 
-/// The fourth stage on the pooled map of each RoI, and the mean over what comes out.
+/// The fourth stage on the pooled map of each RoI, and the mean over what comes out. Rows that are padding,
+/// where an image has fewer RoIs than are sampled, are 0 and would count in the statistics of norm = batch:
+/// frozen and group see each RoI for itself.
 struct Layer4Head : BoxHead {
   Stage layer4;
 

@@ -72,6 +72,11 @@ NormNames::NormNames(std::string conv) {
   variance = conv + ".running_var";
 }
 
+bool may_be_normalised(std::string_view name, const Shape& shape) {
+  const bool there = name.starts_with("backbone.body.") || name.starts_with("roi_heads.box_head.layer4.");
+  return there && shape.rank() == 4;
+}
+
 void add_shifting_norm(std::map<std::string, Tensor>& tensors, const NormNames& names, const Tensor& shift,
                        float eps) {
   const int64_t channels = shift.numel();
@@ -84,16 +89,16 @@ void add_shifting_norm(std::map<std::string, Tensor>& tensors, const NormNames& 
 
 std::vector<std::pair<std::string, Tensor>> export_weights(FasterRcnn& model) {
   const auto list = save_weights(model);
-  if (model.config.norm != "folded") return list;
+  if (model.config.norm != "folded" || !model.backbone->normalised) return list;
   std::map<std::string, Tensor> tensors(list.begin(), list.end());
-  for (const auto& [name, tensor] : list) {
+  for (const auto& [name, filter] : list) {
+    if (!may_be_normalised(name, filter.shape())) continue;
     const std::string conv = name.substr(0, name.rfind('.'));
-    const bool of_a_residual_network = name.find("conv") != std::string::npos ||
-                                       name.find("downsample.0") != std::string::npos ||
-                                       name.find("layer3.1.0") != std::string::npos;
-    if (!name.ends_with(".bias") || !of_a_residual_network || name.starts_with("rpn.")) continue;
-    add_shifting_norm(tensors, NormNames(conv), tensor, model.config.norm_eps);
-    tensors.erase(name);
+    const auto bias = tensors.find(conv + ".bias");
+    if (bias == tensors.end()) continue;
+    const Tensor shift = bias->second;
+    tensors.erase(bias);
+    add_shifting_norm(tensors, NormNames(conv), shift, model.config.norm_eps);
   }
   return {tensors.begin(), tensors.end()};
 }

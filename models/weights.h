@@ -7,6 +7,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -35,6 +36,9 @@ struct NormNames {
   std::string weight, bias, mean, variance;
   explicit NormNames(std::string conv);
 };
+/// Whether a tensor is the filters of a convolution that a normalisation may follow: of the backbone's body,
+/// or of layer4 as the head.
+bool may_be_normalised(std::string_view name, const Shape& shape);
 /// A normalisation that adds `shift` (C) and changes nothing else.
 void add_shifting_norm(std::map<std::string, Tensor>& tensors, const NormNames& names, const Tensor& shift,
                        float eps);

@@ -35,7 +35,7 @@ std::span<const Field<TrainConfig>> train_fields() {
       {"schedule", &C::schedule, 0, 0, "how the learning rate falls", "cosine|step|constant"},
       {"warmup", &C::warmup, 0, 1e6, "steps over which the learning rate rises linearly at the start"},
       {"warmup-factor", &C::warmup_factor, 0, 1, "the share of the learning rate that warm-up starts from"},
-      {"milestones", &C::milestones, 0, 0, "schedule 'step': the epochs at which the rate is multiplied by gamma"},
+      {"milestones", &C::milestones, 1e-6, 1e6, "schedule 'step': the epochs at which the rate is multiplied by gamma"},
       {"gamma", &C::gamma, 0, 1, "schedule 'step': the factor"},
       {"momentum", &C::momentum, 0, 0.9999, "SGD's momentum"},
       {"weight-decay", &C::weight_decay, 0, 1, "SGD's weight decay"},
@@ -66,7 +66,7 @@ float learning_rate(const TrainConfig& config, int64_t step, int64_t steps, int6
   } else if (config.schedule == "step") {
     check_input(config.milestones.size() == 1, "milestones: expected one list of epochs, found {}",
                 config.milestones.size());
-    const double epoch = static_cast<double>(step / std::max<int64_t>(1, epoch_steps));
+    const double epoch = static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, epoch_steps));
     for (const float milestone : config.milestones.at(0))
       if (epoch >= static_cast<double>(milestone)) factor *= static_cast<double>(config.gamma);
   }

@@ -14,11 +14,19 @@ TEST_CASE("max_pool_backward: every variant agrees with the reference in double"
   });
 }
 
-TEST_CASE("max_pool_size: floor mode") {
+TEST_CASE("max_pool_size: rounded down, and up") {
   CHECK(max_pool_size(7, 3, 2, 1) == 4);
   CHECK(max_pool_size(8, 3, 2, 1) == 4);
   CHECK(max_pool_size(7, 2, 2, 0) == 3);
   CHECK(max_pool_size(2, 3, 1, 0) == 0);
+  CHECK(max_pool_size(7, 2, 2, 0, true) == 4);  // as PyTorch's ceil_mode
+  CHECK(max_pool_size(8, 2, 2, 0, true) == 4);
+  CHECK(max_pool_size(1, 2, 2, 0, true) == 1);
+  CHECK(max_pool_size(7, 3, 2, 1, true) == 4);
+  CHECK(max_pool_size(8, 3, 2, 1, true) == 5);
+  CHECK(max_pool_size(3, 1, 2, 0, true) == 2);
+  CHECK(max_pool_size(2, 1, 2, 0, true) == 1);  // the second would begin behind the end
+  CHECK(max_pool_size(0, 2, 2, 0, true) == 0);
 }
 
 TEST_CASE("max_pool: overlapping windows, padding, ties and NaN") {

@@ -8,7 +8,7 @@ TEST_CASE("max_pool: gradients agree with central differences") {
   for (const kernels::MaxPoolCase& c : kernels::max_pool_cases()) {
     if (c.n == 0) continue;
     const Var x = random_leaf({c.n, c.h, c.w, c.c}, 1);
-    gradcheck([&](Context& ctx) { return max_pool(ctx, x, c.kernel, c.stride, c.pad); }, {x});
+    gradcheck([&](Context& ctx) { return max_pool(ctx, x, c.kernel, c.stride, c.pad, c.ceil_mode); }, {x});
   }
 }
 

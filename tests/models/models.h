@@ -45,11 +45,12 @@ inline GroundTruth two_images() {
           Tensor::of<int32_t>({2}, {0, 1})};
 }
 
-/// Gives every normalisation of the backbone weights and statistics of its own.
+/// Gives every normalisation of the backbone, and of layer4 as the head, weights and statistics of its own.
 inline void randomise_norms(FasterRcnn& model) {
   RandomSequence random(9, Purpose::test);
   const auto fill = [&](const std::string& name, const Tensor& tensor) {
-    if (!name.starts_with("backbone.body.") || tensor.shape().rank() != 1) return;
+    const bool normalised = name.starts_with("backbone.body.") || name.starts_with("roi_heads.box_head.layer4.");
+    if (!normalised || tensor.shape().rank() != 1) return;
     const bool signs = name.ends_with("bias") || name.ends_with("mean");
     for (float& value : tensor.mutable_values<float>())
       value = signs ? random.uniform(-0.5f, 0.5f) : random.uniform(0.5f, 1.5f);

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "models/pretrained.h"
 #include "models/weights.h"
@@ -111,6 +112,18 @@ TEST_CASE("torchvision's files: layer4 of a ResNet classifier is the head of a C
   CHECK(report.unexpected.empty());
   for (const std::string& name : report.missing)
     CHECK_MESSAGE((name.starts_with("rpn.") || name.starts_with("roi_heads.box_predictor.")), name);
+  const Tensor pooled = Tensor::empty({2, 2, 2, 256}, DType::f32);
+  RandomSequence random(5, Purpose::test);
+  for (float& value : pooled.mutable_values<float>()) value = random.normal();
+  Context ctx;
+  const std::vector<float> apart = numbers((*model.head.body)(ctx, Var(pooled)).value()),
+                           into = numbers((*folded.head.body)(ctx, Var(pooled)).value());
+  float largest = 0, worst = 0;
+  for (size_t i = 0; i < apart.size(); ++i) {
+    largest = std::max(largest, std::fabs(apart[i]));
+    worst = std::max(worst, std::fabs(apart[i] - into[i]));
+  }
+  CHECK(worst <= 1e-5f * largest);
 }
 
 TEST_CASE(

@@ -98,10 +98,9 @@ TEST_CASE("profile: a model under caffe2015 learns from a batch, with gradients 
     for_each_parameter(model, [&](const std::string& parameter, Var& value) {
       CHECK_MESSAGE(value.has_gradient() == value.requires_grad(), parameter);
     });
-    // Pooling rounds down, strided convolutions round up. Anchors across the border, as all of the first
+    // Caffe's pooling rounds up, as strided convolutions do. Anchors across the border, as all of the first
     // cell's are, do not train.
-    const bool up = name != std::string("vgg16");
-    CHECK(samples.rpn.labels.dim(1) == (h + up * 15) / 16 * ((w + up * 15) / 16) * 9);
+    CHECK(samples.rpn.labels.dim(1) == (h + 15) / 16 * ((w + 15) / 16) * 9);
     for (int64_t a = 0; a < 9; ++a) CHECK(samples.rpn.labels.data<int32_t>()[a] == -1);
   }
 }

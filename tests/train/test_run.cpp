@@ -259,6 +259,10 @@ TEST_CASE("learning rate: the schedules without warm-up") {
   CHECK(near(learning_rate(step, 19, 100, 10), 0.08));
   CHECK(near(learning_rate(step, 20, 100, 10), 0.008));
   CHECK(near(learning_rate(step, 29, 100, 10), 0.008));
+  TrainConfig part = step;  // as a part of alternating training has them
+  part.milestones = {{1.5f, 3}};
+  CHECK(near(learning_rate(part, 14, 100, 10), 0.08));
+  CHECK(near(learning_rate(part, 15, 100, 10), 0.008));
   CHECK(near(learning_rate(step, 30, 100, 10), 0.0008));
   CHECK(near(learning_rate(rates("constant", 0), 99, 100, 10), 0.08));
 }
