@@ -80,6 +80,7 @@ AugmentedImage mosaic_of(int sample, const Dataset& dataset, const Image& image,
 
   AugmentedImage result;
   result.image = Image(width, height);
+  std::array<std::vector<Object>, 4> proposals;
   for (size_t i = 0; i < 4; ++i) {
     const std::shared_ptr<const Image> other = samples[i] == sample ? nullptr : fetch(samples[i]);
     const int from = other ? samples[i] : sample;
@@ -93,9 +94,15 @@ AugmentedImage mosaic_of(int sample, const Dataset& dataset, const Image& image,
     for (const Object& object : boxes_of(dataset.samples[static_cast<size_t>(from)])) {
       const Object now = moved(object, window, place);
       if (has_a_pixel(now.box) && area(now.box) >= kLeastLeft * grown * area(object.box))
-        result.objects.push_back(now);
+        (now.proposal ? proposals[i] : result.objects).push_back(now);
     }
   }
+  // Best first: a training step takes the first so many.
+  const auto longest = std::max_element(proposals.begin(), proposals.end(),
+                                        [](const auto& a, const auto& b) { return a.size() < b.size(); });
+  for (size_t rank = 0; rank < longest->size(); ++rank)
+    for (const std::vector<Object>& part : proposals)
+      if (rank < part.size()) result.objects.push_back(part[rank]);
   return result;
 }
 

@@ -372,6 +372,31 @@ TEST_CASE("augment: colours differ from image to image, within their bounds") {
   CHECK(*levels.rbegin() > 125);
 }
 
+TEST_CASE("augment: a mosaic's proposals are those of its four images in turn, so that the best come first") {
+  Ramps ramps;
+  for (int i = 0; i < 4; ++i) ramps.add(200, 200, {});
+  for (Sample& sample : ramps.data.samples) {
+    const auto width = static_cast<float>(sample.width), height = static_cast<float>(sample.height);
+    sample.proposals =
+        std::vector<Box>{{0, 0, width, height}, {width / 4, height / 4, width * 3 / 4, height * 3 / 4}};
+  }
+  size_t wholes = 0;
+  for (uint64_t seed = 0; seed < kSeeds; ++seed) {
+    INFO(seed);
+    const AugmentedImage made = ramps.augmented({.mosaic = 1}, seed);
+    REQUIRE(made.proposals);
+    REQUIRE(made.proposals->size() >= 4);
+    // The first four are the quarters' first: each fills its quarter.
+    const auto corners = [&](size_t i) {
+      const Box& box = (*made.proposals)[i];
+      return (box.x1 == 0 || box.x2 == static_cast<float>(made.image.width)) &&
+             (box.y1 == 0 || box.y2 == static_cast<float>(made.image.height));
+    };
+    for (size_t i = 0; i < 4; ++i) wholes += corners(i);
+  }
+  CHECK(wholes == 4 * kSeeds);
+}
+
 TEST_CASE("augment: proposals go where objects of the same boxes go, and leave the objects alone") {
   Ramps plain = four_ramps(), proposed = plain;
   for (Sample& sample : proposed.data.samples) {
