@@ -184,7 +184,8 @@ void Arena::release() {
   const cudaStream_t stream = work_stream(device_).handle;
   for (const auto& [bytes, data] : unused_) {
     static_cast<void>(cudaFreeAsync(data, stream));
-    reserved_ -= bytes, count_memory(device_, -static_cast<int64_t>(bytes));
+    reserved_ -= bytes;
+    count_memory(device_, -static_cast<int64_t>(bytes));
   }
   unused_.clear();
 }
@@ -219,7 +220,8 @@ std::shared_ptr<std::byte> Arena::take(size_t bytes) {
     cuda_check(status, fmt::format("{} bytes were asked for on {}, which has {}", bytes, device_.str(),
                                    device_info(device_.index).bytes));
     data = static_cast<std::byte*>(memory);
-    reserved_ += rounded, count_memory(device_, static_cast<int64_t>(rounded));
+    reserved_ += rounded;
+    count_memory(device_, static_cast<int64_t>(rounded));
   }
   return {data, [arena = shared_from_this(), size](std::byte* p) { arena->give_back(p, size); }};
 }

@@ -4,6 +4,7 @@
 
 #include "core/cuda_device.h"
 #include "train/checkpoint.h"
+#include "train/interrupt.h"
 #include "train/proposals.h"
 #include "train/run_data.h"
 #include "train/run_options.h"
@@ -90,9 +91,14 @@ void train_alternating(const RunOptions& options) {
       part.suited = {false, false};
     }
     train_detector(part);
+    // It may have come too late for the part to notice.
+    if (i + 1 < std::size(kParts) && InterruptGuard::signal() != 0)
+      throw Interrupted(fmt::format("stopped after part {} of {}; go on with:\n  {}{}", i + 1,
+                                    std::size(kParts), options.command_line,
+                                    options.resume ? "" : " --resume"));
     before = train.out;
     proposals = before / "proposals.json";
-    if (train.mode == "rpn" && !fs::exists(proposals)) propose(part, proposals);
+    if (train.mode == "rpn" && !(options.resume && fs::exists(proposals))) propose(part, proposals);
   }
 }
 

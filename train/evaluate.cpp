@@ -5,22 +5,20 @@
 
 #include "core/atomic_file.h"
 #include "data/loader.h"
-#include "models/transform.h"
 
 namespace rcnn {
 
+ToImage::ToImage(const ModelConfig& config, const Image& image)
+    : size(resized(config, image.height, image.width)),
+      width(static_cast<float>(image.width)),
+      height(static_cast<float>(image.height)) {}
+
+Box ToImage::operator()(const float* box) const {
+  const kernels::Box<float> back = size.from_input(kernels::load_box(box));
+  return {back.x1, back.y1, std::min(back.x2, width), std::min(back.y2, height)};
+}
+
 namespace {
-
-/// From pixels of the network's input to those of the image, the way back of `resized`.
-struct ToImage {
-  ResizedImage resized;
-  float width, height;  // of the image
-
-  Box operator()(const float* box) const {
-    const kernels::Box<float> back = resized.from_input(kernels::load_box(box));
-    return {back.x1, back.y1, std::min(back.x2, width), std::min(back.y2, height)};
-  }
-};
 
 /// The boxes of an image, in pixels of the image; rows of label -1 are left out.
 std::vector<Detection> in_image(const Tensor& boxes, const Tensor& scores, const Tensor& labels, int index,
@@ -55,15 +53,14 @@ std::vector<Detection> detect_image(Context& ctx, FasterRcnn& model, const Image
                                     Trace* trace, const std::vector<Box>* proposals) {
   const bool grad = std::exchange(ctx.grad, false), training = std::exchange(ctx.training, false);
   const RawImage raw{image.rgb.data(), image.height, image.width};
-  const ResizedImage size = resized(model.config, image.height, image.width);
+  const ToImage to_image(model.config, image);
   ImageBatch batch = make_image_batch(ctx, model.config, {&raw, 1});
-  if (proposals) batch.proposals = given_proposals(ctx, model.config, size, *proposals);
+  if (proposals) batch.proposals = given_proposals(ctx, model.config, to_image.size, *proposals);
   DetectionTrace looked_at;
   const Detections found = model.detect(ctx, batch, trace ? &looked_at : nullptr);
   ctx.grad = grad;
   ctx.training = training;
 
-  const ToImage to_image{size, static_cast<float>(image.width), static_cast<float>(image.height)};
   if (trace) {
     *trace = {};
     const Tensor seen = looked_at.proposals.boxes.to(Device{});

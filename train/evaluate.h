@@ -7,11 +7,21 @@
 
 #include "core/context.h"
 #include "data/image.h"
+#include "models/transform.h"
 #include "train/average_precision.h"
 #include "train/checkpoint.h"
 #include "train/diagnosis.h"
 
 namespace rcnn {
+
+/// From pixels of the network's input to those of an image, the way back of `resized`.
+struct ToImage {
+  ToImage(const ModelConfig& config, const Image& image);
+  Box operator()(const float* box) const;
+
+  ResizedImage size;
+  float width, height;  // of the image
+};
 
 /// What is on one image, best first, boxes in pixels of `image`. `index` is stored in each detection, those
 /// of `trace` too, which receives what was looked at when given. Where `proposals` are given, best first, the

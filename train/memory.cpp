@@ -22,6 +22,7 @@ constexpr int64_t kMiB = int64_t{1} << 20;
 /// What the stream of batches is going to ask for.
 struct LargestBatch {
   int64_t height = 1, width = 1, capacity = 1;
+  int64_t proposals = 0;      // places for those of an image, where they are given
   int64_t sizes = 0;          // different sizes of batches
   int64_t watched_sizes = 0;  // and of the images that are looked at between steps
   int64_t cached = 0;         // bytes of the images that the loader keeps
@@ -62,6 +63,12 @@ LargestBatch find_largest(const ModelConfig& config, const MemoryPlan& plan, con
       width = std::max(width, w);
       largest.capacity = std::max(
           largest.capacity, static_cast<int64_t>(std::bit_ceil(std::max<size_t>(1, sample.objects.size()))));
+      if (sample.proposals) {
+        const auto most = static_cast<size_t>(config.rpn_post_nms_top_n_train);
+        const size_t boxes = std::min(sample.proposals->size(), most) + sample.objects.size();
+        largest.proposals =
+            std::max(largest.proposals, static_cast<int64_t>(std::bit_ceil(std::max<size_t>(1, boxes))));
+      }
       bytes += decoded_bytes(sample);
       seen.insert(index);
     }
@@ -92,19 +99,30 @@ TrainingBatch noise(const Context& ctx, const LargestBatch& largest, int64_t cla
                        Tensor::empty({images, largest.capacity}, DType::i32),
                        Tensor::empty({images}, DType::i32), Tensor::zeros({images}, DType::i32)}};
   const auto height = static_cast<float>(largest.height), width = static_cast<float>(largest.width);
+  const auto draw_box = [&](float* box) {
+    box[0] = random.uniform(0, width / 2);
+    box[1] = random.uniform(0, height / 2);
+    box[2] = box[0] + random.uniform(8, width / 2);
+    box[3] = box[1] + random.uniform(8, height / 2);
+  };
   for (int64_t i = 0; i < images; ++i) {
     batch.images.size.mutable_data<float>()[i * 2] = height;
     batch.images.size.mutable_data<float>()[i * 2 + 1] = width;
   }
   for (int64_t i = 0; i < boxes; ++i) {
-    float* box = batch.truth.boxes.mutable_data<float>() + i * 4;
-    box[0] = random.uniform(0, width / 2);
-    box[1] = random.uniform(0, height / 2);
-    box[2] = box[0] + random.uniform(8, width / 2);
-    box[3] = box[1] + random.uniform(8, height / 2);
+    draw_box(batch.truth.boxes.mutable_data<float>() + i * 4);
     batch.truth.labels.mutable_data<int32_t>()[i] = 1 + static_cast<int32_t>(i % (classes - 1));
   }
   batch.truth.count.fill(static_cast<double>(largest.capacity));
+  if (largest.proposals > 0) {
+    Proposals& proposals = batch.images.proposals;
+    proposals = {Tensor::empty({images, largest.proposals, 4}, DType::f32),
+                 Tensor::empty({images}, DType::i32)};
+    for (int64_t i = 0; i < images * largest.proposals; ++i)
+      draw_box(proposals.boxes.mutable_data<float>() + i * 4);
+    proposals.count.fill(static_cast<double>(largest.proposals));
+    proposals = {proposals.boxes.to(ctx.device), proposals.count.to(ctx.device)};
+  }
   for (Tensor* tensor : {&batch.images.pixels, &batch.images.size, &batch.truth.boxes, &batch.truth.labels,
                          &batch.truth.count, &batch.truth.image_id})
     *tensor = tensor->to(ctx.device);

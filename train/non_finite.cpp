@@ -129,9 +129,13 @@ Pass repeat(Context& ctx, FasterRcnn& model, const TrainingBatch& batch) {
 }
 
 TrainingBatch image_of(const TrainingBatch& batch, int64_t i) {
-  const auto row = [i](const Tensor& tensor) { return tensor.slice(i, i + 1); };
+  const auto row = [i](const Tensor& tensor) { return tensor.defined() ? tensor.slice(i, i + 1) : tensor; };
+  const ImageBatch& images = batch.images;
   return {
-      {row(batch.images.pixels), row(batch.images.size)},
+      {row(images.pixels),
+       row(images.size),
+       row(images.scale),
+       {row(images.proposals.boxes), row(images.proposals.count)}},
       {row(batch.truth.boxes), row(batch.truth.labels), row(batch.truth.count), row(batch.truth.image_id)}};
 }
 

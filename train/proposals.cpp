@@ -9,7 +9,6 @@
 #include "core/atomic_file.h"
 #include "data/coco.h"
 #include "data/loader.h"
-#include "models/transform.h"
 #include "train/coco_metrics.h"
 #include "train/evaluate.h"
 
@@ -30,13 +29,11 @@ std::vector<ScoredBox> propose(Context& ctx, FasterRcnn& model, const Image& ima
   const Proposals found = model.propose(ctx, make_image_batch(ctx, model.config, {&raw, 1}));
   const Tensor boxes = found.boxes.to(Device{}), logits = found.scores.to(Device{});
   const auto count = found.count.to(Device{}).item<int32_t>();
-  const ResizedImage size = resized(model.config, image.height, image.width);
-  const auto width = static_cast<float>(image.width), height = static_cast<float>(image.height);
+  const ToImage to_image(model.config, image);
   std::vector<ScoredBox> result;
   for (int32_t i = 0; i < count; ++i) {
-    const kernels::Box<float> box = size.from_input(kernels::load_box(boxes.data<float>() + i * 4));
-    result.push_back({{box.x1, box.y1, std::min(box.x2, width), std::min(box.y2, height)},
-                      1 / (1 + std::exp(-logits.data<float>()[i]))});
+    const Box box = to_image(boxes.data<float>() + i * 4);
+    result.push_back({box, 1 / (1 + std::exp(-logits.data<float>()[i]))});
   }
   return result;
 }

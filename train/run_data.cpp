@@ -75,6 +75,11 @@ RunData read_run_data(const TrainConfig& config, const fs::path& out, bool resum
     data.val_name = val;
     if (!config.val_proposals.empty()) read_proposals(config.val_proposals, data.val);
   }
+  check_input(config.val_proposals.empty() || (!val.empty() && !data.random),
+              "--val-proposals {}: the data has no split to watch that the file could belong to",
+              config.val_proposals);
+  check_input(config.test_proposals.empty() || !test.empty(),
+              "--test-proposals {}: the data has no split to judge on", config.test_proposals);
   if (!config.empty_images) {
     std::erase_if(data.train.samples, [](const Sample& sample) {
       return std::all_of(sample.objects.begin(), sample.objects.end(), is_ignored);

@@ -9,6 +9,8 @@ std::map<std::string, std::string> result_settings(const RunOptions& options, bo
   for (const char* free : {"data", "out", "device", "workers", "val", "test", "val-proposals",
                            "test-proposals", "eval-every", "checkpoint-every", "log-every", "cuda-graph"})
     settings.erase(free);
+  if (options.share < 1)  // a part of alternating training: these lie in the run's own folder, which may move
+    for (const char* free : {"weights", "proposals"}) settings.erase(free);
   settings["val"] = random_split ? "at random" : "";  // only then does it say what is trained on
   std::string& kernels = settings["kernel"];
   for (const auto& [op, variant] : options.kernels)

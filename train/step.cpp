@@ -9,15 +9,10 @@ namespace {
 
 /// The tensors of a batch, for walking two batches side by side. Scale and proposals may be undefined.
 std::array<Tensor*, 9> tensors_of(TrainingBatch& batch) {
-  return {&batch.images.pixels,
-          &batch.images.size,
-          &batch.images.scale,
-          &batch.images.proposals.boxes,
-          &batch.images.proposals.count,
-          &batch.truth.boxes,
-          &batch.truth.labels,
-          &batch.truth.count,
-          &batch.truth.image_id};
+  return {
+      &batch.images.pixels,          &batch.images.size, &batch.images.scale, &batch.images.proposals.boxes,
+      &batch.images.proposals.count, &batch.truth.boxes, &batch.truth.labels, &batch.truth.count,
+      &batch.truth.image_id};
 }
 
 /// sum + weight losses, or weight losses where there is no sum yet, term by term.

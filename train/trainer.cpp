@@ -87,9 +87,11 @@ void settle(Run& run) {
   if (config.epochs == 0) config.epochs = default_epochs(run.images(), options.model.short_side);
   if (config.lr == 0) config.lr = default_learning_rate(options.model.backbone, run.images_a_step());
   const int64_t steps = config.steps > 0 ? config.steps : config.epochs * batches / config.accumulate;
-  // By the clock nobody knows how many passes it will be: those of --epochs are as good a guess as any.
-  const int64_t passes = config.minutes > 0 ? config.epochs : steps / run.epoch_steps;
-  settle_augmentation(config, static_cast<double>(passes));
+  // By the clock nobody knows how many passes it will be: as many as suit the data, for all that is known.
+  const bool by_steps = config.steps > 0 && config.minutes <= 0;
+  settle_augmentation(config,
+                      by_steps ? static_cast<double>(steps * config.accumulate) / static_cast<double>(batches)
+                               : static_cast<double>(config.epochs));
   run.steps = std::max<int64_t>(1, std::llround(static_cast<double>(steps) * options.share));
 }
 
@@ -157,12 +159,16 @@ void build(Run& run) {
   run.detector.model = make_model(run);
   if (run.goes_on()) {
     freeze_stages(*run.detector.model, run.options.model.frozen_stages);  // the checkpoint has the weights
-    if (run.config.freeze_backbone) freeze_backbone(*run.detector.model);
   } else if (!run.config.weights.empty()) {
     const WeightsReport loaded = load_weights_file(run.config.weights, run.detector, run.config.keep_classes);
     fmt::print("{}\n", loaded.text());
-    if (run.config.freeze_backbone) freeze_backbone(*run.detector.model);
+    for (const auto* left : {&loaded.missing, &loaded.other_shape})
+      for (const std::string& name : *left)
+        check_input(!run.config.freeze_backbone || !name.starts_with("backbone."),
+                    "--freeze-backbone: {} has no '{}', which would stay random", run.config.weights,
+                    name.substr(0, name.find(' ')));
   }
+  if (run.config.freeze_backbone) freeze_backbone(*run.detector.model);
   move_to(*run.detector.model, run.ctx.device);
   int64_t parameters = 0;
   for_each_parameter(*run.detector.model,
@@ -376,7 +382,10 @@ void train_detector(const RunOptions& options) {
   run.data = read_run_data(run.config, run.out, options.resume);
   settle(run);
   describe_data(run);
-  if (options.dry_run) return print_forecast(run);
+  if (options.dry_run) {
+    leave_out_unjudged(run);
+    return print_forecast(run);
+  }
   build(run);
   Sgd sgd(run.ctx, *run.detector.model, sgd_options(run.config));
   std::optional<Ema> average;

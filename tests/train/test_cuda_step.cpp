@@ -171,16 +171,21 @@ TEST_CASE("cuda: neither a training step nor a detection waits for the device") 
 
 TEST_CASE("cuda: 20 replays of a recorded step are 20 steps, bit for bit") {
   if (no_gpu()) return;
-  const ModelConfig config = fixtures::tiny_model();
+  ModelConfig config = fixtures::tiny_model();
+  config.rpn_min_size_scaled = true;  // so that the images' scale decides what is proposed
+  config.rpn_min_size = 4;
   const auto train = [&](bool records, std::vector<float>& losses) {
     Context ctx(kGpu);
     auto model = std::make_unique<FasterRcnn>(config, 3, Init(5));
     move_to(*model, kGpu);
     Sgd sgd(ctx, *model, {0.9f, 1e-4f, 5});
     TrainingStep step(ctx, *model, sgd, records);
-    const TrainingBatch batch = make_batch(ctx, config, 64, 64);
+    TrainingBatch batch = make_batch(ctx, config, 64, 64);
     std::vector<Losses> all;
-    for (int i = 0; i < 22; ++i) all.push_back(step.run(i, 0.01f / static_cast<float>(1 + i), batch));
+    for (int i = 0; i < 22; ++i) {
+      batch.images.scale = Tensor::of<float>({1}, {i % 2 == 0 ? 1.0f : 10.0f}).to(kGpu);
+      all.push_back(step.run(i, 0.01f / static_cast<float>(1 + i), batch));
+    }
     for (const Losses& l : all) losses.push_back(l.total.value().to(Device{}).item<float>());
     return model;
   };
