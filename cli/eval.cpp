@@ -59,6 +59,8 @@ Dataset choose_images(const Options& options, const DataFolder& folder, const Da
       const std::string stem = std::filesystem::path(id).replace_extension().string();
       if (known.contains(stem)) id = stem;
     }
+  std::set<std::string> listed;
+  std::erase_if(ids, [&](const std::string& id) { return !listed.insert(id).second; });
   Dataset chosen = take_samples(all, ids, options.images);
   chosen.faults = all.faults;
   return chosen;
@@ -167,9 +169,10 @@ void evaluate_weights(const Options& options) {
   const auto ctx = options.device.make_context(detector.model->config);
   const DataFolder folder = find_data(options.data);
   const std::string split = choose_split(options, folder);
-  Dataset data = choose_images(options, folder, read_split(folder, split, detector.classes));
+  Dataset all = read_split(folder, split, detector.classes);
+  if (!options.proposals.empty()) read_proposals(options.proposals, all);
+  Dataset data = choose_images(options, folder, all);
   data.name = split;
-  if (!options.proposals.empty()) read_proposals(options.proposals, data);
   move_to(*detector.model, ctx->device);
   const auto found = detect_dataset(*ctx, *detector.model, data, options.workers, data.faults);
   if (!options.out.empty())

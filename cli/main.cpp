@@ -1,5 +1,5 @@
-// The program `rcnn`. Exit status: 0, or 2 when the input or the command line is at fault, or 1 for anything
-// else.
+// The program `rcnn`. Exit status: 0, or 2 when the input or the command line is at fault, or 128 and the
+// signal's number where one ended the run, or 1 for anything else.
 #include <fmt/format.h>
 
 #include <csignal>

@@ -64,21 +64,31 @@ SuitedInput apply_settings(const Settings& asked, ModelConfig& model, TrainConfi
   }
   if (saved && given.contains("model") && given["model"] != saved->backbone) saved.reset();
   model = saved ? *saved : model_config(given.contains("model") ? given["model"] : model_names().front());
-  const ModelConfig before = model;
-  Settings settings;
-  if (given.contains("profile")) settings = profile_settings(given["profile"], model.backbone);
-  for (const auto& [key, text] : settings) given.emplace(key, text);
-  settings.insert(settings.end(), asked.begin(), asked.end());
-  for (const auto& [key, text] : settings) {
-    const bool known =
-        set_field(model, model_fields(), key, text) || set_field(train, train_fields(), key, text);
-    check_input(known, "unknown setting '{}' = '{}'; `rcnn train --help-all` lists the settings there are",
-                key, text);
+  const auto apply = [&](const Settings& settings) {
+    for (const auto& [key, text] : settings) {
+      const bool known =
+          set_field(model, model_fields(), key, text) || set_field(train, train_fields(), key, text);
+      check_input(known, "unknown setting '{}' = '{}'; `rcnn train --help-all` lists the settings there are",
+                  key, text);
+    }
+  };
+  Settings profile;
+  if (given.contains("profile")) {
+    profile = profile_settings(given["profile"], model.backbone);
+    check_input(
+        !saved || !profile.empty() || saved->profile == given["profile"],
+        "--profile {}: the weights bring the conventions of the profile {} along; expected that, or no "
+        "--profile",
+        given["profile"], saved->profile);
   }
+  apply(profile);
+  const ModelConfig before = model;
+  apply(asked);
   if (!given.contains("long-side")) {
     const int64_t pixels = std::exchange(model.short_side, before.short_side);
     set_short_side(model, pixels);
   }
+  for (const auto& [key, text] : profile) given.emplace(key, text);
   return {!saved && !given.contains("short-side"), !saved && !given.contains("anchor-sizes")};
 }
 

@@ -11,14 +11,6 @@
 namespace rcnn {
 namespace {
 
-/// 1234567 as "1,234,567".
-std::string grouped(int64_t number) {
-  std::string digits = std::to_string(number);
-  for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3)
-    digits.insert(static_cast<size_t>(at), ",");
-  return digits;
-}
-
 /// A stranger's name as it may go to a terminal.
 std::string printable(const std::string& name) {
   const std::string quoted = in_quotes(name);
@@ -27,7 +19,7 @@ std::string printable(const std::string& name) {
 
 /// "1 tensor", "2 tensors".
 std::string count_of(int64_t count, const char* what) {
-  return fmt::format("{} {}{}", grouped(count), what, count == 1 ? "" : "s");
+  return fmt::format("{} {}{}", with_commas(count), what, count == 1 ? "" : "s");
 }
 
 void list_weights(const std::string& path) {
@@ -53,7 +45,7 @@ void list_weights(const std::string& path) {
   for (const auto& [name, tensor] : file.tensors) {
     const std::string& type = file.types.at(name);  // in the file: F16 is f32 by now
     const int64_t size = find_file_type(type)->bytes;
-    rows.push_back({printable(name), type, tensor.shape().str(), grouped(tensor.numel())});
+    rows.push_back({printable(name), type, tensor.shape().str(), with_commas(tensor.numel())});
     total.add(tensor.numel(), size);
     by_type[type].add(tensor.numel(), size);
   }
@@ -106,14 +98,20 @@ void add_summary(CLI::App& program) {
       "it.\n"
       "Example: rcnn summary resnet50-fpn");
   CLI::Option* model = app->add_option("model", options->model, "a model's name")->type_name("MODEL");
-  app->add_option("--weights", options->weights, "a safetensors file, or PyTorch's .pth or .pt")
-      ->type_name("FILE")
-      ->excludes(model);
+  CLI::Option* weights =
+      app->add_option("--weights", options->weights, "a safetensors file, or PyTorch's .pth or .pt")
+          ->type_name("FILE")
+          ->excludes(model);
   app->add_option("--height", options->height, "of the image, after resizing and padding [800]")
+      ->excludes(weights)
       ->check(CLI::Range(16, 8192))
       ->type_name("NUMBER");
-  app->add_option("--width", options->width, "[1344]")->check(CLI::Range(16, 8192))->type_name("NUMBER");
+  app->add_option("--width", options->width, "[1344]")
+      ->excludes(weights)
+      ->check(CLI::Range(16, 8192))
+      ->type_name("NUMBER");
   app->add_option("--classes", options->classes, "of objects [90]")
+      ->excludes(weights)
       ->check(CLI::Range(1, 100000))
       ->type_name("NUMBER");
   static std::vector<Field<ModelConfig>> fields(model_fields().begin(), model_fields().end());
@@ -121,7 +119,12 @@ void add_summary(CLI::App& program) {
   options->flags.add(*app, std::span<const Field<ModelConfig>>(fields), model_config(model_names().front()),
                      std::string(kMoreOptions) + "model");
   app->callback([options] {
-    if (!options->weights.empty()) return list_weights(options->weights);
+    if (!options->weights.empty()) {
+      const Settings given = options->flags.given();
+      check_input(given.empty(), "--{}: with --weights the file is listed as it is, and no model is made",
+                  given.empty() ? "" : given.front().first);
+      return list_weights(options->weights);
+    }
     check_input(!options->model.empty(), "expected the name of a model or --weights FILE; models: {}",
                 fmt::join(model_names(), ", "));
     list_model(*options);

@@ -16,14 +16,14 @@ double products(const Tensor& weight, const Tensor& output) {
   return 2.0 * static_cast<double>(output.numel()) * static_cast<double>(weight.numel() / weight.dim(0));
 }
 
+}  // namespace
+
 std::string with_commas(int64_t number) {
   std::string text = fmt::format("{}", number);
   for (auto at = static_cast<ptrdiff_t>(text.size()) - 3; at > 0; at -= 3)
     text.insert(static_cast<size_t>(at), ",");
   return text;
 }
-
-}  // namespace
 
 std::vector<LayerCall> list_layers(FasterRcnn& model, int64_t height, int64_t width) {
   std::map<uint64_t, std::string> names;  // of parameters, by their storage
@@ -60,7 +60,7 @@ std::vector<LayerCall> list_layers(FasterRcnn& model, int64_t height, int64_t wi
 }
 
 std::string describe_layers(FasterRcnn& model, const std::vector<LayerCall>& layers) {
-  std::string text = fmt::format("{:43} {:13} {:>16} {:>11} {:>7} {:>5}\n", "layer", "kind", "output",
+  std::string text = fmt::format("{:40} {:16} {:>16} {:>11} {:>7} {:>5}\n", "layer", "kind", "output",
                                  "parameters", "GFLOP", "MiB");
   constexpr double kMiB = 1 << 20;
   double flop = 0, bytes = 0;
@@ -70,7 +70,7 @@ std::string describe_layers(FasterRcnn& model, const std::vector<LayerCall>& lay
     for (int i = call.output.rank() == 4 && call.output[0] == 1 ? 1 : 0; i < call.output.rank(); ++i)
       sides.push_back(call.output[i]);
     text += fmt::format(
-        "{:43} {:13} {:>16} {:>11} {:>7} {:>5.1f}\n", call.name, call.kind,
+        "{:40} {:16} {:>16} {:>11} {:>7} {:>5.1f}\n", call.name, call.kind,
         fmt::format("{}", fmt::join(sides, "x")), call.parameters > 0 ? with_commas(call.parameters) : "",
         call.flop > 0 ? fmt::format("{:.3f}", call.flop / 1e9) : "", static_cast<double>(call.bytes) / kMiB);
     flop += call.flop;

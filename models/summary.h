@@ -18,6 +18,9 @@ struct LayerCall {
   int64_t bytes = 0;       // of the output
 };
 
+/// 1234567 as "1,234,567".
+std::string with_commas(int64_t number);
+
 /// Runs a detection on one image of noise, height x width pixels of the network's input, already padded, and
 /// lists its layers. The model must be new: what is frozen or constant does not show.
 std::vector<LayerCall> list_layers(FasterRcnn& model, int64_t height, int64_t width);

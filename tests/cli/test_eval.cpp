@@ -86,6 +86,7 @@ TEST_CASE("eval: a list of images judges those alone") {
   CHECK(ap50("a\n") == 1);  // the cat, found at exactly .5; the dog is not asked for
   CHECK(ap50("b.jpg\n") == 0);
   CHECK(ap50("b\na.jpg\n") == doctest::Approx(0.5));
+  CHECK(ap50("b\na.jpg\nb.jpg\nb\n") == doctest::Approx(0.5));  // each counts once
   CHECK(contains(trial.refusal({"eval", "--detections", found, "--data", truth, "--images",
                                 trial.text("list.txt", "a\nc\n")}),
                  "lists the image 'c', which is not among the 2"));

@@ -91,15 +91,34 @@ TEST_CASE("summary: the layers of a model, its totals and its settings") {
   CHECK(model.out.starts_with("nano-fpn for 3 classes, one image of 64 x 96, 200 RoIs\n"));
   // 32 x 48 x 16 outputs of 27 products each.
   CHECK(contains(model.out,
-                 "backbone.body.conv1                         conv2d                32x48x16         432"));
+                 "backbone.body.conv1                      conv2d                   32x48x16         432"));
   CHECK(contains(model.out, "Settings of the profile torchvision:\n"));
-  for (size_t begin = 0, end; (end = model.out.find('\n', begin)) != std::string::npos; begin = end + 1)
-    CHECK(end - begin <= 100);
   const Finished caffe = run_program(
       program, {"summary", "nano-fpn", "--height", "64", "--width", "96", "--profile", "caffe2015"});
   CHECK(caffe.status == 0);
   CHECK(contains(caffe.out, "  rpn-scores = softmax\n"));
+  for (const std::string& text : {model.out, caffe.out})
+    for (size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1)
+      CHECK(end - begin <= 100);
+  const Finished both = run_program(program, {"summary", "--weights", "x.pth", "--profile", "caffe2015"});
+  CHECK(both.status == 2);
+  CHECK(contains(both.err, "--profile: with --weights the file is listed as it is"));
   const Finished none = run_program(program, {"summary"});
   CHECK(none.status == 2);
   CHECK(contains(none.err, "expected the name of a model or --weights FILE; models: nano-fpn, "));
+}
+
+TEST_CASE("summary: what a profile and a flag together make of a setting") {
+  const auto program = find_program();
+  if (program.empty()) return;
+  const Finished half = run_program(program, {"summary", "vgg16", "--height", "64", "--width", "96",
+                                              "--profile", "caffe2015", "--short-side", "300"});
+  CHECK(half.status == 0);
+  CHECK(
+      contains(half.out, "  short-side = 300\n  long-side = 500\n"));  // the profile's 600 and 1000, by half
+  const Finished grey = run_program(
+      program, {"summary", "nano-fpn", "--height", "64", "--width", "96", "--image-mean", "0,0,0"});
+  CHECK(contains(grey.out, "  image-mean = 0,0,0\n"));
+  CHECK(contains(run_program(program, {"summary", "nano-fpn", "--image-std", "0,1,1"}).err,
+                 "image-std: expected a number from"));
 }
