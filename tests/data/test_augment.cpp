@@ -6,49 +6,12 @@
 #include <cmath>
 #include <set>
 
-#include "tests/data/fixtures.h"
+#include "tests/data/ramps.h"
 
 using namespace rcnn;
 using namespace rcnn::fixtures;
 
 namespace {
-
-constexpr int kSeeds = 300;
-
-/// Samples whose pixels say where they come from: red is the column, green the row, blue the sample. Linear
-/// ramps stay what they are when an image is scaled.
-struct Ramps {
-  Dataset data;
-  std::vector<std::shared_ptr<const Image>> images;
-
-  void add(int width, int height, std::vector<Object> objects) {
-    Image image(width, height);
-    const auto number = static_cast<uint8_t>(40 * images.size());
-    for (int y = 0; y < height; ++y)
-      for (int x = 0; x < width; ++x) {
-        image.pixel(x, y)[0] = static_cast<uint8_t>(x);
-        image.pixel(x, y)[1] = static_cast<uint8_t>(y);
-        image.pixel(x, y)[2] = number;
-      }
-    images.push_back(std::make_shared<const Image>(std::move(image)));
-    data.samples.push_back({fmt::format("{}", images.size()), "", width, height, std::move(objects)});
-  }
-
-  AugmentedImage augmented(const AugmentOptions& options, uint64_t seed, int sample = 0,
-                           int epoch = 0) const {
-    return augment(options, seed, epoch, sample, data, *images[static_cast<size_t>(sample)],
-                   [this](int other) { return images[static_cast<size_t>(other)]; });
-  }
-};
-
-Ramps four_ramps() {
-  Ramps ramps;
-  ramps.add(240, 180, {{{30, 40, 110, 100}, 1}, {{150, 90, 220, 170}, 1}});
-  ramps.add(100, 200, {{{20, 50, 80, 150}, 2}});
-  ramps.add(90, 64, {{{10, 8, 40, 50}, 3}});
-  ramps.add(250, 250, {{{100, 100, 160, 190}, 4}});
-  return ramps;
-}
 
 /// What a pixel says: sample and position there, at the pixel's centre.
 struct Origin {
@@ -370,56 +333,4 @@ TEST_CASE("augment: colours differ from image to image, within their bounds") {
   CHECK(*levels.begin() < 75);
   CHECK(*levels.rbegin() <= 130);
   CHECK(*levels.rbegin() > 125);
-}
-
-TEST_CASE("augment: a mosaic's proposals are those of its four images in turn, so that the best come first") {
-  Ramps ramps;
-  for (int i = 0; i < 4; ++i) ramps.add(200, 200, {});
-  for (Sample& sample : ramps.data.samples) {
-    const auto width = static_cast<float>(sample.width), height = static_cast<float>(sample.height);
-    sample.proposals =
-        std::vector<Box>{{0, 0, width, height}, {width / 4, height / 4, width * 3 / 4, height * 3 / 4}};
-  }
-  size_t wholes = 0;
-  for (uint64_t seed = 0; seed < kSeeds; ++seed) {
-    INFO(seed);
-    const AugmentedImage made = ramps.augmented({.mosaic = 1}, seed);
-    REQUIRE(made.proposals);
-    REQUIRE(made.proposals->size() >= 4);
-    // The first four are the quarters' first: each fills its quarter.
-    const auto corners = [&](size_t i) {
-      const Box& box = (*made.proposals)[i];
-      return (box.x1 == 0 || box.x2 == static_cast<float>(made.image.width)) &&
-             (box.y1 == 0 || box.y2 == static_cast<float>(made.image.height));
-    };
-    for (size_t i = 0; i < 4; ++i) wholes += corners(i);
-  }
-  CHECK(wholes == 4 * kSeeds);
-}
-
-TEST_CASE("augment: proposals go where objects of the same boxes go, and leave the objects alone") {
-  Ramps plain = four_ramps(), proposed = plain;
-  for (Sample& sample : proposed.data.samples) {
-    sample.proposals.emplace();
-    for (const Object& object : sample.objects) sample.proposals->push_back(object.box);
-    sample.proposals->push_back({0, 0, 6, 7});  // and one place more
-  }
-  const AugmentOptions options{
-      .mosaic = 0.3f, .crop = 0.6f, .flip_horizontal = true, .flip_vertical = true, .scale_jitter = 0.3f};
-  size_t more = 0;
-  for (uint64_t seed = 0; seed < kSeeds; ++seed) {
-    INFO(seed);
-    const int sample = static_cast<int>(seed % 4);
-    const AugmentedImage without = plain.augmented(options, seed, sample),
-                         made = proposed.augmented(options, seed, sample);
-    CHECK_FALSE(without.proposals);
-    CHECK(made.objects == without.objects);
-    CHECK(made.image.rgb == without.image.rgb);
-    REQUIRE(made.proposals);
-    for (const Object& object : made.objects)
-      CHECK(std::find(made.proposals->begin(), made.proposals->end(), object.box) != made.proposals->end());
-    more += made.proposals->size() - made.objects.size();
-  }
-  CHECK(more > 0);
-  CHECK(more < 4 * kSeeds);  // crops and mosaics drop some
 }

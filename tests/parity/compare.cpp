@@ -22,7 +22,8 @@ constexpr double kForward = 1e-4, kLoss = 1e-5, kGradient = 1e-3;
 // Of gradients that rounding decides, because an activation lies at the kink of a ReLU (stages.py, `train`).
 constexpr double kUnsettled = 0.05;
 // Absolute.
-constexpr double kPixels = 0.01, kScore = 1e-4, kNone = 1e-6;  // none: but for the rounding of stored means, 6e-8
+constexpr double kPixels = 0.01, kScore = 1e-4,
+                 kNone = 1e-6;  // none: but for the rounding of stored means, 6e-8
 
 struct Comparison {
   const Expected& expected;
