@@ -49,7 +49,8 @@ inline GroundTruth two_images() {
 inline void randomise_norms(FasterRcnn& model) {
   RandomSequence random(9, Purpose::test);
   const auto fill = [&](const std::string& name, const Tensor& tensor) {
-    const bool normalised = name.starts_with("backbone.body.") || name.starts_with("roi_heads.box_head.layer4.");
+    const bool normalised =
+        name.starts_with("backbone.body.") || name.starts_with("roi_heads.box_head.layer4.");
     if (!normalised || tensor.shape().rank() != 1) return;
     const bool signs = name.ends_with("bias") || name.ends_with("mean");
     for (float& value : tensor.mutable_values<float>())
