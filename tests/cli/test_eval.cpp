@@ -136,6 +136,18 @@ TEST_CASE("eval: the images that a run watched of data without splits, as its re
                     trial.path("run/splits/val.txt"), "--json", trial.path("again.json")})
               .status == 0);
   CHECK(trial.json("again.json") == figures);
+
+  // The model where its own RPN says: proposals of all images, judged on those of the list.
+  const Finished proposed = trial.run({"propose", "--weights", trial.path("run/best.safetensors"), "--data",
+                                       trial.path("data"), "--out", trial.path("proposals.json")});
+  CAPTURE(proposed.err);
+  REQUIRE(proposed.status == 0);
+  watched.insert(watched.end(), {"--proposals", trial.path("proposals.json")});
+  const Finished there = trial.run(watched);
+  CAPTURE(there.err);
+  REQUIRE(there.status == 0);
+  CHECK(trial.json("figures.json")["map50"].get<double>() ==
+        doctest::Approx(figures["map50"].get<double>()).epsilon(0.02));
 }
 
 TEST_CASE("eval: results that belong to other data") {
