@@ -37,7 +37,8 @@ struct Vgg16 : Backbone {
   std::vector<Var> operator()(Context& ctx, const Var& x) override {
     Var y = x;
     for (size_t i = 0; i < layers.size(); ++i) {
-      // Caffe rounds up. Where the input is padded to multiples of 16 (size-divisible), so does torchvision.
+      // Caffe rounds up, torchvision down: the same where the input is padded to multiples of 16
+      // (size-divisible).
       if (i > 0 && layers[i].stage != layers[i - 1].stage) y = max_pool(ctx, y, 2, 2, 0, true);
       y = layers[i].conv(ctx, y, true);
     }
