@@ -22,8 +22,9 @@ constexpr double kForward = 1e-4, kLoss = 1e-5, kGradient = 1e-3;
 // Of gradients that rounding decides, because an activation lies at the kink of a ReLU (stages.py, `train`).
 constexpr double kUnsettled = 0.05;
 // Absolute.
-constexpr double kPixels = 0.01, kScore = 1e-4,
-                 kNone = 1e-6;  // none: but for the rounding of stored means, 6e-8
+constexpr double kPixels = 0.01, kScore = 1e-4;
+// Nothing but the rounding of stored means: of labels 6e-8, of anchors 3e-6 px.
+constexpr double kRows = 1e-6, kAnchors = 1e-4;
 
 struct Comparison {
   const Expected& expected;
@@ -150,7 +151,7 @@ void compare_detection(Comparison& run, Context& ctx, FasterRcnn& model, ImageBa
     output.objectness[l] = run.pass(fmt::format("rpn/objectness.{}", l), output.objectness[l].value());
     output.deltas[l] = run.pass(fmt::format("rpn/deltas.{}", l), output.deltas[l].value());
   }
-  output.anchors = run.pass("anchors/boxes", output.anchors, kNone, "px");
+  output.anchors = run.pass("anchors/boxes", output.anchors, kAnchors, "px");
 
   Proposals proposals = rpn_proposals(ctx, model.config, output, images, nullptr);
   proposals.count = run.pass("proposals/count", proposals.count, 0, "boxes");
@@ -226,7 +227,7 @@ void compare_roi_targets(Comparison& run, Context& ctx, ModelConfig config, cons
       }
     }
   }
-  run.add("matching/rois", labels, kNone, "rows");
+  run.add("matching/rois", labels, kRows, "rows");
   run.add("targets/roi_offsets", largest > 0 ? offsets / largest : std::numeric_limits<double>::infinity(),
           kForward);
 }
@@ -257,7 +258,7 @@ Samples compare_samples(Comparison& run, Context& ctx, FasterRcnn& model, const 
   const RpnTargets targets = rpn_targets(ctx, all, output.anchors, batch.images.size, truth);
   clear_unlabelled(targets.offsets, targets.labels);
   run.add("matching/anchors", expected.deviation("training/anchors_matched", as_bytes(targets.labels), true),
-          kNone, "rows");
+          kRows, "rows");
   run.add("targets/anchor_offsets", expected.deviation("training/anchor_offsets", targets.offsets), kForward);
 
   Samples samples{{as_labels(expected.tensor("training/anchors_sampled")), targets.offsets},
