@@ -51,6 +51,7 @@ std::unique_ptr<Backbone> make_backbone(const ModelConfig& config, Init& init) {
 }
 
 std::unique_ptr<BoxHead> make_box_head(const ModelConfig& config, Init& init, int64_t channels) {
+  check_choice("box-head", config.box_head, "two-fc|layer4");
   if (config.box_head == "two-fc") return make_two_fc_head(config, init, channels);
   const BackboneEntry& entry = entry_of(config.backbone);
   std::vector<std::string_view> able;

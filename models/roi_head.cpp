@@ -97,6 +97,7 @@ Var pool_rois(Context& ctx, const ModelConfig& config, const std::vector<Var>& l
   const auto canonical_level = static_cast<int>(config.box_canonical_level);
   std::vector<float> scales;
   for (const Var& level : levels) scales.push_back(scale_of(level.dim(1), image[1]));
+  check_choice("box-pooling", config.box_pooling, "roi-align|roi-pool");
   if (config.box_pooling == "roi-pool")
     return roi_pool(ctx, levels, rois, count,
                     {bins, bins, scales, config.box_canonical_size, canonical_level});

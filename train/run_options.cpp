@@ -9,8 +9,14 @@ std::map<std::string, std::string> result_settings(const RunOptions& options, bo
   for (const char* free : {"data", "out", "device", "workers", "val", "test", "val-proposals",
                            "test-proposals", "eval-every", "checkpoint-every", "log-every", "cuda-graph"})
     settings.erase(free);
-  if (options.share < 1)  // a part of alternating training: these lie in the run's own folder, which may move
-    for (const char* free : {"weights", "proposals"}) settings.erase(free);
+  // A part of alternating training has files of the run's own folder, which may move.
+  if (options.share < 1) {
+    const auto from_here = [&](std::string& file) {
+      file = std::filesystem::path(file).lexically_relative(options.train.out).string();
+    };
+    from_here(settings["proposals"]);
+    if (options.train.freeze_backbone) from_here(settings["weights"]);
+  }
   settings["val"] = random_split ? "at random" : "";  // only then does it say what is trained on
   std::string& kernels = settings["kernel"];
   for (const auto& [op, variant] : options.kernels)

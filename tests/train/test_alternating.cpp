@@ -189,6 +189,20 @@ TEST_CASE("alternating: data without splits is cut once, and the last part judge
   CHECK(summary["split"] == "val, at random");
 }
 
+TEST_CASE("alternating: a run whose folder moved goes on, and one with other initial weights does not") {
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 4);
+  train_quietly(alternating_run(folder, "out"));
+  const std::string weights = weights_of(folder / "out");
+  fs::rename(folder / "out", folder / "moved");
+  RunOptions run = alternating_run(folder, "moved");
+  run.resume = true;
+  train_quietly(run);
+  CHECK(weights_of(folder / "moved") == weights);
+  run.train.weights = "other.safetensors";
+  CHECK(contains(input_error([&] { train_quietly(run); }), "other.safetensors"));
+}
+
 TEST_CASE("alternating: a folder that holds another run is refused before anything is trained") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 4);
