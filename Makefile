@@ -31,7 +31,7 @@ ifeq ($(filter $(CONFIG),release debug asan ubsan tsan races),)
   $(error CONFIG=$(CONFIG): expected release, debug, asan, ubsan, tsan or races)
 endif
 
-# auto: CUDA for the GPU that is there, and none where there is none. sim: kernels run on the CPU (core/cuda_sim).
+# auto: CUDA for the GPU that is there, and none where there is none. sim: kernels run on the CPU (core/cuda/sim).
 ifeq ($(CUDA),auto)
   GPU_ARCH := $(shell nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | sort -u | tr -d .)
   override CUDA := $(if $(GPU_ARCH),$(if $(shell sh tools/find_cuda.sh),1,0),0)
@@ -109,7 +109,7 @@ ifeq ($(CUDA),sim)
   LDLIBS   += -lboost_context
   SIMFLAGS  = -x c++ $(subst -O1,-O2,$(CXXFLAGS)) -Wno-unused-parameter
   ifeq ($(CONFIG),races)
-    # Instrumentation alone: core/cuda_sim/access_hooks.cpp answers it. -O2 would load what no line of source reads.
+    # Instrumentation alone: core/cuda/sim/access_hooks.cpp answers it. -O2 would load what no line of source reads.
     SIMFLAGS += -O1 -g -fsanitize=thread -DRCNN_RACE_CHECK
   endif
 endif
@@ -123,28 +123,30 @@ ifneq ($(DEPS),)
 endif
 
 # ---- sources ---------------------------------------------------------------------------------------------------
-LIB_SOURCES  := $(sort $(wildcard core/*.cpp kernels/*.cpp layers/*.cpp models/*.cpp data/*.cpp train/*.cpp))
+LIB_SOURCES  := $(sort $(wildcard core/*.cpp core/*/*.cpp kernels/*.cpp kernels/*/*.cpp layers/*.cpp models/*.cpp data/*.cpp \
+                              eval/*.cpp report/*.cpp train/*.cpp))
 ifeq ($(ONEDNN),0)
-  LIB_SOURCES := $(filter-out %_onednn.cpp core/onednn.cpp,$(LIB_SOURCES))
+  LIB_SOURCES := $(filter-out %_onednn.cpp,$(LIB_SOURCES))
 endif
 ifneq ($(CUDA),0)
-  LIB_SOURCES := $(filter-out core/cuda_absent.cpp,$(LIB_SOURCES))
-  LIB_SOURCES += $(sort $(wildcard core/*.cu kernels/*.cu)) $(if $(filter sim,$(CUDA)),$(sort $(wildcard core/cuda_sim/*.cpp)))
+  LIB_SOURCES := $(filter-out core/cuda/absent.cpp,$(LIB_SOURCES))
+  LIB_SOURCES += $(sort $(wildcard core/*/*.cu kernels/*/*.cu)) $(if $(filter sim,$(CUDA)),$(sort $(wildcard core/cuda/sim/*.cpp)))
 else
-  LIB_SOURCES := $(filter-out core/cuda.cpp core/cuda_device.cpp,$(LIB_SOURCES))
+  LIB_SOURCES := $(filter-out core/cuda/cuda.cpp core/cuda/device.cpp,$(LIB_SOURCES))
 endif
 LIB_SOURCES := $(filter-out $(if $(CUDNN),,%_cudnn.cpp) $(if $(CUBLAS),,%_cublas.cpp),$(LIB_SOURCES))
 CLI_SOURCES  := $(sort $(wildcard cli/*.cpp))
 BENCH_SOURCES := $(sort $(wildcard bench/*.cpp))
-TEST_SOURCES := $(sort $(wildcard tests/*.cpp tests/*/*.cpp) $(if $(filter sim,$(CUDA)),$(wildcard tests/*/*.cu)))
+TEST_SOURCES := $(sort $(wildcard tests/*.cpp tests/*/*.cpp tests/core/*/*.cpp tests/kernels/*/*.cpp) \
+                       $(if $(filter sim,$(CUDA)),$(wildcard tests/core/*/*.cu)))
 EXAMPLE_SOURCES := $(sort $(wildcard examples/*.cpp))
 object = $(patsubst %.cu,$(BUILD)/%.cu.o,$(patsubst %.cpp,$(BUILD)/%.o,$(1)))
 
 # Arithmetic happens in core, kernels, layers and data. Elsewhere quick to build matters more than quick to run: the
 # command line and the tests are half of the compiler's work.
-LIGHT_SOURCES := $(filter models/% train/%,$(LIB_SOURCES)) $(CLI_SOURCES) $(BENCH_SOURCES) $(TEST_SOURCES) $(EXAMPLE_SOURCES)
+LIGHT_SOURCES := $(filter models/% eval/% report/% train/%,$(LIB_SOURCES)) $(CLI_SOURCES) $(BENCH_SOURCES) $(TEST_SOURCES) $(EXAMPLE_SOURCES)
 ifeq ($(CUDA),sim) # where the CPU's ops only say what is right
-  LIGHT_SOURCES += $(filter core/%.cpp kernels/%.cpp layers/% data/%,$(filter-out core/cuda_sim/%,$(LIB_SOURCES)))
+  LIGHT_SOURCES += $(filter core/%.cpp kernels/%.cpp layers/% data/%,$(filter-out core/cuda/sim/%,$(LIB_SOURCES)))
 endif
 $(call object,$(LIGHT_SOURCES)): private CXXFLAGS := $(subst -O3,-O1,$(CXXFLAGS))
 
@@ -181,7 +183,7 @@ $(BUILD)/flags: FORCE
 	@echo "$$FLAGS" | cmp -s - $@ || echo "$$FLAGS" > $@
 
 ifeq ($(CONFIG),races)
-$(call object,$(filter core/cuda_sim/%,$(LIB_SOURCES))): private CXXFLAGS += -DRCNN_RACE_CHECK
+$(call object,$(filter core/cuda/sim/%,$(LIB_SOURCES))): private CXXFLAGS += -DRCNN_RACE_CHECK
 endif
 
 # The label font travels inside the program: detections can be drawn on a machine without fonts.
@@ -223,7 +225,7 @@ test: $(PROGRAM) $(TESTS) build/rcnn $(if $(filter release/0,$(CONFIG)/$(CUDA)),
 # ---- kernels without a GPU: the simulation's tests, in a build of their own ----------------------------------------
 # What runs on a device, and no more: the sources that a training step and its tests are made of.
 KERNEL_LIB   := $(filter core/% kernels/% layers/% models/% train/sgd.cpp train/step.cpp train/config.cpp,$(LIB_SOURCES))
-KERNEL_TESTS := $(filter tests/main.cpp tests/kernels/% tests/core/%.cu tests/train/test_cuda_step.cpp,$(TEST_SOURCES))
+KERNEL_TESTS := $(filter tests/main.cpp tests/kernels/% tests/core/cuda/%.cu tests/train/test_cuda_step.cpp,$(TEST_SOURCES))
 # Kernels first: of inline functions that both have, the linker keeps the first, and races watches only the kernels'.
 $(BUILD)/rcnn_kernel_tests: $(call object,$(KERNEL_TESTS) $(KERNEL_LIB))
 	@echo "  LINK $@"
@@ -297,8 +299,8 @@ FUZZ_CXX     ?= clang++
 FUZZ_FLAGS   := -std=c++20 -O1 -g -I. -MMD -MP -fsanitize=address,undefined -fno-sanitize-recover=all \
                 -DRCNN_STD_THREADS -include tests/fuzz/libfuzzer/source_location.h
 # The readers and what they stand on, and no more.
-FUZZ_SOURCES := $(patsubst %,core/%.cpp,atomic_file config cuda_absent host_memory memory pickle pth safetensors tensor \
-                  tensor_file zip_archive) \
+FUZZ_SOURCES := $(patsubst %,core/%.cpp,config cuda/absent host_memory memory tensor) \
+                $(patsubst %,core/files/%.cpp,atomic_file pickle pth safetensors tensor_file zip_archive) \
                 $(patsubst %,data/%.cpp,annotation clip coco_file exif files image orientation stb_impl) \
                 models/config.cpp train/config.cpp train/settings_file.cpp
 FUZZ_OBJECTS  = $(patsubst %.cpp,build/fuzz/%.o,$(FUZZ_SOURCES))

@@ -7,7 +7,7 @@
 #include <map>
 
 #include "bench/timing.h"
-#include "core/cuda_device.h"
+#include "core/cuda/device.h"
 #include "core/rng.h"
 #include "models/pretrained.h"
 #include "models/transform.h"

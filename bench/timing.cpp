@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "core/cuda_device.h"
+#include "core/cuda/device.h"
 #include "core/error.h"
 
 namespace rcnn {

@@ -26,7 +26,7 @@ DTYPES = {"f32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
 BATCH_MS = 5  # of runs between two events
 BATCHES = 7
 
-# Groups and threshold of a case of nms (images, boxes), as in kernels/nms_cases.h: its shapes do not show them.
+# Groups and threshold of a case of nms (images, boxes), as in kernels/boxes/nms_cases.h: its shapes do not show them.
 NMS = {(4, 3000): (3, 0.7), (8, 5000): (5, 0.7), (1, 90000): (90, 0.5), (1, 12000): (1, 0.7)}
 
 
@@ -40,7 +40,7 @@ def nhwc(shape, dtype):
 
 
 def random_boxes(count, side=500.0):
-    """As kernels/box_cases.h draws them, without the faulty ones."""
+    """As kernels/boxes/box_cases.h draws them, without the faulty ones."""
     u = torch.rand(count, 4, device="cuda")
     length = 0.02 + 0.48 * u[:, 2:] ** 2
     low = u[:, :2] * 1.1 - 0.05 - length / 2
@@ -48,7 +48,7 @@ def random_boxes(count, side=500.0):
 
 
 def random_rois(count, height, width, stride):
-    """Boxes of all sizes over the image, as kernels/roi_cases.h draws them."""
+    """Boxes of all sizes over the image, as kernels/roi/roi_cases.h draws them."""
     u = torch.rand(count, 4, device="cuda")
     smallest, largest = stride / 2, 1.2 * max(height, width)
     size = smallest * (largest / smallest) ** u[:, 2]

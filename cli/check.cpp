@@ -5,8 +5,8 @@
 #include "cli/commands.h"
 #include "cli/settings.h"
 #include "data/folder.h"
-#include "train/advice.h"
-#include "train/data_summary.h"
+#include "eval/advice.h"
+#include "eval/data_summary.h"
 
 namespace rcnn {
 namespace {

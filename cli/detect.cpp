@@ -7,7 +7,7 @@
 #include "cli/device.h"
 #include "cli/settings.h"
 #include "data/draw.h"
-#include "train/evaluate.h"
+#include "eval/evaluate.h"
 
 namespace rcnn {
 namespace {

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/kernels.h"
-#include "core/cuda_device.h"
+#include "core/cuda/device.h"
 
 namespace rcnn {
 

@@ -5,13 +5,13 @@
 
 #include "cli/commands.h"
 #include "cli/device.h"
-#include "core/atomic_file.h"
+#include "core/files/atomic_file.h"
 #include "data/coco.h"
 #include "data/coco_places.h"
 #include "data/folder.h"
-#include "train/coco_metrics.h"
-#include "train/evaluate.h"
-#include "train/proposals.h"
+#include "eval/coco_metrics.h"
+#include "eval/evaluate.h"
+#include "eval/proposals.h"
 #include "train/run_report.h"
 
 namespace rcnn {

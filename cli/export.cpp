@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
-#include "core/safetensors.h"
+#include "core/files/safetensors.h"
 #include "models/weights.h"
 #include "train/checkpoint.h"
 

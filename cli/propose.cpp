@@ -3,8 +3,8 @@
 #include "cli/commands.h"
 #include "cli/device.h"
 #include "data/folder.h"
+#include "eval/proposals.h"
 #include "train/checkpoint.h"
-#include "train/proposals.h"
 #include "train/run_report.h"
 
 namespace rcnn {

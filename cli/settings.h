@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "eval/data_summary.h"
 #include "models/config.h"
 #include "train/config.h"
-#include "train/data_summary.h"
 #include "train/settings_file.h"
 
 namespace rcnn {

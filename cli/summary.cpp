@@ -4,8 +4,8 @@
 
 #include "cli/commands.h"
 #include "cli/settings.h"
-#include "core/tensor_file.h"
-#include "core/weights_file.h"
+#include "core/files/tensor_file.h"
+#include "core/files/weights_file.h"
 #include "models/summary.h"
 
 namespace rcnn {

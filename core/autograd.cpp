@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <unordered_set>
 
-#include "core/cuda_device.h"
-#include "core/tensor_cuda.h"
+#include "core/cuda/device.h"
+#include "core/cuda/tensor.h"
 
 namespace rcnn {
 

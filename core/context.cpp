@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/cuda_device.h"
+#include "core/cuda/device.h"
 
 namespace rcnn {
 

@@ -3,9 +3,9 @@
 #include <atomic>
 #include <cstring>
 
-#include "core/cuda_device.h"
+#include "core/cuda/device.h"
+#include "core/cuda/tensor.h"
 #include "core/host_memory.h"
-#include "core/tensor_cuda.h"
 
 namespace rcnn {
 namespace {

@@ -1,4 +1,4 @@
-// Whole files, with errors that name the file. Writing is core/atomic_file.h's.
+// Whole files, with errors that name the file. Writing is core/files/atomic_file.h's.
 #pragma once
 
 #include <cstddef>

@@ -4,8 +4,8 @@
 #include <tuple>
 #include <unordered_map>
 
-#include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/files/atomic_file.h"
 #include "core/rng.h"
 #include "data/files.h"
 #include "data/folder.h"

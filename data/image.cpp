@@ -15,8 +15,8 @@
 #include <string>
 #include <string_view>
 
-#include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/files/atomic_file.h"
 #include "data/exif.h"
 #include "data/files.h"
 #include "data/orientation.h"

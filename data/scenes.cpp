@@ -5,8 +5,8 @@
 #include <numbers>
 #include <optional>
 
-#include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/files/atomic_file.h"
 #include "core/parallel.h"
 #include "core/rng.h"
 #include "data/scene_paint.h"

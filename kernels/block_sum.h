@@ -3,7 +3,7 @@
 // all of a warp's or block's threads make the call.
 #pragma once
 
-#include "core/cuda.h"
+#include "core/cuda/cuda.h"
 
 namespace rcnn::kernels {
 

@@ -1,7 +1,7 @@
 // kernels/chunks.h on a GPU: a block a chunk.
 #pragma once
 
-#include "core/cuda.h"
+#include "core/cuda/cuda.h"
 #include "kernels/chunks.h"
 
 namespace rcnn::kernels {

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <initializer_list>
 
-#include "core/cuda.h"
+#include "core/cuda/cuda.h"
 #include "kernels/op.h"
 
 namespace rcnn::kernels {

@@ -14,7 +14,7 @@
 
 #include "core/autograd.h"  // Accumulate
 #include "core/context.h"
-#include "core/cuda_device.h"
+#include "core/cuda/device.h"
 #include "core/host_device.h"
 
 namespace rcnn::kernels {

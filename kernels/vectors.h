@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "core/cuda.h"
+#include "core/cuda/cuda.h"
 
 namespace rcnn::kernels {
 

@@ -1,6 +1,6 @@
 #include "layers/average_pool.h"
 
-#include "kernels/average_pool.h"
+#include "kernels/spatial/average_pool.h"
 
 namespace rcnn {
 namespace {

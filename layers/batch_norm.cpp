@@ -1,7 +1,7 @@
 #include "layers/batch_norm.h"
 
-#include "kernels/batch_norm.h"
-#include "kernels/scale_shift.h"
+#include "kernels/norm/batch_norm.h"
+#include "kernels/norm/scale_shift.h"
 
 namespace rcnn {
 namespace {

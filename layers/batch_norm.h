@@ -23,7 +23,7 @@ struct BatchNorm {
 /// `residual` may be undefined. With ctx.training, mean and variance are the batch's and the running
 /// statistics are updated; x, mean, inverse deviation and (with relu) y are saved. Otherwise they are the
 /// running statistics; x is saved only where weight or bias want a gradient. `residual` must not share x's
-/// memory. See kernels/batch_norm.h and kernels/scale_shift.h.
+/// memory. See kernels/norm/batch_norm.h and kernels/norm/scale_shift.h.
 Var batch_norm(Context& ctx, const Var& x, BatchNorm& parameters, const Var& residual = {},
                bool relu = false);
 

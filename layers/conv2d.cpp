@@ -1,7 +1,7 @@
 #include "layers/conv2d.h"
 
-#include "kernels/conv2d.h"
-#include "kernels/epilogue.h"
+#include "kernels/gemm/conv2d.h"
+#include "kernels/gemm/epilogue.h"
 #include "layers/gradients.h"
 
 namespace rcnn {

@@ -19,7 +19,7 @@ struct ConvEpilogue {
 };
 
 /// x (N, H, W, C), w (K, R, S, C) -> (N, OH, OW, K). Saved for backward: x, w and, with ReLU, y. See
-/// kernels/conv2d.h.
+/// kernels/gemm/conv2d.h.
 Var conv2d(Context& ctx, const Var& x, const Var& w, const ConvOptions& options,
            const ConvEpilogue& epilogue = {});
 

@@ -1,6 +1,6 @@
 #include "layers/dropout.h"
 
-#include "kernels/dropout.h"
+#include "kernels/elementwise/dropout.h"
 
 namespace rcnn {
 namespace {

@@ -1,6 +1,6 @@
 #include "layers/group_norm.h"
 
-#include "kernels/group_norm.h"
+#include "kernels/norm/group_norm.h"
 
 namespace rcnn {
 namespace {

@@ -18,7 +18,7 @@ struct GroupNorm {
 
 /// relu?(weight (x - mean) / sqrt(variance + eps) + bias + residual) for x and residual (N, ..., C), where
 /// mean and variance are those of the value's image and group and `residual` may be undefined. Saves x, mean,
-/// inverse deviation and (with relu) y. `residual` must not share x's memory. See kernels/group_norm.h.
+/// inverse deviation and (with relu) y. `residual` must not share x's memory. See kernels/norm/group_norm.h.
 Var group_norm(Context& ctx, const Var& x, const GroupNorm& parameters, const Var& residual = {},
                bool relu = false);
 

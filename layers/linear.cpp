@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "kernels/epilogue.h"
-#include "kernels/matmul.h"
+#include "kernels/gemm/epilogue.h"
+#include "kernels/gemm/matmul.h"
 
 namespace rcnn {
 namespace {

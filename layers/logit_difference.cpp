@@ -3,7 +3,7 @@
 #include <span>
 #include <vector>
 
-#include "kernels/logit_difference.h"
+#include "kernels/elementwise/logit_difference.h"
 
 namespace rcnn {
 namespace {

@@ -1,6 +1,6 @@
 #include "layers/max_pool.h"
 
-#include "kernels/max_pool.h"
+#include "kernels/spatial/max_pool.h"
 
 namespace rcnn {
 namespace {

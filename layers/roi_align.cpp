@@ -1,6 +1,6 @@
 #include "layers/roi_align.h"
 
-#include "kernels/roi_align.h"
+#include "kernels/roi/roi_align.h"
 #include "layers/roi_checks.h"
 
 namespace rcnn {

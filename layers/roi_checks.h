@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "core/autograd.h"
-#include "kernels/roi_levels.h"
+#include "kernels/roi/roi_levels.h"
 
 namespace rcnn {
 

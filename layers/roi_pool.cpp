@@ -1,6 +1,6 @@
 #include "layers/roi_pool.h"
 
-#include "kernels/roi_pool.h"
+#include "kernels/roi/roi_pool.h"
 #include "layers/roi_checks.h"
 
 namespace rcnn {

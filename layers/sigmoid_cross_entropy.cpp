@@ -1,6 +1,6 @@
 #include "layers/sigmoid_cross_entropy.h"
 
-#include "kernels/sigmoid_cross_entropy.h"
+#include "kernels/loss/sigmoid_cross_entropy.h"
 
 namespace rcnn {
 namespace {

@@ -1,6 +1,6 @@
 #include "layers/smooth_l1.h"
 
-#include "kernels/smooth_l1.h"
+#include "kernels/loss/smooth_l1.h"
 
 namespace rcnn {
 namespace {

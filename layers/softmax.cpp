@@ -1,6 +1,6 @@
 #include "layers/softmax.h"
 
-#include "kernels/softmax.h"
+#include "kernels/elementwise/softmax.h"
 
 namespace rcnn {
 

@@ -4,7 +4,8 @@
 
 namespace rcnn {
 
-/// Probabilities of logits (..., C), for inference: a constant to autograd. See kernels/softmax.h.
+/// Probabilities of logits (..., C), for inference: a constant to autograd. See
+/// kernels/elementwise/softmax.h.
 Tensor softmax(Context& ctx, const Tensor& logits);
 
 }  // namespace rcnn

@@ -1,6 +1,6 @@
 #include "layers/softmax_cross_entropy.h"
 
-#include "kernels/softmax_cross_entropy.h"
+#include "kernels/loss/softmax_cross_entropy.h"
 
 namespace rcnn {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/sum.h"
+#include "kernels/elementwise/sum.h"
 #include "layers/gradients.h"
 
 namespace rcnn {

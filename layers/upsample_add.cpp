@@ -1,6 +1,6 @@
 #include "layers/upsample_add.h"
 
-#include "kernels/upsample_add.h"
+#include "kernels/spatial/upsample_add.h"
 #include "layers/gradients.h"
 
 namespace rcnn {

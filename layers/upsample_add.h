@@ -5,7 +5,7 @@
 namespace rcnn {
 
 /// lateral (N, H, W, C) + top (N, TH, TW, C) enlarged to (H, W) by repeating the nearest element; TH <= H, TW
-/// <= W. Saves nothing for backward. See kernels/upsample_add.h.
+/// <= W. Saves nothing for backward. See kernels/spatial/upsample_add.h.
 Var upsample_add(Context& ctx, const Var& lateral, const Var& top);
 
 }  // namespace rcnn

@@ -4,12 +4,12 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/class_boxes.h"
-#include "kernels/gather_boxes.h"
-#include "kernels/match.h"
-#include "kernels/nms.h"
-#include "kernels/sample.h"
-#include "kernels/select_rois.h"
+#include "kernels/boxes/class_boxes.h"
+#include "kernels/boxes/gather_boxes.h"
+#include "kernels/boxes/match.h"
+#include "kernels/boxes/nms.h"
+#include "kernels/boxes/sample.h"
+#include "kernels/boxes/select_rois.h"
 #include "layers/roi_align.h"
 #include "layers/roi_pool.h"
 #include "layers/softmax.h"

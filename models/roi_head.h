@@ -27,7 +27,7 @@ struct Detections {
 };
 
 /// Every class's box of every proposal, before NMS, in pixels of the network's input. The rows in use are
-/// those with a label of 1 or more (see kernels/class_boxes.h).
+/// those with a label of 1 or more (see kernels/boxes/class_boxes.h).
 struct ClassBoxes {
   Tensor boxes;   // (N, R (C - 1), 4) f32
   Tensor scores;  // (N, R (C - 1)) f32

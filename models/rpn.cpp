@@ -3,14 +3,14 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/anchors.h"
-#include "kernels/box_targets.h"
-#include "kernels/gather_boxes.h"
-#include "kernels/match.h"
-#include "kernels/nms.h"
-#include "kernels/proposals.h"
-#include "kernels/sample.h"
-#include "kernels/top_k.h"
+#include "kernels/boxes/anchors.h"
+#include "kernels/boxes/box_targets.h"
+#include "kernels/boxes/gather_boxes.h"
+#include "kernels/boxes/match.h"
+#include "kernels/boxes/nms.h"
+#include "kernels/boxes/proposals.h"
+#include "kernels/boxes/sample.h"
+#include "kernels/boxes/top_k.h"
 #include "layers/logit_difference.h"
 
 namespace rcnn {

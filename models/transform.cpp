@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/cuda_device.h"
-#include "kernels/preprocess.h"
+#include "core/cuda/device.h"
+#include "kernels/spatial/preprocess.h"
 
 namespace rcnn {
 namespace {

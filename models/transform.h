@@ -4,7 +4,7 @@
 #include <span>
 
 #include "core/context.h"
-#include "kernels/box_math.h"
+#include "kernels/boxes/box_math.h"
 #include "models/config.h"
 #include "models/ground_truth.h"
 

@@ -4,7 +4,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-folders="core kernels layers models data train cli bench tests examples"
+folders="core kernels layers models data eval report train cli bench tests examples"
 # shellcheck disable=SC2086 # one word a folder
 sources=$(find $folders -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' 2>/dev/null | sort)
 faults=0
@@ -37,9 +37,11 @@ upward=$(awk '
     below["layers"] = "core kernels layers"
     below["models"] = "core kernels layers models"
     below["data"] = "core data"
-    below["train"] = "core kernels layers models data train"
-    below["bench"] = "core kernels layers models data train bench"
-    below["cli"] = "core kernels layers models data train bench cli"
+    below["eval"] = "core kernels layers models data eval"
+    below["report"] = below["eval"] " report"
+    below["train"] = below["report"] " train"
+    below["bench"] = below["train"] " bench"
+    below["cli"] = below["bench"] " cli"
     below["tests"] = below["cli"] " tests"
     below["examples"] = below["cli"] " examples"
   }
@@ -73,7 +75,7 @@ raw=$(
   done
 )
 [ -z "$raw" ] || fault "kernels start through launch, declare shared memory with RCNN_SHARED or dynamic_shared, keep PTX in
-core/cuda_mma.h and use no library of device code; these lines do otherwise:
+core/cuda/mma.h and use no library of device code; these lines do otherwise:
 $raw"
 
 # ---- marks of unfinished work and of somebody's machine ---------------------------------------------------------

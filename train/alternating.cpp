@@ -2,10 +2,10 @@
 
 #include <filesystem>
 
-#include "core/cuda_device.h"
+#include "core/cuda/device.h"
+#include "eval/proposals.h"
 #include "train/checkpoint.h"
 #include "train/interrupt.h"
-#include "train/proposals.h"
 #include "train/run_data.h"
 #include "train/run_options.h"
 

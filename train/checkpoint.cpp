@@ -5,9 +5,9 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "core/files/safetensors.h"
+#include "core/files/weights_file.h"
 #include "core/parallel.h"
-#include "core/safetensors.h"
-#include "core/weights_file.h"
 #include "models/weights.h"
 #include "train/config.h"
 

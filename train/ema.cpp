@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/moving_average.h"
+#include "kernels/optim/moving_average.h"
 
 namespace rcnn {
 

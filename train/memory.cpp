@@ -6,7 +6,7 @@
 #include <set>
 #include <tuple>
 
-#include "core/cuda_device.h"
+#include "core/cuda/device.h"
 #include "core/memory.h"
 #include "core/rng.h"
 #include "models/transform.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "train/proposals.h"
+#include "eval/proposals.h"
 
 namespace rcnn {
 namespace {

@@ -4,10 +4,10 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "core/atomic_file.h"
+#include "core/files/atomic_file.h"
+#include "eval/coco_metrics.h"
+#include "report/pictures.h"
 #include "train/checkpoint.h"
-#include "train/coco_metrics.h"
-#include "train/report_pictures.h"
 
 namespace rcnn {
 namespace {

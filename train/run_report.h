@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "train/average_precision.h"
-#include "train/report_pictures.h"
+#include "eval/average_precision.h"
+#include "report/pictures.h"
 #include "train/trainer.h"
 
 namespace rcnn {

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <limits>
 
-#include "kernels/sgd.h"
+#include "kernels/optim/sgd.h"
 
 namespace rcnn {
 

@@ -6,7 +6,7 @@
 #include <span>
 #include <tuple>
 
-#include "core/recorded_work.h"
+#include "core/cuda/recorded_work.h"
 #include "models/faster_rcnn.h"
 #include "train/batch.h"
 #include "train/sgd.h"

@@ -5,16 +5,16 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "core/sha256.h"
+#include "core/files/sha256.h"
+#include "eval/advice.h"
+#include "eval/coco_metrics.h"
+#include "eval/diagnosis.h"
+#include "eval/evaluate.h"
 #include "models/transform.h"
-#include "train/advice.h"
 #include "train/alternating.h"
 #include "train/batch.h"
 #include "train/checkpoint.h"
-#include "train/coco_metrics.h"
-#include "train/diagnosis.h"
 #include "train/ema.h"
-#include "train/evaluate.h"
 #include "train/interrupt.h"
 #include "train/json_lines.h"
 #include "train/loss_log.h"

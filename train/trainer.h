@@ -14,9 +14,9 @@
 #include <map>
 #include <string>
 
+#include "eval/data_summary.h"
 #include "models/config.h"
 #include "train/config.h"
-#include "train/data_summary.h"
 
 namespace rcnn {
 

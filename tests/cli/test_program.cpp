@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "core/safetensors.h"
-#include "core/sha256.h"
+#include "core/files/safetensors.h"
+#include "core/files/sha256.h"
 #include "tests/program.h"
 #include "tests/train/tiny_run.h"
 

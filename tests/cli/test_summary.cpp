@@ -1,8 +1,8 @@
 // `rcnn summary --weights` on files of both formats, and on what is none.
 #include <doctest/doctest.h>
 
-#include "core/safetensors.h"
-#include "tests/core/pth_fixtures.h"
+#include "core/files/safetensors.h"
+#include "tests/core/files/pth_fixtures.h"
 #include "tests/program.h"
 
 using namespace rcnn;

@@ -1,6 +1,6 @@
 // A checksum stands between a fuzzer and the pickle of a .pth: what is no zip archive is taken for the pickle
 // of one, with a few storages beside it.
-#include "core/pth.h"
+#include "core/files/pth.h"
 
 #include <zip.h>
 

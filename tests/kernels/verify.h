@@ -11,8 +11,8 @@
 #include <set>
 
 #include "core/bf16.h"
-#include "core/cuda_device.h"
-#include "core/cuda_sim/simulation.h"
+#include "core/cuda/device.h"
+#include "core/cuda/sim/simulation.h"
 #include "core/tf32.h"
 #include "kernels/cases_device.h"
 

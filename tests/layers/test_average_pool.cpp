@@ -1,4 +1,4 @@
-#include "kernels/average_pool_cases.h"
+#include "kernels/spatial/average_pool_cases.h"
 #include "layers/average_pool.h"
 #include "tests/layers/gradcheck.h"
 

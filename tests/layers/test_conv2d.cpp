@@ -1,4 +1,4 @@
-#include "kernels/conv2d_cases.h"
+#include "kernels/gemm/conv2d_cases.h"
 #include "layers/conv2d.h"
 #include "tests/layers/gradcheck.h"
 

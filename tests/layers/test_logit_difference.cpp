@@ -1,6 +1,6 @@
 #include "layers/logit_difference.h"
 
-#include "kernels/logit_difference_cases.h"
+#include "kernels/elementwise/logit_difference_cases.h"
 #include "layers/softmax.h"
 #include "tests/layers/gradcheck.h"
 

@@ -1,4 +1,4 @@
-#include "kernels/max_pool_cases.h"
+#include "kernels/spatial/max_pool_cases.h"
 #include "layers/max_pool.h"
 #include "tests/layers/gradcheck.h"
 

@@ -1,4 +1,4 @@
-#include "kernels/roi_align_cases.h"
+#include "kernels/roi/roi_align_cases.h"
 #include "layers/roi_align.h"
 #include "tests/layers/gradcheck.h"
 

@@ -1,4 +1,4 @@
-#include "kernels/roi_pool_cases.h"
+#include "kernels/roi/roi_pool_cases.h"
 #include "layers/roi_pool.h"
 #include "tests/layers/gradcheck.h"
 

@@ -1,4 +1,4 @@
-#include "kernels/upsample_add_cases.h"
+#include "kernels/spatial/upsample_add_cases.h"
 #include "layers/upsample_add.h"
 #include "tests/layers/gradcheck.h"
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/sha256.h"
+#include "core/files/sha256.h"
 #include "models/pretrained.h"
 #include "models/weights.h"
 #include "tests/models/models.h"

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/safetensors.h"
+#include "core/files/safetensors.h"
 #include "models/weights.h"
 #include "tests/models/models.h"
 #include "train/sgd.h"

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "core/config.h"
-#include "core/safetensors.h"
+#include "core/files/safetensors.h"
 
 namespace rcnn::parity {
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "core/atomic_file.h"
+#include "core/files/atomic_file.h"
 
 namespace rcnn::parity {
 namespace {

@@ -9,11 +9,11 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "core/sha256.h"
+#include "core/files/sha256.h"
+#include "eval/proposals.h"
 #include "tests/program.h"
 #include "tests/train/tiny_run.h"
 #include "train/checkpoint.h"
-#include "train/proposals.h"
 
 using namespace rcnn;
 using namespace rcnn::fixtures;

@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include "core/safetensors.h"
+#include "core/files/safetensors.h"
 #include "models/weights.h"
 #include "tests/data/fixtures.h"
 #include "tests/train/tiny_run.h"

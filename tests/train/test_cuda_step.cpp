@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "core/cuda_device.h"
+#include "core/cuda/device.h"
 #include "models/transform.h"
 #include "tests/train/tiny_run.h"
 #include "train/step.h"

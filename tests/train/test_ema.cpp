@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "core/cuda_device.h"
+#include "core/cuda/device.h"
 
 using namespace rcnn;
 

@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include "core/cuda_device.h"
+#include "core/cuda/device.h"
 #include "core/memory.h"
 #include "tests/train/tiny_run.h"
 #include "train/step.h"

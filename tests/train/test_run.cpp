@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "core/safetensors.h"
-#include "core/sha256.h"
+#include "core/files/safetensors.h"
+#include "core/files/sha256.h"
 #include "tests/program.h"
 #include "tests/train/tiny_run.h"
 #include "train/checkpoint.h"

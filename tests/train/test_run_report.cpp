@@ -4,7 +4,7 @@
 #include <iterator>
 
 #include "data/voc.h"
-#include "tests/train/report_fixtures.h"
+#include "tests/report/fixtures.h"
 #include "tests/train/tiny_run.h"
 
 using namespace rcnn;

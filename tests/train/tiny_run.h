@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/safetensors.h"
+#include "core/files/safetensors.h"
 #include "data/scenes.h"
 #include "models/backbones.h"
 #include "tests/data/fixtures.h"

@@ -1,0 +1,83 @@
+// The race check's interface (CONFIG=races): what the scheduler and the device's memory tell it. In other
+// configurations nothing is watched and every call here is empty.
+//
+// In that configuration g++ compiles the .cu files with -fsanitize=thread, so that a call stands before every
+// access to memory; core/cuda/sim/access_hooks.cpp answers these calls, not the sanitizer's library. Since
+// the simulation itself runs the threads, the check knows which accesses are ordered and which only happened
+// to come one after the other: what it reports is a fault in any order, and it needs no luck to see it.
+#pragma once
+
+#include <cstddef>
+
+namespace rcnn::cuda_sim {
+
+enum class Access { read, write, atomic };
+
+#if defined(RCNN_RACE_CHECK)
+
+/// Whether this thread of the host is running code of a kernel now.
+extern constinit thread_local bool watching;
+
+/// Nothing is watched while one lives: the simulation's own work for a kernel.
+class Unwatched {
+ public:
+  Unwatched() : before_(watching) { watching = false; }
+  ~Unwatched() { watching = before_; }
+  Unwatched(const Unwatched&) = delete;
+  Unwatched& operator=(const Unwatched&) = delete;
+
+ private:
+  bool before_;
+};
+
+/// Where the shared memory of all blocks lies; once, before the first launch.
+void watch_shared_memory(const void* begin, size_t bytes);
+/// A launch begins; it ends with watch_end.
+void watch_launch();
+/// A block begins: it may use no shared memory yet, and none of it is written.
+void watch_block(unsigned block);
+/// The block may use this shared memory. The name is that of an array, or null for dynamic shared memory.
+void watch_shared(const void* begin, size_t bytes, const char* name);
+/// This thread of the block runs from now on, on this stack.
+void watch_thread(unsigned thread, const void* stack, size_t stack_bytes);
+/// The scheduler runs from now on.
+void watch_scheduler();
+/// All threads of the block have met.
+void watch_barrier();
+/// These lanes have met at __syncwarp, one of them the running thread.
+void watch_warp(unsigned warp, unsigned mask);
+void watch_end();
+
+/// The running thread makes an access that the compiler did not announce. `caller` is an address in its code.
+void watch_access(const volatile void* at, size_t bytes, Access access, const void* caller);
+/// The running thread starts to copy to shared memory; `global` is null if zeros arrive.
+void watch_copy(const void* shared, const void* global, size_t bytes, const void* caller);
+/// The running thread has waited for that copy.
+void watch_arrival(const void* shared, const void* global, size_t bytes, const void* caller);
+
+/// These pages of the device are free.
+void watch_freed(const void* pages, size_t bytes);
+
+#else
+
+class Unwatched {
+ public:
+  Unwatched() {}
+};
+inline void watch_shared_memory(const void*, size_t) {}
+inline void watch_launch() {}
+inline void watch_block(unsigned) {}
+inline void watch_shared(const void*, size_t, const char*) {}
+inline void watch_thread(unsigned, const void*, size_t) {}
+inline void watch_scheduler() {}
+inline void watch_barrier() {}
+inline void watch_warp(unsigned, unsigned) {}
+inline void watch_end() {}
+inline void watch_access(const volatile void*, size_t, Access, const void*) {}
+inline void watch_copy(const void*, const void*, size_t, const void*) {}
+inline void watch_arrival(const void*, const void*, size_t, const void*) {}
+inline void watch_freed(const void*, size_t) {}
+
+#endif
+
+}  // namespace rcnn::cuda_sim

@@ -1,0 +1,22 @@
+// How a kernel runs on the CPU: every thread of a block is a fiber, blocks run one after another.
+//
+// A thread runs until it reaches a barrier or a warp operation, then another one goes on; which one is the
+// order's choice. So whatever a kernel may not rely on can be made to fail: run it in several orders.
+#pragma once
+
+#include <string_view>
+
+#include "core/cuda/sim/device_code.h"
+
+namespace rcnn::cuda_sim {
+
+/// Runs a whole launch. False after a fault, whose sentence `fault()` then holds.
+bool run_launch(const Launch& launch);
+
+/// Keeps the sentence of a fault unless there is one already.
+void report_fault(const std::string& sentence);
+
+/// Why a launch of this shape would be refused, "" if it would not be.
+std::string refused(const Launch& launch);
+
+}  // namespace rcnn::cuda_sim

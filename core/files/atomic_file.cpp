@@ -1,0 +1,126 @@
+#include "core/files/atomic_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "core/error.h"
+
+namespace rcnn {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void fail(const fs::path& path, const char* step, int error) {
+  throw Error(
+      fmt::format("{} cannot be written: {} failed ({}).", path.string(), step, std::strerror(error)));
+}
+
+/// Where the bytes go in the end: the target of a symbolic link, which stays a link.
+fs::path resolve(const fs::path& path) {
+  std::error_code none;
+  if (!fs::is_symlink(path, none)) return path;
+  const fs::path target = fs::weakly_canonical(path, none);
+  return none ? path : target;
+}
+
+/// A file of this process's own beside `target`, removed again unless it was renamed to `target`.
+class TemporaryFile {
+ public:
+  TemporaryFile(const fs::path& path, const fs::path& target) : path_(path), target_(target) {
+    // O_EXCL and a counter: the name may be taken, by another thread or by a process that was killed.
+    for (int n = 0;; ++n) {
+      name_ = target_;
+      name_ += fmt::format(".tmp-{}-{}", ::getpid(), n);
+      file_ = ::open(name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+      if (file_ >= 0) return;
+      if (errno != EEXIST) fail(path_, "creating a file in its folder", errno);
+    }
+  }
+  ~TemporaryFile() {
+    if (file_ >= 0) ::close(file_);
+    if (!renamed_) ::unlink(name_.c_str());
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+  int file() const { return file_; }
+
+  /// Gives the file the permissions of the one it replaces, if there is one.
+  void keep_permissions() const {
+    struct stat old {};
+    if (::stat(target_.c_str(), &old) == 0 && ::fchmod(file_, old.st_mode & 07777) != 0)
+      fail(path_, "setting its permissions", errno);
+  }
+
+  void commit(Sync sync) {
+    if (sync == Sync::yes && ::fsync(file_) != 0) fail(path_, "bringing it to the disk", errno);
+    // Some file systems report a full disk only here.
+    if (::close(std::exchange(file_, -1)) != 0) fail(path_, "closing it", errno);
+    if (std::rename(name_.c_str(), target_.c_str()) != 0) fail(path_, "renaming its temporary file", errno);
+    renamed_ = true;
+    if (sync == Sync::yes) sync_folder();
+  }
+
+ private:
+  /// The new name itself must reach the disk. File systems that cannot sync a folder say EINVAL.
+  void sync_folder() const {
+    const fs::path folder = target_.has_parent_path() ? target_.parent_path() : fs::path(".");
+    const int opened = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (opened < 0) return;  // a folder may be writable and not readable
+    const int error = ::fsync(opened) == 0 ? 0 : errno;
+    ::close(opened);
+    if (error != 0 && error != EINVAL) fail(path_, "bringing its folder to the disk", error);
+  }
+
+  const fs::path& path_;
+  const fs::path& target_;
+  fs::path name_;
+  int file_ = -1;
+  bool renamed_ = false;
+};
+
+}  // namespace
+
+void FileWriter::write(std::span<const std::byte> bytes) {
+  std::span<const std::byte> left = bytes;
+  while (!left.empty()) {
+    const ssize_t written = ::write(file_, left.data(), left.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0)
+      throw Error(
+          fmt::format("{} cannot be written: {} bytes were to follow the first {}, and {} are missing ({}).",
+                      path_.string(), bytes.size(), size_ - (bytes.size() - left.size()), left.size(),
+                      std::strerror(written < 0 ? errno : ENOSPC)));
+    left = left.subspan(static_cast<size_t>(written));
+    size_ += static_cast<uint64_t>(written);
+  }
+}
+
+void write_atomically(const fs::path& path, const std::function<void(FileWriter&)>& body, Sync sync) {
+  const fs::path target = resolve(path);
+  std::error_code none;
+  const fs::file_status status = fs::status(target, none);
+  check(!fs::exists(status) || fs::is_regular_file(status),
+        "{} cannot be written: it exists and is not a regular file.", path.string());
+
+  TemporaryFile temporary(path, target);
+  temporary.keep_permissions();
+  FileWriter writer(path, temporary.file());
+  body(writer);
+  temporary.commit(sync);
+}
+
+void write_atomically(const fs::path& path, std::string_view content, Sync sync) {
+  write_atomically(
+      path, [&](FileWriter& writer) { writer.write(content); }, sync);
+}
+
+}  // namespace rcnn

@@ -1,0 +1,195 @@
+#include "eval/data_summary.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "eval/advice.h"
+#include "eval/anchor_cover.h"
+#include "eval/clusters.h"
+
+namespace rcnn {
+namespace {
+
+constexpr size_t kColumns = 100;
+
+/// Columns that a text takes in a terminal: characters beyond U+3000 (Chinese, Japanese, Korean, pictures)
+/// are two wide.
+size_t columns_of(std::string_view text) {
+  size_t columns = 0;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte & 0xC0) != 0x80) columns += byte >= 0xE3 ? 2 : 1;
+  }
+  return columns;
+}
+
+/// The text cut or filled with blanks to this many columns.
+std::string fit(std::string_view text, size_t columns) {
+  std::string fitted(text);
+  if (columns_of(fitted) > columns) {
+    while (columns_of(fitted) > columns - 2) {
+      while ((static_cast<unsigned char>(fitted.back()) & 0xC0) == 0x80) fitted.pop_back();
+      fitted.pop_back();
+    }
+    fitted += "..";
+  }
+  return fitted + std::string(columns - columns_of(fitted), ' ');
+}
+
+/// A sentence in lines, the first behind `mark`, the others indented as far.
+std::string wrapped(std::string_view sentence, std::string_view mark) {
+  std::string text, line(mark);
+  bool begins = true;  // the line has no word yet
+  for (size_t at = 0; at < sentence.size();) {
+    const size_t end = std::min(sentence.find(' ', at), sentence.size());
+    const std::string_view word = sentence.substr(at, end - at);
+    if (!begins && columns_of(line) + 1 + columns_of(word) > kColumns) {
+      text += line + "\n";
+      line.assign(mark.size(), ' ');
+      begins = true;
+    }
+    if (!begins) line += ' ';
+    line += word;
+    begins = false;
+    at = end + 1;
+  }
+  return text + line + "\n";
+}
+
+std::string class_table(const DataSummary& summary) {
+  constexpr size_t kMostRows = 25, kMostName = 32, kBar = 40;
+  std::vector<const ClassCount*> order;
+  for (const ClassCount& c : summary.classes) order.push_back(&c);
+  std::stable_sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->boxes > b->boxes; });
+  const size_t rows = order.size() <= kMostRows ? order.size() : kMostRows - 1;
+  size_t name = 5;
+  for (size_t i = 0; i < rows; ++i) name = std::max(name, columns_of(order[i]->name));
+  name = std::min(name, kMostName);
+  std::string text = fmt::format("  {} {:>9} {:>9}\n", fit("class", name), "boxes", "images");
+  const double most = order.empty() ? 1 : std::max(1.0, static_cast<double>(order[0]->boxes));
+  for (size_t i = 0; i < rows; ++i) {
+    const double share = static_cast<double>(order[i]->boxes) / most;
+    const std::string bar(static_cast<size_t>(std::ceil(share * kBar)), '#');
+    text += fmt::format("  {} {:>9} {:>9}{}{}\n", fit(order[i]->name, name), order[i]->boxes,
+                        order[i]->images, bar.empty() ? "" : "  ", bar);
+  }
+  size_t boxes = 0;
+  for (size_t i = rows; i < order.size(); ++i) boxes += order[i]->boxes;
+  if (rows < order.size())
+    text += fmt::format("  ... and {} more classes with {} boxes in all\n", order.size() - rows, boxes);
+  return text;
+}
+
+/// Counts over a range of sizes, four bars an octave: `4 px ▁▃█▅ 64 px`.
+std::string histogram(const std::vector<float>& sizes) {
+  constexpr const char* kBars[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  constexpr int kAnOctave = 4, kMost = 60;
+  const auto bin = [](float size) {
+    return static_cast<int>(std::floor(std::log2(std::max(0.25f, size)) * kAnOctave));
+  };
+  const auto edge = [](int index) { return std::exp2(static_cast<double>(index) / kAnOctave); };
+  const int first = bin(sizes.front()), last = std::min(bin(sizes.back()), first + kMost - 1);
+  std::vector<size_t> counts(static_cast<size_t>(last - first) + 1);
+  for (const float size : sizes) ++counts[static_cast<size_t>(std::min(bin(size), last) - first)];
+  const size_t most = *std::max_element(counts.begin(), counts.end());
+  std::string bars;
+  for (const size_t count : counts) bars += kBars[(count * 8 + most - 1) / most];
+  return fmt::format("  {:.3g} px {} {:.3g} px\n", edge(first), bars, edge(last + 1));
+}
+
+std::string sizes_text(const DataSummary& summary) {
+  std::string text =
+      fmt::format("  box sizes after resizing to a short side of {} pixels (square root of the area):\n  ",
+                  summary.short_side);
+  for (const int percent : {5, 25, 50, 75, 95})
+    text += fmt::format("{}{} %: {:.1f} px", percent == 5 ? "" : "   ", percent,
+                        quantile(summary.sizes, percent / 100.0));
+  return text + "\n" + histogram(summary.sizes);
+}
+
+template <class T>
+void least_median_most(std::vector<T> values, T& least, T& median, T& most) {
+  if (values.empty()) return;
+  std::sort(values.begin(), values.end());
+  least = values.front();
+  median = values[values.size() / 2];
+  most = values.back();
+}
+
+}  // namespace
+
+DataSummary summarise(const Dataset& dataset, const std::string& split, const ModelConfig& config,
+                      const std::vector<int64_t>& strides) {
+  DataSummary summary;
+  summary.split = split;
+  summary.images = dataset.samples.size();
+  for (const std::string& name : dataset.classes) summary.classes.push_back({name});
+  std::vector<int> widths, heights;
+  for (const Sample& sample : dataset.samples) {
+    widths.push_back(sample.width);
+    heights.push_back(sample.height);
+    std::set<int> labels;
+    for (const Object& object : sample.objects) {
+      ++(is_ignored(object) ? summary.ignored : summary.boxes);
+      if (is_ignored(object)) continue;
+      labels.insert(object.label);
+      ++summary.classes.at(static_cast<size_t>(object.label - 1)).boxes;
+    }
+    for (const int label : labels) ++summary.classes[static_cast<size_t>(label - 1)].images;
+    if (sample.objects.empty()) ++summary.without_objects;
+  }
+  least_median_most(widths, summary.least_width, summary.median_width, summary.most_width);
+  least_median_most(heights, summary.least_height, summary.median_height, summary.most_height);
+  summary.short_side = config.short_side;
+  summary.anchor_sizes = config.anchor_sizes;
+  summary.sizes = box_sizes(dataset, config);
+  summary.anchor_overlaps = anchor_overlaps(dataset, config, strides);
+  summary.poorly_covered = poorly_covered(summary.anchor_overlaps);
+
+  summary.advice = label_advice(dataset);
+  for (std::string& sentence : class_advice(summary.classes)) summary.advice.push_back(std::move(sentence));
+  if (std::string sentence = coverage_advice(dataset, config, strides, summary.poorly_covered);
+      !sentence.empty())
+    summary.advice.push_back(std::move(sentence));
+  return summary;
+}
+
+std::string summary_text(const DataSummary& summary) {
+  const auto plural = [](size_t count) { return count == 1 ? "" : "s"; };
+  std::string text = fmt::format("{}: {} image{}", summary.split.empty() ? "all images" : summary.split,
+                                 summary.images, plural(summary.images));
+  if (summary.without_objects > 0) text += fmt::format(", {} without objects", summary.without_objects);
+  const std::string least = fmt::format("{} x {}", summary.least_width, summary.least_height);
+  const std::string most = fmt::format("{} x {}", summary.most_width, summary.most_height);
+  if (summary.images > 0)
+    text += least == most ? fmt::format("; {} pixels", least)
+                          : fmt::format("; {} to {} pixels, median {} x {}", least, most,
+                                        summary.median_width, summary.median_height);
+  text = wrapped(text, "");
+  text += class_table(summary);
+  text += fmt::format("  {} box{} in all", summary.boxes, summary.boxes == 1 ? "" : "es");
+  if (summary.ignored > 0) text += fmt::format(", and {} difficult or crowd, ignored", summary.ignored);
+  text += "\n";
+  if (!summary.sizes.empty()) {
+    text += sizes_text(summary);
+    text +=
+        wrapped(fmt::format("anchor sizes {}: best overlap (IoU) {:.2f} in the median, below .5 for {:.1f} %",
+                            format_value(summary.anchor_sizes), quantile(summary.anchor_overlaps, 0.5),
+                            100 * summary.poorly_covered),
+                "  ");
+  }
+  return text + advice_text(summary.advice);
+}
+
+std::string advice_text(const std::vector<std::string>& sentences) {
+  std::string text;
+  for (const std::string& sentence : sentences) text += wrapped(sentence, "  ! ");
+  return text;
+}
+
+void print_summary(const DataSummary& summary) { fmt::print("{}", summary_text(summary)); }
+
+}  // namespace rcnn

@@ -1,0 +1,306 @@
+#include "eval/diagnosis.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "core/error.h"
+
+namespace rcnn {
+namespace {
+
+constexpr double kRightOverlap = 0.5;
+constexpr double kNearOverlap = 0.1;  // less than that is no attempt at the object
+constexpr size_t kWorstImages = 20;
+
+/// A detection that is not ignored.
+struct Counted {
+  float score;
+  bool right;
+};
+
+ScoreCurve curve_of(const std::vector<Counted>& counted, int64_t truths) {
+  ScoreCurve curve;
+  double best = 0;
+  int64_t found_at_best = 0;
+  size_t first = 0, last = 0;  // scores at which the same is found, with the best F1
+  for (int percent = 0; percent <= 100; ++percent) {
+    const float score = static_cast<float>(percent) / 100;
+    int64_t right = 0, found = 0;
+    for (const Counted& detection : counted) {
+      if (detection.score < score) continue;
+      ++found;
+      right += detection.right;
+    }
+    const auto ratio = [](int64_t a, int64_t b) { return static_cast<double>(a) / static_cast<double>(b); };
+    // A quotient of whole numbers rounds alike whatever they have in common, so that equals compare equal.
+    const double f1 = right == 0 ? 0 : ratio(2 * right, found + truths);
+    curve.score.push_back(score);
+    curve.precision.push_back(static_cast<float>(found == 0 ? 1 : ratio(right, found)));
+    curve.recall.push_back(static_cast<float>(truths == 0 ? 0 : ratio(right, truths)));
+    curve.f1.push_back(static_cast<float>(f1));
+    const auto i = static_cast<size_t>(percent);
+    if (f1 > best) {
+      best = f1;
+      found_at_best = found;
+      first = i;
+    }
+    if (best > 0 && found == found_at_best) last = i;
+  }
+  if (best > 0) {
+    curve.best_score = curve.score[(first + last) / 2];
+    curve.best_f1 = static_cast<float>(best);
+  }
+  return curve;
+}
+
+ObjectSize size_of(const Object& object) {
+  const double width = double{object.box.x2} - double{object.box.x1},
+               height = double{object.box.y2} - double{object.box.y1};
+  const double area = object.area > 0 ? object.area : width * height;
+  return area < 32 * 32 ? ObjectSize::small : area < 96 * 96 ? ObjectSize::medium : ObjectSize::large;
+}
+
+/// What the detections say of an object.
+struct Evidence {
+  bool found = false;          // a right detection is shown
+  bool other_class = false;    // paired with a wrong one
+  bool poorly_placed = false;  // one of its boxes is shown, but overlaps it too little
+  bool low_score = false;      // one of its boxes overlaps it enough, but is not shown
+};
+
+/// A detection that is shown and not right.
+struct Wrong {
+  const Detection* detection;
+  NearestObject nearest;
+  int paired = -1;  // the object of another class that the confusion pairs it with
+};
+
+/// One image's share of the diagnosis.
+struct ImageFindings {
+  std::vector<Evidence> evidence;  // of each object
+  std::vector<Detection> right;
+  std::vector<Wrong> wrong;
+  std::vector<std::pair<int, MissCause>> missed;  // objects
+};
+
+/// Of the objects that `accept` takes, by index, the one that the box overlaps most; -1 where it overlaps
+/// none of them enough.
+template <class Accept>
+int most_overlapped(const Box& box, const std::vector<Object>& objects, const Accept& accept) {
+  int best = -1;
+  double best_overlap = 0;
+  for (size_t i = 0; i < objects.size(); ++i) {
+    if (!accept(i)) continue;
+    const double with = overlap(box, objects[i].box);
+    if (with < kRightOverlap || with <= best_overlap) continue;
+    best = static_cast<int>(i);
+    best_overlap = with;
+  }
+  return best;
+}
+
+/// Pairs wrong detections with objects of other classes that nothing was paired with before.
+void pair_across_classes(ImageFindings& image, const std::vector<Object>& objects) {
+  for (Wrong& wrong : image.wrong) {
+    wrong.paired = most_overlapped(wrong.detection->box, objects, [&](size_t i) {
+      const Evidence& evidence = image.evidence[i];
+      return objects[i].label != wrong.detection->label && !is_ignored(objects[i]) && !evidence.found &&
+             !evidence.other_class;
+    });
+    if (wrong.paired >= 0) image.evidence[static_cast<size_t>(wrong.paired)].other_class = true;
+  }
+}
+
+/// Files the detections by image, best first, with what they say of the objects.
+std::vector<ImageFindings> look(const std::vector<Detection>& detections, const std::vector<size_t>& ranking,
+                                const std::vector<Judgement>& judged, const Diagnosis& diagnosis,
+                                const Dataset& dataset) {
+  std::vector<ImageFindings> images(dataset.samples.size());
+  for (size_t i = 0; i < images.size(); ++i) images[i].evidence.resize(dataset.samples[i].objects.size());
+  for (const size_t i : ranking) {
+    const Detection& detection = detections[i];
+    const auto& [outcome, nearest] = judged[i];
+    if (outcome == Outcome::ignored) continue;
+    ImageFindings& image = images[static_cast<size_t>(detection.image)];
+    const bool shown =
+        detection.score >= diagnosis.classes[static_cast<size_t>(detection.label - 1)].best_score;
+    if (nearest.object >= 0) {
+      Evidence& of_object = image.evidence[static_cast<size_t>(nearest.object)];
+      of_object.found |= shown && outcome == Outcome::right;
+      of_object.poorly_placed |= shown && nearest.overlap >= kNearOverlap && nearest.overlap < kRightOverlap;
+      of_object.low_score |= !shown && nearest.overlap >= kRightOverlap;
+    }
+    if (shown && outcome == Outcome::right) image.right.push_back(detection);
+    if (shown && outcome == Outcome::wrong) image.wrong.push_back({&detection, nearest});
+  }
+  for (size_t i = 0; i < images.size(); ++i) pair_across_classes(images[i], dataset.samples[i].objects);
+  return images;
+}
+
+/// Why the object was not found; `trace` is null where there is none, `score` the one to reach.
+MissCause cause_of(int object, const std::vector<Object>& objects, const Evidence& evidence,
+                   const Trace* trace, float score) {
+  if (evidence.other_class) return MissCause::wrong_class;
+  if (evidence.poorly_placed) return MissCause::poorly_placed;
+  bool low_score = evidence.low_score;
+  if (trace != nullptr) {
+    const Object& missed = objects[static_cast<size_t>(object)];
+    for (const Detection& box : trace->before_nms) {
+      if (overlap(box.box, missed.box) < kRightOverlap) continue;
+      if (nearest_object(box.box, box.label, objects).object != object) continue;
+      if (box.score >= score) return MissCause::lost_in_nms;
+      low_score = true;
+    }
+    low_score =
+        low_score || std::any_of(trace->proposals.begin(), trace->proposals.end(),
+                                 [&](const Box& box) { return overlap(box, missed.box) >= kRightOverlap; });
+  }
+  return low_score ? MissCause::low_score : MissCause::not_proposed;
+}
+
+void add_to_confusion(std::vector<std::vector<int64_t>>& confusion, const ImageFindings& image,
+                      const std::vector<Object>& objects) {
+  const auto count = [&](int truth, int found) {
+    ++confusion.at(static_cast<size_t>(truth)).at(static_cast<size_t>(found));
+  };
+  const auto label_of = [&](int object) { return objects[static_cast<size_t>(object)].label; };
+  for (const Detection& right : image.right) count(right.label, right.label);
+  for (const Wrong& wrong : image.wrong)
+    count(wrong.paired < 0 ? 0 : label_of(wrong.paired), wrong.detection->label);
+  for (const auto& [object, cause] : image.missed)
+    if (cause != MissCause::wrong_class) count(label_of(object), 0);
+}
+
+/// What a wrong detection did, as a sentence without its end. On an object that is ignored or found already
+/// it is not the background that was mistaken, though the confusion counts it so.
+std::string mistake(const Wrong& wrong, const std::vector<Object>& objects, const Dataset& dataset) {
+  const auto name = [&](int label) { return dataset.classes[static_cast<size_t>(label - 1)]; };
+  const int label = wrong.detection->label;
+  int mistaken = wrong.paired;
+  if (mistaken < 0) {
+    if (wrong.nearest.overlap >= kRightOverlap) return "finds the same " + name(label) + " again";
+    mistaken =
+        most_overlapped(wrong.detection->box, objects, [&](size_t i) { return objects[i].label != label; });
+  }
+  if (mistaken >= 0)
+    return "takes " + name(objects[static_cast<size_t>(mistaken)].label) + " for " + name(label);
+  return (wrong.nearest.overlap >= kNearOverlap ? "misplaces " : "takes background for ") + name(label);
+}
+
+std::vector<std::string> reasons_for(const ImageFindings& image, const std::vector<Object>& objects,
+                                     const Dataset& dataset) {
+  std::vector<std::string> reasons;
+  std::map<int, std::map<MissCause, int>> missed;  // by label
+  for (const auto& [object, cause] : image.missed)
+    ++missed[objects[static_cast<size_t>(object)].label][cause];
+  for (const auto& [label, causes] : missed) {
+    int count = 0;
+    std::string list;
+    for (const auto& [cause, times] : causes) {
+      count += times;
+      list += list.empty() ? "" : ", ";
+      list += causes.size() == 1 ? std::string(name_of(cause)) : fmt::format("{} {}", times, name_of(cause));
+    }
+    const auto asked = std::count_if(objects.begin(), objects.end(), [label = label](const Object& object) {
+      return object.label == label && !is_ignored(object);
+    });
+    reasons.push_back(fmt::format("misses {} of {} {} ({})", count, asked,
+                                  dataset.classes[static_cast<size_t>(label - 1)], list));
+  }
+  std::vector<std::tuple<std::string, int, float>> mistakes;  // times and best score of each, best first
+  for (const Wrong& wrong : image.wrong) {
+    const std::string what = mistake(wrong, objects, dataset);
+    const auto same = std::find_if(mistakes.begin(), mistakes.end(),
+                                   [&](const auto& other) { return std::get<0>(other) == what; });
+    if (same == mistakes.end())
+      mistakes.emplace_back(what, 1, wrong.detection->score);
+    else
+      ++std::get<1>(*same);
+  }
+  for (const auto& [what, times, score] : mistakes)
+    reasons.push_back(times == 1 ? fmt::format("{} (score {:.2f})", what, score)
+                                 : fmt::format("{}, {} times (scores up to {:.2f})", what, times, score));
+  return reasons;
+}
+
+std::vector<WorstImage> worst_images(const std::vector<ImageFindings>& images, const Dataset& dataset) {
+  std::vector<WorstImage> worst;
+  for (size_t i = 0; i < images.size(); ++i) {
+    if (images[i].missed.empty() && images[i].wrong.empty()) continue;
+    WorstImage image{static_cast<int>(i), static_cast<double>(images[i].missed.size()), {}, {}, {}, {}};
+    for (const Wrong& wrong : images[i].wrong) image.badness += double{wrong.detection->score};
+    worst.push_back(std::move(image));
+  }
+  std::stable_sort(worst.begin(), worst.end(),
+                   [](const WorstImage& a, const WorstImage& b) { return a.badness > b.badness; });
+  if (worst.size() > kWorstImages) worst.resize(kWorstImages);
+  for (WorstImage& image : worst) {
+    const ImageFindings& findings = images[static_cast<size_t>(image.image)];
+    const std::vector<Object>& objects = dataset.samples[static_cast<size_t>(image.image)].objects;
+    for (const auto& [object, cause] : findings.missed)
+      image.missed.push_back(objects[static_cast<size_t>(object)].box);
+    for (const Wrong& wrong : findings.wrong) image.wrong.push_back(*wrong.detection);
+    image.right = findings.right;
+    image.reasons = reasons_for(findings, objects, dataset);
+  }
+  return worst;
+}
+
+/// The curves of every class and of all together.
+void add_curves(Diagnosis& diagnosis, const std::vector<Detection>& detections,
+                const std::vector<Judgement>& judged, const Dataset& dataset) {
+  std::vector<Counted> all;
+  std::vector<std::vector<Counted>> by_class(dataset.classes.size());
+  for (size_t i = 0; i < detections.size(); ++i) {
+    if (judged[i].outcome == Outcome::ignored) continue;
+    all.push_back({detections[i].score, judged[i].outcome == Outcome::right});
+    by_class[static_cast<size_t>(detections[i].label - 1)].push_back(all.back());
+  }
+  int64_t truths_of_all = 0;
+  for (size_t c = 0; c < by_class.size(); ++c) {
+    const int64_t truths = count_truths(static_cast<int>(c) + 1, dataset);
+    diagnosis.classes.push_back(curve_of(by_class[c], truths));
+    truths_of_all += truths;
+  }
+  diagnosis.all = curve_of(all, truths_of_all);
+}
+
+}  // namespace
+
+Diagnosis diagnose(const std::vector<Detection>& detections, const std::vector<Trace>& traces,
+                   const Dataset& dataset) {
+  check(traces.empty() || traces.size() == dataset.samples.size(),
+        "a diagnosis of {} images needs as many traces or none; found {}", dataset.samples.size(),
+        traces.size());
+  const std::vector<size_t> ranking = ranked(detections, dataset);
+  const std::vector<Judgement> judged = judge(detections, ranking, dataset, kRightOverlap);
+  Diagnosis diagnosis;
+  add_curves(diagnosis, detections, judged, dataset);
+
+  const size_t labels = dataset.classes.size() + 1;
+  diagnosis.confusion.assign(labels, std::vector<int64_t>(labels));
+  std::vector<ImageFindings> images = look(detections, ranking, judged, diagnosis, dataset);
+  for (size_t i = 0; i < images.size(); ++i) {
+    const std::vector<Object>& objects = dataset.samples[i].objects;
+    for (size_t o = 0; o < objects.size(); ++o) {
+      if (is_ignored(objects[o])) continue;
+      const ObjectSize size = size_of(objects[o]);
+      ++diagnosis.objects_by_size[static_cast<size_t>(size)];
+      if (images[i].evidence[o].found) continue;
+      const float score = diagnosis.classes.at(static_cast<size_t>(objects[o].label - 1)).best_score;
+      const MissCause cause = cause_of(static_cast<int>(o), objects, images[i].evidence[o],
+                                       traces.empty() ? nullptr : &traces[i], score);
+      images[i].missed.emplace_back(static_cast<int>(o), cause);
+      diagnosis.misses.push_back({static_cast<int>(i), static_cast<int>(o), size, cause});
+      ++diagnosis.misses_by_size[static_cast<size_t>(size)][static_cast<size_t>(cause)];
+    }
+    add_to_confusion(diagnosis.confusion, images[i], objects);
+  }
+  diagnosis.worst = worst_images(images, dataset);
+  return diagnosis;
+}
+
+}  // namespace rcnn

@@ -1,0 +1,191 @@
+// What labels in the wrong convention, and images given twice, look like.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "core/files/sha256.h"
+#include "data/files.h"
+#include "eval/advice.h"
+
+namespace rcnn {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Where something was found: how often, and the names of the first few files.
+struct Places {
+  size_t count = 0, files = 0;
+  std::string last;
+  std::vector<std::string> first;
+
+  void add(const std::string& file) {
+    ++count;
+    if (file == last) return;
+    last = file;
+    if (++files <= 3) first.push_back(file);
+  }
+  std::string text() const {
+    const std::string more = files > first.size() ? fmt::format(" and {} more", files - first.size()) : "";
+    return fmt::format("{}{}", fmt::join(first, ", "), more);
+  }
+};
+
+/// The faults whose sentence has these words. They are the readers' own; a test reads such files.
+Places find_faults(const Dataset& dataset, const char* words) {
+  Places places;
+  for (const Fault& fault : dataset.faults)
+    if (fault.what.find(words) != std::string::npos) places.add(fault.file.string());
+  return places;
+}
+
+/// Whether `part` of `whole` is no accident.
+bool is_share(size_t part, size_t whole, double share) {
+  return part >= 3 && static_cast<double>(part) >= share * static_cast<double>(whole);
+}
+
+/// How the boxes of a dataset lie on their images.
+struct Positions {
+  size_t boxes = 0;
+  Places lower_right;  // that end at the right or lower edge
+  size_t upper_left = 0;
+  Places in_first_pixel;
+  Places repeated;  // that are on the image once more, with the same class
+
+  explicit Positions(const Dataset& dataset) {
+    for (const Sample& sample : dataset.samples) {
+      const std::string file = sample.image.string();
+      std::vector<std::tuple<int, float, float, float, float>> seen;
+      for (const Object& object : sample.objects) {
+        const Box& box = object.box;
+        ++boxes;
+        if (box.x2 >= static_cast<float>(sample.width) - 0.5f ||
+            box.y2 >= static_cast<float>(sample.height) - 0.5f)
+          lower_right.add(file);
+        if (box.x1 <= 0.5f || box.y1 <= 0.5f) ++upper_left;
+        if (box.x2 <= 1 && box.y2 <= 1) in_first_pixel.add(file);
+        seen.emplace_back(object.label, box.x1, box.y1, box.x2, box.y2);
+      }
+      std::sort(seen.begin(), seen.end());
+      for (size_t i = 1; i < seen.size(); ++i)
+        if (seen[i] == seen[i - 1]) repeated.add(file);
+    }
+  }
+};
+
+/// Size and first bytes of an image file; empty where it cannot be read.
+std::string first_bytes_digest(const fs::path& path) {
+  try {
+    const std::vector<uint8_t> bytes = read_file(path, size_t{1} << 16);
+    return sha256_hex(std::as_bytes(std::span(bytes)));
+  } catch (const InputError&) {
+    return {};
+  }
+}
+
+struct ImageFile {
+  size_t split;
+  fs::path path;
+};
+
+/// The groups of equal files. Only files of equal size are opened.
+std::vector<std::vector<ImageFile>> equal_files(
+    std::span<const std::pair<std::string, const Dataset*>> splits) {
+  std::map<uintmax_t, std::vector<ImageFile>> by_size;
+  for (size_t s = 0; s < splits.size(); ++s)
+    for (const Sample& sample : splits[s].second->samples) {
+      std::error_code error;
+      const uintmax_t size = fs::file_size(sample.image, error);
+      if (!error) by_size[size].push_back({s, sample.image});
+    }
+  std::vector<std::vector<ImageFile>> groups;
+  for (const auto& [size, files] : by_size) {
+    if (files.size() < 2) continue;
+    std::map<std::string, std::vector<ImageFile>> by_digest;
+    for (const ImageFile& file : files) by_digest[first_bytes_digest(file.path)].push_back(file);
+    for (const auto& [digest, equal] : by_digest)
+      if (!digest.empty() && equal.size() > 1) groups.push_back(equal);
+  }
+  return groups;
+}
+
+}  // namespace
+
+Sentences label_advice(const Dataset& dataset) {
+  const Positions positions(dataset);
+  const Places reversed = find_faults(dataset, "reversed box");
+  const Places outside = find_faults(dataset, "partly outside"),
+               lost = find_faults(dataset, "wholly outside");
+  const bool is_coco = !dataset.category_ids.empty();
+  Sentences advice;
+  if (is_share(reversed.count, positions.boxes + reversed.count, 0.05))
+    advice.push_back(
+        fmt::format("{} of {} boxes end before they begin, in {}: x, y, width, height looks like this where "
+                    "corners (xmin, "
+                    "ymin, xmax, ymax) are expected. Convert the annotations before training.",
+                    reversed.count, positions.boxes + reversed.count, reversed.text()));
+  // Corners read as width and height: of a box in the right half of its image, x1 + x2 is outside.
+  const bool to_lower_right = positions.lower_right.count > 2 * positions.upper_left;
+  if (is_share(outside.count + lost.count, positions.boxes + lost.count, 0.2) && to_lower_right) {
+    const char* reason =
+        is_coco && lost.count == 0
+            ? "corners (x1, y1, x2, y2) look like this where x, y, width, height are expected"
+            : "labels made for a larger version of the images look like this";
+    advice.push_back(fmt::format(
+        "{} of {} boxes reach beyond their image, most at the right or lower edge, as in {}: {}. Convert the "
+        "annotations before training.",
+        outside.count + lost.count, positions.boxes + lost.count, positions.lower_right.text(), reason));
+  }
+  if (is_share(positions.in_first_pixel.count, positions.boxes, 0.9))
+    advice.push_back(
+        fmt::format("{} of {} boxes lie within the first pixel of their image, as in {}: shares of the width "
+                    "and height look like this where pixels are expected.",
+                    positions.in_first_pixel.count, positions.boxes, positions.in_first_pixel.text()));
+  if (positions.repeated.count > 0)
+    advice.push_back(
+        fmt::format("{} box{} on an image that has the very same box of the same class already, in {}. "
+                    "Delete the copies.",
+                    positions.repeated.count, positions.repeated.count == 1 ? " is" : "es are",
+                    positions.repeated.text()));
+  return advice;
+}
+
+Sentences repeated_image_advice(std::span<const std::pair<std::string, const Dataset*>> splits) {
+  struct Found {
+    size_t images = 0;
+    fs::path one, other;
+  };
+  std::map<std::pair<size_t, size_t>, Found> found;
+  for (const std::vector<ImageFile>& group : equal_files(splits)) {
+    // Each file counts once for every split that has an equal one before it.
+    for (size_t j = 1; j < group.size(); ++j) {
+      std::vector<bool> paired(splits.size());
+      for (size_t i = 0; i < j; ++i) {
+        if (paired[group[i].split]) continue;
+        paired[group[i].split] = true;
+        Found& pair = found[{group[i].split, group[j].split}];
+        if (pair.images++ == 0) pair.one = group[i].path, pair.other = group[j].path;
+      }
+    }
+  }
+  Sentences advice;
+  for (const auto& [pair, f] : found) {
+    const auto& [one, other] = pair;
+    const std::string files =
+        f.one == f.other ? f.one.string() : fmt::format("{} and {}", f.one.string(), f.other.string());
+    if (one == other)
+      advice.push_back(fmt::format("{} image{} of {} {} the same as another of it, as {}; delete the copies.",
+                                   f.images, f.images == 1 ? "" : "s", splits[one].first,
+                                   f.images == 1 ? "is" : "are", files));
+    else
+      advice.push_back(fmt::format(
+          "{} image{} of {} {} in {} as well, as {}: what is measured on {} is better than on new "
+          "images. Keep them in one of the two.",
+          f.images, f.images == 1 ? "" : "s", splits[other].first, f.images == 1 ? "is" : "are",
+          splits[one].first, files, splits[other].first));
+  }
+  return advice;
+}
+
+}  // namespace rcnn

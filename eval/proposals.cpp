@@ -1,0 +1,142 @@
+#include "eval/proposals.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+#include <utility>
+
+#include "core/files/atomic_file.h"
+#include "data/coco.h"
+#include "data/loader.h"
+#include "eval/coco_metrics.h"
+#include "eval/evaluate.h"
+
+namespace rcnn {
+namespace {
+
+struct ScoredBox {
+  Box box;
+  float score = 0;
+};
+
+constexpr size_t kCounted = 300;  // of an image's proposals, for the share of objects found
+constexpr double kFound = 0.5;    // overlap
+
+/// Best first, in pixels of the image.
+std::vector<ScoredBox> propose(Context& ctx, FasterRcnn& model, const Image& image) {
+  const RawImage raw{image.rgb.data(), image.height, image.width};
+  const Proposals found = model.propose(ctx, make_image_batch(ctx, model.config, {&raw, 1}));
+  const Tensor boxes = found.boxes.to(Device{}), logits = found.scores.to(Device{});
+  const auto count = found.count.to(Device{}).item<int32_t>();
+  const ToImage to_image(model.config, image);
+  std::vector<ScoredBox> result;
+  for (int32_t i = 0; i < count; ++i) {
+    const Box box = to_image(boxes.data<float>() + i * 4);
+    result.push_back({box, 1 / (1 + std::exp(-logits.data<float>()[i]))});
+  }
+  return result;
+}
+
+/// The entries of one image, a line each.
+std::string entries(const Sample& sample, const std::vector<ScoredBox>& boxes) {
+  const auto dump = [](const nlohmann::json& value) {
+    return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  };
+  const std::string image = sample.coco_id ? dump(*sample.coco_id) : dump(sample.id);
+  std::string text;
+  for (const auto& [box, score] : boxes)
+    text += fmt::format("{}{{\"image_id\":{},\"bbox\":[{:.2f},{:.2f},{:.2f},{:.2f}],\"score\":{:.6f}}}",
+                        text.empty() ? "" : ",\n", image, box.x1, box.y1, box.x2 - box.x1, box.y2 - box.y1,
+                        score);
+  return text;
+}
+
+void count(const Sample& sample, const std::vector<ScoredBox>& boxes, ProposalCounts& counts) {
+  ++counts.images;
+  counts.boxes += std::ssize(boxes);
+  const auto end = boxes.begin() + static_cast<ptrdiff_t>(std::min(kCounted, boxes.size()));
+  for (const Object& object : sample.objects) {
+    if (is_ignored(object)) continue;
+    ++counts.objects;
+    counts.found += std::any_of(boxes.begin(), end, [&](const ScoredBox& proposal) {
+      return overlap(proposal.box, object.box) >= kFound;
+    });
+  }
+}
+
+}  // namespace
+
+ProposalCounts write_proposals(Context& ctx, FasterRcnn& model, const Dataset& dataset, int workers,
+                               const std::filesystem::path& path, std::vector<Fault>& faults) {
+  const bool grad = std::exchange(ctx.grad, false), training = std::exchange(ctx.training, false);
+  ModelConfig& config = model.config;
+  const ModelConfig before = config;
+  config.rpn_pre_nms_top_n_test = config.rpn_pre_nms_top_n_train;
+  config.rpn_post_nms_top_n_test = config.rpn_post_nms_top_n_train;
+  ProposalCounts counts;
+  LoaderOptions options;  // one image a batch, as in detect_dataset
+  options.workers = workers;
+  options.cache_bytes = 0;
+  Loader loader(dataset, options);
+  write_atomically(path, [&](FileWriter& writer) {
+    writer.write("[");
+    for (int64_t i = 0; i < loader.batches_per_epoch(); ++i) {
+      for (const LoadedImage& loaded : loader.next().images) {
+        if (loaded.sample != i) continue;  // the loader's stand-in for an image that cannot be decoded
+        const Sample& sample = dataset.samples[static_cast<size_t>(i)];
+        const std::vector<ScoredBox> boxes = propose(ctx, model, loaded.image);
+        if (!boxes.empty()) writer.write((counts.boxes == 0 ? "\n" : ",\n") + entries(sample, boxes));
+        count(sample, boxes, counts);
+      }
+    }
+    writer.write("\n]\n");
+  });
+  config = before;
+  ctx.grad = grad;
+  ctx.training = training;
+  faults.insert(faults.end(), loader.faults().begin(), loader.faults().end());
+  return counts;
+}
+
+std::string describe(const ProposalCounts& counts) {
+  const auto share = [](int64_t part, int64_t of) {
+    return static_cast<double>(part) / static_cast<double>(std::max<int64_t>(1, of));
+  };
+  std::string text =
+      fmt::format("{} images, {:.1f} proposals on each", counts.images, share(counts.boxes, counts.images));
+  if (counts.objects > 0)
+    text += fmt::format("; {:.3f} of the objects are among the best {} (IoU .5)",
+                        share(counts.found, counts.objects), kCounted);
+  return text;
+}
+
+void read_proposals(const std::filesystem::path& path, Dataset& dataset) {
+  CocoNumbers numbers = coco_numbers(dataset);
+  numbers.any_category = true;
+  std::vector<CocoResult> results = read_coco_results(path, numbers);
+  std::stable_sort(results.begin(), results.end(),
+                   [](const CocoResult& a, const CocoResult& b) { return a.score > b.score; });
+  std::unordered_map<int64_t, Sample*> samples;
+  for (size_t i = 0; i < dataset.samples.size(); ++i) {
+    Sample& sample = dataset.samples[i];
+    sample.proposals.emplace();
+    samples[sample.coco_id.value_or(static_cast<int64_t>(i))] = &sample;
+  }
+  for (const CocoResult& result : results) {
+    const auto found = samples.find(result.image);
+    check_input(found != samples.end(),
+                "{} has a proposal on the image {}, which the data lacks; expected proposals of this split",
+                path.string(), result.image);
+    Sample& sample = *found->second;
+    const auto clip = [](double at, int side) {
+      return static_cast<float>(std::clamp(at, 0.0, static_cast<double>(side)));
+    };
+    const Box box{clip(result.x, sample.width), clip(result.y, sample.height),
+                  clip(result.x + result.width, sample.width), clip(result.y + result.height, sample.height)};
+    if (box.x2 > box.x1 && box.y2 > box.y1) sample.proposals->push_back(box);
+  }
+  for (Sample& sample : dataset.samples) sample.proposals->shrink_to_fit();
+}
+
+}  // namespace rcnn

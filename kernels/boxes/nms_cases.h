@@ -1,0 +1,56 @@
+#pragma once
+
+#include "kernels/boxes/box_cases.h"
+#include "kernels/boxes/nms.h"
+
+namespace rcnn::kernels {
+
+struct NmsCase {
+  int64_t n, m;
+  int groups;
+  float threshold;
+  int64_t capacity;
+  float plus_one = 0;
+};
+
+inline std::vector<NmsCase> nms_cases() {
+  return {
+      {1, 100, 1, 0.5f, 100},    {3, 509, 3, 0.3f, 509},    {2, 700, 1, 0.7f, 23},  // full before the end
+      {2, 301, 90, 0.5f, 301},    // most groups have a few boxes
+      {1, 257, 2, 0, 257},        // any overlap suppresses
+      {1, 257, 2, 1, 257},        // none does
+      {1, 5900, 12, 0.3f, 3000},  // more than 5120 boxes, with a group across that border
+      {2, 1, 1, 0.5f, 4},        {1, 37, 1, 0.5f, 0},       {2, 0, 1, 0.5f, 3},
+      {0, 5, 1, 0.5f, 3},        {2, 301, 3, 0.3f, 301, 1},
+  };
+}
+
+/// Proposals of nano-fpn at 4 x 240 x 320, of a ResNet-50 FPN, its detections, and 12,000 boxes at once.
+inline std::vector<NmsCase> nms_bench_cases() {
+  return {{4, 3000, 3, 0.7f, 500},
+          {8, 5000, 5, 0.7f, 1000},
+          {1, 90000, 90, 0.5f, 100},
+          {1, 12000, 1, 0.7f, 12000}};
+}
+
+inline Prepared<NmsArgs> prepare_nms(const NmsCase& c, Filler fill) {
+  Prepared<NmsArgs> p;
+  const Tensor boxes = random_boxes(fill, p.inputs, {c.n, c.m, 4}, 500);
+  const Tensor scores = random_scores(fill, p.inputs, {c.n, c.m});
+  const Tensor group = fill.integers(p.inputs, {c.n, c.m}, -1, c.groups - 1);
+  const Tensor keep = fill.poisoned<int32_t>(p.outputs, {c.n, c.capacity});
+  const Tensor count = fill.poisoned<int32_t>(p.outputs, {c.n});
+  p.args = {c.n,
+            c.m,
+            boxes.data<float>(),
+            scores.data<float>(),
+            group.data<int32_t>(),
+            c.threshold,
+            c.capacity,
+            keep.mutable_data<int32_t>(),
+            count.mutable_data<int32_t>(),
+            c.plus_one};
+  return p;
+}
+
+}  // namespace rcnn::kernels

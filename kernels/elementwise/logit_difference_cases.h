@@ -1,0 +1,46 @@
+#pragma once
+
+#include "kernels/cases.h"
+#include "kernels/elementwise/logit_difference.h"
+
+namespace rcnn::kernels {
+
+struct LogitDifferenceCase {
+  int64_t rows, a;
+};
+
+inline std::vector<LogitDifferenceCase> logit_difference_cases() {
+  return {{1, 1}, {37, 9}, {101, 12}, {2, 300}, {0, 9}, {5, 0}};
+}
+
+/// The map of VGG16 at 600 x 1000, nine anchors a cell.
+inline std::vector<LogitDifferenceCase> logit_difference_bench_cases() { return {{38 * 63, 9}}; }
+
+template <class T>
+Prepared<LogitDifferenceArgs<T>> prepare_logit_difference(const LogitDifferenceCase& c, Filler fill) {
+  Prepared<LogitDifferenceArgs<T>> p;
+  const Tensor x = fill.numbers<T>(p.inputs, {c.rows, 2 * c.a});
+  // A sum for the bound on the error: with magnitudes, |object| + |background|.
+  if (fill.fill() == Fill::magnitudes)
+    for (int64_t row = 0; row < c.rows; ++row)
+      for (int64_t i = 0; i < c.a; ++i) x.mutable_data<T>()[row * 2 * c.a + i] *= T(-1);
+  const Tensor y = fill.poisoned<T>(p.outputs, {c.rows, c.a});
+  p.args = {c.rows, c.a, x.data<T>(), y.mutable_data<T>()};
+  p.match = Match::sum;
+  p.terms = 2;
+  return p;
+}
+
+template <class T>
+Prepared<LogitDifferenceBackwardArgs<T>> prepare_logit_difference_backward(const LogitDifferenceCase& c,
+                                                                           Filler fill) {
+  Prepared<LogitDifferenceBackwardArgs<T>> p;
+  const Tensor dy = fill.numbers<T>(p.inputs, {c.rows, c.a});
+  const Tensor dx = fill.output<T>(p.outputs, {c.rows, 2 * c.a});
+  p.args = {c.rows, c.a, dy.data<T>(), dx.mutable_data<T>(), fill.accumulate()};
+  p.match = Match::relative;
+  p.tolerance = 2e-7;
+  return p;
+}
+
+}  // namespace rcnn::kernels

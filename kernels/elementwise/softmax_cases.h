@@ -1,0 +1,28 @@
+#pragma once
+
+#include "kernels/cases.h"
+#include "kernels/elementwise/softmax.h"
+
+namespace rcnn::kernels {
+
+struct SoftmaxCase {
+  int64_t rows, c;
+};
+
+inline std::vector<SoftmaxCase> softmax_cases() { return {{7, 5}, {131, 21}, {37, 91}, {3, 1}, {0, 4}}; }
+
+/// The RoI head of nano-fpn in test (4 images, 7 classes), and of R50-FPN (1000 proposals, 91 classes).
+inline std::vector<SoftmaxCase> softmax_bench_cases() { return {{4 * 200, 7}, {1000, 91}}; }
+
+template <class T>
+Prepared<SoftmaxArgs<T>> prepare_softmax(const SoftmaxCase& c, Filler fill) {
+  Prepared<SoftmaxArgs<T>> p;
+  const Tensor logits = fill.numbers<T>(p.inputs, {c.rows, c.c});
+  const Tensor probabilities = fill.poisoned<T>(p.outputs, {c.rows, c.c});
+  p.args = {c.rows, c.c, logits.data<T>(), probabilities.mutable_data<T>()};
+  p.match = Match::relative;
+  p.tolerance = 1e-6;
+  return p;
+}
+
+}  // namespace rcnn::kernels

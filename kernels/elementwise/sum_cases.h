@@ -1,0 +1,69 @@
+#pragma once
+
+#include "kernels/cases.h"
+#include "kernels/elementwise/sum.h"
+
+namespace rcnn::kernels {
+
+struct WeightedSumCase {
+  std::vector<double> weights;
+};
+
+inline std::vector<WeightedSumCase> weighted_sum_cases() {
+  return {{{1}}, {{1, 2, 0.5, -1}}, {std::vector<double>(kMaxTerms, 0.25)}};
+}
+
+/// The four terms of Faster R-CNN's loss.
+inline std::vector<WeightedSumCase> weighted_sum_bench_cases() { return {{{1, 1, 1, 1}}}; }
+
+template <class T>
+Prepared<WeightedSumArgs<T>> prepare_weighted_sum(const WeightedSumCase& c, Filler fill) {
+  Prepared<WeightedSumArgs<T>> p;
+  p.args.terms = static_cast<int>(c.weights.size());
+  for (size_t i = 0; i < c.weights.size(); ++i) {
+    p.args.values[i] = fill.numbers<T>(p.inputs, {}).template data<T>();
+    p.args.weights[i] = c.weights[i];
+  }
+  p.args.y = fill.poisoned<T>(p.outputs, {}).template mutable_data<T>();
+  p.match = Match::relative;
+  p.tolerance = 1e-6;
+  return p;
+}
+
+/// The second term's gradient is not wanted.
+template <class T>
+Prepared<WeightedSumBackwardArgs<T>> prepare_weighted_sum_backward(const WeightedSumCase& c, Filler fill) {
+  Prepared<WeightedSumBackwardArgs<T>> p;
+  p.args.terms = static_cast<int>(c.weights.size());
+  p.args.dy = fill.numbers<T>(p.inputs, {}).template data<T>();
+  for (size_t i = 0; i < c.weights.size(); ++i) {
+    p.args.weights[i] = c.weights[i];
+    p.args.accumulate[i] = fill.accumulate();
+    if (i != 1) p.args.dvalues[i] = fill.output<T>(p.outputs, {}).template mutable_data<T>();
+  }
+  p.match = Match::relative;
+  p.tolerance = 1e-6;
+  return p;
+}
+
+struct AddCase {
+  int64_t size;
+};
+
+inline std::vector<AddCase> add_cases() { return {{7}, {70001}, {1036}, {0}}; }
+
+/// nano-fpn's C2 at 4 x 240 x 320.
+inline std::vector<AddCase> add_bench_cases() { return {{4 * 60 * 80 * 32}}; }
+
+template <class T>
+Prepared<AddArgs<T>> prepare_add(const AddCase& c, Filler fill) {
+  Prepared<AddArgs<T>> p;
+  const Tensor a = fill.numbers<T>(p.inputs, {c.size}), b = fill.numbers<T>(p.inputs, {c.size});
+  const Tensor y = fill.poisoned<T>(p.outputs, {c.size});
+  p.args = {c.size, a.data<T>(), b.data<T>(), y.mutable_data<T>()};
+  p.match = Match::sum;
+  p.terms = 2;
+  return p;
+}
+
+}  // namespace rcnn::kernels

@@ -1,0 +1,35 @@
+#include "core/parallel.h"
+#include "kernels/elementwise/sum.h"
+
+namespace rcnn::kernels {
+
+template <class T>
+void weighted_sum_reference(const Stream&, Workspace&, const WeightedSumArgs<T>& a) {
+  double sum = 0;
+  for (int i = 0; i < a.terms; ++i) sum += a.weights[i] * static_cast<double>(*a.values[i]);
+  *a.y = static_cast<T>(sum);
+}
+
+template <class T>
+void weighted_sum_backward_reference(const Stream&, Workspace&, const WeightedSumBackwardArgs<T>& a) {
+  for (int i = 0; i < a.terms; ++i)
+    if (a.dvalues[i]) put(*a.dvalues[i], static_cast<T>(a.weights[i]) * *a.dy, a.accumulate[i]);
+}
+
+template <class T>
+void add_reference(const Stream&, Workspace&, const AddArgs<T>& a) {
+  parallel_for(a.size, 1 << 15, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) a.y[i] = a.a[i] + a.b[i];
+  });
+}
+
+template void weighted_sum_reference(const Stream&, Workspace&, const WeightedSumArgs<float>&);
+template void weighted_sum_reference(const Stream&, Workspace&, const WeightedSumArgs<double>&);
+template void weighted_sum_backward_reference(const Stream&, Workspace&,
+                                              const WeightedSumBackwardArgs<float>&);
+template void weighted_sum_backward_reference(const Stream&, Workspace&,
+                                              const WeightedSumBackwardArgs<double>&);
+template void add_reference(const Stream&, Workspace&, const AddArgs<float>&);
+template void add_reference(const Stream&, Workspace&, const AddArgs<double>&);
+
+}  // namespace rcnn::kernels

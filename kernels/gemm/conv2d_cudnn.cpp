@@ -1,0 +1,308 @@
+// Convolution through cuDNN: the rung to beat. Each pass of each shape is run once by every engine that cuDNN
+// suggests, and the fastest is kept.
+//
+// That search takes seconds and waits for the GPU, so it belongs in front of a measurement or a recording. It
+// may find another engine in another run, and another engine adds in another order: unlike the project's own
+// kernels, these variants do not give the same bits every time the program is started. Within a run they do:
+// engines with atomic additions are left out. The epilogue is a pass of its own.
+//
+// There is no bf16 row: the op's outputs are f32, and cuDNN 9.19 has no engine for dx and dw that writes f32
+// from bf16 operands.
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <optional>
+
+#include "core/cuda/device.h"
+#include "kernels/gemm/conv2d.h"
+#include "kernels/gemm/cuda_library.h"
+#include "kernels/gemm/cudnn.h"
+
+namespace rcnn::kernels {
+namespace {
+
+enum class Pass { forward, dx, dw };
+
+/// How cuDNN names what it calls x, w and y in every pass. dx is the x of the backward pass, g its y.
+struct PassNames {
+  const char* name;
+  cudnnBackendDescriptorType_t operation;
+  cudnnBackendAttributeName_t convolution, x, w, y, alpha, beta;
+};
+constexpr PassNames kPassNames[] = {
+    {"forward", CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA},
+    {"dx", CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA},
+    {"dw", CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA},
+};
+
+/// What an engine is chosen for.
+struct Problem {
+  Pass pass;
+  Conv2dShape shape;
+  Precision precision;
+  bool add;           // to what the output holds
+  int64_t alignment;  // of every pointer, in bytes
+  auto operator<=>(const Problem&) const = default;
+
+  const PassNames& names() const { return kPassNames[static_cast<int>(pass)]; }
+  std::string str() const {
+    return fmt::format(
+        "{} of a convolution of ({}, {}, {}, {}) with ({}, {}, {}, {}), stride {}, pad {}, "
+        "dilation {}",
+        names().name, shape.n, shape.h, shape.w, shape.c, shape.k, shape.r, shape.s, shape.c, shape.stride,
+        shape.pad, shape.dilation);
+  }
+};
+
+/// x (N, H, W, C), w (K, R, S, C) and y (N, OH, OW, K): two are read, and one is written.
+struct Operands {
+  void *x, *w, *y;
+};
+
+enum TensorId : int64_t { kX = 1, kW, kY };
+
+/// A dense tensor whose channels run fastest. cuDNN lists sizes as (N, C, H, W) whatever the layout.
+CudnnDescriptor tensor(TensorId id, int64_t alignment, int64_t n, int64_t h, int64_t w, int64_t c) {
+  CudnnDescriptor t(CUDNN_BACKEND_TENSOR_DESCRIPTOR, "a tensor");
+  t.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, int64_t{id});
+  t.set(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_DATA_FLOAT);
+  t.set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, alignment);
+  t.set(CUDNN_ATTR_TENSOR_DIMENSIONS, {n, c, h, w});
+  t.set(CUDNN_ATTR_TENSOR_STRIDES, {h * w * c, int64_t{1}, w * c, c});
+  t.finalize();
+  return t;
+}
+
+/// The graph of one convolution. All tensors are f32; which engines may run it decides about tf32.
+CudnnDescriptor operation_graph(cudnnHandle_t handle, const Problem& problem) {
+  const Conv2dShape& p = problem.shape;
+  CudnnDescriptor convolution(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, "a convolution");
+  convolution.set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, int64_t{2});
+  convolution.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_DATA_FLOAT);
+  convolution.set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_CROSS_CORRELATION);
+  convolution.set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, {p.pad, p.pad});
+  convolution.set(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, {p.pad, p.pad});
+  convolution.set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, {p.stride, p.stride});
+  convolution.set(CUDNN_ATTR_CONVOLUTION_DILATIONS, {p.dilation, p.dilation});
+  convolution.finalize();
+
+  const PassNames& names = problem.names();
+  CudnnDescriptor operation(names.operation, "a convolution's operation");
+  operation.set(names.convolution, convolution);
+  operation.set(names.x, tensor(kX, problem.alignment, p.n, p.h, p.w, p.c));
+  operation.set(names.w, tensor(kW, problem.alignment, p.k, p.r, p.s, p.c));
+  operation.set(names.y, tensor(kY, problem.alignment, p.n, p.oh(), p.ow(), p.k));
+  operation.set(names.alpha, 1.0f);
+  operation.set(names.beta, problem.add ? 1.0f : 0.0f);
+  operation.finalize();
+
+  CudnnDescriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, "a graph of operations");
+  graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, handle);
+  graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, operation);
+  graph.finalize();
+  return graph;
+}
+
+/// The engines that cuDNN suggests, each with its settings, the most promising first.
+std::vector<CudnnDescriptor> suggested_engines(const CudnnDescriptor& graph, cudnnBackendHeurMode_t mode) {
+  CudnnDescriptor heuristic(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, "a list of engines");
+  heuristic.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
+  heuristic.set(CUDNN_ATTR_ENGINEHEUR_MODE, mode);
+  if (!heuristic.try_finalize()) return {};
+  return heuristic.get_descriptors(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR,
+                                   "an engine's settings");
+}
+
+/// Whether an engine computes what the op promises: a plain sum of products in that precision, in one order.
+bool is_faithful(const CudnnDescriptor& settings, Precision precision) {
+  const std::vector<CudnnDescriptor> engine =
+      settings.get_descriptors(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR, "an engine");
+  for (const cudnnBackendNumericalNote_t note : engine.at(0).get<cudnnBackendNumericalNote_t>(
+           CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_NUMERICAL_NOTE_TYPE_COUNT)) {
+    if (note == CUDNN_NUMERICAL_NOTE_TENSOR_CORE && precision == Precision::f32) return false;  // it is tf32
+    if (note == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC || note == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS ||
+        note == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION || note == CUDNN_NUMERICAL_NOTE_FFT ||
+        note == CUDNN_NUMERICAL_NOTE_WINOGRAD)
+      return false;
+  }
+  return true;
+}
+
+struct Plan {
+  CudnnDescriptor settings;  // of its engine; kept while the plan is
+  CudnnDescriptor descriptor;
+  int64_t scratch_bytes;
+};
+
+/// The most scratch memory that an engine may ask for.
+constexpr int64_t kMostScratch = int64_t{512} << 20;
+
+/// The plan that runs an engine; nothing where the engine does not serve this case, or asks for too much.
+std::optional<Plan> make_plan(cudnnHandle_t handle, CudnnDescriptor settings) {
+  CudnnDescriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, "a plan");
+  plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, handle);
+  plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, settings);
+  if (!plan.try_finalize()) return std::nullopt;
+  const int64_t bytes = plan.get<int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, 1).at(0);
+  if (bytes > kMostScratch) return std::nullopt;
+  return Plan{std::move(settings), std::move(plan), bytes};
+}
+
+/// The plans of an operation that may be chosen. cuDNN's second list are engines that serve nearly every
+/// case.
+std::vector<Plan> find_plans(cudnnHandle_t handle, const Problem& problem) {
+  const CudnnDescriptor graph = operation_graph(handle, problem);
+  std::vector<Plan> plans;
+  for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK})
+    for (CudnnDescriptor& settings : suggested_engines(graph, mode)) {
+      if (!is_faithful(settings, problem.precision)) continue;
+      if (auto plan = make_plan(handle, std::move(settings))) plans.push_back(std::move(*plan));
+    }
+  check(!plans.empty(), "cuDNN has no engine for {}", problem.str());
+  return plans;
+}
+
+/// Queues a plan. `scratch` has its scratch_bytes.
+cudnnStatus_t execute(cudnnHandle_t handle, const Plan& plan, const Operands& operands, void* scratch) {
+  CudnnDescriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, "a plan's operands");
+  pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, {int64_t{kX}, int64_t{kW}, int64_t{kY}});
+  pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, {operands.x, operands.w, operands.y});
+  pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, scratch);
+  pack.finalize();
+  return cudnnBackendExecute(handle, plan.descriptor.raw(), pack.raw());
+}
+
+/// The best of a few runs, in milliseconds; infinity where cuDNN refuses to run the plan.
+float best_time(cudnnHandle_t handle, const Stream& stream, Workspace& workspace, const Plan& plan,
+                const Operands& operands) {
+  constexpr int kRuns = 4;  // the first also loads the kernel
+  const Workspace::Scope scope(workspace);
+  void* scratch = take_library_scratch(workspace, plan.scratch_bytes);
+  cuda::Event begin(true), end(true);
+  float best = std::numeric_limits<float>::infinity();
+  for (int run = 0; run < kRuns; ++run) {
+    begin.record(stream);
+    if (execute(handle, plan, operands, scratch) != CUDNN_STATUS_SUCCESS)
+      return std::numeric_limits<float>::infinity();
+    end.record(stream);
+    end.wait();
+    best = std::min(best, end.since(begin));
+  }
+  return best;
+}
+
+/// The fastest plan. Runs all of them on the operands, but into scratch memory.
+Plan find_fastest(cudnnHandle_t handle, const Stream& stream, Workspace& workspace, const Problem& problem,
+                  Operands operands) {
+  cudaStreamCaptureStatus capture{};
+  const cudaError_t status = cudaStreamIsCapturing(stream.handle, &capture);
+  check(status == cudaSuccess, "asking whether a stream is recorded: {}", cudaGetErrorString(status));
+  check(capture == cudaStreamCaptureStatusNone,
+        "cuDNN's engine for {} is looked for in its first run, and that cannot be recorded in a CUDA graph: "
+        "run it once before",
+        problem.str());
+  const Conv2dShape& p = problem.shape;
+  const Workspace::Scope scope(workspace);
+  if (problem.pass == Pass::forward) operands.y = workspace.take<float>(p.n * p.oh() * p.ow() * p.k);
+  if (problem.pass == Pass::dx) operands.x = workspace.take<float>(p.n * p.h * p.w * p.c);
+  if (problem.pass == Pass::dw) operands.w = workspace.take<float>(p.k * p.r * p.s * p.c);
+  std::vector<Plan> plans = find_plans(handle, problem);
+  Plan* fastest = nullptr;
+  float least = std::numeric_limits<float>::infinity();
+  for (Plan& plan : plans) {
+    const float time = best_time(handle, stream, workspace, plan, operands);
+    if (time < least) {
+      least = time;
+      fastest = &plan;
+    }
+  }
+  static_cast<void>(cudaGetLastError());  // an engine that refused may have left its failure behind
+  check(fastest != nullptr, "cuDNN ran none of its engines for {}", problem.str());
+  return std::move(*fastest);
+}
+
+/// A workspace's handle and the plans that were chosen.
+struct CudnnCache {
+  CudnnCache() { cudnn_check(cudnnCreate(&handle), "creating a handle"); }
+  ~CudnnCache() {
+    plans.clear();
+    cudnnDestroy(handle);
+  }
+  CudnnCache(const CudnnCache&) = delete;
+  CudnnCache& operator=(const CudnnCache&) = delete;
+
+  cudnnHandle_t handle = nullptr;
+  std::map<Problem, Plan> plans;
+};
+
+/// One bare convolution.
+void convolve(const Stream& stream, Workspace& workspace, Pass pass, const Conv2dShape& p,
+              Precision precision, bool add, Operands operands) {
+  const auto address = [](void* pointer) { return reinterpret_cast<uintptr_t>(pointer); };
+  const bool aligned = (address(operands.x) | address(operands.w) | address(operands.y)) % 16 == 0;
+  const Problem problem{pass, p, precision, add, aligned ? 16 : 4};
+
+  auto& cache = workspace.cache<CudnnCache>();
+  cudnn_check(cudnnSetStream(cache.handle, stream.handle), "setting the stream");
+  auto found = cache.plans.find(problem);
+  if (found == cache.plans.end())
+    found =
+        cache.plans.emplace(problem, find_fastest(cache.handle, stream, workspace, problem, operands)).first;
+  const Plan& plan = found->second;
+  cudnn_check(execute(cache.handle, plan, operands, take_library_scratch(workspace, plan.scratch_bytes)),
+              "running the {} pass of a convolution", problem.names().name);
+}
+
+void* writable(const float* pointer) { return const_cast<float*>(pointer); }
+
+}  // namespace
+
+template <Precision P>
+void conv2d_cudnn(const Stream& stream, Workspace& workspace, const Conv2dArgs<float>& a) {
+  const Conv2dShape& p = a.shape;
+  if (p.n == 0) return;
+  const int64_t rows = p.n * p.oh() * p.ow();
+  float* z = a.residual == a.y ? workspace.take<float>(rows * p.k) : a.y;
+  convolve(stream, workspace, Pass::forward, p, P, false, {writable(a.x), writable(a.w), z});
+  epilogue_pass(stream, {rows, p.k, z, a.scale, a.bias, a.residual, a.relu, a.y});
+}
+
+template <Precision P>
+void conv2d_dx_cudnn(const Stream& stream, Workspace& workspace, const Conv2dDxArgs<float>& a) {
+  if (a.shape.n == 0) return;
+  convolve(stream, workspace, Pass::dx, a.shape, P, a.accumulate == Accumulate::yes,
+           {a.dx, writable(a.w), writable(a.g)});
+}
+
+template <Precision P>
+void conv2d_dw_cudnn(const Stream& stream, Workspace& workspace, const Conv2dDwArgs<float>& a) {
+  const Conv2dShape& p = a.shape;
+  if (p.n > 0) {
+    convolve(stream, workspace, Pass::dw, p, P, a.accumulate == Accumulate::yes,
+             {writable(a.x), a.dw, writable(a.g)});
+  } else if (a.accumulate == Accumulate::no) {
+    clear(stream, a.dw, p.k * p.r * p.s * p.c);
+  }
+}
+
+// clang-format off
+template void conv2d_cudnn<Precision::f32>(const Stream&, Workspace&, const Conv2dArgs<float>&);
+template void conv2d_cudnn<Precision::tf32>(const Stream&, Workspace&, const Conv2dArgs<float>&);
+template void conv2d_dx_cudnn<Precision::f32>(const Stream&, Workspace&, const Conv2dDxArgs<float>&);
+template void conv2d_dx_cudnn<Precision::tf32>(const Stream&, Workspace&, const Conv2dDxArgs<float>&);
+template void conv2d_dw_cudnn<Precision::f32>(const Stream&, Workspace&, const Conv2dDwArgs<float>&);
+template void conv2d_dw_cudnn<Precision::tf32>(const Stream&, Workspace&, const Conv2dDwArgs<float>&);
+// clang-format on
+
+}  // namespace rcnn::kernels

@@ -1,0 +1,146 @@
+// The gradient dw of a convolution on tensor cores, in TF32 or bf16: G^T times the matrix of patches of x
+// (kernels/gemm/conv2d_gemm.h), tile by tile (kernels/gemm/mma_tile.h).
+//
+// The reduction runs over positions, so both operands run along their outer index: filters of g, channels of
+// x. Channels that do not fill vectors of 16 bytes are padded in a packed copy; the product then has (tap,
+// padded channel) columns, of which those of the padding are not written. The output is small and the
+// reduction long: most of the parallelism is in its parts.
+#include "kernels/gemm/conv2d_gemm.h"
+#include "kernels/gemm/mma_tile.h"
+
+namespace rcnn::kernels {
+namespace mma {
+namespace {
+
+template <class Stored>
+struct DwGemm {
+  Patches patches;  // of x as packed
+  const Stored* x;
+  const Stored* g;  // (positions, g_columns)
+  int g_columns;
+  int k, c;  // of dw
+  GemmOutput output;
+  GemmParts parts;
+  int column_tiles;
+};
+
+/// Copies the chunks of a tile. A chunk is a few positions; prepare finds their pixels, one thread each, so
+/// that the copying threads need not divide.
+template <class Stored, class T>
+struct DwCopy {
+  using ChunkB = Chunk<Stored, Order::along_outer, T::kN>;
+  struct alignas(16) Position {
+    PatchRow patch;
+  };
+  using Positions = Position[kStages][kDepth<Stored>];
+
+  DenseOperand<Stored, Order::along_outer, T::kM> g;
+  const Stored* x;
+  const Patches& patches;
+  PatchTap tap;          // of this thread's vector, the same in every chunk
+  Positions& positions;  // in shared memory: chunk i in place i % kStages
+
+  __device__ void prepare(int chunk) {
+    const int i = static_cast<int>(threadIdx.x);
+    if (i < kDepth<Stored>) positions[chunk % kStages][i].patch = patches.row(chunk * kDepth<Stored> + i);
+  }
+
+  __device__ void copy(int chunk, Stored* a, Stored* b) {
+    g.copy(chunk, a);
+    constexpr int kEach = kThreads / ChunkB::kVectors;  // positions at a time
+    const int v = static_cast<int>(threadIdx.x) % ChunkB::kVectors;
+    RCNN_UNROLL for (int i = 0; i < ChunkB::kLines / kEach; ++i) {
+      const int line = static_cast<int>(threadIdx.x) / ChunkB::kVectors + i * kEach;
+      const PatchRow row = positions[chunk % kStages][line].patch;
+      const bool valid = patches.inside(row, tap);
+      cuda::cp_async_16(ChunkB::at(b, line, v), x + (valid ? row.offset + tap.offset : 0), valid);
+    }
+  }
+};
+
+// A block computes a tile (blockIdx.x: columns fastest) of one part (blockIdx.z) of the positions. 128
+// threads, see kernels/gemm/mma_tile.h; shared memory: the ring of chunks, and the pixels of as many chunks.
+// x and g: 16-byte aligned. Bottleneck: shared memory; TF32 reads it float by float, as ldmatrix cannot
+// transpose them.
+template <class Element, class T>
+__global__ void __launch_bounds__(kThreads, T::kBlocks)
+    conv2d_dw_mma_kernel(DwGemm<typename Element::Stored> gemm) {
+  using Stored = typename Element::Stored;
+  using Copy = DwCopy<Stored, T>;
+  // Behind the ring, not in an array of its own: what goes beyond 48 KiB must all be dynamic.
+  auto& positions =
+      *reinterpret_cast<typename Copy::Positions*>(dynamic_shared<unsigned char>() + T::kSharedBytes);
+  const Patches& patches = gemm.patches;
+  const int part = static_cast<int>(blockIdx.z);
+  const int row = static_cast<int>(blockIdx.x) / gemm.column_tiles * T::kM;
+  const int column = static_cast<int>(blockIdx.x) % gemm.column_tiles * T::kN;
+
+  const int chunks = (patches.rows() + kDepth<Stored> - 1) / kDepth<Stored>;
+  const StepRange range = steps_of_part(chunks, gemm.parts, part);
+  const int vector = static_cast<int>(threadIdx.x) % Copy::ChunkB::kVectors;
+  Copy copy{{gemm.g, patches.rows(), gemm.g_columns, row},
+            gemm.x,
+            patches,
+            patches.tap(column + vector * kVector<Stored>),
+            positions};
+  T tile;
+  multiply<Element, Order::along_outer, Order::along_outer>(tile, copy, range.begin, range.end - range.begin);
+
+  const bool padding = patches.channels != gemm.c;
+  GemmOutput output = output_of_part(gemm.output, gemm.parts, part);
+  output.vectors = output.vectors && !padding;
+  write_tile(
+      tile, output, column, [&](int i) { return row + i < gemm.k ? row + i : -1; },
+      [&](int at) {
+        if (!padding) return at;
+        const int tap = at / patches.channels, channel = at - tap * patches.channels;
+        return channel < gemm.c ? tap * gemm.c + channel : -1;
+      });
+}
+
+template <class Element>
+void run(const Stream& stream, Workspace& workspace, const Conv2dDwArgs<float>& a, std::optional<Plan> plan) {
+  using Stored = typename Element::Stored;
+  Conv2dShape s = a.shape;
+  const int64_t rows = s.n * s.oh() * s.ow();
+  DwGemm<Stored> gemm{};
+  gemm.x = packed_rows<Stored>(stream, workspace, a.x, s.n * s.h * s.w, s.c);
+  gemm.g = packed_rows<Stored>(stream, workspace, a.g, rows, s.k);
+  gemm.k = static_cast<int>(s.k), gemm.c = static_cast<int>(s.c);
+  gemm.g_columns = static_cast<int>(padded<Stored>(s.k));
+  s.c = padded<Stored>(s.c), s.k = padded<Stored>(s.k);
+  check_conv2d_sizes(s);
+  gemm.patches = patches_of_x(s);
+  gemm.output = output_of(a);
+
+  const int64_t columns = s.r * s.s * s.c;
+  if (!plan) plan = choose_plan(gemm.k, columns, blocks_for(rows, kDepth<Stored>));
+  gemm.parts = take_parts(workspace, plan->parts, gemm.k, gemm.output);
+  with_tile(plan->tile, [&](auto tile) {
+    using T = decltype(tile);
+    gemm.column_tiles = static_cast<int>(blocks_for(columns, T::kN));
+    const dim3 grid(blocks_for(gemm.k, T::kM) * blocks_for(columns, T::kN), 1,
+                    static_cast<unsigned>(plan->parts));
+    constexpr size_t shared = T::kSharedBytes + sizeof(typename DwCopy<Stored, T>::Positions);
+    launch<conv2d_dw_mma_kernel<Element, T>>(stream, grid, kThreads, shared, gemm);
+  });
+  combine_parts(stream, gemm.parts, gemm.output);
+}
+
+}  // namespace
+
+void conv2d_dw_planned(const Stream& stream, Workspace& workspace, const Conv2dDwArgs<float>& a,
+                       Precision precision, std::optional<Plan> plan) {
+  (precision == Precision::bf16 ? run<Bf16> : run<Tf32>)(stream, workspace, a, plan);
+}
+
+}  // namespace mma
+
+void conv2d_dw_implicit_gemm_tf32(const Stream& stream, Workspace& workspace, const Conv2dDwArgs<float>& a) {
+  mma::conv2d_dw_planned(stream, workspace, a, Precision::tf32, {});
+}
+void conv2d_dw_implicit_gemm_bf16(const Stream& stream, Workspace& workspace, const Conv2dDwArgs<float>& a) {
+  mma::conv2d_dw_planned(stream, workspace, a, Precision::bf16, {});
+}
+
+}  // namespace rcnn::kernels

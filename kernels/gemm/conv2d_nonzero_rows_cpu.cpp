@@ -1,0 +1,131 @@
+// Gradients of a convolution where most rows of g (one a pixel of the output) are 0.
+//
+// The RPN's loss reaches 256 anchors an image out of many thousands, so nearly all of what comes back to its
+// 3x3 convolution is 0. The rows that are not are gathered into a matrix G (P, K). With the patches X (P, R S
+// C) of x under those pixels
+//
+//     dw = G^T X,    dx = the rows of G w, each (R, S, C), added where their patch lies.
+//
+// A row that is 0 is taken not to count even where x or w is not finite: forward has shown that already.
+#include <algorithm>
+
+#include "core/parallel.h"
+#include "kernels/gemm/conv2d.h"
+#include "kernels/gemm/matmul.h"
+
+namespace rcnn::kernels {
+namespace {
+
+/// Fewer than one row in this many must be left for gathering to pay.
+constexpr int64_t kShare = 8;
+/// G has a multiple of this many rows, the last ones 0: products of few different shapes are kept prepared.
+constexpr int64_t kRows = 64;
+
+int64_t rows_of(const Conv2dShape& s) { return s.n * s.oh() * s.ow(); }
+
+/// Whether row `row` of g (rows, K) is 0.
+bool is_zero(const float* g, int64_t row, int64_t k) {
+  return std::all_of(g + row * k, g + (row + 1) * k, [](float value) { return value == 0; });
+}
+
+/// The gathered rows.
+struct Rows {
+  int64_t* at;        // which rows of all they are, ascending
+  int64_t found = 0;  // so many
+  int64_t count;      // with those that fill up
+  float* g;           // (count, K)
+
+  Rows(const Conv2dShape& s, const float* all, Workspace& workspace)
+      : at(workspace.take<int64_t>(rows_of(s))) {
+    for (int64_t row = 0; row < rows_of(s); ++row)
+      if (!is_zero(all, row, s.k)) at[found++] = row;
+    count = (found + kRows - 1) / kRows * kRows;
+    g = workspace.take<float>(count * s.k);
+    for (int64_t i = 0; i < found; ++i) std::copy_n(all + at[i] * s.k, s.k, g + i * s.k);
+    std::fill(g + found * s.k, g + count * s.k, 0.0f);
+  }
+};
+
+/// Calls `visit(element of the image (N, H, W, C), place in the patch)` for every pixel of the patch under
+/// row `row` of g; -1 for one outside the image.
+template <class Visit>
+void for_each_pixel(const Conv2dShape& p, int64_t row, Visit visit) {
+  const int64_t ow = p.ow(), oh = p.oh(), image = row / (oh * ow);
+  const int64_t top = row / ow % oh * p.stride - p.pad, left = row % ow * p.stride - p.pad;
+  for (int64_t r = 0; r < p.r; ++r)
+    for (int64_t s = 0; s < p.s; ++s) {
+      const int64_t i = top + r * p.dilation, j = left + s * p.dilation;
+      const bool inside = i >= 0 && i < p.h && j >= 0 && j < p.w;
+      visit(inside ? ((image * p.h + i) * p.w + j) * p.c : -1, (r * p.s + s) * p.c);
+    }
+}
+
+void multiply(const Stream& stream, Workspace& workspace, const MatmulArgs<float>& args) {
+#if defined(RCNN_ONEDNN)
+  matmul_onednn(stream, workspace, args);
+#else
+  matmul_reference(stream, workspace, args);
+#endif
+}
+
+}  // namespace
+
+template <class Args>
+bool has_few_rows(const Args& a) {
+  const int64_t rows = rows_of(a.shape);
+  int64_t found = 0;
+  for (int64_t row = 0; row < rows; ++row)
+    if (!is_zero(a.g, row, a.shape.k) && ++found > rows / kShare) return false;
+  return true;
+}
+template bool has_few_rows(const Conv2dDxArgs<float>&);
+template bool has_few_rows(const Conv2dDwArgs<float>&);
+
+void conv2d_dx_nonzero_rows(const Stream& stream, Workspace& workspace, const Conv2dDxArgs<float>& a) {
+  const Conv2dShape& p = a.shape;
+  const int64_t patch = p.r * p.s * p.c, image = p.h * p.w * p.c;
+  const Rows rows(p, a.g, workspace);
+  float* patches = workspace.take<float>(rows.count * patch);
+  multiply(stream, workspace,
+           {rows.count, patch, p.k, false, false, rows.g, a.w, nullptr, false, patches, Accumulate::no});
+  parallel_chunks(p.n, [&](int64_t n) {
+    if (a.accumulate == Accumulate::no) std::fill_n(a.dx + n * image, image, 0.0f);
+    const int64_t *first = rows.at, *last = first + rows.found, pixels = p.oh() * p.ow();
+    const int64_t *begin = std::lower_bound(first, last, n * pixels),
+                  *end = std::lower_bound(begin, last, (n + 1) * pixels);
+    for (const int64_t* row = begin; row != end; ++row) {
+      const float* from = patches + (row - first) * patch;
+      for_each_pixel(p, *row, [&](int64_t at, int64_t place) {
+        if (at < 0) return;
+        for (int64_t c = 0; c < p.c; ++c) a.dx[at + c] += from[place + c];
+      });
+    }
+  });
+}
+
+void conv2d_dw_nonzero_rows(const Stream& stream, Workspace& workspace, const Conv2dDwArgs<float>& a) {
+  const Conv2dShape& p = a.shape;
+  const int64_t patch = p.r * p.s * p.c;
+  const Rows rows(p, a.g, workspace);
+  float* patches = workspace.take<float>(rows.count * patch);
+  parallel_for(rows.count, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      float* to = patches + i * patch;
+      if (i >= rows.found) {
+        std::fill_n(to, patch, 0.0f);
+        continue;
+      }
+      for_each_pixel(p, rows.at[i], [&](int64_t at, int64_t place) {
+        if (at < 0) {
+          std::fill_n(to + place, p.c, 0.0f);
+        } else {
+          std::copy_n(a.x + at, p.c, to + place);
+        }
+      });
+    }
+  });
+  multiply(stream, workspace,
+           {p.k, patch, rows.count, true, false, rows.g, patches, nullptr, false, a.dw, a.accumulate});
+}
+
+}  // namespace rcnn::kernels

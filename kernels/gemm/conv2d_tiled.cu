@@ -1,0 +1,130 @@
+// Convolution as an implicit matrix product with shared memory: the products of kernels/gemm/conv2d_gemm.h,
+// in the simplest form that shares what it loads.
+//
+// A block of 16 x 16 threads computes 16 x 16 outputs, one a thread. Along the reduction it goes in steps of
+// 16: every thread brings one element of the left and one of the right factor's 16 x 16 tile to shared
+// memory, then every thread multiplies a row of the one with a column of the other. Each element is loaded
+// from global memory once a block and used 16 times.
+//
+// Shared memory: 2 tiles of 16 x 17 floats; the padding column puts a tile's column in different banks.
+// Bottleneck: shared memory, two loads for one multiply-add. kernels/gemm/conv2d_implicit_gemm.cu goes on
+// from here.
+#include "kernels/gemm/conv2d_gemm.h"
+
+namespace rcnn::kernels {
+namespace {
+
+constexpr int kTile = 16;
+
+using TileOfOperand = float[kTile][kTile + 1];
+
+/// One step's share of this thread's output: row `threadIdx.y` of `left` times column `threadIdx.x` of
+/// `right`.
+__device__ inline float multiply_tiles(const TileOfOperand& left, const TileOfOperand& right, float sum) {
+  RCNN_UNROLL for (int d = 0; d < kTile; ++d) sum = fmaf(left[threadIdx.y][d], right[d][threadIdx.x], sum);
+  return sum;
+}
+
+__device__ inline float patch_value(const Patches& patches, const float* image, const PatchRow& row,
+                                    const PatchTap& tap) {
+  return patches.inside(row, tap) ? image[row.offset + tap.offset] : 0.0f;
+}
+
+// In all three kernels tx and ty are the thread's place in the tile, (row, column) its output; blockIdx.x
+// counts tiles along the rows, blockIdx.y along the columns.
+
+/// left[ty][d] = patch of x (row, d), right[d][tx] = w[column][d].
+__global__ void forward_kernel(Patches patches, const float* x, const float* w, GemmOutput output) {
+  RCNN_SHARED(float, left, [kTile][kTile + 1]);
+  RCNN_SHARED(float, right, [kTile][kTile + 1]);
+  const int tx = static_cast<int>(threadIdx.x), ty = static_cast<int>(threadIdx.y);
+  const int row = static_cast<int>(blockIdx.x) * kTile + ty,
+            column = static_cast<int>(blockIdx.y) * kTile + tx;
+  const int depth = patches.depth();
+  const PatchRow position = patches.row(row);
+  const int filter = static_cast<int>(blockIdx.y) * kTile + ty;  // that this thread brings
+  float sum = 0;
+  for (int begin = 0; begin < depth; begin += kTile) {
+    left[ty][tx] = patch_value(patches, x, position, patches.tap(begin + tx));
+    right[tx][ty] = filter < output.columns && begin + tx < depth ? w[filter * depth + begin + tx] : 0.0f;
+    __syncthreads();
+    sum = multiply_tiles(left, right, sum);
+    __syncthreads();
+  }
+  if (row < patches.rows() && column < output.columns) write<1>(output, row, column, {sum});
+}
+
+/// For phase blockIdx.z: left[ty][d] = patch of g (row, d), right[d][tx] = w[k, r, s, column] of d = (tap,
+/// k).
+__global__ void dx_kernel(Conv2dShape shape, const float* g, const float* w, GemmOutput output) {
+  RCNN_SHARED(float, left, [kTile][kTile + 1]);
+  RCNN_SHARED(float, right, [kTile][kTile + 1]);
+  const int tx = static_cast<int>(threadIdx.x), ty = static_cast<int>(threadIdx.y);
+  const int row = static_cast<int>(blockIdx.x) * kTile + ty,
+            column = static_cast<int>(blockIdx.y) * kTile + tx;
+  const Patches patches = patches_of_g(shape, static_cast<int>(blockIdx.z));
+  const int depth = patches.depth();
+  const PatchRow position = patches.row(row);
+  float sum = 0;
+  for (int begin = 0; begin < depth; begin += kTile) {
+    left[ty][tx] = patch_value(patches, g, position, patches.tap(begin + tx));
+    const bool exists = column < output.columns && begin + ty < depth;
+    right[ty][tx] = exists ? w[patches.filter_offset(begin + ty, output.columns) + column] : 0.0f;
+    __syncthreads();
+    sum = multiply_tiles(left, right, sum);
+    __syncthreads();
+  }
+  if (row < patches.rows() && column < output.columns)
+    write<1>(output, patches.output_row(row), column, {sum});
+}
+
+/// left[ty][d] = g[position d, row], right[d][tx] = patch of x (position d, column). The rows are the
+/// `filters` filters.
+__global__ void dw_kernel(Patches patches, int filters, const float* x, const float* g, GemmOutput output) {
+  RCNN_SHARED(float, left, [kTile][kTile + 1]);
+  RCNN_SHARED(float, right, [kTile][kTile + 1]);
+  const int tx = static_cast<int>(threadIdx.x), ty = static_cast<int>(threadIdx.y);
+  const int row = static_cast<int>(blockIdx.x) * kTile + ty,
+            column = static_cast<int>(blockIdx.y) * kTile + tx;
+  const int positions = patches.rows();
+  const PatchTap tap = patches.tap(column);
+  const int filter = static_cast<int>(blockIdx.x) * kTile + tx;  // that this thread brings
+  float sum = 0;
+  for (int begin = 0; begin < positions; begin += kTile) {
+    const bool exists = filter < filters && begin + ty < positions;
+    left[tx][ty] = exists ? g[(begin + ty) * filters + filter] : 0.0f;
+    right[ty][tx] = patch_value(patches, x, patches.row(begin + ty), tap);
+    __syncthreads();
+    sum = multiply_tiles(left, right, sum);
+    __syncthreads();
+  }
+  if (row < filters && column < output.columns) write<1>(output, row, column, {sum});
+}
+
+const dim3 kBlock(kTile, kTile);
+
+}  // namespace
+
+void conv2d_tiled(const Stream& stream, Workspace&, const Conv2dArgs<float>& a) {
+  check_conv2d_sizes(a.shape);
+  const Patches patches = patches_of_x(a.shape);
+  const dim3 grid(blocks_for(patches.rows(), kTile), blocks_for(a.shape.k, kTile));
+  launch<forward_kernel>(stream, grid, kBlock, 0, patches, a.x, a.w, output_of(a));
+}
+
+void conv2d_dx_tiled(const Stream& stream, Workspace&, const Conv2dDxArgs<float>& a) {
+  check_conv2d_sizes(a.shape);
+  const int64_t rows = patches_of_g(a.shape, 0).rows();  // the largest phase
+  const dim3 grid(blocks_for(rows, kTile), blocks_for(a.shape.c, kTile), dx_phases(a.shape));
+  launch<dx_kernel>(stream, grid, kBlock, 0, a.shape, a.g, a.w, output_of(a));
+}
+
+void conv2d_dw_tiled(const Stream& stream, Workspace&, const Conv2dDwArgs<float>& a) {
+  check_conv2d_sizes(a.shape);
+  const GemmOutput output = output_of(a);
+  const dim3 grid(blocks_for(a.shape.k, kTile), blocks_for(output.columns, kTile));
+  launch<dw_kernel>(stream, grid, kBlock, 0, patches_of_x(a.shape), static_cast<int>(a.shape.k), a.x, a.g,
+                    output);
+}
+
+}  // namespace rcnn::kernels

@@ -1,0 +1,33 @@
+// What the variants that call NVIDIA's libraries, cuDNN and cuBLAS, do around a call.
+#pragma once
+
+#include "core/bf16.h"
+#include "core/context.h"
+
+namespace rcnn::kernels {
+
+/// y = relu(scale[column] * z + bias[column] + residual): kernels/gemm/epilogue_math.h.
+struct EpiloguePass {
+  int64_t rows, columns;
+  const float* z;         // (rows, columns); may be y
+  const float* scale;     // (columns) or null
+  const float* bias;      // (columns) or null
+  const float* residual;  // (rows, columns) or null; may be y
+  bool relu;
+  float* y;  // (rows, columns)
+};
+
+/// The epilogue as a pass of its own. Does nothing where y is z and there is neither scale, bias, residual
+/// nor ReLU.
+void epilogue_pass(const Stream& stream, const EpiloguePass& pass);
+
+/// `count` values rounded to bf16, in scratch memory.
+bf16* round_to_bf16(const Stream& stream, Workspace& workspace, const float* values, int64_t count);
+
+/// Sets `count` values to 0.
+void clear(const Stream& stream, float* values, int64_t count);
+
+/// Scratch memory aligned to 256 bytes, as the libraries expect it.
+void* take_library_scratch(Workspace& workspace, int64_t bytes);
+
+}  // namespace rcnn::kernels

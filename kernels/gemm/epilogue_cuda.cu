@@ -1,0 +1,102 @@
+#include <algorithm>
+
+#include "kernels/gemm/epilogue.h"
+#include "kernels/gemm/epilogue_math.h"
+#include "kernels/vectors.h"
+
+namespace rcnn::kernels {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int64_t kMostChunks = 512;  // a constant, so that every card adds dbias in the same order
+
+/// A block walks down one chunk of rows, chunk blockIdx.y, at blockDim.x vectors of V channels; its
+/// blockDim.y rows of threads take turns. Each thread sums its rows' g in registers; thread row 0 then adds
+/// the sums of all thread rows in their order, through shared memory, and writes them to shares (chunks, C).
+///
+/// Shared memory: 4 KB. Bottleneck: memory, one pass over y, dy and the results.
+template <int V>
+__global__ void backward_kernel(EpilogueBackwardArgs<float> a, int64_t rows_a_chunk, float* shares) {
+  RCNN_SHARED(float, thread_sums, [kThreads][V]);
+  const int64_t c = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V;
+  const int64_t first = blockIdx.y * rows_a_chunk;
+  const int64_t last = first + rows_a_chunk < a.rows ? first + rows_a_chunk : a.rows;
+  const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
+
+  float sums[V] = {};
+  if (c < a.c) {
+    float scale[V];
+    RCNN_UNROLL for (int i = 0; i < V; ++i) scale[i] = 1;
+    if (a.scale) read_values<V>(a.scale + c, scale);
+    for (int64_t row = first + threadIdx.y; row < last; row += blockDim.y) {
+      const int64_t at = row * a.c + c;
+      float g[V], dz[V], dresidual[V] = {};
+      read_values<V>(a.dy + at, g);
+      if (a.y) {
+        float y[V];
+        read_values<V>(a.y + at, y);
+        RCNN_UNROLL for (int i = 0; i < V; ++i) g[i] = relu_gradient(y[i], g[i]);
+      }
+      if (a.dresidual && a.accumulate_residual == Accumulate::yes)
+        read_values<V>(a.dresidual + at, dresidual);
+      RCNN_UNROLL for (int i = 0; i < V; ++i) {
+        dz[i] = scale[i] * g[i];
+        put(dresidual[i], g[i], a.accumulate_residual);
+        sums[i] += g[i];
+      }
+      if (a.dz) write_values<V>(a.dz + at, dz);
+      if (a.dresidual) write_values<V>(a.dresidual + at, dresidual);
+    }
+  }
+  if (!shares) return;  // all threads
+  write_values<V>(thread_sums[thread], sums);
+  __syncthreads();
+  if (threadIdx.y != 0 || c >= a.c) return;
+  for (unsigned row = 1; row < blockDim.y; ++row)
+    RCNN_UNROLL for (int i = 0; i < V; ++i) sums[i] += thread_sums[row * blockDim.x + threadIdx.x][i];
+  write_values<V>(shares + blockIdx.y * a.c + c, sums);
+}
+
+constexpr int kColumns = 32, kLines = kThreads / kColumns;
+
+/// dbias: adds the chunks' shares in an order that is always the same. A block takes 32 channels; its 8 rows
+/// of threads add every eighth chunk each, thread row 0 adds the eight.
+__global__ void dbias_kernel(EpilogueBackwardArgs<float> a, const float* shares, int chunks) {
+  RCNN_SHARED(float, thread_sums, [kLines][kColumns]);
+  const int64_t c = static_cast<int64_t>(blockIdx.x) * kColumns + threadIdx.x;
+  float sum = 0;
+  if (c < a.c)
+    for (int chunk = static_cast<int>(threadIdx.y); chunk < chunks; chunk += kLines)
+      sum += shares[chunk * a.c + c];
+  thread_sums[threadIdx.y][threadIdx.x] = sum;
+  __syncthreads();
+  if (threadIdx.y != 0 || c >= a.c) return;
+  for (int line = 1; line < kLines; ++line) sum += thread_sums[line][threadIdx.x];
+  put(a.dbias[c], sum, a.accumulate_bias);
+}
+
+}  // namespace
+
+void epilogue_backward_block_per_chunk(const Stream& stream, Workspace& workspace,
+                                       const EpilogueBackwardArgs<float>& a) {
+  if (a.c == 0) return;
+  const bool vectors = a.c % 4 == 0 && aligned_to_16(a.y) && aligned_to_16(a.dy) && aligned_to_16(a.scale) &&
+                       aligned_to_16(a.dz) && aligned_to_16(a.dresidual);
+  const int64_t across = vectors ? a.c / 4 : a.c;
+  unsigned width = 1;  // threads along the channels, a power of two
+  while (width < across && width < kThreads) width *= 2;
+  const dim3 block(width, kThreads / width);
+  // At least 4 rows a thread, as far as there are rows.
+  const int64_t rows_a_chunk = std::max<int64_t>(4 * block.y, (a.rows + kMostChunks - 1) / kMostChunks);
+  const dim3 grid(blocks_for(across, width), blocks_for(a.rows, rows_a_chunk));
+  float* shares = a.dbias ? workspace.take<float>(grid.y * a.c) : nullptr;
+  if (vectors)
+    launch<backward_kernel<4>>(stream, grid, block, 0, a, rows_a_chunk, shares);
+  else
+    launch<backward_kernel<1>>(stream, grid, block, 0, a, rows_a_chunk, shares);
+  if (a.dbias)
+    launch<dbias_kernel>(stream, blocks_for(a.c, kColumns), dim3(kColumns, kLines), 0, a, shares,
+                         static_cast<int>(grid.y));
+}
+
+}  // namespace rcnn::kernels

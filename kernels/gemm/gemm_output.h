@@ -1,0 +1,137 @@
+// How the kernels that compute a convolution or a matrix product as blocks of a matrix write their sums: with
+// the epilogue, or added to a gradient, and in parts where the reduction is split.
+//
+// Split reduction ("split-K"). A small output has too few tiles to fill a GPU. Then several blocks share one
+// tile: part p sums its share of the reduction and writes it to `partials`, and a second launch,
+// combine_parts, adds the parts in their order, so the bits do not depend on the scheduling. A launcher reads
+//
+//     const int parts = parts_of(tiles, steps, least_steps);         // 1: nothing is split
+//     const GemmParts split = take_parts(workspace, parts, rows, output);
+//     launch<kernel>(stream, grid_of(tiles, 1, split), ..., output, split);
+//     combine_parts(stream, split, output);                          // nothing to do for one part
+//
+// and its kernel
+//
+//     const GemmOutput out = output_of_part(output, split, blockIdx.z);
+//     const StepRange steps = steps_of_part(all_steps, split, blockIdx.z);
+//     ...
+//     write_up_to_4(out, row, column, sums);
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "core/autograd.h"  // Accumulate
+#include "core/context.h"
+#include "kernels/gemm/epilogue_math.h"
+#include "kernels/vectors.h"
+
+namespace rcnn::kernels {
+
+/// out[row, column] = relu(scale[column] * sum + bias[column] + residual[row, column]); with Accumulate::yes
+/// out += sum, and then there is no epilogue. Element offsets are below 2^31.
+struct GemmOutput {
+  float* out;  // (rows, columns)
+  int columns;
+  const float* scale = nullptr;     // (columns) or null
+  const float* bias = nullptr;      // (columns) or null
+  const float* residual = nullptr;  // (rows, columns) or null; may be `out`
+  bool relu = false;
+  Accumulate accumulate = Accumulate::no;
+  bool vectors = false;  // float4 may be used: set by with_vectors
+
+  /// This output with `vectors` found from the alignment of its pointers and rows.
+  GemmOutput with_vectors() const {
+    GemmOutput o = *this;
+    o.vectors = columns % 4 == 0 && aligned_to_16(out) && aligned_to_16(scale) && aligned_to_16(bias) &&
+                aligned_to_16(residual);
+    return o;
+  }
+};
+
+/// Writes V neighbouring columns of a row, from `column` on; 4 only where `vectors` and column % 4 == 0. The
+/// caller has checked that row and column exist.
+template <int V>
+__device__ inline void write(const GemmOutput& o, int row, int column, const float (&sums)[V]) {
+  float* out = o.out + static_cast<int64_t>(row) * o.columns + column;
+  float result[V], scale[V], bias[V], residual[V];
+  RCNN_UNROLL for (int i = 0; i < V; ++i) {
+    scale[i] = 1;
+    bias[i] = residual[i] = 0;
+  }
+  if (o.scale) read_values<V>(o.scale + column, scale);
+  if (o.bias) read_values<V>(o.bias + column, bias);
+  if (o.residual) read_values<V>(o.residual + (out - o.out), residual);
+  if (o.accumulate == Accumulate::yes) read_values<V>(out, residual);
+  RCNN_UNROLL for (int i = 0; i < V; ++i) result[i] =
+      epilogue_value(sums[i], scale[i], bias[i], residual[i], o.relu);
+  write_values<V>(out, result);
+}
+
+/// Writes the four columns from `column` on, a multiple of 4, or as many of them as there are.
+__device__ inline void write_up_to_4(const GemmOutput& o, int row, int column, const float (&sums)[4]) {
+  if (o.vectors) {
+    if (column < o.columns) write<4>(o, row, column, sums);
+  } else {
+    RCNN_UNROLL for (int i = 0; i < 4; ++i) if (column + i < o.columns)
+        write<1>(o, row, column + i, {sums[i]});
+  }
+}
+
+/// The parts of a split reduction.
+struct GemmParts {
+  int count;        // 1: not split, and `partials` is null
+  int rows;         // of the output
+  float* partials;  // (count, rows, columns)
+};
+
+/// Blocks that a launch should have where its reduction allows: two for each of an H200's 132
+/// multiprocessors. A constant, so that the same weights give the same bits on every card.
+constexpr int64_t kWantedBlocks = 264;
+
+/// In how many parts to split a reduction of `steps` steps so that `tiles` tiles become about kWantedBlocks
+/// blocks, each part of at least `least_steps` steps.
+inline int parts_of(int64_t tiles, int64_t steps, int64_t least_steps) {
+  if (tiles <= 0) return 1;
+  return static_cast<int>(std::max<int64_t>(1, std::min(kWantedBlocks / tiles, steps / least_steps)));
+}
+
+inline GemmParts take_parts(Workspace& workspace, int count, int64_t rows, const GemmOutput& output) {
+  float* partials = count > 1 ? workspace.take<float>(count * rows * output.columns) : nullptr;
+  return {count, static_cast<int>(rows), partials};
+}
+
+/// The grid of a kernel whose blocks are (tile, phase, part).
+inline dim3 grid_of(int64_t tiles, int phases, const GemmParts& parts) {
+  return dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(phases),
+              static_cast<unsigned>(parts.count));
+}
+
+/// Where part `part` of a split reduction writes its plain sums.
+__device__ inline GemmOutput share_of_part(const GemmOutput& output, const GemmParts& parts, int part) {
+  GemmOutput share{parts.partials + static_cast<int64_t>(part) * parts.rows * output.columns, output.columns};
+  share.vectors = output.columns % 4 == 0;
+  return share;
+}
+
+/// Where a block of part `part` writes: the output itself, or its share.
+__device__ inline GemmOutput output_of_part(const GemmOutput& output, const GemmParts& parts, int part) {
+  return parts.count == 1 ? output : share_of_part(output, parts, part);
+}
+
+/// Steps [begin, end) of a reduction.
+struct StepRange {
+  int begin, end;
+};
+
+/// The steps of part `part`, of `steps` in all; none where there are fewer steps than parts.
+RCNN_HOST_DEVICE inline StepRange steps_of_part(int steps, const GemmParts& parts, int part) {
+  return {static_cast<int>(static_cast<int64_t>(steps) * part / parts.count),
+          static_cast<int>(static_cast<int64_t>(steps) * (part + 1) / parts.count)};
+}
+
+/// Adds the parts in their order and writes the output. Does nothing for one part. In
+/// kernels/gemm/gemm_output.cu.
+void combine_parts(const Stream& stream, const GemmParts& parts, const GemmOutput& output);
+
+}  // namespace rcnn::kernels

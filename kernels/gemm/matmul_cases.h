@@ -1,0 +1,71 @@
+#pragma once
+
+#include "kernels/cases.h"
+#include "kernels/gemm/matmul.h"
+
+namespace rcnn::kernels {
+
+struct MatmulCase {
+  int64_t m, n, k;
+  bool transpose_a = false, transpose_b = false, bias = false, relu = false;
+};
+
+inline std::vector<MatmulCase> matmul_cases() {
+  return {
+      {4, 5, 6},
+      {17, 13, 31, false, true, true, true},
+      {7, 29, 11, true, false},
+      {5, 3, 2, true, true},
+      {64, 4, 256, false, true, true},
+      {1, 1, 1, false, true, false, true},
+      {0, 4, 3, false, true, true},  // no rows
+      {3, 4, 0, true, false},        // an empty sum: zero
+      // Edges of the CUDA variants: more than one tile of 128 rows or columns, vectors and scalars, sums that
+      // are split in parts.
+      {68, 72, 132, false, true, true, true},
+      {68, 72, 20},
+      {72, 68, 20, true, false, true},
+      {72, 68, 20, true, true},
+      {130, 12, 40, true, false, true, true},
+      {12, 131, 70, false, true, true, true},
+      {131, 67, 9},
+  };
+}
+
+/// The head of nano-fpn with 4 x 64 RoIs (forward and both gradients), fc6 of R50-FPN and of VGG16.
+inline std::vector<MatmulCase> matmul_bench_cases() {
+  return {{256, 256, 800, false, true, true, true},
+          {256, 800, 256},
+          {256, 800, 256, true, false},
+          {256, 16, 256, false, true, true},
+          {1000, 1024, 12544, false, true, true, true},
+          {300, 4096, 25088, false, true, true, true}};
+}
+
+template <class T>
+Prepared<MatmulArgs<T>> prepare_matmul(const MatmulCase& c, Filler fill) {
+  Prepared<MatmulArgs<T>> p;
+  const Tensor a = fill.numbers<T>(p.inputs, c.transpose_a ? Shape{c.k, c.m} : Shape{c.m, c.k});
+  const Tensor b = fill.numbers<T>(p.inputs, c.transpose_b ? Shape{c.n, c.k} : Shape{c.k, c.n});
+  // The epilogue and accumulation exclude each other.
+  const bool add = fill.accumulate() == Accumulate::yes;
+  const T* bias = c.bias && !add ? fill.numbers<T>(p.inputs, {c.n}).template data<T>() : nullptr;
+  const Tensor out = fill.output<T>(p.outputs, {c.m, c.n});
+  p.args = {c.m,
+            c.n,
+            c.k,
+            c.transpose_a,
+            c.transpose_b,
+            a.data<T>(),
+            b.data<T>(),
+            bias,
+            c.relu && !add,
+            out.mutable_data<T>(),
+            fill.accumulate()};
+  p.match = Match::sum;
+  p.terms = c.k;
+  p.flop = 2.0 * static_cast<double>(c.m * c.n) * static_cast<double>(c.k);
+  return p;
+}
+
+}  // namespace rcnn::kernels

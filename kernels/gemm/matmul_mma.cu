@@ -1,0 +1,115 @@
+// Matrix product on tensor cores, in TF32 or bf16, tile by tile (kernels/gemm/mma_tile.h).
+//
+// Neither operand is ever transposed in memory: each lies along k or along its outer index, and the fragments
+// are read accordingly. The bf16 variant packs both operands; TF32 packs only an operand whose lines do not
+// consist of aligned vectors of 16 bytes.
+#include "kernels/gemm/matmul.h"
+
+#include "kernels/gemm/mma_tile.h"
+
+namespace rcnn::kernels {
+namespace mma {
+namespace {
+
+template <class Stored>
+struct MatmulGemm {
+  const Stored* a;
+  const Stored* b;
+  int m, n, k;
+  int a_length, b_length;  // elements of a line, as packed
+  GemmOutput output;
+  GemmParts parts;
+  int column_tiles;
+};
+
+template <class Stored, Order OrderA, Order OrderB, class T>
+struct MatmulCopy {
+  DenseOperand<Stored, OrderA, T::kM> left;
+  DenseOperand<Stored, OrderB, T::kN> right;
+
+  __device__ void prepare(int) {}
+  __device__ void copy(int chunk, Stored* a, Stored* b) {
+    left.copy(chunk, a);
+    right.copy(chunk, b);
+  }
+};
+
+// A block computes a tile (blockIdx.x: columns fastest) of one part (blockIdx.z) of the reduction. 128
+// threads and shared memory as in kernels/gemm/mma_tile.h. Bottleneck: the tensor cores, or memory where a
+// matrix is thin.
+template <class Element, Order OrderA, Order OrderB, class T>
+__global__ void __launch_bounds__(kThreads, T::kBlocks)
+    matmul_mma_kernel(MatmulGemm<typename Element::Stored> gemm) {
+  using Stored = typename Element::Stored;
+  const int part = static_cast<int>(blockIdx.z);
+  const int row = static_cast<int>(blockIdx.x) / gemm.column_tiles * T::kM;
+  const int column = static_cast<int>(blockIdx.x) % gemm.column_tiles * T::kN;
+  const int chunks = (gemm.k + kDepth<Stored> - 1) / kDepth<Stored>;
+  const StepRange range = steps_of_part(chunks, gemm.parts, part);
+  MatmulCopy<Stored, OrderA, OrderB, T> copy{
+      {gemm.a, OrderA == Order::along_k ? gemm.m : gemm.k, gemm.a_length, row},
+      {gemm.b, OrderB == Order::along_k ? gemm.n : gemm.k, gemm.b_length, column}};
+  T tile;
+  multiply<Element, OrderA, OrderB>(tile, copy, range.begin, range.end - range.begin);
+  write_tile(
+      tile, output_of_part(gemm.output, gemm.parts, part), column,
+      [&](int i) { return row + i < gemm.m ? row + i : -1; }, [](int c) { return c; });
+}
+
+template <class Element, Order OrderA, Order OrderB>
+void launch_matmul(const Stream& stream, TileSize size, MatmulGemm<typename Element::Stored>& gemm) {
+  with_tile(size, [&](auto tile) {
+    using T = decltype(tile);
+    gemm.column_tiles = static_cast<int>(blocks_for(gemm.n, T::kN));
+    const dim3 grid(blocks_for(gemm.m, T::kM) * blocks_for(gemm.n, T::kN), 1,
+                    static_cast<unsigned>(gemm.parts.count));
+    launch<matmul_mma_kernel<Element, OrderA, OrderB, T>>(stream, grid, kThreads, T::kSharedBytes, gemm);
+  });
+}
+
+template <class Element>
+void run(const Stream& stream, Workspace& workspace, const MatmulArgs<float>& args,
+         std::optional<Plan> plan) {
+  using Stored = typename Element::Stored;
+  check(std::max({args.m * args.k, args.k * args.n, args.m * args.n}) < int64_t{1} << 31,
+        "a matrix product of ({}, {}) and ({}, {}) on CUDA: every matrix must have fewer than 2^31 elements",
+        args.m, args.k, args.k, args.n);
+  // A line of `a` is k long, of its transposed storage m; of `b` n, and k.
+  const int64_t a_length = args.transpose_a ? args.m : args.k, a_lines = args.transpose_a ? args.k : args.m;
+  const int64_t b_length = args.transpose_b ? args.k : args.n, b_lines = args.transpose_b ? args.n : args.k;
+  MatmulGemm<Stored> gemm{};
+  gemm.a = packed_rows<Stored>(stream, workspace, args.a, a_lines, a_length);
+  gemm.b = packed_rows<Stored>(stream, workspace, args.b, b_lines, b_length);
+  gemm.m = static_cast<int>(args.m), gemm.n = static_cast<int>(args.n), gemm.k = static_cast<int>(args.k);
+  gemm.a_length = static_cast<int>(padded<Stored>(a_length));
+  gemm.b_length = static_cast<int>(padded<Stored>(b_length));
+  gemm.output =
+      GemmOutput{args.c, gemm.n, nullptr, args.bias, nullptr, args.relu, args.accumulate}.with_vectors();
+
+  if (!plan) plan = choose_plan(args.m, args.n, blocks_for(args.k, kDepth<Stored>));
+  gemm.parts = take_parts(workspace, plan->parts, args.m, gemm.output);
+  constexpr Order k = Order::along_k, outer = Order::along_outer;
+  if (!args.transpose_a && args.transpose_b) launch_matmul<Element, k, k>(stream, plan->tile, gemm);
+  if (!args.transpose_a && !args.transpose_b) launch_matmul<Element, k, outer>(stream, plan->tile, gemm);
+  if (args.transpose_a && args.transpose_b) launch_matmul<Element, outer, k>(stream, plan->tile, gemm);
+  if (args.transpose_a && !args.transpose_b) launch_matmul<Element, outer, outer>(stream, plan->tile, gemm);
+  combine_parts(stream, gemm.parts, gemm.output);
+}
+
+}  // namespace
+
+void matmul_planned(const Stream& stream, Workspace& workspace, const MatmulArgs<float>& args,
+                    Precision precision, std::optional<Plan> plan) {
+  (precision == Precision::bf16 ? run<Bf16> : run<Tf32>)(stream, workspace, args, plan);
+}
+
+}  // namespace mma
+
+void matmul_mma_tf32(const Stream& stream, Workspace& workspace, const MatmulArgs<float>& args) {
+  mma::matmul_planned(stream, workspace, args, Precision::tf32, {});
+}
+void matmul_mma_bf16(const Stream& stream, Workspace& workspace, const MatmulArgs<float>& args) {
+  mma::matmul_planned(stream, workspace, args, Precision::bf16, {});
+}
+
+}  // namespace rcnn::kernels

@@ -1,0 +1,46 @@
+// Matrix product on register tiles: see kernels/gemm/gemm_tiles.h. Bottleneck: the multiply-add pipes; with
+// few rows, as many as there are regions in a fully connected layer, reading the weights.
+#include "kernels/gemm/gemm_tiles.h"
+#include "kernels/gemm/matmul_gemm.h"
+
+namespace rcnn::kernels {
+namespace {
+
+/// A block of 256 threads computes tile blockIdx.x, part blockIdx.z of its sums. TA and TB: transposed. V = 4
+/// reads float4: see vectors_in.
+template <class Tile, bool TA, bool TB, int V>
+__global__ __launch_bounds__(kTileThreads,
+                             kBlocksAProcessor) void register_tiles_kernel(int m, int k, const float* a,
+                                                                           const float* b, GemmOutput output,
+                                                                           GemmParts parts) {
+  const MatrixLines<V, !TA> left{a, m, k};
+  const MatrixLines<V, TB> right{b, output.columns, k};
+  multiply_tile<Tile>(left, right, m, k, output, parts);
+}
+
+template <bool TA, bool TB>
+void multiply(const Stream& stream, Workspace& workspace, const MatmulArgs<float>& x) {
+  const GemmOutput output = output_of(x);
+  with_tile<WidestTile>(x.m, x.n, vectors_in(x), [&](auto tile, auto vector) {
+    using Tile = decltype(tile);
+    const int64_t tiles = Tile::tiles(x.m, x.n);
+    const GemmParts parts = take_parts(workspace, Tile::parts(tiles, x.k), x.m, output);
+    launch<register_tiles_kernel<Tile, TA, TB, vector()>>(stream, grid_of(tiles, 1, parts), kTileThreads, 0,
+                                                          static_cast<int>(x.m), static_cast<int>(x.k), x.a,
+                                                          x.b, output, parts);
+    combine_parts(stream, parts, output);
+  });
+}
+
+}  // namespace
+
+void matmul_register_tiles(const Stream& stream, Workspace& workspace, const MatmulArgs<float>& x) {
+  check_matmul_sizes(x);
+  if (x.transpose_a)
+    x.transpose_b ? multiply<true, true>(stream, workspace, x) : multiply<true, false>(stream, workspace, x);
+  else
+    x.transpose_b ? multiply<false, true>(stream, workspace, x)
+                  : multiply<false, false>(stream, workspace, x);
+}
+
+}  // namespace rcnn::kernels

@@ -1,0 +1,97 @@
+#pragma once
+
+#include "kernels/cases.h"
+#include "kernels/loss/smooth_l1.h"
+
+namespace rcnn::kernels {
+
+struct SmoothL1Case {
+  int64_t n;
+  std::vector<int64_t> rows;  // of each level
+  int64_t columns;
+  float beta;
+  int sampled;          // labels >= 0 in a thousand
+  int64_t classes = 0;  // that labels are of, where there are more than columns
+};
+
+inline std::vector<SmoothL1Case> smooth_l1_cases() {
+  return {
+      {2, {13, 7, 5}, 1, 1.0f / 9, 600},
+      {1, {67}, 5, 1, 800},                // a column a class
+      {3, {4, 0, 1, 9, 2, 3}, 1, 0, 700},  // six levels, one empty, plain L1
+      {2, {3001, 1409, 1}, 1, 0.5f, 40},   // several chunks
+      {2, {5, 3}, 2, 1, 0},                // every label ignored
+      {0, {5, 3}, 1, 1, 500},
+      {2, {0}, 3, 1, 500},      // nothing at all
+      {2, {41}, 1, 1, 800, 7},  // one column for all classes
+  };
+}
+
+/// The region proposal networks of nano-fpn at 4 x 240 x 320 and of R50-FPN at 2 x 800 x 1344, and the
+/// latter's RoI head.
+inline std::vector<SmoothL1Case> smooth_l1_bench_cases() {
+  return {{4, {60 * 80 * 6, 30 * 40 * 6, 15 * 20 * 6}, 1, 1.0f / 9, 7},
+          {2, {200 * 336 * 3, 100 * 168 * 3, 50 * 84 * 3, 25 * 42 * 3, 13 * 21 * 3}, 1, 1.0f / 9, 1},
+          {2, {512}, 91, 1.0f / 9, 1000}};
+}
+
+/// Fills args.n, levels, columns, beta, labels, targets and predictions. Targets and predictions that are not
+/// looked at are NaN.
+template <class T, class Args>
+void prepare_levels(const SmoothL1Case& c, Filler& fill, Prepared<Args>& p) {
+  int64_t total = 0;
+  for (const int64_t rows : c.rows) total += rows;
+  const Tensor labels = fill.integers(p.inputs, {c.n, total}, 0, 999);
+  const int32_t classes = static_cast<int32_t>(std::max<int64_t>({2, c.columns, c.classes}));
+  for (int32_t& label : labels.mutable_values<int32_t>()) label = label < c.sampled ? label % classes : -1;
+  const Tensor targets = fill.numbers<float>(p.inputs, {c.n, total, 4});
+  for (int64_t i = 0; i < targets.numel(); ++i)
+    if (labels.data<int32_t>()[i / 4] <= 0)
+      targets.mutable_data<float>()[i] = std::numeric_limits<float>::quiet_NaN();
+  p.args.n = c.n;
+  p.args.levels = static_cast<int>(c.rows.size());
+  p.args.columns = c.columns;
+  p.args.beta = c.beta;
+  p.args.labels = labels.data<int32_t>();
+  p.args.targets = targets.data<float>();
+  int64_t before = 0;  // rows of the levels before
+  for (size_t level = 0; level < c.rows.size(); ++level) {
+    const int64_t rows = c.rows[level];
+    const Tensor prediction = fill.numbers<T>(p.inputs, {c.n, rows, c.columns, 4});
+    T* values = prediction.mutable_data<T>();
+    for (int64_t i = 0; i < prediction.numel(); ++i) {
+      const int64_t row = i / 4 / c.columns, column = i / 4 % c.columns;
+      const int32_t label = p.args.labels[row / rows * total + before + row % rows];
+      if (label <= 0 || column != (c.columns == 1 ? 0 : label))
+        values[i] = std::numeric_limits<T>::quiet_NaN();
+    }
+    p.args.prediction[level] = {values, rows};
+    before += rows;
+  }
+  p.match = Match::relative;
+  p.tolerance = 1e-6;
+}
+
+template <class T>
+Prepared<SmoothL1Args<T>> prepare_smooth_l1(const SmoothL1Case& c, Filler fill) {
+  Prepared<SmoothL1Args<T>> p;
+  prepare_levels<T>(c, fill, p);
+  p.args.loss = fill.poisoned<T>(p.outputs, {}).template mutable_data<T>();
+  return p;
+}
+
+template <class T>
+Prepared<SmoothL1BackwardArgs<T>> prepare_smooth_l1_backward(const SmoothL1Case& c, Filler fill) {
+  Prepared<SmoothL1BackwardArgs<T>> p;
+  prepare_levels<T>(c, fill, p);
+  p.args.dloss = fill.numbers<T>(p.inputs, {}).template data<T>();
+  for (size_t level = 0; level < c.rows.size(); ++level) {
+    if (level == 1) continue;  // the second level's gradient is not wanted
+    const Tensor gradient = fill.output<T>(p.outputs, {c.n, c.rows[level], c.columns, 4});
+    p.args.dprediction[level] = {gradient.mutable_data<T>(), c.rows[level]};
+    p.args.accumulate[level] = fill.accumulate();
+  }
+  return p;
+}
+
+}  // namespace rcnn::kernels

@@ -1,0 +1,111 @@
+#pragma once
+
+#include "kernels/cases.h"
+#include "kernels/norm/batch_norm.h"
+
+namespace rcnn::kernels {
+
+struct BatchNormCase {
+  int64_t rows, c;
+  bool residual = false, relu = false;
+  float offset = 0;  // added to x, to see that a large mean cancels nothing
+};
+
+inline std::vector<BatchNormCase> batch_norm_cases() {
+  return {
+      {7, 3},
+      {129, 16, false, true},
+      {61, 5, true, true},
+      {211, 131, true, false},        // more channels than lanes in a wide row
+      {101, 132, true, true},         // the same in fours
+      {997, 20, true, true},          // threads that do not fill a block
+      {9001, 4, true, true},          // several chunks, the last one odd
+      {5003, 8, false, false, 1000},  // several chunks with a large mean
+      {997, 1, false, true},          // one channel
+      {1, 6, true, true},             // one row: variance 0
+      {0, 4, true, true},             // no rows
+  };
+}
+
+/// nano-fpn's stem and levels at 4 x 240 x 320, and C2 and C5 of a ResNet-50 at 800 x 1344.
+inline std::vector<BatchNormCase> batch_norm_bench_cases() {
+  return {{4 * 120 * 160, 16, false, true},
+          {4 * 60 * 80, 32, true, true},
+          {4 * 15 * 20, 128, true, true},
+          {200 * 336, 256, true, true},
+          {25 * 42, 2048, true, true}};
+}
+
+/// x of a case, the same in float and double.
+template <class T>
+const T* batch_norm_input(const BatchNormCase& c, Filler& fill, std::vector<Tensor>& keep) {
+  const Tensor x = fill.numbers<T>(keep, {c.rows, c.c});
+  for (T& value : x.mutable_values<T>()) value = static_cast<T>(static_cast<float>(value) + c.offset);
+  return x.data<T>();
+}
+
+template <class T>
+Prepared<BatchNormArgs<T>> prepare_batch_norm(const BatchNormCase& c, Filler fill) {
+  Prepared<BatchNormArgs<T>> p;
+  const Shape shape{c.rows, c.c};
+  p.args.rows = c.rows;
+  p.args.c = c.c;
+  p.args.x = batch_norm_input<T>(c, fill, p.inputs);
+  p.args.weight = fill.numbers<T>(p.inputs, {c.c}).template data<T>();
+  p.args.bias = fill.numbers<T>(p.inputs, {c.c}).template data<T>();
+  if (c.residual) p.args.residual = fill.numbers<T>(p.inputs, shape).template data<T>();
+  p.args.relu = c.relu;
+  p.args.eps = static_cast<T>(1e-5f);
+  p.args.momentum = static_cast<T>(0.1f);
+  p.args.running_mean = fill.numbers<T>(p.outputs, {c.c}).template mutable_data<T>();
+  p.args.running_var = fill.uniform<T>(p.outputs, {c.c}, 0.5f, 2).template mutable_data<T>();
+  p.args.mean = fill.poisoned<T>(p.outputs, {c.c}).template mutable_data<T>();
+  p.args.inverse_deviation = fill.poisoned<T>(p.outputs, {c.c}).template mutable_data<T>();
+  p.args.y = fill.poisoned<T>(p.outputs, shape).template mutable_data<T>();
+  p.match = Match::relative;
+  p.tolerance = c.offset == 0 ? 2e-6 : 5e-5;  // the mean itself is rounded to a float
+  return p;
+}
+
+template <class T>
+Prepared<BatchNormBackwardArgs<T>> prepare_batch_norm_backward(const BatchNormCase& c, Filler fill) {
+  Prepared<BatchNormBackwardArgs<T>> p;
+  const Shape shape{c.rows, c.c};
+  p.args.rows = c.rows;
+  p.args.c = c.c;
+  p.args.x = fill.numbers<T>(p.inputs, shape).template data<T>();
+  p.args.weight = fill.numbers<T>(p.inputs, {c.c}).template data<T>();
+  p.args.mean = fill.numbers<T>(p.inputs, {c.c}).template data<T>();
+  p.args.inverse_deviation = fill.uniform<T>(p.inputs, {c.c}, 0.5f, 2).template data<T>();
+  if (c.relu) p.args.y = fill.uniform<T>(p.inputs, shape, -1, 1).template data<T>();
+  p.args.dy = fill.numbers<T>(p.inputs, shape).template data<T>();
+  p.args.relu = c.relu;
+  p.args.dx = fill.output<T>(p.outputs, shape).template mutable_data<T>();
+  p.args.dweight = fill.output<T>(p.outputs, {c.c}).template mutable_data<T>();
+  p.args.dbias = fill.output<T>(p.outputs, {c.c}).template mutable_data<T>();
+  if (c.residual) p.args.dresidual = fill.output<T>(p.outputs, shape).template mutable_data<T>();
+  p.args.accumulate = p.args.accumulate_weight = p.args.accumulate_bias = p.args.accumulate_residual =
+      fill.accumulate();
+  p.match = Match::relative;
+  p.tolerance = 2e-6;
+  return p;
+}
+
+template <class T>
+Prepared<FoldBatchNormArgs<T>> prepare_fold_batch_norm(const BatchNormCase& c, Filler fill) {
+  Prepared<FoldBatchNormArgs<T>> p;
+  p.args.c = c.c;
+  p.args.weight = fill.numbers<T>(p.inputs, {c.c}).template data<T>();
+  p.args.bias = fill.numbers<T>(p.inputs, {c.c}).template data<T>();
+  p.args.running_mean = fill.numbers<T>(p.inputs, {c.c}).template data<T>();
+  p.args.running_var = fill.uniform<T>(p.inputs, {c.c}, 0.5f, 2).template data<T>();
+  p.args.eps = static_cast<T>(1e-5f);
+  p.args.scale = fill.poisoned<T>(p.outputs, {c.c}).template mutable_data<T>();
+  p.args.shift = fill.poisoned<T>(p.outputs, {c.c}).template mutable_data<T>();
+  if (c.relu) p.args.inverse_deviation = fill.poisoned<T>(p.outputs, {c.c}).template mutable_data<T>();
+  p.match = Match::relative;
+  p.tolerance = 1e-6;
+  return p;
+}
+
+}  // namespace rcnn::kernels

@@ -1,0 +1,32 @@
+// What batch norm works out once a channel.
+#pragma once
+
+#include <cmath>
+
+#include "kernels/norm/batch_norm.h"
+
+namespace rcnn::kernels {
+
+/// Moves the running statistics of channel c towards a batch of `rows` rows with this mean and sum of squared
+/// deviations.
+template <class T>
+RCNN_HOST_DEVICE inline void update_running(const BatchNormArgs<T>& a, int64_t c, double mean,
+                                            double squares) {
+  if (a.rows == 0) return;
+  const double unbiased = squares / static_cast<double>(a.rows > 1 ? a.rows - 1 : 1);
+  if (a.running_mean)
+    a.running_mean[c] = (1 - a.momentum) * a.running_mean[c] + a.momentum * static_cast<T>(mean);
+  if (a.running_var)
+    a.running_var[c] = (1 - a.momentum) * a.running_var[c] + a.momentum * static_cast<T>(unbiased);
+}
+
+/// Running statistics as one multiplication and one addition.
+template <class T>
+RCNN_HOST_DEVICE inline void fold_channel(const FoldBatchNormArgs<T>& a, int64_t c) {
+  const T inverse = T(1) / std::sqrt(a.running_var[c] + a.eps);
+  a.scale[c] = a.weight[c] * inverse;
+  a.shift[c] = a.bias[c] - a.running_mean[c] * a.scale[c];
+  if (a.inverse_deviation) a.inverse_deviation[c] = inverse;
+}
+
+}  // namespace rcnn::kernels

@@ -1,0 +1,84 @@
+// RoIAlign over the levels of a feature pyramid (He et al., "Mask R-CNN", section 3): each RoI is cut into PH
+// x PW bins, and a bin's value is the mean of points spread evenly over it, interpolated bilinearly.
+//
+//     y[k, i, j, c] = 1 / |S| sum over the points s of S(k, i, j), over the four pixels p around s:
+//                     weight(s, p) x[level(k)][image(k), p, c]
+//
+// Positions, the treatment of borders and the choice of the level are torchvision's, see roi_align_math.h and
+// roi_levels.h. A point outside the map counts in |S| and adds nothing, and so does every point of a RoI with
+// a coordinate that is NaN or infinite.
+#pragma once
+
+#include "kernels/op.h"
+#include "kernels/roi/roi_levels.h"
+
+namespace rcnn::kernels {
+
+struct RoiAlignGrid : RoiLevels {
+  int sampling;  // points along each side of a bin; 0: ceil(side of the bin), for each RoI and axis
+  bool aligned;  // half-pixel rule, see roi_axis
+};
+
+template <class T>
+struct RoiAlignArgs : RoiAlignGrid {
+  const T* x[kMaxLevels];  // (N, h, w, C)
+  T* y;                    // (N R, PH, PW, C); padding rows are written 0
+};
+
+/// Backward: dx[l][image, p, c] is the sum of weight(s, p) / |S| dy[k, i, j, c] over all points s around p.
+/// Contributions add up in the order of the RoIs, so that the result has the same bits on any number of
+/// threads. RoIs are constants. Nothing of a padding row is read.
+template <class T>
+struct RoiAlignBackwardArgs : RoiAlignGrid {
+  const T* dy;        // (N R, PH, PW, C)
+  T* dx[kMaxLevels];  // (N, h, w, C); null: not wanted
+  Accumulate accumulate[kMaxLevels];
+};
+
+/// A block a RoI, a warp a bin: merged taps in shared memory, whole channel vectors.
+void roi_align_warp_per_bin(const Stream&, Workspace&, const RoiAlignArgs<float>& a);
+/// The formula as it stands.
+void roi_align_thread_per_output(const Stream&, Workspace&, const RoiAlignArgs<float>& a);
+/// A warp adds up what comes to a pixel, RoI by RoI: see kernels/roi/roi_gather.h.
+void roi_align_backward_warp_per_pixel(const Stream&, Workspace&, const RoiAlignBackwardArgs<float>& a);
+void roi_align_backward_thread_per_input(const Stream&, Workspace&, const RoiAlignBackwardArgs<float>& a);
+
+template <class T>
+void roi_align_reference(const Stream&, Workspace&, const RoiAlignArgs<T>& a);
+template <class T>
+void roi_align_backward_reference(const Stream&, Workspace&, const RoiAlignBackwardArgs<T>& a);
+
+/// Works out once a RoI which rows and columns each bin reads, merges those that several points share, and
+/// handles each pixel of a bin once, a whole channel vector at a time. Backward gives each thread bands of
+/// rows of the maps; in its band it goes through all RoIs of the image.
+void roi_align_merged_taps(const Stream&, Workspace&, const RoiAlignArgs<float>& a);
+void roi_align_backward_merged_taps(const Stream&, Workspace&, const RoiAlignBackwardArgs<float>& a);
+
+/// Taps are kept in tables of fixed size, so the number of points must be fixed, and small.
+inline constexpr int kMostTapSampling = 4;
+template <class Args>
+bool has_tap_sampling(const Args& a) {
+  return a.sampling > 0 && a.sampling <= kMostTapSampling;
+}
+
+// clang-format off
+inline constexpr Variant<RoiAlignArgs<float>, RoiAlignArgs<double>> roi_align_variants[] = {
+    OnCuda{"warp_per_bin", roi_align_warp_per_bin, has_tap_sampling<RoiAlignArgs<float>>},
+    OnCuda{"thread_per_output", roi_align_thread_per_output},
+    {DeviceType::cpu, "merged_taps", roi_align_merged_taps, nullptr, has_tap_sampling},
+    {DeviceType::cpu, "reference", roi_align_reference<float>, roi_align_reference<double>},
+};
+inline constexpr Op<RoiAlignArgs<float>, RoiAlignArgs<double>> roi_align{
+    "roi_align", "roi_align", roi_align_variants};
+
+inline constexpr Variant<RoiAlignBackwardArgs<float>, RoiAlignBackwardArgs<double>> roi_align_backward_variants[] = {
+    OnCuda{"warp_per_pixel", roi_align_backward_warp_per_pixel, bins_fit_a_warp<RoiAlignBackwardArgs<float>>},
+    OnCuda{"thread_per_input", roi_align_backward_thread_per_input},
+    {DeviceType::cpu, "merged_taps", roi_align_backward_merged_taps, nullptr, has_tap_sampling},
+    {DeviceType::cpu, "reference", roi_align_backward_reference<float>, roi_align_backward_reference<double>},
+};
+inline constexpr Op<RoiAlignBackwardArgs<float>, RoiAlignBackwardArgs<double>> roi_align_backward{
+    "roi_align_backward", "roi_align", roi_align_backward_variants};
+// clang-format on
+
+}  // namespace rcnn::kernels

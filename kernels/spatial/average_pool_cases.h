@@ -1,0 +1,41 @@
+#pragma once
+
+#include "kernels/cases.h"
+#include "kernels/spatial/average_pool.h"
+
+namespace rcnn::kernels {
+
+struct AveragePoolCase {
+  int64_t n, p, c;
+};
+
+inline std::vector<AveragePoolCase> average_pool_cases() {
+  return {{1, 1, 1}, {2, 49, 3}, {3, 7, 8}, {5, 13, 17}, {1, 9, 300}, {70, 4, 16}, {0, 4, 2}};
+}
+
+/// layer4 of a ResNet-50 on 512 RoIs.
+inline std::vector<AveragePoolCase> average_pool_bench_cases() { return {{512, 49, 2048}}; }
+
+template <class T>
+Prepared<AveragePoolArgs<T>> prepare_average_pool(const AveragePoolCase& c, Filler fill) {
+  Prepared<AveragePoolArgs<T>> p;
+  const Tensor x = fill.numbers<T>(p.inputs, {c.n, c.p, c.c});
+  const Tensor y = fill.poisoned<T>(p.outputs, {c.n, c.c});
+  p.args = {c.n, c.p, c.c, x.data<T>(), y.mutable_data<T>()};
+  p.match = Match::relative;  // multiplying by 1 / P is not exact, whatever the numbers
+  p.tolerance = 1e-6;
+  return p;
+}
+
+template <class T>
+Prepared<AveragePoolBackwardArgs<T>> prepare_average_pool_backward(const AveragePoolCase& c, Filler fill) {
+  Prepared<AveragePoolBackwardArgs<T>> p;
+  const Tensor dy = fill.numbers<T>(p.inputs, {c.n, c.c});
+  const Tensor dx = fill.output<T>(p.outputs, {c.n, c.p, c.c});
+  p.args = {c.n, c.p, c.c, dy.data<T>(), dx.mutable_data<T>(), fill.accumulate()};
+  p.match = Match::relative;
+  p.tolerance = 1e-6;
+  return p;
+}
+
+}  // namespace rcnn::kernels

@@ -1,0 +1,50 @@
+#pragma once
+
+#include "kernels/cases.h"
+#include "kernels/spatial/upsample_add.h"
+
+namespace rcnn::kernels {
+
+struct UpsampleAddCase {
+  int64_t n, h, w, c, th, tw;
+};
+
+inline std::vector<UpsampleAddCase> upsample_add_cases() {
+  return {
+      {1, 4, 6, 3, 2, 3},   {2, 7, 5, 4, 4, 3},  // odd sizes: 7 rows from 4
+      {1, 13, 17, 1, 7, 9}, {2, 3, 3, 5, 3, 3},  // no upsampling at all
+      {1, 6, 8, 2, 2, 1},                        // by 3 and by 8
+      {1, 9, 14, 12, 5, 7},                      // several blocks of threads
+      {0, 4, 4, 2, 2, 2},                        // empty
+  };
+}
+
+/// The largest step of nano-fpn's pyramid at 4 x 240 x 320, and of a ResNet-50 FPN at 800 x 1344.
+inline std::vector<UpsampleAddCase> upsample_add_bench_cases() {
+  return {{4, 60, 80, 32, 30, 40}, {1, 200, 336, 256, 100, 168}};
+}
+
+template <class T>
+Prepared<UpsampleAddArgs<T>> prepare_upsample_add(const UpsampleAddCase& c, Filler fill) {
+  Prepared<UpsampleAddArgs<T>> p;
+  const Tensor lateral = fill.numbers<T>(p.inputs, {c.n, c.h, c.w, c.c});
+  const Tensor top = fill.numbers<T>(p.inputs, {c.n, c.th, c.tw, c.c});
+  const Tensor y = fill.poisoned<T>(p.outputs, lateral.shape());
+  p.args = {c.n, c.h, c.w, c.c, c.th, c.tw, lateral.data<T>(), top.data<T>(), y.mutable_data<T>()};
+  p.match = Match::sum;
+  p.terms = 2;
+  return p;
+}
+
+template <class T>
+Prepared<UpsampleAddBackwardArgs<T>> prepare_upsample_add_backward(const UpsampleAddCase& c, Filler fill) {
+  Prepared<UpsampleAddBackwardArgs<T>> p;
+  const Tensor dy = fill.numbers<T>(p.inputs, {c.n, c.h, c.w, c.c});
+  const Tensor dtop = fill.output<T>(p.outputs, {c.n, c.th, c.tw, c.c});
+  p.args = {c.n, c.h, c.w, c.c, c.th, c.tw, dy.data<T>(), dtop.mutable_data<T>(), fill.accumulate()};
+  p.match = Match::sum;
+  p.terms = (c.h / c.th + 1) * (c.w / c.tw + 1);
+  return p;
+}
+
+}  // namespace rcnn::kernels

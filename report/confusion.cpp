@@ -1,0 +1,131 @@
+// The report's confusion matrix, and what stands in its place where it would be too large to read.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/error.h"
+#include "report/html.h"
+#include "report/sections.h"
+
+namespace rcnn {
+namespace {
+
+using Matrix = std::vector<std::vector<int64_t>>;  // [truth][found], 0 the background
+
+constexpr size_t kMaxMatrix = 16;  // classes
+constexpr size_t kMaxPairs = 12;   // rows of each list
+
+double share_of(int64_t count, int64_t sum) {
+  return sum > 0 ? static_cast<double>(count) / static_cast<double>(sum) : 0;
+}
+
+int64_t sum_of(const std::vector<int64_t>& row) {
+  return std::accumulate(row.begin(), row.end(), int64_t{0});
+}
+
+/// White at 0; light enough at 1 for dark text.
+std::string shade(double share, bool right) {
+  const auto mix = [share](double full) { return static_cast<int>(255 + (full - 255) * share + 0.5); };
+  return right ? fmt::format("#{:02x}{:02x}{:02x}", mix(0x8f), mix(0xb0), mix(0xf5))
+               : fmt::format("#{:02x}{:02x}{:02x}", mix(0xfb), mix(0x9a), mix(0x66));
+}
+
+std::string cell(const Matrix& matrix, size_t truth, size_t found) {
+  if (truth == 0 && found == 0) return "<td></td>";
+  const int64_t count = matrix[truth][found];
+  if (count == 0) return "<td class=\"none\">0</td>";
+  const double share = share_of(count, sum_of(matrix[truth]));
+  return fmt::format("<td style=\"background:{}\">{}<small>{:.0f} %</small></td>",
+                     shade(share, truth == found), count, 100 * share);
+}
+
+/// The classes in order, the background last.
+std::string matrix_table(const ReportData& data, const Matrix& matrix) {
+  std::vector<size_t> labels(matrix.size());
+  for (size_t i = 0; i < labels.size(); ++i) labels[i] = (i + 1) % labels.size();
+  std::string head = "<th>is, detected as</th>", rows;
+  for (const size_t label : labels)
+    head += fmt::format("<th scope=\"col\"><span>{}</span></th>",
+                        label == 0 ? "missed" : class_name(data, label));
+  for (const size_t truth : labels) {
+    rows += fmt::format("<tr><th scope=\"row\">{}</th>", class_name(data, truth));
+    for (const size_t found : labels) rows += cell(matrix, truth, found);
+    rows += "</tr>\n";
+  }
+  return fmt::format(
+      "<div class=\"scroll\"><table "
+      "class=\"heat{}\">\n<thead><tr>{}</tr></thead>\n<tbody>\n{}</tbody></table></div>\n",
+      matrix.size() > 7 ? " upright" : "", head, rows);
+}
+
+struct Pair {
+  size_t truth, found;
+  int64_t count;
+};
+
+/// The pairs that `wanted` takes, the most frequent first.
+template <class Wanted>
+std::vector<Pair> most_frequent(const Matrix& matrix, const Wanted& wanted) {
+  std::vector<Pair> pairs;
+  for (size_t truth = 0; truth < matrix.size(); ++truth)
+    for (size_t found = 0; found < matrix[truth].size(); ++found)
+      if (matrix[truth][found] > 0 && wanted(truth, found))
+        pairs.push_back({truth, found, matrix[truth][found]});
+  std::stable_sort(pairs.begin(), pairs.end(),
+                   [](const Pair& a, const Pair& b) { return a.count > b.count; });
+  pairs.resize(std::min(pairs.size(), kMaxPairs));
+  return pairs;
+}
+
+std::string pair_lists(const ReportData& data, const Matrix& matrix) {
+  std::string confused, missed, invented, lists;
+  for (const Pair& p : most_frequent(matrix, [](size_t t, size_t f) { return t > 0 && f > 0 && t != f; }))
+    confused += fmt::format("<tr><td>{}</td><td class=\"text\">{}</td><td>{}</td><td>{}</td></tr>\n",
+                            class_name(data, p.truth), class_name(data, p.found), p.count,
+                            percent(share_of(p.count, sum_of(matrix[p.truth]))));
+  for (const Pair& p : most_frequent(matrix, [](size_t t, size_t f) { return t > 0 && f == 0; }))
+    missed += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>\n", class_name(data, p.truth), p.count,
+                          percent(share_of(p.count, sum_of(matrix[p.truth]))));
+  for (const Pair& p : most_frequent(matrix, [](size_t t, size_t f) { return t == 0 && f > 0; }))
+    invented += fmt::format("<tr><td>{}</td><td>{}</td></tr>\n", class_name(data, p.found), p.count);
+  const auto add = [&](const char* heading, const char* head, const std::string& rows) {
+    if (!rows.empty()) lists += fmt::format("<div><h3>{}</h3>{}</div>\n", heading, table(head, rows, "", 0));
+  };
+  add("Taken for another class",
+      "<th>is</th><th class=\"text\">detected as</th><th>times</th><th>of its objects</th>", confused);
+  add("Missed", "<th>class</th><th>times</th><th>of its objects</th>", missed);
+  add("Seen where nothing is", "<th>detected as</th><th>times</th>", invented);
+  return lists.empty() ? "" : fmt::format("<div class=\"lists\">\n{}</div>\n", lists);
+}
+
+}  // namespace
+
+ReportSection confusion_section(const ReportData& data) {
+  ReportSection section{
+      "confusion", "What is taken for what",
+      "Objects against detections from the recommended scores on, paired where they overlap by half "
+      "or more, whatever their classes.",
+      ""};
+  if (!data.diagnosis || data.diagnosis->confusion.empty()) return section;
+  const Matrix& matrix = data.diagnosis->confusion;
+  for (const auto& row : matrix)
+    check(row.size() == matrix.size(), "the confusion matrix has a row of {} cells, expected {}", row.size(),
+          matrix.size());
+  const bool any = std::any_of(matrix.begin(), matrix.end(),
+                               [](const std::vector<int64_t>& row) { return sum_of(row) > 0; });
+  if (!any) return section;
+  if (matrix.size() - 1 > kMaxMatrix) {
+    section.introduction += " The most frequent mistakes:";
+    section.body = pair_lists(data, matrix);
+  } else {
+    section.introduction +=
+        " A row is what is there, a column what the detector says, with its share of the row: blue is right, "
+        "orange "
+        "wrong. The last row holds detections of nothing.";
+    section.body = matrix_table(data, matrix);
+  }
+  return section;
+}
+
+}  // namespace rcnn

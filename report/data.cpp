@@ -1,0 +1,194 @@
+// The report's view of what the model learned from: the data's figures, and images as training showed them.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "report/html.h"
+#include "report/sections.h"
+
+namespace rcnn {
+namespace {
+
+constexpr double kCovered = 0.5;  // an overlap with an anchor from which on a box is easily learned
+
+/// The colour of a split in the charts; the first is drawn as columns.
+std::string split_colour(size_t split) {
+  return split == 0   ? kAccent
+         : split == 1 ? kSecond
+         : split == 2 ? kThird
+                      : css_colour(static_cast<int>(split));
+}
+
+// ---- tables
+
+std::string splits_table(const std::vector<DataSummary>& summaries) {
+  std::string rows;
+  for (const DataSummary& s : summaries)
+    rows += fmt::format(
+        "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{} × {}</td><td>{} × {}</td><td>{} × "
+        "{}</td>"
+        "<td>{}</td></tr>\n",
+        escape_html(s.split), s.images, s.without_objects, s.boxes, s.ignored, s.median_width,
+        s.median_height, s.least_width, s.least_height, s.most_width, s.most_height,
+        s.boxes > 0 ? percent(s.poorly_covered) : "–");
+  return table(
+      "<th>split</th><th>images</th><th>without objects</th><th>objects</th><th>ignored</th><th>median "
+      "image</th>"
+      "<th>smallest</th><th>largest</th><th>no good anchor</th>",
+      rows, "", summaries.size());
+}
+
+const ClassCount* find_class(const DataSummary& summary, const std::string& name) {
+  const auto found = std::find_if(summary.classes.begin(), summary.classes.end(),
+                                  [&](const ClassCount& count) { return count.name == name; });
+  return found == summary.classes.end() ? nullptr : &*found;
+}
+
+/// Objects by class: the first split with bars, the others as numbers.
+std::string classes_table(const std::vector<DataSummary>& summaries) {
+  const DataSummary& first = summaries.front();
+  if (first.classes.empty()) return "";
+  std::string head =
+      fmt::format("<th>class</th><th>objects, {0}</th><th>images, {0}</th>", escape_html(first.split));
+  for (size_t i = 1; i < summaries.size(); ++i)
+    head += fmt::format("<th>objects, {}</th>", escape_html(summaries[i].split));
+  size_t most = 1;
+  for (const ClassCount& count : first.classes) most = std::max(most, count.boxes);
+  std::string rows;
+  for (size_t c = 0; c < first.classes.size(); ++c) {
+    const ClassCount& count = first.classes[c];
+    const std::string colour = css_colour(static_cast<int>(c) + 1);
+    rows += fmt::format(
+        "<tr><td>{}{}</td><td>{}{}</td><td>{}</td>", swatch(colour), escape_html(count.name), count.boxes,
+        bar(static_cast<double>(count.boxes) / static_cast<double>(most), colour), count.images);
+    for (size_t i = 1; i < summaries.size(); ++i) {
+      const ClassCount* other = find_class(summaries[i], count.name);
+      rows += fmt::format("<td>{}</td>", other == nullptr ? 0 : other->boxes);
+    }
+    rows += "</tr>\n";
+  }
+  return table(head, rows, "", first.classes.size());
+}
+
+// ---- histograms
+
+/// The first split's shares as columns, those of the others as outlines.
+void add_shares(Chart& chart, const std::vector<double>& edges, const std::vector<float>& values,
+                size_t split) {
+  const std::vector<double> shares = histogram(values, edges);
+  ChartLine outline{{{edges.front(), 0}}, split_colour(split)};
+  for (size_t i = 0; i < shares.size(); ++i) {
+    if (split == 0) chart.bars.push_back({edges[i], edges[i + 1], shares[i], "#8fb0f5"});
+    outline.points.push_back({edges[i], shares[i]});
+    outline.points.push_back({edges[i + 1], shares[i]});
+  }
+  outline.points.push_back({edges.back(), 0});
+  if (split > 0) chart.lines.push_back(std::move(outline));
+}
+
+std::string legend(const std::vector<DataSummary>& summaries) {
+  std::string entries;
+  for (size_t i = 0; i < summaries.size(); ++i)
+    if (!summaries[i].sizes.empty())
+      entries += fmt::format("<span>{}{}</span>", swatch(i == 0 ? "#8fb0f5" : split_colour(i)),
+                             escape_html(summaries[i].split));
+  return entries;
+}
+
+std::string sizes_figure(const ReportData& data) {
+  constexpr double kBinsAnOctave = 4;
+  Chart chart;
+  chart.label =
+      "Sizes of the objects after resizing, share of objects over the square root of the area in pixels";
+  double low = 0, high = 0;
+  const auto reach = [&](float size) {
+    if (!std::isfinite(size)) return;
+    const double at_least_one = std::max(1.0, double{size});
+    low = low > 0 ? std::min(low, at_least_one) : at_least_one;
+    high = std::max(high, at_least_one);
+  };
+  for (const DataSummary& summary : data.summaries)
+    for (const float size : summary.sizes) reach(size);
+  if (!(low > 0)) return "";
+  std::string sizes;
+  for (const std::vector<float>& level : data.anchor_sizes)
+    for (const float size : level) {
+      if (!std::isfinite(size)) continue;
+      reach(size);
+      chart.marks.push_back({size, fmt::format("anchors of {:g} pixels", size)});
+      sizes += fmt::format("{}{:g}", sizes.empty() ? "" : ", ", size);
+    }
+  std::vector<double> edges;
+  const double first = std::floor(std::log2(low) * kBinsAnOctave);
+  const double last = std::max(first + 1, std::ceil(std::log2(high) * kBinsAnOctave + 1e-9));
+  for (double k = first; k <= last; ++k) edges.push_back(std::exp2(k / kBinsAnOctave));
+  chart.x_logarithmic = true;
+  chart.x_low = edges.front();
+  chart.x_high = edges.back();
+  for (size_t i = 0; i < data.summaries.size(); ++i)
+    if (!data.summaries[i].sizes.empty()) add_shares(chart, edges, data.summaries[i].sizes, i);
+  const std::string anchors =
+      sizes.empty() ? "" : fmt::format("<span class=\"note\">dashed: the anchors' sizes, {}</span>", sizes);
+  return chart_figure(fmt::format("% of objects over size<div>{}</div>{}", legend(data.summaries), anchors),
+                      chart);
+}
+
+std::string overlaps_figure(const ReportData& data) {
+  constexpr int kBins = 20;
+  Chart chart;
+  chart.label = "Overlap of each object with its best anchor, share of objects over the overlap";
+  chart.x_high = 1;
+  chart.marks.push_back({kCovered, "half"});
+  std::vector<double> edges;
+  for (int k = 0; k <= kBins; ++k) edges.push_back(static_cast<double>(k) / kBins);
+  std::string below;
+  for (size_t i = 0; i < data.summaries.size(); ++i) {
+    const DataSummary& summary = data.summaries[i];
+    if (summary.anchor_overlaps.empty()) continue;
+    add_shares(chart, edges, summary.anchor_overlaps, i);
+    below += fmt::format("{}{} of {}", below.empty() ? "" : ", ", percent(summary.poorly_covered),
+                         escape_html(summary.split));
+  }
+  if (below.empty()) return "";
+  return chart_figure(fmt::format("% of objects over overlap with the best anchor<div>{}</div>"
+                                  "<span class=\"note\">below .5: {}</span>",
+                                  legend(data.summaries), below),
+                      chart);
+}
+
+std::string advice_list(const std::vector<DataSummary>& summaries) {
+  std::string items;
+  for (const DataSummary& summary : summaries)
+    for (const std::string& sentence : summary.advice)
+      items += fmt::format("<li><b>{}</b> {}</li>\n", escape_html(summary.split), advice_html(sentence));
+  return items.empty() ? "" : fmt::format("<h3>What looks odd</h3>\n<ul>\n{}</ul>\n", items);
+}
+
+}  // namespace
+
+ReportSection data_section(const ReportData& data) {
+  if (data.summaries.empty()) return {"data", "The data", "", ""};
+  return {
+      "data", "The data",
+      "Sizes are square roots of areas, in pixels after resizing to the network's input. An object that no "
+      "anchor overlaps by half is hard to learn. Ignored objects are neither trained on nor counted.",
+      splits_table(data.summaries) + charts("large", sizes_figure(data) + overlaps_figure(data)) +
+          classes_table(data.summaries) + advice_list(data.summaries)};
+}
+
+ReportSection augmentation_section(const ReportData& data) {
+  std::string figures;
+  for (const ReportPicture& picture : data.augmented)
+    figures += fmt::format("<figure><div>{}</div><figcaption>{}</figcaption></figure>\n",
+                           image_element(picture.image, "Training image " + picture.caption),
+                           escape_html(picture.caption));
+  if (!figures.empty()) figures = fmt::format("<div class=\"sheet\">\n{}</div>\n", figures);
+  return {"augmentation", "What it was trained on",
+          "Training images with their objects, as the model saw them after augmentation. Are the boxes where "
+          "they "
+          "belong, and could these be photographs of yours? Dashed boxes are ignored.",
+          figures};
+}
+
+}  // namespace rcnn

@@ -1,0 +1,141 @@
+#include "report/html.h"
+
+#include <fmt/format.h>
+#include <stb/stb_image_write.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "core/error.h"
+#include "data/draw.h"
+
+namespace rcnn {
+namespace {
+
+// Above 90 stb_image_write keeps colour at full resolution, so that thin coloured lines stay sharp.
+constexpr int kJpegQuality = 92;
+
+void append_bytes(void* to, void* data, int size) {
+  const auto* from = static_cast<const uint8_t*>(data);
+  auto* bytes = static_cast<std::vector<uint8_t>*>(to);
+  bytes->insert(bytes->end(), from, from + size);
+}
+
+}  // namespace
+
+std::string escape_html(std::string_view text) {
+  std::string html;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        html += "&amp;";
+        break;
+      case '<':
+        html += "&lt;";
+        break;
+      case '>':
+        html += "&gt;";
+        break;
+      case '"':
+        html += "&quot;";
+        break;
+      case '\'':
+        html += "&#39;";
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t')
+          html += "\xEF\xBF\xBD";
+        else
+          html += c;
+    }
+  }
+  return html;
+}
+
+std::string advice_html(std::string_view sentence) {
+  const auto in_option = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
+  std::string html;
+  while (!sentence.empty()) {
+    const size_t begin = std::min(sentence.find("--"), sentence.size());
+    size_t end = begin;
+    while (end < sentence.size() && in_option(sentence[end])) ++end;
+    html += escape_html(sentence.substr(0, begin));
+    if (end > begin) html += fmt::format("<code>{}</code>", sentence.substr(begin, end - begin));
+    sentence.remove_prefix(end);
+  }
+  return html;
+}
+
+std::string base64(std::span<const uint8_t> bytes) {
+  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  text.reserve((bytes.size() + 2) / 3 * 4);
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    const size_t count = std::min<size_t>(3, bytes.size() - i);
+    uint32_t group = 0;
+    for (size_t j = 0; j < 3; ++j) group = group << 8 | (j < count ? bytes[i + j] : 0U);
+    for (size_t j = 0; j < 4; ++j) text += j <= count ? kDigits[group >> (18 - 6 * j) & 63U] : '=';
+  }
+  return text;
+}
+
+std::string image_address(const Image& image) {
+  check(image.width > 0 && image.height > 0, "the report cannot show an image of {} x {} pixels", image.width,
+        image.height);
+  std::vector<uint8_t> jpeg;
+  const int done = stbi_write_jpg_to_func(append_bytes, &jpeg, image.width, image.height, 3, image.rgb.data(),
+                                          kJpegQuality);
+  check(done != 0, "the report cannot show an image of {} x {} pixels", image.width, image.height);
+  return "data:image/jpeg;base64," + base64(jpeg);
+}
+
+std::string image_element(const Image& image, std::string_view description) {
+  return fmt::format("<img src=\"{}\" width=\"{}\" height=\"{}\" alt=\"{}\"/>", image_address(image),
+                     image.width, image.height, escape_html(description));
+}
+
+std::string css_colour(int label) {
+  const Colour colour = class_colour(label);
+  return fmt::format("#{:02x}{:02x}{:02x}", colour.r, colour.g, colour.b);
+}
+
+std::string figure(double value) { return value >= 0 ? fmt::format("{:.3f}", value) : "–"; }
+
+std::string percent(double share) {
+  if (!(share > 0)) return "0 %";
+  return fmt::format("{:.{}f} %", 100 * share, share < 0.0995 ? 1 : 0);
+}
+
+std::string swatch(std::string_view colour) { return fmt::format("<i style=\"background:{}\"></i>", colour); }
+
+std::string bar(double share, std::string_view colour) {
+  return fmt::format("<span class=\"bar\"><b style=\"width:{:.1f}%;background:{}\"></b></span>",
+                     share > 0 ? 100 * std::min(share, 1.0) : 0.0, colour);
+}
+
+std::string table(const std::string& head, const std::string& rows, const std::string& foot,
+                  size_t row_count) {
+  return fmt::format(
+      "<div class=\"scroll{}\"><table>\n<thead><tr>{}</tr></thead>\n<tbody>\n{}</tbody>\n{}</table></div>\n",
+      row_count > kLongTable ? " tall" : "", head, rows,
+      foot.empty() ? "" : fmt::format("<tfoot><tr>{}</tr></tfoot>\n", foot));
+}
+
+std::string chart_figure(const std::string& caption, const Chart& chart) {
+  return fmt::format("<figure class=\"chart\"><figcaption>{}</figcaption>{}</figure>\n", caption,
+                     render_chart(chart));
+}
+
+std::string charts(std::string_view size, const std::string& figures) {
+  return figures.empty() ? "" : fmt::format("<div class=\"charts {}\">\n{}</div>\n", size, figures);
+}
+
+Chart small_chart(const std::string& label) {
+  Chart chart;
+  chart.label = label;
+  chart.width = 260;
+  chart.height = 180;
+  return chart;
+}
+
+}  // namespace rcnn

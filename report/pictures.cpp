@@ -1,0 +1,129 @@
+#include "report/pictures.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "core/error.h"
+#include "data/draw.h"
+
+namespace rcnn {
+namespace {
+
+constexpr size_t kExamples = 8;
+constexpr float kShownScore = 0.5f;  // detections beside the truth; the figures count all
+constexpr int kAugmentedSide = 320, kWorstSide = 480;
+// As the page's style sheet has them beside "missed", "wrong" and "right".
+constexpr Colour kMissed{255, 255, 255}, kWrong{251, 111, 36}, kRight{46, 204, 113};
+
+/// An image at the size it is shown, for boxes to be drawn in: after shrinking, so that names and lines stay
+/// legible.
+struct Canvas {
+  Image image;
+  float scale = 1;
+
+  Box place(const Box& box) const { return {box.x1 * scale, box.y1 * scale, box.x2 * scale, box.y2 * scale}; }
+};
+
+Canvas make_canvas(const Image& image, int width) {
+  Canvas canvas{shrink_to_width(image, width)};
+  if (image.width > 0)
+    canvas.scale = static_cast<float>(canvas.image.width) / static_cast<float>(image.width);
+  return canvas;
+}
+
+/// The width at which an image is at most `side` pixels wide and high.
+int width_within(const Image& image, int side) {
+  return image.height <= image.width
+             ? side
+             : std::max(1, static_cast<int>(int64_t{image.width} * side / image.height));
+}
+
+/// Nothing for an image that cannot be read: that was reported when it was loaded.
+std::optional<Image> try_read(const Sample& sample) {
+  try {
+    return read_image(sample.image);
+  } catch (const InputError&) {
+    return {};
+  }
+}
+
+std::string name_of_label(int label, const std::vector<std::string>& classes) {
+  const bool named = label >= 1 && static_cast<size_t>(label) <= classes.size();
+  return named ? classes[static_cast<size_t>(label - 1)] : fmt::format("{}", label);
+}
+
+/// The class of the object that was missed, by its box.
+std::string missed_name(const Box& box, const Sample& sample, const std::vector<std::string>& classes) {
+  const auto found = std::find_if(sample.objects.begin(), sample.objects.end(), [&](const Object& object) {
+    return object.box == box && !is_ignored(object);
+  });
+  return found == sample.objects.end() ? "" : name_of_label(found->label, classes);
+}
+
+std::string counted(size_t count, const char* name) {
+  return fmt::format("{} {}{}", count, name, count == 1 ? "" : "s");
+}
+
+}  // namespace
+
+ReportPicture augmented_picture(const TrainingExample& example, const std::vector<std::string>& classes) {
+  const Image& image = example.picture.image;
+  Canvas canvas = make_canvas(image, width_within(image, kAugmentedSide));
+  std::vector<DrawnBox> boxes;
+  for (const Object& object : example.picture.objects)
+    boxes.push_back({canvas.place(object.box), class_colour(object.label),
+                     name_of_label(object.label, classes), is_ignored(object)});
+  draw_boxes(canvas.image, boxes);
+  return {std::move(canvas.image), example.id};
+}
+
+std::vector<ReportPicture> worst_pictures(const Diagnosis& diagnosis, const Dataset& dataset) {
+  std::vector<ReportPicture> pictures;
+  for (const WorstImage& worst : diagnosis.worst) {
+    const Sample& sample = dataset.samples.at(static_cast<size_t>(worst.image));
+    const std::optional<Image> image = try_read(sample);
+    if (!image) continue;
+    Canvas canvas = make_canvas(*image, width_within(*image, kWorstSide));
+    std::vector<DrawnBox> boxes;
+    for (const Detection& d : worst.wrong)
+      boxes.push_back({canvas.place(d.box), kWrong,
+                       fmt::format("{} {:.2f}", name_of_label(d.label, dataset.classes), d.score)});
+    for (const Box& box : worst.missed)
+      boxes.push_back({canvas.place(box), kMissed, missed_name(box, sample, dataset.classes), true});
+    for (const Detection& d : worst.right) boxes.push_back({canvas.place(d.box), kRight});
+    draw_boxes(canvas.image, boxes);
+    pictures.push_back({std::move(canvas.image), sample.id, worst.reasons});
+  }
+  return pictures;
+}
+
+std::vector<ReportExample> example_pictures(const std::vector<Detection>& detections,
+                                            const Dataset& dataset) {
+  std::vector<size_t> chosen;
+  for (size_t i = 0; i < dataset.samples.size(); ++i)
+    if (!dataset.samples[i].objects.empty()) chosen.push_back(i);
+  const size_t stride = std::max<size_t>(1, chosen.size() / kExamples);
+  std::vector<ReportExample> examples;
+  for (size_t c = 0; c < chosen.size() && examples.size() < kExamples; c += stride) {
+    const Sample& sample = dataset.samples[chosen[c]];
+    const std::optional<Image> image = try_read(sample);
+    if (!image) continue;
+    const Canvas canvas = make_canvas(*image, kReportImageWidth);
+    ReportExample example{canvas.image, canvas.image, ""};
+    std::vector<LabelledBox> truths, found;
+    for (const Object& object : sample.objects) truths.push_back({canvas.place(object.box), object.label});
+    for (const Detection& d : detections)
+      if (d.image == static_cast<int>(chosen[c]) && d.score >= kShownScore)
+        found.push_back({canvas.place(d.box), d.label, d.score});
+    draw_detections(example.truth, truths, dataset.classes);
+    draw_detections(example.detected, found, dataset.classes);
+    example.caption = fmt::format("{}: {}, {} above {}", sample.id, counted(truths.size(), "object"),
+                                  counted(found.size(), "detection"), kShownScore);
+    examples.push_back(std::move(example));
+  }
+  return examples;
+}
+
+}  // namespace rcnn

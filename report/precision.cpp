@@ -1,0 +1,127 @@
+// The report's average precision: table, precision over recall, and COCO's figures.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "report/html.h"
+#include "report/sections.h"
+
+namespace rcnn {
+namespace {
+
+std::string table_row(const ClassResult& of_class, int label) {
+  const std::string colour = css_colour(label);
+  std::string row = fmt::format("<tr><td>{}{}</td>", swatch(colour), escape_html(of_class.name));
+  if (of_class.truths > 0)
+    row += fmt::format("<td>{:.3f}{}</td><td>{:.3f}</td>", of_class.ap_area, bar(of_class.ap_area, colour),
+                       of_class.ap_11point);
+  else
+    row += "<td>–</td><td>–</td>";
+  return row + fmt::format("<td>{}</td><td>{}</td></tr>\n", of_class.truths, of_class.detections);
+}
+
+std::string ap_table(const VocResult& result) {
+  std::string rows;
+  int64_t truths = 0, detections = 0;
+  for (size_t i = 0; i < result.classes.size(); ++i) {
+    rows += table_row(result.classes[i], static_cast<int>(i) + 1);
+    truths += result.classes[i].truths;
+    detections += result.classes[i].detections;
+  }
+  return table(
+      "<th>class</th><th>AP, area</th><th>11 points</th><th>objects</th><th>detections</th>", rows,
+      fmt::format("<td>mean, sum</td><td>{:.3f}{}</td><td>{:.3f}</td><td>{}</td><td>{}</td>", result.map_area,
+                  bar(result.map_area, kAccent), result.map_11point, truths, detections),
+      result.classes.size());
+}
+
+/// Precision over recall, from recall 0 on.
+ChartLine recall_line(const ClassResult& of_class, int label, bool filled) {
+  ChartLine line;
+  line.colour = css_colour(label);
+  line.filled = filled;
+  for (size_t i = 0; i < of_class.recall.size(); ++i)
+    line.points.push_back({double{of_class.recall[i]}, double{of_class.precision[i]}});
+  if (!line.points.empty()) line.points.insert(line.points.begin(), {0, line.points.front().y});
+  return line;
+}
+
+Chart recall_chart(Chart chart, const std::string& label) {
+  chart.label = label;
+  chart.x_high = 1;
+  chart.y_high = 1;
+  return chart;
+}
+
+std::string overlaid_curves(const VocResult& result) {
+  Chart chart = recall_chart({}, "precision over recall, one curve a class");
+  chart.height = 340;
+  for (size_t i = 0; i < result.classes.size(); ++i)
+    if (result.classes[i].truths > 0)
+      chart.lines.push_back(recall_line(result.classes[i], static_cast<int>(i) + 1, false));
+  return chart_figure("precision over recall<span>colours as in the table</span>", chart);
+}
+
+/// Folded away where they would fill several screens.
+std::string separate_curves(const VocResult& result) {
+  std::string figures;
+  for (size_t i = 0; i < result.classes.size(); ++i) {
+    const ClassResult& of_class = result.classes[i];
+    if (of_class.truths == 0) continue;
+    Chart chart = recall_chart(small_chart({}), "precision over recall of " + of_class.name);
+    chart.lines.push_back(recall_line(of_class, static_cast<int>(i) + 1, true));
+    figures += chart_figure(
+        fmt::format("{}<span>{:.3f}</span>", escape_html(of_class.name), of_class.ap_area), chart);
+  }
+  if (result.classes.size() <= kLongTable)
+    return "<h3>Precision over recall</h3>\n" + charts("small", figures);
+  return fmt::format("<details><summary>Precision over recall, a chart a class</summary>{}</details>\n",
+                     charts("small", figures));
+}
+
+std::string voc_part(const VocResult& result) {
+  if (result.classes.empty()) return "";
+  const std::string rows = ap_table(result);
+  if (result.classes.size() > kMaxOverlaid) return rows + separate_curves(result);
+  return fmt::format("<div class=\"beside\">\n<div>{}</div>\n<div>{}</div></div>\n", overlaid_curves(result),
+                     rows);
+}
+
+/// In two columns: COCO's are six of precision and six of recall.
+std::string coco_part(const std::vector<std::pair<std::string, double>>& figures) {
+  if (figures.empty()) return "";
+  std::string halves;
+  const size_t half = (figures.size() + 1) / 2;
+  for (size_t begin = 0; begin < figures.size(); begin += half) {
+    std::string rows;
+    for (size_t i = begin; i < std::min(begin + half, figures.size()); ++i) {
+      const auto& [name, value] = figures[i];
+      rows += fmt::format("<tr><td>{}</td><td>{}{}</td></tr>\n", escape_html(name), figure(value),
+                          value >= 0 ? bar(value, kAccent) : "");
+    }
+    halves += fmt::format("<div>{}</div>\n", table("<th>figure</th><th>value</th>", rows, "", half));
+  }
+  return fmt::format(
+      "<h3>COCO's figures</h3>\n<p>Average precision says how many of the detections are right, recall how "
+      "many "
+      "objects are found at all. The higher the overlap (IoU) that is asked for, the better the boxes must "
+      "fit; a "
+      "mean over overlaps is always lower than the figure at .50. – stands where there is no such "
+      "object.</p>\n"
+      "<div class=\"halves\">\n{}</div>\n",
+      halves);
+}
+
+}  // namespace
+
+ReportSection precision_section(const ReportData& data) {
+  const std::string where =
+      data.evaluated_on.empty() ? "" : fmt::format("On {}. ", escape_html(data.evaluated_on));
+  return {"precision", "Average precision",
+          where +
+              "A detection is right when it overlaps an object of its class by half or more "
+              "(intersection over union), and is the first to do so.",
+          voc_part(data.result) + coco_part(data.coco_figures)};
+}
+
+}  // namespace rcnn

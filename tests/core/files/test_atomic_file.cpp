@@ -1,0 +1,143 @@
+#include "core/files/atomic_file.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+
+#include "tests/data/fixtures.h"
+
+using namespace rcnn;
+using namespace rcnn::fixtures;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string content_of(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+size_t files_in(const fs::path& folder) {
+  return static_cast<size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+}
+
+/// No file of this process can grow beyond `bytes`, as on a full disk.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before_) == 0);
+    rlimit limit = before_;
+    limit.rlim_cur = bytes;
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  }
+  ~FullDisk() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int);
+};
+
+std::string error_of_writing(const fs::path& path, const std::string& content) {
+  try {
+    write_atomically(path, content);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("atomic file: content arrives whole, from one piece or several") {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "file";
+  write_atomically(path, "first");
+  CHECK(content_of(path) == "first");
+  write_atomically(path, [](FileWriter& writer) {
+    writer.write("one ");
+    writer.write(std::string(100'000, 'x'));
+    CHECK(writer.size() == 100'004);
+    writer.write("");
+  });
+  CHECK(content_of(path) == "one " + std::string(100'000, 'x'));
+  write_atomically(path, "");
+  CHECK(fs::file_size(path) == 0);
+  CHECK(files_in(folder.path()) == 1);
+}
+
+TEST_CASE("atomic file: the old file is there until the new one is complete") {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "file";
+  write_atomically(path, "old");
+  write_atomically(path, [&](FileWriter& writer) {
+    writer.write("new");
+    CHECK(content_of(path) == "old");
+    CHECK(files_in(folder.path()) == 2);
+  });
+  CHECK(content_of(path) == "new");
+}
+
+TEST_CASE("atomic file: on a full disk the old file stays, and the message says what was missing") {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "weights";
+  write_atomically(path, "old");
+  std::string sentence;
+  {
+    const FullDisk disk(4096);
+    sentence = error_of_writing(path, std::string(10'000, 'x'));
+  }
+  CHECK(contains(sentence, path.string()));
+  CHECK(contains(sentence, "10000 bytes"));
+  CHECK(contains(sentence, "5904 are missing"));  // the first 4,096 went out in a short write
+  CHECK(contains(sentence, "File too large"));
+  CHECK(content_of(path) == "old");
+  CHECK(files_in(folder.path()) == 1);
+
+  write_atomically(path, "room again");
+  CHECK(content_of(path) == "room again");
+}
+
+TEST_CASE("atomic file: an exception in between leaves everything as it was") {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "file";
+  write_atomically(path, "old");
+  CHECK_THROWS_AS(write_atomically(path,
+                                   [](FileWriter& writer) {
+                                     writer.write("half");
+                                     throw std::logic_error("stop");
+                                   }),
+                  std::logic_error);
+  CHECK(content_of(path) == "old");
+  CHECK(files_in(folder.path()) == 1);
+}
+
+TEST_CASE("atomic file: a folder that is missing, and targets that are no files") {
+  const TemporaryFolder folder;
+  const fs::path nowhere = folder / "no/file";
+  CHECK(contains(error_of_writing(nowhere, "x"), nowhere.string()));
+  CHECK(contains(error_of_writing(nowhere, "x"), "No such file or directory"));
+  CHECK(contains(error_of_writing(folder.path(), "x"), "not a regular file"));
+  CHECK(contains(error_of_writing("/dev/null", "x"), "not a regular file"));
+  CHECK(files_in(folder.path()) == 0);
+}
+
+TEST_CASE("atomic file: permissions and symbolic links survive") {
+  const TemporaryFolder folder;
+  fs::create_directory(folder / "real");
+  const fs::path target = folder / "real/file", link = folder / "link";
+  write_atomically(target, "old");
+  CHECK((fs::status(target).permissions() & fs::perms::owner_write) != fs::perms::none);
+  fs::permissions(target, fs::perms::owner_read | fs::perms::owner_write);
+  fs::create_symlink(target, link);
+  write_atomically(link, "new");
+  CHECK(fs::is_symlink(link));
+  CHECK(content_of(target) == "new");
+  CHECK(fs::status(target).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+}

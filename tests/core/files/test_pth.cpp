@@ -1,0 +1,400 @@
+#include "core/files/pth.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "tests/core/files/pth_fixtures.h"
+#include "tests/program.h"
+
+using namespace rcnn;
+using namespace rcnn::fixtures;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// The file's bytes with every `from` become `to`, which is as long.
+std::string replaced(std::string bytes, const std::string& from, const std::string& to) {
+  REQUIRE(from.size() == to.size());
+  size_t count = 0;
+  for (size_t at = 0; (at = bytes.find(from, at)) != std::string::npos; ++count)
+    bytes.replace(at, to.size(), to);
+  REQUIRE(count > 0);
+  return bytes;
+}
+
+SafetensorsFile read(const std::string& value, const std::vector<std::string>& storages,
+                     const Records& more = {}) {
+  const TemporaryFolder folder;
+  write_pth(folder / "weights.pth", py_pickle(value), storages, more);
+  return read_pth(folder / "weights.pth");
+}
+
+/// The sentence with which a file is refused; it must name the file and be one line.
+std::string refusal(const fs::path& path) {
+  const std::string sentence = input_error([&] { read_pth(path); });
+  CHECK(contains(sentence, path.filename().string()));
+  CHECK_FALSE(contains(sentence, "\n"));
+  CHECK(sentence.back() == '.');
+  return sentence;
+}
+
+std::string refusal_of_bytes(const std::string& bytes) {
+  const TemporaryFolder folder;
+  write_text(folder / "weights.pth", bytes);
+  return refusal(folder / "weights.pth");
+}
+
+std::string refusal_of(const std::string& value, const std::vector<std::string>& storages = {},
+                       const Records& more = {}) {
+  const TemporaryFolder folder;
+  write_pth(folder / "weights.pth", py_pickle(value), storages, more);
+  return refusal(folder / "weights.pth");
+}
+
+/// The refusal of a dict with this one value, beside a storage of six floats; the tensor must be named.
+std::string refusal_of_tensor(const std::string& value) {
+  const std::string sentence = refusal_of(py_dict({{"fc.weight", value}}), {std::string(24, '\1')});
+  CHECK(contains(sentence, "tensor \"fc.weight\""));
+  return sentence;
+}
+
+const std::string kSix = py_storage("FloatStorage", "0", 6);
+
+std::string refusal_of_view(int64_t offset, const std::vector<int64_t>& sizes,
+                            const std::vector<int64_t>& strides) {
+  return refusal_of_tensor(py_tensor(kSix, offset, sizes, strides));
+}
+
+std::vector<float> floats(const SafetensorsFile& file, const std::string& name) {
+  const auto values = file.tensors.at(name).values<float>();
+  return {values.begin(), values.end()};
+}
+
+/// A small file with two tensors, in bytes.
+std::string good_bytes() {
+  const TemporaryFolder folder;
+  write_pth(folder / "file",
+            py_pickle(py_dict({{"a", py_tensor(kSix, 0, {2, 3}, {3, 1})},
+                               {"b", py_tensor(py_storage("LongStorage", "1", 1), 0, {}, {})}})),
+            {elements<float>({1, 2, 3, 4, 5, 6}), elements<int64_t>({7})}, {{"archive/byteorder", "little"}});
+  return content_of(folder / "file");
+}
+
+}  // namespace
+
+TEST_CASE("pth: every type") {
+  const auto one = [](const char* type, const char* key, int64_t count) {
+    return py_tensor(py_storage(type, key, count), 0, {count}, {1});
+  };
+  const SafetensorsFile file =
+      read(py_dict({{"f32", one("FloatStorage", "0", 2)},
+                    {"f64", one("DoubleStorage", "1", 1)},
+                    {"f16", one("HalfStorage", "2", 3)},
+                    {"bf16", one("BFloat16Storage", "3", 1)},
+                    {"i32", one("IntStorage", "4", 2)},
+                    {"i64", one("LongStorage", "5", 1)},
+                    {"u8", one("ByteStorage", "6", 3)},
+                    {"bool", one("BoolStorage", "7", 2)}}),
+           {elements<float>({1.5F, -0.0F}), elements<double>({0.1}),
+            elements<uint16_t>({0x3C00, 0xC000, 0x0001}), "ab", elements<int32_t>({-1, 7}),
+            elements<int64_t>({INT64_MIN}), std::string("\0\1\xFF", 3), std::string("\1\0", 2)});
+  CHECK(floats(file, "f32")[0] == 1.5F);
+  CHECK(std::signbit(floats(file, "f32")[1]));
+  CHECK(file.tensors.at("f64").values<double>()[0] == 0.1);
+  CHECK(floats(file, "f16") == std::vector<float>{1.0F, -2.0F, 0x1p-24F});
+  CHECK(file.tensors.at("bf16").dtype() == DType::bf16);
+  CHECK(std::memcmp(file.tensors.at("bf16").raw(), "ab", 2) == 0);
+  CHECK(file.tensors.at("i32").values<int32_t>()[0] == -1);
+  CHECK(file.tensors.at("i64").item<int64_t>() == INT64_MIN);
+  CHECK(file.tensors.at("u8").values<uint8_t>()[2] == 255);
+  CHECK(file.tensors.at("bool").dtype() == DType::u8);
+  CHECK(file.tensors.at("bool").values<uint8_t>()[0] == 1);
+  CHECK(file.types == std::map<std::string, std::string>{{"f32", "F32"},
+                                                         {"f64", "F64"},
+                                                         {"f16", "F16"},
+                                                         {"bf16", "BF16"},
+                                                         {"i32", "I32"},
+                                                         {"i64", "I64"},
+                                                         {"u8", "U8"},
+                                                         {"bool", "BOOL"}});
+  CHECK(file.metadata.empty());
+}
+
+TEST_CASE("pth: views of a storage become contiguous copies") {
+  const SafetensorsFile file = read(py_dict({{"whole", py_tensor(kSix, 0, {2, 3}, {3, 1})},
+                                             {"transposed", py_tensor(kSix, 0, {3, 2}, {1, 3})},
+                                             {"row", py_tensor(kSix, 3, {3}, {1})},
+                                             {"column", py_tensor(kSix, 1, {2, 1}, {3, 1})},
+                                             {"expanded", py_tensor(kSix, 4, {2, 3}, {0, 0})},
+                                             {"every_other", py_tensor(kSix, 1, {3}, {2})},
+                                             {"scalar", py_tensor(kSix, 5, {}, {})},
+                                             {"never", py_tensor(kSix, 5, {1}, {INT64_MAX})},
+                                             {"none", py_tensor(kSix, 6, {0, 4}, {4, 1})}}),
+                                    {elements<float>({1, 2, 3, 4, 5, 6})});
+  CHECK(file.tensors.at("whole").shape() == Shape{2, 3});
+  CHECK(floats(file, "whole") == std::vector<float>{1, 2, 3, 4, 5, 6});
+  CHECK(file.tensors.at("transposed").shape() == Shape{3, 2});
+  CHECK(floats(file, "transposed") == std::vector<float>{1, 4, 2, 5, 3, 6});
+  CHECK(floats(file, "row") == std::vector<float>{4, 5, 6});
+  CHECK(file.tensors.at("column").shape() == Shape{2, 1});
+  CHECK(floats(file, "column") == std::vector<float>{2, 5});
+  CHECK(floats(file, "expanded") == std::vector<float>(6, 5));
+  CHECK(floats(file, "every_other") == std::vector<float>{2, 4, 6});
+  CHECK(file.tensors.at("scalar").shape() == Shape{});
+  CHECK(file.tensors.at("scalar").item<float>() == 6);
+  CHECK(floats(file, "never") == std::vector<float>{6});  // of a dimension of one, any stride
+  CHECK(file.tensors.at("none").shape() == Shape{0, 4});
+  // Copies of their own: what is written to one is not seen in the other.
+  file.tensors.at("whole").mutable_values<float>()[3] = -1;
+  CHECK(floats(file, "row")[0] == 4);
+}
+
+TEST_CASE("pth: halves that are not contiguous are widened in the order of the tensor") {
+  const SafetensorsFile file =
+      read(py_dict({{"h", py_tensor(py_storage("HalfStorage", "0", 4), 0, {2, 2}, {1, 2})}}),
+           {elements<uint16_t>({0x3C00, 0x4000, 0x4200, 0x4400})});
+  CHECK(floats(file, "h") == std::vector<float>{1, 3, 2, 4});
+}
+
+TEST_CASE("pth: a model's OrderedDict, parameters, a checkpoint's dict around it, and sizes as torch.Size") {
+  const std::vector<std::string> storage = {elements<float>({1, 2, 3, 4, 5, 6})};
+  const std::string tensor = py_tensor(kSix, 0, {6}, {1});
+  const std::string parameter =
+      py_call(py_global("torch._utils", "_rebuild_parameter"), {tensor, "\x88", py_ordered_dict()});
+  const std::string ordered = py_dict({{"w", parameter}}, py_ordered_dict()) +
+                              py_dict({{"_metadata", py_dict({{"", py_dict({{"version", py_int(1)}})}})}}) +
+                              "b";
+  CHECK(floats(read(ordered, storage), "w") == std::vector<float>{1, 2, 3, 4, 5, 6});
+
+  const std::string arguments =
+      std::string("cargparse\nNamespace\n)\x81", 22) + py_dict({{"lr", "G12345678"}, {"resume", "N"}}) + "b";
+  const std::string schedule =
+      py_dict({{"milestones", py_call(py_global("collections", "Counter"), {"}(K\x10K\1u"})},
+               {"gamma", "G12345678"}});
+  const std::string optimizer = py_dict({{"state", py_dict({{"x", tensor}})}, {"param_groups", "](K\1K\2e"}});
+  for (const char* place : {"model", "state_dict", "model_state_dict"}) {
+    const SafetensorsFile file = read(py_dict({{"optimizer", optimizer},
+                                               {"lr_scheduler", schedule},
+                                               {place, ordered},
+                                               {"args", arguments},
+                                               {"epoch", py_int(25)}}),
+                                      storage);
+    CHECK(file.tensors.size() == 1);
+    CHECK(floats(file, "w").size() == 6);
+  }
+  // A tensor may be called "model".
+  CHECK(read(py_dict({{"model", tensor}}), storage).tensors.count("model") == 1);
+  CHECK(read("}", {}).tensors.empty());
+
+  const std::string size = py_call(py_global("torch", "Size"), {py_ints({2, 3})});
+  const std::string by_size = py_call(py_global("torch._utils", "_rebuild_tensor_v2"),
+                                      {kSix, py_int(0), size, py_ints({3, 1}), "\x89", py_ordered_dict()});
+  CHECK(read(py_dict({{"w", by_size}}), storage).tensors.at("w").shape() == Shape{2, 3});
+}
+
+TEST_CASE("pth: a pickle that names os.system is refused, and nothing is run") {
+  const TemporaryFolder folder;
+  const std::string command = "touch " + (folder / "ran").string();
+  const std::string call = py_call(py_global("os", "system"), {py_text(command)});
+  for (const std::string& value : {call, py_dict({{"w", call}}), py_dict({{"w", kSix}}) + call + "b"}) {
+    const std::string sentence = refusal_of(value, {std::string(24, '\1')});
+    CHECK(contains(sentence, "names \"os.system\""));
+    CHECK(contains(sentence, "state_dict()"));
+  }
+  CHECK_FALSE(fs::exists(folder / "ran"));
+}
+
+TEST_CASE("pth: what is no dict of tensors is refused") {
+  CHECK(contains(refusal_of("]"), "no dict of tensors"));
+  CHECK(contains(refusal_of(py_tensor(kSix, 0, {6}, {1}), {std::string(24, '\1')}), "no dict of tensors"));
+  CHECK(contains(refusal_of_tensor("K\1"), "is no tensor"));
+  CHECK(contains(refusal_of_tensor("}"), "is no tensor"));
+  CHECK(contains(refusal_of_tensor(kSix), "is no tensor"));
+  CHECK(contains(refusal_of("}K\1K\2s"), "a key that is no text"));
+  const std::string tensor = py_tensor(kSix, 0, {6}, {1});
+  CHECK(contains(refusal_of(py_dict({{"w", tensor}, {"v", tensor}, {"w", tensor}}), {std::string(24, '\1')}),
+                 "the tensor \"w\" twice"));
+}
+
+TEST_CASE("pth: tensors that are not described as PyTorch does") {
+  const std::string rebuild = py_global("torch._utils", "_rebuild_tensor_v2"), hooks = py_ordered_dict();
+  const std::string zero = py_int(0), six = py_ints({6}), one = py_ints({1});
+  CHECK(contains(refusal_of_tensor(py_call(rebuild, {})), "six values"));
+  CHECK(contains(refusal_of_tensor(py_call(rebuild, {kSix, zero, six, one, "\x89"})), "six values"));
+  CHECK(contains(
+      refusal_of_tensor(py_call(rebuild, {kSix, zero, six, one, "\x89", hooks, py_dict({{"neg", "\x88"}})})),
+      "six values"));
+  CHECK(contains(refusal_of_tensor(py_call(rebuild, {kSix, "N", six, one, "\x89", hooks})), "an offset"));
+  CHECK(contains(refusal_of_tensor(py_call(rebuild, {kSix, zero, "]", one, "\x89", hooks})), "no tuple"));
+  CHECK(contains(refusal_of_tensor(py_call(rebuild, {kSix, zero, six, py_tuple({"N"}), "\x89", hooks})),
+                 "no whole number"));
+  CHECK(contains(refusal_of_tensor(py_call(py_global("torch._utils", "_rebuild_parameter"), {})),
+                 "three values"));
+
+  const auto with = [&](const std::string& storage) {
+    return refusal_of_tensor(py_tensor(storage, 0, {6}, {1}));
+  };
+  CHECK(contains(with("K\1"), "a storage that is not described"));
+  CHECK(contains(with("K\1Q"), "a storage that is not described"));
+  CHECK(contains(with(py_ints({1, 2, 3, 4, 5}) + "Q"), "a storage that is not described"));
+  CHECK(contains(with(py_storage("ShortStorage", "0", 12)), "has the storage torch.ShortStorage; expected"));
+  CHECK(contains(with(py_storage("FloatStorage", "1", 6)), "record \"archive/data/1\", which is missing"));
+  CHECK(contains(with(py_storage("FloatStorage", "../data/0", 6)), "which is missing"));
+  for (const int64_t numel : {int64_t{5}, int64_t{7}, int64_t{0}, int64_t{-6}, INT64_MIN, INT64_MAX,
+                              int64_t{1} << 62, (int64_t{1} << 62) + 6})
+    CHECK(
+        contains(with(py_storage("FloatStorage", "0", numel)),
+                 fmt::format("a storage of {} elements of type F32, but the record \"archive/data/0\" has 24",
+                             numel)));
+  CHECK(contains(with(py_storage("DoubleStorage", "0", 6)), "a storage of 6 elements of type F64"));
+  // A function that only makes a name of a type.
+  CHECK(
+      contains(refusal_of(py_call(py_global("torch", "FloatStorage"), {py_int(6)})), "which is only a name"));
+}
+
+TEST_CASE("pth: offsets and strides that point outside") {
+  const char* kFault = "reaches out of its storage";
+  const int64_t big = int64_t{1} << 62;
+  CHECK(contains(refusal_of_view(0, {7}, {1}), kFault));
+  CHECK(contains(refusal_of_view(1, {6}, {1}), kFault));
+  CHECK(contains(refusal_of_view(0, {2, 3}, {4, 1}), kFault));
+  CHECK(contains(refusal_of_view(0, {2}, {6}), kFault));
+  CHECK(contains(refusal_of_view(6, {}, {}), kFault));
+  CHECK(contains(refusal_of_view(7, {0}, {1}), kFault));
+  CHECK(contains(refusal_of_view(-1, {3}, {1}), kFault));
+  CHECK(contains(refusal_of_view(-1, {0}, {1}), kFault));
+  CHECK(contains(refusal_of_view(INT64_MAX, {2}, {1}), kFault));
+  CHECK(contains(refusal_of_view(INT64_MIN, {1}, {1}), kFault));
+  CHECK(contains(refusal_of_view(0, {3}, {big}), kFault));  // 2 * 2^62 overflows
+  CHECK(contains(refusal_of_view(0, {2, 2}, {INT64_MAX, 1}), kFault));
+  CHECK(contains(refusal_of_view(0, {5, 2}, {big, big}), kFault));
+  for (const auto& [sizes, strides] : std::vector<std::pair<std::vector<int64_t>, std::vector<int64_t>>>{
+           {{-1}, {1}}, {{6}, {-1}}, {{-2, -3}, {3, 1}}, {{INT64_MIN}, {1}}})
+    CHECK(contains(refusal_of_view(0, sizes, strides), "no whole number from 0"));
+  CHECK(contains(refusal_of_view(0, {2, 3}, {1}), "not as many strides as sizes"));
+  CHECK(contains(refusal_of_view(0, {1, 1, 1, 1, 1, 1, 6}, {6, 6, 6, 6, 6, 6, 1}), "7 dimensions"));
+  CHECK(contains(refusal_of_view(0, {big, 4}, {0, 0}), "too large for any file"));
+  CHECK(contains(refusal_of_view(0, {big, 4, 0}, {0, 0, 0}), "too large for any file"));
+  CHECK(contains(refusal_of_view(0, {INT64_MAX}, {0}), "too large for any file"));
+}
+
+TEST_CASE("pth: tensors that would take far more memory than the file are refused before any is taken") {
+  const auto expanded = [](int64_t count) { return py_tensor(kSix, 0, {count}, {0}); };
+  const std::vector<std::string> storage = {std::string(24, '\1')};
+  CHECK(contains(refusal_of(py_dict({{"w", expanded(int64_t{1} << 40)}}), storage),
+                 "would take 4398046511104 bytes, more than 16 times"));
+  CHECK(contains(
+      refusal_of(py_dict({{"w", expanded(int64_t{1} << 59)}, {"v", expanded(int64_t{1} << 59)}}), storage),
+      "more than 16 times"));
+  // Many tensors of one storage.
+  const std::string large(100'000, '\0');
+  std::string tensor =
+      py_tensor(py_storage("ByteStorage", "0", 100'000), 0, {100'000}, {1}) + std::string("q\0", 2);
+  std::vector<std::pair<std::string, std::string>> many = {{"0", tensor}};
+  for (int i = 1; i < 20; ++i) many.emplace_back(std::to_string(i), std::string("h\0", 2));
+  CHECK(contains(refusal_of(py_dict(many), {large}), "would take 2000000 bytes"));
+  many.resize(10);
+  CHECK(read(py_dict(many), {large}).tensors.size() == 10);
+}
+
+TEST_CASE("pth: byte order, a missing pickle, and an archive of something else") {
+  const std::string good = py_dict({{"w", py_tensor(kSix, 0, {6}, {1})}});
+  const std::vector<std::string> storage = {std::string(24, '\1')};
+  CHECK(read(good, storage,
+             {{"archive/byteorder", "little"},
+              {"archive/version", "3\n"},
+              {"archive/.data/serialization_id", "1"}})
+            .tensors.size() == 1);
+  CHECK(contains(refusal_of(good, storage, {{"archive/byteorder", "big"}}), "byte order \"big\""));
+  CHECK(contains(refusal_of(good, storage, {{"archive/byteorder", ""}}), "byte order \"\""));
+  const TemporaryFolder folder;
+  write_zip(folder / "a.zip", {{"readme.txt", "hello"}, {"a/b/data.pkl", "x"}, {"data.pkl", "x"}});
+  CHECK(contains(refusal(folder / "a.zip"), "a zip archive without a data.pkl"));
+  write_zip(folder / "b.zip", {{"net/data.pkl", py_pickle(good)}, {"net/data/0", storage[0]}});
+  CHECK(read_pth(folder / "b.zip").tensors.size() == 1);  // newer versions name the folder after the file
+}
+
+TEST_CASE("pth: compressed records are refused, also those of a few bytes that become gigabytes") {
+  const TemporaryFolder folder;
+  const std::string pickle =
+      py_pickle(py_dict({{"w", py_tensor(py_storage("ByteStorage", "0", 1 << 24), 0, {1}, {1})}}));
+  write_zip(folder / "bomb.pth",
+            {{"archive/data.pkl", pickle}, {"archive/data/0", std::string(1 << 24, '\0')}}, true);
+  CHECK(fs::file_size(folder / "bomb.pth") < 20'000);
+  CHECK(contains(refusal(folder / "bomb.pth"), "is compressed"));
+}
+
+TEST_CASE("pth: sizes in the archive's directory that are not true") {
+  const std::string good = good_bytes();
+  const size_t directory = good.find("PK\1\2");  // the entry of data.pkl
+  REQUIRE(directory != std::string::npos);
+  const auto with_sizes = [&](uint32_t size) {
+    std::string bytes = good;
+    for (const size_t at : {20, 24}) bytes.replace(directory + at, 4, bytes_of_number(size));
+    return refusal_of_bytes(bytes);
+  };
+  CHECK(contains(with_sizes(0xFFFFFFF0), "more bytes than the file's"));
+  CHECK(contains(with_sizes(static_cast<uint32_t>(good.size())), "more bytes than the file's"));
+  with_sizes(0);
+  with_sizes(1);
+  // All records in the place of the first: together they would be longer than the file.
+  std::string overlapping;
+  {
+    const TemporaryFolder folder;
+    const std::string much(2000, 'x');
+    write_zip(folder / "file", {{"a/1", much}, {"a/2", ""}, {"a/3", ""}, {"a/4", ""}});
+    overlapping = content_of(folder / "file");
+  }
+  size_t at = overlapping.find("PK\1\2");
+  const std::string first = overlapping.substr(at, 46);
+  for (at = overlapping.find("PK\1\2", at + 1); at != std::string::npos;
+       at = overlapping.find("PK\1\2", at + 1)) {
+    overlapping.replace(at + 16, 12, first.substr(16, 12));  // checksum and sizes
+    overlapping.replace(at + 42, 4, first.substr(42, 4));    // the place
+  }
+  CHECK(contains(refusal_of_bytes(overlapping), "more bytes than the file's"));
+}
+
+TEST_CASE("pth: two records of one name are refused") {
+  const std::string bytes = replaced(good_bytes(), "archive/data/1", "archive/data/0");
+  CHECK(contains(refusal_of_bytes(bytes), "two records are named \"archive/data/0\""));
+}
+
+TEST_CASE("pth: a file cut off anywhere, or changed in a record, is refused") {
+  const std::string whole = good_bytes();
+  for (size_t length = 0; length < whole.size(); ++length) {
+    CAPTURE(length);
+    refusal_of_bytes(whole.substr(0, length));
+  }
+  const std::string stored = elements<float>({1, 2, 3, 4, 5, 6}), other = elements<float>({1, 2, 3, 4, 5, 7});
+  CHECK(contains(refusal_of_bytes(replaced(whole, stored, other)),
+                 "record \"archive/data/0\" cannot be read: CRC"));
+}
+
+TEST_CASE("pth: the format from before version 1.6 is refused, with the way to convert it") {
+  const std::string old = "\x80\x02\x8A\nl\xFC\x9C\x46\xF9 j\xA8P\x19.\x80\x02M\xE9\x03.";
+  CHECK(contains(refusal_of_bytes(old), "torch.save(torch.load(\"weights.pth\", map_location=\"cpu\""));
+  CHECK(contains(refusal_of_bytes(""), "truncated or damaged"));
+  CHECK(contains(refusal_of_bytes("hello"), "truncated or damaged"));
+}
+
+// The sums are PyTorch's own.
+TEST_CASE("pth: a real file") {
+  const fs::path path = real_data("weights") / "shufflenetv2.pth";
+  if (!fs::exists(path)) {
+    MESSAGE("skipped: no real .pth");
+    return;
+  }
+  const SafetensorsFile file = read_pth(path);
+  CHECK(file.tensors.size() == 330);
+  int64_t total = 0;
+  for (const auto& [name, tensor] : file.tensors) total += tensor.numel();
+  CHECK(total == 149'095);
+  const Tensor& first = file.tensors.at("first_conv.0.weight");
+  CHECK(first.shape() == Shape{24, 3, 3, 3});
+  double sum = 0;
+  for (const float value : first.values<float>()) sum += static_cast<double>(value);
+  CHECK(sum == doctest::Approx(-2.21780769282008).epsilon(1e-12));
+  CHECK(first.values<float>()[1] == -0.09929527342319489F);
+  CHECK(file.tensors.at("stage4.3.branch_main.6.num_batches_tracked").item<int64_t>() == 1'562'413);
+}

@@ -1,0 +1,210 @@
+// Labels in the wrong convention, images given twice, learning rates: each in files or figures that have it,
+// and silence where all is well.
+#include "eval/advice.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "core/rng.h"
+#include "data/voc.h"
+#include "tests/data/fixtures.h"
+
+using namespace rcnn;
+using namespace rcnn::fixtures;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A VOC folder of 12 images of 200 x 100 with two boxes each; `corners` says how a box (x, y, w, h in
+/// pixels) is written.
+template <class Corners>
+Dataset read_written(const fs::path& folder, const Corners& corners) {
+  RandomSequence random(1, Purpose::test, 5);
+  std::string list;
+  const std::vector<uint8_t> jpeg = encode_jpeg(smooth_image(200, 100));
+  for (int i = 0; i < 12; ++i) {
+    const std::string id = "photo " + std::to_string(i);
+    list += id + "\r\n";
+    write_bytes(folder / "JPEGImages" / (id + ".jpg"), jpeg);
+    std::string xml = "<annotation><size><width>200</width><height>100</height></size>";
+    for (int k = 0; k < 2; ++k) {
+      const auto w = static_cast<int>(20 + random.below(40)), h = static_cast<int>(20 + random.below(30));
+      const auto x = static_cast<int>(5 + random.below(static_cast<uint32_t>(190 - w)));
+      const auto y = static_cast<int>(5 + random.below(static_cast<uint32_t>(90 - h)));
+      const auto [a, b, c, d] = corners(x, y, w, h);
+      xml += fmt::format(
+          "<object><name>cat</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax>"
+          "</bndbox></object>",
+          a, b, c, d);
+    }
+    write_text(folder / "Annotations" / (id + ".xml"), xml + "</annotation>");
+  }
+  write_text(folder / "ImageSets" / "Main" / "train.txt", list);
+  return read_voc(folder, "train", {"cat"});
+}
+
+using Four = std::array<double, 4>;
+
+}  // namespace
+
+TEST_CASE("advice: labels in another convention") {
+  const TemporaryFolder folder;
+  CHECK(label_advice(read_written(folder / "right", [](int x, int y, int w, int h) {
+          return Four{x + 1.0, y + 1.0, double(x + w), double(y + h)};
+        })).empty());
+  const Sentences xywh = label_advice(read_written(folder / "xywh", [](int x, int y, int w, int h) {
+    return Four{double(x), double(y), double(w), double(h)};
+  }));
+  REQUIRE(xywh.size() == 1);
+  CHECK(contains(xywh[0], "of 24 boxes end before they begin, in "));
+  CHECK(contains(xywh[0], "photo "));
+  CHECK(contains(xywh[0], "x, y, width, height looks like this where corners"));
+  const Sentences larger = label_advice(read_written(folder / "larger", [](int x, int y, int w, int h) {
+    return Four{2.0 * x, 2.0 * y, 2.0 * (x + w), 2.0 * (y + h)};
+  }));
+  REQUIRE(larger.size() == 1);
+  CHECK(contains(larger[0], "labels made for a larger version of the images"));
+  const Sentences shares = label_advice(read_written(folder / "shares", [](int x, int y, int w, int h) {
+    return Four{x / 200.0, y / 100.0, (x + w) / 200.0, (y + h) / 100.0};
+  }));
+  REQUIRE_FALSE(shares.empty());
+  CHECK(contains(shares.back(), "24 of 24 boxes lie within the first pixel"));
+}
+
+TEST_CASE("advice: corners in a COCO file") {
+  // As the reader leaves them: x1 + x2 and y1 + y2 for corners, clipped, each clipping a fault.
+  const auto read_as = [](bool corners) {
+    RandomSequence random(1, Purpose::test, 6);
+    Dataset dataset;
+    dataset.classes = {"cat"};
+    dataset.category_ids = {17};
+    for (int i = 0; i < 40; ++i) {
+      Sample sample;
+      sample.image = fmt::format("{}.jpg", i);
+      sample.width = sample.height = 100;
+      const float x = random.uniform(0, 70), y = random.uniform(0, 70);
+      const float w = random.uniform(10, 30), h = random.uniform(10, 30);
+      Box box{x, y, x + w, y + h};
+      if (corners) box = {x, y, x + x + w, y + y + h};
+      if (box.x2 > 100 || box.y2 > 100)
+        dataset.faults.push_back(
+            {"labels.json", "labels.json has a box partly outside the 100 x 100 image."});
+      sample.objects = {{{x, y, std::min(box.x2, 100.0f), std::min(box.y2, 100.0f)}, 1}};
+      dataset.samples.push_back(sample);
+    }
+    return label_advice(dataset);
+  };
+  CHECK(read_as(false).empty());
+  const Sentences corners = read_as(true);
+  REQUIRE(corners.size() == 1);
+  CHECK(contains(corners[0], "of 40 boxes reach beyond their image, most at the right or lower edge"));
+  CHECK(contains(corners[0], "corners (x1, y1, x2, y2) look like this"));
+}
+
+TEST_CASE("advice: boxes at the border of real photographs are no sign of anything") {
+  for (const char* name : {"bccd", "raccoon"}) {
+    const auto folder = real_data(name);
+    if (folder.empty()) return;
+    CHECK(label_advice(read_voc(folder, "train")).empty());
+  }
+}
+
+TEST_CASE("advice: the same box twice") {
+  Dataset dataset;
+  dataset.classes = {"cat", "dog"};
+  Sample sample;
+  sample.image = "twice.jpg";
+  sample.width = sample.height = 100;
+  sample.objects = {{{1, 1, 9, 9}, 1}, {{1, 1, 9, 8}, 1}, {{1, 1, 9, 9}, 2}};
+  dataset.samples = {sample};
+  CHECK(label_advice(dataset).empty());  // another box, another class
+  dataset.samples[0].objects.push_back({{1, 1, 9, 9}, 1});
+  REQUIRE(label_advice(dataset).size() == 1);
+  CHECK(contains(label_advice(dataset)[0], "1 box is on an image"));
+  CHECK(contains(label_advice(dataset)[0], "in twice.jpg"));
+}
+
+TEST_CASE("advice: classes") {
+  const auto classes = [](std::vector<size_t> boxes) {
+    std::vector<ClassCount> counts;
+    for (size_t i = 0; i < boxes.size(); ++i)
+      counts.push_back({std::string(1, static_cast<char>('a' + i)), boxes[i], boxes[i]});
+    return class_advice(counts);
+  };
+  CHECK(classes({20, 100, 900}).empty());
+  REQUIRE(classes({0, 20, 0}).size() == 1);
+  CHECK(contains(classes({0, 20, 0})[0], "without an object, which cannot be learned: a, c."));
+  REQUIRE(classes({19, 20}).size() == 1);
+  CHECK(contains(classes({19, 20})[0], "fewer than 20 boxes: a (19)."));
+  REQUIRE(classes({20, 1000, 21}).size() == 1);
+  CHECK(contains(classes({20, 1000, 21})[0],
+                 "The class b has 1000 boxes, at least 50 times as many as: a (20)."));
+  CHECK(contains(classes({0, 0}).at(0), "no object at all"));
+  CHECK(contains(classes({}).at(0), "no object at all"));
+  CHECK(contains(classes({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 50}).at(0), "g, h and 2 more."));
+}
+
+TEST_CASE("advice: images given twice") {
+  const TemporaryFolder folder;
+  const auto dataset = [&](const std::vector<std::string>& names) {
+    Dataset made;
+    for (const std::string& name : names) {
+      Sample sample;
+      sample.id = name;
+      sample.image = folder / name;
+      made.samples.push_back(sample);
+    }
+    return made;
+  };
+  write_text(folder / "a", "one");
+  write_text(folder / "b", "two");  // as long as a
+  write_text(folder / "c", "one");
+  write_text(folder / "d", "longer");
+  const Dataset train = dataset({"a", "b", "d"}), twice = dataset({"a", "c", "b"}),
+                test = dataset({"c", "missing"}), same = dataset({"d"});
+  const auto advice = [](std::vector<std::pair<std::string, const Dataset*>> splits) {
+    return repeated_image_advice(splits);
+  };
+  CHECK(advice({{"train", &train}}).empty());
+  CHECK(advice({}).empty());
+  const Sentences within = advice({{"train", &twice}});
+  REQUIRE(within.size() == 1);
+  CHECK(contains(within[0], "1 image of train is the same as another of it"));
+  CHECK(contains(within[0], (folder / "a").string() + " and " + (folder / "c").string()));
+  const Sentences across = advice({{"train", &train}, {"test", &test}});
+  REQUIRE(across.size() == 1);
+  CHECK(contains(across[0], "1 image of test is in train as well"));
+  const Sentences listed = advice({{"train", &train}, {"val", &same}});  // one file in two lists
+  REQUIRE(listed.size() == 1);
+  CHECK(contains(listed[0], "as " + (folder / "d").string() + ": "));
+  // The first 64 KiB decide, and the size.
+  const std::string head(1 << 16, 'x');
+  write_text(folder / "e", head + "1");
+  write_text(folder / "f", head + "22");
+  const Dataset sizes = dataset({"e", "f"});
+  CHECK(advice({{"train", &sizes}}).empty());
+
+  if (const auto raccoon = real_data("raccoon"); !raccoon.empty()) {
+    const Dataset photographs = read_voc(raccoon, "train");
+    REQUIRE(advice({{"train", &photographs}}).size() == 1);
+    CHECK(contains(advice({{"train", &photographs}})[0], "4 images of train are the same as another of it"));
+  }
+}
+
+TEST_CASE("advice: learning rates") {
+  // What is known to train passes: torchvision's, ours, a batch of 2 with ours.
+  CHECK(learning_rate_advice(0.02, 16, false).empty());
+  CHECK(learning_rate_advice(static_cast<double>(0.02f), 4, false).empty());
+  CHECK(learning_rate_advice(static_cast<double>(0.02f), 2, false).empty());
+  CHECK(learning_rate_advice(static_cast<double>(0.04f), 4, true).empty());
+  CHECK(learning_rate_advice(static_cast<double>(0.04f), 1, true).empty());
+  CHECK(learning_rate_advice(0, 1, false).empty());
+  const std::string large = learning_rate_advice(0.5, 4, false);
+  CHECK(contains(large, "0.5 is large for 4 images a step"));
+  CHECK(contains(large, "--lr 0.02 suits"));
+  CHECK(contains(learning_rate_advice(0.02, 1, false), "1 image a step"));
+  CHECK(contains(learning_rate_advice(0.02, 1, false), "--lr 0.005 suits"));
+  CHECK_FALSE(learning_rate_advice(0.2, 4, true).empty());
+  CHECK_FALSE(learning_rate_advice(2, 4096, true).empty());  // whatever the batch
+}

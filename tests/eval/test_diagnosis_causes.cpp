@@ -1,0 +1,193 @@
+// Why objects are missed and detections wrong, a case at a time.
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "eval/diagnosis.h"
+#include "tests/eval/diagnosis_fixtures.h"
+
+using namespace rcnn;
+using namespace rcnn::fixtures;
+
+namespace {
+
+/// Image 0 puts the recommended score of both classes at .6: ten of each are found with it, and ten mistakes
+/// of each score .59. Image 1 is the case in question.
+struct Case {
+  std::vector<Object> objects;
+  std::vector<Detection> detections;
+  Trace trace;
+
+  Diagnosis diagnose(bool traced = true) const {
+    Dataset dataset = dataset_of({{}, objects});
+    std::vector<Detection> all;
+    for (int i = 0; i < 10; ++i)
+      for (const int label : {kCat, kDog}) {
+        const auto x = static_cast<float>(100 * label);
+        dataset.samples[0].objects.push_back({cell(i, x), label});
+        all.push_back({0, label, 0.6F, cell(i, x)});
+        all.push_back({0, label, 0.59F, cell(100 + i, x)});
+      }
+    for (Detection detection : detections) {
+      detection.image = 1;
+      all.push_back(detection);
+    }
+    const Diagnosis diagnosis =
+        rcnn::diagnose(all, traced ? std::vector<Trace>{{}, trace} : std::vector<Trace>{}, dataset);
+    for (const ScoreCurve& curve : diagnosis.classes) REQUIRE(curve.best_score == 0.6F);
+    return diagnosis;
+  }
+  /// The cause of each miss, by object; "" where there is none.
+  std::string causes(bool traced = true) const {
+    std::string text;
+    for (const Miss& miss : diagnose(traced).misses) {
+      CHECK(miss.image == 1);
+      text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", miss.object, name_of(miss.cause));
+    }
+    return text;
+  }
+};
+
+const Box kBox{0, 0, 100, 100};
+/// The upper part of kBox: its overlap with kBox is `share`.
+Box upper(float share) { return {0, 0, 100, 100 * share}; }
+Detection cat(float score, const Box& box) { return {1, kCat, score, box}; }
+Detection dog(float score, const Box& box) { return {1, kDog, score, box}; }
+
+}  // namespace
+
+TEST_CASE("diagnosis: an object that is found is no miss") {
+  CHECK(Case{{{kBox, kCat}}, {cat(0.6F, kBox)}, {}}.causes().empty());
+  CHECK(Case{{{kBox, kCat}}, {cat(0.9F, upper(0.5F)), dog(0.9F, kBox)}, {}}.causes().empty());
+}
+
+TEST_CASE("diagnosis: wrong class") {
+  const std::vector<Object> one = {{kBox, kCat}};
+  CHECK(Case{one, {dog(0.6F, kBox)}, {}}.causes() == "0: wrong class");
+  CHECK(Case{one, {dog(0.9F, upper(0.5F))}, {}}.causes() == "0: wrong class");
+  // It comes before every other cause.
+  CHECK(Case{one, {dog(0.9F, kBox), cat(0.8F, upper(0.4F)), cat(0.3F, kBox)}, {{kBox}, {cat(0.9F, kBox)}}}
+            .causes() == "0: wrong class");
+  // One that is not shown, that overlaps too little or that is right for an object of its own is none.
+  CHECK(Case{one, {dog(0.5F, kBox)}, {}}.causes() == "0: not proposed");
+  CHECK(Case{one, {dog(0.9F, upper(0.49F))}, {}}.causes() == "0: not proposed");
+  CHECK(Case{{{kBox, kCat}, {kBox, kDog}}, {dog(0.9F, kBox)}, {}}.causes() == "0: not proposed");
+  CHECK(Case{{{kBox, kCat}, {kBox, kDog, true}}, {dog(0.9F, kBox)}, {}}.causes() == "0: not proposed");
+  // One detection explains one miss: that which it overlaps most, the first of equals.
+  CHECK(Case{{{upper(0.8F), kCat}, {kBox, kCat}}, {dog(0.9F, kBox)}, {}}.causes() ==
+        "0: not proposed, 1: wrong class");
+  CHECK(Case{{{kBox, kCat}, {kBox, kCat}}, {dog(0.9F, kBox)}, {}}.causes() ==
+        "0: wrong class, 1: not proposed");
+}
+
+TEST_CASE("diagnosis: poorly placed") {
+  const std::vector<Object> one = {{kBox, kCat}};
+  CHECK(Case{one, {cat(0.6F, upper(0.49F))}, {}}.causes() == "0: poorly placed");
+  CHECK(Case{one, {cat(0.6F, upper(0.1F))}, {}}.causes() == "0: poorly placed");
+  // Before NMS, low score and no proposal.
+  CHECK(Case{one, {cat(0.9F, upper(0.4F)), cat(0.3F, kBox)}, {{kBox}, {cat(0.8F, kBox)}}}.causes() ==
+        "0: poorly placed");
+  CHECK(Case{one, {cat(0.6F, upper(0.09F))}, {}}.causes() == "0: not proposed");
+  CHECK(Case{one, {cat(0.5F, upper(0.4F))}, {}}.causes() == "0: not proposed");
+  CHECK(Case{one, {dog(0.9F, upper(0.4F))}, {}}.causes() == "0: not proposed");
+  // A second detection of a neighbour is no attempt at this one: it overlaps the neighbour more.
+  CHECK(Case{{{kBox, kCat}, {{0, 60, 100, 160}, kCat}}, {cat(0.9F, kBox), cat(0.8F, kBox)}, {}}.causes() ==
+        "1: not proposed");
+}
+
+TEST_CASE("diagnosis: lost in NMS") {
+  const std::vector<Object> one = {{kBox, kCat}};
+  CHECK(Case{one, {}, {{}, {cat(0.6F, upper(0.5F))}}}.causes() == "0: lost in NMS");
+  CHECK(Case{one, {cat(0.3F, kBox)}, {{kBox}, {cat(0.3F, kBox), cat(0.9F, kBox)}}}.causes() ==
+        "0: lost in NMS");
+  CHECK(Case{one, {}, {{}, {dog(0.9F, kBox), cat(0.9F, upper(0.49F))}}}.causes() == "0: not proposed");
+  CHECK(Case{one, {}, {{}, {cat(0.9F, kBox)}}}.causes(false) == "0: not proposed");
+  // Two cats side by side, a box around each, and NMS kept one. That one's box overlaps the other by 80 /
+  // 120.
+  const std::vector<Object> two = {{kBox, kCat}, {{0, 20, 100, 120}, kCat}};
+  const Detection first = cat(0.9F, two[0].box), second = cat(0.8F, two[1].box);
+  CHECK(Case{two, {first}, {{}, {first, second}}}.causes() == "1: lost in NMS");
+  CHECK(Case{two, {first}, {{}, {first, cat(0.8F, {0, 1, 100, 101})}}}.causes() == "1: not proposed");
+}
+
+TEST_CASE("diagnosis: low score") {
+  const std::vector<Object> one = {{kBox, kCat}};
+  CHECK(Case{one, {cat(0.59F, upper(0.5F))}, {}}.causes() == "0: low score");
+  CHECK(Case{one, {cat(0.59F, upper(0.5F))}, {}}.causes(false) == "0: low score");
+  CHECK(Case{one, {}, {{}, {cat(0.59F, kBox)}}}.causes() == "0: low score");
+  CHECK(Case{one, {}, {{upper(0.5F)}, {}}}.causes() == "0: low score");
+  CHECK(Case{one, {dog(0.3F, kBox)}, {{kBox}, {dog(0.3F, kBox)}}}.causes() == "0: low score");
+}
+
+TEST_CASE("diagnosis: not proposed") {
+  const std::vector<Object> one = {{kBox, kCat}};
+  CHECK(Case{one, {}, {}}.causes() == "0: not proposed");
+  CHECK(Case{one, {}, {{upper(0.49F), {200, 0, 300, 100}, {NAN, 0, 100, 100}}, {}}}.causes() ==
+        "0: not proposed");
+}
+
+TEST_CASE("diagnosis: ignored objects are neither missed nor held against a detection") {
+  Object difficult{kBox, kCat, true}, crowd{{200, 0, 400, 200}, kCat, false, true};
+  const Diagnosis diagnosis = Case{
+      {difficult, crowd},
+      {cat(0.9F, kBox), cat(0.8F, kBox), cat(0.9F, {250, 50, 280, 80})},
+      {}}.diagnose();
+  CHECK(diagnosis.misses.empty());
+  CHECK(diagnosis.worst.empty());
+  CHECK(diagnosis.confusion == std::vector<std::vector<int64_t>>{{0, 0, 0}, {0, 10, 0}, {0, 0, 10}});
+  CHECK(diagnosis.objects_by_size[0] + diagnosis.objects_by_size[1] + diagnosis.objects_by_size[2] == 20);
+  // What is ignored for the crowd's sake is no attempt at an object beside it either.
+  CHECK(Case{{{kBox, kCat}, {{0, 0, 100, 40}, kCat, false, true}}, {cat(0.9F, upper(0.4F))}, {}}.causes() ==
+        "0: not proposed");
+  // A dog where there is a difficult cat is wrong, as in average precision; the sentence says what is there.
+  const Diagnosis dog_there = Case{{difficult}, {dog(0.9F, kBox)}, {}}.diagnose();
+  CHECK(dog_there.confusion[0][kDog] == 1);
+  CHECK(dog_there.worst.at(0).reasons == std::vector<std::string>{"takes cat for dog (score 0.90)"});
+}
+
+TEST_CASE("diagnosis: the confusion pairs right detections first") {
+  // The dog on the first cat scores more, but the cat is found all the same.
+  const Diagnosis found = Case{{{kBox, kCat}}, {dog(0.9F, kBox), cat(0.7F, kBox)}, {}}.diagnose();
+  CHECK(found.confusion == std::vector<std::vector<int64_t>>{{0, 0, 1}, {0, 11, 0}, {0, 0, 10}});
+  // Two cats: one taken for a dog, one missed; a dog missed; a mistake.
+  const Diagnosis mixed = Case{
+      {{cell(0), kCat}, {cell(1), kCat}, {cell(2), kDog}},
+      {dog(0.9F, cell(0)), cat(0.9F, cell(7))},
+      {}}.diagnose();
+  CHECK(mixed.confusion == std::vector<std::vector<int64_t>>{{0, 1, 0}, {1, 10, 1}, {1, 0, 10}});
+}
+
+TEST_CASE("diagnosis: what is wrong in an image, in words") {
+  const std::vector<Object> objects = {{cell(0), kCat}, {cell(1), kCat},       {cell(2), kCat},
+                                       {cell(3), kCat}, {cell(5), kCat, true}, {cell(6), kDog}};
+  Trace trace;
+  trace.proposals = {cell(2)};
+  const Diagnosis diagnosis = Case{objects,
+                                   {cat(0.75F, cell(0)),          // right
+                                    cat(0.7F, cell(0)),           // again
+                                    dog(0.875F, cell(1)),         // wrong class
+                                    dog(0.625F, cell(40)),        // background, twice
+                                    dog(0.8F, cell(41)),          //
+                                    cat(0.65F, {0, 60, 10, 64}),  // misplaced: object 3, by 40 / 100
+                                    dog(0.9F, cell(6))},          // right
+                                   trace}
+                                  .diagnose();
+  REQUIRE(diagnosis.worst.size() == 1);
+  const WorstImage& worst = diagnosis.worst[0];
+  CHECK(worst.image == 1);
+  CHECK(std::abs(worst.badness - (3 + 0.7 + 0.875 + 0.625 + 0.8 + 0.65)) <= 1e-6);
+  CHECK(worst.missed == std::vector<Box>{cell(1), cell(2), cell(3)});
+  REQUIRE(worst.wrong.size() == 5);
+  CHECK(worst.wrong[0].score == 0.875F);  // best first
+  CHECK(worst.wrong[4].score == 0.625F);
+  REQUIRE(worst.right.size() == 2);
+  CHECK(worst.right[0].label == kDog);
+  CHECK(worst.reasons ==
+        std::vector<std::string>{"misses 3 of 4 cat (1 low score, 1 wrong class, 1 poorly placed)",
+                                 "takes cat for dog (score 0.88)",
+                                 "takes background for dog, 2 times (scores up to 0.80)",
+                                 "finds the same cat again (score 0.70)", "misplaces cat (score 0.65)"});
+  CHECK(Case{{{kBox, kDog}, {kBox, kDog}}, {}, {}}.diagnose().worst.at(0).reasons ==
+        std::vector<std::string>{"misses 2 of 2 dog (not proposed)"});
+}

@@ -1,0 +1,143 @@
+#include <set>
+
+#include "kernels/boxes/sample_cases.h"
+#include "kernels/boxes/sample_math.h"
+#include "tests/kernels/each_variant.h"
+#include "tests/kernels/verify.h"
+
+namespace rcnn::kernels {
+namespace {
+
+struct Draw {
+  std::vector<int32_t> labels, rows, count;
+};
+
+struct Setting {
+  uint64_t seed = 7;
+  Purpose purpose = Purpose::rpn_sample;
+  int32_t step = 3;
+  int64_t batch = 8;
+  float positive_fraction = 0.5f;
+};
+
+/// Samples images that have the same `matched`.
+Draw draw(const std::vector<int32_t>& matched, const std::vector<int32_t>& image_id, const Setting& s) {
+  const size_t n = image_id.size(), r = matched.size(), batch = static_cast<size_t>(s.batch);
+  std::vector<int32_t> all;
+  for (size_t i = 0; i < n; ++i) all.insert(all.end(), matched.begin(), matched.end());
+  Draw out{std::vector<int32_t>(n * r, 77), std::vector<int32_t>(n * batch, 77), std::vector<int32_t>(n, 77)};
+  const SampleArgs args{.n = static_cast<int64_t>(n),
+                        .r = static_cast<int64_t>(r),
+                        .matched = all.data(),
+                        .batch = s.batch,
+                        .positive_fraction = s.positive_fraction,
+                        .seed = s.seed,
+                        .purpose = s.purpose,
+                        .step = &s.step,
+                        .image_id = image_id.data(),
+                        .labels = out.labels.data(),
+                        .rows = out.rows.data(),
+                        .count = out.count.data()};
+  Context ctx;
+  run(ctx, sample, args);
+  return out;
+}
+
+/// 10 positives, 30 negatives and 10 ignored rows, mixed.
+std::vector<int32_t> mixed() {
+  std::vector<int32_t> matched(50);
+  for (size_t i = 0; i < matched.size(); ++i) matched[i] = i % 5 == 0 ? 2 : i % 5 == 3 ? -2 : -1;
+  return matched;
+}
+
+}  // namespace
+
+TEST_CASE("sample: every variant agrees with the reference") {
+  verify(sample, sample_cases(), [](auto, const auto& c, Filler fill) { return prepare_sample(c, fill); });
+}
+
+TEST_CASE("sample_quota: positives up to their share, negatives for the rest") {
+  const auto expect = [](SampleQuota q, int64_t positives, int64_t negatives) {
+    CHECK(q.positives == positives);
+    CHECK(q.negatives == negatives);
+  };
+  expect(sample_quota(1000, 1000, 256, 0.5f), 128, 128);
+  expect(sample_quota(3, 1000, 256, 0.5f), 3, 253);
+  expect(sample_quota(1000, 3, 256, 0.5f), 128, 3);
+  expect(sample_quota(1000, 1000, 512, 0.25f), 128, 384);
+  expect(sample_quota(1000, 1000, 10, 0.3f), 3, 7);
+  expect(sample_quota(1000, 1000, 10, 0.39f), 3, 7);  // rounded down
+  expect(sample_quota(0, 0, 256, 0.5f), 0, 0);
+}
+
+TEST_CASE("sample: takes the rows with the smallest (random number, row), in that order") {
+  const std::vector<int32_t> matched = mixed();
+  const Setting setting;
+  const Draw out = draw(matched, {42}, setting);
+  std::set<std::pair<uint32_t, int32_t>> positives, negatives;
+  for (int32_t row = 0; row < 50; ++row) {
+    const uint32_t random = philox(7, Purpose::rpn_sample, 3, 42, static_cast<uint32_t>(row));
+    if (matched[static_cast<size_t>(row)] >= 0) positives.insert({random, row});
+    if (matched[static_cast<size_t>(row)] == -1) negatives.insert({random, row});
+  }
+  std::vector<int32_t> rows, labels(50, -1);
+  for (const auto* kind : {&positives, &negatives}) {
+    auto next = kind->begin();
+    for (int i = 0; i < 4; ++i, ++next) {
+      rows.push_back(next->second);
+      labels[static_cast<size_t>(next->second)] = kind == &positives ? 1 : 0;
+    }
+  }
+  CHECK(out.count == std::vector<int32_t>{8});
+  CHECK(out.rows == rows);
+  CHECK(out.labels == labels);
+}
+
+TEST_CASE("sample: an image's sample does not depend on its place in the batch") {
+  const Draw alone = draw(mixed(), {42}, {}), among = draw(mixed(), {5, 42, 6}, {});
+  CHECK(std::equal(alone.rows.begin(), alone.rows.end(), among.rows.begin() + 8));
+  CHECK(std::equal(alone.labels.begin(), alone.labels.end(), among.labels.begin() + 50));
+  // Images of other numbers get other samples.
+  CHECK_FALSE(std::equal(alone.rows.begin(), alone.rows.end(), among.rows.begin()));
+}
+
+TEST_CASE("sample: seed, purpose and step change the sample") {
+  const std::vector<int32_t> rows = draw(mixed(), {42}, {}).rows;
+  CHECK(draw(mixed(), {42}, {}).rows == rows);
+  CHECK(draw(mixed(), {42}, {.seed = 8}).rows != rows);
+  CHECK(draw(mixed(), {42}, {.purpose = Purpose::roi_sample}).rows != rows);
+  CHECK(draw(mixed(), {42}, {.step = 4}).rows != rows);
+}
+
+TEST_CASE("sample: too few rows leave the end of the batch empty") {
+  const Draw out = draw({-2, 0, -1, -2}, {1}, {});
+  CHECK(out.count == std::vector<int32_t>{2});
+  CHECK(out.rows == std::vector<int32_t>{1, 2, -1, -1, -1, -1, -1, -1});
+  CHECK(out.labels == std::vector<int32_t>{-1, 1, 0, -1});
+}
+
+TEST_CASE("sample: labels and rows may each be left out") {
+  const std::vector<int32_t> matched = mixed();
+  const int32_t step = 3, image_id = 42;
+  std::vector<int32_t> labels(50), rows(8);
+  int32_t count = 0;
+  SampleArgs args{.n = 1,
+                  .r = 50,
+                  .matched = matched.data(),
+                  .batch = 8,
+                  .positive_fraction = 0.5f,
+                  .seed = 7,
+                  .purpose = Purpose::rpn_sample,
+                  .step = &step,
+                  .image_id = &image_id,
+                  .labels = labels.data(),
+                  .rows = nullptr,
+                  .count = &count};
+  const Draw both = draw(matched, {42}, {});
+  each_variant(sample, args, [&] { CHECK(labels == both.labels); });
+  args.labels = nullptr;
+  args.rows = rows.data();
+  each_variant(sample, args, [&] { CHECK(rows == both.rows); });
+}
+
+}  // namespace rcnn::kernels

@@ -1,0 +1,89 @@
+#include "kernels/elementwise/dropout_cases.h"
+#include "tests/kernels/hand_worked.h"
+
+namespace rcnn::kernels {
+namespace {
+
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+
+/// The step as an input of an example.
+template <class Args>
+const int32_t* given_step(Prepared<Args>& example, int32_t step) {
+  example.inputs.push_back(Tensor::of<int32_t>({1}, {step}));
+  return example.inputs.back().template data<int32_t>();
+}
+
+}  // namespace
+
+TEST_CASE("dropout: every variant agrees with the reference") {
+  verify(dropout, dropout_cases(),
+         [](auto zero, const auto& c, Filler fill) { return prepare_dropout<decltype(zero)>(c, fill); });
+  verify(dropout_backward, dropout_cases(), [](auto zero, const auto& c, Filler fill) {
+    return prepare_dropout_backward<decltype(zero)>(c, fill);
+  });
+}
+
+TEST_CASE("dropout: which elements are kept, by another program's Philox") {
+  const struct {
+    uint64_t seed;
+    int32_t step;
+    uint32_t layer;
+    float p, kept_value;
+    const char* kept;  // x
+  } cases[] = {
+      {7, 3, 2, 0.5f, 2, "xx.xxxxx..xx...x"}, {7, 3, 2, 0.25f, 1 / 0.75f, "xxxxxxxx..xxxxxx"},
+      {7, 4, 2, 0.5f, 2, "x.x...xxx.xxxx.x"}, {7, 3, 1, 0.5f, 2, ".x.x.x..xxxxx.xx"},
+      {8, 3, 2, 0.5f, 2, "xxxxx..xx..x...x"}, {7, 3, 2, 0, 1, "xxxxxxxxxxxxxxxx"},
+  };
+  for (const auto& c : cases) {
+    std::vector<float> expected;
+    for (const char* at = c.kept; *at != 0; ++at) expected.push_back(*at == 'x' ? c.kept_value : 0);
+    hand_worked(
+        dropout,
+        [&] {
+          Prepared<DropoutArgs<float>> p;
+          const float* x = given(p, std::vector<float>(16, 1.0f));
+          const int32_t* step = given_step(p, c.step);
+          p.args = {16, x, {c.p, c.seed, step, c.layer}, result(p, std::vector<float>(16, kNaN))};
+          return p;
+        },
+        [&](const auto& outputs) { CHECK(outputs[0] == expected); });
+  }
+}
+
+TEST_CASE("dropout: a dropped NaN is 0, a kept one stays") {
+  // Of the elements 0, 1, 2 the last is dropped.
+  hand_worked(
+      dropout,
+      [] {
+        Prepared<DropoutArgs<float>> p;
+        const float* x = given(p, {3, kNaN, kNaN});
+        const int32_t* step = given_step(p, 3);
+        p.args = {3, x, {0.5f, 7, step, 2}, result(p, {kNaN, kNaN, kNaN})};
+        return p;
+      },
+      [](const auto& outputs) {
+        CHECK(outputs[0][0] == 6);
+        CHECK(std::isnan(outputs[0][1]));
+        CHECK(outputs[0][2] == 0);
+      });
+}
+
+TEST_CASE("dropout: backward takes the same elements, and adds where it must") {
+  for (const Accumulate accumulate : {Accumulate::no, Accumulate::yes})
+    hand_worked(
+        dropout_backward,
+        [&] {
+          Prepared<DropoutBackwardArgs<float>> p;
+          const float* dy = given(p, {1, 2, kNaN, 4});
+          const int32_t* step = given_step(p, 3);
+          p.args = {4, dy, {0.5f, 7, step, 2}, result(p, {10, 20, 30, 40}), accumulate};
+          return p;
+        },
+        [&](const auto& outputs) {
+          CHECK(outputs[0] == (accumulate == Accumulate::yes ? std::vector<float>{12, 24, 30, 48}
+                                                             : std::vector<float>{2, 4, 0, 8}));
+        });
+}
+
+}  // namespace rcnn::kernels

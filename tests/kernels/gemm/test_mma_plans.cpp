@@ -1,0 +1,105 @@
+// The tensor-core variants under plans that their choice would keep for larger problems: big tiles, and split
+// reductions. The plan that is chosen for small problems is tested with the ops' tables.
+#if defined(RCNN_CUDA)
+
+#include "kernels/gemm/conv2d_cases.h"
+#include "kernels/gemm/matmul_cases.h"
+#include "kernels/gemm/mma_plan.h"
+#include "tests/kernels/verify.h"
+
+namespace rcnn::kernels {
+namespace {
+
+using mma::TileSize;
+
+constexpr auto conv2d_planned = mma::conv2d_planned;
+constexpr auto conv2d_dx_planned = mma::conv2d_dx_planned;
+constexpr auto conv2d_dw_planned = mma::conv2d_dw_planned;
+constexpr auto matmul_planned = mma::matmul_planned;
+
+template <auto Planned, class Args, Precision P, TileSize Tile, int Parts>
+void with_plan(const Stream& stream, Workspace& workspace, const Args& args) {
+  Planned(stream, workspace, args, P, mma::Plan{Tile, Parts});
+}
+
+template <auto Planned, Precision P, TileSize Tile, int Parts, class A, class A64>
+Variant<A, A64> planned(const char* name, const Op<A, A64>&) {
+  return OnCuda<A>{name, with_plan<Planned, A, P, Tile, Parts>, nullptr, P, 80};
+}
+
+/// Compares the op under several plans with its reference.
+template <auto Planned, class A, class A64, class Case, class Prepare>
+void verify_plans(const Op<A, A64>& op, const std::vector<Case>& cases, Prepare prepare) {
+#if defined(RCNN_CUDA_SIM)
+  REQUIRE(cuda::device_count() > 0);  // else nothing below would run
+#endif
+  using enum Precision;
+  const Variant<A, A64> variants[] = {
+      planned<Planned, tf32, TileSize::m128n128, 1>("tf32 128x128", op),
+      planned<Planned, bf16, TileSize::m128n128, 3>("bf16 128x128 in 3", op),
+      planned<Planned, tf32, TileSize::m128n64, 2>("tf32 128x64 in 2", op),
+      planned<Planned, bf16, TileSize::m128n64, 1>("bf16 128x64", op),
+      planned<Planned, tf32, TileSize::m64n64, 3>("tf32 64x64 in 3", op),
+      planned<Planned, bf16, TileSize::m64n64, 2>("bf16 64x64 in 2", op),
+      op.variants.back(),
+  };
+  verify(Op<A, A64>{op.name, op.family, variants}, cases, prepare);
+}
+
+// More than one tile of 128 rows and of 64 columns, reductions that end inside a chunk, channels with and
+// without padding, and three kinds of stride for dx: 1, 2, and 3 with dilation.
+std::vector<Conv2dCase> plan_cases() {
+  //   n   h   w   c   k  r  s  stride pad dilation
+  return {
+      {{1, 12, 11, 12, 68, 1, 3, 1, 1, 1}, true, true, true, true},
+      {{1, 8, 8, 68, 20, 3, 2, 2, 1, 1}, false, true, false, true},
+      {{1, 10, 11, 5, 7, 2, 4, 3, 2, 2}, true, false, true},
+  };
+}
+
+TEST_CASE("conv2d: tensor-core plans agree with the reference") {
+  verify_plans<conv2d_planned>(conv2d, plan_cases(), [](auto zero, const auto& c, Filler fill) {
+    return prepare_conv2d<decltype(zero)>(c, fill);
+  });
+}
+
+TEST_CASE("conv2d_dx: tensor-core plans agree with the reference") {
+  verify_plans<conv2d_dx_planned>(conv2d_dx, plan_cases(), [](auto zero, const auto& c, Filler fill) {
+    return prepare_conv2d_dx<decltype(zero)>(c, fill);
+  });
+}
+
+TEST_CASE("conv2d_dw: tensor-core plans agree with the reference") {
+  verify_plans<conv2d_dw_planned>(conv2d_dw, plan_cases(), [](auto zero, const auto& c, Filler fill) {
+    return prepare_conv2d_dw<decltype(zero)>(c, fill);
+  });
+}
+
+TEST_CASE("matmul: tensor-core plans agree with the reference") {
+  const std::vector<MatmulCase> cases = {
+      {132, 68, 100, false, true, true, true},
+      {70, 72, 36, false, false, true},
+      {68, 67, 40, true, false},
+      {40, 132, 33, true, true},
+  };
+  verify_plans<matmul_planned>(matmul, cases, [](auto zero, const auto& c, Filler fill) {
+    return prepare_matmul<decltype(zero)>(c, fill);
+  });
+}
+
+TEST_CASE("a plan fills the card") {
+  using mma::choose_plan;
+  // The RPN's convolution of R50-FPN in bf16: many tiles, nothing to split.
+  const mma::Plan large = choose_plan(200 * 336, 256, 36);
+  CHECK(large.tile == TileSize::m128n128);
+  CHECK(large.parts == 1);
+  // dw of a 3 x 3 convolution with 64 channels: a handful of tiles, a long reduction.
+  CHECK(choose_plan(64, 576, 1050).parts >= 8);
+  // Nothing to multiply.
+  CHECK(choose_plan(0, 0, 0).parts == 1);
+}
+
+}  // namespace
+}  // namespace rcnn::kernels
+
+#endif

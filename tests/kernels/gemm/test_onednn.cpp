@@ -1,0 +1,33 @@
+// What the oneDNN variants keep between calls.
+#if defined(RCNN_ONEDNN)
+#include "kernels/gemm/onednn.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+using rcnn::kernels::RecentlyUsed;
+
+TEST_CASE("onednn: of many shapes the ones used last are kept") {
+  RecentlyUsed<int, std::string> cache(3);
+  int made = 0;
+  const auto get = [&](int key) {
+    return cache.get(key, [&] {
+      ++made;
+      return std::to_string(key);
+    });
+  };
+  CHECK(get(1) == "1");
+  CHECK(get(2) == "2");
+  CHECK(get(3) == "3");
+  CHECK(get(1) == "1");
+  CHECK(made == 3);
+  CHECK(get(4) == "4");  // in place of 2, the one not asked for the longest
+  CHECK(made == 4);
+  CHECK(get(1) == "1");
+  CHECK(get(3) == "3");
+  CHECK(made == 4);
+  CHECK(get(2) == "2");
+  CHECK(made == 5);
+}
+#endif

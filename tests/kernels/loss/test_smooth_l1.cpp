@@ -1,0 +1,106 @@
+#include "kernels/loss/smooth_l1_cases.h"
+#include "tests/kernels/verify.h"
+
+namespace rcnn::kernels {
+
+TEST_CASE("smooth_l1: every variant agrees with the reference in double") {
+  verify(smooth_l1, smooth_l1_cases(),
+         [](auto zero, const auto& c, Filler fill) { return prepare_smooth_l1<decltype(zero)>(c, fill); });
+}
+
+TEST_CASE("smooth_l1_backward: every variant agrees with the reference in double") {
+  verify(smooth_l1_backward, smooth_l1_cases(), [](auto zero, const auto& c, Filler fill) {
+    return prepare_smooth_l1_backward<decltype(zero)>(c, fill);
+  });
+}
+
+TEST_CASE("smooth_l1: rows by hand, parabola and line, divided by the labels >= 0") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  // Row 0 negative (counts), row 1 positive, row 2 ignored.
+  const std::vector<int32_t> labels{0, 1, -1};
+  const std::vector<float> targets{nan, nan, nan, nan, 1, 1, 1, 1, nan, nan, nan, nan};
+  const std::vector<float> prediction{nan, nan, nan, nan, 1.25f, 0.75f, 3, 1, nan, nan, nan, nan};
+  const float dloss = 2;
+  Context ctx;
+  const auto evaluate = [&](float beta, float& loss, std::vector<float>& dx) {
+    run(ctx, smooth_l1,
+        SmoothL1Args<float>{1, 1, {{prediction.data(), 3}}, 1, targets.data(), labels.data(), beta, &loss});
+    run(ctx, smooth_l1_backward,
+        SmoothL1BackwardArgs<float>{1,
+                                    1,
+                                    {{prediction.data(), 3}},
+                                    1,
+                                    targets.data(),
+                                    labels.data(),
+                                    beta,
+                                    &dloss,
+                                    {{dx.data(), 3}},
+                                    {Accumulate::no}});
+  };
+  float loss = nan;
+  std::vector<float> dx(12, nan);
+  evaluate(0.5f, loss, dx);  // d = .25 -.25 2 0: .0625 + .0625 + 1.75 + 0
+  CHECK(loss == 1.875f / 2);
+  CHECK(dx == std::vector<float>{0, 0, 0, 0, 0.5f, -0.5f, 1, 0, 0, 0, 0, 0});
+  evaluate(0, loss, dx);  // plain L1
+  CHECK(loss == 2.5f / 2);
+  CHECK(dx == std::vector<float>{0, 0, 0, 0, 1, -1, 1, 0, 0, 0, 0, 0});
+}
+
+TEST_CASE("smooth_l1: with a column a class only the label's column is read and gets a gradient") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const int32_t label = 2;
+  const std::vector<float> targets{0, 0, 0, 0};
+  std::vector<float> prediction(12, nan), dx(12, nan);
+  std::fill(prediction.begin() + 8, prediction.end(), 3.0f);
+  const float dloss = 1;
+  float loss = nan;
+  Context ctx;
+  run(ctx, smooth_l1,
+      SmoothL1Args<float>{1, 1, {{prediction.data(), 1}}, 3, targets.data(), &label, 1, &loss});
+  CHECK(loss == 10);
+  run(ctx, smooth_l1_backward,
+      SmoothL1BackwardArgs<float>{1,
+                                  1,
+                                  {{prediction.data(), 1}},
+                                  3,
+                                  targets.data(),
+                                  &label,
+                                  1,
+                                  &dloss,
+                                  {{dx.data(), 1}},
+                                  {Accumulate::no}});
+  CHECK(dx == std::vector<float>{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1});
+  CHECK_THROWS_WITH_AS(
+      run(ctx, smooth_l1,
+          SmoothL1Args<float>{1, 1, {{prediction.data(), 1}}, 2, targets.data(), &label, 1, &loss}),
+      "smooth_l1: label 2, but there are 2 columns", Error);
+}
+
+TEST_CASE("smooth_l1: a NaN in a row that counts is noticed, in the loss and in the gradient") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const int32_t label = 1;
+  const std::vector<float> targets{0, 0, 0, 0}, prediction{0, nan, 0, 0};
+  std::vector<float> dx(4);
+  const float dloss = 1;
+  float loss = 0;
+  Context ctx;
+  run(ctx, smooth_l1,
+      SmoothL1Args<float>{1, 1, {{prediction.data(), 1}}, 1, targets.data(), &label, 1, &loss});
+  CHECK(std::isnan(loss));
+  run(ctx, smooth_l1_backward,
+      SmoothL1BackwardArgs<float>{1,
+                                  1,
+                                  {{prediction.data(), 1}},
+                                  1,
+                                  targets.data(),
+                                  &label,
+                                  1,
+                                  &dloss,
+                                  {{dx.data(), 1}},
+                                  {Accumulate::no}});
+  CHECK(std::isnan(dx[1]));
+  CHECK(dx[0] == 0);
+}
+
+}  // namespace rcnn::kernels

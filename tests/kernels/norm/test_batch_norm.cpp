@@ -1,0 +1,173 @@
+#include <cstring>
+
+#if !defined(RCNN_STD_THREADS)
+#include <omp.h>
+#endif
+
+#include "core/parallel.h"
+#include "kernels/norm/batch_norm_cases.h"
+#include "tests/kernels/hand_worked.h"
+
+namespace rcnn::kernels {
+
+TEST_CASE("batch_norm: every variant agrees with the reference in double") {
+  verify(batch_norm, batch_norm_cases(),
+         [](auto zero, const auto& c, Filler fill) { return prepare_batch_norm<decltype(zero)>(c, fill); });
+}
+
+TEST_CASE("batch_norm_backward: every variant agrees with the reference in double") {
+  verify(batch_norm_backward, batch_norm_cases(), [](auto zero, const auto& c, Filler fill) {
+    return prepare_batch_norm_backward<decltype(zero)>(c, fill);
+  });
+}
+
+TEST_CASE("batch_norm_backward: what is not wanted is left alone, the rest is as before") {
+  const BatchNormCase c{61, 5, true, true};
+  const auto all = prepare_batch_norm_backward<float>(c, Filler(3, Fill::normal));
+  Context ctx;
+  run(ctx, batch_norm_backward, all.args);
+  for (size_t only = 0; only < 4; ++only) {  // dx, dweight, dbias, dresidual
+    const auto make = [&] {
+      auto one = prepare_batch_norm_backward<float>(c, Filler(3, Fill::normal));
+      if (only != 0) one.args.dx = nullptr;
+      if (only != 1) one.args.dweight = nullptr;
+      if (only != 2) one.args.dbias = nullptr;
+      if (only != 3) one.args.dresidual = nullptr;
+      return one;
+    };
+    hand_worked(batch_norm_backward, make, [&](const auto& outputs) {
+      const auto expected = all.outputs[only].template values<float>();
+      for (size_t i = 0; i < expected.size(); ++i)
+        CHECK(outputs[only][i] == doctest::Approx(expected[i]).epsilon(1e-6));
+      for (size_t o = 0; o < 4; ++o)
+        if (o != only) CHECK(std::isnan(outputs[o][0]));
+    });
+  }
+}
+
+TEST_CASE("fold_batch_norm: agrees with the reference in double") {
+  verify(fold_batch_norm, batch_norm_cases(), [](auto zero, const auto& c, Filler fill) {
+    return prepare_fold_batch_norm<decltype(zero)>(c, fill);
+  });
+}
+
+/// An example with weights of 1 and biases of 0. Outputs: mean, inverse_deviation, y, and the running
+/// statistics unless they are empty.
+Prepared<BatchNormArgs<float>> example(int64_t c, const std::vector<float>& x,
+                                       const std::vector<float>& running_mean = {},
+                                       const std::vector<float>& running_var = {}) {
+  Prepared<BatchNormArgs<float>> p;
+  const size_t channels = static_cast<size_t>(c);
+  const std::vector<float> blank(channels, -1);
+  p.args.rows = static_cast<int64_t>(x.size()) / c;
+  p.args.c = c;
+  p.args.x = given(p, x);
+  p.args.weight = given(p, std::vector<float>(channels, 1));
+  p.args.bias = given(p, std::vector<float>(channels, 0));
+  p.args.momentum = 0.1f;
+  p.args.mean = result(p, blank);
+  p.args.inverse_deviation = result(p, blank);
+  p.args.y = result(p, std::vector<float>(x.size(), -1));
+  if (!running_mean.empty()) p.args.running_mean = result(p, running_mean);
+  if (!running_var.empty()) p.args.running_var = result(p, running_var);
+  return p;
+}
+
+TEST_CASE("batch_norm: four values by hand") {
+  // mean 2.5, variance 5 / 4, unbiased 5 / 3; running = .9 old + .1 new.
+  const auto make = [] {
+    auto p = example(1, {1, 2, 3, 4}, {1}, {2});
+    p.args.weight = given(p, {2});
+    p.args.bias = given(p, {0.5f});
+    p.args.residual = given(p, {0, 0, 1, -9});
+    p.args.relu = true;
+    return p;
+  };
+  hand_worked(batch_norm, make, [](const auto& outputs) {
+    CHECK(outputs[0][0] == 2.5f);
+    CHECK(outputs[1][0] == doctest::Approx(0.8944272));
+    const std::vector<float>& y = outputs[2];
+    CHECK(y[0] == 0);  // 2 * -1.5 * .894 + .5 < 0
+    CHECK(y[1] == 0);
+    CHECK(y[2] == doctest::Approx(2 * 0.5 * 0.8944272 + 0.5 + 1));
+    CHECK(y[3] == 0);
+    CHECK(outputs[3][0] == doctest::Approx(1.15));
+    CHECK(outputs[4][0] == doctest::Approx(1.8 + 1.0 / 6));
+  });
+}
+
+TEST_CASE("batch_norm: the variance holds where a float cannot hold the mean") {
+  // Half the values are 2^24, half 2^24 + 2: the mean 2^24 + 1 is no float, the variance is 1.
+  std::vector<float> x(1000, 16777216.0f);
+  for (size_t i = 0; i < x.size(); i += 2) x[i] += 2;
+  hand_worked(
+      batch_norm, [&] { return example(1, x); },
+      [](const auto& outputs) { CHECK(outputs[1][0] == doctest::Approx(1)); });
+}
+
+TEST_CASE("batch_norm: running statistics need not be kept, and no row leaves them alone") {
+  const auto one_row = [] {
+    auto p = example(1, {3});
+    p.args.eps = 1;
+    return p;
+  };
+  hand_worked(batch_norm, one_row, [](const auto& outputs) {
+    CHECK(outputs[0][0] == 3);
+    CHECK(outputs[1][0] == 1);
+    CHECK(outputs[2][0] == 0);
+  });
+  const auto no_row = [] {
+    auto p = example(1, {}, {7}, {8});
+    p.args.eps = 1;
+    return p;
+  };
+  hand_worked(batch_norm, no_row, [](const auto& outputs) {
+    CHECK(outputs[0][0] == 0);
+    CHECK(outputs[1][0] == 1);
+    CHECK(outputs[3][0] == 7);
+    CHECK(outputs[4][0] == 8);
+  });
+}
+
+TEST_CASE("batch_norm: a NaN reaches its channel's output through the ReLU, and no other channel") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const auto make = [&] {
+    auto p = example(2, {1, nan, 3, 4});
+    p.args.relu = true;
+    p.args.eps = 1e-5f;
+    return p;
+  };
+  hand_worked(batch_norm, make, [](const auto& outputs) {
+    const std::vector<float>& y = outputs[2];
+    CHECK(y[0] == 0);
+    CHECK(y[2] == doctest::Approx(1));
+    CHECK(std::isnan(y[1]));
+    CHECK(std::isnan(y[3]));
+    CHECK(std::isnan(outputs[1][1]));
+  });
+}
+
+#if !defined(RCNN_STD_THREADS)
+TEST_CASE("batch_norm: the same bits on one and on five threads") {
+  const BatchNormCase c{20011, 7, true, true};
+  const int threads = thread_count();
+  const auto run_on = [&](int count) {
+    omp_set_num_threads(count);
+    Context ctx;
+    auto forward = prepare_batch_norm<float>(c, Filler(5, Fill::normal));
+    auto backward = prepare_batch_norm_backward<float>(c, Filler(6, Fill::normal));
+    run(ctx, batch_norm, forward.args);
+    run(ctx, batch_norm_backward, backward.args);
+    omp_set_num_threads(threads);
+    forward.outputs.insert(forward.outputs.end(), backward.outputs.begin(), backward.outputs.end());
+    return forward.outputs;
+  };
+  const auto one = run_on(1), five = run_on(5);
+  for (size_t o = 0; o < one.size(); ++o) {
+    CAPTURE(o);
+    CHECK(std::memcmp(one[o].raw(), five[o].raw(), one[o].bytes()) == 0);
+  }
+}
+#endif
+
+}  // namespace rcnn::kernels
