@@ -2,8 +2,8 @@
 
 #include "cli/commands.h"
 #include "core/files/safetensors.h"
+#include "models/detector.h"
 #include "models/weights.h"
-#include "train/checkpoint.h"
 
 namespace rcnn {
 

@@ -4,7 +4,7 @@
 #include "cli/device.h"
 #include "data/folder.h"
 #include "eval/proposals.h"
-#include "train/checkpoint.h"
+#include "models/detector.h"
 #include "train/run_report.h"
 
 namespace rcnn {

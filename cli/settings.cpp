@@ -7,7 +7,7 @@
 #include <optional>
 #include <utility>
 
-#include "train/checkpoint.h"
+#include "models/detector.h"
 #include "train/profile.h"
 
 namespace rcnn {

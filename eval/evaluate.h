@@ -9,8 +9,8 @@
 #include "data/image.h"
 #include "eval/average_precision.h"
 #include "eval/diagnosis.h"
+#include "models/detector.h"
 #include "models/transform.h"
-#include "train/checkpoint.h"
 
 namespace rcnn {
 

@@ -7,24 +7,14 @@
 
 #include <filesystem>
 #include <map>
-#include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "models/faster_rcnn.h"
-#include "models/pretrained.h"
+#include "models/detector.h"
 #include "train/ema.h"
 #include "train/sgd.h"
 
 namespace rcnn {
-
-/// A model that knows the names of its classes.
-struct Detector {
-  std::unique_ptr<FasterRcnn> model;
-  std::vector<std::string> classes;        // without the background: label l is classes[l - 1]
-  std::vector<int64_t> category_ids = {};  // COCO's numbers of the classes; empty where the data had none
-};
 
 /// What a run must know, besides the weights and momenta, to go on as if it had never stopped.
 struct RunState {
@@ -38,19 +28,6 @@ struct RunState {
   std::string numerics = {};
 };
 
-/// The model alone: what `detect` and `eval` take.
-void save_model(const std::filesystem::path& path, Detector& detector);
-/// Reads what `save_model` or `save_checkpoint` wrote and builds the model. Throws InputError naming the
-/// file.
-Detector load_model(const std::filesystem::path& path);
-
-/// Sets the weights of a model from what `save_model` wrote of the same one at another time. Throws
-/// InputError naming the file.
-void reload_model(const std::filesystem::path& path, FasterRcnn& model);
-
-/// The configuration of a detector that this program saved; nothing for another file of weights.
-std::optional<ModelConfig> saved_config(const std::filesystem::path& path);
-
 /// `ema` may be null.
 void save_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd& sgd, Ema* ema,
                      const RunState& state);
@@ -59,11 +36,6 @@ void save_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd&
 /// and what does not fit.
 RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd& sgd, Ema* ema,
                          const std::map<std::string, std::string>& settings);
-
-/// Starts the detector from the weights in a file: a detector's, of this program or with torchvision's names,
-/// whatever its classes, or an image classifier's. See start_from_weights, also for what it throws.
-WeightsReport load_weights_file(const std::filesystem::path& path, Detector& detector,
-                                bool keep_classes = false);
 
 /// Threads and libraries: what the last bits of a result depend on besides the seed.
 std::string numerics_description();

@@ -1,0 +1,63 @@
+// A trained detector: a model, the names of its classes, and the safetensors file that holds both.
+//
+// The tensors have torchvision's names. The metadata has the model's configuration and class names, so that
+// detection needs nothing but the file. A training run's checkpoint (train/checkpoint.h) is such a file with
+// more tensors in it, under names that begin with kOptimizerPrefix or kAveragePrefix; what reads a detector
+// leaves those out.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/faster_rcnn.h"
+#include "models/pretrained.h"
+
+namespace rcnn {
+
+/// A model that knows the names of its classes.
+struct Detector {
+  std::unique_ptr<FasterRcnn> model;
+  std::vector<std::string> classes;        // without the background: label l is classes[l - 1]
+  std::vector<int64_t> category_ids = {};  // COCO's numbers of the classes; empty where the data had none
+};
+
+/// The model alone: what `detect` and `eval` take.
+void save_model(const std::filesystem::path& path, Detector& detector);
+/// Reads what `save_model` or `save_checkpoint` wrote and builds the model. Throws InputError naming the
+/// file.
+Detector load_model(const std::filesystem::path& path);
+
+/// Sets the weights of a model from what `save_model` wrote of the same one at another time. Throws
+/// InputError naming the file.
+void reload_model(const std::filesystem::path& path, FasterRcnn& model);
+
+/// The configuration of a detector that this program saved; nothing for another file of weights.
+std::optional<ModelConfig> saved_config(const std::filesystem::path& path);
+
+/// Starts the detector from the weights in a file: a detector's, of this program or with torchvision's names,
+/// whatever its classes, or an image classifier's. See start_from_weights, also for what it throws.
+WeightsReport load_weights_file(const std::filesystem::path& path, Detector& detector,
+                                bool keep_classes = false);
+
+// ---- what a checkpoint shares with it
+
+inline constexpr std::string_view kOptimizerPrefix = "optimizer.", kAveragePrefix = "ema.";
+
+using Metadata = std::map<std::string, std::string>;
+
+/// The metadata that save_model writes.
+Metadata detector_metadata(const Detector& detector);
+/// The class names in a file's metadata. Throws InputError naming the file when there are none.
+std::vector<std::string> saved_classes(const Metadata& metadata, const std::filesystem::path& path);
+/// The text under `key`. Throws InputError naming the file when it is missing.
+const std::string& require_metadata(const Metadata& metadata, const std::string& key,
+                                    const std::filesystem::path& path);
+/// Takes the tensors whose names begin with `prefix` out of `tensors`; the prefix is removed.
+std::map<std::string, Tensor> take_prefixed(std::map<std::string, Tensor>& tensors, std::string_view prefix);
+
+}  // namespace rcnn
