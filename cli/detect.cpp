@@ -7,7 +7,7 @@
 #include "cli/device.h"
 #include "cli/settings.h"
 #include "data/draw.h"
-#include "eval/evaluate.h"
+#include "eval/detect.h"
 
 namespace rcnn {
 namespace {

@@ -10,7 +10,7 @@
 #include "data/coco_places.h"
 #include "data/folder.h"
 #include "eval/coco_metrics.h"
-#include "eval/evaluate.h"
+#include "eval/detect.h"
 #include "eval/proposals.h"
 #include "train/run_report.h"
 

@@ -9,7 +9,7 @@
 #include "eval/advice.h"
 #include "eval/coco_metrics.h"
 #include "eval/diagnosis.h"
-#include "eval/evaluate.h"
+#include "eval/detect.h"
 #include "models/transform.h"
 #include "train/alternating.h"
 #include "train/batch.h"

@@ -1,4 +1,4 @@
-#include "eval/evaluate.h"
+#include "eval/detect.h"
 
 #include <doctest/doctest.h>
 
