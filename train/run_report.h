@@ -8,7 +8,7 @@
 
 #include "eval/average_precision.h"
 #include "report/pictures.h"
-#include "train/trainer.h"
+#include "train/run_options.h"
 
 namespace rcnn {
 
