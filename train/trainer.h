@@ -4,9 +4,10 @@
 //                         one where there is no validation split
 //     last.safetensors    for --resume: model, optimiser and step
 //     metrics.jsonl       one line per step (losses, learning rate) and one per evaluation
-//     splits/             the images of the training and the validation split, where they were chosen at
-//     random detections.json     on the test split, in COCO's results form summary.json        the run's
-//     results in figures report.html         the same for people, with advice on what to improve
+//     splits/             the training and the validation split, where they were chosen at random
+//     detections.json     on the test split, in COCO's results form
+//     summary.json        the run's results in figures
+//     report.html         the same for people, with advice on what to improve
 #pragma once
 
 #include "train/run_options.h"

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "data/voc.h"
+#include "eval/diagnosis.h"
 #include "models/transform.h"
 #include "tests/train/tiny_run.h"
 
