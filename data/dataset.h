@@ -42,10 +42,15 @@ struct Sample {
   std::optional<std::vector<Box>> proposals = {};
 };
 
+/// The faults that label_advice (eval/advice.h) counts. A box of corners is reversed where it ends before it
+/// begins.
+enum class FaultKind { other, reversed_box, box_partly_outside, box_outside };
+
 /// Something wrong with a file that reading went on in spite of.
 struct Fault {
   std::filesystem::path file;
   std::string what;  // one sentence that names the file
+  FaultKind kind = FaultKind::other;
 };
 
 struct Dataset {
