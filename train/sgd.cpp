@@ -42,9 +42,9 @@ void Sgd::step(Context& ctx) {
   }
   const auto* table = static_cast<const kernels::SgdParameter*>(device_table_.raw());
   skip_.fill(0);
-  const float most = options_.clip_norm > 0 ? options_.clip_norm : std::numeric_limits<float>::infinity();
+  const float max_norm = options_.clip_norm > 0 ? options_.clip_norm : std::numeric_limits<float>::infinity();
   kernels::run(ctx, kernels::clip_gradients,
-               kernels::ClipGradientsArgs{table, count, chunks, most, norm_.mutable_data<float>(),
+               kernels::ClipGradientsArgs{table, count, chunks, max_norm, norm_.mutable_data<float>(),
                                           scale_.mutable_data<float>(), skip_.mutable_data<int32_t>()});
   kernels::run(ctx, kernels::sgd,
                kernels::SgdArgs{table, count, chunks, learning_rate_.data<float>(), options_.momentum,
