@@ -101,4 +101,23 @@ struct Context {
   }
 };
 
+/// While it lives, the context records no gradients, and layers behave as in evaluation: torch's
+/// inference_mode() and eval() in one. What was set before is restored when it ends, also by an exception.
+class InferenceMode {
+ public:
+  explicit InferenceMode(Context& ctx) : ctx_(ctx), grad_(ctx.grad), training_(ctx.training) {
+    ctx.grad = ctx.training = false;
+  }
+  ~InferenceMode() {
+    ctx_.grad = grad_;
+    ctx_.training = training_;
+  }
+  InferenceMode(const InferenceMode&) = delete;
+  InferenceMode& operator=(const InferenceMode&) = delete;
+
+ private:
+  Context& ctx_;
+  bool grad_, training_;
+};
+
 }  // namespace rcnn

@@ -4,9 +4,6 @@
 //     anchors[level, y, x, a] = cells[level, a] + (x stride_x, y stride_y, x stride_x, y stride_y)
 #pragma once
 
-#include <span>
-#include <vector>
-
 #include "kernels/levels.h"
 #include "kernels/op.h"
 
@@ -20,15 +17,6 @@ struct AnchorsArgs {
   const float* cells;                                // (sum A, 4) around the origin, level after level
   float* anchors;                                    // (sum H W A, 4), in the order (level, y, x, a)
 };
-
-/// The (ratios x sizes, 4) anchors of a cell around the origin, ratio by ratio, torchvision's order: height
-/// size sqrt(ratio) and width size / sqrt(ratio), corners rounded to whole pixels (halves to even).
-std::vector<float> cell_anchors(std::span<const float> sizes, std::span<const float> ratios);
-
-/// The same of py-faster-rcnn, for the convention of whole pixels (see spanned). A box of 16 x 16 pixels,
-/// (0, 0, 15, 15), is first given each ratio, its width and height rounded (halves to even), then enlarged
-/// around its centre to size / 16: the paper's sizes 128, 256 and 512 are its scales 8, 16 and 32.
-std::vector<float> caffe2015_cell_anchors(std::span<const float> sizes, std::span<const float> ratios);
 
 void anchors_thread_per_anchor(const Stream&, Workspace&, const AnchorsArgs& a);
 void anchors_reference(const Stream&, Workspace&, const AnchorsArgs& a);

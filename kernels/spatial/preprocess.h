@@ -15,25 +15,6 @@
 
 namespace rcnn::kernels {
 
-struct Resized {
-  int64_t h, w;
-  double scale = 1;  // that they were rounded from
-};
-
-/// How the sides of a resized image are rounded: see resized_size.
-enum class SizeRounding { torchvision, caffe2015 };
-
-/// The size that an image of h x w pixels (at least 1) is resized to: the scale that brings its short side to
-/// `short_side`, or its long side to `long_side` if that is smaller, and both sides rounded, but at least one
-/// pixel.
-///
-/// torchvision: rounded down, as it does to the last bit, which sometimes makes 799 of 800. Boxes follow the
-/// ratio of the sizes, each axis its own.
-/// caffe2015: rounded to the nearest pixel, halves to even, as is the long side before it is compared. Boxes
-/// are multiplied by the scale.
-Resized resized_size(int64_t h, int64_t w, int64_t short_side, int64_t long_side,
-                     SizeRounding rounding = SizeRounding::torchvision);
-
 struct PreprocessImage {
   const uint8_t* pixels;  // (h, w, 3), RGB
   int64_t h, w;           // at least 1, unless rh and rw are 0

@@ -170,7 +170,7 @@ TEST_CASE("box-head: layer4 is there for the models that do not use it themselve
       roi_head_forward(ctx, model.head, config, {Var(Tensor::zeros({1, 4, 6, 256}, DType::f32))},
                        Tensor::of<float>({1, 2, 4}, {0, 0, 40, 40, 8, 8, 60, 50}), {}, {1, 64, 96, 3});
   CHECK(output.logits.shape() == Shape{2, 3});
-  CHECK(output.offsets.shape() == Shape{2, 12});
+  CHECK(output.deltas.shape() == Shape{2, 12});
   for (const char* without : {"resnet50-fpn", "vgg16"}) {
     config = small_config(without);
     config.box_head = "layer4";

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <map>
 
 #include "core/rng.h"
@@ -238,4 +239,22 @@ TEST_CASE("given proposals are what the head looks at, in training and in detect
   const Detections found = model.detect(detecting, images, &trace);
   CHECK(found.count.values<int32_t>()[0] == 0);
   CHECK(trace.proposals.boxes.data<float>() == images.proposals.boxes.data<float>());
+}
+
+TEST_CASE(
+    "detection and proposals are the same whatever mode the context was left in, and leave it as it was") {
+  FasterRcnn model(small_config(), 2, Init(3));
+  const ImageBatch images = noise(1, 32, 48, DType::f32);
+  Context evaluating, training;
+  training.grad = training.training = true;
+  const Detections expected = model.detect(evaluating, images), found = model.detect(training, images);
+  const auto same = [](const Tensor& a, const Tensor& b) {
+    return a.bytes() == b.bytes() && std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
+  };
+  CHECK(same(expected.boxes, found.boxes));
+  CHECK(same(expected.scores, found.scores));
+  CHECK(same(model.propose(evaluating, images).boxes, model.propose(training, images).boxes));
+  CHECK(training.grad);
+  CHECK(training.training);
+  CHECK(training.next_sequence == 0);  // nothing was recorded
 }

@@ -49,7 +49,7 @@ TEST_CASE("settings: box-class-agnostic gives the classes of a RoI one box, and 
     config.box_score_thresh = 0;
     config.box_init = "uniform";
     FasterRcnn model(config, 2, Init(4));
-    CHECK(model.head.offsets.weight.dim(0) == (agnostic ? 4 : 12));
+    CHECK(model.head.deltas.weight.dim(0) == (agnostic ? 4 : 12));
     Context ctx;
     DetectionTrace trace;
     model.detect(ctx, noise(1, 64, 96, DType::f32), &trace);
@@ -67,7 +67,7 @@ TEST_CASE("settings: box-class-agnostic gives the classes of a RoI one box, and 
     const Losses losses = model.losses(ctx, noise(2, 64, 96, DType::f32), two_images());
     CHECK(losses.box.value().item<float>() > 0);
     backward(ctx, losses.total);
-    const std::vector<float> gradient = copy_of(model.head.offsets.weight.gradient());
+    const std::vector<float> gradient = copy_of(model.head.deltas.weight.gradient());
     CHECK(std::any_of(gradient.begin(), gradient.end(), [](float value) { return value != 0; }));
   }
 }
@@ -85,7 +85,7 @@ TEST_CASE("settings: box-init normal draws the outputs with the papers' deviatio
   };
   // Some 10,000 and 43,000 draws: 1 / sqrt(2 n) of a deviation is .7 % and .3 %.
   CHECK(deviation(model.head.classes.weight.value()) == doctest::Approx(0.01).epsilon(0.03));
-  CHECK(deviation(model.head.offsets.weight.value()) == doctest::Approx(0.001).epsilon(0.02));
+  CHECK(deviation(model.head.deltas.weight.value()) == doctest::Approx(0.001).epsilon(0.02));
   CHECK(deviation(model.head.classes.bias.value()) == 0);
 }
 

@@ -162,9 +162,9 @@ void compare_detection(Comparison& run, Context& ctx, FasterRcnn& model, ImageBa
   const Tensor pooled = run.pass(
       "pooled/features", pool_rois(ctx, model.config, maps, proposals.boxes, proposals.count, shape).value());
   const Var hidden = (*model.head.body)(ctx, pooled);
-  RoiOutput regions{model.head.classes(ctx, hidden), model.head.offsets(ctx, hidden)};
+  RoiOutput regions{model.head.classes(ctx, hidden), model.head.deltas(ctx, hidden)};
   regions.logits = run.pass("head/logits", without_padding(regions.logits.value(), proposals.count));
-  regions.offsets = run.pass("head/offsets", without_padding(regions.offsets.value(), proposals.count));
+  regions.deltas = run.pass("head/offsets", without_padding(regions.deltas.value(), proposals.count));
 
   const Detections detections = roi_detections(ctx, model.config, regions, proposals, images.size);
   Tensor labels = detections.labels.clone();
@@ -219,8 +219,8 @@ void compare_roi_targets(Comparison& run, Context& ctx, ModelConfig config, cons
         ++labels;
       } else if (label > 0) {
         for (int64_t k = 0; k < 4; ++k) {
-          const double wanted = static_cast<double>(theirs.offsets.data<float>()[4 * r + k]);
-          const double got = static_cast<double>(ours.offsets.data<float>()[4 * found->second + k]);
+          const double wanted = static_cast<double>(theirs.deltas.data<float>()[4 * r + k]);
+          const double got = static_cast<double>(ours.deltas.data<float>()[4 * found->second + k]);
           largest = std::max(largest, std::fabs(wanted));
           offsets = std::max(offsets, std::fabs(wanted - got));
         }
@@ -256,16 +256,16 @@ Samples compare_samples(Comparison& run, Context& ctx, FasterRcnn& model, const 
   ModelConfig all = config;  // every anchor is sampled
   all.rpn_batch_size_per_image = 1 << 20;
   const RpnTargets targets = rpn_targets(ctx, all, output.anchors, batch.images.size, truth);
-  clear_unlabelled(targets.offsets, targets.labels);
+  clear_unlabelled(targets.deltas, targets.labels);
   run.add("matching/anchors", expected.deviation("training/anchors_matched", as_bytes(targets.labels), true),
           kRows, "rows");
-  run.add("targets/anchor_offsets", expected.deviation("training/anchor_offsets", targets.offsets), kForward);
+  run.add("targets/anchor_offsets", expected.deviation("training/anchor_offsets", targets.deltas), kForward);
 
-  Samples samples{{as_labels(expected.tensor("training/anchors_sampled")), targets.offsets},
+  Samples samples{{as_labels(expected.tensor("training/anchors_sampled")), targets.deltas},
                   {expected.tensor("training/rois"), expected.tensor("training/roi_count"),
                    expected.tensor("training/roi_labels"), expected.tensor("training/roi_offsets")}};
   if (expected.whole("training/anchor_offsets"))
-    samples.rpn.offsets = expected.tensor("training/anchor_offsets");
+    samples.rpn.deltas = expected.tensor("training/anchor_offsets");
   compare_roi_targets(run, ctx, config, samples.rois, truth);
   return samples;
 }
