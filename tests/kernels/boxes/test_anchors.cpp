@@ -8,7 +8,7 @@ TEST_CASE("anchors: every variant agrees with the reference") {
   verify(anchors, anchors_cases(), [](auto, const auto& c, Filler fill) { return prepare_anchors(c, fill); });
 }
 
-TEST_CASE("cell_anchors: torchvision's values, ratio by ratio") {
+TEST_CASE("cell_anchors: the values are those of torchvision") {
   const float size[] = {32}, ratios[] = {0.5f, 1, 2};
   CHECK(cell_anchors(size, ratios) ==
         std::vector<float>{-23, -11, 23, 11, -16, -16, 16, 16, -11, -23, 11, 23});
@@ -23,8 +23,8 @@ TEST_CASE("cell_anchors: halves round to even") {
   CHECK(cell_anchors(sizes, square) == std::vector<float>{-2, -2, 2, 2, -2, -2, 2, 2, -4, -4, 4, 4});
 }
 
-TEST_CASE("caffe2015_cell_anchors: the nine anchors of py-faster-rcnn") {
-  // As the paper's Matlab code prints them, which counts pixels from 1; py-faster-rcnn counts from 0.
+TEST_CASE("caffe2015_cell_anchors: gives the nine anchors of py-faster-rcnn") {
+  // As the Matlab code of the paper prints them. It counts pixels from 1, py-faster-rcnn from 0.
   std::vector<float> expected = {-83, -39, 100, 56, -175, -87,  192, 104, -359, -183, 376, 200,
                                  -55, -55, 72,  72, -119, -119, 136, 136, -247, -247, 264, 264,
                                  -35, -79, 52,  96, -79,  -167, 96,  184, -167, -343, 184, 360};
@@ -36,12 +36,13 @@ TEST_CASE("caffe2015_cell_anchors: the nine anchors of py-faster-rcnn") {
 }
 
 TEST_CASE("caffe2015_cell_anchors: halves round to even, and sizes need not be multiples of 16") {
-  // The width is 20.2 rounded, the height 20 x 0.625 = 12.5 rounded: 20 x 12 around (7.5, 7.5).
+  // The width is 20.2, rounded to 20; the height is 20 x 0.625 = 12.5, rounded to 12. The centre is (7.5,
+  // 7.5).
   const float size[] = {16, 8}, ratio[] = {0.625f};
   CHECK(caffe2015_cell_anchors(size, ratio) == std::vector<float>{-2, 2, 17, 13, 3, 5, 12, 10});
 }
 
-TEST_CASE("anchors: order (level, y, x, a), and strides of each axis") {
+TEST_CASE("anchors: the order is (level, y, x, a), and each axis has its own stride") {
   const float cells[] = {-1, -2, 1, 2, -3, -4, 3, 4, -8, -8, 8, 8};
   float out[(2 * 2 * 2 + 1) * 4];
   const AnchorsArgs args{.levels = 2,
