@@ -12,7 +12,7 @@ may be absent.
 
 Of the evaluators on PyPI, object-detection-metrics (import name podm; its undeclared dependency is shapely)
 has the semantics of the VOC devkit for continuous boxes: widths without +1, IoU >= .5, each detection is
-assigned to the ground truth that it overlaps most, equal scores stay in the file's order, double precision
+assigned to the ground truth with the highest IoU, equal scores stay in the file's order, double precision
 without rounding, and a mean over the classes that have objects. It does not know `difficult` objects:
 `without_difficult` below removes them and the detections assigned to them, which is exactly the rule of the
 devkit. Two other evaluators were considered and rejected: mean-average-precision (widths with +1, IoU > .5,

@@ -1,5 +1,5 @@
-// Checks that this program computes the same numbers as torchvision. The ordinary tests compare with the small
-// files in tests/parity/expected, and `make parity` with every tensor of a fresh run of torchvision.
+// Checks that this program computes the same numbers as torchvision. The ordinary tests compare with the
+// small files in tests/parity/expected, and `make parity` with every tensor of a fresh run of torchvision.
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -124,7 +124,7 @@ TEST_CASE("spanned: boxes whose corners are whole pixels behave as in py-faster-
   const auto overlap = [](const Box<float>& a, const Box<float>& b) {
     return iou(spanned(a, 1.0f), spanned(b, 1.0f));
   };
-  CHECK(overlap(box(0, 0, 1, 1), box(1, 1, 2, 2)) == 1.0f / 7);  // a pixel of 4 + 4
+  CHECK(overlap(box(0, 0, 1, 1), box(1, 1, 2, 2)) == 1.0f / 7);  // one common pixel of 4 + 4 - 1
   CHECK(overlap(box(0, 0, 1, 1), box(2, 0, 3, 1)) == 0);         // neighbours
   CHECK(overlap(box(0, 0, 1, 1), box(0, kNaN, 1, 1)) == 0);
   CHECK(is_large_enough(spanned(box(3, 3, 18, 18), 1.0f), 16.0f));

@@ -30,7 +30,7 @@ void conv2d_residual_in_y(const Stream& stream, Workspace& workspace, const Conv
   conv2d_then_epilogue<false>(stream, workspace, aliased);
 }
 
-TEST_CASE("epilogue_pass: a convolution without epilogue, then the epilogue, give the convolution") {
+TEST_CASE("epilogue_pass: after a convolution without epilogue, the result is that of the whole op") {
   using Args = Conv2dArgs<float>;
   const Variant<Args, Conv2dArgs<double>> variants[] = {
       OnCuda<Args>{"in place", conv2d_then_epilogue<true>},

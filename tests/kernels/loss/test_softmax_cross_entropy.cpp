@@ -35,7 +35,7 @@ TEST_CASE("softmax_cross_entropy: three rows worked out by hand, of which one is
   for (size_t i = 3; i < 6; ++i) CHECK(dx[i] == 0);
 }
 
-TEST_CASE("softmax_cross_entropy: large logits give a finite loss, and no counted row gives 0") {
+TEST_CASE("softmax_cross_entropy: large logits give a finite loss, which is 0 if no row is counted") {
   const std::vector<float> x{1000, -1000};
   int32_t label = 1;
   float loss = -1;

@@ -63,7 +63,7 @@ TEST_CASE("roi_pool: the values are those of torchvision 0.14") {
   }
 }
 
-TEST_CASE("roi_pool: the first of equal maxima wins, so does NaN, and bins without pixels give 0") {
+TEST_CASE("roi_pool: the first of equal maxima is taken, NaN is a maximum, and empty bins give 0") {
   constexpr float nan = std::numeric_limits<float>::quiet_NaN();
   const float x[4] = {1, 3, 3, 2};  // 2 x 2
   const float with_nan[4] = {1, nan, 3, 2};
