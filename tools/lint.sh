@@ -1,11 +1,11 @@
 #!/bin/sh
-# What `make lint` checks: format, floors, length of files, left-over marks, shell scripts. Prints every fault
-# and ends with 1 if there was one.
+# The checks of `make lint`: formatting, includes between floors, lengths of files, left-over marks, shell scripts.
+# Prints every fault and exits with 1 if there is one.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
 folders="core kernels layers models data eval report train cli bench tests examples"
-# shellcheck disable=SC2086 # one word a folder
+# shellcheck disable=SC2086 # one word per folder
 sources=$(find $folders -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' 2>/dev/null | sort)
 faults=0
 fault() {
@@ -13,7 +13,7 @@ fault() {
   faults=$((faults + 1))
 }
 
-# ---- format: that of clang-format 14; other versions differ here and there, so they only give a hint ------------
+# ---- format: by clang-format 14; other versions format some lines differently, so their findings are not faults --
 formatter=$(command -v clang-format-14 || command -v clang-format)
 if [ -z "$formatter" ]; then
   fault "clang-format is missing: sh tools/setup.sh installs it"
@@ -21,14 +21,14 @@ else
   version=$("$formatter" --version | sed 's/.*version \([0-9]*\).*/\1/')
   # shellcheck disable=SC2086
   if [ "$version" = 14 ]; then
-    "$formatter" --dry-run -Werror $sources || fault "format: \`make format\` puts it right"
+    "$formatter" --dry-run -Werror $sources || fault "format: run \`make format\`"
   else
     "$formatter" --dry-run $sources
-    echo "format: checked with clang-format $version; the project's is 14, so differences are not counted"
+    echo "format: checked with clang-format $version; the project uses 14, so differences are not counted as faults"
   fi
 fi
 
-# ---- floors: a file includes from its own floor and from those below --------------------------------------------
+# ---- floors: a file may include from its own floor and from the floors below it ---------------------------------
 # shellcheck disable=SC2086
 upward=$(awk '
   BEGIN {
@@ -69,7 +69,7 @@ for file in $sources; do
   [ "$lines" -le 400 ] || fault "$file: $lines lines; expected at most 400: split it at a natural seam"
 done
 
-# ---- kernels: what the simulation cannot run, or would not check --------------------------------------------------
+# ---- kernels: constructs that the simulation cannot run or would not check ----------------------------------------
 # shellcheck disable=SC2086
 kernels=$(printf '%s\n' $sources | grep -E '^(core|kernels)/.*\.cuh?$')
 raw=$(
@@ -78,19 +78,19 @@ raw=$(
       "$file" | grep -vE ':[0-9]+: *(//|///)'
   done
 )
-[ -z "$raw" ] || fault "kernels start through launch, declare shared memory with RCNN_SHARED or dynamic_shared, keep PTX in
-core/cuda/mma.h and use no library of device code; these lines do otherwise:
+[ -z "$raw" ] || fault "kernels must be started with launch, declare shared memory with RCNN_SHARED or dynamic_shared, keep PTX
+in core/cuda/mma.h and use no library of device code; these lines do not:
 $raw"
 
-# ---- marks of unfinished work and of somebody's machine ---------------------------------------------------------
-# grep_all PATTERN: where it stands in any text file of the project.
+# ---- marks of unfinished work, and paths of one machine ---------------------------------------------------------
+# grep_all PATTERN: the lines of the project's text files that match.
 grep_all() {
   grep -rnIE "$1" . --exclude-dir=.git --exclude-dir=build --exclude-dir=third_party_bundle --exclude-dir=out --exclude-dir=__pycache__ \
     --exclude=compile_commands.json
 }
-marks=$(grep_all '\b(TO[D]O|FIX[M]E)\b') && fault "unfinished work goes into an issue, not into a file:
+marks=$(grep_all '\b(TO[D]O|FIX[M]E)\b') && fault "notes on unfinished work belong in an issue, not in a file:
 $marks"
-paths=$(grep_all '(^|[^[:alnum:]_.~/-])/(work|root|home)(/|$|[^[:alnum:]_])') && fault "a path of one machine:
+paths=$(grep_all '(^|[^[:alnum:]_.~/-])/(work|root|home)(/|$|[^[:alnum:]_])') && fault "paths that exist on one machine only:
 $paths"
 
 # ---- shell scripts ----------------------------------------------------------------------------------------------

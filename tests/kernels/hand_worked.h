@@ -1,11 +1,12 @@
-// Examples worked out by hand, run through every variant of an op that this machine can run, on its device.
+// Runs examples that were worked out by hand through every variant of an op that this machine can run.
 #pragma once
 
 #include "tests/kernels/verify.h"
 
 namespace rcnn::kernels {
 
-/// Adds an input (output) that holds `values` to the example, and gives where it lies.
+/// `given` adds an input with these values to the example, `result` an output. Both return the address of the
+/// values.
 template <class Args>
 const float* given(Prepared<Args>& example, const std::vector<float>& values) {
   example.inputs.push_back(Tensor::of({static_cast<int64_t>(values.size())}, std::span<const float>(values)));
@@ -18,7 +19,7 @@ float* result(Prepared<Args>& example, const std::vector<float>& values) {
   return example.outputs.back().template mutable_data<float>();
 }
 
-/// For each variant: makes the example, runs it, and calls expect(outputs) with its outputs as tensors.
+/// For each variant, makes the example, runs it, and calls expect(outputs) with the outputs as tensors.
 template <class A, class A64, class Make, class Expect>
 void each_result(const Op<A, A64>& op, Make make, Expect expect) {
   std::vector<Device> devices{{}};
@@ -35,7 +36,7 @@ void each_result(const Op<A, A64>& op, Make make, Expect expect) {
   }
 }
 
-/// The same with the values of the outputs, which are floats.
+/// The same for outputs of floats: calls expect(outputs) with their values.
 template <class A, class A64, class Make, class Expect>
 void hand_worked(const Op<A, A64>& op, Make make, Expect expect) {
   each_result(op, make, [&](const std::vector<Tensor>& results) {

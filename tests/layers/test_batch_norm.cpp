@@ -15,7 +15,7 @@ BatchNorm batch_norm_of(int64_t c) {
   return p;
 }
 
-/// A context in which the layer evaluates: gradcheck's own trains.
+/// Calls the layer in evaluation mode, while the context of gradcheck is in training mode.
 Var evaluate(Context& ctx, const Var& x, BatchNorm& p, const Var& residual, bool relu) {
   ctx.training = false;
   return batch_norm(ctx, x, p, residual, relu);
@@ -40,7 +40,7 @@ TEST_CASE("batch_norm: gradients agree with central differences, in training and
   gradcheck([&](Context& ctx) { return batch_norm(ctx, x, p, {}, true); }, {x});
 }
 
-TEST_CASE("batch_norm: training moves the running statistics, evaluation uses them") {
+TEST_CASE("batch_norm: training updates the running statistics, and evaluation uses them") {
   BatchNorm p;
   p.weight = Tensor::of<float>({1}, {2});
   p.bias = Tensor::of<float>({1}, {1});
@@ -60,7 +60,7 @@ TEST_CASE("batch_norm: training moves the running statistics, evaluation uses th
   CHECK(p.running_mean.item<float>() == doctest::Approx(0.475));
 }
 
-TEST_CASE("batch_norm: the folded scale and shift do what the frozen layer does") {
+TEST_CASE("batch_norm: the folded scale and shift compute the same as the frozen layer") {
   const BatchNorm p = batch_norm_of(3);
   BatchNorm same = p;
   const Tensor x = random_leaf({5, 3}, 4).value();
@@ -83,7 +83,7 @@ TEST_CASE("batch_norm: an empty batch has an empty output") {
   CHECK(y.shape() == x.shape());
 }
 
-TEST_CASE("batch_norm: wrong shapes are errors that name them") {
+TEST_CASE("batch_norm: errors name the shapes that do not fit") {
   BatchNorm p = batch_norm_of(3);
   const Var x = random_leaf({2, 2, 2, 4}, 1), fits = random_leaf({2, 3}, 1),
             residual = random_leaf({3, 3}, 2);

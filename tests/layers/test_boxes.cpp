@@ -47,7 +47,7 @@ GroundTruth one_object() {
 
 }  // namespace
 
-TEST_CASE("cell_anchors: torchvision's values, ratio by ratio") {
+TEST_CASE("cell_anchors: the values are those of torchvision") {
   const float size[] = {32}, ratios[] = {0.5f, 1, 2};
   CHECK(cell_anchors(size, ratios) ==
         std::vector<float>{-23, -11, 23, 11, -16, -16, 16, 16, -11, -23, 11, 23});
@@ -62,7 +62,7 @@ TEST_CASE("cell_anchors: halves round to even") {
   CHECK(cell_anchors(sizes, square) == std::vector<float>{-2, -2, 2, 2, -2, -2, 2, 2, -4, -4, 4, 4});
 }
 
-TEST_CASE("caffe2015_cell_anchors: the nine anchors of py-faster-rcnn") {
+TEST_CASE("caffe2015_cell_anchors: gives the nine anchors of py-faster-rcnn") {
   // As the paper's Matlab code prints them, which counts pixels from 1; py-faster-rcnn counts from 0.
   std::vector<float> expected = {-83, -39, 100, 56, -175, -87,  192, 104, -359, -183, 376, 200,
                                  -55, -55, 72,  72, -119, -119, 136, 136, -247, -247, 264, 264,

@@ -6,14 +6,14 @@
 
 using namespace rcnn;
 
-TEST_CASE("resized_size: the sizes of torchvision 0.14") {
+TEST_CASE("resized_size: the sizes are those of torchvision 0.14") {
   const int64_t cases[][6] = {
       // h, w, short side, long side: h, w of GeneralizedRCNNTransform.resize
       {375, 500, 800, 1333, 799, 1066},  // one less than asked for
       {480, 640, 800, 1333, 800, 1066},   {427, 640, 800, 1333, 799, 1199}, {500, 333, 600, 1000, 900, 599},
       {100, 3000, 800, 1333, 44, 1332},   {480, 640, 240, 400, 240, 320},   {240, 320, 240, 400, 240, 320},
       {1365, 2048, 800, 1333, 800, 1200}, {7, 5, 224, 224, 224, 160},       {333, 500, 600, 1000, 599, 900},
-      {353, 500, 600, 1000, 599, 849},    {1, 5000, 800, 1333, 1, 1332},  // never less than a pixel
+      {353, 500, 600, 1000, 599, 849},    {1, 5000, 800, 1333, 1, 1332},  // at least one pixel
   };
   for (const auto& c : cases) {
     CAPTURE(c[0]);
@@ -25,7 +25,7 @@ TEST_CASE("resized_size: the sizes of torchvision 0.14") {
   }
 }
 
-TEST_CASE("resized_size: the sizes and scales of py-faster-rcnn, worked by hand") {
+TEST_CASE("resized_size: the sizes and scales are those of py-faster-rcnn, worked out by hand") {
   const struct {
     int64_t h, w, short_side, long_side, rh, rw;
     double scale;
@@ -38,7 +38,7 @@ TEST_CASE("resized_size: the sizes and scales of py-faster-rcnn, worked by hand"
       {100, 3000, 600, 1000, 33, 1000, 1000.0 / 3000},  // 33.3
       {4, 7, 6, 100, 6, 10, 1.5},                       // 10.5
       {4, 5, 6, 100, 6, 8, 1.5},                        // 7.5
-      {1, 5000, 600, 1000, 1, 1000, 0.2},               // never less than a pixel
+      {1, 5000, 600, 1000, 1, 1000, 0.2},               // at least one pixel
       {600, 1000, 600, 1000, 600, 1000, 1},
   };
   for (const auto& c : cases) {

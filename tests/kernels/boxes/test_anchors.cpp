@@ -8,7 +8,7 @@ TEST_CASE("anchors: every variant agrees with the reference") {
   verify(anchors, anchors_cases(), [](auto, const auto& c, Filler fill) { return prepare_anchors(c, fill); });
 }
 
-TEST_CASE("anchors: order (level, y, x, a), and strides of each axis") {
+TEST_CASE("anchors: the order is (level, y, x, a), and each axis has its own stride") {
   const float cells[] = {-1, -2, 1, 2, -3, -4, 3, 4, -8, -8, 8, 8};
   float out[(2 * 2 * 2 + 1) * 4];
   const AnchorsArgs args{.levels = 2,

@@ -9,7 +9,7 @@ TEST_CASE("box_targets: every variant agrees with the reference") {
          [](auto, const auto& c, Filler fill) { return prepare_box_targets(c, fill); });
 }
 
-TEST_CASE("box_targets: encoded where there is a match, zero elsewhere, whatever the box") {
+TEST_CASE("box_targets: deltas for matched boxes, zeros for all others, whatever they contain") {
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
   const float boxes[] = {0, 0, 4, 2, kNaN, kNaN, kNaN, kNaN, 0, 0, 0, 0};
   const float gt[] = {kNaN, kNaN, kNaN, kNaN, 2, 2, 6, 4,   // image 0
@@ -34,7 +34,7 @@ TEST_CASE("box_targets: encoded where there is a match, zero elsewhere, whatever
   });
 }
 
-TEST_CASE("box_targets: boxes of their own for each image") {
+TEST_CASE("box_targets: each image can have its own boxes") {
   const float boxes[] = {0, 0, 4, 2, 0, 0, 2, 2}, gt[] = {2, 0, 6, 2, 2, 0, 4, 2};
   const int32_t matched[] = {0, 0};
   float targets[8];
@@ -52,7 +52,7 @@ TEST_CASE("box_targets: boxes of their own for each image") {
   });
 }
 
-TEST_CASE("box_targets: boxes whose corners are whole pixels") {
+TEST_CASE("box_targets: the corners of boxes can be whole pixels") {
   // 16 x 16 pixels with the centre (8, 8), and 32 x 16 with the centre (16, 16).
   const float boxes[] = {0, 0, 15, 15}, gt[] = {0, 8, 31, 23};
   const int32_t matched[] = {0};

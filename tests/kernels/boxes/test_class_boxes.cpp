@@ -9,7 +9,7 @@ TEST_CASE("class_boxes: every variant agrees with the reference") {
          [](auto, const auto& c, Filler fill) { return prepare_class_boxes(c, fill); });
 }
 
-TEST_CASE("class_boxes: every class but the background, where its score and its box are good enough") {
+TEST_CASE("class_boxes: keeps a box for each class except the background if score and size suffice") {
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
   // One image of 20 x 40; 3 classes with the background. The third RoI is padding that looks like a RoI.
   const float probabilities[] = {0.9f, 0.25f, 0.5f, 0.9f, 0.75f, kNaN, 0.9f, 0.9f, kNaN};
@@ -42,7 +42,7 @@ TEST_CASE("class_boxes: every class but the background, where its score and its 
           std::vector<float>{0, 0, 0, 0, 20, 0, 30, 10, 30, 10, 40, 18, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
   });
 
-  // The second RoI's box is 8 high: too small now.
+  // The second RoI's box has a height of 8, which is now too small.
   args.min_size = std::nextafter(8.0f, 9.0f);
   args.score_threshold = 0.1f;
   each_variant(class_boxes, args, [&] {
@@ -52,7 +52,7 @@ TEST_CASE("class_boxes: every class but the background, where its score and its 
   });
 }
 
-TEST_CASE("class_boxes: boxes that are not finite are not used, however small a box may be") {
+TEST_CASE("class_boxes: boxes that are not finite are not used, even without a minimum size") {
   const float probabilities[] = {0, 1, 1, 1}, rois[] = {0, 0, 10, 10}, size[] = {20, 40};
   const float deltas[] = {0,
                           0,
@@ -94,8 +94,8 @@ TEST_CASE("class_boxes: boxes that are not finite are not used, however small a 
   });
 }
 
-TEST_CASE("class_boxes: boxes whose corners are whole pixels, and no limit to their size") {
-  // An image of 20 x 40. Decoding adds the pixel that encoding counted, clipping ends at the last pixel.
+TEST_CASE("class_boxes: the corners of boxes can be whole pixels, and their size unlimited") {
+  // An image of 20 x 40. Decoding adds the pixel that encoding counted, and clipping ends at the last pixel.
   const float probabilities[] = {0, 1, 0, 1, 0, 1}, size[] = {20, 40};
   const float rois[] = {0, 0, 9, 9, 30, 10, 39, 17, 20, 4, 20, 4};
   const float deltas[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, std::log(100.0f),
@@ -113,7 +113,7 @@ TEST_CASE("class_boxes: boxes whose corners are whole pixels, and no limit to th
                       .image_size = size,
                       .weights = {10, 10, 1, 1},
                       .score_threshold = 0.5f,
-                      .min_size = 2,  // in pixels: of the third the last is the first and one more
+                      .min_size = 2,  // the third box is 2 pixels high
                       .boxes = boxes,
                       .scores = scores,
                       .labels = labels,
@@ -137,7 +137,7 @@ TEST_CASE("class_boxes: boxes whose corners are whole pixels, and no limit to th
   });
 }
 
-TEST_CASE("class_boxes: one regression for all classes of a RoI") {
+TEST_CASE("class_boxes: all classes of a RoI can share one set of deltas") {
   const float probabilities[] = {0, 1, 0.75f, 0, 0.5f, 0.1f}, size[] = {20, 40};
   const float rois[] = {0, 0, 10, 10, 10, 0, 20, 10}, deltas[] = {1, 0, 0, 0, 0, 0.5f, 0, 0};
   const int32_t count = 2;

@@ -9,7 +9,7 @@ TEST_CASE("gather_boxes: every variant agrees with the reference") {
          [](auto, const auto& c, Filler fill) { return prepare_gather_boxes(c, fill); });
 }
 
-TEST_CASE("gather_boxes: kept rows in order, the extra ones right behind, then zeros") {
+TEST_CASE("gather_boxes: kept rows come first and in order, then the extra rows, then zeros") {
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
   const float boxes[] = {0, 0, 1, 1, 2, 2, 3, 3, 4,    4,    5,    5,      // image 0
                          6, 6, 7, 7, 8, 8, 9, 9, kNaN, kNaN, kNaN, kNaN};  // image 1
@@ -46,7 +46,7 @@ TEST_CASE("gather_boxes: kept rows in order, the extra ones right behind, then z
     CHECK(out_count[1] == 2);
   });
 
-  // Without ground truth its capacity is padding.
+  // Without extra rows, their places are padding.
   args.extra_boxes = nullptr;
   args.extra_count = nullptr;
   each_variant(gather_boxes, args, [&] {

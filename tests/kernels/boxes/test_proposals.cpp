@@ -9,7 +9,7 @@ TEST_CASE("proposals: every variant agrees with the reference") {
          [](auto, const auto& c, Filler fill) { return prepare_proposals(c, fill); });
 }
 
-TEST_CASE("proposals: decoded, clipped, and marked where they cannot be used") {
+TEST_CASE("proposals: anchors are decoded and clipped, and marked if they cannot be used") {
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   // Level 0 has 2 anchors, level 1 has 4; one image of height 30 and width 40.
@@ -37,7 +37,7 @@ TEST_CASE("proposals: decoded, clipped, and marked where they cannot be used") {
                            .box_scores = box_scores,
                            .group = group};
   each_variant(proposals, args, [&] {
-    // The last three: narrower than min_size, a NaN, an infinity.
+    // The last three are narrower than min_size, a NaN, and infinite.
     CHECK(std::vector<int32_t>(group, group + 8) == std::vector<int32_t>{0, 0, -1, -1, 1, -1, -1, -1});
     CHECK(std::vector<float>(box_scores, box_scores + 8) == std::vector<float>{-1, 0.5f, 0, 0, 2, 0, 0, 0});
     std::vector<float> expected(32, 0.0f);
@@ -63,7 +63,7 @@ TEST_CASE("proposals: each image uses its own scores, deltas and size") {
                            .k = 1,
                            .index = index,
                            .weights = {1, 1, 1, 1},
-                           .min_size = 3,  // the second box is 4 x 3: just large enough
+                           .min_size = 3,  // the second box is 4 x 3, which is just large enough
                            .boxes = boxes,
                            .box_scores = box_scores,
                            .group = group};
@@ -74,7 +74,7 @@ TEST_CASE("proposals: each image uses its own scores, deltas and size") {
   });
 }
 
-TEST_CASE("proposals: boxes that are not finite are not used, however small a box may be") {
+TEST_CASE("proposals: boxes that are not finite are not used, even without a minimum size") {
   const float anchors_of_level[] = {0, 0, 10, 10, 0, 0, 10, 10, 0, 0, 10, 10}, scores[] = {1, 2, 3};
   const float deltas[] = {std::numeric_limits<float>::infinity(),
                           0,
@@ -112,11 +112,11 @@ TEST_CASE("proposals: boxes that are not finite are not used, however small a bo
   });
 }
 
-TEST_CASE("proposals: boxes whose corners are whole pixels, smallest size by the image's scale") {
-  // Two images, of 20 x 40 and 30 x 40, with the scales 1/2 and 1: sides of at least 8 and 16 pixels.
+TEST_CASE("proposals: the corners of boxes can be whole pixels, and min_size is scaled with the image") {
+  // Two images, 20 x 40 and 30 x 40, with scales of 1/2 and 1. The minimum sizes are 8 and 16 pixels.
   const float anchors_of_level[] = {0, 0, 14, 14, 30, 0, 45, 15, 0, 0, 6, 31}, scores[] = {1, 2, 3, 4, 5, 6};
   float deltas[2 * 3 * 4] = {};
-  deltas[2 * 4 + 2] = std::log(128.0f);  // of the first image's third anchor, 7 pixels wide
+  deltas[2 * 4 + 2] = std::log(128.0f);  // for the first image's third anchor, which is 7 pixels wide
   const float size[] = {20, 40, 30, 40}, scale[] = {0.5f, 1};
   const int32_t index[] = {0, 1, 2, 0, 1, 2};
   float boxes[6 * 4], box_scores[6];
@@ -138,7 +138,7 @@ TEST_CASE("proposals: boxes whose corners are whole pixels, smallest size by the
                      .max_log_scale = std::numeric_limits<float>::infinity(),
                      .min_size_scale = scale};
   each_variant(proposals, args, [&] {
-    // 16 x 16 after decoding; 10 x 17 after clipping; 40 x 20. In the second image the third is 8 wide.
+    // 16 x 16 after decoding; 10 x 17 after clipping; 40 x 20. In the second image, the third is 8 wide.
     CHECK(std::vector<int32_t>(group, group + 6) == std::vector<int32_t>{0, 0, 0, 0, -1, -1});
     CHECK(std::vector<float>(box_scores, box_scores + 6) == std::vector<float>{1, 2, 3, 4, 0, 0});
     std::vector<float> expected(24, 0.0f);

@@ -9,7 +9,7 @@ TEST_CASE("select_rois: every variant agrees with the reference") {
          [](auto, const auto& c, Filler fill) { return prepare_select_rois(c, fill); });
 }
 
-TEST_CASE("select_rois: foreground, background and padding") {
+TEST_CASE("select_rois: foreground, background and padding rows get their boxes, labels and targets") {
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
   const float candidates[] = {0,    0,    4,    2,    5, 5, 6, 6, kNaN, kNaN, kNaN, kNaN,   // image 0
                               kNaN, kNaN, kNaN, kNaN, 0, 0, 2, 2, kNaN, kNaN, kNaN, kNaN};  // image 1
@@ -43,7 +43,7 @@ TEST_CASE("select_rois: foreground, background and padding") {
   });
 }
 
-TEST_CASE("select_rois: boxes whose corners are whole pixels keep them") {
+TEST_CASE("select_rois: the corners of boxes can be whole pixels") {
   const float candidates[] = {0, 0, 15, 15}, gt[] = {0, 8, 31, 23};
   const int32_t matched[] = {0}, rows[] = {0}, gt_labels[] = {3};
   float rois[4], targets[4];

@@ -6,7 +6,7 @@ namespace {
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
-/// The step as an input of an example.
+/// Adds the step to the example as an input.
 template <class Args>
 const int32_t* given_step(Prepared<Args>& example, int32_t step) {
   example.inputs.push_back(Tensor::of<int32_t>({1}, {step}));
@@ -23,7 +23,7 @@ TEST_CASE("dropout: every variant agrees with the reference") {
   });
 }
 
-TEST_CASE("dropout: which elements are kept, by another program's Philox") {
+TEST_CASE("dropout: keeps the elements that another implementation of Philox chooses") {
   const struct {
     uint64_t seed;
     int32_t step;
@@ -51,8 +51,8 @@ TEST_CASE("dropout: which elements are kept, by another program's Philox") {
   }
 }
 
-TEST_CASE("dropout: a dropped NaN is 0, a kept one stays") {
-  // Of the elements 0, 1, 2 the last is dropped.
+TEST_CASE("dropout: a NaN becomes 0 if it is dropped, and stays NaN otherwise") {
+  // Of the elements 0, 1 and 2, the last is dropped.
   hand_worked(
       dropout,
       [] {
@@ -69,7 +69,7 @@ TEST_CASE("dropout: a dropped NaN is 0, a kept one stays") {
       });
 }
 
-TEST_CASE("dropout: backward takes the same elements, and adds where it must") {
+TEST_CASE("dropout: backward drops the same elements, and writes or adds as requested") {
   for (const Accumulate accumulate : {Accumulate::no, Accumulate::yes})
     hand_worked(
         dropout_backward,

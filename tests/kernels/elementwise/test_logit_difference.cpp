@@ -17,7 +17,7 @@ TEST_CASE("logit_difference: every variant agrees with the reference") {
   });
 }
 
-TEST_CASE("logit_difference: object less background, and a NaN only where it belongs") {
+TEST_CASE("logit_difference: subtracts background from object, and a NaN affects only its own output") {
   hand_worked(
       logit_difference,
       [] {
@@ -35,7 +35,7 @@ TEST_CASE("logit_difference: object less background, and a NaN only where it bel
       });
 }
 
-TEST_CASE("logit_difference: backward writes, or adds, both halves") {
+TEST_CASE("logit_difference: backward writes or adds the gradients of both halves") {
   for (const Accumulate accumulate : {Accumulate::no, Accumulate::yes})
     hand_worked(
         logit_difference_backward,

@@ -8,7 +8,7 @@ TEST_CASE("softmax: every variant agrees with the reference in double") {
          [](auto zero, const auto& c, Filler fill) { return prepare_softmax<decltype(zero)>(c, fill); });
 }
 
-TEST_CASE("softmax: values by hand, and logits whose exponentials overflow or vanish") {
+TEST_CASE("softmax: values by hand, also for logits whose exponentials overflow or vanish") {
   const float infinity = std::numeric_limits<float>::infinity();
   const std::vector<float> x{1,         2,   3,      // e^k / (e + e^2 + e^3)
                              1000,      999, -1000,  //

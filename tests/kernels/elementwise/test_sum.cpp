@@ -16,7 +16,7 @@ TEST_CASE("add: every variant agrees with the reference in double") {
          [](auto zero, const auto& c, Filler fill) { return prepare_add<decltype(zero)>(c, fill); });
 }
 
-TEST_CASE("add: operands that do not start at a multiple of 16 bytes") {
+TEST_CASE("add: the addresses of operands need not be multiples of 16 bytes") {
   const auto make = [] {
     Prepared<AddArgs<float>> p;
     p.args = {4, given(p, {9, 1, 2, 3, 4}) + 1, given(p, {9, 9, 10, 20, 30, 40}) + 2,
@@ -28,7 +28,7 @@ TEST_CASE("add: operands that do not start at a multiple of 16 bytes") {
   });
 }
 
-TEST_CASE("weighted_sum: by hand") {
+TEST_CASE("weighted_sum: an example worked out by hand") {
   const float a = 3, b = 5, dy = 2;
   float y = 0, da = 1, db = 1;
   Context ctx;

@@ -16,9 +16,9 @@ TEST_CASE("sigmoid_cross_entropy_backward: every variant agrees with the referen
          });
 }
 
-TEST_CASE("sigmoid_cross_entropy: two images, two levels by hand") {
+TEST_CASE("sigmoid_cross_entropy: an example with two images and two levels, worked out by hand") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  // Labels: image 0 has 1 0 | -1, image 1 has -1 -1 | 1.
+  // Labels by level: image 0 has 1 0 | -1, image 1 has -1 -1 | 1.
   const std::vector<int32_t> labels{1, 0, -1, -1, -1, 1};
   const std::vector<float> first{0, 2, nan, nan}, second{nan, -3};
   const float dloss = 6;
@@ -45,7 +45,7 @@ TEST_CASE("sigmoid_cross_entropy: two images, two levels by hand") {
   CHECK(dsecond[1] == doctest::Approx(2 * (0.0474258732 - 1)));
 }
 
-TEST_CASE("sigmoid_cross_entropy: far logits neither overflow nor vanish") {
+TEST_CASE("sigmoid_cross_entropy: logits of large magnitude neither overflow nor vanish") {
   const std::vector<float> x{1000, -1000, 1000, -1000};
   const std::vector<int32_t> labels{0, 1, 1, 0};
   const float dloss = 4;

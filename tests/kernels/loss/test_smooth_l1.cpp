@@ -14,9 +14,9 @@ TEST_CASE("smooth_l1_backward: every variant agrees with the reference in double
   });
 }
 
-TEST_CASE("smooth_l1: rows by hand, parabola and line, divided by the labels >= 0") {
+TEST_CASE("smooth_l1: parabola and line, divided by the number of labels >= 0, worked out by hand") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  // Row 0 negative (counts), row 1 positive, row 2 ignored.
+  // Row 0 is negative (and counted), row 1 is positive, row 2 is ignored.
   const std::vector<int32_t> labels{0, 1, -1};
   const std::vector<float> targets{nan, nan, nan, nan, 1, 1, 1, 1, nan, nan, nan, nan};
   const std::vector<float> prediction{nan, nan, nan, nan, 1.25f, 0.75f, 3, 1, nan, nan, nan, nan};
@@ -47,7 +47,7 @@ TEST_CASE("smooth_l1: rows by hand, parabola and line, divided by the labels >= 
   CHECK(dx == std::vector<float>{0, 0, 0, 0, 1, -1, 1, 0, 0, 0, 0, 0});
 }
 
-TEST_CASE("smooth_l1: with a column a class only the label's column is read and gets a gradient") {
+TEST_CASE("smooth_l1: with one column per class, only the label's column is read and gets a gradient") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const int32_t label = 2;
   const std::vector<float> targets{0, 0, 0, 0};
@@ -77,7 +77,7 @@ TEST_CASE("smooth_l1: with a column a class only the label's column is read and 
       "smooth_l1: label 2, but there are 2 columns", Error);
 }
 
-TEST_CASE("smooth_l1: a NaN in a row that counts is noticed, in the loss and in the gradient") {
+TEST_CASE("smooth_l1: a NaN in a positive row appears in the loss and in the gradient") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const int32_t label = 1;
   const std::vector<float> targets{0, 0, 0, 0}, prediction{0, nan, 0, 0};

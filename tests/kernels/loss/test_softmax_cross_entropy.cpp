@@ -16,7 +16,7 @@ TEST_CASE("softmax_cross_entropy_backward: every variant agrees with the referen
          });
 }
 
-TEST_CASE("softmax_cross_entropy: three rows by hand, the ignored one NaN") {
+TEST_CASE("softmax_cross_entropy: three rows worked out by hand, of which one is ignored and NaN") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const std::vector<float> x{1, 2, 3, nan, nan, nan, 5, 5, 5};
   const std::vector<int32_t> labels{0, -1, 2};
@@ -35,7 +35,7 @@ TEST_CASE("softmax_cross_entropy: three rows by hand, the ignored one NaN") {
   for (size_t i = 3; i < 6; ++i) CHECK(dx[i] == 0);
 }
 
-TEST_CASE("softmax_cross_entropy: far logits stay finite, no counted row gives 0") {
+TEST_CASE("softmax_cross_entropy: large logits give a finite loss, which is 0 if no row is counted") {
   const std::vector<float> x{1000, -1000};
   int32_t label = 1;
   float loss = -1;
@@ -47,7 +47,7 @@ TEST_CASE("softmax_cross_entropy: far logits stay finite, no counted row gives 0
   CHECK(loss == 0);
 }
 
-TEST_CASE("softmax_cross_entropy: a label beyond the classes is an error") {
+TEST_CASE("softmax_cross_entropy: a label that is not a class is an error") {
   const std::vector<float> x{1, 2};
   const int32_t label = 2;
   float loss = 0;

@@ -14,7 +14,7 @@ TEST_CASE("scale_shift_backward: every variant agrees with the reference in doub
   });
 }
 
-TEST_CASE("scale_shift: two channels by hand, forward and backward") {
+TEST_CASE("scale_shift: forward and backward of two channels, worked out by hand") {
   const std::vector<float> x{1, 2, -3, 4}, scale{2, -1}, shift{0.5f, 1}, residual{0, 3, 0, 0};
   std::vector<float> y(4), dx(4), dresidual(4);
   const std::vector<float> dy{1, 10, 100, 1000};

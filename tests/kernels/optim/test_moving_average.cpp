@@ -8,7 +8,7 @@ TEST_CASE("moving_average: every variant agrees with the reference") {
          [](auto, const auto& c, Filler fill) { return prepare_moving_average(c, fill); });
 }
 
-TEST_CASE("moving_average: two tensors by hand") {
+TEST_CASE("moving_average: two tensors worked out by hand") {
   std::vector<float> a{1, -2}, b{8};
   const std::vector<float> new_a{5, -2}, new_b{0};
   Averaged tensors[] = {{a.data(), new_a.data(), 2}, {b.data(), new_b.data(), 1}};
@@ -25,7 +25,7 @@ TEST_CASE("moving_average: two tensors by hand") {
   CHECK(b == std::vector<float>{4.5f});
 }
 
-TEST_CASE("moving_average: every element of every chunk moves") {
+TEST_CASE("moving_average: every element of every chunk is updated") {
   const auto cases = moving_average_cases();
   const auto before = prepare_moving_average(cases[1], Filler(3, Fill::normal));
   const auto after = prepare_moving_average(cases[1], Filler(3, Fill::normal));
@@ -38,7 +38,7 @@ TEST_CASE("moving_average: every element of every chunk moves") {
       const auto m = static_cast<double>(old.average[k]), v = static_cast<double>(old.value[k]);
       const double error = std::fabs(static_cast<double>(now.average[k]) -
                                      (m + static_cast<double>(*before.args.share) * (v - m)));
-      largest = error <= largest ? largest : error;  // a NaN stays
+      largest = error <= largest ? largest : error;  // keeps a NaN
     }
     CAPTURE(i);
     CHECK(largest <= 2e-6);

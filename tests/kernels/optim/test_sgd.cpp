@@ -12,7 +12,7 @@ TEST_CASE("clip_gradients: every variant agrees with the reference") {
          [](auto, const auto& c, Filler fill) { return prepare_clip_gradients(c, fill); });
 }
 
-TEST_CASE("sgd: two steps by hand, with momentum, decay, a rate factor and a gradient scale") {
+TEST_CASE("sgd: two steps with momentum, decay, rate factor and gradient scale, worked out by hand") {
   float weight = 2, momentum = 0, gradient = 3;
   const float rate = 0.1f, scale = 0.5f;
   const SgdParameter parameter{&weight, &gradient, &momentum, 1, 2, 0.25f};
@@ -26,7 +26,7 @@ TEST_CASE("sgd: two steps by hand, with momentum, decay, a rate factor and a gra
   CHECK(weight == doctest::Approx(0.96));
 }
 
-TEST_CASE("sgd: every element of every parameter takes the step, in chunks too") {
+TEST_CASE("sgd: every element of every parameter is updated, also in chunks") {
   const auto cases = sgd_cases();
   Context ctx;
   const auto before = prepare_sgd(cases[1], Filler(9, Fill::normal));
@@ -44,14 +44,14 @@ TEST_CASE("sgd: every element of every parameter takes the step, in chunks too")
       const double rate = static_cast<double>(*before.args.learning_rate * old.rate_factor);
       const double error = std::fabs(static_cast<double>(now.momentum[k]) - m) +
                            std::fabs(static_cast<double>(now.weight[k]) - (w - rate * m));
-      largest = error <= largest ? largest : error;  // a NaN stays
+      largest = error <= largest ? largest : error;  // keeps a NaN
     }
     CAPTURE(i);
     CHECK(largest <= 2e-6);
   }
 }
 
-TEST_CASE("sgd: a skipped step changes nothing, whatever the gradients are") {
+TEST_CASE("sgd: a skipped step changes nothing, whatever the gradients contain") {
   float weight = 2, momentum = 1;
   const float gradient = std::numeric_limits<float>::quiet_NaN(), rate = 0.1f;
   const int32_t skip = 1;
@@ -62,7 +62,7 @@ TEST_CASE("sgd: a skipped step changes nothing, whatever the gradients are") {
   CHECK(momentum == 1);
 }
 
-TEST_CASE("clip_gradients: the norm over all parameters, and the scale that brings it to the largest") {
+TEST_CASE("clip_gradients: the norm is over all parameters, and the scale reduces it to the maximum") {
   const std::vector<float> a{3, 0, 0}, b{4};
   SgdParameter parameters[] = {{nullptr, a.data(), nullptr, 3, 1, 0}, {nullptr, b.data(), nullptr, 1, 1, 0}};
   float norm = 0, scale = 0;
@@ -82,7 +82,7 @@ TEST_CASE("clip_gradients: the norm over all parameters, and the scale that brin
   CHECK(skip == 0);
 }
 
-TEST_CASE("clip_gradients: chunks and odd ends are all in the norm") {
+TEST_CASE("clip_gradients: the norm includes all chunks and their remainders") {
   const std::vector<float> a(70001, 1.0f), b(17, 2.0f);
   SgdParameter parameters[] = {{nullptr, a.data(), nullptr, 70001, 1, 0},
                                {nullptr, nullptr, nullptr, 0, 1, 0},
@@ -94,7 +94,7 @@ TEST_CASE("clip_gradients: chunks and odd ends are all in the norm") {
   CHECK(norm == doctest::Approx(std::sqrt(70001.0 + 68.0)).epsilon(1e-7));
 }
 
-TEST_CASE("clip_gradients: a gradient that is not finite asks for the step to be skipped") {
+TEST_CASE("clip_gradients: if a gradient is not finite, the step is to be skipped") {
   for (const float bad :
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), 3e38f}) {
     const std::vector<float> gradient{1, bad, bad, 2};

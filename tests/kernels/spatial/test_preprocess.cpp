@@ -4,7 +4,7 @@
 namespace rcnn::kernels {
 namespace {
 
-/// Runs every variant for the CPU on one image and gives each result to `check`.
+/// Runs every variant for the CPU on one image and passes each result to `check`.
 template <class Check>
 void each_variant(const PreprocessImage& image, int64_t height, int64_t width, PreprocessArgs args,
                   Check check) {
@@ -26,18 +26,19 @@ void each_variant(const PreprocessImage& image, int64_t height, int64_t width, P
 
 }  // namespace
 
-TEST_CASE("preprocess: every variant equals the reference") {
+TEST_CASE("preprocess: every variant agrees with the reference") {
   verify(preprocess, preprocess_cases(),
          [](auto zero, const auto& c, Filler fill) { return prepare_preprocess<decltype(zero)>(c, fill); });
 }
 
-TEST_CASE("preprocess: resizing, padding and the order of channels by hand") {
+TEST_CASE("preprocess: resizing, padding and the order of channels, worked out by hand") {
   const uint8_t pixels[] = {0, 10, 20, 100, 110, 120};  // 1 x 2
   PreprocessArgs args{};
   args.range = 1;
   std::fill_n(args.deviation, 3, 1.0f);
   using Row = std::vector<float>;
-  // Twice as wide: output pixels lie at -1/4 (taken as 0), 1/4, 3/4 and 5/4 (taken as 1) of the input.
+  // Twice as wide: the output pixels are at -1/4 (clamped to 0), 1/4, 3/4 and 5/4 (clamped to 1) in the
+  // input.
   each_variant({pixels, 1, 2, 1, 4}, 2, 5, args, [](const Row& y) {
     Row expected(30);
     const Row row{0, 10, 20, 25, 35, 45, 75, 85, 95, 100, 110, 120};
@@ -52,9 +53,9 @@ TEST_CASE("preprocess: resizing, padding and the order of channels by hand") {
   });
 }
 
-TEST_CASE("preprocess: pixels are placed as exactly as torch places them") {
-  // torch's bilinear interpolation of a column of 220 pixels, 0 and 1 in turn, to 187. In float the place
-  // would lose the last three digits of the weight.
+TEST_CASE("preprocess: source positions are as exact as in torch") {
+  // The expected values are from torch's bilinear interpolation of a column of 220 pixels, alternating 0 and
+  // 1, to 187 pixels. If positions were computed in float, the weights would lose their last three digits.
   std::vector<uint8_t> pixels;
   for (int i = 0; i < 220; ++i) pixels.insert(pixels.end(), 3, i % 2 == 1 ? 255 : 0);
   PreprocessArgs args{};
@@ -67,9 +68,9 @@ TEST_CASE("preprocess: pixels are placed as exactly as torch places them") {
   });
 }
 
-TEST_CASE("preprocess: the values of torchvision 0.14") {
-  // GeneralizedRCNNTransform's normalize, then resize, of 3 x 5 pixels with byte (37 i + 91 j + 53 k) mod
-  // 256: to 4 x 6, and by the same interpolation to 2 x 3.
+TEST_CASE("preprocess: the values are those of torchvision 0.14") {
+  // normalize and resize of GeneralizedRCNNTransform, applied to 3 x 5 pixels with bytes (37 i + 91 j + 53 k)
+  // mod 256: to 4 x 6, and with the same interpolation to 2 x 3.
   std::vector<uint8_t> pixels;
   for (int i = 0; i < 3; ++i)
     for (int j = 0; j < 5; ++j)
