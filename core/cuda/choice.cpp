@@ -1,4 +1,4 @@
-// --device, in builds with CUDA and without.
+// Chooses the device that `--device` asks for, in builds with and without CUDA.
 #include <fmt/format.h>
 
 #include <algorithm>

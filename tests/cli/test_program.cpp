@@ -268,9 +268,9 @@ TEST_CASE("program: weights files at fault, in train, eval and detect") {
   write_text(bad, bytes.substr(0, bytes.size() / 2));
   in_all(bad, "tensor \"");
   write_text(bad, bytes.substr(0, 5));
-  in_all(bad, "is no safetensors file");
+  in_all(bad, "is not a safetensors file");
   write_text(bad, "");
-  in_all(bad, "is no safetensors file");
+  in_all(bad, "is not a safetensors file");
   CHECK_FALSE(fs::exists(trial.folder / "out/last.safetensors"));
   // A model is wanted whole; training starts from what fits, and says what did not.
   const auto starts = [&](const std::string& out, const std::string& file, const std::string& line) {
