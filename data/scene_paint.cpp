@@ -211,7 +211,7 @@ void paint_scribble(Canvas& canvas, RandomSequence& random) {
   }
 }
 
-/// How far the texture is towards the second colour (0 to 1) at a place of the shape, in units of its radius.
+/// The share of the second colour (0 to 1) in the texture at a point of the shape, in units of its radius.
 float texture_share(const Shape& shape, Point p) {
   const float softness = 1.2f / (shape.radius * shape.texture_scale);  // about a pixel, in periods
   const Point q = rotate({p.x / shape.texture_scale, p.y / shape.texture_scale}, shape.texture_angle);

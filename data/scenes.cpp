@@ -18,8 +18,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr float kPi = std::numbers::pi_v<float>;
-constexpr int kPlacements = 12;       // tries to find a place that is not too crowded
-constexpr float kMostOverlap = 0.4f;  // intersection over the smaller circle's square
+constexpr int kPlacements = 12;      // tries to find a place that is not too crowded
+constexpr float kMaxOverlap = 0.4f;  // intersection over the smaller circle's square
 
 /// The pixels of a shape inside the image, and the number of all its pixels.
 struct Silhouette {
@@ -104,7 +104,7 @@ std::vector<Shape> place_shapes(Canvas& canvas, const SceneOptions& options, Ran
     for (int attempt = 0; attempt < kPlacements; ++attempt) {
       const Shape shape = random_shape(canvas, options, random);
       const bool crowded = std::any_of(shapes.begin(), shapes.end(), [&](const Shape& other) {
-        return overlap_of(shape, other) > kMostOverlap;
+        return overlap_of(shape, other) > kMaxOverlap;
       });
       if (crowded) continue;
       shapes.push_back(shape);
@@ -113,8 +113,8 @@ std::vector<Shape> place_shapes(Canvas& canvas, const SceneOptions& options, Ran
   return shapes;
 }
 
-/// Leaves out the shapes of which too little can be seen. Decided from the topmost down, so that a shape left
-/// out hides nothing.
+/// Removes the shapes of which too little is visible. It goes from the topmost shape down, so that a removed
+/// shape hides nothing.
 void keep_visible(std::vector<Shape>& shapes, std::vector<Object>& objects, const SceneOptions& options) {
   std::vector<bool> covered(static_cast<size_t>(options.width) * static_cast<size_t>(options.height));
   std::vector<Shape> kept;
