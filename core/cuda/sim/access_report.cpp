@@ -77,7 +77,7 @@ const std::string& at_line(uint32_t line) {
   return found != known->end() ? found->second : known->emplace(line, find_line(line)).first->second;
 }
 
-// ---- who and where ------------------------------------------------------------------------------
+// ---- threads and places -------------------------------------------------------------------------
 
 std::string thread_text(unsigned thread) {
   const dim3& size = built_ins.block_size;
