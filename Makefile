@@ -280,7 +280,7 @@ tidy:  ## clang-tidy over what changed since the last commit; BASE=COMMIT or BAS
 	@sh tools/tidy.sh $(BASE)
 
 format:  ## format every source
-	clang-format -i $$(git ls-files '*.h' '*.cpp')
+	clang-format -i $$(git ls-files '*.h' '*.cpp' '*.cu')
 
 # A sanitizer's run is the same tests in a build of its own.
 asan ubsan tsan:  ## run the tests under a sanitizer
