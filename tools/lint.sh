@@ -1,6 +1,6 @@
 #!/bin/sh
-# What `make lint` checks: format, floors, length of files, left-over marks, shell scripts. Prints every fault
-# and ends with 1 if there was one.
+# What `make lint` checks: format, floors, length of files, types defined twice, left-over marks, shell scripts. Prints
+# every fault and ends with 1 if there was one.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -64,6 +64,10 @@ for file in $sources; do
   lines=$(wc -l <"$file")
   [ "$lines" -le 400 ] || fault "$file: $lines lines; expected at most 400: split it at a natural seam"
 done
+
+# ---- types: one definition for each name ------------------------------------------------------------------------
+# shellcheck disable=SC2086
+python3 tools/duplicate_types.py $sources || fault "types: see above"
 
 # ---- kernels: what the simulation cannot run, or would not check --------------------------------------------------
 # shellcheck disable=SC2086
