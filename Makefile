@@ -225,7 +225,8 @@ test: $(PROGRAM) $(TESTS) build/rcnn $(if $(filter release/0,$(CONFIG)/$(CUDA)),
 # ---- kernels without a GPU: the simulation's tests, in a build of their own ----------------------------------------
 # What runs on a device, and no more: the sources that a training step and its tests are made of.
 KERNEL_LIB   := $(filter core/% kernels/% layers/% models/% train/sgd.cpp train/step.cpp train/config.cpp,$(LIB_SOURCES))
-KERNEL_TESTS := $(filter tests/main.cpp tests/kernels/% tests/core/cuda/%.cu tests/train/test_cuda_step.cpp,$(TEST_SOURCES))
+KERNEL_TESTS := $(filter tests/main.cpp tests/kernels/% tests/core/cuda/%.cu tests/layers/test_cuda_gradients.cpp \
+                         tests/train/test_cuda_step.cpp,$(TEST_SOURCES))
 # Kernels first: of inline functions that both have, the linker keeps the first, and races watches only the kernels'.
 $(BUILD)/rcnn_kernel_tests: $(call object,$(KERNEL_TESTS) $(KERNEL_LIB))
 	@echo "  LINK $@"

@@ -90,6 +90,9 @@ struct GradientTarget {
   T* data() const {
     return value.defined() ? value.mutable_data<T>() : nullptr;
   }
+  /// Writes or adds a gradient that exists already, as where an input's gradient is the output's. Does
+  /// nothing where none is needed.
+  void put(const Tensor& gradient) const;
 };
 
 /// One recorded call of a layer. Derived nodes add the tensors they saved as members.

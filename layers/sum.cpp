@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "kernels/elementwise/sum.h"
-#include "layers/gradients.h"
 
 namespace rcnn {
 namespace {
@@ -32,8 +31,8 @@ struct WeightedSumNode : Node {
 struct AddNode : Node {
   const char* name() const override { return "add"; }
   void backward(Context& ctx) override {
-    add_gradient(target(ctx, 0), output_gradient());
-    add_gradient(target(ctx, 1), output_gradient());
+    target(ctx, 0).put(output_gradient());
+    target(ctx, 1).put(output_gradient());
   }
 };
 
