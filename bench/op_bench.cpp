@@ -181,7 +181,6 @@ void for_each_op(F f) {
   RCNN_OP(logit_difference_backward, logit_difference_bench_cases, prepare_logit_difference_backward<float>);
   RCNN_OP(smooth_l1, smooth_l1_bench_cases, prepare_smooth_l1<float>);
   RCNN_OP(smooth_l1_backward, smooth_l1_bench_cases, prepare_smooth_l1_backward<float>);
-  RCNN_OP(add, add_bench_cases, prepare_add<float>);
   RCNN_OP(weighted_sum, weighted_sum_bench_cases, prepare_weighted_sum<float>);
   RCNN_OP(class_boxes, class_boxes_bench_cases, prepare_class_boxes);
   RCNN_OP(clip_gradients, sgd_bench_cases, prepare_clip_gradients);
