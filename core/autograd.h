@@ -81,6 +81,11 @@ class Saved {
   uint64_t version_ = 0;
 };
 
+template <class T>
+const T* data_or_null(const Saved& saved) {
+  return saved.defined() ? saved.get().data<T>() : nullptr;
+}
+
 /// Where a node writes the gradient of one input; false when that input wants none.
 struct GradientTarget {
   Tensor value;

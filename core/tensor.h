@@ -172,6 +172,12 @@ class Tensor {
   DType dtype_ = DType::f32;
 };
 
+/// The elements for reading, or null for an undefined tensor: an argument that may be left out.
+template <class T>
+const T* data_or_null(const Tensor& tensor) {
+  return tensor.defined() ? tensor.data<T>() : nullptr;
+}
+
 /// A CPU tensor with the bytes of plain structs, for tables that kernels read.
 template <class T>
 Tensor bytes_of(std::span<const T> structs) {

@@ -5,16 +5,6 @@
 namespace rcnn {
 namespace {
 
-template <class T>
-const T* data_or_null(const Tensor& tensor) {
-  return tensor.defined() ? tensor.data<T>() : nullptr;
-}
-
-template <class T>
-const T* data_or_null(const Saved& saved) {
-  return saved.defined() ? saved.get().data<T>() : nullptr;
-}
-
 struct BatchNormNode : Node {
   const char* name() const override { return "batch_norm"; }
   enum Input { kX, kWeight, kBias, kResidual };

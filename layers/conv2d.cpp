@@ -15,11 +15,6 @@ kernels::WeightsKey key_of(const Tensor& w, const Tensor& scale) {
   return key;
 }
 
-template <class T>
-const T* data_or_null(const Tensor& tensor) {
-  return tensor.defined() ? tensor.data<T>() : nullptr;
-}
-
 struct Conv2dNode : Node {
   const char* name() const override { return "conv2d"; }
   enum Input { kX, kW, kBias, kResidual };
