@@ -69,6 +69,12 @@ done
 # shellcheck disable=SC2086
 python3 tools/duplicate_types.py $sources || fault "types: see above"
 
+# ---- threads: a body of parallel_for gets a range, whatever the grain ---------------------------------------------
+# shellcheck disable=SC2086
+endless=$(grep -nHE 'parallel_for\(.*\[.*\]\(int64_t [a-z_]+, int64_t\)' $sources) &&
+  fault "a body of parallel_for ignores the end of its range; parallel_chunks calls a body for each index:
+$endless"
+
 # ---- kernels: what the simulation cannot run, or would not check --------------------------------------------------
 # shellcheck disable=SC2086
 kernels=$(printf '%s\n' $sources | grep -E '^(core|kernels)/.*\.cuh?$')
