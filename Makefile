@@ -154,9 +154,11 @@ LIB      := $(BUILD)/librcnn.a
 PROGRAM  := $(BUILD)/rcnn
 TESTS    := $(BUILD)/rcnn_tests
 EXAMPLES := $(patsubst examples/%.cpp,$(BUILD)/examples/%,$(EXAMPLE_SOURCES))
+# The path that the README names. Only release builds set it, so that it never stands for a sanitizer's slow program.
+RCNN     := $(if $(filter release,$(CONFIG)),build/rcnn,$(PROGRAM))
 
 .PHONY: all test kernel-tests run-kernel-tests test-kernels test-races cuda-report cuda-table gpu-check deps-bundle demo bench lint tidy format asan ubsan tsan fuzz parity install clean help FORCE
-all: build/rcnn $(EXAMPLES)  ## build the program and the examples (the default)
+all: $(RCNN) $(EXAMPLES)  ## build the program and the examples (the default)
 
 $(BUILD)/%.o: %.cpp $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -215,17 +217,19 @@ $(EXAMPLES): $(BUILD)/examples/%: $(BUILD)/examples/%.o $(LIB)
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-# The one short path that the README names; always the last configuration built by `make all`.
-build/rcnn: $(PROGRAM)
+# The last release build, with or without CUDA. FORCE: a link's age is that of the program it points to, which says
+# nothing of whether it points to this one.
+build/rcnn: $(PROGRAM) FORCE
 	@ln -sf $(patsubst build/%,%,$(PROGRAM)) $@
 
-test: $(PROGRAM) $(TESTS) build/rcnn $(if $(filter release/0,$(CONFIG)/$(CUDA)),test-kernels)  ## build and run the tests
+test: $(RCNN) $(TESTS) $(if $(filter release/0,$(CONFIG)/$(CUDA)),test-kernels)  ## build and run the tests
 	RCNN_PROGRAM=$(PROGRAM) $(TESTS)
 
 # ---- kernels without a GPU: the tests of the simulation, in a build of their own -----------------------------------
 # Only the sources that a training step and its tests need: everything that runs on a device.
 KERNEL_LIB   := $(filter core/% kernels/% layers/% models/% train/sgd.cpp train/step.cpp train/config.cpp,$(LIB_SOURCES))
-KERNEL_TESTS := $(filter tests/main.cpp tests/kernels/% tests/core/cuda/%.cu tests/train/test_cuda_step.cpp,$(TEST_SOURCES))
+KERNEL_TESTS := $(filter tests/main.cpp tests/kernels/% tests/core/cuda/%.cu tests/layers/test_cuda_gradients.cpp \
+                         tests/train/test_cuda_step.cpp,$(TEST_SOURCES))
 # The kernels are linked first: the linker keeps the first copy of an inline function, and CONFIG=races checks only the
 # copies in the kernels' objects.
 $(BUILD)/rcnn_kernel_tests: $(call object,$(KERNEL_TESTS) $(KERNEL_LIB))
@@ -261,18 +265,18 @@ deps-bundle:  ## fill third_party_bundle/ with headers and libraries for a machi
 
 # ---- the demonstration: from generated scenes to a trained detector and its report, in out/demo ---------------------
 DEMO := out/demo
-demo: build/rcnn  ## train a detector on generated scenes and write out/demo/report.html
+demo: $(RCNN)  ## train a detector on generated scenes and write out/demo/report.html
 	rm -rf $(DEMO)
-	build/rcnn synth --out $(DEMO)/scenes --count 900 --seed 1 --split train
-	build/rcnn synth --out $(DEMO)/scenes --count 50 --seed 1 --split val
-	build/rcnn synth --out $(DEMO)/scenes --count 100 --seed 2 --split test
-	build/rcnn train --config examples/demo.toml --data $(DEMO)/scenes --val val --test test --out $(DEMO)
-	build/rcnn detect --weights $(DEMO)/best.safetensors --out $(DEMO)/detections $(DEMO)/scenes/JPEGImages/test_0000*.png
+	$(RCNN) synth --out $(DEMO)/scenes --count 900 --seed 1 --split train
+	$(RCNN) synth --out $(DEMO)/scenes --count 50 --seed 1 --split val
+	$(RCNN) synth --out $(DEMO)/scenes --count 100 --seed 2 --split test
+	$(RCNN) train --config examples/demo.toml --data $(DEMO)/scenes --val val --test test --out $(DEMO)
+	$(RCNN) detect --weights $(DEMO)/best.safetensors --out $(DEMO)/detections $(DEMO)/scenes/JPEGImages/test_0000*.png
 	@echo "Look at $(DEMO)/report.html"
 
-bench: build/rcnn  ## time a training step, a detection, and every op
-	build/rcnn bench model --profile
-	build/rcnn bench ops
+bench: $(RCNN)  ## time a training step, a detection, and every op
+	$(RCNN) bench model --profile
+	$(RCNN) bench ops
 
 # ---- checks ----------------------------------------------------------------------------------------------------
 lint:  ## check formatting, includes between floors, file lengths and shell scripts
@@ -282,7 +286,7 @@ tidy:  ## run clang-tidy on the files changed since the last commit (or BASE=COM
 	@sh tools/tidy.sh $(BASE)
 
 format:  ## format every source
-	clang-format -i $$(git ls-files '*.h' '*.cpp')
+	clang-format -i $$(git ls-files '*.h' '*.cpp' '*.cu')
 
 # A sanitizer runs the same tests in a build of its own.
 asan ubsan tsan:  ## run the tests under a sanitizer

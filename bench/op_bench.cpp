@@ -32,7 +32,6 @@
 #include "kernels/loss/softmax_cross_entropy_cases.h"
 #include "kernels/norm/batch_norm_cases.h"
 #include "kernels/norm/group_norm_cases.h"
-#include "kernels/norm/scale_shift_cases.h"
 #include "kernels/optim/moving_average_cases.h"
 #include "kernels/optim/sgd_cases.h"
 #include "kernels/roi/roi_align_cases.h"
@@ -144,8 +143,6 @@ void for_each_op(F f) {
   RCNN_OP(batch_norm, batch_norm_bench_cases, prepare_batch_norm<float>);
   RCNN_OP(batch_norm_backward, batch_norm_bench_cases, prepare_batch_norm_backward<float>);
   RCNN_OP(fold_batch_norm, batch_norm_bench_cases, prepare_fold_batch_norm<float>);
-  RCNN_OP(scale_shift, scale_shift_bench_cases, prepare_scale_shift<float>);
-  RCNN_OP(scale_shift_backward, scale_shift_bench_cases, prepare_scale_shift_backward<float>);
   RCNN_OP(group_norm, group_norm_bench_cases, prepare_group_norm<float>);
   RCNN_OP(group_norm_backward, group_norm_bench_cases, prepare_group_norm_backward<float>);
   RCNN_OP(max_pool, max_pool_bench_cases, prepare_max_pool<float>);
@@ -181,7 +178,6 @@ void for_each_op(F f) {
   RCNN_OP(logit_difference_backward, logit_difference_bench_cases, prepare_logit_difference_backward<float>);
   RCNN_OP(smooth_l1, smooth_l1_bench_cases, prepare_smooth_l1<float>);
   RCNN_OP(smooth_l1_backward, smooth_l1_bench_cases, prepare_smooth_l1_backward<float>);
-  RCNN_OP(add, add_bench_cases, prepare_add<float>);
   RCNN_OP(weighted_sum, weighted_sum_bench_cases, prepare_weighted_sum<float>);
   RCNN_OP(class_boxes, class_boxes_bench_cases, prepare_class_boxes);
   RCNN_OP(clip_gradients, sgd_bench_cases, prepare_clip_gradients);

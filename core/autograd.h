@@ -81,6 +81,11 @@ class Saved {
   uint64_t version_ = 0;
 };
 
+template <class T>
+const T* data_or_null(const Saved& saved) {
+  return saved.defined() ? saved.get().data<T>() : nullptr;
+}
+
 /// Where a node writes the gradient of one input; false if that input needs none.
 struct GradientTarget {
   Tensor value;
@@ -90,6 +95,9 @@ struct GradientTarget {
   T* data() const {
     return value.defined() ? value.mutable_data<T>() : nullptr;
   }
+  /// Writes or adds a gradient that exists already, as where an input's gradient is the output's. Does
+  /// nothing where none is needed.
+  void put(const Tensor& gradient) const;
 };
 
 /// One recorded call of a layer. Derived nodes add the tensors they saved as members.

@@ -13,7 +13,8 @@ namespace rcnn {
 /// The number of threads that CPU ops use: OMP_NUM_THREADS, or else the processors available to this process.
 int thread_count();
 
-/// Calls `body(chunk)` once for each chunk in [0, chunks), on any thread, in any order. Returns when all are
+/// Calls `body(chunk)` once for each chunk in [0, chunks), on any thread, in any order: for chunks of many
+/// small elements that the caller cuts, or for single elements with much work each. Returns when all are
 /// done. If bodies throw, the exception of the lowest chunk is rethrown. Must not be nested.
 void parallel_chunks(int64_t chunks, const std::function<void(int64_t chunk)>& body);
 

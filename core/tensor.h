@@ -117,7 +117,7 @@ class Tensor {
   template <class T>
   T* mutable_data() const {
     require(dtype_of<T>);
-    ++storage_->version;
+    mark_written();
     return reinterpret_cast<T*>(storage_->data) + offset_;
   }
   /// Host elements as a span; throws Error for a tensor on another device.
@@ -139,9 +139,12 @@ class Tensor {
     check(numel() == 1, "item() needs a tensor of one element, not of shape {}", shape_.str());
     return values<T>()[0];
   }
+  /// Marks the storage as changed, for writes that do not ask this tensor for its address: those of a kernel
+  /// that has it in a table, or of a recorded step that is played again.
+  void mark_written() const { ++storage_->version; }
   const void* raw() const { return storage_->data + static_cast<size_t>(offset_) * size_of(dtype_); }
   void* mutable_raw() const {
-    ++storage_->version;
+    mark_written();
     return const_cast<void*>(raw());
   }
 
@@ -169,6 +172,12 @@ class Tensor {
   Shape shape_;
   DType dtype_ = DType::f32;
 };
+
+/// The elements for reading, or null for an undefined tensor: an argument that may be left out.
+template <class T>
+const T* data_or_null(const Tensor& tensor) {
+  return tensor.defined() ? tensor.data<T>() : nullptr;
+}
 
 /// A CPU tensor with the bytes of plain structs, for tables that kernels read.
 template <class T>

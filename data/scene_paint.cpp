@@ -212,7 +212,7 @@ void paint_scribble(Canvas& canvas, RandomSequence& random) {
 }
 
 /// The share of the second colour (0 to 1) in the texture at a point of the shape, in units of its radius.
-float texture_share(const Shape& shape, Point p) {
+float texture_share(const SceneShape& shape, Point p) {
   const float softness = 1.2f / (shape.radius * shape.texture_scale);  // about a pixel, in periods
   const Point q = rotate({p.x / shape.texture_scale, p.y / shape.texture_scale}, shape.texture_angle);
   const auto wave = [&](float at) {
@@ -241,7 +241,7 @@ float texture_share(const Shape& shape, Point p) {
 }
 
 /// Brightness of the surface: a rim turned towards the light is brighter, the body fades away from it.
-float shading(const Shape& shape, const Light& light, float x, float y, float distance) {
+float shading(const SceneShape& shape, const Light& light, float x, float y, float distance) {
   const float body = ((x - shape.x) * light.x + (y - shape.y) * light.y) / shape.radius;
   const float bevel = std::max(0.22f * shape.radius, 2.0f);
   const float rim = 1 - smooth_step(0, bevel, -distance);
@@ -253,7 +253,7 @@ float shading(const Shape& shape, const Light& light, float x, float y, float di
 
 }  // namespace
 
-float signed_distance(const Shape& shape, float x, float y) {
+float signed_distance(const SceneShape& shape, float x, float y) {
   const Point p = rotate({(x - shape.x) / shape.radius, (y - shape.y) / shape.radius}, -shape.angle);
   return unit_distance(shape.kind, p) * shape.radius;
 }
@@ -282,7 +282,7 @@ void paint_background(Canvas& canvas, RandomSequence& random) {
   for (uint32_t left = random.below(6); left > 0; --left) paint_scribble(canvas, random);
 }
 
-void paint_shape(Canvas& canvas, const Shape& shape, const Light& light) {
+void paint_shape(Canvas& canvas, const SceneShape& shape, const Light& light) {
   const float drop = 0.12f * shape.radius + 1, blur = 0.12f * shape.radius + 1.5f;
   const float shadow_x = -drop * light.x, shadow_y = -drop * light.y;
   for_pixels_near(canvas, shape.x, shape.y, shape.radius + drop + blur, [&](Rgb& pixel, float x, float y) {

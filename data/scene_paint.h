@@ -34,7 +34,7 @@ enum class Texture { plain, stripes, checks, dots, speckle };
 inline constexpr int kTextures = 5;
 
 /// One object of a scene.
-struct Shape {
+struct SceneShape {
   ShapeKind kind = ShapeKind::disc;
   float x = 0, y = 0;           // centre, pixels
   float radius = 1, angle = 0;  // of the circle around it, pixels; radians
@@ -49,7 +49,7 @@ struct Light {
 };
 
 /// Distance in pixels from (x, y) to the shape's outline, negative inside.
-float signed_distance(const Shape& shape, float x, float y);
+float signed_distance(const SceneShape& shape, float x, float y);
 
 /// A colour from hue, saturation and value, all 0 to 1.
 Rgb hsv(float hue, float saturation, float value);
@@ -59,7 +59,7 @@ Rgb hsv(float hue, float saturation, float value);
 void paint_background(Canvas& canvas, RandomSequence& random);
 
 /// Paints a shape with its shadow over what is there.
-void paint_shape(Canvas& canvas, const Shape& shape, const Light& light);
+void paint_shape(Canvas& canvas, const SceneShape& shape, const Light& light);
 
 /// Adds sensor noise and a vignette, and rounds to bytes.
 Image develop(const Canvas& canvas, RandomSequence& random);

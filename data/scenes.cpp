@@ -28,7 +28,7 @@ struct Silhouette {
   Box box;
 };
 
-Silhouette silhouette_of(const Shape& shape, int width, int height) {
+Silhouette silhouette_of(const SceneShape& shape, int width, int height) {
   Silhouette result;
   int left = width, top = height, right = 0, bottom = 0;
   for (int y = static_cast<int>(std::floor(shape.y - shape.radius));
@@ -49,7 +49,7 @@ Silhouette silhouette_of(const Shape& shape, int width, int height) {
   return result;
 }
 
-float overlap_of(const Shape& a, const Shape& b) {
+float overlap_of(const SceneShape& a, const SceneShape& b) {
   const auto shared = [](float p, float r, float q, float s) {
     return std::max(std::min(p + r, q + s) - std::max(p - r, q - s), 0.0f);
   };
@@ -77,8 +77,8 @@ Rgb colour_against(const Rgb& behind, RandomSequence& random) {
   return best;
 }
 
-Shape random_shape(Canvas& canvas, const SceneOptions& options, RandomSequence& random) {
-  Shape shape;
+SceneShape random_shape(Canvas& canvas, const SceneOptions& options, RandomSequence& random) {
+  SceneShape shape;
   shape.kind = static_cast<ShapeKind>(random.below(kShapeKinds));
   shape.radius = options.min_size / 2 * std::pow(options.max_size / options.min_size, random.uniform());
   shape.angle = random.uniform(0, 2 * kPi);
@@ -97,13 +97,13 @@ Shape random_shape(Canvas& canvas, const SceneOptions& options, RandomSequence& 
   return shape;
 }
 
-std::vector<Shape> place_shapes(Canvas& canvas, const SceneOptions& options, RandomSequence& random) {
-  std::vector<Shape> shapes;
+std::vector<SceneShape> place_shapes(Canvas& canvas, const SceneOptions& options, RandomSequence& random) {
+  std::vector<SceneShape> shapes;
   if (options.max_objects == 0 || random.uniform() < options.empty_share) return shapes;
   for (uint32_t left = 1 + random.below(static_cast<uint32_t>(options.max_objects)); left > 0; --left)
     for (int attempt = 0; attempt < kPlacements; ++attempt) {
-      const Shape shape = random_shape(canvas, options, random);
-      const bool crowded = std::any_of(shapes.begin(), shapes.end(), [&](const Shape& other) {
+      const SceneShape shape = random_shape(canvas, options, random);
+      const bool crowded = std::any_of(shapes.begin(), shapes.end(), [&](const SceneShape& other) {
         return overlap_of(shape, other) > kMaxOverlap;
       });
       if (crowded) continue;
@@ -115,9 +115,10 @@ std::vector<Shape> place_shapes(Canvas& canvas, const SceneOptions& options, Ran
 
 /// Removes the shapes of which too little is visible. It goes from the topmost shape down, so that a removed
 /// shape hides nothing.
-void keep_visible(std::vector<Shape>& shapes, std::vector<Object>& objects, const SceneOptions& options) {
+void keep_visible(std::vector<SceneShape>& shapes, std::vector<Object>& objects,
+                  const SceneOptions& options) {
   std::vector<bool> covered(static_cast<size_t>(options.width) * static_cast<size_t>(options.height));
-  std::vector<Shape> kept;
+  std::vector<SceneShape> kept;
   for (auto shape = shapes.rbegin(); shape != shapes.rend(); ++shape) {
     const Silhouette silhouette = silhouette_of(*shape, options.width, options.height);
     const auto visible = std::count_if(silhouette.pixels.begin(), silhouette.pixels.end(),
@@ -163,9 +164,9 @@ Scene make_scene(uint64_t seed, uint32_t index, const SceneOptions& options) {
   const Light light{std::cos(towards), std::sin(towards), random.uniform(0.15f, 0.5f)};
 
   Scene scene;
-  std::vector<Shape> shapes = place_shapes(canvas, options, random);
+  std::vector<SceneShape> shapes = place_shapes(canvas, options, random);
   keep_visible(shapes, scene.objects, options);
-  for (const Shape& shape : shapes) paint_shape(canvas, shape, light);
+  for (const SceneShape& shape : shapes) paint_shape(canvas, shape, light);
   scene.image = develop(canvas, random);
   return scene;
 }

@@ -2,7 +2,6 @@
 
 #include "kernels/gemm/conv2d.h"
 #include "kernels/gemm/epilogue.h"
-#include "layers/gradients.h"
 
 namespace rcnn {
 namespace {
@@ -14,11 +13,6 @@ kernels::WeightsKey key_of(const Tensor& w, const Tensor& scale) {
     key.scale_version = scale.version();
   }
   return key;
-}
-
-template <class T>
-const T* data_or_null(const Tensor& tensor) {
-  return tensor.defined() ? tensor.data<T>() : nullptr;
 }
 
 struct Conv2dNode : Node {
@@ -40,7 +34,7 @@ struct Conv2dNode : Node {
     const bool needs_g = wants(kX) || wants(kW);
     const Tensor g = changes && needs_g ? ctx.empty(dy.shape(), dy.dtype()) : dy;
     const GradientTarget dbias = target(ctx, kBias), dresidual = target(ctx, kResidual);
-    if (!relu && !scale.defined()) add_gradient(dresidual, dy);
+    if (!relu && !scale.defined()) dresidual.put(dy);
     if (changes || dbias)
       kernels::run(
           ctx, kernels::epilogue_backward,

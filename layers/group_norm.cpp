@@ -25,7 +25,7 @@ struct GroupNormNode : Node {
       args.weight = weight.get().data<T>();
       args.mean = mean.get().data<T>();
       args.inverse_deviation = inverse_deviation.get().data<T>();
-      args.y = relu ? y.get().data<T>() : nullptr;
+      args.y = data_or_null<T>(y);
       args.dy = output_gradient().data<T>();
       args.relu = relu;
       args.dx = dx.data<T>();

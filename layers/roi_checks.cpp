@@ -45,7 +45,7 @@ kernels::RoiLevels checked_roi_levels(const char* layer, const std::vector<Var>&
   }
   a.c = levels[0].dim(3);
   a.rois = rois.data<float>();
-  a.count = count.defined() ? count.data<int32_t>() : nullptr;
+  a.count = data_or_null<int32_t>(count);
   a.ph = height;
   a.pw = width;
   a.canonical_size = canonical_size;

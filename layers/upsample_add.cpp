@@ -1,7 +1,6 @@
 #include "layers/upsample_add.h"
 
 #include "kernels/spatial/upsample_add.h"
-#include "layers/gradients.h"
 
 namespace rcnn {
 namespace {
@@ -11,7 +10,7 @@ struct UpsampleAddNode : Node {
   Shape y, top;
 
   void backward(Context& ctx) override {
-    add_gradient(target(ctx, 0), output_gradient());
+    target(ctx, 0).put(output_gradient());
     const GradientTarget dtop = target(ctx, 1);
     if (!dtop) return;
     visit_float(dtop.value.dtype(), name(), [&](auto zero) {

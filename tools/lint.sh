@@ -1,6 +1,6 @@
 #!/bin/sh
-# The checks of `make lint`: formatting, includes between floors, lengths of files, left-over marks, shell scripts.
-# Prints every fault and exits with 1 if there is one.
+# The checks of `make lint`: formatting, includes between floors, lengths of files, types defined twice, left-over marks,
+# shell scripts. Prints every fault and exits with 1 if there is one.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -68,6 +68,16 @@ for file in $sources; do
   lines=$(wc -l <"$file")
   [ "$lines" -le 400 ] || fault "$file: $lines lines; expected at most 400: split it at a natural seam"
 done
+
+# ---- types: one definition for each name ------------------------------------------------------------------------
+# shellcheck disable=SC2086
+python3 tools/duplicate_types.py $sources || fault "types: see above"
+
+# ---- threads: a body of parallel_for gets a range, whatever the grain ---------------------------------------------
+# shellcheck disable=SC2086
+endless=$(grep -nHE 'parallel_for\(.*\[.*\]\(int64_t [a-z_]+, int64_t\)' $sources) &&
+  fault "a body of parallel_for ignores the end of its range; parallel_chunks calls a body for each index:
+$endless"
 
 # ---- kernels: constructs that the simulation cannot run or would not check ----------------------------------------
 # shellcheck disable=SC2086

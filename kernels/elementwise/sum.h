@@ -1,7 +1,6 @@
-// Sums: of the loss terms of a model, weighted, and of two tensors.
+// The weighted sum of single values: the loss terms of a model.
 //
-//     weighted_sum:  y = sum_i weights[i] * values[i]         (single values)
-//     add:           y[k] = a[k] + b[k]
+//     y = sum_i weights[i] * values[i]
 #pragma once
 
 #include "kernels/op.h"
@@ -29,23 +28,12 @@ struct WeightedSumBackwardArgs {
 };
 
 template <class T>
-struct AddArgs {
-  int64_t size;
-  const T* a;
-  const T* b;
-  T* y;  // may be a or b
-};
-
-template <class T>
 void weighted_sum_reference(const Stream&, Workspace&, const WeightedSumArgs<T>& a);
 template <class T>
 void weighted_sum_backward_reference(const Stream&, Workspace&, const WeightedSumBackwardArgs<T>& a);
-template <class T>
-void add_reference(const Stream&, Workspace&, const AddArgs<T>& a);
 
 void weighted_sum_one_thread(const Stream&, Workspace&, const WeightedSumArgs<float>& a);
 void weighted_sum_backward_one_thread(const Stream&, Workspace&, const WeightedSumBackwardArgs<float>& a);
-void add_thread_per_four_elements(const Stream&, Workspace&, const AddArgs<float>& a);
 
 // clang-format off
 inline constexpr Variant<WeightedSumArgs<float>, WeightedSumArgs<double>> weighted_sum_variants[] = {
@@ -61,12 +49,6 @@ inline constexpr Variant<WeightedSumBackwardArgs<float>, WeightedSumBackwardArgs
 };
 inline constexpr Op<WeightedSumBackwardArgs<float>, WeightedSumBackwardArgs<double>> weighted_sum_backward{
     "weighted_sum_backward", "weighted_sum", weighted_sum_backward_variants};
-
-inline constexpr Variant<AddArgs<float>, AddArgs<double>> add_variants[] = {
-    OnCuda{"thread_per_four_elements", add_thread_per_four_elements},
-    {DeviceType::cpu, "reference", add_reference<float>, add_reference<double>},
-};
-inline constexpr Op<AddArgs<float>, AddArgs<double>> add{"add", "add", add_variants};
 // clang-format on
 
 }  // namespace rcnn::kernels

@@ -16,6 +16,7 @@
 #include <optional>
 
 #include "core/cuda/device.h"
+#include "kernels/alignment.h"
 #include "kernels/gemm/conv2d.h"
 #include "kernels/gemm/cuda_library.h"
 #include "kernels/gemm/cudnn.h"
@@ -249,8 +250,7 @@ struct CudnnCache {
 /// One bare convolution.
 void convolve(const Stream& stream, Workspace& workspace, Pass pass, const Conv2dShape& p,
               Precision precision, bool add, Operands operands) {
-  const auto address = [](void* pointer) { return reinterpret_cast<uintptr_t>(pointer); };
-  const bool aligned = (address(operands.x) | address(operands.w) | address(operands.y)) % 16 == 0;
+  const bool aligned = aligned_to_16(operands.x) && aligned_to_16(operands.w) && aligned_to_16(operands.y);
   const Problem problem{pass, p, precision, add, aligned ? 16 : 4};
 
   auto& cache = workspace.cache<CudnnCache>();

@@ -107,7 +107,7 @@ void conv2d_implicit_gemm(const Stream& stream, Workspace& workspace, const Conv
   check_conv2d_sizes(a.shape);
   const Patches patches = patches_of_x(a.shape);
   const GemmOutput output = output_of(a);
-  const bool vectors = a.shape.c % 4 == 0 && aligned_to_16(a.x) && aligned_to_16(a.w);
+  const bool vectors = four_at_a_time(a.shape.c, {a.x, a.w});
   with_tile<WidestTile>(patches.rows(), output.columns, vectors, [&](auto tile, auto vector) {
     using Tile = decltype(tile);
     const int64_t tiles = Tile::tiles(patches.rows(), output.columns);
@@ -124,7 +124,7 @@ void conv2d_dx_implicit_gemm(const Stream& stream, Workspace& workspace, const C
   const Patches largest = patches_of_g(a.shape, 0);
   const int phases = dx_phases(a.shape);
   const GemmOutput output = output_of(a);
-  const bool vectors = a.shape.c % 4 == 0 && a.shape.k % 4 == 0 && aligned_to_16(a.g) && aligned_to_16(a.w);
+  const bool vectors = a.shape.k % 4 == 0 && four_at_a_time(a.shape.c, {a.g, a.w});
   // The two operands' index arithmetic leaves dx no registers for 8 x 8 sums a thread.
   with_tile<GemmTile<8, 4, 16>>(largest.rows(), output.columns, vectors, [&](auto tile, auto vector) {
     using Tile = decltype(tile);
@@ -142,7 +142,7 @@ void conv2d_dw_implicit_gemm(const Stream& stream, Workspace& workspace, const C
   check_conv2d_sizes(a.shape);
   const Patches patches = patches_of_x(a.shape);
   const GemmOutput output = output_of(a);
-  const bool vectors = a.shape.c % 4 == 0 && a.shape.k % 4 == 0 && aligned_to_16(a.x) && aligned_to_16(a.g);
+  const bool vectors = a.shape.k % 4 == 0 && four_at_a_time(a.shape.c, {a.x, a.g});
   with_tile<WidestTile>(a.shape.k, output.columns, vectors, [&](auto tile, auto vector) {
     using Tile = decltype(tile);
     const int64_t tiles = Tile::tiles(a.shape.k, output.columns);

@@ -80,8 +80,7 @@ __global__ void dbias_kernel(EpilogueBackwardArgs<float> a, const float* shares,
 void epilogue_backward_block_per_chunk(const Stream& stream, Workspace& workspace,
                                        const EpilogueBackwardArgs<float>& a) {
   if (a.c == 0) return;
-  const bool vectors = a.c % 4 == 0 && aligned_to_16(a.y) && aligned_to_16(a.dy) && aligned_to_16(a.scale) &&
-                       aligned_to_16(a.dz) && aligned_to_16(a.dresidual);
+  const bool vectors = four_at_a_time(a.c, {a.y, a.dy, a.scale, a.dz, a.dresidual});
   const int64_t across = vectors ? a.c / 4 : a.c;
   unsigned width = 1;  // threads along the channels, a power of two
   while (width < across && width < kThreads) width *= 2;

@@ -43,8 +43,7 @@ struct GemmOutput {
   /// This output with `vectors` found from the alignment of its pointers and rows.
   GemmOutput with_vectors() const {
     GemmOutput o = *this;
-    o.vectors = columns % 4 == 0 && aligned_to_16(out) && aligned_to_16(scale) && aligned_to_16(bias) &&
-                aligned_to_16(residual);
+    o.vectors = four_at_a_time(columns, {out, scale, bias, residual});
     return o;
   }
 };

@@ -25,8 +25,7 @@ inline GemmOutput output_of(const MatmulArgs<float>& x) {
 
 /// Whether float4 can be read along the rows that both factors have in memory.
 inline bool vectors_in(const MatmulArgs<float>& x) {
-  return (x.transpose_a ? x.m : x.k) % 4 == 0 && (x.transpose_b ? x.k : x.n) % 4 == 0 && aligned_to_16(x.a) &&
-         aligned_to_16(x.b);
+  return four_at_a_time(x.transpose_a ? x.m : x.k, {x.a}) && four_at_a_time(x.transpose_b ? x.k : x.n, {x.b});
 }
 
 /// An M x K or K x N factor as it lies in memory: element (i, j) is data[i * row_stride + j * column_stride].

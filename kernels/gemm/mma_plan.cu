@@ -104,7 +104,7 @@ __global__ void __launch_bounds__(kThreads)
 template <class Stored>
 const Stored* packed_rows(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
                           int64_t c) {
-  const bool quads = c % 4 == 0 && aligned_to_16(values);
+  const bool quads = four_at_a_time(c, {values});
   if constexpr (std::is_same_v<Stored, float>)
     if (quads) return values;
   const int64_t width = padded<Stored>(c), vectors = rows * width * static_cast<int64_t>(sizeof(Stored)) / 16;

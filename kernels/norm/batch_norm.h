@@ -4,8 +4,8 @@
 //
 //     y = relu(weight (x - mean) / sqrt(variance + eps) + bias + residual)
 //
-// The normalisation by running statistics, for evaluation and for frozen layers, is `scale_shift`;
-// `fold_batch_norm` works out its scale and shift.
+// In evaluation and in frozen layers the running statistics normalise: `fold_batch_norm` turns them into the
+// scale and the shift of the convolution's epilogue.
 #pragma once
 
 #include "kernels/op.h"
@@ -58,8 +58,8 @@ struct BatchNormBackwardArgs {
   Accumulate accumulate_residual;
 };
 
-/// Running statistics as one multiplication and one addition: scale = weight inverse_deviation, shift = bias
-/// - running_mean scale, inverse_deviation = 1 / sqrt(running_var + eps).
+/// Running statistics as one multiplication and one addition: scale = weight / sqrt(running_var + eps), shift
+/// = bias - running_mean scale.
 template <class T>
 struct FoldBatchNormArgs {
   int64_t c;
@@ -70,7 +70,6 @@ struct FoldBatchNormArgs {
   T eps;
   T* scale;
   T* shift;
-  T* inverse_deviation;  // or null
 };
 
 template <class T>

@@ -102,7 +102,6 @@ Prepared<FoldBatchNormArgs<T>> prepare_fold_batch_norm(const BatchNormCase& c, F
   p.args.eps = static_cast<T>(1e-5f);
   p.args.scale = fill.poisoned<T>(p.outputs, {c.c}).template mutable_data<T>();
   p.args.shift = fill.poisoned<T>(p.outputs, {c.c}).template mutable_data<T>();
-  if (c.relu) p.args.inverse_deviation = fill.poisoned<T>(p.outputs, {c.c}).template mutable_data<T>();
   p.match = Match::relative;
   p.tolerance = 1e-6;
   return p;

@@ -98,7 +98,7 @@ TEST_CASE("scenes: no objects if the options ask for none") {
 
 TEST_CASE("scenes: a distance is negative inside, and every kind fills its circle and stays in it") {
   for (int kind = 0; kind < kShapeKinds; ++kind) {
-    Shape shape;
+    SceneShape shape;
     shape.kind = static_cast<ShapeKind>(kind);
     shape.x = 50;
     shape.y = 40;

@@ -14,14 +14,4 @@ TEST_CASE("weighted_sum: value and gradients are right if a term occurs twice or
   CHECK_THROWS_AS(weighted_sum(ctx, {random_leaf({2}, 1)}, {1}), Error);
 }
 
-TEST_CASE("add: value and gradients are right, also if a value is added to itself") {
-  const Var a = random_leaf({2, 3}, 1), b = random_leaf({2, 3}, 2);
-  Context ctx;
-  CHECK(add(ctx, a, b).value().data<double>()[4] ==
-        a.value().data<double>()[4] + b.value().data<double>()[4]);
-  gradcheck([&](Context& c) { return add(c, a, b); }, {a, b});
-  gradcheck([&](Context& c) { return add(c, a, a); }, {a});
-  CHECK_THROWS_AS(add(ctx, a, random_leaf({3, 2}, 1)), Error);
-}
-
 }  // namespace rcnn

@@ -1,6 +1,5 @@
 #include "kernels/boxes/anchors_cases.h"
-#include "tests/kernels/each_variant.h"
-#include "tests/kernels/verify.h"
+#include "tests/kernels/hand_worked.h"
 
 namespace rcnn::kernels {
 
@@ -9,17 +8,19 @@ TEST_CASE("anchors: every variant agrees with the reference") {
 }
 
 TEST_CASE("anchors: the order is (level, y, x, a), and each axis has its own stride") {
-  const float cells[] = {-1, -2, 1, 2, -3, -4, 3, 4, -8, -8, 8, 8};
-  float out[(2 * 2 * 2 + 1) * 4];
-  const AnchorsArgs args{.levels = 2,
-                         .h = {2, 1},
-                         .w = {2, 1},
-                         .stride_y = {10, 32},
-                         .stride_x = {100, 32},
-                         .cell_anchors = {2, 1},
-                         .cells = cells,
-                         .anchors = out};
-  each_variant(anchors, args, [&] {
+  const auto make = [] {
+    Prepared<AnchorsArgs> p;
+    p.args = {.levels = 2,
+              .h = {2, 1},
+              .w = {2, 1},
+              .stride_y = {10, 32},
+              .stride_x = {100, 32},
+              .cell_anchors = {2, 1},
+              .cells = given(p, {-1, -2, 1, 2, -3, -4, 3, 4, -8, -8, 8, 8}),
+              .anchors = poisoned<float>(p, (2 * 2 * 2 + 1) * 4)};
+    return p;
+  };
+  hand_worked(anchors, make, [](const auto& outputs) {
     const std::vector<float> expected = {
         -1, -2, 1,   2,  -3, -4, 3,   4,   // y 0, x 0
         99, -2, 101, 2,  97, -4, 103, 4,   // y 0, x 1
@@ -27,7 +28,7 @@ TEST_CASE("anchors: the order is (level, y, x, a), and each axis has its own str
         99, 8,  101, 12, 97, 6,  103, 14,  // y 1, x 1
         -8, -8, 8,   8,                    // the second level
     };
-    CHECK(std::vector<float>(std::begin(out), std::end(out)) == expected);
+    CHECK(outputs[0] == expected);
   });
 }
 

@@ -1,6 +1,5 @@
 #include "kernels/boxes/match_cases.h"
-#include "tests/kernels/each_variant.h"
-#include "tests/kernels/verify.h"
+#include "tests/kernels/hand_worked.h"
 
 namespace rcnn::kernels {
 namespace {
@@ -18,22 +17,25 @@ struct Example {
 void expect_matched(const Example& e, const std::vector<int32_t>& expected) {
   const int64_t rows = static_cast<int64_t>(e.boxes.size() / 4);
   const int32_t gt_count = static_cast<int32_t>(e.gt.size() / 4);
-  std::vector<int32_t> matched(e.boxes.size() / 4, 77);
-  const MatchArgs args{.n = 1,
-                       .r = rows,
-                       .boxes = e.boxes.data(),
-                       .box_stride = rows * 4,
-                       .row_count = nullptr,
-                       .g = gt_count,
-                       .gt = e.gt.data(),
-                       .gt_count = &gt_count,
-                       .high = e.high,
-                       .low = e.low,
-                       .low_quality = e.low_quality,
-                       .matched = matched.data(),
-                       .plus_one = e.plus_one,
-                       .image_size = e.image_size.empty() ? nullptr : e.image_size.data()};
-  each_variant(match, args, [&] { CHECK(matched == expected); });
+  const auto make = [&] {
+    Prepared<MatchArgs> p;
+    p.args = {.n = 1,
+              .r = rows,
+              .boxes = given(p, e.boxes),
+              .box_stride = rows * 4,
+              .row_count = nullptr,
+              .g = gt_count,
+              .gt = given(p, e.gt),
+              .gt_count = given<int32_t>(p, {gt_count}),
+              .high = e.high,
+              .low = e.low,
+              .low_quality = e.low_quality,
+              .matched = poisoned<int32_t>(p, rows),
+              .plus_one = e.plus_one,
+              .image_size = e.image_size.empty() ? nullptr : given(p, e.image_size)};
+    return p;
+  };
+  each_result(match, make, [&](const auto& outputs) { CHECK(ints(outputs[0]) == expected); });
 }
 
 }  // namespace
@@ -83,40 +85,49 @@ TEST_CASE("match: without ground truth all rows are negative, and so are invalid
 }
 
 TEST_CASE("match: padding rows and padding ground truth are ignored") {
-  // The padding row would be the best for the ground truth, and the padding ground truth the best for the
-  // row.
-  const float boxes[] = {0, 0, 2, 1, 0, 0, 4, 1, kNaN, kNaN, kNaN, kNaN,   // image 0
-                         0, 0, 2, 1, 0, 0, 4, 1, kNaN, kNaN, kNaN, kNaN};  // image 1
-  const float gt[] = {0, 0, 8, 1, 0, 0, 2, 1, 0, 0, 8, 1, 0, 0, 2, 1};
-  const int32_t row_count[] = {1, 2}, gt_count[] = {1, 0};
-  int32_t matched[6];
-  MatchArgs args{.n = 2,
-                 .r = 3,
-                 .boxes = boxes,
-                 .box_stride = 12,
-                 .row_count = row_count,
-                 .g = 2,
-                 .gt = gt,
-                 .gt_count = gt_count,
-                 .high = 0.7f,
-                 .low = 0.3f,
-                 .low_quality = true,
-                 .matched = matched};
-  each_variant(match, args, [&] {
-    CHECK(std::vector<int32_t>(matched, matched + 6) == std::vector<int32_t>{0, -2, -2, -1, -1, -2});
+  // The second row would be the best of the ground truth, the second ground truth the best of the rows.
+  const std::vector<float> boxes = {0, 0, 2, 1, 0, 0, 4, 1, kNaN, kNaN, kNaN, kNaN,   // image 0
+                                    0, 0, 2, 1, 0, 0, 4, 1, kNaN, kNaN, kNaN, kNaN};  // image 1
+  const auto make = [&] {
+    Prepared<MatchArgs> p;
+    p.args = {.n = 2,
+              .r = 3,
+              .boxes = given(p, boxes),
+              .box_stride = 12,
+              .row_count = given<int32_t>(p, {1, 2}),
+              .g = 2,
+              .gt = given(p, {0, 0, 8, 1, 0, 0, 2, 1, 0, 0, 8, 1, 0, 0, 2, 1}),
+              .gt_count = given<int32_t>(p, {1, 0}),
+              .high = 0.7f,
+              .low = 0.3f,
+              .low_quality = true,
+              .matched = poisoned<int32_t>(p, 6)};
+    return p;
+  };
+  each_result(match, make, [](const auto& outputs) {
+    CHECK(ints(outputs[0]) == std::vector<int32_t>{0, -2, -2, -1, -1, -2});
   });
+}
 
-  // The images share the boxes, but each has its own ground truth.
-  args.r = 2;
-  args.box_stride = 0;
-  args.row_count = nullptr;
-  args.g = 1;
-  const int32_t one_each[] = {1, 1};
-  const float own[] = {0, 0, 4, 1, 0, 0, 2, 1};
-  args.gt = own;
-  args.gt_count = one_each;
-  each_variant(match, args, [&] {
-    CHECK(std::vector<int32_t>(matched, matched + 4) == std::vector<int32_t>{-2, 0, 0, -2});
+TEST_CASE("match: boxes that the images share, each image with its own ground truth") {
+  const auto make = [] {
+    Prepared<MatchArgs> p;
+    p.args = {.n = 2,
+              .r = 2,
+              .boxes = given(p, {0, 0, 2, 1, 0, 0, 4, 1}),
+              .box_stride = 0,
+              .row_count = nullptr,
+              .g = 1,
+              .gt = given(p, {0, 0, 4, 1, 0, 0, 2, 1}),
+              .gt_count = given<int32_t>(p, {1, 1}),
+              .high = 0.7f,
+              .low = 0.3f,
+              .low_quality = true,
+              .matched = poisoned<int32_t>(p, 4)};
+    return p;
+  };
+  each_result(match, make, [](const auto& outputs) {
+    CHECK(ints(outputs[0]) == std::vector<int32_t>{-2, 0, 0, -2});
   });
 }
 
@@ -154,24 +165,25 @@ TEST_CASE("match: rows that cross the border of their image are ignored") {
 }
 
 TEST_CASE("match: each image has a border of its own") {
-  const float boxes[] = {0, 0, 4, 4, 0, 0, 2, 2}, gt[] = {0, 0, 4, 4, 0, 0, 4, 4}, size[] = {5, 5, 5, 3};
-  const int32_t gt_count[] = {1, 1};
-  int32_t matched[4];
-  const MatchArgs args{.n = 2,
-                       .r = 2,
-                       .boxes = boxes,
-                       .box_stride = 0,
-                       .row_count = nullptr,
-                       .g = 1,
-                       .gt = gt,
-                       .gt_count = gt_count,
-                       .high = 0.7f,
-                       .low = 0.3f,
-                       .low_quality = true,
-                       .matched = matched,
-                       .image_size = size};
-  each_variant(match, args, [&] {
-    CHECK(std::vector<int32_t>(matched, matched + 4) == std::vector<int32_t>{0, -1, -2, 0});
+  const auto make = [] {
+    Prepared<MatchArgs> p;
+    p.args = {.n = 2,
+              .r = 2,
+              .boxes = given(p, {0, 0, 4, 4, 0, 0, 2, 2}),
+              .box_stride = 0,
+              .row_count = nullptr,
+              .g = 1,
+              .gt = given(p, {0, 0, 4, 4, 0, 0, 4, 4}),
+              .gt_count = given<int32_t>(p, {1, 1}),
+              .high = 0.7f,
+              .low = 0.3f,
+              .low_quality = true,
+              .matched = poisoned<int32_t>(p, 4),
+              .image_size = given(p, {5, 5, 5, 3})};
+    return p;
+  };
+  each_result(match, make, [](const auto& outputs) {
+    CHECK(ints(outputs[0]) == std::vector<int32_t>{0, -1, -2, 0});
   });
 }
 

@@ -2,8 +2,7 @@
 
 #include "kernels/boxes/sample_cases.h"
 #include "kernels/boxes/sample_math.h"
-#include "tests/kernels/each_variant.h"
-#include "tests/kernels/verify.h"
+#include "tests/kernels/hand_worked.h"
 
 namespace rcnn::kernels {
 namespace {
@@ -20,26 +19,40 @@ struct Setting {
   float positive_fraction = 0.5f;
 };
 
-/// Samples several images with the same `matched`.
-Draw draw(const std::vector<int32_t>& matched, const std::vector<int32_t>& image_id, const Setting& s) {
-  const size_t n = image_id.size(), r = matched.size(), batch = static_cast<size_t>(s.batch);
+/// The example of images that have the same `matched`; outputs are labels, rows and count.
+Prepared<SampleArgs> prepare(const std::vector<int32_t>& matched, const std::vector<int32_t>& image_id,
+                             const Setting& s) {
+  const auto n = static_cast<int64_t>(image_id.size()), r = static_cast<int64_t>(matched.size());
   std::vector<int32_t> all;
-  for (size_t i = 0; i < n; ++i) all.insert(all.end(), matched.begin(), matched.end());
-  Draw out{std::vector<int32_t>(n * r, 77), std::vector<int32_t>(n * batch, 77), std::vector<int32_t>(n, 77)};
-  const SampleArgs args{.n = static_cast<int64_t>(n),
-                        .r = static_cast<int64_t>(r),
-                        .matched = all.data(),
-                        .batch = s.batch,
-                        .positive_fraction = s.positive_fraction,
-                        .seed = s.seed,
-                        .purpose = s.purpose,
-                        .step = &s.step,
-                        .image_id = image_id.data(),
-                        .labels = out.labels.data(),
-                        .rows = out.rows.data(),
-                        .count = out.count.data()};
-  Context ctx;
-  run(ctx, sample, args);
+  for (int64_t i = 0; i < n; ++i) all.insert(all.end(), matched.begin(), matched.end());
+  Prepared<SampleArgs> p;
+  p.args = {.n = n,
+            .r = r,
+            .matched = given(p, all),
+            .batch = s.batch,
+            .positive_fraction = s.positive_fraction,
+            .seed = s.seed,
+            .purpose = s.purpose,
+            .step = given<int32_t>(p, {s.step}),
+            .image_id = given(p, image_id),
+            .labels = poisoned<int32_t>(p, n * r),
+            .rows = poisoned<int32_t>(p, n * s.batch),
+            .count = poisoned<int32_t>(p, n)};
+  return p;
+}
+
+/// What every variant draws.
+Draw draw(const std::vector<int32_t>& matched, const std::vector<int32_t>& image_id, const Setting& s) {
+  Draw out;
+  each_result(
+      sample, [&] { return prepare(matched, image_id, s); },
+      [&](const auto& outputs) {
+        const Draw drawn{ints(outputs[0]), ints(outputs[1]), ints(outputs[2])};
+        if (out.count.empty()) out = drawn;
+        CHECK(drawn.labels == out.labels);
+        CHECK(drawn.rows == out.rows);
+        CHECK(drawn.count == out.count);
+      });
   return out;
 }
 
@@ -117,27 +130,19 @@ TEST_CASE("sample: if there are too few rows, the end of the batch stays empty")
 }
 
 TEST_CASE("sample: either of the outputs labels and rows may be omitted") {
-  const std::vector<int32_t> matched = mixed();
-  const int32_t step = 3, image_id = 42;
-  std::vector<int32_t> labels(50), rows(8);
-  int32_t count = 0;
-  SampleArgs args{.n = 1,
-                  .r = 50,
-                  .matched = matched.data(),
-                  .batch = 8,
-                  .positive_fraction = 0.5f,
-                  .seed = 7,
-                  .purpose = Purpose::rpn_sample,
-                  .step = &step,
-                  .image_id = &image_id,
-                  .labels = labels.data(),
-                  .rows = nullptr,
-                  .count = &count};
-  const Draw both = draw(matched, {42}, {});
-  each_variant(sample, args, [&] { CHECK(labels == both.labels); });
-  args.labels = nullptr;
-  args.rows = rows.data();
-  each_variant(sample, args, [&] { CHECK(rows == both.rows); });
+  const Draw both = draw(mixed(), {42}, {});
+  const auto without_rows = [] {
+    auto p = prepare(mixed(), {42}, {});
+    p.args.rows = nullptr;
+    return p;
+  };
+  each_result(sample, without_rows, [&](const auto& outputs) { CHECK(ints(outputs[0]) == both.labels); });
+  const auto without_labels = [] {
+    auto p = prepare(mixed(), {42}, {});
+    p.args.labels = nullptr;
+    return p;
+  };
+  each_result(sample, without_labels, [&](const auto& outputs) { CHECK(ints(outputs[1]) == both.rows); });
 }
 
 }  // namespace rcnn::kernels

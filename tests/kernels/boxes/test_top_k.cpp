@@ -30,10 +30,7 @@ void expect_top_k(int64_t n, const std::vector<std::vector<float>>& levels, int6
     }
     return p;
   };
-  each_result(top_k, make, [&](const std::vector<Tensor>& outputs) {
-    const auto index = outputs[0].values<int32_t>();
-    CHECK(std::vector<int32_t>(index.begin(), index.end()) == expected);
-  });
+  each_result(top_k, make, [&](const auto& outputs) { CHECK(ints(outputs[0]) == expected); });
 }
 
 void expect_top_k(const std::vector<float>& scores, int64_t k, float min_score,

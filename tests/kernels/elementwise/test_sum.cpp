@@ -11,23 +11,6 @@ TEST_CASE("weighted_sum: every variant agrees with the reference in double") {
   });
 }
 
-TEST_CASE("add: every variant agrees with the reference in double") {
-  verify(add, add_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_add<decltype(zero)>(c, fill); });
-}
-
-TEST_CASE("add: the addresses of operands need not be multiples of 16 bytes") {
-  const auto make = [] {
-    Prepared<AddArgs<float>> p;
-    p.args = {4, given(p, {9, 1, 2, 3, 4}) + 1, given(p, {9, 9, 10, 20, 30, 40}) + 2,
-              result(p, std::vector<float>(5)) + 1};
-    return p;
-  };
-  hand_worked(add, make, [](const auto& outputs) {
-    CHECK(outputs[0] == std::vector<float>{0, 11, 22, 33, 44});
-  });
-}
-
 TEST_CASE("weighted_sum: an example worked out by hand") {
   const float a = 3, b = 5, dy = 2;
   float y = 0, da = 1, db = 1;

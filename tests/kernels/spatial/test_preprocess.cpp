@@ -1,27 +1,27 @@
 #include "kernels/spatial/preprocess_cases.h"
-#include "tests/kernels/verify.h"
+#include "tests/kernels/hand_worked.h"
 
 namespace rcnn::kernels {
 namespace {
 
-/// Runs every variant for the CPU on one image and passes each result to `check`.
+/// Runs every variant on one image and gives each result to `check`.
 template <class Check>
-void each_variant(const PreprocessImage& image, int64_t height, int64_t width, PreprocessArgs args,
+void each_variant(const PreprocessImage& image, int64_t height, int64_t width, const PreprocessArgs& options,
                   Check check) {
-  Context ctx;
-  for (const auto& variant : preprocess.variants) {
-    if (!variant.run || variant.device != DeviceType::cpu) continue;
-    CAPTURE(variant.name);
-    std::vector<float> y(static_cast<size_t>(height * width * 3), std::numeric_limits<float>::quiet_NaN());
-    args.n = 1;
-    args.images = &image;
-    args.height = height;
-    args.width = width;
-    args.y = y.data();
-    const Workspace::Scope scope(ctx.workspace);
-    variant.run(ctx.stream, ctx.workspace, args);
-    check(y);
-  }
+  const auto make = [&] {
+    Prepared<PreprocessArgs> p;
+    PreprocessImage copy = image;
+    copy.pixels = given(p, std::vector<uint8_t>(image.pixels, image.pixels + image.h * image.w * 3));
+    p.inputs.push_back(bytes_of(std::span<const PreprocessImage>(&copy, 1)));
+    p.args = options;
+    p.args.n = 1;
+    p.args.images = static_cast<const PreprocessImage*>(p.inputs.back().raw());
+    p.args.height = height;
+    p.args.width = width;
+    p.args.y = poisoned<float>(p, height * width * 3);
+    return p;
+  };
+  hand_worked(preprocess, make, [&](const auto& outputs) { check(outputs[0]); });
 }
 
 }  // namespace
