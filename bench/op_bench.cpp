@@ -108,14 +108,14 @@ int bench_op(const OpBenchOptions& options, Device device, const Op& op, const C
       Json row{{"op", op.name},
                {"case", index},
                {"variant", variant.name},
-               {"precision", name_of(variant.precision)},
+               {"precision", name_of(variant.backend.precision)},
                {"inputs", shapes_of(p.inputs)},
                {"outputs", shapes_of(p.outputs)}};
       try {
         const Timing timing = simulated ? time_on_cpu(run, 0)
                               : on_gpu  ? time_on_gpu(ctx, run, options.seconds)
                                         : time_on_cpu(run, options.seconds);
-        print_variant(variant.name, variant.precision, timing.seconds, p.flop, bytes);
+        print_variant(variant.name, variant.backend.precision, timing.seconds, p.flop, bytes);
         row["graph"] = timing.graph;
         row["ms"] = timing.seconds * 1e3;
         row["gflops"] = p.flop > 0 ? Json(p.flop / timing.seconds * 1e-9) : Json();

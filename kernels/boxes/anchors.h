@@ -30,13 +30,14 @@ std::vector<float> cell_anchors(std::span<const float> sizes, std::span<const fl
 /// around its centre to size / 16: the paper's sizes 128, 256 and 512 are its scales 8, 16 and 32.
 std::vector<float> caffe2015_cell_anchors(std::span<const float> sizes, std::span<const float> ratios);
 
-void anchors_thread_per_anchor(const Stream&, Workspace&, const AnchorsArgs& a);
-void anchors_reference(const Stream&, Workspace&, const AnchorsArgs& a);
+Run<AnchorsArgs> anchors_thread_per_anchor, anchors_reference;
 
-inline constexpr Variant<AnchorsArgs> anchors_variants[] = {
-    OnCuda{"thread_per_anchor", anchors_thread_per_anchor},
-    {DeviceType::cpu, "reference", anchors_reference},
+// clang-format off
+inline constexpr Technique<AnchorsArgs> anchors_techniques[] = {
+    {"thread_per_anchor", on_cuda, anchors_thread_per_anchor},
+    {"reference", on_cpu, anchors_reference},
 };
-inline constexpr Op<AnchorsArgs> anchors{"anchors", "anchors", anchors_variants};
+// clang-format on
+inline constexpr Op anchors{"anchors", "anchors", column<0>(anchors_techniques)};
 
 }  // namespace rcnn::kernels

@@ -17,13 +17,14 @@ struct BoxTargetsArgs {
   float plus_one = 0;      // 1: corners are whole pixels (see spanned)
 };
 
-void box_targets_reference(const Stream&, Workspace&, const BoxTargetsArgs& a);
-void box_targets_thread_per_row(const Stream&, Workspace&, const BoxTargetsArgs& a);
+Run<BoxTargetsArgs> box_targets_reference, box_targets_thread_per_row;
 
-inline constexpr Variant<BoxTargetsArgs> box_targets_variants[] = {
-    OnCuda{"thread_per_row", box_targets_thread_per_row},
-    {DeviceType::cpu, "reference", box_targets_reference},
+// clang-format off
+inline constexpr Technique<BoxTargetsArgs> box_targets_techniques[] = {
+    {"thread_per_row", on_cuda, box_targets_thread_per_row},
+    {"reference", on_cpu, box_targets_reference},
 };
-inline constexpr Op<BoxTargetsArgs> box_targets{"box_targets", "box_targets", box_targets_variants};
+// clang-format on
+inline constexpr Op box_targets{"box_targets", "box_targets", column<0>(box_targets_techniques)};
 
 }  // namespace rcnn::kernels

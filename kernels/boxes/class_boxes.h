@@ -27,13 +27,14 @@ struct ClassBoxesArgs {
   bool class_agnostic = false;  // deltas are (N, R, 1, 4): all classes of a RoI have the same
 };
 
-void class_boxes_reference(const Stream&, Workspace&, const ClassBoxesArgs& a);
-void class_boxes_thread_per_row(const Stream&, Workspace&, const ClassBoxesArgs& a);
+Run<ClassBoxesArgs> class_boxes_reference, class_boxes_thread_per_row;
 
-inline constexpr Variant<ClassBoxesArgs> class_boxes_variants[] = {
-    OnCuda{"thread_per_row", class_boxes_thread_per_row},
-    {DeviceType::cpu, "reference", class_boxes_reference},
+// clang-format off
+inline constexpr Technique<ClassBoxesArgs> class_boxes_techniques[] = {
+    {"thread_per_row", on_cuda, class_boxes_thread_per_row},
+    {"reference", on_cpu, class_boxes_reference},
 };
-inline constexpr Op<ClassBoxesArgs> class_boxes{"class_boxes", "class_boxes", class_boxes_variants};
+// clang-format on
+inline constexpr Op class_boxes{"class_boxes", "class_boxes", column<0>(class_boxes_techniques)};
 
 }  // namespace rcnn::kernels

@@ -21,13 +21,14 @@ struct GatherBoxesArgs {
   int32_t* out_count;          // (N): rows that are not padding
 };
 
-void gather_boxes_reference(const Stream&, Workspace&, const GatherBoxesArgs& a);
-void gather_boxes_block_per_image(const Stream&, Workspace&, const GatherBoxesArgs& a);
+Run<GatherBoxesArgs> gather_boxes_reference, gather_boxes_block_per_image;
 
-inline constexpr Variant<GatherBoxesArgs> gather_boxes_variants[] = {
-    OnCuda{"block_per_image", gather_boxes_block_per_image},
-    {DeviceType::cpu, "reference", gather_boxes_reference},
+// clang-format off
+inline constexpr Technique<GatherBoxesArgs> gather_boxes_techniques[] = {
+    {"block_per_image", on_cuda, gather_boxes_block_per_image},
+    {"reference", on_cpu, gather_boxes_reference},
 };
-inline constexpr Op<GatherBoxesArgs> gather_boxes{"gather_boxes", "gather_boxes", gather_boxes_variants};
+// clang-format on
+inline constexpr Op gather_boxes{"gather_boxes", "gather_boxes", column<0>(gather_boxes_techniques)};
 
 }  // namespace rcnn::kernels

@@ -32,17 +32,19 @@ struct MatchArgs {
 };
 
 /// Two plain loops over rows and ground truths.
-void match_reference(const Stream&, Workspace&, const MatchArgs& a);
+Run<MatchArgs> match_reference;
 /// Rows in blocks, a coordinate an array; a block that holds no best row of any ground truth is visited once.
-void match_row_blocks(const Stream&, Workspace&, const MatchArgs& a);
+Run<MatchArgs> match_row_blocks;
 /// CUDA: a thread a row, a block 256 of them, with the same short cut.
-void match_thread_per_row(const Stream&, Workspace&, const MatchArgs& a);
+Run<MatchArgs> match_thread_per_row;
 
-inline constexpr Variant<MatchArgs> match_variants[] = {
-    OnCuda{"thread_per_row", match_thread_per_row},
-    {DeviceType::cpu, "row_blocks", match_row_blocks},
-    {DeviceType::cpu, "reference", match_reference},
+// clang-format off
+inline constexpr Technique<MatchArgs> match_techniques[] = {
+    {"thread_per_row", on_cuda, match_thread_per_row},
+    {"row_blocks", on_cpu, match_row_blocks},
+    {"reference", on_cpu, match_reference},
 };
-inline constexpr Op<MatchArgs> match{"match", "match", match_variants};
+// clang-format on
+inline constexpr Op match{"match", "match", column<0>(match_techniques)};
 
 }  // namespace rcnn::kernels

@@ -22,17 +22,19 @@ struct NmsArgs {
 
 /// Sorts and compares 64 by 64 boxes a block, a bit a pair, in bands of 4096 boxes; one block a group
 /// decides.
-void nms_banded_bitmask(const Stream&, Workspace&, const NmsArgs& a);
+Run<NmsArgs> nms_banded_bitmask;
 /// Compares each box with every box kept so far.
-void nms_reference(const Stream&, Workspace&, const NmsArgs& a);
+Run<NmsArgs> nms_reference;
 /// Holds the boxes kept so far a coordinate an array, and compares a box with many of them at a time.
-void nms_vector_scan(const Stream&, Workspace&, const NmsArgs& a);
+Run<NmsArgs> nms_vector_scan;
 
-inline constexpr Variant<NmsArgs> nms_variants[] = {
-    OnCuda{"banded_bitmask", nms_banded_bitmask},
-    {DeviceType::cpu, "vector_scan", nms_vector_scan},
-    {DeviceType::cpu, "reference", nms_reference},
+// clang-format off
+inline constexpr Technique<NmsArgs> nms_techniques[] = {
+    {"banded_bitmask", on_cuda, nms_banded_bitmask},
+    {"vector_scan", on_cpu, nms_vector_scan},
+    {"reference", on_cpu, nms_reference},
 };
-inline constexpr Op<NmsArgs> nms{"nms", "nms", nms_variants};
+// clang-format on
+inline constexpr Op nms{"nms", "nms", column<0>(nms_techniques)};
 
 }  // namespace rcnn::kernels

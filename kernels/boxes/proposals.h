@@ -32,13 +32,14 @@ struct ProposalsArgs {
   const float* min_size_scale = nullptr;                      // (N): factors of min_size; null: 1
 };
 
-void proposals_thread_per_proposal(const Stream&, Workspace&, const ProposalsArgs& a);
-void proposals_reference(const Stream&, Workspace&, const ProposalsArgs& a);
+Run<ProposalsArgs> proposals_thread_per_proposal, proposals_reference;
 
-inline constexpr Variant<ProposalsArgs> proposals_variants[] = {
-    OnCuda{"thread_per_proposal", proposals_thread_per_proposal},
-    {DeviceType::cpu, "reference", proposals_reference},
+// clang-format off
+inline constexpr Technique<ProposalsArgs> proposals_techniques[] = {
+    {"thread_per_proposal", on_cuda, proposals_thread_per_proposal},
+    {"reference", on_cpu, proposals_reference},
 };
-inline constexpr Op<ProposalsArgs> proposals{"proposals", "proposals", proposals_variants};
+// clang-format on
+inline constexpr Op proposals{"proposals", "proposals", column<0>(proposals_techniques)};
 
 }  // namespace rcnn::kernels

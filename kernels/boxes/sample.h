@@ -25,14 +25,16 @@ struct SampleArgs {
   int32_t* count;           // (N): rows taken
 };
 
-void sample_reference(const Stream&, Workspace&, const SampleArgs& a);
+Run<SampleArgs> sample_reference;
 /// CUDA: narrows the rows down by the first bits of their keys, then ranks the few that are left.
-void sample_radix_select(const Stream&, Workspace&, const SampleArgs& a);
+Run<SampleArgs> sample_radix_select;
 
-inline constexpr Variant<SampleArgs> sample_variants[] = {
-    OnCuda{"radix_select", sample_radix_select},
-    {DeviceType::cpu, "reference", sample_reference},
+// clang-format off
+inline constexpr Technique<SampleArgs> sample_techniques[] = {
+    {"radix_select", on_cuda, sample_radix_select},
+    {"reference", on_cpu, sample_reference},
 };
-inline constexpr Op<SampleArgs> sample{"sample", "sample", sample_variants};
+// clang-format on
+inline constexpr Op sample{"sample", "sample", column<0>(sample_techniques)};
 
 }  // namespace rcnn::kernels

@@ -19,13 +19,14 @@ struct SelectRoisArgs {
   float plus_one = 0;        // 1: corners are whole pixels (see spanned)
 };
 
-void select_rois_reference(const Stream&, Workspace&, const SelectRoisArgs& a);
-void select_rois_thread_per_row(const Stream&, Workspace&, const SelectRoisArgs& a);
+Run<SelectRoisArgs> select_rois_reference, select_rois_thread_per_row;
 
-inline constexpr Variant<SelectRoisArgs> select_rois_variants[] = {
-    OnCuda{"thread_per_row", select_rois_thread_per_row},
-    {DeviceType::cpu, "reference", select_rois_reference},
+// clang-format off
+inline constexpr Technique<SelectRoisArgs> select_rois_techniques[] = {
+    {"thread_per_row", on_cuda, select_rois_thread_per_row},
+    {"reference", on_cpu, select_rois_reference},
 };
-inline constexpr Op<SelectRoisArgs> select_rois{"select_rois", "select_rois", select_rois_variants};
+// clang-format on
+inline constexpr Op select_rois{"select_rois", "select_rois", column<0>(select_rois_techniques)};
 
 }  // namespace rcnn::kernels

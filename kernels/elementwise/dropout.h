@@ -41,22 +41,17 @@ void dropout_reference(const Stream&, Workspace&, const DropoutArgs<T>& a);
 template <class T>
 void dropout_backward_reference(const Stream&, Workspace&, const DropoutBackwardArgs<T>& a);
 
-void dropout_thread_per_four(const Stream&, Workspace&, const DropoutArgs<float>& a);
-void dropout_backward_thread_per_four(const Stream&, Workspace&, const DropoutBackwardArgs<float>& a);
+Run<DropoutArgs<float>> dropout_thread_per_four;
+Run<DropoutBackwardArgs<float>> dropout_backward_thread_per_four;
 
 // clang-format off
-inline constexpr Variant<DropoutArgs<float>, DropoutArgs<double>> dropout_variants[] = {
-    OnCuda{"thread_per_four", dropout_thread_per_four},
-    {DeviceType::cpu, "reference", dropout_reference<float>, dropout_reference<double>},
+inline constexpr RealTechnique<DropoutArgs, DropoutBackwardArgs> dropout_techniques[] = {
+    {"thread_per_four", on_cuda, dropout_thread_per_four, dropout_backward_thread_per_four},
+    {"reference", on_cpu, {dropout_reference<float>, dropout_reference<double>},
+     {dropout_backward_reference<float>, dropout_backward_reference<double>}},
 };
-inline constexpr Op<DropoutArgs<float>, DropoutArgs<double>> dropout{"dropout", "dropout", dropout_variants};
-
-inline constexpr Variant<DropoutBackwardArgs<float>, DropoutBackwardArgs<double>> dropout_backward_variants[] = {
-    OnCuda{"thread_per_four", dropout_backward_thread_per_four},
-    {DeviceType::cpu, "reference", dropout_backward_reference<float>, dropout_backward_reference<double>},
-};
-inline constexpr Op<DropoutBackwardArgs<float>, DropoutBackwardArgs<double>> dropout_backward{
-    "dropout_backward", "dropout", dropout_backward_variants};
 // clang-format on
+inline constexpr Op dropout{"dropout", "dropout", column<0>(dropout_techniques)};
+inline constexpr Op dropout_backward{"dropout_backward", "dropout", column<1>(dropout_techniques)};
 
 }  // namespace rcnn::kernels

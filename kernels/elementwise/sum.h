@@ -43,30 +43,27 @@ void weighted_sum_backward_reference(const Stream&, Workspace&, const WeightedSu
 template <class T>
 void add_reference(const Stream&, Workspace&, const AddArgs<T>& a);
 
-void weighted_sum_one_thread(const Stream&, Workspace&, const WeightedSumArgs<float>& a);
-void weighted_sum_backward_one_thread(const Stream&, Workspace&, const WeightedSumBackwardArgs<float>& a);
-void add_thread_per_four_elements(const Stream&, Workspace&, const AddArgs<float>& a);
+Run<WeightedSumArgs<float>> weighted_sum_one_thread;
+Run<WeightedSumBackwardArgs<float>> weighted_sum_backward_one_thread;
+Run<AddArgs<float>> add_thread_per_four_elements;
 
 // clang-format off
-inline constexpr Variant<WeightedSumArgs<float>, WeightedSumArgs<double>> weighted_sum_variants[] = {
-    OnCuda{"one_thread", weighted_sum_one_thread},
-    {DeviceType::cpu, "reference", weighted_sum_reference<float>, weighted_sum_reference<double>},
+inline constexpr RealTechnique<WeightedSumArgs, WeightedSumBackwardArgs> weighted_sum_techniques[] = {
+    {"one_thread", on_cuda, weighted_sum_one_thread, weighted_sum_backward_one_thread},
+    {"reference", on_cpu, {weighted_sum_reference<float>, weighted_sum_reference<double>},
+     {weighted_sum_backward_reference<float>, weighted_sum_backward_reference<double>}},
 };
-inline constexpr Op<WeightedSumArgs<float>, WeightedSumArgs<double>> weighted_sum{
-    "weighted_sum", "weighted_sum", weighted_sum_variants};
-
-inline constexpr Variant<WeightedSumBackwardArgs<float>, WeightedSumBackwardArgs<double>> weighted_sum_backward_variants[] = {
-    OnCuda{"one_thread", weighted_sum_backward_one_thread},
-    {DeviceType::cpu, "reference", weighted_sum_backward_reference<float>, weighted_sum_backward_reference<double>},
-};
-inline constexpr Op<WeightedSumBackwardArgs<float>, WeightedSumBackwardArgs<double>> weighted_sum_backward{
-    "weighted_sum_backward", "weighted_sum", weighted_sum_backward_variants};
-
-inline constexpr Variant<AddArgs<float>, AddArgs<double>> add_variants[] = {
-    OnCuda{"thread_per_four_elements", add_thread_per_four_elements},
-    {DeviceType::cpu, "reference", add_reference<float>, add_reference<double>},
-};
-inline constexpr Op<AddArgs<float>, AddArgs<double>> add{"add", "add", add_variants};
 // clang-format on
+inline constexpr Op weighted_sum{"weighted_sum", "weighted_sum", column<0>(weighted_sum_techniques)};
+inline constexpr Op weighted_sum_backward{"weighted_sum_backward", "weighted_sum",
+                                          column<1>(weighted_sum_techniques)};
+
+// clang-format off
+inline constexpr RealTechnique<AddArgs> add_techniques[] = {
+    {"thread_per_four_elements", on_cuda, add_thread_per_four_elements},
+    {"reference", on_cpu, {add_reference<float>, add_reference<double>}},
+};
+// clang-format on
+inline constexpr Op add{"add", "add", column<0>(add_techniques)};
 
 }  // namespace rcnn::kernels

@@ -26,16 +26,15 @@ template <class T>
 void epilogue_backward_reference(const Stream&, Workspace&, const EpilogueBackwardArgs<T>& a);
 template <class T>
 void epilogue_backward_row_chunks(const Stream&, Workspace&, const EpilogueBackwardArgs<T>& a);
-void epilogue_backward_block_per_chunk(const Stream&, Workspace&, const EpilogueBackwardArgs<float>& a);
+Run<EpilogueBackwardArgs<float>> epilogue_backward_block_per_chunk;
 
 // clang-format off
-inline constexpr Variant<EpilogueBackwardArgs<float>, EpilogueBackwardArgs<double>> epilogue_backward_variants[] = {
-    OnCuda{"block_per_chunk", epilogue_backward_block_per_chunk},
-    {DeviceType::cpu, "row_chunks", epilogue_backward_row_chunks<float>},
-    {DeviceType::cpu, "reference", epilogue_backward_reference<float>, epilogue_backward_reference<double>},
+inline constexpr RealTechnique<EpilogueBackwardArgs> epilogue_techniques[] = {
+    {"block_per_chunk", on_cuda, epilogue_backward_block_per_chunk},
+    {"row_chunks", on_cpu, epilogue_backward_row_chunks<float>},
+    {"reference", on_cpu, {epilogue_backward_reference<float>, epilogue_backward_reference<double>}},
 };
-inline constexpr Op<EpilogueBackwardArgs<float>, EpilogueBackwardArgs<double>> epilogue_backward{
-    "epilogue_backward", "epilogue", epilogue_backward_variants};
 // clang-format on
+inline constexpr Op epilogue_backward{"epilogue_backward", "epilogue", column<0>(epilogue_techniques)};
 
 }  // namespace rcnn::kernels

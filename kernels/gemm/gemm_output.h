@@ -21,7 +21,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "core/autograd.h"  // Accumulate
+#include "core/accumulate.h"
 #include "core/context.h"
 #include "kernels/gemm/epilogue_math.h"
 #include "kernels/vectors.h"

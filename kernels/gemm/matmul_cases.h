@@ -48,8 +48,8 @@ Prepared<MatmulArgs<T>> prepare_matmul(const MatmulCase& c, Filler fill) {
   const Tensor a = fill.numbers<T>(p.inputs, c.transpose_a ? Shape{c.k, c.m} : Shape{c.m, c.k});
   const Tensor b = fill.numbers<T>(p.inputs, c.transpose_b ? Shape{c.n, c.k} : Shape{c.k, c.n});
   // The epilogue and accumulation exclude each other.
-  const bool add = fill.accumulate() == Accumulate::yes;
-  const T* bias = c.bias && !add ? fill.numbers<T>(p.inputs, {c.n}).template data<T>() : nullptr;
+  const bool accumulated = fill.accumulate() == Accumulate::yes;
+  const T* bias = c.bias && !accumulated ? fill.numbers<T>(p.inputs, {c.n}).template data<T>() : nullptr;
   const Tensor out = fill.output<T>(p.outputs, {c.m, c.n});
   p.args = {c.m,
             c.n,
@@ -59,7 +59,7 @@ Prepared<MatmulArgs<T>> prepare_matmul(const MatmulCase& c, Filler fill) {
             a.data<T>(),
             b.data<T>(),
             bias,
-            c.relu && !add,
+            c.relu && !accumulated,
             out.mutable_data<T>(),
             fill.accumulate()};
   p.match = Match::sum;

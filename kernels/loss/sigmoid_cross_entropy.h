@@ -38,25 +38,20 @@ void sigmoid_cross_entropy_reference(const Stream&, Workspace&, const SigmoidCro
 template <class T>
 void sigmoid_cross_entropy_backward_reference(const Stream&, Workspace&,
                                               const SigmoidCrossEntropyBackwardArgs<T>& a);
-void sigmoid_cross_entropy_thread_per_label(const Stream&, Workspace&,
-                                            const SigmoidCrossEntropyArgs<float>& a);
-void sigmoid_cross_entropy_backward_thread_per_label(const Stream&, Workspace&,
-                                                     const SigmoidCrossEntropyBackwardArgs<float>& a);
+Run<SigmoidCrossEntropyArgs<float>> sigmoid_cross_entropy_thread_per_label;
+Run<SigmoidCrossEntropyBackwardArgs<float>> sigmoid_cross_entropy_backward_thread_per_label;
 
 // clang-format off
-inline constexpr Variant<SigmoidCrossEntropyArgs<float>, SigmoidCrossEntropyArgs<double>> sigmoid_cross_entropy_variants[] = {
-    OnCuda{"thread_per_label", sigmoid_cross_entropy_thread_per_label},
-    {DeviceType::cpu, "reference", sigmoid_cross_entropy_reference<float>, sigmoid_cross_entropy_reference<double>},
+inline constexpr RealTechnique<SigmoidCrossEntropyArgs, SigmoidCrossEntropyBackwardArgs> sigmoid_cross_entropy_techniques[] = {
+    {"thread_per_label", on_cuda, sigmoid_cross_entropy_thread_per_label,
+     sigmoid_cross_entropy_backward_thread_per_label},
+    {"reference", on_cpu, {sigmoid_cross_entropy_reference<float>, sigmoid_cross_entropy_reference<double>},
+     {sigmoid_cross_entropy_backward_reference<float>, sigmoid_cross_entropy_backward_reference<double>}},
 };
-inline constexpr Op<SigmoidCrossEntropyArgs<float>, SigmoidCrossEntropyArgs<double>> sigmoid_cross_entropy{
-    "sigmoid_cross_entropy", "sigmoid_cross_entropy", sigmoid_cross_entropy_variants};
-
-inline constexpr Variant<SigmoidCrossEntropyBackwardArgs<float>, SigmoidCrossEntropyBackwardArgs<double>> sigmoid_cross_entropy_backward_variants[] = {
-    OnCuda{"thread_per_label", sigmoid_cross_entropy_backward_thread_per_label},
-    {DeviceType::cpu, "reference", sigmoid_cross_entropy_backward_reference<float>, sigmoid_cross_entropy_backward_reference<double>},
-};
-inline constexpr Op<SigmoidCrossEntropyBackwardArgs<float>, SigmoidCrossEntropyBackwardArgs<double>> sigmoid_cross_entropy_backward{
-    "sigmoid_cross_entropy_backward", "sigmoid_cross_entropy", sigmoid_cross_entropy_backward_variants};
 // clang-format on
+inline constexpr Op sigmoid_cross_entropy{"sigmoid_cross_entropy", "sigmoid_cross_entropy",
+                                          column<0>(sigmoid_cross_entropy_techniques)};
+inline constexpr Op sigmoid_cross_entropy_backward{"sigmoid_cross_entropy_backward", "sigmoid_cross_entropy",
+                                                   column<1>(sigmoid_cross_entropy_techniques)};
 
 }  // namespace rcnn::kernels

@@ -35,24 +35,20 @@ void softmax_cross_entropy_reference(const Stream&, Workspace&, const SoftmaxCro
 template <class T>
 void softmax_cross_entropy_backward_reference(const Stream&, Workspace&,
                                               const SoftmaxCrossEntropyBackwardArgs<T>& a);
-void softmax_cross_entropy_warp_per_row(const Stream&, Workspace&, const SoftmaxCrossEntropyArgs<float>& a);
-void softmax_cross_entropy_backward_warp_per_row(const Stream&, Workspace&,
-                                                 const SoftmaxCrossEntropyBackwardArgs<float>& a);
+Run<SoftmaxCrossEntropyArgs<float>> softmax_cross_entropy_warp_per_row;
+Run<SoftmaxCrossEntropyBackwardArgs<float>> softmax_cross_entropy_backward_warp_per_row;
 
 // clang-format off
-inline constexpr Variant<SoftmaxCrossEntropyArgs<float>, SoftmaxCrossEntropyArgs<double>> softmax_cross_entropy_variants[] = {
-    OnCuda{"warp_per_row", softmax_cross_entropy_warp_per_row},
-    {DeviceType::cpu, "reference", softmax_cross_entropy_reference<float>, softmax_cross_entropy_reference<double>},
+inline constexpr RealTechnique<SoftmaxCrossEntropyArgs, SoftmaxCrossEntropyBackwardArgs> softmax_cross_entropy_techniques[] = {
+    {"warp_per_row", on_cuda, softmax_cross_entropy_warp_per_row,
+     softmax_cross_entropy_backward_warp_per_row},
+    {"reference", on_cpu, {softmax_cross_entropy_reference<float>, softmax_cross_entropy_reference<double>},
+     {softmax_cross_entropy_backward_reference<float>, softmax_cross_entropy_backward_reference<double>}},
 };
-inline constexpr Op<SoftmaxCrossEntropyArgs<float>, SoftmaxCrossEntropyArgs<double>> softmax_cross_entropy{
-    "softmax_cross_entropy", "softmax_cross_entropy", softmax_cross_entropy_variants};
-
-inline constexpr Variant<SoftmaxCrossEntropyBackwardArgs<float>, SoftmaxCrossEntropyBackwardArgs<double>> softmax_cross_entropy_backward_variants[] = {
-    OnCuda{"warp_per_row", softmax_cross_entropy_backward_warp_per_row},
-    {DeviceType::cpu, "reference", softmax_cross_entropy_backward_reference<float>, softmax_cross_entropy_backward_reference<double>},
-};
-inline constexpr Op<SoftmaxCrossEntropyBackwardArgs<float>, SoftmaxCrossEntropyBackwardArgs<double>> softmax_cross_entropy_backward{
-    "softmax_cross_entropy_backward", "softmax_cross_entropy", softmax_cross_entropy_backward_variants};
 // clang-format on
+inline constexpr Op softmax_cross_entropy{"softmax_cross_entropy", "softmax_cross_entropy",
+                                          column<0>(softmax_cross_entropy_techniques)};
+inline constexpr Op softmax_cross_entropy_backward{"softmax_cross_entropy_backward", "softmax_cross_entropy",
+                                                   column<1>(softmax_cross_entropy_techniques)};
 
 }  // namespace rcnn::kernels

@@ -80,36 +80,32 @@ void batch_norm_backward_reference(const Stream&, Workspace&, const BatchNormBac
 template <class T>
 void fold_batch_norm_reference(const Stream&, Workspace&, const FoldBatchNormArgs<T>& a);
 
-void batch_norm_folded_rows(const Stream&, Workspace&, const BatchNormArgs<float>& a);
-void batch_norm_backward_folded_rows(const Stream&, Workspace&, const BatchNormBackwardArgs<float>& a);
+Run<BatchNormArgs<float>> batch_norm_folded_rows;
+Run<BatchNormBackwardArgs<float>> batch_norm_backward_folded_rows;
 
-void batch_norm_two_level_sums(const Stream&, Workspace&, const BatchNormArgs<float>& a);
-void batch_norm_backward_two_level_sums(const Stream&, Workspace&, const BatchNormBackwardArgs<float>& a);
-void fold_batch_norm_thread_per_channel(const Stream&, Workspace&, const FoldBatchNormArgs<float>& a);
+Run<BatchNormArgs<float>> batch_norm_two_level_sums;
+Run<BatchNormBackwardArgs<float>> batch_norm_backward_two_level_sums;
+Run<FoldBatchNormArgs<float>> fold_batch_norm_thread_per_channel;
 
 // clang-format off
-inline constexpr Variant<BatchNormArgs<float>, BatchNormArgs<double>> batch_norm_variants[] = {
-    OnCuda{"two_level_sums", batch_norm_two_level_sums},
-    {DeviceType::cpu, "folded_rows", batch_norm_folded_rows},
-    {DeviceType::cpu, "reference", batch_norm_reference<float>, batch_norm_reference<double>},
+inline constexpr RealTechnique<BatchNormArgs, BatchNormBackwardArgs> batch_norm_techniques[] = {
+    {"two_level_sums", on_cuda, batch_norm_two_level_sums, batch_norm_backward_two_level_sums},
+    {"folded_rows", on_cpu, batch_norm_folded_rows, batch_norm_backward_folded_rows},
+    {"reference", on_cpu, {batch_norm_reference<float>, batch_norm_reference<double>},
+     {batch_norm_backward_reference<float>, batch_norm_backward_reference<double>}},
 };
-inline constexpr Op<BatchNormArgs<float>, BatchNormArgs<double>> batch_norm{
-    "batch_norm", "batch_norm", batch_norm_variants};
-
-inline constexpr Variant<BatchNormBackwardArgs<float>, BatchNormBackwardArgs<double>> batch_norm_backward_variants[] = {
-    OnCuda{"two_level_sums", batch_norm_backward_two_level_sums},
-    {DeviceType::cpu, "folded_rows", batch_norm_backward_folded_rows},
-    {DeviceType::cpu, "reference", batch_norm_backward_reference<float>, batch_norm_backward_reference<double>},
-};
-inline constexpr Op<BatchNormBackwardArgs<float>, BatchNormBackwardArgs<double>> batch_norm_backward{
-    "batch_norm_backward", "batch_norm", batch_norm_backward_variants};
-
-inline constexpr Variant<FoldBatchNormArgs<float>, FoldBatchNormArgs<double>> fold_batch_norm_variants[] = {
-    OnCuda{"thread_per_channel", fold_batch_norm_thread_per_channel},
-    {DeviceType::cpu, "reference", fold_batch_norm_reference<float>, fold_batch_norm_reference<double>},
-};
-inline constexpr Op<FoldBatchNormArgs<float>, FoldBatchNormArgs<double>> fold_batch_norm{
-    "fold_batch_norm", "fold_batch_norm", fold_batch_norm_variants};
 // clang-format on
+inline constexpr Op batch_norm{"batch_norm", "batch_norm", column<0>(batch_norm_techniques)};
+inline constexpr Op batch_norm_backward{"batch_norm_backward", "batch_norm",
+                                        column<1>(batch_norm_techniques)};
+
+// clang-format off
+inline constexpr RealTechnique<FoldBatchNormArgs> fold_batch_norm_techniques[] = {
+    {"thread_per_channel", on_cuda, fold_batch_norm_thread_per_channel},
+    {"reference", on_cpu, {fold_batch_norm_reference<float>, fold_batch_norm_reference<double>}},
+};
+// clang-format on
+inline constexpr Op fold_batch_norm{"fold_batch_norm", "fold_batch_norm",
+                                    column<0>(fold_batch_norm_techniques)};
 
 }  // namespace rcnn::kernels

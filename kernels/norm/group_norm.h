@@ -60,28 +60,22 @@ void group_norm_reference(const Stream&, Workspace&, const GroupNormArgs<T>& a);
 template <class T>
 void group_norm_backward_reference(const Stream&, Workspace&, const GroupNormBackwardArgs<T>& a);
 
-void group_norm_folded_rows(const Stream&, Workspace&, const GroupNormArgs<float>& a);
-void group_norm_backward_folded_rows(const Stream&, Workspace&, const GroupNormBackwardArgs<float>& a);
+Run<GroupNormArgs<float>> group_norm_folded_rows;
+Run<GroupNormBackwardArgs<float>> group_norm_backward_folded_rows;
 
-void group_norm_two_level_sums(const Stream&, Workspace&, const GroupNormArgs<float>& a);
-void group_norm_backward_two_level_sums(const Stream&, Workspace&, const GroupNormBackwardArgs<float>& a);
+Run<GroupNormArgs<float>> group_norm_two_level_sums;
+Run<GroupNormBackwardArgs<float>> group_norm_backward_two_level_sums;
 
 // clang-format off
-inline constexpr Variant<GroupNormArgs<float>, GroupNormArgs<double>> group_norm_variants[] = {
-    OnCuda{"two_level_sums", group_norm_two_level_sums},
-    {DeviceType::cpu, "folded_rows", group_norm_folded_rows},
-    {DeviceType::cpu, "reference", group_norm_reference<float>, group_norm_reference<double>},
+inline constexpr RealTechnique<GroupNormArgs, GroupNormBackwardArgs> group_norm_techniques[] = {
+    {"two_level_sums", on_cuda, group_norm_two_level_sums, group_norm_backward_two_level_sums},
+    {"folded_rows", on_cpu, group_norm_folded_rows, group_norm_backward_folded_rows},
+    {"reference", on_cpu, {group_norm_reference<float>, group_norm_reference<double>},
+     {group_norm_backward_reference<float>, group_norm_backward_reference<double>}},
 };
-inline constexpr Op<GroupNormArgs<float>, GroupNormArgs<double>> group_norm{
-    "group_norm", "group_norm", group_norm_variants};
-
-inline constexpr Variant<GroupNormBackwardArgs<float>, GroupNormBackwardArgs<double>> group_norm_backward_variants[] = {
-    OnCuda{"two_level_sums", group_norm_backward_two_level_sums},
-    {DeviceType::cpu, "folded_rows", group_norm_backward_folded_rows},
-    {DeviceType::cpu, "reference", group_norm_backward_reference<float>, group_norm_backward_reference<double>},
-};
-inline constexpr Op<GroupNormBackwardArgs<float>, GroupNormBackwardArgs<double>> group_norm_backward{
-    "group_norm_backward", "group_norm", group_norm_backward_variants};
 // clang-format on
+inline constexpr Op group_norm{"group_norm", "group_norm", column<0>(group_norm_techniques)};
+inline constexpr Op group_norm_backward{"group_norm_backward", "group_norm",
+                                        column<1>(group_norm_techniques)};
 
 }  // namespace rcnn::kernels

@@ -39,24 +39,19 @@ void scale_shift_reference(const Stream&, Workspace&, const ScaleShiftArgs<T>& a
 template <class T>
 void scale_shift_backward_reference(const Stream&, Workspace&, const ScaleShiftBackwardArgs<T>& a);
 
-void scale_shift_thread_per_four_channels(const Stream&, Workspace&, const ScaleShiftArgs<float>& a);
-void scale_shift_backward_thread_per_four_channels(const Stream&, Workspace&,
-                                                   const ScaleShiftBackwardArgs<float>& a);
+Run<ScaleShiftArgs<float>> scale_shift_thread_per_four_channels;
+Run<ScaleShiftBackwardArgs<float>> scale_shift_backward_thread_per_four_channels;
 
 // clang-format off
-inline constexpr Variant<ScaleShiftArgs<float>, ScaleShiftArgs<double>> scale_shift_variants[] = {
-    OnCuda{"thread_per_four_channels", scale_shift_thread_per_four_channels},
-    {DeviceType::cpu, "reference", scale_shift_reference<float>, scale_shift_reference<double>},
+inline constexpr RealTechnique<ScaleShiftArgs, ScaleShiftBackwardArgs> scale_shift_techniques[] = {
+    {"thread_per_four_channels", on_cuda, scale_shift_thread_per_four_channels,
+     scale_shift_backward_thread_per_four_channels},
+    {"reference", on_cpu, {scale_shift_reference<float>, scale_shift_reference<double>},
+     {scale_shift_backward_reference<float>, scale_shift_backward_reference<double>}},
 };
-inline constexpr Op<ScaleShiftArgs<float>, ScaleShiftArgs<double>> scale_shift{
-    "scale_shift", "scale_shift", scale_shift_variants};
-
-inline constexpr Variant<ScaleShiftBackwardArgs<float>, ScaleShiftBackwardArgs<double>> scale_shift_backward_variants[] = {
-    OnCuda{"thread_per_four_channels", scale_shift_backward_thread_per_four_channels},
-    {DeviceType::cpu, "reference", scale_shift_backward_reference<float>, scale_shift_backward_reference<double>},
-};
-inline constexpr Op<ScaleShiftBackwardArgs<float>, ScaleShiftBackwardArgs<double>> scale_shift_backward{
-    "scale_shift_backward", "scale_shift", scale_shift_backward_variants};
 // clang-format on
+inline constexpr Op scale_shift{"scale_shift", "scale_shift", column<0>(scale_shift_techniques)};
+inline constexpr Op scale_shift_backward{"scale_shift_backward", "scale_shift",
+                                         column<1>(scale_shift_techniques)};
 
 }  // namespace rcnn::kernels

@@ -30,15 +30,16 @@ RCNN_HOST_DEVICE inline float averaged(float average, float value, float share) 
   return average + share * (value - average);
 }
 
-void moving_average_reference(const Stream&, Workspace&, const MovingAverageArgs& a);
+Run<MovingAverageArgs> moving_average_reference;
 /// CUDA: a block a chunk.
-void moving_average_block_per_chunk(const Stream&, Workspace&, const MovingAverageArgs& a);
+Run<MovingAverageArgs> moving_average_block_per_chunk;
 
-inline constexpr Variant<MovingAverageArgs> moving_average_variants[] = {
-    OnCuda{"block_per_chunk", moving_average_block_per_chunk},
-    {DeviceType::cpu, "reference", moving_average_reference},
+// clang-format off
+inline constexpr Technique<MovingAverageArgs> moving_average_techniques[] = {
+    {"block_per_chunk", on_cuda, moving_average_block_per_chunk},
+    {"reference", on_cpu, moving_average_reference},
 };
-inline constexpr Op<MovingAverageArgs> moving_average{"moving_average", "moving_average",
-                                                      moving_average_variants};
+// clang-format on
+inline constexpr Op moving_average{"moving_average", "moving_average", column<0>(moving_average_techniques)};
 
 }  // namespace rcnn::kernels

@@ -45,24 +45,26 @@ struct ClipGradientsArgs {
   int32_t* skip;                   // one value, set to 1 or left as it is; null: not wanted
 };
 
-void sgd_reference(const Stream&, Workspace&, const SgdArgs& a);
-void clip_gradients_reference(const Stream&, Workspace&, const ClipGradientsArgs& a);
+Run<SgdArgs> sgd_reference;
+Run<ClipGradientsArgs> clip_gradients_reference;
 /// CUDA: a block a chunk.
-void sgd_block_per_chunk(const Stream&, Workspace&, const SgdArgs& a);
-void clip_gradients_block_per_chunk(const Stream&, Workspace&, const ClipGradientsArgs& a);
+Run<SgdArgs> sgd_block_per_chunk;
+Run<ClipGradientsArgs> clip_gradients_block_per_chunk;
 
 // clang-format off
-inline constexpr Variant<SgdArgs> sgd_variants[] = {
-    OnCuda{"block_per_chunk", sgd_block_per_chunk},
-    {DeviceType::cpu, "reference", sgd_reference},
+inline constexpr Technique<SgdArgs> sgd_techniques[] = {
+    {"block_per_chunk", on_cuda, sgd_block_per_chunk},
+    {"reference", on_cpu, sgd_reference},
 };
-inline constexpr Op<SgdArgs> sgd{"sgd", "sgd", sgd_variants};
-
-inline constexpr Variant<ClipGradientsArgs> clip_gradients_variants[] = {
-    OnCuda{"block_per_chunk", clip_gradients_block_per_chunk},
-    {DeviceType::cpu, "reference", clip_gradients_reference},
-};
-inline constexpr Op<ClipGradientsArgs> clip_gradients{"clip_gradients", "clip_gradients", clip_gradients_variants};
 // clang-format on
+inline constexpr Op sgd{"sgd", "sgd", column<0>(sgd_techniques)};
+
+// clang-format off
+inline constexpr Technique<ClipGradientsArgs> clip_gradients_techniques[] = {
+    {"block_per_chunk", on_cuda, clip_gradients_block_per_chunk},
+    {"reference", on_cpu, clip_gradients_reference},
+};
+// clang-format on
+inline constexpr Op clip_gradients{"clip_gradients", "clip_gradients", column<0>(clip_gradients_techniques)};
 
 }  // namespace rcnn::kernels

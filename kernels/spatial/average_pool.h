@@ -29,24 +29,19 @@ void average_pool_reference(const Stream&, Workspace&, const AveragePoolArgs<T>&
 template <class T>
 void average_pool_backward_reference(const Stream&, Workspace&, const AveragePoolBackwardArgs<T>& a);
 
-void average_pool_thread_per_four_channels(const Stream&, Workspace&, const AveragePoolArgs<float>& a);
-void average_pool_backward_thread_per_four_channels(const Stream&, Workspace&,
-                                                    const AveragePoolBackwardArgs<float>& a);
+Run<AveragePoolArgs<float>> average_pool_thread_per_four_channels;
+Run<AveragePoolBackwardArgs<float>> average_pool_backward_thread_per_four_channels;
 
 // clang-format off
-inline constexpr Variant<AveragePoolArgs<float>, AveragePoolArgs<double>> average_pool_variants[] = {
-    OnCuda{"thread_per_four_channels", average_pool_thread_per_four_channels},
-    {DeviceType::cpu, "reference", average_pool_reference<float>, average_pool_reference<double>},
+inline constexpr RealTechnique<AveragePoolArgs, AveragePoolBackwardArgs> average_pool_techniques[] = {
+    {"thread_per_four_channels", on_cuda, average_pool_thread_per_four_channels,
+     average_pool_backward_thread_per_four_channels},
+    {"reference", on_cpu, {average_pool_reference<float>, average_pool_reference<double>},
+     {average_pool_backward_reference<float>, average_pool_backward_reference<double>}},
 };
-inline constexpr Op<AveragePoolArgs<float>, AveragePoolArgs<double>> average_pool{
-    "average_pool", "average_pool", average_pool_variants};
-
-inline constexpr Variant<AveragePoolBackwardArgs<float>, AveragePoolBackwardArgs<double>> average_pool_backward_variants[] = {
-    OnCuda{"thread_per_four_channels", average_pool_backward_thread_per_four_channels},
-    {DeviceType::cpu, "reference", average_pool_backward_reference<float>, average_pool_backward_reference<double>},
-};
-inline constexpr Op<AveragePoolBackwardArgs<float>, AveragePoolBackwardArgs<double>> average_pool_backward{
-    "average_pool_backward", "average_pool", average_pool_backward_variants};
 // clang-format on
+inline constexpr Op average_pool{"average_pool", "average_pool", column<0>(average_pool_techniques)};
+inline constexpr Op average_pool_backward{"average_pool_backward", "average_pool",
+                                          column<1>(average_pool_techniques)};
 
 }  // namespace rcnn::kernels

@@ -45,23 +45,18 @@ void max_pool_reference(const Stream&, Workspace&, const MaxPoolArgs<T>& a);
 template <class T>
 void max_pool_backward_reference(const Stream&, Workspace&, const MaxPoolBackwardArgs<T>& a);
 
-void max_pool_thread_per_four_channels(const Stream&, Workspace&, const MaxPoolArgs<float>& a);
-void max_pool_backward_places_then_gather(const Stream&, Workspace&, const MaxPoolBackwardArgs<float>& a);
+Run<MaxPoolArgs<float>> max_pool_thread_per_four_channels;
+Run<MaxPoolBackwardArgs<float>> max_pool_backward_places_then_gather;
 
 // clang-format off
-inline constexpr Variant<MaxPoolArgs<float>, MaxPoolArgs<double>> max_pool_variants[] = {
-    OnCuda{"thread_per_four_channels", max_pool_thread_per_four_channels},
-    {DeviceType::cpu, "reference", max_pool_reference<float>, max_pool_reference<double>},
+inline constexpr RealTechnique<MaxPoolArgs, MaxPoolBackwardArgs> max_pool_techniques[] = {
+    {"thread_per_four_channels", on_cuda, max_pool_thread_per_four_channels, nullptr},
+    {"places_then_gather", on_cuda, nullptr, max_pool_backward_places_then_gather},
+    {"reference", on_cpu, {max_pool_reference<float>, max_pool_reference<double>},
+     {max_pool_backward_reference<float>, max_pool_backward_reference<double>}},
 };
-inline constexpr Op<MaxPoolArgs<float>, MaxPoolArgs<double>> max_pool{
-    "max_pool", "max_pool", max_pool_variants};
-
-inline constexpr Variant<MaxPoolBackwardArgs<float>, MaxPoolBackwardArgs<double>> max_pool_backward_variants[] = {
-    OnCuda{"places_then_gather", max_pool_backward_places_then_gather},
-    {DeviceType::cpu, "reference", max_pool_backward_reference<float>, max_pool_backward_reference<double>},
-};
-inline constexpr Op<MaxPoolBackwardArgs<float>, MaxPoolBackwardArgs<double>> max_pool_backward{
-    "max_pool_backward", "max_pool", max_pool_backward_variants};
 // clang-format on
+inline constexpr Op max_pool{"max_pool", "max_pool", column<0>(max_pool_techniques)};
+inline constexpr Op max_pool_backward{"max_pool_backward", "max_pool", column<1>(max_pool_techniques)};
 
 }  // namespace rcnn::kernels

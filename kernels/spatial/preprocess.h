@@ -50,19 +50,18 @@ struct PreprocessArgs {
   float* y;                       // (N, height, width, 3)
 };
 
-void preprocess_thread_per_pixel(const Stream&, Workspace&, const PreprocessArgs& a);
-void preprocess_reference(const Stream&, Workspace&, const PreprocessArgs& a);
+Run<PreprocessArgs> preprocess_thread_per_pixel, preprocess_reference;
 /// Mixes the two rows of bytes first, over their whole width, then pairs of pixels of the mixed row, whose
 /// positions and weights are worked out once an image. Bit for bit the reference.
-void preprocess_mixed_rows(const Stream&, Workspace&, const PreprocessArgs& a);
+Run<PreprocessArgs> preprocess_mixed_rows;
 
 // clang-format off
-inline constexpr Variant<PreprocessArgs> preprocess_variants[] = {
-    OnCuda{"thread_per_pixel", preprocess_thread_per_pixel},
-    {DeviceType::cpu, "mixed_rows", preprocess_mixed_rows},
-    {DeviceType::cpu, "reference", preprocess_reference},
+inline constexpr Technique<PreprocessArgs> preprocess_techniques[] = {
+    {"thread_per_pixel", on_cuda, preprocess_thread_per_pixel},
+    {"mixed_rows", on_cpu, preprocess_mixed_rows},
+    {"reference", on_cpu, preprocess_reference},
 };
-inline constexpr Op<PreprocessArgs> preprocess{"preprocess", "preprocess", preprocess_variants};
 // clang-format on
+inline constexpr Op preprocess{"preprocess", "preprocess", column<0>(preprocess_techniques)};
 
 }  // namespace rcnn::kernels

@@ -12,7 +12,7 @@ template <class Args, class Expect>
 void each_variant(const Op<Args>& op, const Args& args, Expect expect) {
   Context ctx;
   for (const Variant<Args>& variant : op.variants) {
-    if (!variant.run || variant.device != DeviceType::cpu) continue;
+    if (!variant.run || variant.backend.device != DeviceType::cpu) continue;
     if (variant.supports && !variant.supports(args)) continue;
     CAPTURE(variant.name);
     const Workspace::Scope scope(ctx.workspace);

@@ -149,8 +149,9 @@ void verify(const Op<A, A64>& op, const std::vector<Case>& cases, Prepare prepar
             const auto host = make(float{}, fill);
             if (!fits(*ctx, variant, host.args)) continue;
             ran.insert(&variant);
-            const auto expected =
-                variant.precision == Precision::f32 ? expected32 : expect(variant.precision, fill);
+            const auto expected = variant.backend.precision == Precision::f32
+                                      ? expected32
+                                      : expect(variant.backend.precision, fill);
             std::vector<Tensor> first;
             for (const cuda_sim::Settings& order : ctx->device.type == DeviceType::cuda
                                                        ? simulated_orders()
@@ -185,7 +186,8 @@ void verify(const Op<A, A64>& op, const std::vector<Case>& cases, Prepare prepar
       }
   for (const auto& ctx : contexts)
     for (const auto& variant : op.variants)
-      if (variant.run && variant.device == ctx->device.type && variant.capability <= ctx->capability)
+      if (variant.run && variant.backend.device == ctx->device.type &&
+          variant.backend.capability <= ctx->capability)
         CHECK_MESSAGE(ran.contains(&variant), "no case of ", op.name, " runs its variant ", variant.name);
 }
 

@@ -31,14 +31,13 @@ void conv2d_residual_in_y(const Stream& stream, Workspace& workspace, const Conv
 }
 
 TEST_CASE("epilogue_pass: a bare convolution and then its epilogue are the convolution") {
-  using Args = Conv2dArgs<float>;
-  const Variant<Args, Conv2dArgs<double>> variants[] = {
-      OnCuda<Args>{"in place", conv2d_then_epilogue<true>},
-      OnCuda<Args>{"from scratch memory", conv2d_then_epilogue<false>},
-      OnCuda<Args>{"residual in y", conv2d_residual_in_y},
-      {DeviceType::cpu, "reference", conv2d_reference<float>, conv2d_reference<double>},
+  constexpr RealTechnique<Conv2dArgs> techniques[] = {
+      {"in place", on_cuda, conv2d_then_epilogue<true>},
+      {"from scratch memory", on_cuda, conv2d_then_epilogue<false>},
+      {"residual in y", on_cuda, conv2d_residual_in_y},
+      {"reference", on_cpu, {conv2d_reference<float>, conv2d_reference<double>}},
   };
-  verify(Op<Args, Conv2dArgs<double>>{"conv2d", "conv2d", variants}, conv2d_cases(),
+  verify(Op{"conv2d", "conv2d", column<0>(techniques)}, conv2d_cases(),
          [](auto zero, const auto& c, Filler fill) { return prepare_conv2d<decltype(zero)>(c, fill); });
 }
 

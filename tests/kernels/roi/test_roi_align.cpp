@@ -33,7 +33,7 @@ template <class A, class A64, class Check>
 void each_variant(const Op<A, A64>& op, const A& args, Check check) {
   Context ctx;
   for (const auto& variant : op.variants) {
-    if (variant.device != DeviceType::cpu || (variant.supports && !variant.supports(args))) continue;
+    if (variant.backend.device != DeviceType::cpu || (variant.supports && !variant.supports(args))) continue;
     CAPTURE(variant.name);
     const Workspace::Scope scope(ctx.workspace);
     variant.run(ctx.stream, ctx.workspace, args);

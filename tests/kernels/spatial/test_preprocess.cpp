@@ -10,7 +10,7 @@ void each_variant(const PreprocessImage& image, int64_t height, int64_t width, P
                   Check check) {
   Context ctx;
   for (const auto& variant : preprocess.variants) {
-    if (!variant.run || variant.device != DeviceType::cpu) continue;
+    if (!variant.run || variant.backend.device != DeviceType::cpu) continue;
     CAPTURE(variant.name);
     std::vector<float> y(static_cast<size_t>(height * width * 3), std::numeric_limits<float>::quiet_NaN());
     args.n = 1;
