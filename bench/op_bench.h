@@ -2,7 +2,6 @@
 #pragma once
 
 #include <filesystem>
-#include <set>
 #include <string>
 
 namespace rcnn {
@@ -27,8 +26,5 @@ struct OpBenchOptions {
 ///
 /// Throws InputError for a device or an op that is not there, Error at the end when a variant failed.
 void bench_ops(const OpBenchOptions& options);
-
-/// What `--kernel` can name.
-std::set<std::string> op_families();
 
 }  // namespace rcnn

@@ -53,4 +53,6 @@ inline Prepared<NmsArgs> prepare_nms(const NmsCase& c, Filler fill) {
   return p;
 }
 
+RCNN_OP_CASES(nms, nms_cases, nms_bench_cases, prepare_nms)
+
 }  // namespace rcnn::kernels

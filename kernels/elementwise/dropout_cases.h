@@ -45,4 +45,7 @@ Prepared<DropoutBackwardArgs<T>> prepare_dropout_backward(const DropoutCase& c, 
   return p;
 }
 
+RCNN_OP_CASES(dropout, dropout_cases, dropout_bench_cases, prepare_dropout<T>)
+RCNN_OP_CASES(dropout_backward, dropout_cases, dropout_bench_cases, prepare_dropout_backward<T>)
+
 }  // namespace rcnn::kernels

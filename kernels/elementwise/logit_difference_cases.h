@@ -43,4 +43,9 @@ Prepared<LogitDifferenceBackwardArgs<T>> prepare_logit_difference_backward(const
   return p;
 }
 
+RCNN_OP_CASES(logit_difference, logit_difference_cases, logit_difference_bench_cases,
+              prepare_logit_difference<T>)
+RCNN_OP_CASES(logit_difference_backward, logit_difference_cases, logit_difference_bench_cases,
+              prepare_logit_difference_backward<T>)
+
 }  // namespace rcnn::kernels

@@ -25,4 +25,6 @@ Prepared<SoftmaxArgs<T>> prepare_softmax(const SoftmaxCase& c, Filler fill) {
   return p;
 }
 
+RCNN_OP_CASES(softmax, softmax_cases, softmax_bench_cases, prepare_softmax<T>)
+
 }  // namespace rcnn::kernels

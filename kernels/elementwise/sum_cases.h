@@ -66,4 +66,9 @@ Prepared<AddArgs<T>> prepare_add(const AddCase& c, Filler fill) {
   return p;
 }
 
+RCNN_OP_CASES(add, add_cases, add_bench_cases, prepare_add<T>)
+RCNN_OP_CASES(weighted_sum, weighted_sum_cases, weighted_sum_bench_cases, prepare_weighted_sum<T>)
+RCNN_OP_CASES(weighted_sum_backward, weighted_sum_cases, weighted_sum_bench_cases,
+              prepare_weighted_sum_backward<T>)
+
 }  // namespace rcnn::kernels

@@ -68,4 +68,6 @@ Prepared<MatmulArgs<T>> prepare_matmul(const MatmulCase& c, Filler fill) {
   return p;
 }
 
+RCNN_OP_CASES(matmul, matmul_cases, matmul_bench_cases, prepare_matmul<T>)
+
 }  // namespace rcnn::kernels

@@ -64,4 +64,9 @@ Prepared<SoftmaxCrossEntropyBackwardArgs<T>> prepare_softmax_cross_entropy_backw
   return p;
 }
 
+RCNN_OP_CASES(softmax_cross_entropy, softmax_cross_entropy_cases, softmax_cross_entropy_bench_cases,
+              prepare_softmax_cross_entropy<T>)
+RCNN_OP_CASES(softmax_cross_entropy_backward, softmax_cross_entropy_cases, softmax_cross_entropy_bench_cases,
+              prepare_softmax_cross_entropy_backward<T>)
+
 }  // namespace rcnn::kernels

@@ -60,4 +60,8 @@ Prepared<ScaleShiftBackwardArgs<T>> prepare_scale_shift_backward(const ScaleShif
   return p;
 }
 
+RCNN_OP_CASES(scale_shift, scale_shift_cases, scale_shift_bench_cases, prepare_scale_shift<T>)
+RCNN_OP_CASES(scale_shift_backward, scale_shift_cases, scale_shift_bench_cases,
+              prepare_scale_shift_backward<T>)
+
 }  // namespace rcnn::kernels

@@ -40,4 +40,6 @@ inline Prepared<MovingAverageArgs> prepare_moving_average(const MovingAverageCas
   return p;
 }
 
+RCNN_OP_CASES(moving_average, moving_average_cases, moving_average_bench_cases, prepare_moving_average)
+
 }  // namespace rcnn::kernels

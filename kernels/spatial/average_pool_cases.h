@@ -38,4 +38,8 @@ Prepared<AveragePoolBackwardArgs<T>> prepare_average_pool_backward(const Average
   return p;
 }
 
+RCNN_OP_CASES(average_pool, average_pool_cases, average_pool_bench_cases, prepare_average_pool<T>)
+RCNN_OP_CASES(average_pool_backward, average_pool_cases, average_pool_bench_cases,
+              prepare_average_pool_backward<T>)
+
 }  // namespace rcnn::kernels

@@ -67,4 +67,7 @@ Prepared<MaxPoolBackwardArgs<T>> prepare_max_pool_backward(const MaxPoolCase& c,
   return p;
 }
 
+RCNN_OP_CASES(max_pool, max_pool_cases, max_pool_bench_cases, prepare_max_pool<T>)
+RCNN_OP_CASES(max_pool_backward, max_pool_cases, max_pool_bench_cases, prepare_max_pool_backward<T>)
+
 }  // namespace rcnn::kernels

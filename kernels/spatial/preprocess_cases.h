@@ -61,4 +61,6 @@ Prepared<PreprocessArgs> prepare_preprocess(const PreprocessCase& c, Filler fill
   return p;
 }
 
+RCNN_OP_CASES(preprocess, preprocess_cases, preprocess_bench_cases, prepare_preprocess<T>)
+
 }  // namespace rcnn::kernels

@@ -47,4 +47,8 @@ Prepared<UpsampleAddBackwardArgs<T>> prepare_upsample_add_backward(const Upsampl
   return p;
 }
 
+RCNN_OP_CASES(upsample_add, upsample_add_cases, upsample_add_bench_cases, prepare_upsample_add<T>)
+RCNN_OP_CASES(upsample_add_backward, upsample_add_cases, upsample_add_bench_cases,
+              prepare_upsample_add_backward<T>)
+
 }  // namespace rcnn::kernels

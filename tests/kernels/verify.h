@@ -191,4 +191,18 @@ void verify(const Op<A, A64>& op, const std::vector<Case>& cases, Prepare prepar
         CHECK_MESSAGE(ran.contains(&variant), "no case of ", op.name, " runs its variant ", variant.name);
 }
 
+/// The names of the ops that this program verifies.
+inline std::set<std::string_view>& verified_ops() {
+  static std::set<std::string_view> names;
+  return names;
+}
+
+/// The test of an op: every variant on every case, against the reference.
+#define VERIFY_OP(op)                                                         \
+  static const bool op##_is_verified = verified_ops().insert(op.name).second; \
+  TEST_CASE(#op ": every variant agrees with the reference") {                \
+    CHECK(op##_is_verified);                                                  \
+    verify(op, cases_of(op).tested(), cases_of(op).prepare);                  \
+  }
+
 }  // namespace rcnn::kernels

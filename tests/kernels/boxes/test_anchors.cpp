@@ -4,9 +4,7 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("anchors: every variant agrees with the reference") {
-  verify(anchors, anchors_cases(), [](auto, const auto& c, Filler fill) { return prepare_anchors(c, fill); });
-}
+VERIFY_OP(anchors)
 
 TEST_CASE("cell_anchors: torchvision's values, ratio by ratio") {
   const float size[] = {32}, ratios[] = {0.5f, 1, 2};

@@ -4,10 +4,7 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("box_targets: every variant agrees with the reference") {
-  verify(box_targets, box_targets_cases(),
-         [](auto, const auto& c, Filler fill) { return prepare_box_targets(c, fill); });
-}
+VERIFY_OP(box_targets)
 
 TEST_CASE("box_targets: encoded where there is a match, zero elsewhere, whatever the box") {
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();

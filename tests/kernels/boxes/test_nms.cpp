@@ -49,9 +49,7 @@ void expect_kept(const Example& e, const std::vector<int32_t>& expected) {
 
 }  // namespace
 
-TEST_CASE("nms: every variant agrees with the reference") {
-  verify(nms, nms_cases(), [](auto, const auto& c, Filler fill) { return prepare_nms(c, fill); });
-}
+VERIFY_OP(nms)
 
 TEST_CASE("nms: the best box suppresses what overlaps it, and only kept boxes suppress") {
   // Each box overlaps its neighbour by 2/3 and the next but one by 3/7: the middle one goes, the third stays.

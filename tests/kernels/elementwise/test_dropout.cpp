@@ -15,13 +15,8 @@ const int32_t* given_step(Prepared<Args>& example, int32_t step) {
 
 }  // namespace
 
-TEST_CASE("dropout: every variant agrees with the reference") {
-  verify(dropout, dropout_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_dropout<decltype(zero)>(c, fill); });
-  verify(dropout_backward, dropout_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_dropout_backward<decltype(zero)>(c, fill);
-  });
-}
+VERIFY_OP(dropout)
+VERIFY_OP(dropout_backward)
 
 TEST_CASE("dropout: which elements are kept, by another program's Philox") {
   const struct {

@@ -8,14 +8,8 @@ constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 }  // namespace
 
-TEST_CASE("logit_difference: every variant agrees with the reference") {
-  verify(logit_difference, logit_difference_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_logit_difference<decltype(zero)>(c, fill);
-  });
-  verify(logit_difference_backward, logit_difference_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_logit_difference_backward<decltype(zero)>(c, fill);
-  });
-}
+VERIFY_OP(logit_difference)
+VERIFY_OP(logit_difference_backward)
 
 TEST_CASE("logit_difference: object less background, and a NaN only where it belongs") {
   hand_worked(

@@ -3,10 +3,7 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("softmax: every variant agrees with the reference in double") {
-  verify(softmax, softmax_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_softmax<decltype(zero)>(c, fill); });
-}
+VERIFY_OP(softmax)
 
 TEST_CASE("softmax: values by hand, and logits whose exponentials overflow or vanish") {
   const float infinity = std::numeric_limits<float>::infinity();

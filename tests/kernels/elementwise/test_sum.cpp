@@ -3,18 +3,9 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("weighted_sum: every variant agrees with the reference in double") {
-  verify(weighted_sum, weighted_sum_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_weighted_sum<decltype(zero)>(c, fill); });
-  verify(weighted_sum_backward, weighted_sum_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_weighted_sum_backward<decltype(zero)>(c, fill);
-  });
-}
-
-TEST_CASE("add: every variant agrees with the reference in double") {
-  verify(add, add_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_add<decltype(zero)>(c, fill); });
-}
+VERIFY_OP(weighted_sum)
+VERIFY_OP(weighted_sum_backward)
+VERIFY_OP(add)
 
 TEST_CASE("add: operands that do not start at a multiple of 16 bytes") {
   const auto make = [] {

@@ -3,18 +3,8 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("sigmoid_cross_entropy: every variant agrees with the reference in double") {
-  verify(sigmoid_cross_entropy, sigmoid_cross_entropy_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_sigmoid_cross_entropy<decltype(zero)>(c, fill);
-  });
-}
-
-TEST_CASE("sigmoid_cross_entropy_backward: every variant agrees with the reference in double") {
-  verify(sigmoid_cross_entropy_backward, sigmoid_cross_entropy_cases(),
-         [](auto zero, const auto& c, Filler fill) {
-           return prepare_sigmoid_cross_entropy_backward<decltype(zero)>(c, fill);
-         });
-}
+VERIFY_OP(sigmoid_cross_entropy)
+VERIFY_OP(sigmoid_cross_entropy_backward)
 
 TEST_CASE("sigmoid_cross_entropy: two images, two levels by hand") {
   const float nan = std::numeric_limits<float>::quiet_NaN();

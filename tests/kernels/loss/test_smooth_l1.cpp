@@ -3,16 +3,8 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("smooth_l1: every variant agrees with the reference in double") {
-  verify(smooth_l1, smooth_l1_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_smooth_l1<decltype(zero)>(c, fill); });
-}
-
-TEST_CASE("smooth_l1_backward: every variant agrees with the reference in double") {
-  verify(smooth_l1_backward, smooth_l1_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_smooth_l1_backward<decltype(zero)>(c, fill);
-  });
-}
+VERIFY_OP(smooth_l1)
+VERIFY_OP(smooth_l1_backward)
 
 TEST_CASE("smooth_l1: rows by hand, parabola and line, divided by the labels >= 0") {
   const float nan = std::numeric_limits<float>::quiet_NaN();

@@ -3,18 +3,8 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("softmax_cross_entropy: every variant agrees with the reference in double") {
-  verify(softmax_cross_entropy, softmax_cross_entropy_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_softmax_cross_entropy<decltype(zero)>(c, fill);
-  });
-}
-
-TEST_CASE("softmax_cross_entropy_backward: every variant agrees with the reference in double") {
-  verify(softmax_cross_entropy_backward, softmax_cross_entropy_cases(),
-         [](auto zero, const auto& c, Filler fill) {
-           return prepare_softmax_cross_entropy_backward<decltype(zero)>(c, fill);
-         });
-}
+VERIFY_OP(softmax_cross_entropy)
+VERIFY_OP(softmax_cross_entropy_backward)
 
 TEST_CASE("softmax_cross_entropy: three rows by hand, the ignored one NaN") {
   const float nan = std::numeric_limits<float>::quiet_NaN();

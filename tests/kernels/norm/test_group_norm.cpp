@@ -3,16 +3,8 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("group_norm: every variant agrees with the reference in double") {
-  verify(group_norm, group_norm_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_group_norm<decltype(zero)>(c, fill); });
-}
-
-TEST_CASE("group_norm_backward: every variant agrees with the reference in double") {
-  verify(group_norm_backward, group_norm_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_group_norm_backward<decltype(zero)>(c, fill);
-  });
-}
+VERIFY_OP(group_norm)
+VERIFY_OP(group_norm_backward)
 
 TEST_CASE("group_norm: two images, two groups by hand") {
   // Image 0: group 0 holds 1 3 3 5 (mean 3, variance 2), group 1 holds 0 0 4 4 (mean 2, variance 4).

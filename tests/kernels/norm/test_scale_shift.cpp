@@ -3,16 +3,8 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("scale_shift: every variant agrees with the reference in double") {
-  verify(scale_shift, scale_shift_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_scale_shift<decltype(zero)>(c, fill); });
-}
-
-TEST_CASE("scale_shift_backward: every variant agrees with the reference in double") {
-  verify(scale_shift_backward, scale_shift_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_scale_shift_backward<decltype(zero)>(c, fill);
-  });
-}
+VERIFY_OP(scale_shift)
+VERIFY_OP(scale_shift_backward)
 
 TEST_CASE("scale_shift: two channels by hand, forward and backward") {
   const std::vector<float> x{1, 2, -3, 4}, scale{2, -1}, shift{0.5f, 1}, residual{0, 3, 0, 0};

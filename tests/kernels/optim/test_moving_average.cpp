@@ -3,10 +3,7 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("moving_average: every variant agrees with the reference") {
-  verify(moving_average, moving_average_cases(),
-         [](auto, const auto& c, Filler fill) { return prepare_moving_average(c, fill); });
-}
+VERIFY_OP(moving_average)
 
 TEST_CASE("moving_average: two tensors by hand") {
   std::vector<float> a{1, -2}, b{8};

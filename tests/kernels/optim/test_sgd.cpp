@@ -3,14 +3,8 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("sgd: every variant agrees with the reference") {
-  verify(sgd, sgd_cases(), [](auto, const auto& c, Filler fill) { return prepare_sgd(c, fill); });
-}
-
-TEST_CASE("clip_gradients: every variant agrees with the reference") {
-  verify(clip_gradients, sgd_cases(),
-         [](auto, const auto& c, Filler fill) { return prepare_clip_gradients(c, fill); });
-}
+VERIFY_OP(sgd)
+VERIFY_OP(clip_gradients)
 
 TEST_CASE("sgd: two steps by hand, with momentum, decay, a rate factor and a gradient scale") {
   float weight = 2, momentum = 0, gradient = 3;

@@ -51,16 +51,8 @@ void check_close(const std::vector<float>& found, const std::vector<float>& expe
 
 }  // namespace
 
-TEST_CASE("roi_align: every variant agrees with the reference in double") {
-  verify(roi_align, roi_align_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_roi_align<decltype(zero)>(c, fill); });
-}
-
-TEST_CASE("roi_align_backward: every variant agrees with the reference in double") {
-  verify(roi_align_backward, roi_align_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_roi_align_backward<decltype(zero)>(c, fill);
-  });
-}
+VERIFY_OP(roi_align)
+VERIFY_OP(roi_align_backward)
 
 TEST_CASE("roi_align: the values of torchvision 0.14") {
   // torchvision.ops.roi_align(x, rois, (2, 2), 0.5, sampling, aligned) on the CPU, in (RoI, bin, channel)

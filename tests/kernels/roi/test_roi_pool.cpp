@@ -4,16 +4,8 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("roi_pool: every variant agrees with the reference in double") {
-  verify(roi_pool, roi_pool_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_roi_pool<decltype(zero)>(c, fill); });
-}
-
-TEST_CASE("roi_pool_backward: every variant agrees with the reference in double") {
-  verify(roi_pool_backward, roi_pool_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_roi_pool_backward<decltype(zero)>(c, fill);
-  });
-}
+VERIFY_OP(roi_pool)
+VERIFY_OP(roi_pool_backward)
 
 TEST_CASE("roi_pixels and bin_pixels: rounding to whole pixels") {
   const auto same = [](RoiPixels a, int64_t start, int64_t length) {

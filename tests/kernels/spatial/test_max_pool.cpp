@@ -3,16 +3,8 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("max_pool: every variant agrees with the reference in double") {
-  verify(max_pool, max_pool_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_max_pool<decltype(zero)>(c, fill); });
-}
-
-TEST_CASE("max_pool_backward: every variant agrees with the reference in double") {
-  verify(max_pool_backward, max_pool_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_max_pool_backward<decltype(zero)>(c, fill);
-  });
-}
+VERIFY_OP(max_pool)
+VERIFY_OP(max_pool_backward)
 
 TEST_CASE("max_pool_size: rounded down, and up") {
   CHECK(max_pool_size(7, 3, 2, 1) == 4);
