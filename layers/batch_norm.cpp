@@ -87,10 +87,16 @@ struct FrozenBatchNormNode : Node {
     const GradientTarget dx = target(ctx, kX), dresidual = target(ctx, kResidual);
     const int64_t c = scale.get().numel();
     kernels::run(ctx, kernels::scale_shift_backward,
-                 kernels::ScaleShiftBackwardArgs<T>{output_gradient().numel() / c, c, scale.get().data<T>(),
-                                                    data_or_null<T>(y), output_gradient().data<T>(),
-                                                    y.defined(), dx.data<T>(), dx.accumulate,
-                                                    dresidual.data<T>(), dresidual.accumulate});
+                 kernels::ScaleShiftBackwardArgs<T>{.rows = output_gradient().numel() / c,
+                                                    .c = c,
+                                                    .scale = scale.get().data<T>(),
+                                                    .y = data_or_null<T>(y),
+                                                    .dy = output_gradient().data<T>(),
+                                                    .relu = y.defined(),
+                                                    .dx = dx.data<T>(),
+                                                    .accumulate = dx.accumulate,
+                                                    .dresidual = dresidual.data<T>(),
+                                                    .accumulate_residual = dresidual.accumulate});
   }
 };
 
@@ -118,12 +124,20 @@ Var batch_norm_training(Context& ctx, const Var& x, const BatchNorm& p, const Va
   visit_float(x.dtype(), "batch_norm", [&](auto zero) {
     using T = decltype(zero);
     kernels::run(ctx, kernels::batch_norm,
-                 kernels::BatchNormArgs<T>{x.value().numel() / c, c, x.value().data<T>(),
-                                           p.weight.value().data<T>(), p.bias.value().data<T>(),
-                                           data_or_null<T>(residual.value()), relu, static_cast<T>(p.eps),
-                                           static_cast<T>(p.momentum), p.running_mean.mutable_data<T>(),
-                                           p.running_var.mutable_data<T>(), mean.mutable_data<T>(),
-                                           inverse_deviation.mutable_data<T>(), y.mutable_data<T>()});
+                 kernels::BatchNormArgs<T>{.rows = x.value().numel() / c,
+                                           .c = c,
+                                           .x = x.value().data<T>(),
+                                           .weight = p.weight.value().data<T>(),
+                                           .bias = p.bias.value().data<T>(),
+                                           .residual = data_or_null<T>(residual.value()),
+                                           .relu = relu,
+                                           .eps = static_cast<T>(p.eps),
+                                           .momentum = static_cast<T>(p.momentum),
+                                           .running_mean = p.running_mean.mutable_data<T>(),
+                                           .running_var = p.running_var.mutable_data<T>(),
+                                           .mean = mean.mutable_data<T>(),
+                                           .inverse_deviation = inverse_deviation.mutable_data<T>(),
+                                           .y = y.mutable_data<T>()});
   });
   if (!wants_gradient(ctx, {&x, &p.weight, &p.bias, &residual})) return Var(y);
   auto node = std::make_shared<BatchNormNode>();
@@ -138,9 +152,14 @@ Var batch_norm_frozen(Context& ctx, const Var& x, const BatchNorm& p, const Var&
   visit_float(x.dtype(), "batch_norm", [&](auto zero) {
     using T = decltype(zero);
     kernels::run(ctx, kernels::scale_shift,
-                 kernels::ScaleShiftArgs<T>{x.value().numel() / c, c, x.value().data<T>(),
-                                            folded.scale.data<T>(), folded.shift.data<T>(),
-                                            data_or_null<T>(residual.value()), relu, y.mutable_data<T>()});
+                 kernels::ScaleShiftArgs<T>{.rows = x.value().numel() / c,
+                                            .c = c,
+                                            .x = x.value().data<T>(),
+                                            .scale = folded.scale.data<T>(),
+                                            .shift = folded.shift.data<T>(),
+                                            .residual = data_or_null<T>(residual.value()),
+                                            .relu = relu,
+                                            .y = y.mutable_data<T>()});
   });
   if (!wants_gradient(ctx, {&x, &p.weight, &p.bias, &residual})) return Var(y);
   auto node = std::make_shared<FrozenBatchNormNode>();
@@ -171,12 +190,17 @@ FoldedBatchNorm fold_batch_norm(Context& ctx, const BatchNorm& p) {
 void fold_batch_norm(Context& ctx, const BatchNorm& p, const FoldedBatchNorm& folded) {
   visit_float(p.weight.dtype(), "fold_batch_norm", [&](auto zero) {
     using T = decltype(zero);
-    kernels::run(ctx, kernels::fold_batch_norm,
-                 kernels::FoldBatchNormArgs<T>{p.weight.value().numel(), p.weight.value().data<T>(),
-                                               p.bias.value().data<T>(), p.running_mean.data<T>(),
-                                               p.running_var.data<T>(), static_cast<T>(p.eps),
-                                               folded.scale.mutable_data<T>(), folded.shift.mutable_data<T>(),
-                                               folded.inverse_deviation.mutable_data<T>()});
+    kernels::run(
+        ctx, kernels::fold_batch_norm,
+        kernels::FoldBatchNormArgs<T>{.c = p.weight.value().numel(),
+                                      .weight = p.weight.value().data<T>(),
+                                      .bias = p.bias.value().data<T>(),
+                                      .running_mean = p.running_mean.data<T>(),
+                                      .running_var = p.running_var.data<T>(),
+                                      .eps = static_cast<T>(p.eps),
+                                      .scale = folded.scale.mutable_data<T>(),
+                                      .shift = folded.shift.mutable_data<T>(),
+                                      .inverse_deviation = folded.inverse_deviation.mutable_data<T>()});
   });
 }
 

@@ -71,7 +71,8 @@ Var add(Context& ctx, const Var& a, const Var& b) {
     using T = decltype(zero);
     kernels::run(
         ctx, kernels::add,
-        kernels::AddArgs<T>{y.numel(), a.value().data<T>(), b.value().data<T>(), y.mutable_data<T>()});
+        kernels::AddArgs<T>{
+            .size = y.numel(), .a = a.value().data<T>(), .b = b.value().data<T>(), .y = y.mutable_data<T>()});
   });
   if (!wants_gradient(ctx, {&a, &b})) return Var(y);
   return record(ctx, std::make_shared<AddNode>(), {&a, &b}, y);

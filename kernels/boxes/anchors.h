@@ -13,12 +13,12 @@
 namespace rcnn::kernels {
 
 struct AnchorsArgs {
-  int levels;                                        // at most kMaxLevels
-  int64_t h[kMaxLevels], w[kMaxLevels];              // cells of a level's map
-  float stride_y[kMaxLevels], stride_x[kMaxLevels];  // pixels of the input from cell to cell
-  int cell_anchors[kMaxLevels];                      // A of each level
-  const float* cells;                                // (sum A, 4) around the origin, level after level
-  float* anchors;                                    // (sum H W A, 4), in the order (level, y, x, a)
+  int levels = 0;                                              // at most kMaxLevels
+  int64_t h[kMaxLevels] = {}, w[kMaxLevels] = {};              // cells of a level's map
+  float stride_y[kMaxLevels] = {}, stride_x[kMaxLevels] = {};  // pixels of the input from cell to cell
+  int cell_anchors[kMaxLevels] = {};                           // A of each level
+  const float* cells = nullptr;  // (sum A, 4) around the origin, level after level
+  float* anchors = nullptr;      // (sum H W A, 4), in the order (level, y, x, a)
 };
 
 /// The (ratios x sizes, 4) anchors of a cell around the origin, ratio by ratio, torchvision's order: height

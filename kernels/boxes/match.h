@@ -16,16 +16,18 @@
 namespace rcnn::kernels {
 
 struct MatchArgs {
-  int64_t n, r;              // images, rows an image
-  const float* boxes;        // (N, R, 4), or (R, 4) shared by the images
-  int64_t box_stride;        // floats from image to image: 4 R, or 0 when they share the boxes
-  const int32_t* row_count;  // (N): rows that are not padding, or null: all
-  int64_t g;
-  const float* gt;          // (N, G, 4)
-  const int32_t* gt_count;  // (N): ground truths that are not padding; with 0, all rows are background
-  float high, low;
-  bool low_quality;
-  int32_t* matched;    // (N, R): index of the ground truth; -1 background; -2 ignored, or a padding row
+  int64_t n = 0, r = 0;                // images, rows an image
+  const float* boxes = nullptr;        // (N, R, 4), or (R, 4) shared by the images
+  int64_t box_stride = 0;              // floats from image to image: 4 R, or 0 when they share the boxes
+  const int32_t* row_count = nullptr;  // (N): rows that are not padding, or null: all
+  int64_t g = 0;
+  const float* gt = nullptr;  // (N, G, 4)
+  // (N): ground truths that are not padding; with 0, all rows are background.
+  const int32_t* gt_count = nullptr;
+  float high = 0.5f, low = 0.5f;
+  bool low_quality = false;
+  // (N, R): index of the ground truth; -1 background; -2 ignored, or a padding row.
+  int32_t* matched = nullptr;
   float plus_one = 0;  // 1: corners are whole pixels (see spanned)
   // (N, 2): height, width. Rows that are not inside (see is_inside) take no part; null: all do.
   const float* image_size = nullptr;

@@ -9,15 +9,16 @@
 namespace rcnn::kernels {
 
 struct NmsArgs {
-  int64_t n, m;          // images, boxes an image (fewer than 2^31)
-  const float* boxes;    // (N, M, 4); a box with a NaN overlaps nothing
-  const float* scores;   // (N, M); a row whose score is NaN is never kept
-  const int32_t* group;  // (N, M): boxes suppress each other within a group; a row of group -1 is never kept
-  float threshold;
-  int64_t capacity;    // at most so many are kept in an image: the best of all groups together
-  int32_t* keep;       // (N, capacity): rows in the order of visit, -1 pads
-  int32_t* count;      // (N): rows kept
-  float plus_one = 0;  // 1: corners are whole pixels (see spanned)
+  int64_t n = 0, m = 0;           // images, boxes an image (fewer than 2^31)
+  const float* boxes = nullptr;   // (N, M, 4); a box with a NaN overlaps nothing
+  const float* scores = nullptr;  // (N, M); a row whose score is NaN is never kept
+  // (N, M): boxes suppress each other within a group; a row of group -1 is never kept.
+  const int32_t* group = nullptr;
+  float threshold = 1;
+  int64_t capacity = 0;      // at most so many are kept in an image: the best of all groups together
+  int32_t* keep = nullptr;   // (N, capacity): rows in the order of visit, -1 pads
+  int32_t* count = nullptr;  // (N): rows kept
+  float plus_one = 0;        // 1: corners are whole pixels (see spanned)
 };
 
 /// Sorts and compares 64 by 64 boxes a block, a bit a pair, in bands of 4096 boxes; one block a group

@@ -11,18 +11,18 @@
 namespace rcnn::kernels {
 
 struct SampleArgs {
-  int64_t n, r;            // images, rows an image (fewer than 2^31)
-  const int32_t* matched;  // (N, R) from match
-  int64_t batch;           // rows to take in an image
-  float positive_fraction;
-  uint64_t seed;
-  Purpose purpose;
-  const int32_t* step;      // one value, on the device: a captured graph sees it change
-  const int32_t* image_id;  // (N)
-  int32_t* labels;          // (N, R): 1 positive, 0 negative, -1 not taken; or null
-  int32_t* rows;            // (N, batch): the rows taken, positives first, each kind in the order of the
-                            // pairs, -1 pads; or null
-  int32_t* count;           // (N): rows taken
+  int64_t n = 0, r = 0;              // images, rows an image (fewer than 2^31)
+  const int32_t* matched = nullptr;  // (N, R) from match
+  int64_t batch = 0;                 // rows to take in an image
+  float positive_fraction = 0.5f;
+  uint64_t seed = 0;
+  Purpose purpose = Purpose::test;
+  const int32_t* step = nullptr;      // one value, on the device: a captured graph sees it change
+  const int32_t* image_id = nullptr;  // (N)
+  int32_t* labels = nullptr;          // (N, R): 1 positive, 0 negative, -1 not taken; or null
+  int32_t* rows = nullptr;   // (N, batch): the rows taken, positives first, each kind in the order of the
+                             // pairs, -1 pads; or null
+  int32_t* count = nullptr;  // (N): rows taken
 };
 
 Run<SampleArgs> sample_reference;

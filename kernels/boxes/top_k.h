@@ -4,18 +4,20 @@
 // Rows are ordered by (score descending, row ascending), so the result is the same on every device.
 #pragma once
 
+#include <limits>
+
 #include "kernels/levels.h"
 #include "kernels/op.h"
 
 namespace rcnn::kernels {
 
 struct TopKArgs {
-  int64_t n;
-  int levels;                                 // at most kMaxLevels
-  LevelView<const float> scores[kMaxLevels];  // (N, rows) each; fewer than 2^31 rows
-  int64_t k;
-  float min_score;  // only higher scores are taken, a NaN never
-  int32_t* index;   // (N, levels, K): row within the level, -1 where there are fewer than k
+  int64_t n = 0;
+  int levels = 0;                                  // at most kMaxLevels
+  LevelView<const float> scores[kMaxLevels] = {};  // (N, rows) each; fewer than 2^31 rows
+  int64_t k = 0;
+  float min_score = -std::numeric_limits<float>::infinity();  // only higher scores are taken, a NaN never
+  int32_t* index = nullptr;  // (N, levels, K): row within the level, -1 where there are fewer than k
 };
 
 /// Finds the k-th best key digit by digit, over many blocks a level, and sorts those up to it.

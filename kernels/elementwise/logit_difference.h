@@ -10,18 +10,18 @@ namespace rcnn::kernels {
 
 template <class T>
 struct LogitDifferenceArgs {
-  int64_t rows, a;  // rows: N H W; A: anchors a cell
-  const T* x;       // (rows, 2 A)
-  T* y;             // (rows, A)
+  int64_t rows = 0, a = 0;  // rows: N H W; A: anchors a cell
+  const T* x = nullptr;     // (rows, 2 A)
+  T* y = nullptr;           // (rows, A)
 };
 
 /// dx[r, a] = -dy[r, a], dx[r, A + a] = dy[r, a].
 template <class T>
 struct LogitDifferenceBackwardArgs {
-  int64_t rows, a;
-  const T* dy;  // (rows, A)
-  T* dx;        // (rows, 2 A)
-  Accumulate accumulate;
+  int64_t rows = 0, a = 0;
+  const T* dy = nullptr;  // (rows, A)
+  T* dx = nullptr;        // (rows, 2 A)
+  Accumulate accumulate = Accumulate::no;
 };
 
 template <class T>

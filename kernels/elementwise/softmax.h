@@ -11,9 +11,9 @@ namespace rcnn::kernels {
 
 template <class T>
 struct SoftmaxArgs {
-  int64_t rows, c;
-  const T* logits;   // (rows, C)
-  T* probabilities;  // (rows, C); may be logits
+  int64_t rows = 0, c = 0;
+  const T* logits = nullptr;   // (rows, C)
+  T* probabilities = nullptr;  // (rows, C); may be logits
 };
 
 template <class T>

@@ -12,28 +12,28 @@ inline constexpr int kMaxTerms = 16;
 
 template <class T>
 struct WeightedSumArgs {
-  int terms;                   // at most kMaxTerms
-  const T* values[kMaxTerms];  // one value each
-  double weights[kMaxTerms];
-  T* y;  // one value
+  int terms = 0;                    // at most kMaxTerms
+  const T* values[kMaxTerms] = {};  // one value each
+  double weights[kMaxTerms] = {};
+  T* y = nullptr;  // one value
 };
 
 /// dvalues[i] = weights[i] dy.
 template <class T>
 struct WeightedSumBackwardArgs {
-  int terms;
-  double weights[kMaxTerms];
-  const T* dy;            // one value
-  T* dvalues[kMaxTerms];  // one value each; null: not wanted
-  Accumulate accumulate[kMaxTerms];
+  int terms = 0;
+  double weights[kMaxTerms] = {};
+  const T* dy = nullptr;       // one value
+  T* dvalues[kMaxTerms] = {};  // one value each; null: not wanted
+  Accumulate accumulate[kMaxTerms] = {};
 };
 
 template <class T>
 struct AddArgs {
-  int64_t size;
-  const T* a;
-  const T* b;
-  T* y;  // may be a or b
+  int64_t size = 0;
+  const T* a = nullptr;
+  const T* b = nullptr;
+  T* y = nullptr;  // may be a or b
 };
 
 template <class T>

@@ -60,7 +60,7 @@ Prepared<AddArgs<T>> prepare_add(const AddCase& c, Filler fill) {
   Prepared<AddArgs<T>> p;
   const Tensor a = fill.numbers<T>(p.inputs, {c.size}), b = fill.numbers<T>(p.inputs, {c.size});
   const Tensor y = fill.poisoned<T>(p.outputs, {c.size});
-  p.args = {c.size, a.data<T>(), b.data<T>(), y.mutable_data<T>()};
+  p.args = {.size = c.size, .a = a.data<T>(), .b = b.data<T>(), .y = y.mutable_data<T>()};
   p.match = Match::sum;
   p.terms = 2;
   return p;

@@ -15,9 +15,9 @@
 namespace rcnn::kernels {
 
 struct Conv2dShape {
-  int64_t n, h, w, c;  // input (N, H, W, C)
-  int64_t k, r, s;     // filters (K, R, S, C)
-  int64_t stride, pad, dilation;
+  int64_t n = 0, h = 0, w = 0, c = 0;  // input (N, H, W, C)
+  int64_t k = 0, r = 1, s = 1;         // filters (K, R, S, C)
+  int64_t stride = 1, pad = 0, dilation = 1;
 
   RCNN_HOST_DEVICE int64_t oh() const { return (h + 2 * pad - dilation * (r - 1) - 1) / stride + 1; }
   RCNN_HOST_DEVICE int64_t ow() const { return (w + 2 * pad - dilation * (s - 1) - 1) / stride + 1; }
@@ -38,36 +38,36 @@ struct WeightsKey {
 
 template <class T>
 struct Conv2dArgs {
-  Conv2dShape shape;
-  const T* x;         // (N, H, W, C)
-  const T* w;         // (K, R, S, C)
-  const T* scale;     // (K) or null
-  const T* bias;      // (K) or null
-  const T* residual;  // (N, OH, OW, K) or null; may be y
-  bool relu;
-  T* y;  // (N, OH, OW, K)
+  Conv2dShape shape = {};
+  const T* x = nullptr;         // (N, H, W, C)
+  const T* w = nullptr;         // (K, R, S, C)
+  const T* scale = nullptr;     // (K) or null
+  const T* bias = nullptr;      // (K) or null
+  const T* residual = nullptr;  // (N, OH, OW, K) or null; may be y
+  bool relu = false;
+  T* y = nullptr;  // (N, OH, OW, K)
   WeightsKey weights = {};
 };
 
 /// dx from g = dLoss / d conv(x, w).
 template <class T>
 struct Conv2dDxArgs {
-  Conv2dShape shape;
-  const T* g;  // (N, OH, OW, K)
-  const T* w;  // (K, R, S, C)
-  T* dx;       // (N, H, W, C)
-  Accumulate accumulate;
+  Conv2dShape shape = {};
+  const T* g = nullptr;  // (N, OH, OW, K)
+  const T* w = nullptr;  // (K, R, S, C)
+  T* dx = nullptr;       // (N, H, W, C)
+  Accumulate accumulate = Accumulate::no;
   WeightsKey weights = {};
 };
 
 /// dw from g = dLoss / d conv(x, w).
 template <class T>
 struct Conv2dDwArgs {
-  Conv2dShape shape;
-  const T* x;  // (N, H, W, C)
-  const T* g;  // (N, OH, OW, K)
-  T* dw;       // (K, R, S, C)
-  Accumulate accumulate;
+  Conv2dShape shape = {};
+  const T* x = nullptr;  // (N, H, W, C)
+  const T* g = nullptr;  // (N, OH, OW, K)
+  T* dw = nullptr;       // (K, R, S, C)
+  Accumulate accumulate = Accumulate::no;
 };
 
 template <class T>

@@ -173,17 +173,23 @@ inline void check_conv2d_sizes(const Conv2dShape& p) {
 
 /// The output of a forward pass with its epilogue.
 inline GemmOutput output_of(const Conv2dArgs<float>& a) {
-  return GemmOutput{a.y, static_cast<int>(a.shape.k), a.scale, a.bias, a.residual, a.relu}.with_vectors();
+  return GemmOutput{.out = a.y,
+                    .columns = static_cast<int>(a.shape.k),
+                    .scale = a.scale,
+                    .bias = a.bias,
+                    .residual = a.residual,
+                    .relu = a.relu}
+      .with_vectors();
 }
 /// dx: (N H W, C).
 inline GemmOutput output_of(const Conv2dDxArgs<float>& a) {
-  GemmOutput o{a.dx, static_cast<int>(a.shape.c)};
+  GemmOutput o{.out = a.dx, .columns = static_cast<int>(a.shape.c)};
   o.accumulate = a.accumulate;
   return o.with_vectors();
 }
 /// dw: (K, R S C).
 inline GemmOutput output_of(const Conv2dDwArgs<float>& a) {
-  GemmOutput o{a.dw, static_cast<int>(a.shape.r * a.shape.s * a.shape.c)};
+  GemmOutput o{.out = a.dw, .columns = static_cast<int>(a.shape.r * a.shape.s * a.shape.c)};
   o.accumulate = a.accumulate;
   return o.with_vectors();
 }

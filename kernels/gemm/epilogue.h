@@ -11,15 +11,15 @@ namespace rcnn::kernels {
 
 template <class T>
 struct EpilogueBackwardArgs {
-  int64_t rows, c;
-  const T* y;      // (rows, C), or null without ReLU
-  const T* dy;     // (rows, C)
-  const T* scale;  // (C) or null: 1
-  T* dz;           // (rows, C), or null: not wanted
-  T* dresidual;    // (rows, C), or null
-  Accumulate accumulate_residual;
-  T* dbias;  // (C), or null
-  Accumulate accumulate_bias;
+  int64_t rows = 0, c = 0;
+  const T* y = nullptr;      // (rows, C), or null without ReLU
+  const T* dy = nullptr;     // (rows, C)
+  const T* scale = nullptr;  // (C) or null: 1
+  T* dz = nullptr;           // (rows, C), or null: not wanted
+  T* dresidual = nullptr;    // (rows, C), or null
+  Accumulate accumulate_residual = Accumulate::no;
+  T* dbias = nullptr;  // (C), or null
+  Accumulate accumulate_bias = Accumulate::no;
 };
 
 template <class T>

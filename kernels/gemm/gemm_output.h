@@ -31,8 +31,8 @@ namespace rcnn::kernels {
 /// out[row, column] = relu(scale[column] * sum + bias[column] + residual[row, column]); with Accumulate::yes
 /// out += sum, and then there is no epilogue. Element offsets are below 2^31.
 struct GemmOutput {
-  float* out;  // (rows, columns)
-  int columns;
+  float* out = nullptr;  // (rows, columns)
+  int columns = 0;
   const float* scale = nullptr;     // (columns) or null
   const float* bias = nullptr;      // (columns) or null
   const float* residual = nullptr;  // (rows, columns) or null; may be `out`
@@ -109,7 +109,8 @@ inline dim3 grid_of(int64_t tiles, int phases, const GemmParts& parts) {
 
 /// Where part `part` of a split reduction writes its plain sums.
 __device__ inline GemmOutput share_of_part(const GemmOutput& output, const GemmParts& parts, int part) {
-  GemmOutput share{parts.partials + static_cast<int64_t>(part) * parts.rows * output.columns, output.columns};
+  GemmOutput share{.out = parts.partials + static_cast<int64_t>(part) * parts.rows * output.columns,
+                   .columns = output.columns};
   share.vectors = output.columns % 4 == 0;
   return share;
 }

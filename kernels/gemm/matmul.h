@@ -8,14 +8,14 @@ namespace rcnn::kernels {
 
 template <class T>
 struct MatmulArgs {
-  int64_t m, n, k;
-  bool transpose_a, transpose_b;
-  const T* a;     // (M, K), or (K, M) when transposed
-  const T* b;     // (K, N), or (N, K) when transposed
-  const T* bias;  // (N), added to every row, or null
-  bool relu;
-  T* c;                   // (M, N)
-  Accumulate accumulate;  // yes: c += ...; then neither bias nor relu may be given
+  int64_t m = 0, n = 0, k = 0;
+  bool transpose_a = false, transpose_b = false;
+  const T* a = nullptr;     // (M, K), or (K, M) when transposed
+  const T* b = nullptr;     // (K, N), or (N, K) when transposed
+  const T* bias = nullptr;  // (N), added to every row, or null
+  bool relu = false;
+  T* c = nullptr;                          // (M, N)
+  Accumulate accumulate = Accumulate::no;  // yes: c += ...; then neither bias nor relu may be given
 };
 
 template <class T>

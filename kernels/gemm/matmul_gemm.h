@@ -18,7 +18,7 @@ inline void check_matmul_sizes(const MatmulArgs<float>& x) {
 }
 
 inline GemmOutput output_of(const MatmulArgs<float>& x) {
-  GemmOutput o{x.c, static_cast<int>(x.n)};
+  GemmOutput o{.out = x.c, .columns = static_cast<int>(x.n)};
   o.bias = x.bias, o.relu = x.relu, o.accumulate = x.accumulate;
   return o.with_vectors();
 }

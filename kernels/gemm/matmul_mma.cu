@@ -83,8 +83,12 @@ void run(const Stream& stream, Workspace& workspace, const MatmulArgs<float>& ar
   gemm.m = static_cast<int>(args.m), gemm.n = static_cast<int>(args.n), gemm.k = static_cast<int>(args.k);
   gemm.a_length = static_cast<int>(padded<Stored>(a_length));
   gemm.b_length = static_cast<int>(padded<Stored>(b_length));
-  gemm.output =
-      GemmOutput{args.c, gemm.n, nullptr, args.bias, nullptr, args.relu, args.accumulate}.with_vectors();
+  gemm.output = GemmOutput{.out = args.c,
+                           .columns = gemm.n,
+                           .bias = args.bias,
+                           .relu = args.relu,
+                           .accumulate = args.accumulate}
+                    .with_vectors();
 
   if (!plan) plan = choose_plan(args.m, args.n, blocks_for(args.k, kDepth<Stored>));
   gemm.parts = take_parts(workspace, plan->parts, args.m, gemm.output);

@@ -14,23 +14,23 @@ namespace rcnn::kernels {
 
 template <class T>
 struct SigmoidCrossEntropyArgs {
-  int64_t n;
-  int levels;
-  LevelView<const T> logits[kMaxLevels];  // (N, rows of the level)
-  const int32_t* labels;  // (N, rows of all levels, one after the other): 1, 0, or -1: ignored
-  T* loss;                // one value
+  int64_t n = 0;
+  int levels = 0;
+  LevelView<const T> logits[kMaxLevels] = {};  // (N, rows of the level)
+  const int32_t* labels = nullptr;  // (N, rows of all levels, one after the other): 1, 0, or -1: ignored
+  T* loss = nullptr;                // one value
 };
 
 /// dlogit = dloss (sigmoid(x) - z) / max(1, count); 0 where the label is -1.
 template <class T>
 struct SigmoidCrossEntropyBackwardArgs {
-  int64_t n;
-  int levels;
-  LevelView<const T> logits[kMaxLevels];
-  const int32_t* labels;
-  const T* dloss;                    // one value
-  LevelView<T> dlogits[kMaxLevels];  // as logits; data null: not wanted
-  Accumulate accumulate[kMaxLevels];
+  int64_t n = 0;
+  int levels = 0;
+  LevelView<const T> logits[kMaxLevels] = {};
+  const int32_t* labels = nullptr;
+  const T* dloss = nullptr;               // one value
+  LevelView<T> dlogits[kMaxLevels] = {};  // as logits; data null: not wanted
+  Accumulate accumulate[kMaxLevels] = {};
 };
 
 template <class T>

@@ -17,29 +17,29 @@ namespace rcnn::kernels {
 
 template <class T>
 struct SmoothL1Args {
-  int64_t n;
-  int levels;
-  LevelView<const T> prediction[kMaxLevels];  // (N, rows of the level, columns, 4)
-  int64_t columns;                            // 1, or the number of classes, background included
-  const float* targets;                       // (N, rows of all levels, one after the other, 4)
-  const int32_t* labels;                      // (N, rows of all levels), below `columns` unless that is 1
-  float beta;                                 // 0: plain L1
-  T* loss;                                    // one value
+  int64_t n = 0;
+  int levels = 0;
+  LevelView<const T> prediction[kMaxLevels] = {};  // (N, rows of the level, columns, 4)
+  int64_t columns = 1;                             // 1, or the number of classes, background included
+  const float* targets = nullptr;                  // (N, rows of all levels, one after the other, 4)
+  const int32_t* labels = nullptr;  // (N, rows of all levels), below `columns` unless that is 1
+  float beta = 0;                   // 0: plain L1
+  T* loss = nullptr;                // one value
 };
 
 /// dprediction = dloss h'(prediction - target) / max(1, count), where h'(d) is d / beta or the sign of d.
 template <class T>
 struct SmoothL1BackwardArgs {
-  int64_t n;
-  int levels;
-  LevelView<const T> prediction[kMaxLevels];
-  int64_t columns;
-  const float* targets;
-  const int32_t* labels;
-  float beta;
-  const T* dloss;                        // one value
-  LevelView<T> dprediction[kMaxLevels];  // as prediction; data null: not wanted
-  Accumulate accumulate[kMaxLevels];
+  int64_t n = 0;
+  int levels = 0;
+  LevelView<const T> prediction[kMaxLevels] = {};
+  int64_t columns = 1;
+  const float* targets = nullptr;
+  const int32_t* labels = nullptr;
+  float beta = 0;
+  const T* dloss = nullptr;                   // one value
+  LevelView<T> dprediction[kMaxLevels] = {};  // as prediction; data null: not wanted
+  Accumulate accumulate[kMaxLevels] = {};
 };
 
 template <class T>

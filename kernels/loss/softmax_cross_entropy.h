@@ -13,21 +13,21 @@ namespace rcnn::kernels {
 
 template <class T>
 struct SoftmaxCrossEntropyArgs {
-  int64_t rows, c;
-  const T* logits;        // (rows, C)
-  const int32_t* labels;  // (rows), each -1 (ignored) or in [0, C)
-  T* loss;                // one value
+  int64_t rows = 0, c = 0;
+  const T* logits = nullptr;        // (rows, C)
+  const int32_t* labels = nullptr;  // (rows), each -1 (ignored) or in [0, C)
+  T* loss = nullptr;                // one value
 };
 
 /// dlogits[r, k] = dloss (softmax(logits[r])[k] - (k == label)) / max(1, count); 0 where the label is -1.
 template <class T>
 struct SoftmaxCrossEntropyBackwardArgs {
-  int64_t rows, c;
-  const T* logits;        // (rows, C)
-  const int32_t* labels;  // (rows)
-  const T* dloss;         // one value
-  T* dlogits;             // (rows, C)
-  Accumulate accumulate;
+  int64_t rows = 0, c = 0;
+  const T* logits = nullptr;        // (rows, C)
+  const int32_t* labels = nullptr;  // (rows)
+  const T* dloss = nullptr;         // one value
+  T* dlogits = nullptr;             // (rows, C)
+  Accumulate accumulate = Accumulate::no;
 };
 
 template <class T>

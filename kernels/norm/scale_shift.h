@@ -10,28 +10,28 @@ namespace rcnn::kernels {
 
 template <class T>
 struct ScaleShiftArgs {
-  int64_t rows, c;    // rows = N H W; C >= 1
-  const T* x;         // (rows, C)
-  const T* scale;     // (C)
-  const T* shift;     // (C)
-  const T* residual;  // (rows, C), or null
-  bool relu;
-  T* y;  // (rows, C)
+  int64_t rows = 0, c = 0;      // rows = N H W; C >= 1
+  const T* x = nullptr;         // (rows, C)
+  const T* scale = nullptr;     // (C)
+  const T* shift = nullptr;     // (C)
+  const T* residual = nullptr;  // (rows, C), or null
+  bool relu = false;
+  T* y = nullptr;  // (rows, C)
 };
 
 /// With g = dy where y > 0, else 0 (dy itself without ReLU): dx = scale g, dresidual = g. Scale and shift are
 /// constants. The outputs may not overlap each other or an input.
 template <class T>
 struct ScaleShiftBackwardArgs {
-  int64_t rows, c;
-  const T* scale;  // (C)
-  const T* y;      // (rows, C); null unless relu
-  const T* dy;     // (rows, C)
-  bool relu;
-  T* dx;  // (rows, C), or null: not wanted
-  Accumulate accumulate;
-  T* dresidual;  // (rows, C), or null
-  Accumulate accumulate_residual;
+  int64_t rows = 0, c = 0;
+  const T* scale = nullptr;  // (C)
+  const T* y = nullptr;      // (rows, C); null unless relu
+  const T* dy = nullptr;     // (rows, C)
+  bool relu = false;
+  T* dx = nullptr;  // (rows, C), or null: not wanted
+  Accumulate accumulate = Accumulate::no;
+  T* dresidual = nullptr;  // (rows, C), or null
+  Accumulate accumulate_residual = Accumulate::no;
 };
 
 template <class T>

@@ -12,17 +12,17 @@ namespace rcnn::kernels {
 
 /// A tensor and its average.
 struct Averaged {
-  float* average;      // (size), read and written
-  const float* value;  // (size)
-  int64_t size;
+  float* average = nullptr;      // (size), read and written
+  const float* value = nullptr;  // (size)
+  int64_t size = 0;
   int64_t first_chunk = 0;  // chunks of the tensors before: see number_chunks
 };
 
 struct MovingAverageArgs {
-  const Averaged* tensors;  // (count), in the device's memory; all are distinct
-  int64_t count, chunks;    // tensors, and their number_chunks
-  const float* share;       // one value: of the new values in the average
-  const int32_t* skip;      // one value: other than 0, nothing is changed; null: never skip
+  const Averaged* tensors = nullptr;  // (count), in the device's memory; all are distinct
+  int64_t count = 0, chunks = 0;      // tensors, and their number_chunks
+  const float* share = nullptr;       // one value: of the new values in the average
+  const int32_t* skip = nullptr;      // one value: other than 0, nothing is changed; null: never skip
 };
 
 /// One element's new average.

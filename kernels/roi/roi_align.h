@@ -15,14 +15,14 @@
 namespace rcnn::kernels {
 
 struct RoiAlignGrid : RoiLevels {
-  int sampling;  // points along each side of a bin; 0: ceil(side of the bin), for each RoI and axis
-  bool aligned;  // half-pixel rule, see roi_axis
+  int sampling = 0;      // points along each side of a bin; 0: ceil(side of the bin), for each RoI and axis
+  bool aligned = false;  // half-pixel rule, see roi_axis
 };
 
 template <class T>
 struct RoiAlignArgs : RoiAlignGrid {
-  const T* x[kMaxLevels];  // (N, h, w, C)
-  T* y;                    // (N R, PH, PW, C); padding rows are written 0
+  const T* x[kMaxLevels] = {};  // (N, h, w, C)
+  T* y = nullptr;               // (N R, PH, PW, C); padding rows are written 0
 };
 
 /// Backward: dx[l][image, p, c] is the sum of weight(s, p) / |S| dy[k, i, j, c] over all points s around p.
@@ -30,9 +30,9 @@ struct RoiAlignArgs : RoiAlignGrid {
 /// threads. RoIs are constants. Nothing of a padding row is read.
 template <class T>
 struct RoiAlignBackwardArgs : RoiAlignGrid {
-  const T* dy;        // (N R, PH, PW, C)
-  T* dx[kMaxLevels];  // (N, h, w, C); null: not wanted
-  Accumulate accumulate[kMaxLevels];
+  const T* dy = nullptr;   // (N R, PH, PW, C)
+  T* dx[kMaxLevels] = {};  // (N, h, w, C); null: not wanted
+  Accumulate accumulate[kMaxLevels] = {};
 };
 
 /// A block a RoI, a warp a bin: merged taps in shared memory, whole channel vectors.

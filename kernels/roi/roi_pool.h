@@ -14,19 +14,19 @@ namespace rcnn::kernels {
 
 template <class T>
 struct RoiPoolArgs : RoiLevels {
-  const T* x[kMaxLevels];  // (N, h, w, C)
-  T* y;                    // (N R, PH, PW, C); padding rows are written 0
-  int32_t* argmax;         // (N R, PH, PW, C): row * w + column of the first largest pixel; -1: none
+  const T* x[kMaxLevels] = {};  // (N, h, w, C)
+  T* y = nullptr;               // (N R, PH, PW, C); padding rows are written 0
+  int32_t* argmax = nullptr;    // (N R, PH, PW, C): row * w + column of the first largest pixel; -1: none
 };
 
 /// Backward: dy goes to the pixels that argmax names; which level they are on follows from the RoI. Several
 /// contributions to a pixel add up in the order of the RoIs. Nothing of a padding row is read.
 template <class T>
 struct RoiPoolBackwardArgs : RoiLevels {
-  const T* dy;            // (N R, PH, PW, C)
-  const int32_t* argmax;  // of the forward pass
-  T* dx[kMaxLevels];      // (N, h, w, C); null: not wanted
-  Accumulate accumulate[kMaxLevels];
+  const T* dy = nullptr;            // (N R, PH, PW, C)
+  const int32_t* argmax = nullptr;  // of the forward pass
+  T* dx[kMaxLevels] = {};           // (N, h, w, C); null: not wanted
+  Accumulate accumulate[kMaxLevels] = {};
 };
 
 /// A warp a bin, whole channel vectors.

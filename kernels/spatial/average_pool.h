@@ -10,18 +10,18 @@ namespace rcnn::kernels {
 
 template <class T>
 struct AveragePoolArgs {
-  int64_t n, p, c;  // images, pixels of a map (at least 1), channels
-  const T* x;       // (N, P, C)
-  T* y;             // (N, C)
+  int64_t n = 0, p = 0, c = 0;  // images, pixels of a map (at least 1), channels
+  const T* x = nullptr;         // (N, P, C)
+  T* y = nullptr;               // (N, C)
 };
 
 /// Backward: dx[n, i, c] = dy[n, c] / P.
 template <class T>
 struct AveragePoolBackwardArgs {
-  int64_t n, p, c;
-  const T* dy;  // (N, C)
-  T* dx;        // (N, P, C)
-  Accumulate accumulate;
+  int64_t n = 0, p = 0, c = 0;
+  const T* dy = nullptr;  // (N, C)
+  T* dx = nullptr;        // (N, P, C)
+  Accumulate accumulate = Accumulate::no;
 };
 
 template <class T>

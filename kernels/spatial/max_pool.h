@@ -20,24 +20,24 @@ inline int64_t max_pool_size(int64_t size, int kernel, int stride, int pad, bool
 
 template <class T>
 struct MaxPoolArgs {
-  int64_t n, h, w, c;       // of x
-  int64_t oh, ow;           // max_pool_size of h and w
-  int kernel, stride, pad;  // pad at most kernel / 2, so that no window lies outside x
-  const T* x;               // (N, H, W, C)
-  T* y;                     // (N, OH, OW, C)
+  int64_t n = 0, h = 0, w = 0, c = 0;   // of x
+  int64_t oh = 0, ow = 0;               // max_pool_size of h and w
+  int kernel = 1, stride = 1, pad = 0;  // pad at most kernel / 2, so that no window lies outside x
+  const T* x = nullptr;                 // (N, H, W, C)
+  T* y = nullptr;                       // (N, OH, OW, C)
 };
 
 /// Backward: dy goes to the first of its window's largest elements, in row-major order. Which one that is is
 /// found anew from x.
 template <class T>
 struct MaxPoolBackwardArgs {
-  int64_t n, h, w, c;
-  int64_t oh, ow;
-  int kernel, stride, pad;
-  const T* x;   // (N, H, W, C)
-  const T* dy;  // (N, OH, OW, C)
-  T* dx;        // (N, H, W, C)
-  Accumulate accumulate;
+  int64_t n = 0, h = 0, w = 0, c = 0;
+  int64_t oh = 0, ow = 0;
+  int kernel = 1, stride = 1, pad = 0;
+  const T* x = nullptr;   // (N, H, W, C)
+  const T* dy = nullptr;  // (N, OH, OW, C)
+  T* dx = nullptr;        // (N, H, W, C)
+  Accumulate accumulate = Accumulate::no;
 };
 
 template <class T>

@@ -16,7 +16,7 @@
 namespace rcnn::kernels {
 
 struct Resized {
-  int64_t h, w;
+  int64_t h = 0, w = 0;
   double scale = 1;  // that they were rounded from
 };
 
@@ -35,19 +35,20 @@ Resized resized_size(int64_t h, int64_t w, int64_t short_side, int64_t long_side
                      SizeRounding rounding = SizeRounding::torchvision);
 
 struct PreprocessImage {
-  const uint8_t* pixels;  // (h, w, 3), RGB
-  int64_t h, w;           // at least 1, unless rh and rw are 0
-  int64_t rh, rw;         // the size it is resized to, at most the batch's height and width; 0: an empty slot
+  const uint8_t* pixels = nullptr;  // (h, w, 3), RGB
+  int64_t h = 0, w = 0;             // at least 1, unless rh and rw are 0
+  // The size it is resized to, at most the batch's height and width; 0: an empty slot.
+  int64_t rh = 0, rw = 0;
 };
 
 struct PreprocessArgs {
-  int64_t n;
-  const PreprocessImage* images;  // (N); on the op's device, as are the pixels
-  int64_t height, width;          // of the batch
-  float mean[3], deviation[3];    // of the channels of y, in their order
-  float range;                    // value of a byte's unit: 1 / 255 or 1
-  bool bgr;                       // channel 0 of y is blue, not red
-  float* y;                       // (N, height, width, 3)
+  int64_t n = 0;
+  const PreprocessImage* images = nullptr;       // (N); on the op's device, as are the pixels
+  int64_t height = 0, width = 0;                 // of the batch
+  float mean[3] = {}, deviation[3] = {1, 1, 1};  // of the channels of y, in their order
+  float range = 1;                               // value of a byte's unit: 1 / 255 or 1
+  bool bgr = false;                              // channel 0 of y is blue, not red
+  float* y = nullptr;                            // (N, height, width, 3)
 };
 
 Run<PreprocessArgs> preprocess_thread_per_pixel, preprocess_reference;

@@ -10,22 +10,22 @@ namespace rcnn::kernels {
 
 template <class T>
 struct UpsampleAddArgs {
-  int64_t n, h, w, c;  // of lateral and y
-  int64_t th, tw;      // of top, at most h and w
-  const T* lateral;    // (N, H, W, C)
-  const T* top;        // (N, TH, TW, C)
-  T* y;                // (N, H, W, C); may be lateral
+  int64_t n = 0, h = 0, w = 0, c = 0;  // of lateral and y
+  int64_t th = 0, tw = 0;              // of top, at most h and w
+  const T* lateral = nullptr;          // (N, H, W, C)
+  const T* top = nullptr;              // (N, TH, TW, C)
+  T* y = nullptr;                      // (N, H, W, C); may be lateral
 };
 
 /// Backward for `top`: dtop[n, a, b, c] is the sum of dy over the places that read it. The gradient for
 /// `lateral` is dy itself.
 template <class T>
 struct UpsampleAddBackwardArgs {
-  int64_t n, h, w, c;
-  int64_t th, tw;
-  const T* dy;  // (N, H, W, C)
-  T* dtop;      // (N, TH, TW, C)
-  Accumulate accumulate;
+  int64_t n = 0, h = 0, w = 0, c = 0;
+  int64_t th = 0, tw = 0;
+  const T* dy = nullptr;  // (N, H, W, C)
+  T* dtop = nullptr;      // (N, TH, TW, C)
+  Accumulate accumulate = Accumulate::no;
 };
 
 template <class T>

@@ -39,7 +39,10 @@ TEST_CASE("dropout: which elements are kept, by another program's Philox") {
           Prepared<DropoutArgs<float>> p;
           const float* x = given(p, std::vector<float>(16, 1.0f));
           const int32_t* step = given_step(p, c.step);
-          p.args = {16, x, {c.p, c.seed, step, c.layer}, result(p, std::vector<float>(16, kNaN))};
+          p.args = {.count = 16,
+                    .x = x,
+                    .key = {c.p, c.seed, step, c.layer},
+                    .y = result(p, std::vector<float>(16, kNaN))};
           return p;
         },
         [&](const auto& outputs) { CHECK(outputs[0] == expected); });
@@ -54,7 +57,7 @@ TEST_CASE("dropout: a dropped NaN is 0, a kept one stays") {
         Prepared<DropoutArgs<float>> p;
         const float* x = given(p, {3, kNaN, kNaN});
         const int32_t* step = given_step(p, 3);
-        p.args = {3, x, {0.5f, 7, step, 2}, result(p, {kNaN, kNaN, kNaN})};
+        p.args = {.count = 3, .x = x, .key = {0.5f, 7, step, 2}, .y = result(p, {kNaN, kNaN, kNaN})};
         return p;
       },
       [](const auto& outputs) {
@@ -72,7 +75,11 @@ TEST_CASE("dropout: backward takes the same elements, and adds where it must") {
           Prepared<DropoutBackwardArgs<float>> p;
           const float* dy = given(p, {1, 2, kNaN, 4});
           const int32_t* step = given_step(p, 3);
-          p.args = {4, dy, {0.5f, 7, step, 2}, result(p, {10, 20, 30, 40}), accumulate};
+          p.args = {.count = 4,
+                    .dy = dy,
+                    .key = {0.5f, 7, step, 2},
+                    .dx = result(p, {10, 20, 30, 40}),
+                    .accumulate = accumulate};
           return p;
         },
         [&](const auto& outputs) {

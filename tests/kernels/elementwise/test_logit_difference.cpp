@@ -18,7 +18,7 @@ TEST_CASE("logit_difference: object less background, and a NaN only where it bel
         Prepared<LogitDifferenceArgs<float>> p;
         const float* x = given(p, {1, 2, 3, 10, 20, 30,  //
                                    4, kNaN, 6, 1, 1, 1});
-        p.args = {2, 3, x, result(p, std::vector<float>(6, kNaN))};
+        p.args = {.rows = 2, .a = 3, .x = x, .y = result(p, std::vector<float>(6, kNaN))};
         return p;
       },
       [](const auto& outputs) {
@@ -36,7 +36,11 @@ TEST_CASE("logit_difference: backward writes, or adds, both halves") {
         [&] {
           Prepared<LogitDifferenceBackwardArgs<float>> p;
           const float* dy = given(p, {1, 2, 3, 4});
-          p.args = {2, 2, dy, result(p, {10, 20, 30, 40, 50, 60, 70, 80}), accumulate};
+          p.args = {.rows = 2,
+                    .a = 2,
+                    .dy = dy,
+                    .dx = result(p, {10, 20, 30, 40, 50, 60, 70, 80}),
+                    .accumulate = accumulate};
           return p;
         },
         [&](const auto& outputs) {

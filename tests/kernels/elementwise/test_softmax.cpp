@@ -14,13 +14,13 @@ TEST_CASE("softmax: values by hand, and logits whose exponentials overflow or va
                                      0,          0,          0.5,        0.5};
   const auto make = [&] {
     Prepared<SoftmaxArgs<float>> p;
-    p.args = {3, 3, given(p, x), result(p, std::vector<float>(9))};
+    p.args = {.rows = 3, .c = 3, .logits = given(p, x), .probabilities = result(p, std::vector<float>(9))};
     return p;
   };
   const auto in_place = [&] {
     Prepared<SoftmaxArgs<float>> p;
     float* logits = result(p, x);
-    p.args = {3, 3, logits, logits};
+    p.args = {.rows = 3, .c = 3, .logits = logits, .probabilities = logits};
     return p;
   };
   const auto expect = [&](const auto& outputs) {

@@ -14,8 +14,15 @@ template <bool InPlace>
 void conv2d_then_epilogue(const Stream& stream, Workspace& workspace, const Conv2dArgs<float>& a) {
   const int64_t rows = a.shape.n * a.shape.oh() * a.shape.ow(), columns = a.shape.k;
   float* z = InPlace ? a.y : workspace.take<float>(rows * columns);
-  conv2d_direct(stream, workspace, {a.shape, a.x, a.w, nullptr, nullptr, nullptr, false, z});
-  epilogue_pass(stream, {rows, columns, z, a.scale, a.bias, a.residual, a.relu, a.y});
+  conv2d_direct(stream, workspace, {.shape = a.shape, .x = a.x, .w = a.w, .y = z});
+  epilogue_pass(stream, {.rows = rows,
+                         .columns = columns,
+                         .z = z,
+                         .scale = a.scale,
+                         .bias = a.bias,
+                         .residual = a.residual,
+                         .relu = a.relu,
+                         .y = a.y});
 }
 
 /// The same where the residual is what y holds.

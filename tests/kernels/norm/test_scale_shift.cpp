@@ -12,11 +12,24 @@ TEST_CASE("scale_shift: two channels by hand, forward and backward") {
   const std::vector<float> dy{1, 10, 100, 1000};
   Context ctx;
   run(ctx, scale_shift,
-      ScaleShiftArgs<float>{2, 2, x.data(), scale.data(), shift.data(), residual.data(), true, y.data()});
+      ScaleShiftArgs<float>{.rows = 2,
+                            .c = 2,
+                            .x = x.data(),
+                            .scale = scale.data(),
+                            .shift = shift.data(),
+                            .residual = residual.data(),
+                            .relu = true,
+                            .y = y.data()});
   CHECK(y == std::vector<float>{2.5f, 2, 0, 0});
   run(ctx, scale_shift_backward,
-      ScaleShiftBackwardArgs<float>{2, 2, scale.data(), y.data(), dy.data(), true, dx.data(), Accumulate::no,
-                                    dresidual.data(), Accumulate::no});
+      ScaleShiftBackwardArgs<float>{.rows = 2,
+                                    .c = 2,
+                                    .scale = scale.data(),
+                                    .y = y.data(),
+                                    .dy = dy.data(),
+                                    .relu = true,
+                                    .dx = dx.data(),
+                                    .dresidual = dresidual.data()});
   CHECK(dx == std::vector<float>{2, -10, 0, 0});
   CHECK(dresidual == std::vector<float>{1, 10, 0, 0});
 }

@@ -26,6 +26,12 @@ struct Small {
     a.sampling = sampling, a.aligned = aligned;
     return a;
   }
+  /// From x to y.
+  RoiAlignArgs<float> forward(int sampling, bool aligned) {
+    RoiAlignArgs<float> args{grid(sampling, aligned)};
+    args.x[0] = x.data(), args.y = y.data();
+    return args;
+  }
 };
 
 /// Runs `check` after each variant that supports the arguments.
@@ -80,7 +86,7 @@ TEST_CASE("roi_align: the values of torchvision 0.14") {
   Small small;
   for (const Expected& e : expected) {
     CAPTURE(e.sampling);
-    RoiAlignArgs<float> args{small.grid(e.sampling, e.aligned), {small.x.data()}, small.y.data()};
+    RoiAlignArgs<float> args = small.forward(e.sampling, e.aligned);
     each_variant(roi_align, args, [&] { check_close(small.y, e.y); });
   }
 }
@@ -90,7 +96,8 @@ TEST_CASE("roi_align_backward: the gradients of torchvision 0.14") {
   Small small;
   std::vector<float> dy(24), dx(84);
   for (size_t k = 0; k < dy.size(); ++k) dy[k] = static_cast<float>(k + 1);
-  RoiAlignBackwardArgs<float> args{small.grid(2, false), dy.data(), {dx.data()}, {Accumulate::no}};
+  RoiAlignBackwardArgs<float> args{small.grid(2, false)};
+  args.dy = dy.data(), args.dx[0] = dx.data();
   const auto at = [&](int i, int j, int c) { return dx[static_cast<size_t>((i * 7 + j) * 2 + c)]; };
   each_variant(roi_align_backward, args, [&] {
     for (const auto& [value, expected] : {std::pair{at(0, 0, 0), 4.5f},
@@ -133,14 +140,15 @@ TEST_CASE("roi_align: coordinates that are no numbers, or nowhere, give 0 and no
     for (const auto& roi : rois) {
       Small small;
       std::copy_n(roi, 4, small.rois.begin());
-      RoiAlignArgs<float> args{small.grid(2, aligned), {small.x.data()}, small.y.data()};
+      RoiAlignArgs<float> args = small.forward(2, aligned);
       args.r = 1;
       small.y.assign(24, nan);
       each_variant(roi_align, args, [&] {
         for (size_t i = 0; i < 8; ++i) CHECK(small.y[i] == 0);
       });
       std::vector<float> dy(8, 1.0f), dx(84, nan);
-      RoiAlignBackwardArgs<float> back{args, dy.data(), {dx.data()}, {Accumulate::no}};
+      RoiAlignBackwardArgs<float> back{args};
+      back.dy = dy.data(), back.dx[0] = dx.data();
       each_variant(roi_align_backward, back, [&] {
         for (float value : dx) CHECK(value == 0);
       });
@@ -165,7 +173,7 @@ TEST_CASE("roi_align_backward: a level that wants no gradient is left alone") {
 TEST_CASE("roi_align: padding rows give 0 and get no gradient, also where they hold a box") {
   Small small;
   const int32_t count[1] = {2};
-  RoiAlignArgs<float> args{small.grid(2, false), {small.x.data()}, small.y.data()};
+  RoiAlignArgs<float> args = small.forward(2, false);
   args.count = count;
   each_variant(roi_align, args, [&] {
     CHECK(small.y[8] != 0);
@@ -173,7 +181,8 @@ TEST_CASE("roi_align: padding rows give 0 and get no gradient, also where they h
   });
   std::vector<float> dy(24), dx(84);
   std::fill(dy.begin() + 16, dy.end(), 1.0f);
-  RoiAlignBackwardArgs<float> back{args, dy.data(), {dx.data()}, {Accumulate::no}};
+  RoiAlignBackwardArgs<float> back{args};
+  back.dy = dy.data(), back.dx[0] = dx.data();
   each_variant(roi_align_backward, back, [&] { CHECK(dx == std::vector<float>(84)); });
 }
 

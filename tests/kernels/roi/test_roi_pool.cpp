@@ -102,7 +102,9 @@ TEST_CASE("roi_pool: padding rows give 0 and get no gradient, also where they ho
   CHECK(y[1] == 0);
   CHECK(argmax[1] == -1);
   argmax[1] = 12345;  // not read
-  run(ctx, roi_pool_backward, RoiPoolBackwardArgs<float>{args, dy, argmax, {dx}, {Accumulate::no}});
+  RoiPoolBackwardArgs<float> back{args};
+  back.dy = dy, back.argmax = argmax, back.dx[0] = dx;
+  run(ctx, roi_pool_backward, back);
   const float expected[4] = {0, 5, 0, 0};
   for (int i = 0; i < 4; ++i) CHECK(dx[i] == expected[i]);
 }
