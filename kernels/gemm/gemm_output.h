@@ -55,7 +55,8 @@ template <int V>
 __device__ inline void write(const GemmOutput& o, int row, int column, const float (&sums)[V]) {
   float* out = o.out + static_cast<int64_t>(row) * o.columns + column;
   float result[V], scale[V], bias[V], residual[V];
-  RCNN_UNROLL for (int i = 0; i < V; ++i) {
+  RCNN_UNROLL
+  for (int i = 0; i < V; ++i) {
     scale[i] = 1;
     bias[i] = residual[i] = 0;
   }
@@ -63,8 +64,8 @@ __device__ inline void write(const GemmOutput& o, int row, int column, const flo
   if (o.bias) read_values<V>(o.bias + column, bias);
   if (o.residual) read_values<V>(o.residual + (out - o.out), residual);
   if (o.accumulate == Accumulate::yes) read_values<V>(out, residual);
-  RCNN_UNROLL for (int i = 0; i < V; ++i) result[i] =
-      epilogue_value(sums[i], scale[i], bias[i], residual[i], o.relu);
+  RCNN_UNROLL
+  for (int i = 0; i < V; ++i) result[i] = epilogue_value(sums[i], scale[i], bias[i], residual[i], o.relu);
   write_values<V>(out, result);
 }
 
@@ -73,8 +74,9 @@ __device__ inline void write_up_to_4(const GemmOutput& o, int row, int column, c
   if (o.vectors) {
     if (column < o.columns) write<4>(o, row, column, sums);
   } else {
-    RCNN_UNROLL for (int i = 0; i < 4; ++i) if (column + i < o.columns)
-        write<1>(o, row, column + i, {sums[i]});
+    RCNN_UNROLL
+    for (int i = 0; i < 4; ++i)
+      if (column + i < o.columns) write<1>(o, row, column + i, {sums[i]});
   }
 }
 
