@@ -2,7 +2,6 @@
 #pragma once
 
 #include <filesystem>
-#include <set>
 #include <string>
 
 namespace rcnn {
@@ -29,8 +28,5 @@ struct OpBenchOptions {
 ///
 /// Throws InputError if the device or the op does not exist, and Error at the end if a variant failed.
 void bench_ops(const OpBenchOptions& options);
-
-/// The names of op families that `--kernel` accepts.
-std::set<std::string> op_families();
 
 }  // namespace rcnn

@@ -14,15 +14,13 @@
 #include <memory>
 #include <vector>
 
+#include "core/accumulate.h"
 #include "core/context.h"
 #include "core/tensor.h"
 
 namespace rcnn {
 
 struct Node;
-
-/// Whether a gradient is written, because it is the first contribution, or added to what is there.
-enum class Accumulate : uint8_t { no, yes };
 
 /// The gradient side of a Var. Nodes hold gradients of their inputs rather than values, so that a node keeps
 /// alive only the tensors that are its members.

@@ -68,12 +68,20 @@ Var batch_norm(Context& ctx, const Var& x, BatchNorm& p, const Var& residual, bo
   visit_float(x.dtype(), "batch_norm", [&](auto zero) {
     using T = decltype(zero);
     kernels::run(ctx, kernels::batch_norm,
-                 kernels::BatchNormArgs<T>{x.value().numel() / c, c, x.value().data<T>(),
-                                           p.weight.value().data<T>(), p.bias.value().data<T>(),
-                                           data_or_null<T>(residual.value()), relu, static_cast<T>(p.eps),
-                                           static_cast<T>(p.momentum), p.running_mean.mutable_data<T>(),
-                                           p.running_var.mutable_data<T>(), mean.mutable_data<T>(),
-                                           inverse_deviation.mutable_data<T>(), y.mutable_data<T>()});
+                 kernels::BatchNormArgs<T>{.rows = x.value().numel() / c,
+                                           .c = c,
+                                           .x = x.value().data<T>(),
+                                           .weight = p.weight.value().data<T>(),
+                                           .bias = p.bias.value().data<T>(),
+                                           .residual = data_or_null<T>(residual.value()),
+                                           .relu = relu,
+                                           .eps = static_cast<T>(p.eps),
+                                           .momentum = static_cast<T>(p.momentum),
+                                           .running_mean = p.running_mean.mutable_data<T>(),
+                                           .running_var = p.running_var.mutable_data<T>(),
+                                           .mean = mean.mutable_data<T>(),
+                                           .inverse_deviation = inverse_deviation.mutable_data<T>(),
+                                           .y = y.mutable_data<T>()});
   });
   if (!wants_gradient(ctx, {&x, &p.weight, &p.bias, &residual})) return Var(y);
   auto node = std::make_shared<BatchNormNode>();
@@ -97,10 +105,14 @@ void fold_batch_norm(Context& ctx, const BatchNorm& p, const FoldedBatchNorm& fo
   visit_float(p.weight.dtype(), "fold_batch_norm", [&](auto zero) {
     using T = decltype(zero);
     kernels::run(ctx, kernels::fold_batch_norm,
-                 kernels::FoldBatchNormArgs<T>{
-                     p.weight.value().numel(), p.weight.value().data<T>(), p.bias.value().data<T>(),
-                     p.running_mean.data<T>(), p.running_var.data<T>(), static_cast<T>(p.eps),
-                     folded.scale.mutable_data<T>(), folded.shift.mutable_data<T>()});
+                 kernels::FoldBatchNormArgs<T>{.c = p.weight.value().numel(),
+                                               .weight = p.weight.value().data<T>(),
+                                               .bias = p.bias.value().data<T>(),
+                                               .running_mean = p.running_mean.data<T>(),
+                                               .running_var = p.running_var.data<T>(),
+                                               .eps = static_cast<T>(p.eps),
+                                               .scale = folded.scale.mutable_data<T>(),
+                                               .shift = folded.shift.mutable_data<T>()});
   });
 }
 

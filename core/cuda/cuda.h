@@ -27,7 +27,7 @@
 /// argument of its own, so that the simulation can give every block its own array.
 #define RCNN_SHARED(Type, name, dimensions) __shared__ __align__(16) Type name dimensions
 
-/// Goes before an inner loop that must be unrolled: RCNN_UNROLL for (...).
+/// Stands before an inner loop that must be unrolled, on a line of its own.
 #define RCNN_UNROLL _Pragma("unroll")
 
 #if defined(__CUDACC__)

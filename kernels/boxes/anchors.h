@@ -10,21 +10,22 @@
 namespace rcnn::kernels {
 
 struct AnchorsArgs {
-  int levels;                                        // at most kMaxLevels
-  int64_t h[kMaxLevels], w[kMaxLevels];              // cells of a level's map
-  float stride_y[kMaxLevels], stride_x[kMaxLevels];  // pixels of the input from cell to cell
-  int cell_anchors[kMaxLevels];                      // A of each level
-  const float* cells;                                // (sum A, 4) around the origin, level after level
-  float* anchors;                                    // (sum H W A, 4), in the order (level, y, x, a)
+  int levels = 0;                                              // at most kMaxLevels
+  int64_t h[kMaxLevels] = {}, w[kMaxLevels] = {};              // cells of a level's map
+  float stride_y[kMaxLevels] = {}, stride_x[kMaxLevels] = {};  // pixels of the input from cell to cell
+  int cell_anchors[kMaxLevels] = {};                           // A of each level
+  const float* cells = nullptr;  // (sum A, 4) around the origin, level after level
+  float* anchors = nullptr;      // (sum H W A, 4), in the order (level, y, x, a)
 };
 
-void anchors_thread_per_anchor(const Stream&, Workspace&, const AnchorsArgs& a);
-void anchors_reference(const Stream&, Workspace&, const AnchorsArgs& a);
+Run<AnchorsArgs> anchors_thread_per_anchor, anchors_reference;
 
-inline constexpr Variant<AnchorsArgs> anchors_variants[] = {
-    OnCuda{"thread_per_anchor", anchors_thread_per_anchor},
-    {DeviceType::cpu, "reference", anchors_reference},
+// clang-format off
+inline constexpr Technique<AnchorsArgs> anchors_techniques[] = {
+    {"thread_per_anchor", on_cuda, anchors_thread_per_anchor},
+    {"reference", on_cpu, anchors_reference},
 };
-inline constexpr Op<AnchorsArgs> anchors{"anchors", "anchors", anchors_variants};
+// clang-format on
+inline constexpr Op anchors{"anchors", "anchors", column<0>(anchors_techniques)};
 
 }  // namespace rcnn::kernels

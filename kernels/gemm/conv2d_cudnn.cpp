@@ -275,7 +275,14 @@ void conv2d_cudnn(const Stream& stream, Workspace& workspace, const Conv2dArgs<f
   const int64_t rows = p.n * p.oh() * p.ow();
   float* z = a.residual == a.y ? workspace.take<float>(rows * p.k) : a.y;
   convolve(stream, workspace, Pass::forward, p, P, false, {writable(a.x), writable(a.w), z});
-  epilogue_pass(stream, {rows, p.k, z, a.scale, a.bias, a.residual, a.relu, a.y});
+  epilogue_pass(stream, {.rows = rows,
+                         .columns = p.k,
+                         .z = z,
+                         .scale = a.scale,
+                         .bias = a.bias,
+                         .residual = a.residual,
+                         .relu = a.relu,
+                         .y = a.y});
 }
 
 template <Precision P>

@@ -26,7 +26,8 @@ __global__ void backward_kernel(EpilogueBackwardArgs<float> a, int64_t rows_a_ch
   float sums[V] = {};
   if (c < a.c) {
     float scale[V];
-    RCNN_UNROLL for (int i = 0; i < V; ++i) scale[i] = 1;
+    RCNN_UNROLL
+    for (int i = 0; i < V; ++i) scale[i] = 1;
     if (a.scale) read_values<V>(a.scale + c, scale);
     for (int64_t row = first + threadIdx.y; row < last; row += blockDim.y) {
       const int64_t at = row * a.c + c;
@@ -35,11 +36,13 @@ __global__ void backward_kernel(EpilogueBackwardArgs<float> a, int64_t rows_a_ch
       if (a.y) {
         float y[V];
         read_values<V>(a.y + at, y);
-        RCNN_UNROLL for (int i = 0; i < V; ++i) g[i] = relu_gradient(y[i], g[i]);
+        RCNN_UNROLL
+        for (int i = 0; i < V; ++i) g[i] = relu_gradient(y[i], g[i]);
       }
       if (a.dresidual && a.accumulate_residual == Accumulate::yes)
         read_values<V>(a.dresidual + at, dresidual);
-      RCNN_UNROLL for (int i = 0; i < V; ++i) {
+      RCNN_UNROLL
+      for (int i = 0; i < V; ++i) {
         dz[i] = scale[i] * g[i];
         put(dresidual[i], g[i], a.accumulate_residual);
         sums[i] += g[i];
@@ -52,8 +55,10 @@ __global__ void backward_kernel(EpilogueBackwardArgs<float> a, int64_t rows_a_ch
   write_values<V>(thread_sums[thread], sums);
   __syncthreads();
   if (threadIdx.y != 0 || c >= a.c) return;
-  for (unsigned row = 1; row < blockDim.y; ++row)
-    RCNN_UNROLL for (int i = 0; i < V; ++i) sums[i] += thread_sums[row * blockDim.x + threadIdx.x][i];
+  for (unsigned row = 1; row < blockDim.y; ++row) {
+    RCNN_UNROLL
+    for (int i = 0; i < V; ++i) sums[i] += thread_sums[row * blockDim.x + threadIdx.x][i];
+  }
   write_values<V>(shares + blockIdx.y * a.c + c, sums);
 }
 

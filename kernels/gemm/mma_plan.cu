@@ -67,13 +67,16 @@ __global__ void __launch_bounds__(kThreads)
   const float* from = values + static_cast<int64_t>(row) * c + column;
   Vector<Stored> result;
   if (quads) {
-    RCNN_UNROLL for (int i = 0; i < kCount; i += 4) {
+    RCNN_UNROLL
+    for (int i = 0; i < kCount; i += 4) {
       float four[4] = {};
       if (column + i < c) read_values<4>(from + i, four);
-      RCNN_UNROLL for (int j = 0; j < 4; ++j) convert(four[j], result.values[i + j]);
+      RCNN_UNROLL
+      for (int j = 0; j < 4; ++j) convert(four[j], result.values[i + j]);
     }
   } else {
-    RCNN_UNROLL for (int i = 0; i < kCount; ++i) convert(column + i < c ? from[i] : 0.0f, result.values[i]);
+    RCNN_UNROLL
+    for (int i = 0; i < kCount; ++i) convert(column + i < c ? from[i] : 0.0f, result.values[i]);
   }
   packed[index] = result;
 }

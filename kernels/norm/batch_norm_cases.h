@@ -107,4 +107,8 @@ Prepared<FoldBatchNormArgs<T>> prepare_fold_batch_norm(const BatchNormCase& c, F
   return p;
 }
 
+RCNN_OP_CASES(batch_norm, batch_norm_cases, batch_norm_bench_cases, prepare_batch_norm<T>)
+RCNN_OP_CASES(batch_norm_backward, batch_norm_cases, batch_norm_bench_cases, prepare_batch_norm_backward<T>)
+RCNN_OP_CASES(fold_batch_norm, batch_norm_cases, batch_norm_bench_cases, prepare_fold_batch_norm<T>)
+
 }  // namespace rcnn::kernels

@@ -151,8 +151,9 @@ void verify(const Op<A, A64>& op, const std::vector<Case>& cases, Prepare prepar
             const auto host = make(float{}, fill);
             if (!fits(*ctx, variant, host.args)) continue;
             ran.insert(&variant);
-            const auto expected =
-                variant.precision == Precision::f32 ? expected32 : expect(variant.precision, fill);
+            const auto expected = variant.backend.precision == Precision::f32
+                                      ? expected32
+                                      : expect(variant.backend.precision, fill);
             std::vector<Tensor> first;
             for (const cuda_sim::Settings& order : ctx->device.type == DeviceType::cuda
                                                        ? simulated_orders()
@@ -187,8 +188,23 @@ void verify(const Op<A, A64>& op, const std::vector<Case>& cases, Prepare prepar
       }
   for (const auto& ctx : contexts)
     for (const auto& variant : op.variants)
-      if (variant.run && variant.device == ctx->device.type && variant.capability <= ctx->capability)
+      if (variant.run && variant.backend.device == ctx->device.type &&
+          variant.backend.capability <= ctx->capability)
         CHECK_MESSAGE(ran.contains(&variant), "no case of ", op.name, " runs the variant ", variant.name);
 }
+
+/// The names of the ops that this program verifies.
+inline std::set<std::string_view>& verified_ops() {
+  static std::set<std::string_view> names;
+  return names;
+}
+
+/// The test of an op: every variant on every case, against the reference.
+#define VERIFY_OP(op)                                                         \
+  static const bool op##_is_verified = verified_ops().insert(op.name).second; \
+  TEST_CASE(#op ": every variant agrees with the reference") {                \
+    CHECK(op##_is_verified);                                                  \
+    verify(op, cases_of(op).tested(), cases_of(op).prepare);                  \
+  }
 
 }  // namespace rcnn::kernels

@@ -3,9 +3,7 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("anchors: every variant agrees with the reference") {
-  verify(anchors, anchors_cases(), [](auto, const auto& c, Filler fill) { return prepare_anchors(c, fill); });
-}
+VERIFY_OP(anchors)
 
 TEST_CASE("anchors: the order is (level, y, x, a), and each axis has its own stride") {
   const auto make = [] {

@@ -3,10 +3,7 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("box_targets: every variant agrees with the reference") {
-  verify(box_targets, box_targets_cases(),
-         [](auto, const auto& c, Filler fill) { return prepare_box_targets(c, fill); });
-}
+VERIFY_OP(box_targets)
 
 TEST_CASE("box_targets: deltas for matched boxes, zeros for all others, whatever they contain") {
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();

@@ -3,10 +3,7 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("class_boxes: every variant agrees with the reference") {
-  verify(class_boxes, class_boxes_cases(),
-         [](auto, const auto& c, Filler fill) { return prepare_class_boxes(c, fill); });
-}
+VERIFY_OP(class_boxes)
 
 TEST_CASE("class_boxes: keeps a box for each class except the background if score and size suffice") {
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();

@@ -3,10 +3,7 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("gather_boxes: every variant agrees with the reference") {
-  verify(gather_boxes, gather_boxes_cases(),
-         [](auto, const auto& c, Filler fill) { return prepare_gather_boxes(c, fill); });
-}
+VERIFY_OP(gather_boxes)
 
 TEST_CASE("gather_boxes: kept rows come first and in order, then the extra rows, then zeros") {
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();

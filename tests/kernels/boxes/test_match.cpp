@@ -40,9 +40,7 @@ void expect_matched(const Example& e, const std::vector<int32_t>& expected) {
 
 }  // namespace
 
-TEST_CASE("match: every variant agrees with the reference") {
-  verify(match, match_cases(), [](auto, const auto& c, Filler fill) { return prepare_match(c, fill); });
-}
+VERIFY_OP(match)
 
 TEST_CASE("match: an IoU equal to a threshold reaches it") {
   // Against (0, 0, 8, 1): IoU 1, 6/8, 4/8, 2/8, 0.

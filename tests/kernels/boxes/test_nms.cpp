@@ -48,9 +48,7 @@ void expect_kept(const Example& e, const std::vector<int32_t>& expected) {
 
 }  // namespace
 
-TEST_CASE("nms: every variant agrees with the reference") {
-  verify(nms, nms_cases(), [](auto, const auto& c, Filler fill) { return prepare_nms(c, fill); });
-}
+VERIFY_OP(nms)
 
 TEST_CASE("nms: the best box suppresses those that overlap it, and only kept boxes suppress others") {
   // The IoU with the next box is 2/3, with the one after that 3/7: the second is suppressed, the third is

@@ -3,10 +3,7 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("proposals: every variant agrees with the reference") {
-  verify(proposals, proposals_cases(),
-         [](auto, const auto& c, Filler fill) { return prepare_proposals(c, fill); });
-}
+VERIFY_OP(proposals)
 
 TEST_CASE("proposals: anchors are decoded and clipped, and marked if they cannot be used") {
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();

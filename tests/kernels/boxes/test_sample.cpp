@@ -65,9 +65,7 @@ std::vector<int32_t> mixed() {
 
 }  // namespace
 
-TEST_CASE("sample: every variant agrees with the reference") {
-  verify(sample, sample_cases(), [](auto, const auto& c, Filler fill) { return prepare_sample(c, fill); });
-}
+VERIFY_OP(sample)
 
 TEST_CASE("sample_quota: positives up to their fraction, and negatives for the rest") {
   const auto expect = [](SampleQuota q, int64_t positives, int64_t negatives) {

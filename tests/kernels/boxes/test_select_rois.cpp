@@ -3,10 +3,7 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("select_rois: every variant agrees with the reference") {
-  verify(select_rois, select_rois_cases(),
-         [](auto, const auto& c, Filler fill) { return prepare_select_rois(c, fill); });
-}
+VERIFY_OP(select_rois)
 
 TEST_CASE("select_rois: foreground, background and padding rows get their boxes, labels and targets") {
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();

@@ -15,13 +15,8 @@ const int32_t* given_step(Prepared<Args>& example, int32_t step) {
 
 }  // namespace
 
-TEST_CASE("dropout: every variant agrees with the reference") {
-  verify(dropout, dropout_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_dropout<decltype(zero)>(c, fill); });
-  verify(dropout_backward, dropout_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_dropout_backward<decltype(zero)>(c, fill);
-  });
-}
+VERIFY_OP(dropout)
+VERIFY_OP(dropout_backward)
 
 TEST_CASE("dropout: keeps the elements that another implementation of Philox chooses") {
   const struct {
@@ -44,7 +39,10 @@ TEST_CASE("dropout: keeps the elements that another implementation of Philox cho
           Prepared<DropoutArgs<float>> p;
           const float* x = given(p, std::vector<float>(16, 1.0f));
           const int32_t* step = given_step(p, c.step);
-          p.args = {16, x, {c.p, c.seed, step, c.layer}, result(p, std::vector<float>(16, kNaN))};
+          p.args = {.count = 16,
+                    .x = x,
+                    .key = {c.p, c.seed, step, c.layer},
+                    .y = result(p, std::vector<float>(16, kNaN))};
           return p;
         },
         [&](const auto& outputs) { CHECK(outputs[0] == expected); });
@@ -59,7 +57,7 @@ TEST_CASE("dropout: a NaN becomes 0 if it is dropped, and stays NaN otherwise") 
         Prepared<DropoutArgs<float>> p;
         const float* x = given(p, {3, kNaN, kNaN});
         const int32_t* step = given_step(p, 3);
-        p.args = {3, x, {0.5f, 7, step, 2}, result(p, {kNaN, kNaN, kNaN})};
+        p.args = {.count = 3, .x = x, .key = {0.5f, 7, step, 2}, .y = result(p, {kNaN, kNaN, kNaN})};
         return p;
       },
       [](const auto& outputs) {
@@ -77,7 +75,11 @@ TEST_CASE("dropout: backward drops the same elements, and writes or adds as requ
           Prepared<DropoutBackwardArgs<float>> p;
           const float* dy = given(p, {1, 2, kNaN, 4});
           const int32_t* step = given_step(p, 3);
-          p.args = {4, dy, {0.5f, 7, step, 2}, result(p, {10, 20, 30, 40}), accumulate};
+          p.args = {.count = 4,
+                    .dy = dy,
+                    .key = {0.5f, 7, step, 2},
+                    .dx = result(p, {10, 20, 30, 40}),
+                    .accumulate = accumulate};
           return p;
         },
         [&](const auto& outputs) {

@@ -14,8 +14,15 @@ template <bool InPlace>
 void conv2d_then_epilogue(const Stream& stream, Workspace& workspace, const Conv2dArgs<float>& a) {
   const int64_t rows = a.shape.n * a.shape.oh() * a.shape.ow(), columns = a.shape.k;
   float* z = InPlace ? a.y : workspace.take<float>(rows * columns);
-  conv2d_direct(stream, workspace, {a.shape, a.x, a.w, nullptr, nullptr, nullptr, false, z});
-  epilogue_pass(stream, {rows, columns, z, a.scale, a.bias, a.residual, a.relu, a.y});
+  conv2d_direct(stream, workspace, {.shape = a.shape, .x = a.x, .w = a.w, .y = z});
+  epilogue_pass(stream, {.rows = rows,
+                         .columns = columns,
+                         .z = z,
+                         .scale = a.scale,
+                         .bias = a.bias,
+                         .residual = a.residual,
+                         .relu = a.relu,
+                         .y = a.y});
 }
 
 /// The same with the residual in y.
@@ -31,14 +38,13 @@ void conv2d_residual_in_y(const Stream& stream, Workspace& workspace, const Conv
 }
 
 TEST_CASE("epilogue_pass: after a convolution without epilogue, the result is that of the whole op") {
-  using Args = Conv2dArgs<float>;
-  const Variant<Args, Conv2dArgs<double>> variants[] = {
-      OnCuda<Args>{"in place", conv2d_then_epilogue<true>},
-      OnCuda<Args>{"from scratch memory", conv2d_then_epilogue<false>},
-      OnCuda<Args>{"residual in y", conv2d_residual_in_y},
-      {DeviceType::cpu, "reference", conv2d_reference<float>, conv2d_reference<double>},
+  constexpr RealTechnique<Conv2dArgs> techniques[] = {
+      {"in place", on_cuda, conv2d_then_epilogue<true>},
+      {"from scratch memory", on_cuda, conv2d_then_epilogue<false>},
+      {"residual in y", on_cuda, conv2d_residual_in_y},
+      {"reference", on_cpu, {conv2d_reference<float>, conv2d_reference<double>}},
   };
-  verify(Op<Args, Conv2dArgs<double>>{"conv2d", "conv2d", variants}, conv2d_cases(),
+  verify(Op{"conv2d", "conv2d", column<0>(techniques)}, conv2d_cases(),
          [](auto zero, const auto& c, Filler fill) { return prepare_conv2d<decltype(zero)>(c, fill); });
 }
 

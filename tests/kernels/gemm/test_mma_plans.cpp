@@ -24,7 +24,7 @@ void with_plan(const Stream& stream, Workspace& workspace, const Args& args) {
 
 template <auto Planned, Precision P, TileSize Tile, int Parts, class A, class A64>
 Variant<A, A64> planned(const char* name, const Op<A, A64>&) {
-  return OnCuda<A>{name, with_plan<Planned, A, P, Tile, Parts>, nullptr, P, 80};
+  return {name, on_cuda.with(P, 80), with_plan<Planned, A, P, Tile, Parts>};
 }
 
 /// Compares the op under several plans with its reference.
@@ -34,16 +34,15 @@ void verify_plans(const Op<A, A64>& op, const std::vector<Case>& cases, Prepare 
   REQUIRE(cuda::device_count() > 0);  // otherwise nothing below would run
 #endif
   using enum Precision;
-  const Variant<A, A64> variants[] = {
-      planned<Planned, tf32, TileSize::m128n128, 1>("tf32 128x128", op),
-      planned<Planned, bf16, TileSize::m128n128, 3>("bf16 128x128 in 3", op),
-      planned<Planned, tf32, TileSize::m128n64, 2>("tf32 128x64 in 2", op),
-      planned<Planned, bf16, TileSize::m128n64, 1>("bf16 128x64", op),
-      planned<Planned, tf32, TileSize::m64n64, 3>("tf32 64x64 in 3", op),
-      planned<Planned, bf16, TileSize::m64n64, 2>("bf16 64x64 in 2", op),
-      op.variants.back(),
-  };
-  verify(Op<A, A64>{op.name, op.family, variants}, cases, prepare);
+  Variants<A, A64> variants;
+  variants.push_back(planned<Planned, tf32, TileSize::m128n128, 1>("tf32 128x128", op));
+  variants.push_back(planned<Planned, bf16, TileSize::m128n128, 3>("bf16 128x128 in 3", op));
+  variants.push_back(planned<Planned, tf32, TileSize::m128n64, 2>("tf32 128x64 in 2", op));
+  variants.push_back(planned<Planned, bf16, TileSize::m128n64, 1>("bf16 128x64", op));
+  variants.push_back(planned<Planned, tf32, TileSize::m64n64, 3>("tf32 64x64 in 3", op));
+  variants.push_back(planned<Planned, bf16, TileSize::m64n64, 2>("bf16 64x64 in 2", op));
+  variants.push_back(op.variants.back());
+  verify(Op{op.name, op.family, variants}, cases, prepare);
 }
 
 // More than one tile of 128 rows and of 64 columns, reductions that end inside a chunk, channels with and

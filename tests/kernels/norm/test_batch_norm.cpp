@@ -10,16 +10,8 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("batch_norm: every variant agrees with the reference in double") {
-  verify(batch_norm, batch_norm_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_batch_norm<decltype(zero)>(c, fill); });
-}
-
-TEST_CASE("batch_norm_backward: every variant agrees with the reference in double") {
-  verify(batch_norm_backward, batch_norm_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_batch_norm_backward<decltype(zero)>(c, fill);
-  });
-}
+VERIFY_OP(batch_norm)
+VERIFY_OP(batch_norm_backward)
 
 TEST_CASE("batch_norm_backward: omitting some gradients does not change the others") {
   const BatchNormCase c{61, 5, true, true};
@@ -45,11 +37,7 @@ TEST_CASE("batch_norm_backward: omitting some gradients does not change the othe
   }
 }
 
-TEST_CASE("fold_batch_norm: agrees with the reference in double") {
-  verify(fold_batch_norm, batch_norm_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_fold_batch_norm<decltype(zero)>(c, fill);
-  });
-}
+VERIFY_OP(fold_batch_norm)
 
 /// An example with weights of 1 and biases of 0. Its outputs are mean, inverse_deviation, y, and the running
 /// statistics if they are given.

@@ -26,6 +26,12 @@ struct Small {
     a.sampling = sampling, a.aligned = aligned;
     return a;
   }
+  /// From x to y.
+  RoiAlignArgs<float> forward(int sampling, bool aligned) {
+    RoiAlignArgs<float> args{grid(sampling, aligned)};
+    args.x[0] = x.data(), args.y = y.data();
+    return args;
+  }
 };
 
 /// Runs `check` after each variant that supports the arguments.
@@ -33,7 +39,7 @@ template <class A, class A64, class Check>
 void each_variant(const Op<A, A64>& op, const A& args, Check check) {
   Context ctx;
   for (const auto& variant : op.variants) {
-    if (variant.device != DeviceType::cpu || (variant.supports && !variant.supports(args))) continue;
+    if (variant.backend.device != DeviceType::cpu || (variant.supports && !variant.supports(args))) continue;
     CAPTURE(variant.name);
     const Workspace::Scope scope(ctx.workspace);
     variant.run(ctx.stream, ctx.workspace, args);
@@ -51,16 +57,8 @@ void check_close(const std::vector<float>& found, const std::vector<float>& expe
 
 }  // namespace
 
-TEST_CASE("roi_align: every variant agrees with the reference in double") {
-  verify(roi_align, roi_align_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_roi_align<decltype(zero)>(c, fill); });
-}
-
-TEST_CASE("roi_align_backward: every variant agrees with the reference in double") {
-  verify(roi_align_backward, roi_align_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_roi_align_backward<decltype(zero)>(c, fill);
-  });
-}
+VERIFY_OP(roi_align)
+VERIFY_OP(roi_align_backward)
 
 TEST_CASE("roi_align: the values are those of torchvision 0.14") {
   // torchvision.ops.roi_align(x, rois, (2, 2), 0.5, sampling, aligned) on the CPU, in (RoI, bin, channel)
@@ -88,7 +86,7 @@ TEST_CASE("roi_align: the values are those of torchvision 0.14") {
   Small small;
   for (const Expected& e : expected) {
     CAPTURE(e.sampling);
-    RoiAlignArgs<float> args{small.grid(e.sampling, e.aligned), {small.x.data()}, small.y.data()};
+    RoiAlignArgs<float> args = small.forward(e.sampling, e.aligned);
     each_variant(roi_align, args, [&] { check_close(small.y, e.y); });
   }
 }
@@ -98,7 +96,8 @@ TEST_CASE("roi_align_backward: the gradients are those of torchvision 0.14") {
   Small small;
   std::vector<float> dy(24), dx(84);
   for (size_t k = 0; k < dy.size(); ++k) dy[k] = static_cast<float>(k + 1);
-  RoiAlignBackwardArgs<float> args{small.grid(2, false), dy.data(), {dx.data()}, {Accumulate::no}};
+  RoiAlignBackwardArgs<float> args{small.grid(2, false)};
+  args.dy = dy.data(), args.dx[0] = dx.data();
   const auto at = [&](int i, int j, int c) { return dx[static_cast<size_t>((i * 7 + j) * 2 + c)]; };
   each_variant(roi_align_backward, args, [&] {
     for (const auto& [value, expected] : {std::pair{at(0, 0, 0), 4.5f},
@@ -141,14 +140,15 @@ TEST_CASE("roi_align: RoIs with NaN or infinite coordinates, or far outside, giv
     for (const auto& roi : rois) {
       Small small;
       std::copy_n(roi, 4, small.rois.begin());
-      RoiAlignArgs<float> args{small.grid(2, aligned), {small.x.data()}, small.y.data()};
+      RoiAlignArgs<float> args = small.forward(2, aligned);
       args.r = 1;
       small.y.assign(24, nan);
       each_variant(roi_align, args, [&] {
         for (size_t i = 0; i < 8; ++i) CHECK(small.y[i] == 0);
       });
       std::vector<float> dy(8, 1.0f), dx(84, nan);
-      RoiAlignBackwardArgs<float> back{args, dy.data(), {dx.data()}, {Accumulate::no}};
+      RoiAlignBackwardArgs<float> back{args};
+      back.dy = dy.data(), back.dx[0] = dx.data();
       each_variant(roi_align_backward, back, [&] {
         for (float value : dx) CHECK(value == 0);
       });
@@ -173,7 +173,7 @@ TEST_CASE("roi_align_backward: a level that needs no gradient is not touched") {
 TEST_CASE("roi_align: padding rows give 0 and get no gradient, even if they contain a box") {
   Small small;
   const int32_t count[1] = {2};
-  RoiAlignArgs<float> args{small.grid(2, false), {small.x.data()}, small.y.data()};
+  RoiAlignArgs<float> args = small.forward(2, false);
   args.count = count;
   each_variant(roi_align, args, [&] {
     CHECK(small.y[8] != 0);
@@ -181,7 +181,8 @@ TEST_CASE("roi_align: padding rows give 0 and get no gradient, even if they cont
   });
   std::vector<float> dy(24), dx(84);
   std::fill(dy.begin() + 16, dy.end(), 1.0f);
-  RoiAlignBackwardArgs<float> back{args, dy.data(), {dx.data()}, {Accumulate::no}};
+  RoiAlignBackwardArgs<float> back{args};
+  back.dy = dy.data(), back.dx[0] = dx.data();
   each_variant(roi_align_backward, back, [&] { CHECK(dx == std::vector<float>(84)); });
 }
 

@@ -3,16 +3,8 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("max_pool: every variant agrees with the reference in double") {
-  verify(max_pool, max_pool_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_max_pool<decltype(zero)>(c, fill); });
-}
-
-TEST_CASE("max_pool_backward: every variant agrees with the reference in double") {
-  verify(max_pool_backward, max_pool_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_max_pool_backward<decltype(zero)>(c, fill);
-  });
-}
+VERIFY_OP(max_pool)
+VERIFY_OP(max_pool_backward)
 
 TEST_CASE("max_pool_size: rounds down, or up with ceil_mode") {
   CHECK(max_pool_size(7, 3, 2, 1) == 4);
@@ -42,25 +34,34 @@ TEST_CASE("max_pool: windows can overlap, padding is never the maximum, and ties
   const auto check_row = [&](const Row& x, const Row& y, const Row& dx) {
     const auto forward = [&] {
       Prepared<MaxPoolArgs<float>> p;
-      p.args = {1, 1, 5, 1, 1, 3, 3, 2, 1, given(p, x), result(p, Row(3, nan))};
+      p.args = {.n = 1,
+                .h = 1,
+                .w = 5,
+                .c = 1,
+                .oh = 1,
+                .ow = 3,
+                .kernel = 3,
+                .stride = 2,
+                .pad = 1,
+                .x = given(p, x),
+                .y = result(p, Row(3, nan))};
       return p;
     };
     hand_worked(max_pool, forward, [&](const auto& outputs) { same(outputs[0], y); });
     const auto backward = [&] {
       Prepared<MaxPoolBackwardArgs<float>> p;
-      p.args = {1,
-                1,
-                5,
-                1,
-                1,
-                3,
-                3,
-                2,
-                1,
-                given(p, x),
-                given(p, {1, 10, 100}),
-                result(p, Row(5, nan)),
-                Accumulate::no};
+      p.args = {.n = 1,
+                .h = 1,
+                .w = 5,
+                .c = 1,
+                .oh = 1,
+                .ow = 3,
+                .kernel = 3,
+                .stride = 2,
+                .pad = 1,
+                .x = given(p, x),
+                .dy = given(p, {1, 10, 100}),
+                .dx = result(p, Row(5, nan))};
       return p;
     };
     hand_worked(max_pool_backward, backward, [&](const auto& outputs) { same(outputs[0], dx); });

@@ -26,10 +26,7 @@ void each_variant(const PreprocessImage& image, int64_t height, int64_t width, c
 
 }  // namespace
 
-TEST_CASE("preprocess: every variant agrees with the reference") {
-  verify(preprocess, preprocess_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_preprocess<decltype(zero)>(c, fill); });
-}
+VERIFY_OP(preprocess)
 
 TEST_CASE("preprocess: resizing, padding and the order of channels, worked out by hand") {
   const uint8_t pixels[] = {0, 10, 20, 100, 110, 120};  // 1 x 2
