@@ -23,6 +23,8 @@ struct NmsArgs {
 /// Sorts and compares 64 by 64 boxes a block, a bit a pair, in bands of 4096 boxes; one block a group
 /// decides.
 void nms_banded_bitmask(const Stream&, Workspace&, const NmsArgs& a);
+/// One block per image visits the boxes one by one; the kernel to read first.
+void nms_one_block(const Stream&, Workspace&, const NmsArgs& a);
 /// Compares each box with every box kept so far.
 void nms_reference(const Stream&, Workspace&, const NmsArgs& a);
 /// Holds the boxes kept so far a coordinate an array, and compares a box with many of them at a time.
@@ -30,6 +32,7 @@ void nms_vector_scan(const Stream&, Workspace&, const NmsArgs& a);
 
 inline constexpr Variant<NmsArgs> nms_variants[] = {
     OnCuda{"banded_bitmask", nms_banded_bitmask},
+    OnCuda{"one_block", nms_one_block},
     {DeviceType::cpu, "vector_scan", nms_vector_scan},
     {DeviceType::cpu, "reference", nms_reference},
 };
