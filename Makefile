@@ -219,7 +219,7 @@ $(EXAMPLES): $(BUILD)/examples/%: $(BUILD)/examples/%.o $(LIB)
 build/rcnn: $(PROGRAM)
 	@ln -sf $(patsubst build/%,%,$(PROGRAM)) $@
 
-test: $(PROGRAM) $(TESTS) build/rcnn $(if $(filter release/0,$(CONFIG)/$(CUDA)),test-kernels)  ## build and run the tests
+test: $(PROGRAM) $(TESTS) $(EXAMPLES) build/rcnn $(if $(filter release/0,$(CONFIG)/$(CUDA)),test-kernels)  ## build and run the tests
 	RCNN_PROGRAM=$(PROGRAM) $(TESTS)
 
 # ---- kernels without a GPU: the simulation's tests, in a build of their own ----------------------------------------
