@@ -5,8 +5,8 @@
 // threads of the block share the work of comparing it with all boxes behind it: each marks those that it
 // overlaps. A barrier follows, so that the marks are complete before the next box is looked at.
 //
-// kernels/boxes/nms_cuda.cu gives the same rows and needs a barrier for every 64 boxes, where this kernel
-// needs one for each box that it keeps.
+// kernels/boxes/nms_cuda.cu returns the same rows with two barriers for every 64 boxes, where this kernel
+// needs one for each box that it keeps. docs/nms.md compares them.
 #include "kernels/boxes/box_access.h"
 #include "kernels/boxes/nms.h"
 #include "kernels/boxes/score_order.h"
@@ -46,7 +46,8 @@ __global__ void rank_kernel(NmsArgs a, int32_t* order) {
 /// kept, a thread compares every 1024th box behind it. `lost` (N, M) is scratch memory: a mark for each place
 /// of the order. Bottleneck: latency, a barrier for each box kept, while the GPU's other multiprocessors
 /// idle.
-__global__ void visit_kernel(NmsArgs a, const int32_t* all_orders, uint8_t* all_lost) {
+__global__ void __launch_bounds__(kVisitThreads)
+    visit_kernel(NmsArgs a, const int32_t* all_orders, uint8_t* all_lost) {
   const int64_t image = blockIdx.x, own = threadIdx.x, first = image * a.m;
   const int32_t* order = all_orders + first;
   uint8_t* lost = all_lost + first;
