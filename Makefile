@@ -222,7 +222,7 @@ $(EXAMPLES): $(BUILD)/examples/%: $(BUILD)/examples/%.o $(LIB)
 build/rcnn: $(PROGRAM) FORCE
 	@ln -sf $(patsubst build/%,%,$(PROGRAM)) $@
 
-test: $(RCNN) $(TESTS) $(if $(filter release/0,$(CONFIG)/$(CUDA)),test-kernels)  ## build and run the tests
+test: $(RCNN) $(TESTS) $(EXAMPLES) $(if $(filter release/0,$(CONFIG)/$(CUDA)),test-kernels)  ## build and run the tests
 	RCNN_PROGRAM=$(PROGRAM) $(TESTS)
 
 # ---- kernels without a GPU: the tests of the simulation, in a build of their own -----------------------------------

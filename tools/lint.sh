@@ -103,6 +103,24 @@ $marks"
 paths=$(grep_all '(^|[^[:alnum:]_.~/-])/(work|root|home)(/|$|[^[:alnum:]_])') && fault "paths that exist on one machine only:
 $paths"
 
+# ---- documents: files that they name, and links that they contain, exist ------------------------------------------
+# A name begins with a folder of the project. One with a placeholder, as in kernels/<op>.h, is left out.
+documents="README.md CONTRIBUTING.md $(ls docs/*.md)"
+named=$(echo "$folders docs tools" | tr ' ' '|')
+missing=$(
+  for document in $documents; do
+    {
+      grep -oE "(^|[^[:alnum:]_./<>-])($named)/[^][:space:]\`\"'(),;:|]*" "$document" |
+        sed 's/^[^[:alnum:]]//; s/[.]*$//' | grep -v '[<>*{}]'
+      grep -oE '\]\([[:alnum:]_./-]+[)#]' "$document" | sed "s/^](//; s/.\$//; s|^|$(dirname "$document")/|"
+    } | sort -u | while read -r path; do
+      [ -e "$path" ] || echo "$document: $path"
+    done
+  done
+)
+[ -z "$missing" ] || fault "these files are named and do not exist:
+$missing"
+
 # ---- shell scripts ----------------------------------------------------------------------------------------------
 if ! command -v shellcheck >/dev/null; then
   fault "shellcheck is missing: sh tools/setup.sh installs it"

@@ -21,9 +21,11 @@ struct NmsArgs {
   float plus_one = 0;        // 1: corners are whole pixels (see spanned)
 };
 
-/// Sorts and compares 64 by 64 boxes a block, a bit a pair, in bands of 4096 boxes; one block a group
+/// Sorts and compares 64 by 64 boxes a block, a bit a pair, in bands of 5120 boxes; one block a group
 /// decides.
 Run<NmsArgs> nms_banded_bitmask;
+/// One block per image visits the boxes one by one; the kernel to read first.
+Run<NmsArgs> nms_one_block;
 /// Compares each box with every box kept so far.
 Run<NmsArgs> nms_reference;
 /// Holds the boxes kept so far a coordinate an array, and compares a box with many of them at a time.
@@ -32,6 +34,7 @@ Run<NmsArgs> nms_vector_scan;
 // clang-format off
 inline constexpr Technique<NmsArgs> nms_techniques[] = {
     {"banded_bitmask", on_cuda, nms_banded_bitmask},
+    {"one_block", on_cuda, nms_one_block},
     {"vector_scan", on_cpu, nms_vector_scan},
     {"reference", on_cpu, nms_reference},
 };
