@@ -9,20 +9,19 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/boxes/anchors.h"
 #include "kernels/boxes/box_math.h"
-#include "kernels/boxes/match.h"
-#include "kernels/boxes/sample.h"
+#include "layers/box_targets.h"
+#include "layers/boxes.h"
 #include "layers/sigmoid_cross_entropy.h"
 #include "layers/smooth_l1.h"
 
 using namespace rcnn;
-using namespace rcnn::kernels;  // ops and formulas; layers of the same name are written rcnn::name
+using namespace rcnn::kernels;  // Box, iou, encode and decode
 
 namespace {
 
-constexpr int64_t kHeight = 240, kWidth = 320, kStride = 16;  // pixels
-constexpr int64_t kRows = kHeight / kStride, kColumns = kWidth / kStride;
+constexpr int kHeight = 240, kWidth = 320, kStride = 16;  // pixels
+constexpr int kRows = kHeight / kStride, kColumns = kWidth / kStride;
 constexpr int64_t kBatch = 64;               // anchors sampled per image
 constexpr float kBeta = 1.0f / 9;            // where smooth L1 changes from a parabola to a line
 constexpr float kWeights[4] = {1, 1, 1, 1};  // of the four deltas
@@ -37,57 +36,12 @@ std::string text(const float* deltas) {
 }
 Box<float> object(int64_t i) { return load_box(kObjects.data() + 4 * i); }
 
-Tensor all_anchors(const std::vector<float>& cell) {
-  std::vector<float> boxes;
-  for (int64_t y = 0; y < kRows; ++y)
-    for (int64_t x = 0; x < kColumns; ++x)
-      for (size_t a = 0; a < cell.size(); a += 4) {
-        const auto stride = static_cast<float>(kStride);
-        const Box<float> box = anchor_at(load_box(&cell[a]), y, x, stride, stride);
-        boxes.insert(boxes.end(), {box.x1, box.y1, box.x2, box.y2});
-      }
-  return Tensor::of<float>({static_cast<int64_t>(boxes.size()) / 4, 4}, std::span<const float>(boxes));
-}
-
-/// For each anchor the index of its object, -1 for background, -2 for an anchor that is ignored.
-Tensor match_anchors(Context& ctx, const Tensor& anchors, bool promote_best) {
-  const Tensor objects = Tensor::of<float>({1, 2, 4}, std::span<const float>(kObjects));
-  const Tensor count = Tensor::of<int32_t>({1}, {2});
-  const Tensor matched = ctx.empty({1, anchors.dim(0)}, DType::i32);
-  run(ctx, match,
-      MatchArgs{.n = 1,
-                .r = anchors.dim(0),
-                .boxes = anchors.data<float>(),
-                .box_stride = 0,
-                .row_count = nullptr,
-                .g = 2,
-                .gt = objects.data<float>(),
-                .gt_count = count.data<int32_t>(),
-                .high = 0.7f,
-                .low = 0.3f,
-                .low_quality = promote_best,
-                .matched = matched.mutable_data<int32_t>()});
-  return matched;
-}
-
-/// For each anchor 1 (object), 0 (background) or -1 (not sampled).
-Tensor sample_anchors(Context& ctx, const Tensor& matched) {
-  const Tensor labels = ctx.empty(matched.shape(), DType::i32), count = ctx.empty({1}, DType::i32);
-  const Tensor image_id = Tensor::of<int32_t>({1}, {0});
-  run(ctx, sample,
-      SampleArgs{.n = 1,
-                 .r = matched.dim(1),
-                 .matched = matched.data<int32_t>(),
-                 .batch = kBatch,
-                 .positive_fraction = 0.5f,
-                 .seed = ctx.seed,
-                 .purpose = Purpose::rpn_sample,
-                 .step = ctx.step.data<int32_t>(),
-                 .image_id = image_id.data<int32_t>(),
-                 .labels = labels.mutable_data<int32_t>(),
-                 .rows = nullptr,
-                 .count = count.mutable_data<int32_t>()});
-  return labels;
+/// The objects as a batch of one image.
+GroundTruth ground_truth() {
+  return {.boxes = Tensor::of<float>({1, 2, 4}, std::span<const float>(kObjects)),
+          .labels = Tensor::of<int32_t>({1, 2}, {1, 2}),
+          .count = Tensor::of<int32_t>({1}, {2}),
+          .image_id = Tensor::of<int32_t>({1}, {0})};
 }
 
 int64_t count_of(const Tensor& tensor, int32_t value) {
@@ -151,15 +105,15 @@ void show_losses(Context& ctx, int64_t own, const Tensor& labels, const Tensor& 
   ctx.grad = true;
   const Var logits = Var::parameter(ctx.zeros(labels.shape()));
   const Var predicted = Var::parameter(ctx.zeros(deltas.shape()));
-  const Var objectness = rcnn::sigmoid_cross_entropy(ctx, {logits}, labels);
-  const Var box = rcnn::smooth_l1(ctx, {predicted}, 1, deltas, labels, kBeta);
+  const Var objectness = sigmoid_cross_entropy(ctx, {logits}, labels);
+  const Var box = smooth_l1(ctx, {predicted}, 1, deltas, labels, kBeta);
   backward(ctx, objectness);
   backward(ctx, box);
   // The same losses with our anchor as the only one: the divisor, the number of sampled anchors, is then 1.
   const Tensor label = Tensor::of<int32_t>({1, 1}, {1});
   const Tensor target = deltas.reshape({-1, 4}).slice(own, own + 1);
-  const Var own_objectness = rcnn::sigmoid_cross_entropy(ctx, {ctx.zeros({1, 1})}, label);
-  const Var own_box = rcnn::smooth_l1(ctx, {ctx.zeros({1, 1, 4})}, 1, target, label, kBeta);
+  const Var own_objectness = sigmoid_cross_entropy(ctx, {ctx.zeros({1, 1})}, label);
+  const Var own_box = smooth_l1(ctx, {ctx.zeros({1, 1, 4})}, 1, target, label, kBeta);
 
   fmt::print("{:12}{:>12}{:>18}{:>12}\n", "", "our anchor", "share of the loss", "whole loss");
   const auto print = [](const char* name, const Var& of_anchor, const Var& whole) {
@@ -186,9 +140,15 @@ void show_decoding(const Box<float>& anchor, const float* deltas) {
 
 int main() {
   Context ctx;
-  const std::vector<float> cell = cell_anchors(std::vector<float>{64}, std::vector<float>{0.5f, 1, 2});
-  const Tensor anchors = all_anchors(cell);
-  const Tensor plain = match_anchors(ctx, anchors, false), promoted = match_anchors(ctx, anchors, true);
+  const Tensor anchors = make_anchors(
+      ctx, {{.h = kRows,
+             .w = kColumns,
+             .stride_y = kStride,
+             .stride_x = kStride,
+             .cell_anchors = cell_anchors(std::vector<float>{64}, std::vector<float>{0.5f, 1, 2})}});
+  const GroundTruth truth = ground_truth();
+  const Tensor plain = match(ctx, anchors, {}, truth, {.high = 0.7f, .low = 0.3f});
+  const Tensor promoted = match(ctx, anchors, {}, truth, {.high = 0.7f, .low = 0.3f, .promote_best = true});
   // Our anchor: the first one that is matched with the cat only because no other overlaps the cat more.
   int64_t own = 0;
   while (!(promoted.data<int32_t>()[own] == 0 && plain.data<int32_t>()[own] != 0)) ++own;
@@ -201,18 +161,12 @@ int main() {
              own / 3 / kColumns);
   show_matching(anchors, own, plain, promoted);
 
-  const Tensor deltas = ctx.zeros({1, anchors.dim(0), 4});
-  for (int64_t row = 0; row < anchors.dim(0); ++row) {
-    const int32_t matched = promoted.data<int32_t>()[row];
-    if (matched >= 0)
-      encode(load_box(anchors.data<float>() + 4 * row), object(matched), kWeights,
-             deltas.mutable_data<float>() + 4 * row);
-  }
+  const Tensor deltas = box_deltas(ctx, anchors, promoted, truth, {});
   const float* own_deltas = deltas.data<float>() + 4 * own;
   fmt::print("\n");
   show_deltas(anchor, object(0), own_deltas);
 
-  const Tensor labels = sample_anchors(ctx, promoted);
+  const Tensor labels = sample_labels(ctx, promoted, truth, {.max_rows = kBatch, .positive_fraction = 0.5f});
   fmt::print("\nsampled: {} positives, {} of background; label of our anchor {}\n\n", count_of(labels, 1),
              count_of(labels, 0), labels.data<int32_t>()[own]);
   show_losses(ctx, own, labels, deltas);
