@@ -21,12 +21,6 @@
 
 namespace rcnn {
 
-/// What the detector looked at on its way to the detections of one image; boxes in pixels of the original.
-struct Trace {
-  std::vector<Box> proposals;
-  std::vector<Detection> before_nms;  // every class's box of every proposal with at least the score threshold
-};
-
 /// Precision, recall and F1 of the detections with at least a score, for scores 0, .01, ..., 1:
 ///
 ///     precision = right / found     recall = right / objects     F1 = 2 right / (found + objects)

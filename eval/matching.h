@@ -9,16 +9,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "data/dataset.h"
+#include "eval/detection.h"
 
 namespace rcnn {
-
-struct Detection {
-  int image = 0;  // index into Dataset::samples
-  int label = 0;  // 1..C
-  float score = 0;
-  Box box;  // in pixels of the original image
-};
 
 /// Intersection over union; 0 for boxes that are empty, reversed or not finite.
 double overlap(const Box& a, const Box& b);

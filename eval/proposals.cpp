@@ -10,7 +10,7 @@
 #include "data/coco.h"
 #include "data/loader.h"
 #include "eval/coco_metrics.h"
-#include "eval/evaluate.h"
+#include "eval/detect.h"
 
 namespace rcnn {
 namespace {

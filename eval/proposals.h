@@ -1,6 +1,6 @@
 // Proposals of an RPN as a file, so that Fast R-CNN can be trained and evaluated on them, or on anybody's.
 //
-// The file has COCO's results form, as detections have (see eval/evaluate.h), without categories:
+// The file has COCO's results form, as detections have (see eval/detect.h), without categories:
 // [{"image_id": ..., "bbox": [x, y, w, h], "score": ...}], in pixels of the image. What the RPN of a joint
 // model proposes is never written anywhere: it goes straight to the head.
 #pragma once

@@ -1,5 +1,7 @@
 #include "models/config.h"
 
+#include <algorithm>
+
 namespace rcnn {
 
 std::span<const Field<ModelConfig>> model_fields() {
@@ -63,6 +65,11 @@ std::span<const Field<ModelConfig>> model_fields() {
   };
   // clang-format on
   return fields;
+}
+
+void set_short_side(ModelConfig& model, int64_t pixels) {
+  model.long_side = std::max(pixels, model.long_side * pixels / model.short_side);
+  model.short_side = pixels;
 }
 
 Precision parse_precision(std::string_view name) {

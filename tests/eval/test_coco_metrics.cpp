@@ -4,7 +4,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "eval/evaluate.h"
+#include "eval/detect.h"
 #include "tests/data/fixtures.h"
 
 using namespace rcnn;

@@ -4,7 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "data/folder.h"
-#include "eval/evaluate.h"
+#include "eval/detect.h"
 #include "tests/train/tiny_run.h"
 
 using namespace rcnn;

@@ -7,9 +7,8 @@
 
 #include "core/context.h"
 #include "data/image.h"
-#include "eval/average_precision.h"
-#include "eval/diagnosis.h"
-#include "models/detector.h"
+#include "eval/detection.h"
+#include "models/faster_rcnn.h"
 #include "models/transform.h"
 
 namespace rcnn {

@@ -1,10 +1,11 @@
-#include "eval/evaluate.h"
+#include "eval/detect.h"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 
 #include "data/voc.h"
+#include "eval/diagnosis.h"
 #include "models/transform.h"
 #include "tests/train/tiny_run.h"
 

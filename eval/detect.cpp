@@ -1,4 +1,4 @@
-#include "eval/evaluate.h"
+#include "eval/detect.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
