@@ -5,6 +5,7 @@
 
 #include "core/cuda/device.h"
 #include "core/cuda/tensor.h"
+#include "core/parallel.h"
 
 namespace rcnn {
 
@@ -21,11 +22,30 @@ const Tensor& Var::gradient() const {
 }
 
 const Tensor& Saved::get() const {
-  check(tensor_.defined(), "a tensor that was not saved was asked for in backward");
+  check(tensor_.defined(), "backward asked for a tensor that was not saved");
   check(tensor_.version() == version_,
         "a tensor of shape {} that backward needs was changed after the forward pass (version {}, now {})",
         tensor_.shape().str(), version_, tensor_.version());
   return tensor_;
+}
+
+void GradientTarget::put(const Tensor& gradient) const {
+  if (!value.defined()) return;
+  if (accumulate == Accumulate::no) return value.copy_from(gradient);
+  check(gradient.numel() == value.numel() && gradient.dtype() == value.dtype() &&
+            gradient.device() == value.device(),
+        "a gradient of {} {} on {} is to be added to one of {} {} on {}", name_of(gradient.dtype()),
+        gradient.shape().str(), gradient.device().str(), name_of(value.dtype()), value.shape().str(),
+        value.device().str());
+  if (value.device().type == DeviceType::cuda) return cuda::add_to(value, gradient);
+  visit_float(value.dtype(), "the sum of two gradients", [&](auto zero) {
+    using T = decltype(zero);
+    const T* term = gradient.data<T>();
+    T* sum = value.mutable_data<T>();
+    parallel_for(value.numel(), 1 << 15, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) sum[i] += term[i];
+    });
+  });
 }
 
 GradientTarget Node::target(Context&, size_t i) {
@@ -65,11 +85,11 @@ Var record(Context& ctx, std::shared_ptr<Node> node, const std::vector<Var>& inp
 }
 
 void backward(Context& ctx, const Var& loss, double weight) {
-  check(loss.value_.numel() == 1, "backward starts from one number, not from a tensor of shape {}",
+  check(loss.value_.numel() == 1, "backward needs a loss with one element, not a tensor of shape {}",
         loss.shape().str());
-  check(loss.gradient_ != nullptr, "backward of a value that depends on no parameter");
-  // What a node made is kept here by its gradient: nobody else may still hold the output once its consumers
-  // are done.
+  check(loss.gradient_ != nullptr, "backward was called on a value that depends on no parameter");
+  // This list keeps the gradients of the outputs alive: once the consumers of an output have been released,
+  // nothing else may refer to its gradient.
   std::vector<std::shared_ptr<Gradient>> outputs;
   std::unordered_set<const Node*> seen;
   const auto visit = [&](const std::shared_ptr<Gradient>& gradient) {
@@ -94,7 +114,7 @@ void backward(Context& ctx, const Var& loss, double weight) {
       const cuda::Range range(node->name());
       node->backward(ctx);
     }
-    output = nullptr;  // with the node, what it saved is released before the next one allocates
+    output = nullptr;  // releases the node, and with it what it saved, before the next node allocates
   }
 }
 
@@ -102,17 +122,7 @@ namespace {
 
 struct ReshapeNode : Node {
   const char* name() const override { return "reshape"; }
-  void backward(Context& ctx) override {
-    const GradientTarget dx = target(ctx, 0);
-    if (dx.accumulate == Accumulate::no) return dx.value.copy_from(output_gradient());
-    if (dx.value.device().type == DeviceType::cuda) return cuda::add_to(dx.value, output_gradient());
-    visit_float(dx.value.dtype(), name(), [&](auto zero) {
-      using T = decltype(zero);
-      const T* dy = output_gradient().data<T>();
-      T* sum = dx.data<T>();
-      for (int64_t i = 0; i < dx.value.numel(); ++i) sum[i] += dy[i];
-    });
-  }
+  void backward(Context& ctx) override { target(ctx, 0).put(output_gradient()); }
 };
 
 }  // namespace

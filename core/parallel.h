@@ -1,8 +1,8 @@
 // All threading of CPU ops goes through these functions.
 //
-// Work is cut into chunks whose borders depend on the size of the problem alone, never on the number of
-// threads. Partial sums are kept one a chunk and combined in chunk order, so a result has the same bits on 1
-// or 64 threads.
+// Work is cut into chunks whose borders depend only on the size of the problem, never on the number of
+// threads. There is one partial sum per chunk, and they are combined in chunk order, so a result has the same
+// bits on 1 or 64 threads.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,11 @@
 
 namespace rcnn {
 
-/// Threads that CPU ops use: OMP_NUM_THREADS, else the processors this process may run on.
+/// The number of threads that CPU ops use: OMP_NUM_THREADS, or else the processors available to this process.
 int thread_count();
 
-/// Calls `body(chunk)` once for each chunk in [0, chunks), on any thread, in any order. Returns when all are
+/// Calls `body(chunk)` once for each chunk in [0, chunks), on any thread, in any order: for chunks of many
+/// small elements that the caller cuts, or for single elements with much work each. Returns when all are
 /// done. If bodies throw, the exception of the lowest chunk is rethrown. Must not be nested.
 void parallel_chunks(int64_t chunks, const std::function<void(int64_t chunk)>& body);
 

@@ -18,17 +18,17 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr float kPi = std::numbers::pi_v<float>;
-constexpr int kPlacements = 12;       // tries to find a place that is not too crowded
-constexpr float kMostOverlap = 0.4f;  // intersection over the smaller circle's square
+constexpr int kPlacements = 12;      // tries to find a place that is not too crowded
+constexpr float kMaxOverlap = 0.4f;  // intersection over the smaller circle's square
 
-/// The pixels of a shape inside the image, and how many it has in all.
+/// The pixels of a shape inside the image, and the number of all its pixels.
 struct Silhouette {
   std::vector<int> pixels;  // y * width + x
   size_t area = 0;
   Box box;
 };
 
-Silhouette silhouette_of(const Shape& shape, int width, int height) {
+Silhouette silhouette_of(const SceneShape& shape, int width, int height) {
   Silhouette result;
   int left = width, top = height, right = 0, bottom = 0;
   for (int y = static_cast<int>(std::floor(shape.y - shape.radius));
@@ -49,7 +49,7 @@ Silhouette silhouette_of(const Shape& shape, int width, int height) {
   return result;
 }
 
-float overlap_of(const Shape& a, const Shape& b) {
+float overlap_of(const SceneShape& a, const SceneShape& b) {
   const auto shared = [](float p, float r, float q, float s) {
     return std::max(std::min(p + r, q + s) - std::max(p - r, q - s), 0.0f);
   };
@@ -59,26 +59,26 @@ float overlap_of(const Shape& a, const Shape& b) {
 
 float brightness(const Rgb& c) { return 0.30f * c.r + 0.59f * c.g + 0.11f * c.b; }
 
-/// A colour that stands out from what the canvas shows behind it: of a few, the first that differs enough, or
-/// else the one that differs most.
+/// A colour that stands out from the canvas behind it: the first of a few random colours that differs enough,
+/// or else the one that differs most.
 Rgb colour_against(const Rgb& behind, RandomSequence& random) {
   Rgb best;
-  float most_apart = -1;
-  for (int attempt = 0; attempt < 8 && most_apart < 0.3f; ++attempt) {
+  float max_apart = -1;
+  for (int attempt = 0; attempt < 8 && max_apart < 0.3f; ++attempt) {
     const float hue = random.uniform();
     const float saturation = random.uniform(0.25f, 0.95f);
     const Rgb colour = hsv(hue, saturation, random.uniform(0.35f, 1));
     const float tint =
         std::abs(colour.r - behind.r) + std::abs(colour.g - behind.g) + std::abs(colour.b - behind.b);
     const float apart = std::min(tint / 2, 2 * std::abs(brightness(colour) - brightness(behind)));
-    if (apart > most_apart) best = colour;
-    most_apart = std::max(apart, most_apart);
+    if (apart > max_apart) best = colour;
+    max_apart = std::max(apart, max_apart);
   }
   return best;
 }
 
-Shape random_shape(Canvas& canvas, const SceneOptions& options, RandomSequence& random) {
-  Shape shape;
+SceneShape random_shape(Canvas& canvas, const SceneOptions& options, RandomSequence& random) {
+  SceneShape shape;
   shape.kind = static_cast<ShapeKind>(random.below(kShapeKinds));
   shape.radius = options.min_size / 2 * std::pow(options.max_size / options.min_size, random.uniform());
   shape.angle = random.uniform(0, 2 * kPi);
@@ -97,14 +97,14 @@ Shape random_shape(Canvas& canvas, const SceneOptions& options, RandomSequence& 
   return shape;
 }
 
-std::vector<Shape> place_shapes(Canvas& canvas, const SceneOptions& options, RandomSequence& random) {
-  std::vector<Shape> shapes;
+std::vector<SceneShape> place_shapes(Canvas& canvas, const SceneOptions& options, RandomSequence& random) {
+  std::vector<SceneShape> shapes;
   if (options.max_objects == 0 || random.uniform() < options.empty_share) return shapes;
   for (uint32_t left = 1 + random.below(static_cast<uint32_t>(options.max_objects)); left > 0; --left)
     for (int attempt = 0; attempt < kPlacements; ++attempt) {
-      const Shape shape = random_shape(canvas, options, random);
-      const bool crowded = std::any_of(shapes.begin(), shapes.end(), [&](const Shape& other) {
-        return overlap_of(shape, other) > kMostOverlap;
+      const SceneShape shape = random_shape(canvas, options, random);
+      const bool crowded = std::any_of(shapes.begin(), shapes.end(), [&](const SceneShape& other) {
+        return overlap_of(shape, other) > kMaxOverlap;
       });
       if (crowded) continue;
       shapes.push_back(shape);
@@ -113,11 +113,12 @@ std::vector<Shape> place_shapes(Canvas& canvas, const SceneOptions& options, Ran
   return shapes;
 }
 
-/// Leaves out the shapes of which too little can be seen. Decided from the topmost down, so that a shape left
-/// out hides nothing.
-void keep_visible(std::vector<Shape>& shapes, std::vector<Object>& objects, const SceneOptions& options) {
+/// Removes the shapes of which too little is visible. It goes from the topmost shape down, so that a removed
+/// shape hides nothing.
+void keep_visible(std::vector<SceneShape>& shapes, std::vector<Object>& objects,
+                  const SceneOptions& options) {
   std::vector<bool> covered(static_cast<size_t>(options.width) * static_cast<size_t>(options.height));
-  std::vector<Shape> kept;
+  std::vector<SceneShape> kept;
   for (auto shape = shapes.rbegin(); shape != shapes.rend(); ++shape) {
     const Silhouette silhouette = silhouette_of(*shape, options.width, options.height);
     const auto visible = std::count_if(silhouette.pixels.begin(), silhouette.pixels.end(),
@@ -135,15 +136,15 @@ void keep_visible(std::vector<Shape>& shapes, std::vector<Object>& objects, cons
 
 void check_options(const SceneOptions& options) {
   check_input(options.width >= 32 && options.height >= 32 && options.width <= 4096 && options.height <= 4096,
-              "Scenes of {} x {} pixels: expected 32 to 4096 a side.", options.width, options.height);
+              "Scenes of {} x {} pixels: expected 32 to 4096 per side.", options.width, options.height);
   check_input(options.max_objects >= 0 && options.max_objects <= 100,
               "Scenes with up to {} objects: expected 0 to 100.", options.max_objects);
   check_input(options.min_size >= 8 && options.max_size >= options.min_size && options.max_size <= 4096,
-              "Scenes with shapes of {} to {} pixels: expected at least 8, and the larger last.",
+              "Scenes with shapes of {} to {} pixels: expected at least 8, and the larger size last.",
               options.min_size, options.max_size);
   check_input(options.empty_share >= 0 && options.empty_share <= 1 && options.max_hidden >= 0 &&
                   options.max_hidden < 1,
-              "Scenes with a share of {} empty and of {} hidden: expected shares of 0 to 1.",
+              "Scenes with an empty share of {} and a hidden share of {}: expected shares from 0 to 1.",
               options.empty_share, options.max_hidden);
 }
 
@@ -163,9 +164,9 @@ Scene make_scene(uint64_t seed, uint32_t index, const SceneOptions& options) {
   const Light light{std::cos(towards), std::sin(towards), random.uniform(0.15f, 0.5f)};
 
   Scene scene;
-  std::vector<Shape> shapes = place_shapes(canvas, options, random);
+  std::vector<SceneShape> shapes = place_shapes(canvas, options, random);
   keep_visible(shapes, scene.objects, options);
-  for (const Shape& shape : shapes) paint_shape(canvas, shape, light);
+  for (const SceneShape& shape : shapes) paint_shape(canvas, shape, light);
   scene.image = develop(canvas, random);
   return scene;
 }
@@ -182,13 +183,13 @@ void write_scenes(const fs::path& folder, uint32_t count, uint64_t seed, const s
                   const SceneOptions& options) {
   check_options(options);
   check_input(!split.empty() && split.find_first_of("/\\ \t\r\n") == std::string::npos,
-              "'{}' cannot name a split: expected a word without slash or space.", split);
+              "'{}' cannot be the name of a split: expected a word without slashes or spaces.", split);
   const fs::path images = folder / "JPEGImages", annotations = folder / "Annotations",
                  lists = folder / "ImageSets" / "Main";
   for (const fs::path& part : {images, annotations, lists}) {
     std::error_code failed;
     fs::create_directories(part, failed);
-    check(!failed, "{} cannot be made: {}.", part.string(), failed.message());
+    check(!failed, "{} cannot be created: {}.", part.string(), failed.message());
   }
   const uint64_t stream = scene_stream(seed, split);
   const auto id_of = [&](uint32_t index) { return fmt::format("{}_{:05}", split, index); };

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/boxes/anchors.h"
+#include "layers/boxes.h"
 #include "models/transform.h"
 
 namespace rcnn {
@@ -44,7 +44,7 @@ AnchorCover::AnchorCover(const ModelConfig& config, const std::vector<int64_t>& 
               config.anchor_sizes.size());
   for (size_t l = 0; l < strides.size(); ++l) {
     const auto& ratios = config.anchor_ratios.at(config.anchor_ratios.size() == 1 ? 0 : l);
-    const std::vector<float> cells = kernels::cell_anchors(config.anchor_sizes[l], ratios);
+    const std::vector<float> cells = cell_anchors(config.anchor_sizes[l], ratios);
     Level level{strides[l], {}};
     for (size_t i = 0; i < cells.size(); i += 4) level.cell.push_back(kernels::load_box(&cells[i]));
     levels_.push_back(std::move(level));

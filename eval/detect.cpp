@@ -66,8 +66,8 @@ std::vector<Detection> detect_image(Context& ctx, FasterRcnn& model, const Image
     const Tensor seen = looked_at.proposals.boxes.to(Device{});
     const auto count = looked_at.proposals.count.to(Device{}).item<int32_t>();
     for (int32_t i = 0; i < count; ++i) trace->proposals.push_back(to_image(seen.data<float>() + i * 4));
-    const ClassBoxes& boxes = looked_at.before_nms;
-    trace->before_nms = in_image(boxes.boxes, boxes.scores, boxes.labels, index, to_image);
+    const Candidates& boxes = looked_at.before_nms;
+    trace->before_nms = in_image(boxes.boxes, boxes.scores, boxes.group, index, to_image);
   }
   return in_image(found.boxes, found.scores, found.labels, index, to_image);
 }

@@ -112,4 +112,23 @@ class Filler {
   uint32_t tensors_ = 0;
 };
 
+/// What an op is tested and timed with: `tested()` and `timed()` are lists of cases, and `prepare(zero, case,
+/// filler)` makes one of them in the type of `zero`, float or double. cases_of(op) gives it.
+template <class Tested, class Timed, class Prepare>
+struct OpCases {
+  Tested tested;
+  Timed timed;
+  Prepare prepare;
+};
+template <class Tested, class Timed, class Prepare>
+OpCases(Tested, Timed, Prepare) -> OpCases<Tested, Timed, Prepare>;
+
+/// Ties an op to its cases. `prepare_case` names the function that makes one; in it, T is float or double:
+/// RCNN_OP_CASES(dropout, dropout_cases, dropout_bench_cases, prepare_dropout<T>)
+#define RCNN_OP_CASES(op, tested_cases, timed_cases, prepare_case)                                    \
+  inline auto cases_of(decltype((op))) {                                                              \
+    return OpCases{tested_cases, timed_cases,                                                         \
+                   []<class T>(T, const auto& c, Filler filler) { return prepare_case(c, filler); }}; \
+  }
+
 }  // namespace rcnn::kernels

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/cuda/cuda.h"
+#include "kernels/alignment.h"
 #include "kernels/chunks.h"
 
 namespace rcnn::kernels {
@@ -32,7 +33,5 @@ __device__ Chunk<Entry> find_chunk(const Entry* entries, int64_t count) {
   chunk.size = static_cast<int>(left < kChunk ? left : kChunk);
   return chunk;
 }
-
-__device__ inline bool is_aligned(const float* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
 
 }  // namespace rcnn::kernels

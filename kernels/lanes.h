@@ -5,9 +5,9 @@
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
 
 #include "core/cuda/cuda.h"
+#include "kernels/alignment.h"
 #include "kernels/op.h"
 
 namespace rcnn::kernels {
@@ -52,14 +52,6 @@ __device__ inline Pixel pixel_of(unsigned index, int64_t h, int64_t w, int64_t c
   const unsigned pixel = index / lanes, row = pixel / columns, rows = static_cast<unsigned>(h);
   return {static_cast<int>(row / rows), static_cast<int>(row % rows), static_cast<int>(pixel % columns),
           static_cast<int>(index % lanes) * kWidth};
-}
-
-/// Whether rows of `size` values of four bytes can be moved four at a time: the size is a multiple of four
-/// and so is every address. A null pointer is no obstacle.
-inline bool four_at_a_time(int64_t size, std::initializer_list<const void*> pointers) {
-  for (const void* pointer : pointers)
-    if (reinterpret_cast<uintptr_t>(pointer) % 16 != 0) return false;
-  return size % 4 == 0;
 }
 
 /// How many threads `size` values need, four each or one. Kernels divide their index in 32 bits.

@@ -1,9 +1,8 @@
 // Reading and writing global and shared memory 4 floats at a time, in kernels with a scalar path beside.
 #pragma once
 
-#include <cstdint>
-
 #include "core/cuda/cuda.h"
+#include "kernels/alignment.h"
 
 namespace rcnn::kernels {
 
@@ -28,8 +27,5 @@ __device__ inline void write_values(float* to, const float (&values)[V]) {
   else
     *to = values[0];
 }
-
-/// Whether a float4 can be read or written there. A null pointer is aligned.
-inline bool aligned_to_16(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % 16 == 0; }
 
 }  // namespace rcnn::kernels

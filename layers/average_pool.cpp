@@ -15,8 +15,12 @@ struct AveragePoolNode : Node {
     visit_float(dy.dtype(), name(), [&](auto zero) {
       using T = decltype(zero);
       kernels::run(ctx, kernels::average_pool_backward,
-                   kernels::AveragePoolBackwardArgs<T>{dy.dim(0), pixels, dy.dim(1), dy.data<T>(),
-                                                       dx.data<T>(), dx.accumulate});
+                   kernels::AveragePoolBackwardArgs<T>{.n = dy.dim(0),
+                                                       .p = pixels,
+                                                       .c = dy.dim(1),
+                                                       .dy = dy.data<T>(),
+                                                       .dx = dx.data<T>(),
+                                                       .accumulate = dx.accumulate});
     });
   }
 };
@@ -32,7 +36,8 @@ Var average_pool(Context& ctx, const Var& x) {
     using T = decltype(zero);
     kernels::run(
         ctx, kernels::average_pool,
-        kernels::AveragePoolArgs<T>{in[0], in[1] * in[2], in[3], x.value().data<T>(), y.mutable_data<T>()});
+        kernels::AveragePoolArgs<T>{
+            .n = in[0], .p = in[1] * in[2], .c = in[3], .x = x.value().data<T>(), .y = y.mutable_data<T>()});
   });
   if (!wants_gradient(ctx, {&x})) return Var(y);
   auto node = std::make_shared<AveragePoolNode>();

@@ -1,96 +1,40 @@
 #include "layers/batch_norm.h"
 
 #include "kernels/norm/batch_norm.h"
-#include "kernels/norm/scale_shift.h"
 
 namespace rcnn {
 namespace {
 
-constexpr size_t kX = 0, kWeight = 1, kBias = 2, kResidual = 3;  // inputs of both nodes
-
-template <class T>
-const T* data_or_null(const Tensor& tensor) {
-  return tensor.defined() ? tensor.data<T>() : nullptr;
-}
-
-template <class T>
-const T* data_or_null(const Saved& saved) {
-  return saved.defined() ? saved.get().data<T>() : nullptr;
-}
-
-/// What the sums over g need: of the batch's own statistics or of the running ones.
-struct Normalization {
-  Saved x, weight, mean, inverse_deviation, y;  // y only with relu
-
-  /// Arguments for dweight and dbias; the caller adds where dx and dresidual go.
-  template <class T>
-  kernels::BatchNormBackwardArgs<T> backward_args(const Tensor& dy, const GradientTarget& dweight,
-                                                  const GradientTarget& dbias) const {
-    kernels::BatchNormBackwardArgs<T> args{};
-    args.c = weight.get().numel();
-    args.rows = x.get().numel() / args.c;
-    args.x = x.get().data<T>();
-    args.weight = weight.get().data<T>();
-    args.mean = mean.get().data<T>();
-    args.inverse_deviation = inverse_deviation.get().data<T>();
-    args.y = data_or_null<T>(y);
-    args.dy = dy.data<T>();
-    args.relu = y.defined();
-    args.dweight = dweight.data<T>();
-    args.accumulate_weight = dweight.accumulate;
-    args.dbias = dbias.data<T>();
-    args.accumulate_bias = dbias.accumulate;
-    return args;
-  }
-};
-
-/// Normalised by the batch's own statistics, which x moves too.
 struct BatchNormNode : Node {
   const char* name() const override { return "batch_norm"; }
-  Normalization saved;
+  enum Input { kX, kWeight, kBias, kResidual };
+  Saved x, weight, mean, inverse_deviation, y;  // y only with relu
 
   void backward(Context& ctx) override {
     const GradientTarget dx = target(ctx, kX), dweight = target(ctx, kWeight), dbias = target(ctx, kBias),
                          dresidual = target(ctx, kResidual);
     visit_float(output_gradient().dtype(), name(), [&](auto zero) {
       using T = decltype(zero);
-      auto args = saved.backward_args<T>(output_gradient(), dweight, dbias);
+      kernels::BatchNormBackwardArgs<T> args{};
+      args.c = weight.get().numel();
+      args.rows = x.get().numel() / args.c;
+      args.x = x.get().data<T>();
+      args.weight = weight.get().data<T>();
+      args.mean = mean.get().data<T>();
+      args.inverse_deviation = inverse_deviation.get().data<T>();
+      args.y = data_or_null<T>(y);
+      args.dy = output_gradient().data<T>();
+      args.relu = y.defined();
       args.dx = dx.data<T>();
       args.accumulate = dx.accumulate;
+      args.dweight = dweight.data<T>();
+      args.accumulate_weight = dweight.accumulate;
+      args.dbias = dbias.data<T>();
+      args.accumulate_bias = dbias.accumulate;
       args.dresidual = dresidual.data<T>();
       args.accumulate_residual = dresidual.accumulate;
       kernels::run(ctx, kernels::batch_norm_backward, args);
     });
-  }
-};
-
-/// Normalised by the running statistics, which are constants.
-struct FrozenBatchNormNode : Node {
-  const char* name() const override { return "batch_norm"; }
-  Saved scale, y;       // y only with relu
-  Normalization saved;  // only where weight or bias want a gradient
-
-  void backward(Context& ctx) override {
-    visit_float(output_gradient().dtype(), name(), [&](auto zero) {
-      using T = decltype(zero);
-      if (wants(kX) || wants(kResidual)) backward_rows<T>(ctx);
-      if (!wants(kWeight) && !wants(kBias)) return;
-      // The same sums as in training, about another mean.
-      const GradientTarget dweight = target(ctx, kWeight), dbias = target(ctx, kBias);
-      kernels::run(ctx, kernels::batch_norm_backward,
-                   saved.backward_args<T>(output_gradient(), dweight, dbias));
-    });
-  }
-
-  template <class T>
-  void backward_rows(Context& ctx) {
-    const GradientTarget dx = target(ctx, kX), dresidual = target(ctx, kResidual);
-    const int64_t c = scale.get().numel();
-    kernels::run(ctx, kernels::scale_shift_backward,
-                 kernels::ScaleShiftBackwardArgs<T>{output_gradient().numel() / c, c, scale.get().data<T>(),
-                                                    data_or_null<T>(y), output_gradient().data<T>(),
-                                                    y.defined(), dx.data<T>(), dx.accumulate,
-                                                    dresidual.data<T>(), dresidual.accumulate});
   }
 };
 
@@ -111,59 +55,48 @@ void check_shapes(const Var& x, const BatchNorm& p, const Var& residual) {
         "batch_norm: the residual is x itself");
 }
 
-Var batch_norm_training(Context& ctx, const Var& x, const BatchNorm& p, const Var& residual, bool relu) {
+}  // namespace
+
+Var batch_norm(Context& ctx, const Var& x, BatchNorm& p, const Var& residual, bool relu) {
+  check_shapes(x, p, residual);
+  check(ctx.training,
+        "batch_norm takes the statistics of the batch, which is for training alone: in evaluation "
+        "fold_batch_norm gives the running statistics to the epilogue of the convolution");
   const int64_t c = x.dim(-1);
   const Tensor y = ctx.empty(x.shape(), x.dtype());
   const Tensor mean = ctx.empty({c}, x.dtype()), inverse_deviation = ctx.empty({c}, x.dtype());
   visit_float(x.dtype(), "batch_norm", [&](auto zero) {
     using T = decltype(zero);
     kernels::run(ctx, kernels::batch_norm,
-                 kernels::BatchNormArgs<T>{x.value().numel() / c, c, x.value().data<T>(),
-                                           p.weight.value().data<T>(), p.bias.value().data<T>(),
-                                           data_or_null<T>(residual.value()), relu, static_cast<T>(p.eps),
-                                           static_cast<T>(p.momentum), p.running_mean.mutable_data<T>(),
-                                           p.running_var.mutable_data<T>(), mean.mutable_data<T>(),
-                                           inverse_deviation.mutable_data<T>(), y.mutable_data<T>()});
+                 kernels::BatchNormArgs<T>{.rows = x.value().numel() / c,
+                                           .c = c,
+                                           .x = x.value().data<T>(),
+                                           .weight = p.weight.value().data<T>(),
+                                           .bias = p.bias.value().data<T>(),
+                                           .residual = data_or_null<T>(residual.value()),
+                                           .relu = relu,
+                                           .eps = static_cast<T>(p.eps),
+                                           .momentum = static_cast<T>(p.momentum),
+                                           .running_mean = p.running_mean.mutable_data<T>(),
+                                           .running_var = p.running_var.mutable_data<T>(),
+                                           .mean = mean.mutable_data<T>(),
+                                           .inverse_deviation = inverse_deviation.mutable_data<T>(),
+                                           .y = y.mutable_data<T>()});
   });
   if (!wants_gradient(ctx, {&x, &p.weight, &p.bias, &residual})) return Var(y);
   auto node = std::make_shared<BatchNormNode>();
-  node->saved = {x.value(), p.weight.value(), mean, inverse_deviation, relu ? y : Tensor()};
+  node->x = x.value();
+  node->weight = p.weight.value();
+  node->mean = mean;
+  node->inverse_deviation = inverse_deviation;
+  if (relu) node->y = y;
   return record(ctx, node, {&x, &p.weight, &p.bias, &residual}, y);
-}
-
-Var batch_norm_frozen(Context& ctx, const Var& x, const BatchNorm& p, const Var& residual, bool relu) {
-  const int64_t c = x.dim(-1);
-  const FoldedBatchNorm folded = fold_batch_norm(ctx, p);
-  const Tensor y = ctx.empty(x.shape(), x.dtype());
-  visit_float(x.dtype(), "batch_norm", [&](auto zero) {
-    using T = decltype(zero);
-    kernels::run(ctx, kernels::scale_shift,
-                 kernels::ScaleShiftArgs<T>{x.value().numel() / c, c, x.value().data<T>(),
-                                            folded.scale.data<T>(), folded.shift.data<T>(),
-                                            data_or_null<T>(residual.value()), relu, y.mutable_data<T>()});
-  });
-  if (!wants_gradient(ctx, {&x, &p.weight, &p.bias, &residual})) return Var(y);
-  auto node = std::make_shared<FrozenBatchNormNode>();
-  node->scale = folded.scale;
-  node->y = relu ? y : Tensor();
-  if (p.weight.requires_grad() || p.bias.requires_grad())
-    node->saved = {x.value(), p.weight.value(), p.running_mean, folded.inverse_deviation, node->y};
-  return record(ctx, node, {&x, &p.weight, &p.bias, &residual}, y);
-}
-
-}  // namespace
-
-Var batch_norm(Context& ctx, const Var& x, BatchNorm& parameters, const Var& residual, bool relu) {
-  check_shapes(x, parameters, residual);
-  return ctx.training ? batch_norm_training(ctx, x, parameters, residual, relu)
-                      : batch_norm_frozen(ctx, x, parameters, residual, relu);
 }
 
 FoldedBatchNorm fold_batch_norm(Context& ctx, const BatchNorm& p) {
   const Shape channels = p.weight.shape();
   const DType dtype = p.weight.dtype();
-  const FoldedBatchNorm folded{ctx.empty(channels, dtype), ctx.empty(channels, dtype),
-                               ctx.empty(channels, dtype)};
+  const FoldedBatchNorm folded{ctx.empty(channels, dtype), ctx.empty(channels, dtype)};
   fold_batch_norm(ctx, p, folded);
   return folded;
 }
@@ -172,11 +105,14 @@ void fold_batch_norm(Context& ctx, const BatchNorm& p, const FoldedBatchNorm& fo
   visit_float(p.weight.dtype(), "fold_batch_norm", [&](auto zero) {
     using T = decltype(zero);
     kernels::run(ctx, kernels::fold_batch_norm,
-                 kernels::FoldBatchNormArgs<T>{p.weight.value().numel(), p.weight.value().data<T>(),
-                                               p.bias.value().data<T>(), p.running_mean.data<T>(),
-                                               p.running_var.data<T>(), static_cast<T>(p.eps),
-                                               folded.scale.mutable_data<T>(), folded.shift.mutable_data<T>(),
-                                               folded.inverse_deviation.mutable_data<T>()});
+                 kernels::FoldBatchNormArgs<T>{.c = p.weight.value().numel(),
+                                               .weight = p.weight.value().data<T>(),
+                                               .bias = p.bias.value().data<T>(),
+                                               .running_mean = p.running_mean.data<T>(),
+                                               .running_var = p.running_var.data<T>(),
+                                               .eps = static_cast<T>(p.eps),
+                                               .scale = folded.scale.mutable_data<T>(),
+                                               .shift = folded.shift.mutable_data<T>()});
   });
 }
 

@@ -20,17 +20,17 @@ struct BatchNorm {
 };
 
 /// relu?(weight (x - mean) / sqrt(variance + eps) + bias + residual) for x and residual (..., C), where
-/// `residual` may be undefined. With ctx.training, mean and variance are the batch's and the running
-/// statistics are updated; x, mean, inverse deviation and (with relu) y are saved. Otherwise they are the
-/// running statistics; x is saved only where weight or bias want a gradient. `residual` must not share x's
-/// memory. See kernels/norm/batch_norm.h and kernels/norm/scale_shift.h.
+/// `residual` may be undefined. Mean and variance are those of the batch, and the running statistics move
+/// towards them: this is for training alone, and an Error where ctx.training is off. Saves x, mean, inverse
+/// deviation and (with relu) y. `residual` must not share x's memory. See kernels/norm/batch_norm.h.
 Var batch_norm(Context& ctx, const Var& x, BatchNorm& parameters, const Var& residual = {},
                bool relu = false);
 
-/// The running statistics as a scale and a shift a channel, each (C), for the epilogue of a convolution:
-/// batch_norm(x) = scale x + shift. Constants to autograd.
+/// Batch normalisation by the running statistics, for evaluation and for frozen layers, as the epilogue of a
+/// convolution: weight (x - running_mean) / sqrt(running_var + eps) + bias = scale x + shift, each (C).
+/// Constants to autograd.
 struct FoldedBatchNorm {
-  Tensor scale, shift, inverse_deviation;
+  Tensor scale, shift;
 };
 FoldedBatchNorm fold_batch_norm(Context& ctx, const BatchNorm& parameters);
 /// The same into tensors that are there already.

@@ -2,7 +2,6 @@
 
 #include "kernels/gemm/conv2d.h"
 #include "kernels/gemm/epilogue.h"
-#include "layers/gradients.h"
 
 namespace rcnn {
 namespace {
@@ -14,11 +13,6 @@ kernels::WeightsKey key_of(const Tensor& w, const Tensor& scale) {
     key.scale_version = scale.version();
   }
   return key;
-}
-
-template <class T>
-const T* data_or_null(const Tensor& tensor) {
-  return tensor.defined() ? tensor.data<T>() : nullptr;
 }
 
 struct Conv2dNode : Node {
@@ -40,23 +34,35 @@ struct Conv2dNode : Node {
     const bool needs_g = wants(kX) || wants(kW);
     const Tensor g = changes && needs_g ? ctx.empty(dy.shape(), dy.dtype()) : dy;
     const GradientTarget dbias = target(ctx, kBias), dresidual = target(ctx, kResidual);
-    if (!relu && !scale.defined()) add_gradient(dresidual, dy);
+    if (!relu && !scale.defined()) dresidual.put(dy);
     if (changes || dbias)
       kernels::run(
           ctx, kernels::epilogue_backward,
-          kernels::EpilogueBackwardArgs<T>{dy.numel() / shape.k, shape.k, relu ? y.get().data<T>() : nullptr,
-                                           dy.data<T>(), scale.defined() ? scale.get().data<T>() : nullptr,
-                                           changes && needs_g ? g.mutable_data<T>() : nullptr,
-                                           changes ? dresidual.data<T>() : nullptr, dresidual.accumulate,
-                                           dbias.data<T>(), dbias.accumulate});
+          kernels::EpilogueBackwardArgs<T>{.rows = dy.numel() / shape.k,
+                                           .c = shape.k,
+                                           .y = relu ? y.get().data<T>() : nullptr,
+                                           .dy = dy.data<T>(),
+                                           .scale = scale.defined() ? scale.get().data<T>() : nullptr,
+                                           .dz = changes && needs_g ? g.mutable_data<T>() : nullptr,
+                                           .dresidual = changes ? dresidual.data<T>() : nullptr,
+                                           .accumulate_residual = dresidual.accumulate,
+                                           .dbias = dbias.data<T>(),
+                                           .accumulate_bias = dbias.accumulate});
     if (const GradientTarget dw = target(ctx, kW))
-      kernels::run(
-          ctx, kernels::conv2d_dw,
-          kernels::Conv2dDwArgs<T>{shape, x.get().data<T>(), g.data<T>(), dw.data<T>(), dw.accumulate});
+      kernels::run(ctx, kernels::conv2d_dw,
+                   kernels::Conv2dDwArgs<T>{.shape = shape,
+                                            .x = x.get().data<T>(),
+                                            .g = g.data<T>(),
+                                            .dw = dw.data<T>(),
+                                            .accumulate = dw.accumulate});
     if (const GradientTarget dx = target(ctx, kX))
       kernels::run(ctx, kernels::conv2d_dx,
-                   kernels::Conv2dDxArgs<T>{shape, g.data<T>(), w.get().data<T>(), dx.data<T>(),
-                                            dx.accumulate, key_of(w.get(), {})});
+                   kernels::Conv2dDxArgs<T>{.shape = shape,
+                                            .g = g.data<T>(),
+                                            .w = w.get().data<T>(),
+                                            .dx = dx.data<T>(),
+                                            .accumulate = dx.accumulate,
+                                            .weights = key_of(w.get(), {})});
   }
 };
 
@@ -84,11 +90,16 @@ Var conv2d(Context& ctx, const Var& x, const Var& w, const ConvOptions& options,
   Tensor y = ctx.empty(out, x.dtype());
   visit_float(x.dtype(), "conv2d", [&](auto zero) {
     using T = decltype(zero);
-    kernels::run(
-        ctx, kernels::conv2d,
-        kernels::Conv2dArgs<T>{shape, x.value().data<T>(), w.value().data<T>(), data_or_null<T>(e.scale),
-                               data_or_null<T>(e.bias.value()), data_or_null<T>(e.residual.value()), e.relu,
-                               y.mutable_data<T>(), key_of(w.value(), e.scale)});
+    kernels::run(ctx, kernels::conv2d,
+                 kernels::Conv2dArgs<T>{.shape = shape,
+                                        .x = x.value().data<T>(),
+                                        .w = w.value().data<T>(),
+                                        .scale = data_or_null<T>(e.scale),
+                                        .bias = data_or_null<T>(e.bias.value()),
+                                        .residual = data_or_null<T>(e.residual.value()),
+                                        .relu = e.relu,
+                                        .y = y.mutable_data<T>(),
+                                        .weights = key_of(w.value(), e.scale)});
   });
   if (!wants_gradient(ctx, {&x, &w, &e.bias, &e.residual})) return Var(y);
   auto node = std::make_shared<Conv2dNode>();

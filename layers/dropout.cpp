@@ -17,11 +17,11 @@ struct DropoutNode : Node {
     visit_float(dx.value.dtype(), name(), [&](auto zero) {
       using T = decltype(zero);
       kernels::run(ctx, kernels::dropout_backward,
-                   kernels::DropoutBackwardArgs<T>{dx.value.numel(),
-                                                   output_gradient().data<T>(),
-                                                   {p, seed, step.get().data<int32_t>(), layer},
-                                                   dx.data<T>(),
-                                                   dx.accumulate});
+                   kernels::DropoutBackwardArgs<T>{.count = dx.value.numel(),
+                                                   .dy = output_gradient().data<T>(),
+                                                   .key = {p, seed, step.get().data<int32_t>(), layer},
+                                                   .dx = dx.data<T>(),
+                                                   .accumulate = dx.accumulate});
     });
   }
 };
@@ -38,10 +38,11 @@ Var dropout(Context& ctx, const Var& x, float p, uint32_t layer) {
   Tensor y = ctx.empty(x.shape(), x.dtype());
   visit_float(x.dtype(), "dropout", [&](auto zero) {
     using T = decltype(zero);
-    kernels::run(
-        ctx, kernels::dropout,
-        kernels::DropoutArgs<T>{
-            count, x.value().data<T>(), {p, ctx.seed, ctx.step.data<int32_t>(), place}, y.mutable_data<T>()});
+    kernels::run(ctx, kernels::dropout,
+                 kernels::DropoutArgs<T>{.count = count,
+                                         .x = x.value().data<T>(),
+                                         .key = {p, ctx.seed, ctx.step.data<int32_t>(), place},
+                                         .y = y.mutable_data<T>()});
   });
   if (!wants_gradient(ctx, {&x})) return Var(y);
   auto node = std::make_shared<DropoutNode>();

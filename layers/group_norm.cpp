@@ -25,7 +25,7 @@ struct GroupNormNode : Node {
       args.weight = weight.get().data<T>();
       args.mean = mean.get().data<T>();
       args.inverse_deviation = inverse_deviation.get().data<T>();
-      args.y = relu ? y.get().data<T>() : nullptr;
+      args.y = data_or_null<T>(y);
       args.dy = output_gradient().data<T>();
       args.relu = relu;
       args.dx = dx.data<T>();
@@ -73,12 +73,21 @@ Var group_norm(Context& ctx, const Var& x, const GroupNorm& p, const Var& residu
   const Tensor inverse_deviation = ctx.empty(mean.shape(), x.dtype());
   visit_float(x.dtype(), "group_norm", [&](auto zero) {
     using T = decltype(zero);
-    kernels::run(ctx, kernels::group_norm,
-                 kernels::GroupNormArgs<T>{node->n, node->rows, node->c, p.groups, x.value().data<T>(),
-                                           p.weight.value().data<T>(), p.bias.value().data<T>(),
-                                           residual.defined() ? residual.value().data<T>() : nullptr, relu,
-                                           static_cast<T>(p.eps), mean.mutable_data<T>(),
-                                           inverse_deviation.mutable_data<T>(), y.mutable_data<T>()});
+    kernels::run(
+        ctx, kernels::group_norm,
+        kernels::GroupNormArgs<T>{.n = node->n,
+                                  .rows = node->rows,
+                                  .c = node->c,
+                                  .groups = p.groups,
+                                  .x = x.value().data<T>(),
+                                  .weight = p.weight.value().data<T>(),
+                                  .bias = p.bias.value().data<T>(),
+                                  .residual = residual.defined() ? residual.value().data<T>() : nullptr,
+                                  .relu = relu,
+                                  .eps = static_cast<T>(p.eps),
+                                  .mean = mean.mutable_data<T>(),
+                                  .inverse_deviation = inverse_deviation.mutable_data<T>(),
+                                  .y = y.mutable_data<T>()});
   });
   if (!wants_gradient(ctx, {&x, &p.weight, &p.bias, &residual})) return Var(y);
   node->x = x.value();

@@ -17,9 +17,19 @@ struct MaxPoolNode : Node {
     visit_float(dx.value.dtype(), name(), [&](auto zero) {
       using T = decltype(zero);
       kernels::run(ctx, kernels::max_pool_backward,
-                   kernels::MaxPoolBackwardArgs<T>{in[0], in[1], in[2], in[3], out[1], out[2], kernel, stride,
-                                                   pad, x.get().data<T>(), output_gradient().data<T>(),
-                                                   dx.data<T>(), dx.accumulate});
+                   kernels::MaxPoolBackwardArgs<T>{.n = in[0],
+                                                   .h = in[1],
+                                                   .w = in[2],
+                                                   .c = in[3],
+                                                   .oh = out[1],
+                                                   .ow = out[2],
+                                                   .kernel = kernel,
+                                                   .stride = stride,
+                                                   .pad = pad,
+                                                   .x = x.get().data<T>(),
+                                                   .dy = output_gradient().data<T>(),
+                                                   .dx = dx.data<T>(),
+                                                   .accumulate = dx.accumulate});
     });
   }
 };
@@ -43,8 +53,17 @@ Var max_pool(Context& ctx, const Var& x, int kernel, int stride, int pad, bool c
   visit_float(x.dtype(), "max_pool", [&](auto zero) {
     using T = decltype(zero);
     kernels::run(ctx, kernels::max_pool,
-                 kernels::MaxPoolArgs<T>{in[0], in[1], in[2], in[3], oh, ow, kernel, stride, pad,
-                                         x.value().data<T>(), y.mutable_data<T>()});
+                 kernels::MaxPoolArgs<T>{.n = in[0],
+                                         .h = in[1],
+                                         .w = in[2],
+                                         .c = in[3],
+                                         .oh = oh,
+                                         .ow = ow,
+                                         .kernel = kernel,
+                                         .stride = stride,
+                                         .pad = pad,
+                                         .x = x.value().data<T>(),
+                                         .y = y.mutable_data<T>()});
   });
   if (!wants_gradient(ctx, {&x})) return Var(y);
   auto node = std::make_shared<MaxPoolNode>();

@@ -13,7 +13,7 @@ struct RoiAlignNode : Node {
 
   void backward(Context& ctx) override {
     grid.rois = rois.get().data<float>();
-    grid.count = count.defined() ? count.get().data<int32_t>() : nullptr;
+    grid.count = data_or_null<int32_t>(count);
     visit_float(output_gradient().dtype(), name(), [&](auto zero) {
       using T = decltype(zero);
       kernels::RoiAlignBackwardArgs<T> args{};

@@ -2,14 +2,9 @@
 
 #include <cmath>
 
+#include "layers/checks.h"
+
 namespace rcnn {
-namespace {
-
-std::string describe(const Tensor& tensor) {
-  return tensor.defined() ? fmt::format("{} {}", name_of(tensor.dtype()), tensor.shape().str()) : "undefined";
-}
-
-}  // namespace
 
 kernels::RoiLevels checked_roi_levels(const char* layer, const std::vector<Var>& levels, const Tensor& rois,
                                       const Tensor& count, int64_t height, int64_t width,
@@ -50,7 +45,7 @@ kernels::RoiLevels checked_roi_levels(const char* layer, const std::vector<Var>&
   }
   a.c = levels[0].dim(3);
   a.rois = rois.data<float>();
-  a.count = count.defined() ? count.data<int32_t>() : nullptr;
+  a.count = data_or_null<int32_t>(count);
   a.ph = height;
   a.pw = width;
   a.canonical_size = canonical_size;

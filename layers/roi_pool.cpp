@@ -13,7 +13,7 @@ struct RoiPoolNode : Node {
 
   void backward(Context& ctx) override {
     sizes.rois = rois.get().data<float>();
-    sizes.count = count.defined() ? count.get().data<int32_t>() : nullptr;
+    sizes.count = data_or_null<int32_t>(count);
     visit_float(output_gradient().dtype(), name(), [&](auto zero) {
       using T = decltype(zero);
       kernels::RoiPoolBackwardArgs<T> args{};

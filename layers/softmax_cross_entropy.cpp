@@ -15,9 +15,13 @@ struct SoftmaxCrossEntropyNode : Node {
     visit_float(x.dtype(), name(), [&](auto zero) {
       using T = decltype(zero);
       kernels::run(ctx, kernels::softmax_cross_entropy_backward,
-                   kernels::SoftmaxCrossEntropyBackwardArgs<T>{
-                       labels.get().numel(), x.dim(-1), x.data<T>(), labels.get().data<int32_t>(),
-                       output_gradient().data<T>(), dlogits.data<T>(), dlogits.accumulate});
+                   kernels::SoftmaxCrossEntropyBackwardArgs<T>{.rows = labels.get().numel(),
+                                                               .c = x.dim(-1),
+                                                               .logits = x.data<T>(),
+                                                               .labels = labels.get().data<int32_t>(),
+                                                               .dloss = output_gradient().data<T>(),
+                                                               .dlogits = dlogits.data<T>(),
+                                                               .accumulate = dlogits.accumulate});
     });
   }
 };
@@ -33,8 +37,11 @@ Var softmax_cross_entropy(Context& ctx, const Var& logits, const Tensor& labels)
   visit_float(logits.dtype(), "softmax_cross_entropy", [&](auto zero) {
     using T = decltype(zero);
     kernels::run(ctx, kernels::softmax_cross_entropy,
-                 kernels::SoftmaxCrossEntropyArgs<T>{labels.numel(), logits.dim(-1), logits.value().data<T>(),
-                                                     labels.data<int32_t>(), loss.mutable_data<T>()});
+                 kernels::SoftmaxCrossEntropyArgs<T>{.rows = labels.numel(),
+                                                     .c = logits.dim(-1),
+                                                     .logits = logits.value().data<T>(),
+                                                     .labels = labels.data<int32_t>(),
+                                                     .loss = loss.mutable_data<T>()});
   });
   if (!wants_gradient(ctx, {&logits})) return Var(loss);
   auto node = std::make_shared<SoftmaxCrossEntropyNode>();

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "kernels/elementwise/sum.h"
-#include "layers/gradients.h"
 
 namespace rcnn {
 namespace {
@@ -26,14 +25,6 @@ struct WeightedSumNode : Node {
       }
       kernels::run(ctx, kernels::weighted_sum_backward, args);
     });
-  }
-};
-
-struct AddNode : Node {
-  const char* name() const override { return "add"; }
-  void backward(Context& ctx) override {
-    add_gradient(target(ctx, 0), output_gradient());
-    add_gradient(target(ctx, 1), output_gradient());
   }
 };
 
@@ -61,20 +52,6 @@ Var weighted_sum(Context& ctx, const std::vector<Var>& scalars, const std::vecto
   auto node = std::make_shared<WeightedSumNode>();
   node->weights = weights;
   return record(ctx, node, scalars, y);
-}
-
-Var add(Context& ctx, const Var& a, const Var& b) {
-  check(a.shape() == b.shape() && a.dtype() == b.dtype(), "add: shapes {} ({}) and {} ({}) differ",
-        a.shape().str(), name_of(a.dtype()), b.shape().str(), name_of(b.dtype()));
-  const Tensor y = ctx.empty(a.shape(), a.dtype());
-  visit_float(a.dtype(), "add", [&](auto zero) {
-    using T = decltype(zero);
-    kernels::run(
-        ctx, kernels::add,
-        kernels::AddArgs<T>{y.numel(), a.value().data<T>(), b.value().data<T>(), y.mutable_data<T>()});
-  });
-  if (!wants_gradient(ctx, {&a, &b})) return Var(y);
-  return record(ctx, std::make_shared<AddNode>(), {&a, &b}, y);
 }
 
 }  // namespace rcnn

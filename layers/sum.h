@@ -10,7 +10,4 @@ namespace rcnn {
 /// kernels::kMaxTerms of them. Saves nothing.
 Var weighted_sum(Context& ctx, const std::vector<Var>& scalars, const std::vector<double>& weights);
 
-/// a + b, of one shape. Saves nothing.
-Var add(Context& ctx, const Var& a, const Var& b);
-
 }  // namespace rcnn

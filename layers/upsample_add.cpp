@@ -1,7 +1,6 @@
 #include "layers/upsample_add.h"
 
 #include "kernels/spatial/upsample_add.h"
-#include "layers/gradients.h"
 
 namespace rcnn {
 namespace {
@@ -11,15 +10,21 @@ struct UpsampleAddNode : Node {
   Shape y, top;
 
   void backward(Context& ctx) override {
-    add_gradient(target(ctx, 0), output_gradient());
+    target(ctx, 0).put(output_gradient());
     const GradientTarget dtop = target(ctx, 1);
     if (!dtop) return;
     visit_float(dtop.value.dtype(), name(), [&](auto zero) {
       using T = decltype(zero);
-      kernels::run(
-          ctx, kernels::upsample_add_backward,
-          kernels::UpsampleAddBackwardArgs<T>{y[0], y[1], y[2], y[3], top[1], top[2],
-                                              output_gradient().data<T>(), dtop.data<T>(), dtop.accumulate});
+      kernels::run(ctx, kernels::upsample_add_backward,
+                   kernels::UpsampleAddBackwardArgs<T>{.n = y[0],
+                                                       .h = y[1],
+                                                       .w = y[2],
+                                                       .c = y[3],
+                                                       .th = top[1],
+                                                       .tw = top[2],
+                                                       .dy = output_gradient().data<T>(),
+                                                       .dtop = dtop.data<T>(),
+                                                       .accumulate = dtop.accumulate});
     });
   }
 };
@@ -37,8 +42,15 @@ Var upsample_add(Context& ctx, const Var& lateral, const Var& top) {
   visit_float(lateral.dtype(), "upsample_add", [&](auto zero) {
     using T = decltype(zero);
     kernels::run(ctx, kernels::upsample_add,
-                 kernels::UpsampleAddArgs<T>{y[0], y[1], y[2], y[3], t[1], t[2], lateral.value().data<T>(),
-                                             top.value().data<T>(), result.mutable_data<T>()});
+                 kernels::UpsampleAddArgs<T>{.n = y[0],
+                                             .h = y[1],
+                                             .w = y[2],
+                                             .c = y[3],
+                                             .th = t[1],
+                                             .tw = t[2],
+                                             .lateral = lateral.value().data<T>(),
+                                             .top = top.value().data<T>(),
+                                             .y = result.mutable_data<T>()});
   });
   if (!wants_gradient(ctx, {&lateral, &top})) return Var(result);
   auto node = std::make_shared<UpsampleAddNode>();

@@ -40,7 +40,7 @@ struct Samples {
 /// What detection looked at on its way, for whoever asks why an object was not found.
 struct DetectionTrace {
   Proposals proposals;
-  ClassBoxes before_nms;
+  Candidates before_nms;  // every class's box of every proposal; the group is the class
 };
 
 struct FasterRcnn {
@@ -59,10 +59,11 @@ struct FasterRcnn {
   /// `rpn_alone`. With `fixed` nothing is proposed, matched or sampled; `taken` receives what was used.
   Losses losses(Context& ctx, const ImageBatch& images, const GroundTruth& truth,
                 const std::optional<Samples>& fixed = {}, Samples* taken = nullptr);
-  /// Where objects may be: the batch's own proposals, else the RPN's. Call with ctx.training and ctx.grad
-  /// off.
+  /// Where objects may be: the batch's own proposals, else the RPN's. In InferenceMode, whatever the context
+  /// is set to.
   Proposals propose(Context& ctx, const ImageBatch& images);
-  /// What is on each image. Call with ctx.training and ctx.grad off. `trace` receives what was looked at.
+  /// What is on each image. In InferenceMode, whatever the context is set to. `trace` receives what was
+  /// looked at.
   Detections detect(Context& ctx, const ImageBatch& images, DetectionTrace* trace = nullptr);
   /// Every parameter and buffer under torchvision's name.
   void visit(ParamVisitor& visitor);

@@ -4,19 +4,13 @@
 #include <memory>
 #include <vector>
 
+#include "layers/box_targets.h"
+#include "layers/boxes.h"
 #include "models/box_head.h"
-#include "models/ground_truth.h"
+#include "models/image_batch.h"
 #include "models/rpn.h"
 
 namespace rcnn {
-
-/// RoIs that train the head, S an image, in fixed capacity; constants to autograd.
-struct RoiSamples {
-  Tensor rois;     // (N, S, 4) f32, padded with 0
-  Tensor count;    // (N) i32: RoIs that are not padding
-  Tensor labels;   // (N, S) i32: class, 0 background, -1 padding
-  Tensor offsets;  // (N, S, 4) f32, for foreground RoIs
-};
 
 /// Detections of a batch, best first, in pixels of the network's input.
 struct Detections {
@@ -26,17 +20,9 @@ struct Detections {
   Tensor count;   // (N) i32
 };
 
-/// Every class's box of every proposal, before NMS, in pixels of the network's input. The rows in use are
-/// those with a label of 1 or more (see kernels/boxes/class_boxes.h).
-struct ClassBoxes {
-  Tensor boxes;   // (N, R (C - 1), 4) f32
-  Tensor scores;  // (N, R (C - 1)) f32
-  Tensor labels;  // (N, R (C - 1)) i32: class, -1 unused
-};
-
 struct RoiHead {
   std::unique_ptr<BoxHead> body;
-  Linear classes, offsets;
+  Linear classes, deltas;
 
   static RoiHead make(Init& init, const ModelConfig& config, std::unique_ptr<BoxHead> body,
                       int64_t class_count);
@@ -45,11 +31,11 @@ struct RoiHead {
 
 /// What the head says of each RoI.
 struct RoiOutput {
-  Var logits;   // (N R, C)
-  Var offsets;  // (N R, C 4), or (N R, 4) for all classes alike
+  Var logits;  // (N R, C)
+  Var deltas;  // (N R, C 4), or (N R, 4) that all classes share
 };
 
-/// Picks a balanced sample among the proposals and says what each is.
+/// Draws a balanced sample of the proposals, each with its class and the deltas to its object.
 RoiSamples sample_rois(Context& ctx, const ModelConfig& config, const Proposals& proposals,
                        const GroundTruth& truth);
 /// Pools each RoI from its level: (N R, bins, bins, C).
@@ -59,10 +45,9 @@ Var pool_rois(Context& ctx, const ModelConfig& config, const std::vector<Var>& l
 RoiOutput roi_head_forward(Context& ctx, RoiHead& head, const ModelConfig& config,
                            const std::vector<Var>& levels, const Tensor& rois, const Tensor& count,
                            const Shape& image);
-/// Boxes of every class, suppressed class by class. `before_nms`, when given, receives what there was to
-/// suppress.
+/// Boxes of every class, suppressed class by class. `before_nms`, when given, receives what NMS chose from.
 Detections roi_detections(Context& ctx, const ModelConfig& config, const RoiOutput& output,
                           const Proposals& proposals, const Tensor& image_size,
-                          ClassBoxes* before_nms = nullptr);
+                          Candidates* before_nms = nullptr);
 
 }  // namespace rcnn

@@ -6,7 +6,7 @@
 #include "core/context.h"
 #include "kernels/boxes/box_math.h"
 #include "models/config.h"
-#include "models/ground_truth.h"
+#include "models/image_batch.h"
 
 namespace rcnn {
 
@@ -34,6 +34,25 @@ struct ResizedImage {
     return {box.x1 * back_x, box.y1 * back_y, box.x2 * back_x + plus_one, box.y2 * back_y + plus_one};
   }
 };
+
+/// How the sides of a resized image are rounded: see resized_size.
+enum class SizeRounding : uint8_t { torchvision, caffe2015 };
+
+struct ResizedSize {
+  int64_t h, w;
+  double scale;  // that they were rounded from
+};
+
+/// The size that an image of h x w pixels (at least 1) is resized to: the scale that brings its short side to
+/// `short_side`, or its long side to `long_side` if that is smaller, and both sides rounded, but at least one
+/// pixel.
+///
+/// torchvision: rounded down, as it does to the last bit, which sometimes makes 799 of 800. Boxes follow the
+/// ratio of the sizes, each axis its own.
+/// caffe2015: rounded to the nearest pixel, halves to even, as is the long side before it is compared. Boxes
+/// are multiplied by the scale.
+ResizedSize resized_size(int64_t h, int64_t w, int64_t short_side, int64_t long_side,
+                         SizeRounding rounding = SizeRounding::torchvision);
 
 /// Of an image of this size; `scale` multiplies the configuration's short and long side.
 ResizedImage resized(const ModelConfig& config, int64_t height, int64_t width, float scale = 1);

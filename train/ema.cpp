@@ -25,11 +25,13 @@ float Ema::decay_at(float decay, int64_t step) {
 void Ema::update(Context& ctx, int64_t step, const Tensor& skipped) {
   check(!swapped_, "the averages of the weights were to be moved while they stand in for the weights");
   share_.fill(1 - static_cast<double>(decay_at(decay_, step)));
-  for (const Average& a : averages_) a.average.mutable_raw();  // it is written to
+  for (const Average& a : averages_) a.average.mark_written();
   kernels::run(ctx, kernels::moving_average,
-               kernels::MovingAverageArgs{static_cast<const kernels::Averaged*>(table_.raw()),
-                                          static_cast<int64_t>(averages_.size()), chunks_,
-                                          share_.data<float>(), skipped.data<int32_t>()});
+               kernels::MovingAverageArgs{.tensors = static_cast<const kernels::Averaged*>(table_.raw()),
+                                          .count = static_cast<int64_t>(averages_.size()),
+                                          .chunks = chunks_,
+                                          .share = share_.data<float>(),
+                                          .skip = skipped.data<int32_t>()});
 }
 
 void Ema::swap() {

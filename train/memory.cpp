@@ -76,7 +76,7 @@ LargestBatch find_largest(const ModelConfig& config, const MemoryPlan& plan, con
     if (height * width > largest.height * largest.width)
       std::tie(largest.height, largest.width) = std::pair(height, width);
   }
-  for (int64_t i = batches; i < batches + Loader::most_batches(plan.loader); ++i)
+  for (int64_t i = batches; i < batches + Loader::max_batches(plan.loader); ++i)
     for (const int index : stream.samples_of(i)) seen.insert(index);
   for (const int index : seen) largest.cached += decoded_bytes(train.samples[static_cast<size_t>(index)]);
   largest.sizes = static_cast<int64_t>(sizes.size());
@@ -226,7 +226,7 @@ MemoryForecast forecast_memory(const Context& like, const MemoryPlan& plan, cons
   forecast.other = one.rest;
   if (!on_cpu) return forecast;
   // The rest is the program and its libraries, what it compiles, and images.
-  forecast.ahead = Loader::most_batches(plan.loader) * largest.ahead / plan.loader.batch;
+  forecast.ahead = Loader::max_batches(plan.loader) * largest.ahead / plan.loader.batch;
   // What a worker has in hand while it decodes an image: the file and the decoder's own copy.
   const int64_t decoding = plan.loader.workers * largest.ahead / plan.loader.batch;
   forecast.program = one.program + compiled_for_sizes(like, plan, largest, config.size_divisible) +

@@ -44,7 +44,7 @@ struct MemoryForecast {
   int64_t peak(int64_t images) const {
     const int64_t tensors = std::max(other, fixed + images * per_image);
     return program + images * ahead +
-           (device.type == DeviceType::cpu ? most_held_host_memory(tensors) : tensors);
+           (device.type == DeviceType::cpu ? max_held_host_memory(tensors) : tensors);
   }
   /// The largest batch that fits; 0 when not even one image does.
   int64_t max_images() const;

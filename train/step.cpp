@@ -93,8 +93,8 @@ Losses TrainingStep::run(int64_t step, float learning_rate, const TrainingBatch&
   // A replay writes to weights and statistics behind the tensors' backs: what was made of them is out of
   // date.
   visit_module(
-      model_, [](const std::string&, Var& value, const Shape&) { value.value().mutable_raw(); },
-      [](const std::string&, Tensor& value) { value.mutable_raw(); });
+      model_, [](const std::string&, Var& value, const Shape&) { value.value().mark_written(); },
+      [](const std::string&, Tensor& value) { value.mark_written(); });
   return detached_copy(entry->losses);
 }
 

@@ -49,4 +49,6 @@ inline Prepared<AnchorsArgs> prepare_anchors(const AnchorsCase& c, Filler fill) 
   return p;
 }
 
+RCNN_OP_CASES(anchors, anchors_cases, anchors_bench_cases, prepare_anchors)
+
 }  // namespace rcnn::kernels

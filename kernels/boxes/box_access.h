@@ -4,6 +4,7 @@
 #include <initializer_list>
 
 #include "core/cuda/cuda.h"
+#include "kernels/alignment.h"
 #include "kernels/boxes/box_math.h"
 
 namespace rcnn::kernels {
@@ -21,8 +22,7 @@ __device__ inline void store_aligned_box(float* p, const Box<float>& box) {
 /// does a slice of it, because its rows are multiples of 16 bytes too.
 inline void check_box_alignment(const char* op, std::initializer_list<const float*> arrays) {
   for (const float* array : arrays)
-    check(reinterpret_cast<uintptr_t>(array) % 16 == 0, "{}: an array of boxes is not aligned to 16 bytes",
-          op);
+    check(aligned_to_16(array), "{}: an array of boxes is not aligned to 16 bytes", op);
 }
 
 }  // namespace rcnn::kernels

@@ -68,4 +68,6 @@ inline Prepared<ClassBoxesArgs> prepare_class_boxes(const ClassBoxesCase& c, Fil
   return p;
 }
 
+RCNN_OP_CASES(class_boxes, class_boxes_cases, class_boxes_bench_cases, prepare_class_boxes)
+
 }  // namespace rcnn::kernels

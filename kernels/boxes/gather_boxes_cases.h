@@ -54,4 +54,6 @@ inline Prepared<GatherBoxesArgs> prepare_gather_boxes(const GatherBoxesCase& c, 
   return p;
 }
 
+RCNN_OP_CASES(gather_boxes, gather_boxes_cases, gather_boxes_bench_cases, prepare_gather_boxes)
+
 }  // namespace rcnn::kernels

@@ -66,4 +66,6 @@ inline Prepared<MatchArgs> prepare_match(const MatchCase& c, Filler fill) {
   return p;
 }
 
+RCNN_OP_CASES(match, match_cases, match_bench_cases, prepare_match)
+
 }  // namespace rcnn::kernels

@@ -40,17 +40,19 @@ inline Prepared<NmsArgs> prepare_nms(const NmsCase& c, Filler fill) {
   const Tensor group = fill.integers(p.inputs, {c.n, c.m}, -1, c.groups - 1);
   const Tensor keep = fill.poisoned<int32_t>(p.outputs, {c.n, c.capacity});
   const Tensor count = fill.poisoned<int32_t>(p.outputs, {c.n});
-  p.args = {c.n,
-            c.m,
-            boxes.data<float>(),
-            scores.data<float>(),
-            group.data<int32_t>(),
-            c.threshold,
-            c.capacity,
-            keep.mutable_data<int32_t>(),
-            count.mutable_data<int32_t>(),
-            c.plus_one};
+  p.args = {.n = c.n,
+            .m = c.m,
+            .boxes = boxes.data<float>(),
+            .scores = scores.data<float>(),
+            .group = group.data<int32_t>(),
+            .threshold = c.threshold,
+            .capacity = c.capacity,
+            .keep = keep.mutable_data<int32_t>(),
+            .count = count.mutable_data<int32_t>(),
+            .plus_one = c.plus_one};
   return p;
 }
+
+RCNN_OP_CASES(nms, nms_cases, nms_bench_cases, prepare_nms)
 
 }  // namespace rcnn::kernels

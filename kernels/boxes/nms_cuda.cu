@@ -216,7 +216,8 @@ struct ScanTile {
 
   __device__ void load(const Sorted& s, int image, int start, int t) {
     const int own = static_cast<int>(threadIdx.x), lane = own % 32;
-    RCNN_UNROLL for (int i = 0; i < kScanWords; ++i) {
+    RCNN_UNROLL
+    for (int i = 0; i < kScanWords; ++i) {
       const int at = own + i * kScanThreads;
       with_earlier[i] = at < (t - start) * kTile ? s.words(image, t, start + at / kTile)[at % kTile] : 0;
     }
@@ -264,7 +265,8 @@ __global__ void __launch_bounds__(kScanThreads) scan_kernel(Sorted s, int first_
     const ScanTile current = tile;
     if (t < start + more) tile.load(s, image, start, t + 1);
     Word lost = 0;
-    RCNN_UNROLL for (int i = 0; i < kScanWords; ++i) {
+    RCNN_UNROLL
+    for (int i = 0; i < kScanWords; ++i) {
       const int at = own + i * kScanThreads;
       if (at < (t - start) * kTile && (kept[at / kTile] >> at % kTile & 1) != 0)
         lost |= current.with_earlier[i];

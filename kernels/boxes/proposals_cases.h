@@ -76,4 +76,6 @@ inline Prepared<ProposalsArgs> prepare_proposals(const ProposalsCase& c, Filler 
   return p;
 }
 
+RCNN_OP_CASES(proposals, proposals_cases, proposals_bench_cases, prepare_proposals)
+
 }  // namespace rcnn::kernels

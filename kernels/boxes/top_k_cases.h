@@ -44,4 +44,6 @@ inline Prepared<TopKArgs> prepare_top_k(const TopKCase& c, Filler fill) {
   return p;
 }
 
+RCNN_OP_CASES(top_k, top_k_cases, top_k_bench_cases, prepare_top_k)
+
 }  // namespace rcnn::kernels

@@ -74,7 +74,8 @@ __device__ Choice narrowed(const Choice& before, const Round& round, const int* 
   if (before.done) return before;  // all threads
   const int first = static_cast<int>(threadIdx.x) * kEach;
   int counts[kEach], sum = 0;
-  RCNN_UNROLL for (int i = 0; i < kEach; ++i) sum += counts[i] = histogram[first + i];
+  RCNN_UNROLL
+  for (int i = 0; i < kEach; ++i) sum += counts[i] = histogram[first + i];
   const BlockScan scan = block_scan(sum);
   const uint64_t low_bits = (uint64_t{1} << round.shift) - 1;
   if (scan.total <= before.wanted) {

@@ -27,7 +27,7 @@ Prepared<DropoutArgs<T>> prepare_dropout(const DropoutCase& c, Filler fill) {
   const Tensor x = fill.numbers<T>(p.inputs, {c.count});
   const DropoutKey key = prepare_dropout_key(c, p.inputs, fill);
   const Tensor y = fill.poisoned<T>(p.outputs, {c.count});
-  p.args = {c.count, x.data<T>(), key, y.mutable_data<T>()};
+  p.args = {.count = c.count, .x = x.data<T>(), .key = key, .y = y.mutable_data<T>()};
   p.match = Match::relative;
   p.tolerance = 3e-7;  // 1 - p and the quotient, each rounded
   return p;
@@ -39,10 +39,17 @@ Prepared<DropoutBackwardArgs<T>> prepare_dropout_backward(const DropoutCase& c, 
   const Tensor dy = fill.numbers<T>(p.inputs, {c.count});
   const DropoutKey key = prepare_dropout_key(c, p.inputs, fill);
   const Tensor dx = fill.output<T>(p.outputs, {c.count});
-  p.args = {c.count, dy.data<T>(), key, dx.mutable_data<T>(), fill.accumulate()};
+  p.args = {.count = c.count,
+            .dy = dy.data<T>(),
+            .key = key,
+            .dx = dx.mutable_data<T>(),
+            .accumulate = fill.accumulate()};
   p.match = Match::relative;
   p.tolerance = 3e-7;
   return p;
 }
+
+RCNN_OP_CASES(dropout, dropout_cases, dropout_bench_cases, prepare_dropout<T>)
+RCNN_OP_CASES(dropout_backward, dropout_cases, dropout_bench_cases, prepare_dropout_backward<T>)
 
 }  // namespace rcnn::kernels

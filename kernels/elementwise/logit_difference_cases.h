@@ -25,7 +25,7 @@ Prepared<LogitDifferenceArgs<T>> prepare_logit_difference(const LogitDifferenceC
     for (int64_t row = 0; row < c.rows; ++row)
       for (int64_t i = 0; i < c.a; ++i) x.mutable_data<T>()[row * 2 * c.a + i] *= T(-1);
   const Tensor y = fill.poisoned<T>(p.outputs, {c.rows, c.a});
-  p.args = {c.rows, c.a, x.data<T>(), y.mutable_data<T>()};
+  p.args = {.rows = c.rows, .a = c.a, .x = x.data<T>(), .y = y.mutable_data<T>()};
   p.match = Match::sum;
   p.terms = 2;
   return p;
@@ -37,10 +37,19 @@ Prepared<LogitDifferenceBackwardArgs<T>> prepare_logit_difference_backward(const
   Prepared<LogitDifferenceBackwardArgs<T>> p;
   const Tensor dy = fill.numbers<T>(p.inputs, {c.rows, c.a});
   const Tensor dx = fill.output<T>(p.outputs, {c.rows, 2 * c.a});
-  p.args = {c.rows, c.a, dy.data<T>(), dx.mutable_data<T>(), fill.accumulate()};
+  p.args = {.rows = c.rows,
+            .a = c.a,
+            .dy = dy.data<T>(),
+            .dx = dx.mutable_data<T>(),
+            .accumulate = fill.accumulate()};
   p.match = Match::relative;
   p.tolerance = 2e-7;
   return p;
 }
+
+RCNN_OP_CASES(logit_difference, logit_difference_cases, logit_difference_bench_cases,
+              prepare_logit_difference<T>)
+RCNN_OP_CASES(logit_difference_backward, logit_difference_cases, logit_difference_bench_cases,
+              prepare_logit_difference_backward<T>)
 
 }  // namespace rcnn::kernels

@@ -46,24 +46,8 @@ Prepared<WeightedSumBackwardArgs<T>> prepare_weighted_sum_backward(const Weighte
   return p;
 }
 
-struct AddCase {
-  int64_t size;
-};
-
-inline std::vector<AddCase> add_cases() { return {{7}, {70001}, {1036}, {0}}; }
-
-/// nano-fpn's C2 at 4 x 240 x 320.
-inline std::vector<AddCase> add_bench_cases() { return {{4 * 60 * 80 * 32}}; }
-
-template <class T>
-Prepared<AddArgs<T>> prepare_add(const AddCase& c, Filler fill) {
-  Prepared<AddArgs<T>> p;
-  const Tensor a = fill.numbers<T>(p.inputs, {c.size}), b = fill.numbers<T>(p.inputs, {c.size});
-  const Tensor y = fill.poisoned<T>(p.outputs, {c.size});
-  p.args = {c.size, a.data<T>(), b.data<T>(), y.mutable_data<T>()};
-  p.match = Match::sum;
-  p.terms = 2;
-  return p;
-}
+RCNN_OP_CASES(weighted_sum, weighted_sum_cases, weighted_sum_bench_cases, prepare_weighted_sum<T>)
+RCNN_OP_CASES(weighted_sum_backward, weighted_sum_cases, weighted_sum_bench_cases,
+              prepare_weighted_sum_backward<T>)
 
 }  // namespace rcnn::kernels

@@ -1,4 +1,3 @@
-#include "core/parallel.h"
 #include "kernels/elementwise/sum.h"
 
 namespace rcnn::kernels {
@@ -16,20 +15,11 @@ void weighted_sum_backward_reference(const Stream&, Workspace&, const WeightedSu
     if (a.dvalues[i]) put(*a.dvalues[i], static_cast<T>(a.weights[i]) * *a.dy, a.accumulate[i]);
 }
 
-template <class T>
-void add_reference(const Stream&, Workspace&, const AddArgs<T>& a) {
-  parallel_for(a.size, 1 << 15, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) a.y[i] = a.a[i] + a.b[i];
-  });
-}
-
 template void weighted_sum_reference(const Stream&, Workspace&, const WeightedSumArgs<float>&);
 template void weighted_sum_reference(const Stream&, Workspace&, const WeightedSumArgs<double>&);
 template void weighted_sum_backward_reference(const Stream&, Workspace&,
                                               const WeightedSumBackwardArgs<float>&);
 template void weighted_sum_backward_reference(const Stream&, Workspace&,
                                               const WeightedSumBackwardArgs<double>&);
-template void add_reference(const Stream&, Workspace&, const AddArgs<float>&);
-template void add_reference(const Stream&, Workspace&, const AddArgs<double>&);
 
 }  // namespace rcnn::kernels

@@ -1,11 +1,9 @@
 #include "kernels/elementwise/sum.h"
 
-#include "kernels/lanes.h"
+#include "core/cuda/cuda.h"
 
 namespace rcnn::kernels {
 namespace {
-
-constexpr int kThreads = 256;
 
 /// One thread does all: there are a few terms, and their order is fixed. Bottleneck: latency.
 __global__ void weighted_sum_kernel(WeightedSumArgs<float> a) {
@@ -22,20 +20,6 @@ __global__ void weighted_sum_backward_kernel(WeightedSumBackwardArgs<float> a) {
     if (a.dvalues[i]) put(*a.dvalues[i], static_cast<float>(a.weights[i]) * *a.dy, a.accumulate[i]);
 }
 
-/// A thread takes kWidth neighbouring elements: loads of 4 * kWidth bytes, aligned to that. Bottleneck:
-/// memory.
-template <int kWidth>
-__global__ void add_kernel(AddArgs<float> a, unsigned count) {
-  const unsigned index = blockIdx.x * kThreads + threadIdx.x;
-  if (index >= count) return;
-  const int64_t at = int64_t{index} * kWidth;
-  Lanes<kWidth> sum = load_lanes<kWidth>(a.a + at);
-  const Lanes<kWidth> b = load_lanes<kWidth>(a.b + at);
-  RCNN_UNROLL
-  for (int k = 0; k < kWidth; ++k) sum.v[k] += b.v[k];
-  store_lanes(a.y + at, sum);
-}
-
 }  // namespace
 
 void weighted_sum_one_thread(const Stream& stream, Workspace&, const WeightedSumArgs<float>& a) {
@@ -45,15 +29,6 @@ void weighted_sum_one_thread(const Stream& stream, Workspace&, const WeightedSum
 void weighted_sum_backward_one_thread(const Stream& stream, Workspace&,
                                       const WeightedSumBackwardArgs<float>& a) {
   launch<weighted_sum_backward_kernel>(stream, 1, 32, 0, a);
-}
-
-void add_thread_per_four_elements(const Stream& stream, Workspace&, const AddArgs<float>& a) {
-  const bool four = four_at_a_time(a.size, {a.a, a.b, a.y});
-  const unsigned count = lane_groups(a.size, four);
-  if (four)
-    launch<add_kernel<4>>(stream, blocks_for(count, kThreads), kThreads, 0, a, count);
-  else
-    launch<add_kernel<1>>(stream, blocks_for(count, kThreads), kThreads, 0, a, count);
 }
 
 }  // namespace rcnn::kernels

@@ -155,4 +155,8 @@ Prepared<Conv2dDwArgs<T>> prepare_conv2d_dw(const Conv2dCase& c, Filler fill) {
   return p;
 }
 
+RCNN_OP_CASES(conv2d, conv2d_cases, conv2d_bench_cases, prepare_conv2d<T>)
+RCNN_OP_CASES(conv2d_dx, conv2d_cases, conv2d_gradient_bench_cases, prepare_conv2d_dx<T>)
+RCNN_OP_CASES(conv2d_dw, conv2d_cases, conv2d_gradient_bench_cases, prepare_conv2d_dw<T>)
+
 }  // namespace rcnn::kernels

@@ -10,7 +10,7 @@ template <class T>
 void conv2d_reference(const Stream&, Workspace&, const Conv2dArgs<T>& a) {
   const Conv2dShape& p = a.shape;
   const int64_t oh = p.oh(), ow = p.ow();
-  parallel_for(p.n * oh, 1, [&](int64_t row, int64_t) {
+  parallel_chunks(p.n * oh, [&](int64_t row) {
     const int64_t n = row / oh, i = row % oh;
     for (int64_t j = 0; j < ow; ++j)
       for (int64_t k = 0; k < p.k; ++k) {
@@ -39,7 +39,7 @@ template <class T>
 void conv2d_dx_reference(const Stream&, Workspace&, const Conv2dDxArgs<T>& a) {
   const Conv2dShape& p = a.shape;
   const int64_t oh = p.oh(), ow = p.ow();
-  parallel_for(p.n * p.h, 1, [&](int64_t row, int64_t) {
+  parallel_chunks(p.n * p.h, [&](int64_t row) {
     const int64_t n = row / p.h, y = row % p.h;
     for (int64_t x = 0; x < p.w; ++x) {
       T* dx = a.dx + (row * p.w + x) * p.c;
@@ -65,7 +65,7 @@ template <class T>
 void conv2d_dw_reference(const Stream&, Workspace&, const Conv2dDwArgs<T>& a) {
   const Conv2dShape& p = a.shape;
   const int64_t oh = p.oh(), ow = p.ow();
-  parallel_for(p.k * p.r * p.s, 1, [&](int64_t tap, int64_t) {
+  parallel_chunks(p.k * p.r * p.s, [&](int64_t tap) {
     const int64_t k = tap / (p.r * p.s), r = tap / p.s % p.r, s = tap % p.s;
     T* dw = a.dw + tap * p.c;
     if (a.accumulate == Accumulate::no) std::fill(dw, dw + p.c, T(0));

@@ -16,6 +16,7 @@
 #include <optional>
 
 #include "core/cuda/device.h"
+#include "kernels/alignment.h"
 #include "kernels/gemm/conv2d.h"
 #include "kernels/gemm/cuda_library.h"
 #include "kernels/gemm/cudnn.h"
@@ -249,8 +250,7 @@ struct CudnnCache {
 /// One bare convolution.
 void convolve(const Stream& stream, Workspace& workspace, Pass pass, const Conv2dShape& p,
               Precision precision, bool add, Operands operands) {
-  const auto address = [](void* pointer) { return reinterpret_cast<uintptr_t>(pointer); };
-  const bool aligned = (address(operands.x) | address(operands.w) | address(operands.y)) % 16 == 0;
+  const bool aligned = aligned_to_16(operands.x) && aligned_to_16(operands.w) && aligned_to_16(operands.y);
   const Problem problem{pass, p, precision, add, aligned ? 16 : 4};
 
   auto& cache = workspace.cache<CudnnCache>();
@@ -275,7 +275,14 @@ void conv2d_cudnn(const Stream& stream, Workspace& workspace, const Conv2dArgs<f
   const int64_t rows = p.n * p.oh() * p.ow();
   float* z = a.residual == a.y ? workspace.take<float>(rows * p.k) : a.y;
   convolve(stream, workspace, Pass::forward, p, P, false, {writable(a.x), writable(a.w), z});
-  epilogue_pass(stream, {rows, p.k, z, a.scale, a.bias, a.residual, a.relu, a.y});
+  epilogue_pass(stream, {.rows = rows,
+                         .columns = p.k,
+                         .z = z,
+                         .scale = a.scale,
+                         .bias = a.bias,
+                         .residual = a.residual,
+                         .relu = a.relu,
+                         .y = a.y});
 }
 
 template <Precision P>

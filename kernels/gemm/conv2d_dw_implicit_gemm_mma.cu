@@ -49,7 +49,8 @@ struct DwCopy {
     g.copy(chunk, a);
     constexpr int kEach = kThreads / ChunkB::kVectors;  // positions at a time
     const int v = static_cast<int>(threadIdx.x) % ChunkB::kVectors;
-    RCNN_UNROLL for (int i = 0; i < ChunkB::kLines / kEach; ++i) {
+    RCNN_UNROLL
+    for (int i = 0; i < ChunkB::kLines / kEach; ++i) {
       const int line = static_cast<int>(threadIdx.x) / ChunkB::kVectors + i * kEach;
       const PatchRow row = positions[chunk % kStages][line].patch;
       const bool valid = patches.inside(row, tap);
@@ -101,19 +102,20 @@ __global__ void __launch_bounds__(kThreads, T::kBlocks)
 template <class Element>
 void run(const Stream& stream, Workspace& workspace, const Conv2dDwArgs<float>& a, std::optional<Plan> plan) {
   using Stored = typename Element::Stored;
-  Conv2dShape s = a.shape;
+  const Conv2dShape& s = a.shape;
+  Conv2dShape packed = s;
+  packed.c = padded<Stored>(s.c), packed.k = padded<Stored>(s.k);
+  const ConvDims dims = conv_dims(packed), bare = conv_dims(s);
   const int64_t rows = s.n * s.oh() * s.ow();
   DwGemm<Stored> gemm{};
   gemm.x = packed_rows<Stored>(stream, workspace, a.x, s.n * s.h * s.w, s.c);
   gemm.g = packed_rows<Stored>(stream, workspace, a.g, rows, s.k);
-  gemm.k = static_cast<int>(s.k), gemm.c = static_cast<int>(s.c);
-  gemm.g_columns = static_cast<int>(padded<Stored>(s.k));
-  s.c = padded<Stored>(s.c), s.k = padded<Stored>(s.k);
-  check_conv2d_sizes(s);
-  gemm.patches = patches_of_x(s);
-  gemm.output = output_of(a);
+  gemm.k = bare.k, gemm.c = bare.c;
+  gemm.g_columns = dims.k;
+  gemm.patches = patches_of_x(dims);
+  gemm.output = output_of(bare, a);
 
-  const int64_t columns = s.r * s.s * s.c;
+  const int columns = dims.r * dims.s * dims.c;
   if (!plan) plan = choose_plan(gemm.k, columns, blocks_for(rows, kDepth<Stored>));
   gemm.parts = take_parts(workspace, plan->parts, gemm.k, gemm.output);
   with_tile(plan->tile, [&](auto tile) {

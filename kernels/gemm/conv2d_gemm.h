@@ -22,6 +22,41 @@
 
 namespace rcnn::kernels {
 
+/// The sizes of a convolution as the kernels take them: GPUs divide 32-bit numbers several times faster than
+/// 64-bit ones.
+struct ConvDims {
+  int n = 0, h = 0, w = 0, c = 0;
+  int k = 0, r = 1, s = 1;
+  int stride = 1, pad = 0, dilation = 1;
+  int oh = 0, ow = 0;
+};
+
+/// Throws Error unless every offset that the functions below compute from them fits an int.
+inline ConvDims conv_dims(const Conv2dShape& p) {
+  constexpr int64_t limit = int64_t{1} << 31;
+  const int64_t margin_h = 2 * p.pad + p.dilation * p.r, margin_w = 2 * p.pad + p.dilation * p.s;
+  const int64_t x = p.n * (p.h + margin_h) * (p.w + margin_w) * p.c;
+  const int64_t g = p.n * (p.oh() + margin_h) * (p.ow() + margin_w) * p.k, w = p.k * p.r * p.s * p.c;
+  check(
+      std::max({x, g, w}) < limit,
+      "a convolution of ({}, {}, {}, {}) with {} filters on CUDA: a tensor with its padding has {} elements, "
+      "but they must be fewer than 2^31",
+      p.n, p.h, p.w, p.c, p.k, std::max({x, g, w}));
+  const auto fits = [](int64_t size) { return static_cast<int>(size); };
+  return {.n = fits(p.n),
+          .h = fits(p.h),
+          .w = fits(p.w),
+          .c = fits(p.c),
+          .k = fits(p.k),
+          .r = fits(p.r),
+          .s = fits(p.s),
+          .stride = fits(p.stride),
+          .pad = fits(p.pad),
+          .dilation = fits(p.dilation),
+          .oh = fits(p.oh()),
+          .ow = fits(p.ow())};
+}
+
 /// A position of the matrix of patches: the pixel of its tap (0, 0), maybe beside the image, and the offset
 /// of that pixel's channel 0.
 struct PatchRow {
@@ -38,7 +73,7 @@ RCNN_HOST_DEVICE inline int quotient(int a, int b) {
   return static_cast<int>(static_cast<unsigned>(a) / static_cast<unsigned>(b));
 }
 
-/// A matrix of patches of an image (n, h, w, channels). Indices are int: see check_conv2d_sizes.
+/// A matrix of patches of an image (n, h, w, channels). Indices are int: see conv_dims.
 struct Patches {
   int n, h, w, channels;
   int rows_h, rows_w;  // positions an image
@@ -102,15 +137,14 @@ struct Patches {
 };
 
 /// The patches of x: rows are output positions, columns (r, s, c). For forward, and for dw.
-RCNN_HOST_DEVICE inline Patches patches_of_x(const Conv2dShape& p) {
+RCNN_HOST_DEVICE inline Patches patches_of_x(const ConvDims& p) {
   Patches a{};
-  a.n = static_cast<int>(p.n), a.h = static_cast<int>(p.h), a.w = static_cast<int>(p.w);
-  a.channels = static_cast<int>(p.c);
-  a.rows_h = a.out_h = static_cast<int>(p.oh()), a.rows_w = a.out_w = static_cast<int>(p.ow());
-  a.stride = static_cast<int>(p.stride);
-  a.y0 = a.x0 = -static_cast<int>(p.pad);
-  a.taps_h = a.filter_r = static_cast<int>(p.r), a.taps_w = a.filter_s = static_cast<int>(p.s);
-  a.tap_step = static_cast<int>(p.dilation);
+  a.n = p.n, a.h = p.h, a.w = p.w, a.channels = p.c;
+  a.rows_h = a.out_h = p.oh, a.rows_w = a.out_w = p.ow;
+  a.stride = p.stride;
+  a.y0 = a.x0 = -p.pad;
+  a.taps_h = a.filter_r = p.r, a.taps_w = a.filter_s = p.s;
+  a.tap_step = p.dilation;
   a.filter_step = a.out_step = 1;
   return a;
 }
@@ -133,59 +167,42 @@ RCNN_HOST_DEVICE inline PhaseTaps taps_of_phase(int phase, int count, int stride
 }
 
 /// dx is computed in this many phases. Phase 0 has the most rows.
-RCNN_HOST_DEVICE inline int dx_phases(const Conv2dShape& p) { return static_cast<int>(p.stride * p.stride); }
+RCNN_HOST_DEVICE inline int dx_phases(const ConvDims& p) { return p.stride * p.stride; }
 
 /// The patches of g for one phase of dx: rows are input pixels (y, x) with y mod stride = phase / stride and
 /// x mod stride = phase % stride, columns (tap, k).
-RCNN_HOST_DEVICE inline Patches patches_of_g(const Conv2dShape& p, int phase) {
-  const int stride = static_cast<int>(p.stride), pad = static_cast<int>(p.pad);
-  const int dilation = static_cast<int>(p.dilation), py = phase / stride, px = phase % stride;
-  const int h = static_cast<int>(p.h), w = static_cast<int>(p.w);
+RCNN_HOST_DEVICE inline Patches patches_of_g(const ConvDims& p, int phase) {
+  const int py = phase / p.stride, px = phase % p.stride;
   Patches a{};
-  a.n = static_cast<int>(p.n), a.h = static_cast<int>(p.oh()), a.w = static_cast<int>(p.ow());
-  a.channels = static_cast<int>(p.k);
-  a.rows_h = (h - py + stride - 1) / stride, a.rows_w = (w - px + stride - 1) / stride;  // 0 where h <= py
-  a.filter_r = static_cast<int>(p.r), a.filter_s = static_cast<int>(p.s);
-  const PhaseTaps vertical = taps_of_phase(py, a.filter_r, stride, pad, dilation);
-  const PhaseTaps horizontal = taps_of_phase(px, a.filter_s, stride, pad, dilation);
+  a.n = p.n, a.h = p.oh, a.w = p.ow, a.channels = p.k;
+  a.rows_h = (p.h - py + p.stride - 1) / p.stride;  // 0 where h <= py
+  a.rows_w = (p.w - px + p.stride - 1) / p.stride;
+  a.filter_r = p.r, a.filter_s = p.s;
+  const PhaseTaps vertical = taps_of_phase(py, p.r, p.stride, p.pad, p.dilation);
+  const PhaseTaps horizontal = taps_of_phase(px, p.s, p.stride, p.pad, p.dilation);
   a.stride = 1;
   a.y0 = vertical.start, a.x0 = horizontal.start;
   a.taps_h = vertical.taps, a.taps_w = horizontal.taps;
   a.filter_step = vertical.step;
-  a.tap_step = -vertical.step * dilation / stride;
+  a.tap_step = -vertical.step * p.dilation / p.stride;
   a.r0 = vertical.first, a.s0 = horizontal.first;
-  a.out_h = h, a.out_w = w, a.out_y0 = py, a.out_x0 = px, a.out_step = stride;
+  a.out_h = p.h, a.out_w = p.w, a.out_y0 = py, a.out_x0 = px, a.out_step = p.stride;
   return a;
 }
 
-/// Throws Error unless every offset that the functions above compute fits an int.
-inline void check_conv2d_sizes(const Conv2dShape& p) {
-  constexpr int64_t limit = int64_t{1} << 31;
-  const int64_t margin_h = 2 * p.pad + p.dilation * p.r, margin_w = 2 * p.pad + p.dilation * p.s;
-  const int64_t x = p.n * (p.h + margin_h) * (p.w + margin_w) * p.c;
-  const int64_t g = p.n * (p.oh() + margin_h) * (p.ow() + margin_w) * p.k, w = p.k * p.r * p.s * p.c;
-  check(
-      std::max({x, g, w}) < limit,
-      "a convolution of ({}, {}, {}, {}) with {} filters on CUDA: a tensor with its padding has {} elements, "
-      "but they must be fewer than 2^31",
-      p.n, p.h, p.w, p.c, p.k, std::max({x, g, w}));
-}
-
 /// The output of a forward pass with its epilogue.
-inline GemmOutput output_of(const Conv2dArgs<float>& a) {
-  return GemmOutput{a.y, static_cast<int>(a.shape.k), a.scale, a.bias, a.residual, a.relu}.with_vectors();
+inline GemmOutput output_of(const ConvDims& p, const Conv2dArgs<float>& a) {
+  return GemmOutput{
+      .out = a.y, .columns = p.k, .scale = a.scale, .bias = a.bias, .residual = a.residual, .relu = a.relu}
+      .with_vectors();
 }
 /// dx: (N H W, C).
-inline GemmOutput output_of(const Conv2dDxArgs<float>& a) {
-  GemmOutput o{a.dx, static_cast<int>(a.shape.c)};
-  o.accumulate = a.accumulate;
-  return o.with_vectors();
+inline GemmOutput output_of(const ConvDims& p, const Conv2dDxArgs<float>& a) {
+  return GemmOutput{.out = a.dx, .columns = p.c, .accumulate = a.accumulate}.with_vectors();
 }
 /// dw: (K, R S C).
-inline GemmOutput output_of(const Conv2dDwArgs<float>& a) {
-  GemmOutput o{a.dw, static_cast<int>(a.shape.r * a.shape.s * a.shape.c)};
-  o.accumulate = a.accumulate;
-  return o.with_vectors();
+inline GemmOutput output_of(const ConvDims& p, const Conv2dDwArgs<float>& a) {
+  return GemmOutput{.out = a.dw, .columns = p.r * p.s * p.c, .accumulate = a.accumulate}.with_vectors();
 }
 
 }  // namespace rcnn::kernels

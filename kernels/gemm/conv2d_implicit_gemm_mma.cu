@@ -15,7 +15,7 @@ namespace {
 
 template <class Stored>
 struct ConvGemm {
-  Conv2dShape shape;  // with the channels of `image` as packed
+  ConvDims dims;  // with the channels of `image` as packed
   bool dx;
   const Stored* image;    // x (N, H, W, C), or g (N, OH, OW, K)
   const Stored* filters;  // (columns, R, S, channels)
@@ -23,9 +23,7 @@ struct ConvGemm {
   GemmParts parts;
   int column_tiles;
 
-  __device__ Patches patches(int phase) const {
-    return dx ? patches_of_g(shape, phase) : patches_of_x(shape);
-  }
+  __device__ Patches patches(int phase) const { return dx ? patches_of_g(dims, phase) : patches_of_x(dims); }
 };
 
 /// A position of the tile: where it reads, and the row of the output that it is written to, or -1.
@@ -63,7 +61,8 @@ struct ConvCopy {
     const bool some = tap_i < patches.taps_h;
     const int y = tap_i * patches.tap_step, x = tap_j * patches.tap_step;
     const PatchTap tap{y, x, (y * patches.w + x) * patches.channels + channel};
-    RCNN_UNROLL for (int i = 0; i < T::kM / kEach; ++i) {
+    RCNN_UNROLL
+    for (int i = 0; i < T::kM / kEach; ++i) {
       const PatchRow row = positions[first + i * kEach].patch;
       const bool valid = some && patches.inside(row, tap);
       cuda::cp_async_16(ChunkA::at(a, first + i * kEach, v),
@@ -72,7 +71,8 @@ struct ConvCopy {
     const int r = patches.r0 + tap_i * patches.filter_step, s = patches.s0 + tap_j * patches.filter_step;
     const int taps = patches.filter_r * patches.filter_s;
     const int filter = (r * patches.filter_s + s) * patches.channels + channel;
-    RCNN_UNROLL for (int i = 0; i < T::kN / kEach; ++i) {
+    RCNN_UNROLL
+    for (int i = 0; i < T::kN / kEach; ++i) {
       const int n = column + first + i * kEach;
       const bool valid = some && n < gemm.output.columns;
       cuda::cp_async_16(ChunkB::at(b, first + i * kEach, v),
@@ -114,15 +114,14 @@ __global__ void __launch_bounds__(kThreads, T::kBlocks)
       [&](int i) { return positions[i].output_row; }, [](int c) { return c; });
 }
 
-/// Completes `gemm` (shape, dx, image, filters and output are given) and runs it. `rows` are of the output.
+/// Completes `gemm` (dims, dx, image, filters and output are given) and runs it. `rows` are of the output.
 template <class Element>
 void run(const Stream& stream, Workspace& workspace, ConvGemm<typename Element::Stored> gemm, int64_t rows,
          std::optional<Plan> plan) {
-  check_conv2d_sizes(gemm.shape);
-  const int phases = gemm.dx ? dx_phases(gemm.shape) : 1;
-  const Patches largest = gemm.dx ? patches_of_g(gemm.shape, 0) : patches_of_x(gemm.shape);
-  const Conv2dShape& s = gemm.shape;
-  const int64_t depth = s.r * s.s * (gemm.dx ? s.k : s.c) / phases;
+  const ConvDims& p = gemm.dims;
+  const int phases = gemm.dx ? dx_phases(p) : 1;
+  const Patches largest = gemm.dx ? patches_of_g(p, 0) : patches_of_x(p);
+  const int depth = p.r * p.s * (gemm.dx ? p.k : p.c) / phases;
   if (!plan)
     plan = choose_plan(largest.rows(), gemm.output.columns,
                        blocks_for(depth, kDepth<typename Element::Stored>), phases);
@@ -143,12 +142,13 @@ void forward(const Stream& stream, Workspace& workspace, const Conv2dArgs<float>
              std::optional<Plan> plan) {
   using Stored = typename Element::Stored;
   const Conv2dShape& s = a.shape;
+  Conv2dShape packed = s;
+  packed.c = padded<Stored>(s.c);
   ConvGemm<Stored> gemm{};
-  gemm.shape = s;
-  gemm.shape.c = padded<Stored>(s.c);
+  gemm.dims = conv_dims(packed);
   gemm.image = packed_rows<Stored>(stream, workspace, a.x, s.n * s.h * s.w, s.c);
   gemm.filters = packed_rows<Stored>(stream, workspace, a.w, s.k * s.r * s.s, s.c);
-  gemm.output = output_of(a);
+  gemm.output = output_of(conv_dims(s), a);
   run<Element>(stream, workspace, gemm, s.n * s.oh() * s.ow(), plan);
 }
 
@@ -157,13 +157,14 @@ void backward(const Stream& stream, Workspace& workspace, const Conv2dDxArgs<flo
               std::optional<Plan> plan) {
   using Stored = typename Element::Stored;
   const Conv2dShape& s = a.shape;
+  Conv2dShape packed = s;
+  packed.k = padded<Stored>(s.k);
   ConvGemm<Stored> gemm{};
   gemm.dx = true;
-  gemm.shape = s;
-  gemm.shape.k = padded<Stored>(s.k);
+  gemm.dims = conv_dims(packed);
   gemm.image = packed_rows<Stored>(stream, workspace, a.g, s.n * s.oh() * s.ow(), s.k);
   gemm.filters = packed_transposed<Stored>(stream, workspace, a.w, s.k, s.r * s.s, s.c);
-  gemm.output = output_of(a);
+  gemm.output = output_of(conv_dims(s), a);
   run<Element>(stream, workspace, gemm, s.n * s.h * s.w, plan);
 }
 

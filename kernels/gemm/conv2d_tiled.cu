@@ -21,7 +21,8 @@ using TileOfOperand = float[kTile][kTile + 1];
 /// One step's share of this thread's output: row `threadIdx.y` of `left` times column `threadIdx.x` of
 /// `right`.
 __device__ inline float multiply_tiles(const TileOfOperand& left, const TileOfOperand& right, float sum) {
-  RCNN_UNROLL for (int d = 0; d < kTile; ++d) sum = fmaf(left[threadIdx.y][d], right[d][threadIdx.x], sum);
+  RCNN_UNROLL
+  for (int d = 0; d < kTile; ++d) sum = fmaf(left[threadIdx.y][d], right[d][threadIdx.x], sum);
   return sum;
 }
 
@@ -56,13 +57,13 @@ __global__ void forward_kernel(Patches patches, const float* x, const float* w, 
 
 /// For phase blockIdx.z: left[ty][d] = patch of g (row, d), right[d][tx] = w[k, r, s, column] of d = (tap,
 /// k).
-__global__ void dx_kernel(Conv2dShape shape, const float* g, const float* w, GemmOutput output) {
+__global__ void dx_kernel(ConvDims dims, const float* g, const float* w, GemmOutput output) {
   RCNN_SHARED(float, left, [kTile][kTile + 1]);
   RCNN_SHARED(float, right, [kTile][kTile + 1]);
   const int tx = static_cast<int>(threadIdx.x), ty = static_cast<int>(threadIdx.y);
   const int row = static_cast<int>(blockIdx.x) * kTile + ty,
             column = static_cast<int>(blockIdx.y) * kTile + tx;
-  const Patches patches = patches_of_g(shape, static_cast<int>(blockIdx.z));
+  const Patches patches = patches_of_g(dims, static_cast<int>(blockIdx.z));
   const int depth = patches.depth();
   const PatchRow position = patches.row(row);
   float sum = 0;
@@ -106,25 +107,24 @@ const dim3 kBlock(kTile, kTile);
 }  // namespace
 
 void conv2d_tiled(const Stream& stream, Workspace&, const Conv2dArgs<float>& a) {
-  check_conv2d_sizes(a.shape);
-  const Patches patches = patches_of_x(a.shape);
-  const dim3 grid(blocks_for(patches.rows(), kTile), blocks_for(a.shape.k, kTile));
-  launch<forward_kernel>(stream, grid, kBlock, 0, patches, a.x, a.w, output_of(a));
+  const ConvDims p = conv_dims(a.shape);
+  const Patches patches = patches_of_x(p);
+  const dim3 grid(blocks_for(patches.rows(), kTile), blocks_for(p.k, kTile));
+  launch<forward_kernel>(stream, grid, kBlock, 0, patches, a.x, a.w, output_of(p, a));
 }
 
 void conv2d_dx_tiled(const Stream& stream, Workspace&, const Conv2dDxArgs<float>& a) {
-  check_conv2d_sizes(a.shape);
-  const int64_t rows = patches_of_g(a.shape, 0).rows();  // the largest phase
-  const dim3 grid(blocks_for(rows, kTile), blocks_for(a.shape.c, kTile), dx_phases(a.shape));
-  launch<dx_kernel>(stream, grid, kBlock, 0, a.shape, a.g, a.w, output_of(a));
+  const ConvDims p = conv_dims(a.shape);
+  const int rows = patches_of_g(p, 0).rows();  // the largest phase
+  const dim3 grid(blocks_for(rows, kTile), blocks_for(p.c, kTile), dx_phases(p));
+  launch<dx_kernel>(stream, grid, kBlock, 0, p, a.g, a.w, output_of(p, a));
 }
 
 void conv2d_dw_tiled(const Stream& stream, Workspace&, const Conv2dDwArgs<float>& a) {
-  check_conv2d_sizes(a.shape);
-  const GemmOutput output = output_of(a);
-  const dim3 grid(blocks_for(a.shape.k, kTile), blocks_for(output.columns, kTile));
-  launch<dw_kernel>(stream, grid, kBlock, 0, patches_of_x(a.shape), static_cast<int>(a.shape.k), a.x, a.g,
-                    output);
+  const ConvDims p = conv_dims(a.shape);
+  const GemmOutput output = output_of(p, a);
+  const dim3 grid(blocks_for(p.k, kTile), blocks_for(output.columns, kTile));
+  launch<dw_kernel>(stream, grid, kBlock, 0, patches_of_x(p), p.k, a.x, a.g, output);
 }
 
 }  // namespace rcnn::kernels

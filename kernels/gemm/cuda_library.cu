@@ -35,8 +35,13 @@ __global__ void clear_kernel(float* values, int64_t count) {
 void epilogue_pass(const Stream& stream, const EpiloguePass& p) {
   if (p.y == p.z && !p.scale && !p.bias && !p.residual && !p.relu) return;
   const int64_t size = p.rows * p.columns;
-  const GemmOutput output =
-      GemmOutput{p.y, static_cast<int>(p.columns), p.scale, p.bias, p.residual, p.relu}.with_vectors();
+  const GemmOutput output = GemmOutput{.out = p.y,
+                                       .columns = static_cast<int>(p.columns),
+                                       .scale = p.scale,
+                                       .bias = p.bias,
+                                       .residual = p.residual,
+                                       .relu = p.relu}
+                                .with_vectors();
   if (output.vectors && aligned_to_16(p.z))
     launch<epilogue_pass_kernel<4>>(stream, blocks_for(size / 4, kThreads), kThreads, 0, p.z, size, output);
   else

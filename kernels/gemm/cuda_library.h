@@ -8,13 +8,13 @@ namespace rcnn::kernels {
 
 /// y = relu(scale[column] * z + bias[column] + residual): kernels/gemm/epilogue_math.h.
 struct EpiloguePass {
-  int64_t rows, columns;
-  const float* z;         // (rows, columns); may be y
-  const float* scale;     // (columns) or null
-  const float* bias;      // (columns) or null
-  const float* residual;  // (rows, columns) or null; may be y
-  bool relu;
-  float* y;  // (rows, columns)
+  int64_t rows = 0, columns = 0;
+  const float* z = nullptr;         // (rows, columns); may be y
+  const float* scale = nullptr;     // (columns) or null
+  const float* bias = nullptr;      // (columns) or null
+  const float* residual = nullptr;  // (rows, columns) or null; may be y
+  bool relu = false;
+  float* y = nullptr;  // (rows, columns)
 };
 
 /// The epilogue as a pass of its own. Does nothing where y is z and there is neither scale, bias, residual

@@ -49,4 +49,6 @@ Prepared<EpilogueBackwardArgs<T>> prepare_epilogue_backward(const EpilogueCase& 
   return p;
 }
 
+RCNN_OP_CASES(epilogue_backward, epilogue_cases, epilogue_bench_cases, prepare_epilogue_backward<T>)
+
 }  // namespace rcnn::kernels

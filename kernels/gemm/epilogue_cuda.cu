@@ -26,7 +26,8 @@ __global__ void backward_kernel(EpilogueBackwardArgs<float> a, int64_t rows_a_ch
   float sums[V] = {};
   if (c < a.c) {
     float scale[V];
-    RCNN_UNROLL for (int i = 0; i < V; ++i) scale[i] = 1;
+    RCNN_UNROLL
+    for (int i = 0; i < V; ++i) scale[i] = 1;
     if (a.scale) read_values<V>(a.scale + c, scale);
     for (int64_t row = first + threadIdx.y; row < last; row += blockDim.y) {
       const int64_t at = row * a.c + c;
@@ -35,11 +36,13 @@ __global__ void backward_kernel(EpilogueBackwardArgs<float> a, int64_t rows_a_ch
       if (a.y) {
         float y[V];
         read_values<V>(a.y + at, y);
-        RCNN_UNROLL for (int i = 0; i < V; ++i) g[i] = relu_gradient(y[i], g[i]);
+        RCNN_UNROLL
+        for (int i = 0; i < V; ++i) g[i] = relu_gradient(y[i], g[i]);
       }
       if (a.dresidual && a.accumulate_residual == Accumulate::yes)
         read_values<V>(a.dresidual + at, dresidual);
-      RCNN_UNROLL for (int i = 0; i < V; ++i) {
+      RCNN_UNROLL
+      for (int i = 0; i < V; ++i) {
         dz[i] = scale[i] * g[i];
         put(dresidual[i], g[i], a.accumulate_residual);
         sums[i] += g[i];
@@ -52,8 +55,10 @@ __global__ void backward_kernel(EpilogueBackwardArgs<float> a, int64_t rows_a_ch
   write_values<V>(thread_sums[thread], sums);
   __syncthreads();
   if (threadIdx.y != 0 || c >= a.c) return;
-  for (unsigned row = 1; row < blockDim.y; ++row)
-    RCNN_UNROLL for (int i = 0; i < V; ++i) sums[i] += thread_sums[row * blockDim.x + threadIdx.x][i];
+  for (unsigned row = 1; row < blockDim.y; ++row) {
+    RCNN_UNROLL
+    for (int i = 0; i < V; ++i) sums[i] += thread_sums[row * blockDim.x + threadIdx.x][i];
+  }
   write_values<V>(shares + blockIdx.y * a.c + c, sums);
 }
 
@@ -80,8 +85,7 @@ __global__ void dbias_kernel(EpilogueBackwardArgs<float> a, const float* shares,
 void epilogue_backward_block_per_chunk(const Stream& stream, Workspace& workspace,
                                        const EpilogueBackwardArgs<float>& a) {
   if (a.c == 0) return;
-  const bool vectors = a.c % 4 == 0 && aligned_to_16(a.y) && aligned_to_16(a.dy) && aligned_to_16(a.scale) &&
-                       aligned_to_16(a.dz) && aligned_to_16(a.dresidual);
+  const bool vectors = four_at_a_time(a.c, {a.y, a.dy, a.scale, a.dz, a.dresidual});
   const int64_t across = vectors ? a.c / 4 : a.c;
   unsigned width = 1;  // threads along the channels, a power of two
   while (width < across && width < kThreads) width *= 2;

@@ -17,7 +17,8 @@ __global__ void combine_parts_kernel(GemmParts parts, GemmOutput output) {
   for (int part = 1; part < parts.count; ++part) {
     float share[V];
     read_values<V>(parts.partials + part * size + at, share);
-    RCNN_UNROLL for (int i = 0; i < V; ++i) sums[i] += share[i];
+    RCNN_UNROLL
+    for (int i = 0; i < V; ++i) sums[i] += share[i];
   }
   const int row = static_cast<int>(at / output.columns);
   write<V>(output, row, static_cast<int>(at - static_cast<int64_t>(row) * output.columns), sums);

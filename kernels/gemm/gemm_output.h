@@ -21,7 +21,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "core/autograd.h"  // Accumulate
+#include "core/accumulate.h"
 #include "core/context.h"
 #include "kernels/gemm/epilogue_math.h"
 #include "kernels/vectors.h"
@@ -31,8 +31,8 @@ namespace rcnn::kernels {
 /// out[row, column] = relu(scale[column] * sum + bias[column] + residual[row, column]); with Accumulate::yes
 /// out += sum, and then there is no epilogue. Element offsets are below 2^31.
 struct GemmOutput {
-  float* out;  // (rows, columns)
-  int columns;
+  float* out = nullptr;  // (rows, columns)
+  int columns = 0;
   const float* scale = nullptr;     // (columns) or null
   const float* bias = nullptr;      // (columns) or null
   const float* residual = nullptr;  // (rows, columns) or null; may be `out`
@@ -43,8 +43,7 @@ struct GemmOutput {
   /// This output with `vectors` found from the alignment of its pointers and rows.
   GemmOutput with_vectors() const {
     GemmOutput o = *this;
-    o.vectors = columns % 4 == 0 && aligned_to_16(out) && aligned_to_16(scale) && aligned_to_16(bias) &&
-                aligned_to_16(residual);
+    o.vectors = four_at_a_time(columns, {out, scale, bias, residual});
     return o;
   }
 };
@@ -55,7 +54,8 @@ template <int V>
 __device__ inline void write(const GemmOutput& o, int row, int column, const float (&sums)[V]) {
   float* out = o.out + static_cast<int64_t>(row) * o.columns + column;
   float result[V], scale[V], bias[V], residual[V];
-  RCNN_UNROLL for (int i = 0; i < V; ++i) {
+  RCNN_UNROLL
+  for (int i = 0; i < V; ++i) {
     scale[i] = 1;
     bias[i] = residual[i] = 0;
   }
@@ -63,8 +63,8 @@ __device__ inline void write(const GemmOutput& o, int row, int column, const flo
   if (o.bias) read_values<V>(o.bias + column, bias);
   if (o.residual) read_values<V>(o.residual + (out - o.out), residual);
   if (o.accumulate == Accumulate::yes) read_values<V>(out, residual);
-  RCNN_UNROLL for (int i = 0; i < V; ++i) result[i] =
-      epilogue_value(sums[i], scale[i], bias[i], residual[i], o.relu);
+  RCNN_UNROLL
+  for (int i = 0; i < V; ++i) result[i] = epilogue_value(sums[i], scale[i], bias[i], residual[i], o.relu);
   write_values<V>(out, result);
 }
 
@@ -73,8 +73,9 @@ __device__ inline void write_up_to_4(const GemmOutput& o, int row, int column, c
   if (o.vectors) {
     if (column < o.columns) write<4>(o, row, column, sums);
   } else {
-    RCNN_UNROLL for (int i = 0; i < 4; ++i) if (column + i < o.columns)
-        write<1>(o, row, column + i, {sums[i]});
+    RCNN_UNROLL
+    for (int i = 0; i < 4; ++i)
+      if (column + i < o.columns) write<1>(o, row, column + i, {sums[i]});
   }
 }
 
@@ -109,7 +110,8 @@ inline dim3 grid_of(int64_t tiles, int phases, const GemmParts& parts) {
 
 /// Where part `part` of a split reduction writes its plain sums.
 __device__ inline GemmOutput share_of_part(const GemmOutput& output, const GemmParts& parts, int part) {
-  GemmOutput share{parts.partials + static_cast<int64_t>(part) * parts.rows * output.columns, output.columns};
+  GemmOutput share{.out = parts.partials + static_cast<int64_t>(part) * parts.rows * output.columns,
+                   .columns = output.columns};
   share.vectors = output.columns % 4 == 0;
   return share;
 }

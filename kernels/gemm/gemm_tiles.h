@@ -71,25 +71,30 @@ template <class Operand, int LINES, int DEPTH>
 class TileLoader {
  public:
   __device__ TileLoader(const Operand& operand, int first_line) : operand_(operand) {
-    RCNN_UNROLL for (int i = 0; i < kLines; ++i) lines_[i] = operand_.line(first_line + line_of(i));
+    RCNN_UNROLL
+    for (int i = 0; i < kLines; ++i) lines_[i] = operand_.line(first_line + line_of(i));
   }
 
   /// Reads from global memory to registers.
   __device__ void read(int first_depth) {
     if constexpr (Operand::kAlongDepth) {
       const typename Operand::Depth depth = operand_.depth(first_depth + depth_of(0));
-      RCNN_UNROLL for (int i = 0; i < kLoads; ++i) operand_.read(lines_[i], depth, values_[i]);
+      RCNN_UNROLL
+      for (int i = 0; i < kLoads; ++i) operand_.read(lines_[i], depth, values_[i]);
     } else {
-      RCNN_UNROLL for (int i = 0; i < kLoads; ++i)
-          operand_.read(lines_[0], operand_.depth(first_depth + depth_of(i)), values_[i]);
+      RCNN_UNROLL
+      for (int i = 0; i < kLoads; ++i)
+        operand_.read(lines_[0], operand_.depth(first_depth + depth_of(i)), values_[i]);
     }
   }
 
   /// Writes what was read to shared memory.
   __device__ void write(float (&tile)[DEPTH][LINES + kTilePadding]) const {
-    RCNN_UNROLL for (int i = 0; i < kLoads; ++i) {
+    RCNN_UNROLL
+    for (int i = 0; i < kLoads; ++i) {
       if constexpr (Operand::kAlongDepth) {
-        RCNN_UNROLL for (int j = 0; j < V; ++j) tile[depth_of(i) + j][line_of(i)] = values_[i][j];
+        RCNN_UNROLL
+        for (int j = 0; j < V; ++j) tile[depth_of(i) + j][line_of(i)] = values_[i][j];
       } else {
         write_values<V>(&tile[depth_of(i)][line_of(i)], values_[i]);
       }
@@ -125,15 +130,19 @@ template <class Tile>
 __device__ inline void multiply_step(const float (&rows)[Tile::kDepth][Tile::kRows + kTilePadding],
                                      const float (&columns)[Tile::kDepth][Tile::kColumns + kTilePadding],
                                      int ty, int tx, float (&sums)[Tile::kThreadRows][Tile::kThreadColumns]) {
-  RCNN_UNROLL for (int d = 0; d < Tile::kDepth; ++d) {
+  RCNN_UNROLL
+  for (int d = 0; d < Tile::kDepth; ++d) {
     float a[Tile::kThreadRows / 4][4], b[Tile::kThreadColumns / 4][4];
-    RCNN_UNROLL for (int i = 0; i < Tile::kThreadRows / 4; ++i)
-        read_values<4>(&rows[d][64 * i + 4 * ty], a[i]);
-    RCNN_UNROLL for (int j = 0; j < Tile::kThreadColumns / 4; ++j)
-        read_values<4>(&columns[d][64 * j + 4 * tx], b[j]);
-    RCNN_UNROLL for (int i = 0; i < Tile::kThreadRows; ++i)
-        RCNN_UNROLL for (int j = 0; j < Tile::kThreadColumns; ++j) sums[i][j] =
-            fmaf(a[i / 4][i % 4], b[j / 4][j % 4], sums[i][j]);
+    RCNN_UNROLL
+    for (int i = 0; i < Tile::kThreadRows / 4; ++i) read_values<4>(&rows[d][64 * i + 4 * ty], a[i]);
+    RCNN_UNROLL
+    for (int j = 0; j < Tile::kThreadColumns / 4; ++j) read_values<4>(&columns[d][64 * j + 4 * tx], b[j]);
+    RCNN_UNROLL
+    for (int i = 0; i < Tile::kThreadRows; ++i) {
+      RCNN_UNROLL
+      for (int j = 0; j < Tile::kThreadColumns; ++j)
+        sums[i][j] = fmaf(a[i / 4][i % 4], b[j / 4][j % 4], sums[i][j]);
+    }
   }
 }
 
@@ -142,12 +151,15 @@ template <class Tile, class Left>
 __device__ inline void write_tile(const Left& left, int row, int column, int rows,
                                   const float (&sums)[Tile::kThreadRows][Tile::kThreadColumns],
                                   const GemmOutput& output) {
-  RCNN_UNROLL for (int i = 0; i < Tile::kThreadRows; ++i) {
+  RCNN_UNROLL
+  for (int i = 0; i < Tile::kThreadRows; ++i) {
     const int r = row + 64 * (i / 4) + i % 4;
     if (r >= rows) continue;
     const int output_row = left.output_row(r);
-    RCNN_UNROLL for (int j = 0; j < Tile::kThreadColumns; j += 4) write_up_to_4(
-        output, output_row, column + 16 * j, {sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]});
+    RCNN_UNROLL
+    for (int j = 0; j < Tile::kThreadColumns; j += 4)
+      write_up_to_4(output, output_row, column + 16 * j,
+                    {sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]});
   }
 }
 
@@ -215,10 +227,12 @@ struct MatrixLines {
   __device__ int line(int index) const { return index < lines ? index * (kAlongDepth ? depths : 1) : -1; }
   __device__ int depth(int index) const { return index < depths ? index * (kAlongDepth ? 1 : lines) : -1; }
   __device__ void read(int line, int depth, float (&values)[V]) const {
-    if (line >= 0 && depth >= 0)
+    if (line >= 0 && depth >= 0) {
       read_values<V>(data + line + depth, values);
-    else
-      RCNN_UNROLL for (int i = 0; i < V; ++i) values[i] = 0;
+    } else {
+      RCNN_UNROLL
+      for (int i = 0; i < V; ++i) values[i] = 0;
+    }
   }
   __device__ int output_row(int index) const { return index; }
 };

@@ -67,7 +67,7 @@ void matmul_cublas(const Stream& stream, Workspace& workspace, const MatmulArgs<
   } else if (x.accumulate == Accumulate::no) {  // an empty sum
     clear(stream, x.c, x.m * x.n);
   }
-  epilogue_pass(stream, {x.m, x.n, x.c, nullptr, x.bias, nullptr, x.relu, x.c});
+  epilogue_pass(stream, {.rows = x.m, .columns = x.n, .z = x.c, .bias = x.bias, .relu = x.relu, .y = x.c});
 }
 
 template void matmul_cublas<Precision::f32>(const Stream&, Workspace&, const MatmulArgs<float>&);

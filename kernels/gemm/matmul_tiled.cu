@@ -30,7 +30,8 @@ __global__ void tiled_kernel(int m, int k, StridedMatrix left, StridedMatrix rig
     right_tile[j][column] =
         column_exists && begin + j < k ? right.at(begin + j, first_column + column) : 0.0f;
     __syncthreads();
-    RCNN_UNROLL for (int d = 0; d < kTile; ++d) sum = fmaf(left_tile[ty][d], right_tile[d][tx], sum);
+    RCNN_UNROLL
+    for (int d = 0; d < kTile; ++d) sum = fmaf(left_tile[ty][d], right_tile[d][tx], sum);
     __syncthreads();
   }
   if (first_row + ty < m && first_column + tx < n) write<1>(output, first_row + ty, first_column + tx, {sum});
@@ -39,9 +40,9 @@ __global__ void tiled_kernel(int m, int k, StridedMatrix left, StridedMatrix rig
 }  // namespace
 
 void matmul_tiled(const Stream& stream, Workspace&, const MatmulArgs<float>& x) {
-  check_matmul_sizes(x);
-  launch<tiled_kernel>(stream, dim3(blocks_for(x.m, kTile), blocks_for(x.n, kTile)), dim3(kTile, kTile), 0,
-                       static_cast<int>(x.m), static_cast<int>(x.k), left_of(x), right_of(x), output_of(x));
+  const MatmulDims p = matmul_dims(x);
+  launch<tiled_kernel>(stream, dim3(blocks_for(p.m, kTile), blocks_for(p.n, kTile)), dim3(kTile, kTile), 0,
+                       p.m, p.k, left_of(p, x), right_of(p, x), output_of(p, x));
 }
 
 }  // namespace rcnn::kernels

@@ -67,13 +67,16 @@ __global__ void __launch_bounds__(kThreads)
   const float* from = values + static_cast<int64_t>(row) * c + column;
   Vector<Stored> result;
   if (quads) {
-    RCNN_UNROLL for (int i = 0; i < kCount; i += 4) {
+    RCNN_UNROLL
+    for (int i = 0; i < kCount; i += 4) {
       float four[4] = {};
       if (column + i < c) read_values<4>(from + i, four);
-      RCNN_UNROLL for (int j = 0; j < 4; ++j) convert(four[j], result.values[i + j]);
+      RCNN_UNROLL
+      for (int j = 0; j < 4; ++j) convert(four[j], result.values[i + j]);
     }
   } else {
-    RCNN_UNROLL for (int i = 0; i < kCount; ++i) convert(column + i < c ? from[i] : 0.0f, result.values[i]);
+    RCNN_UNROLL
+    for (int i = 0; i < kCount; ++i) convert(column + i < c ? from[i] : 0.0f, result.values[i]);
   }
   packed[index] = result;
 }
@@ -104,7 +107,7 @@ __global__ void __launch_bounds__(kThreads)
 template <class Stored>
 const Stored* packed_rows(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
                           int64_t c) {
-  const bool quads = c % 4 == 0 && aligned_to_16(values);
+  const bool quads = four_at_a_time(c, {values});
   if constexpr (std::is_same_v<Stored, float>)
     if (quads) return values;
   const int64_t width = padded<Stored>(c), vectors = rows * width * static_cast<int64_t>(sizeof(Stored)) / 16;

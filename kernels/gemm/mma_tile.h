@@ -112,14 +112,16 @@ struct Chunk {
       // two vectors a line is 8 t in elements. Sorted so that a lane needs four addresses, one for each value
       // of (o / 8) % 4, and all else is constant: the registers are scarce.
       const int t = lane % 4, group = lane / 4;
-      RCNN_UNROLL for (int i = 0; i < 4; ++i) {
+      RCNN_UNROLL
+      for (int i = 0; i < 4; ++i) {
         const int eighth = (outer / 8 + i % 2) % 4;
         const Stored* const own = chunk + (t * kLength + warp + group + ((8 * eighth) ^ (8 * t)));
         word[i] = __float_as_uint(own[(8 * step + i / 2 * 4) * kLength + outer / 32 * 32]);
       }
     }
     if constexpr (sizeof(Stored) == 4) {
-      RCNN_UNROLL for (uint32_t& bits : word) bits = cuda::to_tf32(__uint_as_float(bits));
+      RCNN_UNROLL
+      for (uint32_t& bits : word) bits = cuda::to_tf32(__uint_as_float(bits));
     }
   }
 };
@@ -134,17 +136,23 @@ __device__ void multiply_chunk(T& tile, typename Element::Stored* a, typename El
   const int m = warp / 2 * T::kWarpM, n = warp % 2 * T::kWarpN;
   uint32_t fa[2][T::kMTiles][4], fb[2][T::kNTiles / 2][4];
   const auto load = [&](int step) {
-    RCNN_UNROLL for (int i = 0; i < T::kMTiles; ++i) ChunkA::fragment(fa[step % 2][i], a, m, 16 * i, step);
-    RCNN_UNROLL for (int j = 0; j < T::kNTiles / 2; ++j)
-        ChunkB::fragment(fb[step % 2][j], b, n, 16 * j, step);
+    RCNN_UNROLL
+    for (int i = 0; i < T::kMTiles; ++i) ChunkA::fragment(fa[step % 2][i], a, m, 16 * i, step);
+    RCNN_UNROLL
+    for (int j = 0; j < T::kNTiles / 2; ++j) ChunkB::fragment(fb[step % 2][j], b, n, 16 * j, step);
   };
   load(0);
-  RCNN_UNROLL for (int step = 0; step < kSteps; ++step) {
+  RCNN_UNROLL
+  for (int step = 0; step < kSteps; ++step) {
     if (step + 1 < kSteps) load(step + 1);
-    RCNN_UNROLL for (int i = 0; i < T::kMTiles; ++i) RCNN_UNROLL for (int j = 0; j < T::kNTiles; ++j) {
-      const uint32_t(&pair)[4] = fb[step % 2][j / 2];
-      const uint32_t column[2] = {pair[j % 2], pair[j % 2 + 2]};
-      Element::multiply(tile.sums[i][j], fa[step % 2][i], column);
+    RCNN_UNROLL
+    for (int i = 0; i < T::kMTiles; ++i) {
+      RCNN_UNROLL
+      for (int j = 0; j < T::kNTiles; ++j) {
+        const uint32_t(&pair)[4] = fb[step % 2][j / 2];
+        const uint32_t column[2] = {pair[j % 2], pair[j % 2 + 2]};
+        Element::multiply(tile.sums[i][j], fa[step % 2][i], column);
+      }
     }
   }
 }
@@ -190,11 +198,17 @@ __device__ void write_tile(const T& tile, const GemmOutput& out, int column, con
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
   const int m = warp / 2 * T::kWarpM + lane / 4, n = column + warp % 2 * T::kWarpN + lane % 4 * 2;
   if (!out.vectors) {
-    RCNN_UNROLL for (int i = 0; i < T::kMTiles; ++i) RCNN_UNROLL for (int j = 0; j < T::kNTiles; ++j)
-        RCNN_UNROLL for (int e = 0; e < 4; ++e) {
-      const int row = rows(m + 16 * i + e / 2 * 8), at = columns(n + 8 * j + e % 2);
-      const float sum[1] = {tile.sums[i][j][e]};
-      if (row >= 0 && at >= 0 && at < out.columns) write<1>(out, row, at, sum);
+    RCNN_UNROLL
+    for (int i = 0; i < T::kMTiles; ++i) {
+      RCNN_UNROLL
+      for (int j = 0; j < T::kNTiles; ++j) {
+        RCNN_UNROLL
+        for (int e = 0; e < 4; ++e) {
+          const int row = rows(m + 16 * i + e / 2 * 8), at = columns(n + 8 * j + e % 2);
+          const float sum[1] = {tile.sums[i][j][e]};
+          if (row >= 0 && at >= 0 && at < out.columns) write<1>(out, row, at, sum);
+        }
+      }
     }
     return;
   }
@@ -204,10 +218,13 @@ __device__ void write_tile(const T& tile, const GemmOutput& out, int column, con
   const bool odd = lane % 2 != 0;
   const int first = n - (odd ? 2 : 0);
   int at[T::kMTiles];
-  RCNN_UNROLL for (int i = 0; i < T::kMTiles; ++i) at[i] = rows(m + 16 * i + (odd ? 8 : 0));
-  RCNN_UNROLL for (int j = 0; j < T::kNTiles; ++j) {
+  RCNN_UNROLL
+  for (int i = 0; i < T::kMTiles; ++i) at[i] = rows(m + 16 * i + (odd ? 8 : 0));
+  RCNN_UNROLL
+  for (int j = 0; j < T::kNTiles; ++j) {
     float sums[T::kMTiles][4], addends[T::kMTiles][4];
-    RCNN_UNROLL for (int i = 0; i < T::kMTiles; ++i) {
+    RCNN_UNROLL
+    for (int i = 0; i < T::kMTiles; ++i) {
       const float(&own)[4] = tile.sums[i][j];
       const float other0 = __shfl_xor_sync(0xFFFFFFFFu, odd ? own[0] : own[2], 1);
       const float other1 = __shfl_xor_sync(0xFFFFFFFFu, odd ? own[1] : own[3], 1);
@@ -220,14 +237,18 @@ __device__ void write_tile(const T& tile, const GemmOutput& out, int column, con
     if (out.scale) read_values<4>(out.scale + c, scale);
     if (out.bias) read_values<4>(out.bias + c, bias);
     const float* add = out.accumulate == Accumulate::yes ? out.out : out.residual;
-    RCNN_UNROLL for (int i = 0; i < T::kMTiles; ++i) {
-      RCNN_UNROLL for (float& addend : addends[i]) addend = 0;
+    RCNN_UNROLL
+    for (int i = 0; i < T::kMTiles; ++i) {
+      RCNN_UNROLL
+      for (float& addend : addends[i]) addend = 0;
       if (add && at[i] >= 0) read_values<4>(add + static_cast<int64_t>(at[i]) * out.columns + c, addends[i]);
     }
-    RCNN_UNROLL for (int i = 0; i < T::kMTiles; ++i) {
+    RCNN_UNROLL
+    for (int i = 0; i < T::kMTiles; ++i) {
       float result[4];
-      RCNN_UNROLL for (int e = 0; e < 4; ++e) result[e] =
-          epilogue_value(sums[i][e], scale[e], bias[e], addends[i][e], out.relu);
+      RCNN_UNROLL
+      for (int e = 0; e < 4; ++e)
+        result[e] = epilogue_value(sums[i][e], scale[e], bias[e], addends[i][e], out.relu);
       if (at[i] >= 0) write_values<4>(out.out + static_cast<int64_t>(at[i]) * out.columns + c, result);
     }
   }
@@ -246,7 +267,8 @@ struct DenseOperand {
     const int first = O == Order::along_k ? outer : k;
     const int at = (O == Order::along_k ? k : outer) + v * kVector<Stored>;
     constexpr int kEach = kThreads / Shape::kVectors;  // lines at a time
-    RCNN_UNROLL for (int i = 0; i < Shape::kLines / kEach; ++i) {
+    RCNN_UNROLL
+    for (int i = 0; i < Shape::kLines / kEach; ++i) {
       const int line = static_cast<int>(threadIdx.x) / Shape::kVectors + i * kEach;
       const bool valid = first + line < lines && at < length;
       const int64_t from = valid ? static_cast<int64_t>(first + line) * length + at : 0;

@@ -81,4 +81,9 @@ Prepared<SigmoidCrossEntropyBackwardArgs<T>> prepare_sigmoid_cross_entropy_backw
   return p;
 }
 
+RCNN_OP_CASES(sigmoid_cross_entropy, sigmoid_cross_entropy_cases, sigmoid_cross_entropy_bench_cases,
+              prepare_sigmoid_cross_entropy<T>)
+RCNN_OP_CASES(sigmoid_cross_entropy_backward, sigmoid_cross_entropy_cases, sigmoid_cross_entropy_bench_cases,
+              prepare_sigmoid_cross_entropy_backward<T>)
+
 }  // namespace rcnn::kernels

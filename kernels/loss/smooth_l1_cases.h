@@ -94,4 +94,7 @@ Prepared<SmoothL1BackwardArgs<T>> prepare_smooth_l1_backward(const SmoothL1Case&
   return p;
 }
 
+RCNN_OP_CASES(smooth_l1, smooth_l1_cases, smooth_l1_bench_cases, prepare_smooth_l1<T>)
+RCNN_OP_CASES(smooth_l1_backward, smooth_l1_cases, smooth_l1_bench_cases, prepare_smooth_l1_backward<T>)
+
 }  // namespace rcnn::kernels

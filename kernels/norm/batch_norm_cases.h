@@ -102,10 +102,13 @@ Prepared<FoldBatchNormArgs<T>> prepare_fold_batch_norm(const BatchNormCase& c, F
   p.args.eps = static_cast<T>(1e-5f);
   p.args.scale = fill.poisoned<T>(p.outputs, {c.c}).template mutable_data<T>();
   p.args.shift = fill.poisoned<T>(p.outputs, {c.c}).template mutable_data<T>();
-  if (c.relu) p.args.inverse_deviation = fill.poisoned<T>(p.outputs, {c.c}).template mutable_data<T>();
   p.match = Match::relative;
   p.tolerance = 1e-6;
   return p;
 }
+
+RCNN_OP_CASES(batch_norm, batch_norm_cases, batch_norm_bench_cases, prepare_batch_norm<T>)
+RCNN_OP_CASES(batch_norm_backward, batch_norm_cases, batch_norm_bench_cases, prepare_batch_norm_backward<T>)
+RCNN_OP_CASES(fold_batch_norm, batch_norm_cases, batch_norm_bench_cases, prepare_fold_batch_norm<T>)
 
 }  // namespace rcnn::kernels

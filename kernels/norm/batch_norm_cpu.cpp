@@ -20,7 +20,7 @@ double inverse_deviation(double squares, int64_t rows, double eps) {
 template <class T>
 void batch_norm_reference(const Stream&, Workspace&, const BatchNormArgs<T>& a) {
   const double rows = static_cast<double>(std::max<int64_t>(1, a.rows));
-  parallel_for(a.c, 1, [&](int64_t c, int64_t) {
+  parallel_chunks(a.c, [&](int64_t c) {
     double sum = 0, squares = 0;
     for (int64_t row = 0; row < a.rows; ++row) sum += static_cast<double>(a.x[row * a.c + c]);
     const double mean = sum / rows;
@@ -44,7 +44,7 @@ void batch_norm_reference(const Stream&, Workspace&, const BatchNormArgs<T>& a) 
 template <class T>
 void batch_norm_backward_reference(const Stream&, Workspace&, const BatchNormBackwardArgs<T>& a) {
   const double rows = static_cast<double>(std::max<int64_t>(1, a.rows));
-  parallel_for(a.c, 1, [&](int64_t c, int64_t) {
+  parallel_chunks(a.c, [&](int64_t c) {
     const auto g = [&](int64_t at) { return a.relu ? gated(a.y[at], a.dy[at]) : a.dy[at]; };
     const auto z = [&](int64_t at) { return (a.x[at] - a.mean[c]) * a.inverse_deviation[c]; };
     double sum_g = 0, sum_gz = 0;

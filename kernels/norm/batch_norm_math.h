@@ -23,10 +23,8 @@ RCNN_HOST_DEVICE inline void update_running(const BatchNormArgs<T>& a, int64_t c
 /// Running statistics as one multiplication and one addition.
 template <class T>
 RCNN_HOST_DEVICE inline void fold_channel(const FoldBatchNormArgs<T>& a, int64_t c) {
-  const T inverse = T(1) / std::sqrt(a.running_var[c] + a.eps);
-  a.scale[c] = a.weight[c] * inverse;
+  a.scale[c] = a.weight[c] * (T(1) / std::sqrt(a.running_var[c] + a.eps));
   a.shift[c] = a.bias[c] - a.running_mean[c] * a.scale[c];
-  if (a.inverse_deviation) a.inverse_deviation[c] = inverse;
 }
 
 }  // namespace rcnn::kernels

@@ -78,4 +78,7 @@ Prepared<GroupNormBackwardArgs<T>> prepare_group_norm_backward(const GroupNormCa
   return p;
 }
 
+RCNN_OP_CASES(group_norm, group_norm_cases, group_norm_bench_cases, prepare_group_norm<T>)
+RCNN_OP_CASES(group_norm_backward, group_norm_cases, group_norm_bench_cases, prepare_group_norm_backward<T>)
+
 }  // namespace rcnn::kernels

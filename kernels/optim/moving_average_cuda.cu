@@ -13,7 +13,7 @@ __global__ void moving_average_kernel(MovingAverageArgs a) {
   float* __restrict__ average = chunk.entry.average + chunk.begin;
   const float* __restrict__ value = chunk.entry.value + chunk.begin;
 
-  const int fours = is_aligned(average) && is_aligned(value) ? chunk.size / 4 : 0;
+  const int fours = aligned_to_16(average) && aligned_to_16(value) ? chunk.size / 4 : 0;
   auto* __restrict__ average4 = reinterpret_cast<float4*>(average);
   const auto* __restrict__ value4 = reinterpret_cast<const float4*>(value);
   for (int i = static_cast<int>(threadIdx.x); i < fours; i += kChunkThreads) {

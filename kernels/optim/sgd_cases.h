@@ -69,4 +69,7 @@ inline Prepared<ClipGradientsArgs> prepare_clip_gradients(const SgdCase& c, Fill
   return p;
 }
 
+RCNN_OP_CASES(clip_gradients, sgd_cases, sgd_bench_cases, prepare_clip_gradients)
+RCNN_OP_CASES(sgd, sgd_cases, sgd_bench_cases, prepare_sgd)
+
 }  // namespace rcnn::kernels

@@ -20,7 +20,8 @@ __global__ void sgd_kernel(SgdArgs a) {
   float* __restrict__ weight = p.weight + chunk.begin;
   float* __restrict__ momentum = p.momentum + chunk.begin;
 
-  const int fours = is_aligned(gradient) && is_aligned(weight) && is_aligned(momentum) ? chunk.size / 4 : 0;
+  const int fours =
+      aligned_to_16(gradient) && aligned_to_16(weight) && aligned_to_16(momentum) ? chunk.size / 4 : 0;
   const auto* __restrict__ gradient4 = reinterpret_cast<const float4*>(gradient);
   auto* __restrict__ weight4 = reinterpret_cast<float4*>(weight);
   auto* __restrict__ momentum4 = reinterpret_cast<float4*>(momentum);
@@ -46,7 +47,7 @@ __global__ void square_chunks_kernel(ClipGradientsArgs a, double* shares) {
   const auto chunk = find_chunk(a.parameters, a.count);
   const float* gradient = chunk.entry.gradient + chunk.begin;
   double sum = 0;
-  const int fours = is_aligned(gradient) ? chunk.size / 4 : 0;
+  const int fours = aligned_to_16(gradient) ? chunk.size / 4 : 0;
   for (int i = static_cast<int>(threadIdx.x); i < fours; i += kThreads) {
     const float4 g = reinterpret_cast<const float4*>(gradient)[i];
     sum += (square(g.x) + square(g.y)) + (square(g.z) + square(g.w));

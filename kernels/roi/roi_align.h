@@ -15,14 +15,14 @@
 namespace rcnn::kernels {
 
 struct RoiAlignGrid : RoiLevels {
-  int sampling;  // points along each side of a bin; 0: ceil(side of the bin), for each RoI and axis
-  bool aligned;  // half-pixel rule, see roi_axis
+  int sampling = 0;      // points along each side of a bin; 0: ceil(side of the bin), for each RoI and axis
+  bool aligned = false;  // half-pixel rule, see roi_axis
 };
 
 template <class T>
 struct RoiAlignArgs : RoiAlignGrid {
-  const T* x[kMaxLevels];  // (N, h, w, C)
-  T* y;                    // (N R, PH, PW, C); padding rows are written 0
+  const T* x[kMaxLevels] = {};  // (N, h, w, C)
+  T* y = nullptr;               // (N R, PH, PW, C); padding rows are written 0
 };
 
 /// Backward: dx[l][image, p, c] is the sum of weight(s, p) / |S| dy[k, i, j, c] over all points s around p.
@@ -30,18 +30,17 @@ struct RoiAlignArgs : RoiAlignGrid {
 /// threads. RoIs are constants. Nothing of a padding row is read.
 template <class T>
 struct RoiAlignBackwardArgs : RoiAlignGrid {
-  const T* dy;        // (N R, PH, PW, C)
-  T* dx[kMaxLevels];  // (N, h, w, C); null: not wanted
-  Accumulate accumulate[kMaxLevels];
+  const T* dy = nullptr;   // (N R, PH, PW, C)
+  T* dx[kMaxLevels] = {};  // (N, h, w, C); null: not wanted
+  Accumulate accumulate[kMaxLevels] = {};
 };
 
 /// A block a RoI, a warp a bin: merged taps in shared memory, whole channel vectors.
-void roi_align_warp_per_bin(const Stream&, Workspace&, const RoiAlignArgs<float>& a);
+Run<RoiAlignArgs<float>> roi_align_warp_per_bin;
 /// The formula as it stands.
-void roi_align_thread_per_output(const Stream&, Workspace&, const RoiAlignArgs<float>& a);
+Run<RoiAlignArgs<float>> roi_align_thread_per_output;
 /// A warp adds up what comes to a pixel, RoI by RoI: see kernels/roi/roi_gather.h.
-void roi_align_backward_warp_per_pixel(const Stream&, Workspace&, const RoiAlignBackwardArgs<float>& a);
-void roi_align_backward_thread_per_input(const Stream&, Workspace&, const RoiAlignBackwardArgs<float>& a);
+Run<RoiAlignBackwardArgs<float>> roi_align_backward_warp_per_pixel, roi_align_backward_thread_per_input;
 
 template <class T>
 void roi_align_reference(const Stream&, Workspace&, const RoiAlignArgs<T>& a);
@@ -51,8 +50,8 @@ void roi_align_backward_reference(const Stream&, Workspace&, const RoiAlignBackw
 /// Works out once a RoI which rows and columns each bin reads, merges those that several points share, and
 /// handles each pixel of a bin once, a whole channel vector at a time. Backward gives each thread bands of
 /// rows of the maps; in its band it goes through all RoIs of the image.
-void roi_align_merged_taps(const Stream&, Workspace&, const RoiAlignArgs<float>& a);
-void roi_align_backward_merged_taps(const Stream&, Workspace&, const RoiAlignBackwardArgs<float>& a);
+Run<RoiAlignArgs<float>> roi_align_merged_taps;
+Run<RoiAlignBackwardArgs<float>> roi_align_backward_merged_taps;
 
 /// Taps are kept in tables of fixed size, so the number of points must be fixed, and small.
 inline constexpr int kMostTapSampling = 4;
@@ -62,23 +61,18 @@ bool has_tap_sampling(const Args& a) {
 }
 
 // clang-format off
-inline constexpr Variant<RoiAlignArgs<float>, RoiAlignArgs<double>> roi_align_variants[] = {
-    OnCuda{"warp_per_bin", roi_align_warp_per_bin, has_tap_sampling<RoiAlignArgs<float>>},
-    OnCuda{"thread_per_output", roi_align_thread_per_output},
-    {DeviceType::cpu, "merged_taps", roi_align_merged_taps, nullptr, has_tap_sampling},
-    {DeviceType::cpu, "reference", roi_align_reference<float>, roi_align_reference<double>},
+inline constexpr RealTechnique<RoiAlignArgs, RoiAlignBackwardArgs> roi_align_techniques[] = {
+    {"warp_per_bin", on_cuda, {roi_align_warp_per_bin, has_tap_sampling}, nullptr},
+    {"thread_per_output", on_cuda, roi_align_thread_per_output, nullptr},
+    {"warp_per_pixel", on_cuda, nullptr, {roi_align_backward_warp_per_pixel, bins_fit_a_warp}},
+    {"thread_per_input", on_cuda, nullptr, roi_align_backward_thread_per_input},
+    {"merged_taps", on_cpu, {roi_align_merged_taps, has_tap_sampling},
+     {roi_align_backward_merged_taps, has_tap_sampling}},
+    {"reference", on_cpu, {roi_align_reference<float>, roi_align_reference<double>},
+     {roi_align_backward_reference<float>, roi_align_backward_reference<double>}},
 };
-inline constexpr Op<RoiAlignArgs<float>, RoiAlignArgs<double>> roi_align{
-    "roi_align", "roi_align", roi_align_variants};
-
-inline constexpr Variant<RoiAlignBackwardArgs<float>, RoiAlignBackwardArgs<double>> roi_align_backward_variants[] = {
-    OnCuda{"warp_per_pixel", roi_align_backward_warp_per_pixel, bins_fit_a_warp<RoiAlignBackwardArgs<float>>},
-    OnCuda{"thread_per_input", roi_align_backward_thread_per_input},
-    {DeviceType::cpu, "merged_taps", roi_align_backward_merged_taps, nullptr, has_tap_sampling},
-    {DeviceType::cpu, "reference", roi_align_backward_reference<float>, roi_align_backward_reference<double>},
-};
-inline constexpr Op<RoiAlignBackwardArgs<float>, RoiAlignBackwardArgs<double>> roi_align_backward{
-    "roi_align_backward", "roi_align", roi_align_backward_variants};
 // clang-format on
+inline constexpr Op roi_align{"roi_align", "roi_align", column<0>(roi_align_techniques)};
+inline constexpr Op roi_align_backward{"roi_align_backward", "roi_align", column<1>(roi_align_techniques)};
 
 }  // namespace rcnn::kernels

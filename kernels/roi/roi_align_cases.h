@@ -76,4 +76,7 @@ Prepared<RoiAlignBackwardArgs<T>> prepare_roi_align_backward(const RoiAlignCase&
   return p;
 }
 
+RCNN_OP_CASES(roi_align, roi_align_cases, roi_align_bench_cases, prepare_roi_align<T>)
+RCNN_OP_CASES(roi_align_backward, roi_align_cases, roi_align_bench_cases, prepare_roi_align_backward<T>)
+
 }  // namespace rcnn::kernels

@@ -50,16 +50,18 @@ __global__ void __launch_bounds__(kThreads) warp_per_bin_kernel(RoiAlignArgs<flo
           const Tap from_row = rows.taps[i], from_column = columns.taps[j];
           const float weight = from_row.weight * from_column.weight;
           const float* pixel = map + (from_row.at * w + from_column.at) * static_cast<int64_t>(c);
-          RCNN_UNROLL for (int g = 0; g < kGroups; ++g) {
+          RCNN_UNROLL
+          for (int g = 0; g < kGroups; ++g) {
             const int channel = first + g * 32 * kWidth;
             if (channel >= c) continue;
             const Lanes<kWidth> values = load_lanes<kWidth>(pixel + channel);
-            RCNN_UNROLL for (int v = 0; v < kWidth; ++v) sums[g].v[v] =
-                fmaf(weight, values.v[v], sums[g].v[v]);
+            RCNN_UNROLL
+            for (int v = 0; v < kWidth; ++v) sums[g].v[v] = fmaf(weight, values.v[v], sums[g].v[v]);
           }
         }
-      RCNN_UNROLL for (int g = 0; g < kGroups; ++g) if (first + g * 32 * kWidth < c)
-          store_lanes(y + bin * c + first + g * 32 * kWidth, sums[g]);
+      RCNN_UNROLL
+      for (int g = 0; g < kGroups; ++g)
+        if (first + g * 32 * kWidth < c) store_lanes(y + bin * c + first + g * 32 * kWidth, sums[g]);
     }
   }
 }
@@ -126,7 +128,8 @@ struct SpreadSamples {
   template <int kWidth>
   __device__ void add(Lanes<kWidth>& sum, int64_t at, float weight, int) const {
     const Lanes<kWidth> dy = load_lanes<kWidth>(a.dy + at);
-    RCNN_UNROLL for (int i = 0; i < kWidth; ++i) sum.v[i] = fmaf(weight, dy.v[i], sum.v[i]);
+    RCNN_UNROLL
+    for (int i = 0; i < kWidth; ++i) sum.v[i] = fmaf(weight, dy.v[i], sum.v[i]);
   }
 };
 

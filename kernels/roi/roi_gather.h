@@ -105,7 +105,8 @@ __global__ void warp_per_pixel_kernel(Rule rule, const RoiReach* all_reaches) {
             const int px = __ffs(static_cast<int>(left)) - 1;
             const float weight = y_weights[py] * x_weights[px];
             const int64_t at = ((roi * ph + py) * pw + px) * c;
-            RCNN_UNROLL for (int g = 0; g < kGroups; ++g) {
+            RCNN_UNROLL
+            for (int g = 0; g < kGroups; ++g) {
               const int channel = first_channel + g * 32 * kWidth;
               if (channel < c) rule.add(sums[g], at + channel, weight, pixel);
             }
@@ -117,12 +118,14 @@ __global__ void warp_per_pixel_kernel(Rule rule, const RoiReach* all_reaches) {
   }
   if (x >= w) return;
   float* dx = a.dx[level] + (blockIdx.z * a.h[level] * w + pixel) * c;
-  RCNN_UNROLL for (int g = 0; g < kGroups; ++g) {
+  RCNN_UNROLL
+  for (int g = 0; g < kGroups; ++g) {
     const int channel = first_channel + g * 32 * kWidth;
     if (channel >= c) continue;
     Lanes<kWidth> result = sums[g];
     if (a.accumulate[level] == Accumulate::yes) result = load_lanes<kWidth>(dx + channel);
-    RCNN_UNROLL for (int i = 0; i < kWidth; ++i) put(result.v[i], sums[g].v[i], a.accumulate[level]);
+    RCNN_UNROLL
+    for (int i = 0; i < kWidth; ++i) put(result.v[i], sums[g].v[i], a.accumulate[level]);
     store_lanes(dx + channel, result);
   }
 }

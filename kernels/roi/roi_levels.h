@@ -12,15 +12,15 @@ namespace rcnn::kernels {
 /// N images with R rows of RoIs each. Every RoI is pooled from one of the levels, each of which holds (N, h,
 /// w, C) features, into PH x PW bins.
 struct RoiLevels {
-  int64_t n, r, c;
-  int levels;                            // 1 to kMaxLevels, finest first
-  int64_t h[kMaxLevels], w[kMaxLevels];  // at least 1
-  float scale[kMaxLevels];               // feature pixels per image pixel: 1 / stride
-  const float* rois;                     // (N, R, 4): x1 y1 x2 y2 in pixels of the network's input
-  const int32_t* count;                  // (N): valid rows of each image, the others are padding; null: all
-  int64_t ph, pw;
-  float canonical_size;  // a RoI of this side (square root of its area) ...
-  int canonical_level;   // ... belongs to this level; it may lie outside [0, levels)
+  int64_t n = 0, r = 0, c = 0;
+  int levels = 0;                                  // 1 to kMaxLevels, finest first
+  int64_t h[kMaxLevels] = {}, w[kMaxLevels] = {};  // at least 1
+  float scale[kMaxLevels] = {};                    // feature pixels per image pixel: 1 / stride
+  const float* rois = nullptr;                     // (N, R, 4): x1 y1 x2 y2 in pixels of the network's input
+  const int32_t* count = nullptr;  // (N): valid rows of each image, the others are padding; null: all
+  int64_t ph = 0, pw = 0;
+  float canonical_size = 1;  // a RoI of this side (square root of its area) ...
+  int canonical_level = 0;   // ... belongs to this level; it may lie outside [0, levels)
 };
 
 /// Whether each lane of a warp can take a bin of an axis.

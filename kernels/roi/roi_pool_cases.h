@@ -66,4 +66,7 @@ Prepared<RoiPoolBackwardArgs<T>> prepare_roi_pool_backward(const RoiCase& c, Fil
   return p;
 }
 
+RCNN_OP_CASES(roi_pool, roi_pool_cases, roi_pool_bench_cases, prepare_roi_pool<T>)
+RCNN_OP_CASES(roi_pool_backward, roi_pool_cases, roi_pool_bench_cases, prepare_roi_pool_backward<T>)
+
 }  // namespace rcnn::kernels

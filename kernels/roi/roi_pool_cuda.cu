@@ -43,16 +43,19 @@ __global__ void warp_per_bin_kernel(RoiPoolArgs<float> a) {
   for (int channel = static_cast<int>(threadIdx.x) % 32 * kWidth; channel < c; channel += 32 * kWidth) {
     Lanes<kWidth> best{};
     Lanes<kWidth, int32_t> argmax;
-    RCNN_UNROLL for (int v = 0; v < kWidth; ++v) argmax.v[v] = pixels.empty() ? -1 : first;
+    RCNN_UNROLL
+    for (int v = 0; v < kWidth; ++v) argmax.v[v] = pixels.empty() ? -1 : first;
     if (!pixels.empty()) best = load_lanes<kWidth>(map + int64_t{first} * c + channel);
     for (int i = pixels.first_row; i < pixels.end_row; ++i)
       for (int j = pixels.first_column; j < pixels.end_column; ++j) {
         const int pixel = i * w + j;
         const Lanes<kWidth> values = load_lanes<kWidth>(map + int64_t{pixel} * c + channel);
-        RCNN_UNROLL for (int v = 0; v < kWidth; ++v) if (exceeds(values.v[v], best.v[v])) {
-          best.v[v] = values.v[v];
-          argmax.v[v] = pixel;
-        }
+        RCNN_UNROLL
+        for (int v = 0; v < kWidth; ++v)
+          if (exceeds(values.v[v], best.v[v])) {
+            best.v[v] = values.v[v];
+            argmax.v[v] = pixel;
+          }
       }
     store_lanes(a.y + at * c + channel, best);
     store_lanes(a.argmax + at * c + channel, argmax);
@@ -85,7 +88,9 @@ struct GiveToMaximum {
   __device__ void add(Lanes<kWidth>& sum, int64_t at, float, int pixel) const {
     const Lanes<kWidth, int32_t> argmax = load_lanes<kWidth>(a.argmax + at);
     const Lanes<kWidth> dy = load_lanes<kWidth>(a.dy + at);
-    RCNN_UNROLL for (int v = 0; v < kWidth; ++v) if (argmax.v[v] == pixel) sum.v[v] += dy.v[v];
+    RCNN_UNROLL
+    for (int v = 0; v < kWidth; ++v)
+      if (argmax.v[v] == pixel) sum.v[v] += dy.v[v];
   }
 };
 

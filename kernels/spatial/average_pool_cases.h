@@ -21,7 +21,7 @@ Prepared<AveragePoolArgs<T>> prepare_average_pool(const AveragePoolCase& c, Fill
   Prepared<AveragePoolArgs<T>> p;
   const Tensor x = fill.numbers<T>(p.inputs, {c.n, c.p, c.c});
   const Tensor y = fill.poisoned<T>(p.outputs, {c.n, c.c});
-  p.args = {c.n, c.p, c.c, x.data<T>(), y.mutable_data<T>()};
+  p.args = {.n = c.n, .p = c.p, .c = c.c, .x = x.data<T>(), .y = y.mutable_data<T>()};
   p.match = Match::relative;  // multiplying by 1 / P is not exact, whatever the numbers
   p.tolerance = 1e-6;
   return p;
@@ -32,10 +32,19 @@ Prepared<AveragePoolBackwardArgs<T>> prepare_average_pool_backward(const Average
   Prepared<AveragePoolBackwardArgs<T>> p;
   const Tensor dy = fill.numbers<T>(p.inputs, {c.n, c.c});
   const Tensor dx = fill.output<T>(p.outputs, {c.n, c.p, c.c});
-  p.args = {c.n, c.p, c.c, dy.data<T>(), dx.mutable_data<T>(), fill.accumulate()};
+  p.args = {.n = c.n,
+            .p = c.p,
+            .c = c.c,
+            .dy = dy.data<T>(),
+            .dx = dx.mutable_data<T>(),
+            .accumulate = fill.accumulate()};
   p.match = Match::relative;
   p.tolerance = 1e-6;
   return p;
 }
+
+RCNN_OP_CASES(average_pool, average_pool_cases, average_pool_bench_cases, prepare_average_pool<T>)
+RCNN_OP_CASES(average_pool_backward, average_pool_cases, average_pool_bench_cases,
+              prepare_average_pool_backward<T>)
 
 }  // namespace rcnn::kernels

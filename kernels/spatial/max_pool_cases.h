@@ -35,7 +35,17 @@ Prepared<MaxPoolArgs<T>> prepare_max_pool(const MaxPoolCase& c, Filler fill) {
                 ow = max_pool_size(c.w, c.kernel, c.stride, c.pad, c.ceil_mode);
   const Tensor x = fill.numbers<T>(p.inputs, {c.n, c.h, c.w, c.c});
   const Tensor y = fill.poisoned<T>(p.outputs, {c.n, oh, ow, c.c});
-  p.args = {c.n, c.h, c.w, c.c, oh, ow, c.kernel, c.stride, c.pad, x.data<T>(), y.mutable_data<T>()};
+  p.args = {.n = c.n,
+            .h = c.h,
+            .w = c.w,
+            .c = c.c,
+            .oh = oh,
+            .ow = ow,
+            .kernel = c.kernel,
+            .stride = c.stride,
+            .pad = c.pad,
+            .x = x.data<T>(),
+            .y = y.mutable_data<T>()};
   return p;
 }
 
@@ -49,22 +59,25 @@ Prepared<MaxPoolBackwardArgs<T>> prepare_max_pool_backward(const MaxPoolCase& c,
   for (T& value : x.mutable_values<T>()) value = std::floor(value);
   const Tensor dy = fill.numbers<T>(p.inputs, {c.n, oh, ow, c.c});
   const Tensor dx = fill.output<T>(p.outputs, x.shape());
-  p.args = {c.n,
-            c.h,
-            c.w,
-            c.c,
-            oh,
-            ow,
-            c.kernel,
-            c.stride,
-            c.pad,
-            x.data<T>(),
-            dy.data<T>(),
-            dx.mutable_data<T>(),
-            fill.accumulate()};
+  p.args = {.n = c.n,
+            .h = c.h,
+            .w = c.w,
+            .c = c.c,
+            .oh = oh,
+            .ow = ow,
+            .kernel = c.kernel,
+            .stride = c.stride,
+            .pad = c.pad,
+            .x = x.data<T>(),
+            .dy = dy.data<T>(),
+            .dx = dx.mutable_data<T>(),
+            .accumulate = fill.accumulate()};
   p.match = Match::sum;
   p.terms = c.kernel * c.kernel;
   return p;
 }
+
+RCNN_OP_CASES(max_pool, max_pool_cases, max_pool_bench_cases, prepare_max_pool<T>)
+RCNN_OP_CASES(max_pool_backward, max_pool_cases, max_pool_bench_cases, prepare_max_pool_backward<T>)
 
 }  // namespace rcnn::kernels

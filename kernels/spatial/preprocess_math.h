@@ -28,17 +28,17 @@ RCNN_HOST_DEVICE inline float mix(float low, float high, float high_weight) {
 }
 
 /// y = byte * gain + offset is (byte * range - mean) / deviation.
-struct Normalization {
+struct PixelNormalization {
   float gain, offset;
 };
-RCNN_HOST_DEVICE inline Normalization normalization(float range, float mean, float deviation) {
+RCNN_HOST_DEVICE inline PixelNormalization normalization(float range, float mean, float deviation) {
   return {range / deviation, -mean / deviation};
 }
 
 /// What becomes of the three channels.
 struct Channels {
-  Normalization normal[3];  // of the channels of y
-  int source[3];            // the byte of a pixel that each takes
+  PixelNormalization normal[3];  // of the channels of y
+  int source[3];                 // the byte of a pixel that each takes
 };
 inline Channels channels_of(const PreprocessArgs& a) {
   Channels channels{};
@@ -57,7 +57,7 @@ RCNN_HOST_DEVICE inline float resized_value(const PreprocessImage& image, const 
   };
   const float low = mix(byte(rows.low, columns.low), byte(rows.high, columns.low), rows.high_weight);
   const float high = mix(byte(rows.low, columns.high), byte(rows.high, columns.high), rows.high_weight);
-  const Normalization normal = channels.normal[k];
+  const PixelNormalization normal = channels.normal[k];
   return mix(low, high, columns.high_weight) * normal.gain + normal.offset;
 }
 

@@ -15,15 +15,9 @@ BatchNorm batch_norm_of(int64_t c) {
   return p;
 }
 
-/// A context in which the layer evaluates: gradcheck's own trains.
-Var evaluate(Context& ctx, const Var& x, BatchNorm& p, const Var& residual, bool relu) {
-  ctx.training = false;
-  return batch_norm(ctx, x, p, residual, relu);
-}
-
 }  // namespace
 
-TEST_CASE("batch_norm: gradients agree with central differences, in training and frozen") {
+TEST_CASE("batch_norm: gradients agree with central differences") {
   const Var x = random_leaf({2, 3, 2, 3}, 1), residual = random_leaf({2, 3, 2, 3}, 2);
   BatchNorm p = batch_norm_of(3);
   for (const bool relu : {false, true}) {
@@ -31,16 +25,13 @@ TEST_CASE("batch_norm: gradients agree with central differences, in training and
     gradcheck([&](Context& ctx) { return batch_norm(ctx, x, p, residual, relu); },
               {x, p.weight, p.bias, residual});
     gradcheck([&](Context& ctx) { return batch_norm(ctx, x, p, {}, relu); }, {x, p.weight, p.bias});
-    gradcheck([&](Context& ctx) { return evaluate(ctx, x, p, residual, relu); },
-              {x, p.weight, p.bias, residual});
   }
   p.weight = p.weight.detach();
   p.bias = p.bias.detach();
-  gradcheck([&](Context& ctx) { return evaluate(ctx, x, p, residual, true); }, {x, residual});
   gradcheck([&](Context& ctx) { return batch_norm(ctx, x, p, {}, true); }, {x});
 }
 
-TEST_CASE("batch_norm: training moves the running statistics, evaluation uses them") {
+TEST_CASE("batch_norm: training updates the running statistics, and folding uses them") {
   BatchNorm p;
   p.weight = Tensor::of<float>({1}, {2});
   p.bias = Tensor::of<float>({1}, {1});
@@ -52,25 +43,36 @@ TEST_CASE("batch_norm: training moves the running statistics, evaluation uses th
   for (int i = 0; i < 2; ++i) batch_norm(ctx, x, p);
   CHECK(p.running_mean.item<float>() == doctest::Approx(0.475));  // .9 (.9 0 + .25) + .25
   CHECK(p.running_var.item<float>() == doctest::Approx(0.81 + 0.19 * 5 / 3));
-  ctx.training = false;
-  const Tensor y = batch_norm(ctx, x, p).value();
+  const FoldedBatchNorm folded = fold_batch_norm(ctx, p);
   const double deviation = std::sqrt(0.81 + 0.19 * 5 / 3 + 1e-5);
-  for (int i = 0; i < 4; ++i)
-    CHECK(y.data<float>()[i] == doctest::Approx(2 * (i + 1 - 0.475) / deviation + 1));
+  CHECK(folded.scale.item<float>() == doctest::Approx(2 / deviation));
+  CHECK(folded.shift.item<float>() == doctest::Approx(1 - 2 * 0.475 / deviation));
   CHECK(p.running_mean.item<float>() == doctest::Approx(0.475));
 }
 
-TEST_CASE("batch_norm: the folded scale and shift do what the frozen layer does") {
+TEST_CASE("batch_norm: a call outside training is an error that says what to do instead") {
+  BatchNorm p = batch_norm_of(3);
+  Context ctx;
+  CHECK_THROWS_WITH_AS(
+      batch_norm(ctx, random_leaf({5, 3}, 4), p),
+      "batch_norm takes the statistics of the batch, which is for training alone: in evaluation "
+      "fold_batch_norm gives the running statistics to the epilogue of the convolution",
+      Error);
+}
+
+TEST_CASE("fold_batch_norm: the scale and the shift are the normalisation by the running statistics") {
   const BatchNorm p = batch_norm_of(3);
-  BatchNorm same = p;
   const Tensor x = random_leaf({5, 3}, 4).value();
   Context ctx;
   const FoldedBatchNorm folded = fold_batch_norm(ctx, p);
-  const Tensor y = batch_norm(ctx, x, same).value();
   for (int64_t i = 0; i < x.numel(); ++i) {
-    const double expected =
-        folded.scale.data<double>()[i % 3] * x.data<double>()[i] + folded.shift.data<double>()[i % 3];
-    CHECK(std::fabs(y.data<double>()[i] - expected) <= 1e-12);
+    const int64_t c = i % 3;
+    const auto of_channel = [&](const Tensor& t) { return t.data<double>()[c]; };
+    const double normalised = (x.data<double>()[i] - of_channel(p.running_mean)) /
+                              std::sqrt(of_channel(p.running_var) + static_cast<double>(p.eps));
+    const double expected = of_channel(p.weight.value()) * normalised + of_channel(p.bias.value());
+    const double found = of_channel(folded.scale) * x.data<double>()[i] + of_channel(folded.shift);
+    CHECK(std::fabs(found - expected) <= 1e-12);
   }
 }
 
@@ -83,7 +85,7 @@ TEST_CASE("batch_norm: an empty batch has an empty output") {
   CHECK(y.shape() == x.shape());
 }
 
-TEST_CASE("batch_norm: wrong shapes are errors that name them") {
+TEST_CASE("batch_norm: errors name the shapes that do not fit") {
   BatchNorm p = batch_norm_of(3);
   const Var x = random_leaf({2, 2, 2, 4}, 1), fits = random_leaf({2, 3}, 1),
             residual = random_leaf({3, 3}, 2);

@@ -2,8 +2,7 @@
 
 #include "kernels/boxes/sample_cases.h"
 #include "kernels/boxes/sample_math.h"
-#include "tests/kernels/each_variant.h"
-#include "tests/kernels/verify.h"
+#include "tests/kernels/hand_worked.h"
 
 namespace rcnn::kernels {
 namespace {
@@ -20,30 +19,44 @@ struct Setting {
   float positive_fraction = 0.5f;
 };
 
-/// Samples images that have the same `matched`.
-Draw draw(const std::vector<int32_t>& matched, const std::vector<int32_t>& image_id, const Setting& s) {
-  const size_t n = image_id.size(), r = matched.size(), batch = static_cast<size_t>(s.batch);
+/// The example of images that have the same `matched`; outputs are labels, rows and count.
+Prepared<SampleArgs> prepare(const std::vector<int32_t>& matched, const std::vector<int32_t>& image_id,
+                             const Setting& s) {
+  const auto n = static_cast<int64_t>(image_id.size()), r = static_cast<int64_t>(matched.size());
   std::vector<int32_t> all;
-  for (size_t i = 0; i < n; ++i) all.insert(all.end(), matched.begin(), matched.end());
-  Draw out{std::vector<int32_t>(n * r, 77), std::vector<int32_t>(n * batch, 77), std::vector<int32_t>(n, 77)};
-  const SampleArgs args{.n = static_cast<int64_t>(n),
-                        .r = static_cast<int64_t>(r),
-                        .matched = all.data(),
-                        .batch = s.batch,
-                        .positive_fraction = s.positive_fraction,
-                        .seed = s.seed,
-                        .purpose = s.purpose,
-                        .step = &s.step,
-                        .image_id = image_id.data(),
-                        .labels = out.labels.data(),
-                        .rows = out.rows.data(),
-                        .count = out.count.data()};
-  Context ctx;
-  run(ctx, sample, args);
+  for (int64_t i = 0; i < n; ++i) all.insert(all.end(), matched.begin(), matched.end());
+  Prepared<SampleArgs> p;
+  p.args = {.n = n,
+            .r = r,
+            .matched = given(p, all),
+            .batch = s.batch,
+            .positive_fraction = s.positive_fraction,
+            .seed = s.seed,
+            .purpose = s.purpose,
+            .step = given<int32_t>(p, {s.step}),
+            .image_id = given(p, image_id),
+            .labels = poisoned<int32_t>(p, n * r),
+            .rows = poisoned<int32_t>(p, n * s.batch),
+            .count = poisoned<int32_t>(p, n)};
+  return p;
+}
+
+/// What every variant draws.
+Draw draw(const std::vector<int32_t>& matched, const std::vector<int32_t>& image_id, const Setting& s) {
+  Draw out;
+  each_result(
+      sample, [&] { return prepare(matched, image_id, s); },
+      [&](const auto& outputs) {
+        const Draw drawn{ints(outputs[0]), ints(outputs[1]), ints(outputs[2])};
+        if (out.count.empty()) out = drawn;
+        CHECK(drawn.labels == out.labels);
+        CHECK(drawn.rows == out.rows);
+        CHECK(drawn.count == out.count);
+      });
   return out;
 }
 
-/// 10 positives, 30 negatives and 10 ignored rows, mixed.
+/// 10 positive, 30 negative and 10 ignored rows in mixed order.
 std::vector<int32_t> mixed() {
   std::vector<int32_t> matched(50);
   for (size_t i = 0; i < matched.size(); ++i) matched[i] = i % 5 == 0 ? 2 : i % 5 == 3 ? -2 : -1;
@@ -52,11 +65,9 @@ std::vector<int32_t> mixed() {
 
 }  // namespace
 
-TEST_CASE("sample: every variant agrees with the reference") {
-  verify(sample, sample_cases(), [](auto, const auto& c, Filler fill) { return prepare_sample(c, fill); });
-}
+VERIFY_OP(sample)
 
-TEST_CASE("sample_quota: positives up to their share, negatives for the rest") {
+TEST_CASE("sample_quota: positives up to their fraction, and negatives for the rest") {
   const auto expect = [](SampleQuota q, int64_t positives, int64_t negatives) {
     CHECK(q.positives == positives);
     CHECK(q.negatives == negatives);
@@ -70,7 +81,7 @@ TEST_CASE("sample_quota: positives up to their share, negatives for the rest") {
   expect(sample_quota(0, 0, 256, 0.5f), 0, 0);
 }
 
-TEST_CASE("sample: takes the rows with the smallest (random number, row), in that order") {
+TEST_CASE("sample: chooses the rows with the smallest (random number, row), in that order") {
   const std::vector<int32_t> matched = mixed();
   const Setting setting;
   const Draw out = draw(matched, {42}, setting);
@@ -93,11 +104,11 @@ TEST_CASE("sample: takes the rows with the smallest (random number, row), in tha
   CHECK(out.labels == labels);
 }
 
-TEST_CASE("sample: an image's sample does not depend on its place in the batch") {
+TEST_CASE("sample: the sample of an image does not depend on its position in the batch") {
   const Draw alone = draw(mixed(), {42}, {}), among = draw(mixed(), {5, 42, 6}, {});
   CHECK(std::equal(alone.rows.begin(), alone.rows.end(), among.rows.begin() + 8));
   CHECK(std::equal(alone.labels.begin(), alone.labels.end(), among.labels.begin() + 50));
-  // Images of other numbers get other samples.
+  // Images with other ids get other samples.
   CHECK_FALSE(std::equal(alone.rows.begin(), alone.rows.end(), among.rows.begin()));
 }
 
@@ -109,35 +120,27 @@ TEST_CASE("sample: seed, purpose and step change the sample") {
   CHECK(draw(mixed(), {42}, {.step = 4}).rows != rows);
 }
 
-TEST_CASE("sample: too few rows leave the end of the batch empty") {
+TEST_CASE("sample: if there are too few rows, the end of the batch stays empty") {
   const Draw out = draw({-2, 0, -1, -2}, {1}, {});
   CHECK(out.count == std::vector<int32_t>{2});
   CHECK(out.rows == std::vector<int32_t>{1, 2, -1, -1, -1, -1, -1, -1});
   CHECK(out.labels == std::vector<int32_t>{-1, 1, 0, -1});
 }
 
-TEST_CASE("sample: labels and rows may each be left out") {
-  const std::vector<int32_t> matched = mixed();
-  const int32_t step = 3, image_id = 42;
-  std::vector<int32_t> labels(50), rows(8);
-  int32_t count = 0;
-  SampleArgs args{.n = 1,
-                  .r = 50,
-                  .matched = matched.data(),
-                  .batch = 8,
-                  .positive_fraction = 0.5f,
-                  .seed = 7,
-                  .purpose = Purpose::rpn_sample,
-                  .step = &step,
-                  .image_id = &image_id,
-                  .labels = labels.data(),
-                  .rows = nullptr,
-                  .count = &count};
-  const Draw both = draw(matched, {42}, {});
-  each_variant(sample, args, [&] { CHECK(labels == both.labels); });
-  args.labels = nullptr;
-  args.rows = rows.data();
-  each_variant(sample, args, [&] { CHECK(rows == both.rows); });
+TEST_CASE("sample: either of the outputs labels and rows may be omitted") {
+  const Draw both = draw(mixed(), {42}, {});
+  const auto without_rows = [] {
+    auto p = prepare(mixed(), {42}, {});
+    p.args.rows = nullptr;
+    return p;
+  };
+  each_result(sample, without_rows, [&](const auto& outputs) { CHECK(ints(outputs[0]) == both.labels); });
+  const auto without_labels = [] {
+    auto p = prepare(mixed(), {42}, {});
+    p.args.labels = nullptr;
+    return p;
+  };
+  each_result(sample, without_labels, [&](const auto& outputs) { CHECK(ints(outputs[1]) == both.rows); });
 }
 
 }  // namespace rcnn::kernels
