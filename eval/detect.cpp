@@ -20,7 +20,7 @@ Box ToImage::operator()(const float* box) const {
 
 namespace {
 
-/// The boxes of an image, in pixels of the image; rows of label -1 are left out.
+/// The boxes of an image in pixels of the image. Rows with label -1 are padding and left out.
 std::vector<Detection> in_image(const Tensor& boxes, const Tensor& scores, const Tensor& labels, int index,
                                 const ToImage& to_image) {
   const Tensor b = boxes.to(Device{}), s = scores.to(Device{}), l = labels.to(Device{});
@@ -32,7 +32,7 @@ std::vector<Detection> in_image(const Tensor& boxes, const Tensor& scores, const
   return detections;
 }
 
-/// The best of an image's boxes as the head takes them.
+/// The best boxes of an image as proposals for the head.
 Proposals given_proposals(Context& ctx, const ModelConfig& config, const ResizedImage& size,
                           const std::vector<Box>& boxes) {
   const int64_t count = std::min<int64_t>(std::ssize(boxes), config.rpn_post_nms_top_n_test);
@@ -76,7 +76,7 @@ std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dat
                                       std::vector<Fault>& faults,
                                       const std::function<void(size_t, size_t)>& progress,
                                       std::vector<Trace>* traces) {
-  // One image a batch: what is found on an image must not depend on its neighbours' padding.
+  // One image per batch, so that the padding of other images does not affect the result.
   LoaderOptions options;
   options.workers = workers;
   options.cache_bytes = 0;
@@ -86,7 +86,7 @@ std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dat
   if (traces) traces->assign(dataset.samples.size(), {});
   for (int64_t i = 0; i < loader.batches_per_epoch(); ++i) {
     for (const LoadedImage& loaded : loader.next().images) {
-      if (loaded.sample != i) continue;  // the loader's stand-in for an image that cannot be decoded
+      if (loaded.sample != i) continue;  // the loader's substitute for an image that cannot be decoded
       const auto found = detect_image(ctx, model, loaded.image, loaded.sample,
                                       traces ? &traces->at(static_cast<size_t>(loaded.sample)) : nullptr,
                                       loaded.proposals ? &*loaded.proposals : nullptr);
@@ -105,7 +105,7 @@ void write_detections(const std::filesystem::path& path, const std::vector<Detec
   std::string text = "[";
   for (const Detection& d : detections) {
     const Sample& sample = samples.at(static_cast<size_t>(d.image));
-    // In double, so that x + w gives back the right border exactly.
+    // In double, so that x + w is exactly the right edge.
     const double x = static_cast<double>(d.box.x1), y = static_cast<double>(d.box.y1);
     const auto index = static_cast<size_t>(d.label - 1);
     const Json entry = {

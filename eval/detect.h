@@ -1,4 +1,4 @@
-// From images to detections in the images' own pixels.
+// Running a detector on images, with boxes in pixels of the images.
 #pragma once
 
 #include <filesystem>
@@ -13,7 +13,7 @@
 
 namespace rcnn {
 
-/// From pixels of the network's input to those of an image, the way back of `resized`.
+/// Maps boxes from pixels of the network's input to pixels of an image: the inverse of `resized`.
 struct ToImage {
   ToImage(const ModelConfig& config, const Image& image);
   Box operator()(const float* box) const;
@@ -22,16 +22,16 @@ struct ToImage {
   float width, height;  // of the image
 };
 
-/// What is on one image, best first, boxes in pixels of `image`. `index` is stored in each detection, those
-/// of `trace` too, which receives what was looked at when given. Where `proposals` are given, best first, the
-/// best `rpn-post-nms-top-n-test` of them stand in for the RPN's.
+/// The detections on one image, best first, with boxes in pixels of `image`. `index` is stored in each of
+/// them. If `trace` is given, it receives proposals and candidates. If `proposals` are given, best first, the
+/// best `rpn-post-nms-top-n-test` of them replace those of the RPN.
 std::vector<Detection> detect_image(Context& ctx, FasterRcnn& model, const Image& image, int index = 0,
                                     Trace* trace = nullptr, const std::vector<Box>* proposals = nullptr);
 
-/// Detections on every image of a dataset, image by image, in its proposals where it has some. An image that
-/// cannot be decoded gets none and an entry in `faults`. `progress(done, total)` is called after each image
-/// when given. `traces`, when given, receives one entry an image, empty for one that cannot be decoded; an
-/// image's takes some 50 kB.
+/// The detections on every image of a dataset, image by image, in its proposals where it has some. An image
+/// that cannot be decoded has no detections and adds an entry to `faults`. `progress(done, total)`, if given,
+/// is called after each image. `traces`, if given, receives one entry per image, which takes about 50 kB; the
+/// entry of an image that cannot be decoded is empty.
 std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dataset& dataset, int workers,
                                       std::vector<Fault>& faults,
                                       const std::function<void(size_t, size_t)>& progress = {},
@@ -40,8 +40,8 @@ std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dat
 /// Writes detections in COCO's results form, with file name and class name beside the numbers:
 /// [{"image_id": ..., "file_name": ..., "category_id": ..., "category_name": ..., "bbox": [x, y, w, h],
 /// "score": ...}].
-/// Images and categories have COCO's numbers where the samples and `category_ids` (one a class) give them,
-/// else the sample's id, a text, and the label.
+/// Images and categories have COCO's numbers where the samples and `category_ids` (one per class) give them,
+/// otherwise the id of the sample, which is a text, and the label.
 void write_detections(const std::filesystem::path& path, const std::vector<Detection>& detections,
                       const std::vector<Sample>& samples, const std::vector<std::string>& classes,
                       const std::vector<int64_t>& category_ids = {});
