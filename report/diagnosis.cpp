@@ -255,8 +255,8 @@ ReportSection worst_section(const ReportData& data) {
   if (!figures.empty())
     figures = fmt::format(
         "<p class=\"key\"><span><i class=\"missed\"></i>missed (false negative)</span>"
-        "<span><i class=\"wrong\"></i>wrong (false positive), with its score</span>"
-        "<span><i class=\"right\"></i>correct (true positive)</span></p>\n"
+        "<span><i class=\"wrong\"></i>wrong (false positive), with score</span>"
+        "<span><i class=\"right\"></i>correct</span></p>\n"
         "<div class=\"gallery\">\n{}</div>\n",
         figures);
   return {"worst", "Worst images",

@@ -28,7 +28,7 @@ std::string render_tiles(const ReportData& data) {
     tiles += tile(fmt::format("{:.3f}", data.result.map_11point), "mAP@.5 (11 points)");
   }
   if (!data.coco_figures.empty() && data.coco_figures.front().second >= 0)
-    tiles += tile(fmt::format("{:.3f}", data.coco_figures.front().second), "COCO AP, IoU .50 to .95");
+    tiles += tile(fmt::format("{:.3f}", data.coco_figures.front().second), "mAP@.5:.95 (COCO)");
   for (const auto& [name, value] : data.highlights) tiles += tile(value, name);
   return tiles.empty() ? "" : fmt::format("<div class=\"tiles\">\n{}</div>\n", tiles);
 }
