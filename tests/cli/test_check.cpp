@@ -39,7 +39,7 @@ TEST_CASE("check: every split, its faults, and images given twice") {
   CHECK(contains(whole.out, "\ntrain: 30 images; 96 x 96 pixels\n"));
   CHECK(contains(whole.out, "\ntest: 3 images; 96 x 96 pixels\n"));
   CHECK(contains(whole.out, "0 faults in the annotations"));
-  CHECK_FALSE(contains(whole.out, "overlap no anchor by an IoU of .5"));  // the anchors are those of the boxes
+  CHECK_FALSE(contains(whole.out, "overlap no anchor by an IoU of .5"));  // the anchors suit the boxes
   check_width(whole.out);
 
   // A fault is told and is no failure; an image that is in train and test is.
