@@ -20,7 +20,7 @@ Box ToImage::operator()(const float* box) const {
 
 namespace {
 
-/// The boxes of an image, in pixels of the image; rows of label -1 are left out.
+/// The detections on an image, with boxes in pixels of the image. Rows with the label -1 are left out.
 std::vector<Detection> in_image(const Tensor& boxes, const Tensor& scores, const Tensor& labels, int index,
                                 const ToImage& to_image) {
   const Tensor b = boxes.to(Device{}), s = scores.to(Device{}), l = labels.to(Device{});
@@ -32,7 +32,7 @@ std::vector<Detection> in_image(const Tensor& boxes, const Tensor& scores, const
   return detections;
 }
 
-/// The best of an image's boxes as the head takes them.
+/// The best of the given boxes of an image, as input for the head.
 Proposals given_proposals(Context& ctx, const ModelConfig& config, const ResizedImage& size,
                           const std::vector<Box>& boxes) {
   const int64_t count = std::min<int64_t>(std::ssize(boxes), config.rpn_post_nms_top_n_test);
@@ -76,7 +76,7 @@ std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dat
                                       std::vector<Fault>& faults,
                                       const std::function<void(size_t, size_t)>& progress,
                                       std::vector<Trace>* traces) {
-  // One image a batch: what is found on an image must not depend on its neighbours' padding.
+  // One image per batch: the detections on an image must not depend on the padding for other images.
   LoaderOptions options;
   options.workers = workers;
   options.cache_bytes = 0;
@@ -105,7 +105,7 @@ void write_detections(const std::filesystem::path& path, const std::vector<Detec
   std::string text = "[";
   for (const Detection& d : detections) {
     const Sample& sample = samples.at(static_cast<size_t>(d.image));
-    // In double, so that x + w gives back the right border exactly.
+    // In double, so that x + w is exactly x2.
     const double x = static_cast<double>(d.box.x1), y = static_cast<double>(d.box.y1);
     const auto index = static_cast<size_t>(d.label - 1);
     const Json entry = {
