@@ -23,13 +23,11 @@ void add_reference(const Stream&, Workspace&, const AddArgs<T>& a) {
   });
 }
 
-template void weighted_sum_reference(const Stream&, Workspace&, const WeightedSumArgs<float>&);
-template void weighted_sum_reference(const Stream&, Workspace&, const WeightedSumArgs<double>&);
-template void weighted_sum_backward_reference(const Stream&, Workspace&,
-                                              const WeightedSumBackwardArgs<float>&);
-template void weighted_sum_backward_reference(const Stream&, Workspace&,
-                                              const WeightedSumBackwardArgs<double>&);
-template void add_reference(const Stream&, Workspace&, const AddArgs<float>&);
-template void add_reference(const Stream&, Workspace&, const AddArgs<double>&);
+template Run<WeightedSumArgs<float>> weighted_sum_reference<float>;
+template Run<WeightedSumArgs<double>> weighted_sum_reference<double>;
+template Run<WeightedSumBackwardArgs<float>> weighted_sum_backward_reference<float>;
+template Run<WeightedSumBackwardArgs<double>> weighted_sum_backward_reference<double>;
+template Run<AddArgs<float>> add_reference<float>;
+template Run<AddArgs<double>> add_reference<double>;
 
 }  // namespace rcnn::kernels

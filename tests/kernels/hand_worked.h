@@ -6,16 +6,42 @@
 namespace rcnn::kernels {
 
 /// Adds an input (output) that holds `values` to the example, and gives where it lies.
-template <class Args>
-const float* given(Prepared<Args>& example, const std::vector<float>& values) {
-  example.inputs.push_back(Tensor::of({static_cast<int64_t>(values.size())}, std::span<const float>(values)));
-  return example.inputs.back().template data<float>();
+template <class T = float, class Args>
+const T* given(Prepared<Args>& example, const std::vector<T>& values) {
+  example.inputs.push_back(Tensor::of({static_cast<int64_t>(values.size())}, std::span<const T>(values)));
+  return example.inputs.back().template data<T>();
 }
-template <class Args>
-float* result(Prepared<Args>& example, const std::vector<float>& values) {
-  example.outputs.push_back(
-      Tensor::of({static_cast<int64_t>(values.size())}, std::span<const float>(values)));
-  return example.outputs.back().template mutable_data<float>();
+template <class T = float, class Args>
+T* result(Prepared<Args>& example, const std::vector<T>& values) {
+  example.outputs.push_back(Tensor::of({static_cast<int64_t>(values.size())}, std::span<const T>(values)));
+  return example.outputs.back().template mutable_data<T>();
+}
+/// Adds an output of `count` elements that hold values which the op does not write.
+template <class T, class Args>
+T* poisoned(Prepared<Args>& example, int64_t count) {
+  return Filler(1, Fill::normal).poisoned<T>(example.outputs, {count}).template mutable_data<T>();
+}
+
+/// The values of an output on the host.
+inline std::vector<float> floats(const Tensor& output) {
+  const auto values = output.values<float>();
+  return {values.begin(), values.end()};
+}
+inline std::vector<int32_t> ints(const Tensor& output) {
+  const auto values = output.values<int32_t>();
+  return {values.begin(), values.end()};
+}
+
+/// The example that `make` returns, or with which it fills the one it is given.
+template <class Args, class Make>
+Prepared<Args> made(Make make) {
+  if constexpr (std::is_invocable_v<Make>) {
+    return make();
+  } else {
+    Prepared<Args> example;
+    make(example);
+    return example;
+  }
 }
 
 /// For each variant: makes the example, runs it, and calls expect(outputs) with its outputs as tensors.
@@ -26,7 +52,7 @@ void each_result(const Op<A, A64>& op, Make make, Expect expect) {
   for (const Device& device : devices) {
     Context ctx(device);
     for (const auto& variant : op.variants) {
-      const Prepared<A> example = make();
+      const Prepared<A> example = made<A>(make);
       if (!fits(ctx, variant, example.args)) continue;
       const std::string on = variant.name + (" on " + device.str());
       CAPTURE(on);
@@ -40,10 +66,7 @@ template <class A, class A64, class Make, class Expect>
 void hand_worked(const Op<A, A64>& op, Make make, Expect expect) {
   each_result(op, make, [&](const std::vector<Tensor>& results) {
     std::vector<std::vector<float>> outputs;
-    for (const Tensor& output : results) {
-      const auto values = output.values<float>();
-      outputs.emplace_back(values.begin(), values.end());
-    }
+    for (const Tensor& output : results) outputs.push_back(floats(output));
     expect(outputs);
   });
 }
