@@ -88,18 +88,16 @@ Var conv2d(Context& ctx, const Var& x, const Var& w, const ConvOptions& options,
         e.residual.shape().str(), out.str());
 
   Tensor y = ctx.empty(out, x.dtype());
-  visit_float(x.dtype(), "conv2d", [&](auto zero) {
-    using T = decltype(zero);
-    kernels::run(ctx, kernels::conv2d,
-                 kernels::Conv2dArgs<T>{.shape = shape,
-                                        .x = x.value().data<T>(),
-                                        .w = w.value().data<T>(),
-                                        .scale = data_or_null<T>(e.scale),
-                                        .bias = data_or_null<T>(e.bias.value()),
-                                        .residual = data_or_null<T>(e.residual.value()),
-                                        .relu = e.relu,
-                                        .y = y.mutable_data<T>(),
-                                        .weights = key_of(w.value(), e.scale)});
+  run_in(ctx, x.dtype(), kernels::conv2d, [&]<class T>(kernels::Conv2dArgs<T>& args) {
+    args = {.shape = shape,
+            .x = x.value().data<T>(),
+            .w = w.value().data<T>(),
+            .scale = data_or_null<T>(e.scale),
+            .bias = data_or_null<T>(e.bias.value()),
+            .residual = data_or_null<T>(e.residual.value()),
+            .relu = e.relu,
+            .y = y.mutable_data<T>(),
+            .weights = key_of(w.value(), e.scale)};
   });
   if (!wants_gradient(ctx, {&x, &w, &e.bias, &e.residual})) return Var(y);
   auto node = std::make_shared<Conv2dNode>();

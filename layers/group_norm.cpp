@@ -71,23 +71,20 @@ Var group_norm(Context& ctx, const Var& x, const GroupNorm& p, const Var& residu
   const Tensor y = ctx.empty(x.shape(), x.dtype());
   const Tensor mean = ctx.empty({node->n, p.groups}, x.dtype());
   const Tensor inverse_deviation = ctx.empty(mean.shape(), x.dtype());
-  visit_float(x.dtype(), "group_norm", [&](auto zero) {
-    using T = decltype(zero);
-    kernels::run(
-        ctx, kernels::group_norm,
-        kernels::GroupNormArgs<T>{.n = node->n,
-                                  .rows = node->rows,
-                                  .c = node->c,
-                                  .groups = p.groups,
-                                  .x = x.value().data<T>(),
-                                  .weight = p.weight.value().data<T>(),
-                                  .bias = p.bias.value().data<T>(),
-                                  .residual = residual.defined() ? residual.value().data<T>() : nullptr,
-                                  .relu = relu,
-                                  .eps = static_cast<T>(p.eps),
-                                  .mean = mean.mutable_data<T>(),
-                                  .inverse_deviation = inverse_deviation.mutable_data<T>(),
-                                  .y = y.mutable_data<T>()});
+  run_in(ctx, x.dtype(), kernels::group_norm, [&]<class T>(kernels::GroupNormArgs<T>& args) {
+    args = {.n = node->n,
+            .rows = node->rows,
+            .c = node->c,
+            .groups = p.groups,
+            .x = x.value().data<T>(),
+            .weight = p.weight.value().data<T>(),
+            .bias = p.bias.value().data<T>(),
+            .residual = residual.defined() ? residual.value().data<T>() : nullptr,
+            .relu = relu,
+            .eps = static_cast<T>(p.eps),
+            .mean = mean.mutable_data<T>(),
+            .inverse_deviation = inverse_deviation.mutable_data<T>(),
+            .y = y.mutable_data<T>()};
   });
   if (!wants_gradient(ctx, {&x, &p.weight, &p.bias, &residual})) return Var(y);
   node->x = x.value();

@@ -63,6 +63,29 @@ upward=$(awk '
   }' $sources)
 [ -z "$upward" ] || fault "$upward"
 
+# ---- families of kernels: a file includes core, the root of kernels/ and its own family ---------------------------
+# The exceptions, each with its reason. kernels/ops.h and kernels/op_cases.h list the ops of all families.
+# shellcheck disable=SC2046,SC2086
+strays=$(awk '
+  BEGIN {
+    allowed["loss kernels/boxes/box_access.h"] = "a box is read as one float4"
+    allowed["roi kernels/boxes/box_math.h"] = "clip, NaN included"
+    allowed["roi kernels/spatial/max_pool_math.h"] = "which value is larger, NaN included"
+  }
+  FILENAME ~ /^kernels\/(ops|op_cases)\.h$/ { next }
+  /^[ \t]*#[ \t]*include[ \t]*"kernels\/[^"]*\// {
+    depth = split(FILENAME, parts, "/")
+    family = depth == 3 ? parts[2] : ""
+    included = $0
+    sub(/^[^"]*"/, "", included)
+    sub(/".*/, "", included)
+    split(included, target, "/")
+    if (target[2] == family || ((family " " included) in allowed)) next
+    printf "%s:%d: %s may not include %s: move what it needs to the root of kernels/, or name the exception in tools/lint.sh\n",
+      FILENAME, FNR, family == "" ? "the root of kernels/" : "kernels/" family, included
+  }' $(printf '%s\n' $sources | grep '^kernels/'))
+[ -z "$strays" ] || fault "$strays"
+
 # ---- length -----------------------------------------------------------------------------------------------------
 for file in $sources; do
   lines=$(wc -l <"$file")

@@ -53,8 +53,8 @@ void epilogue_backward_row_chunks(const Stream&, Workspace& workspace, const Epi
     for (int64_t c = 0; c < a.c; ++c) a.dbias[c] += shares[chunk * a.c + c];
 }
 
-template void epilogue_backward_reference(const Stream&, Workspace&, const EpilogueBackwardArgs<float>&);
-template void epilogue_backward_reference(const Stream&, Workspace&, const EpilogueBackwardArgs<double>&);
-template void epilogue_backward_row_chunks(const Stream&, Workspace&, const EpilogueBackwardArgs<float>&);
+template Run<EpilogueBackwardArgs<float>> epilogue_backward_reference<float>;
+template Run<EpilogueBackwardArgs<double>> epilogue_backward_reference<double>;
+template Run<EpilogueBackwardArgs<float>> epilogue_backward_row_chunks<float>;
 
 }  // namespace rcnn::kernels

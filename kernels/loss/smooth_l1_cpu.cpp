@@ -61,9 +61,9 @@ void smooth_l1_backward_reference(const Stream&, Workspace&, const SmoothL1Backw
   });
 }
 
-template void smooth_l1_reference(const Stream&, Workspace&, const SmoothL1Args<float>&);
-template void smooth_l1_reference(const Stream&, Workspace&, const SmoothL1Args<double>&);
-template void smooth_l1_backward_reference(const Stream&, Workspace&, const SmoothL1BackwardArgs<float>&);
-template void smooth_l1_backward_reference(const Stream&, Workspace&, const SmoothL1BackwardArgs<double>&);
+template Run<SmoothL1Args<float>> smooth_l1_reference<float>;
+template Run<SmoothL1Args<double>> smooth_l1_reference<double>;
+template Run<SmoothL1BackwardArgs<float>> smooth_l1_backward_reference<float>;
+template Run<SmoothL1BackwardArgs<double>> smooth_l1_backward_reference<double>;
 
 }  // namespace rcnn::kernels

@@ -118,11 +118,11 @@ void batch_norm_backward_folded_rows(const Stream&, Workspace& workspace,
   gradient_rows(workspace, all, a.x, a.mean, gradient, {scale, slope, offset}, a.dx, a.accumulate);
 }
 
-template void batch_norm_reference(const Stream&, Workspace&, const BatchNormArgs<float>&);
-template void batch_norm_reference(const Stream&, Workspace&, const BatchNormArgs<double>&);
-template void batch_norm_backward_reference(const Stream&, Workspace&, const BatchNormBackwardArgs<float>&);
-template void batch_norm_backward_reference(const Stream&, Workspace&, const BatchNormBackwardArgs<double>&);
-template void fold_batch_norm_reference(const Stream&, Workspace&, const FoldBatchNormArgs<float>&);
-template void fold_batch_norm_reference(const Stream&, Workspace&, const FoldBatchNormArgs<double>&);
+template Run<BatchNormArgs<float>> batch_norm_reference<float>;
+template Run<BatchNormArgs<double>> batch_norm_reference<double>;
+template Run<BatchNormBackwardArgs<float>> batch_norm_backward_reference<float>;
+template Run<BatchNormBackwardArgs<double>> batch_norm_backward_reference<double>;
+template Run<FoldBatchNormArgs<float>> fold_batch_norm_reference<float>;
+template Run<FoldBatchNormArgs<double>> fold_batch_norm_reference<double>;
 
 }  // namespace rcnn::kernels

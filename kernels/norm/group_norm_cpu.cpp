@@ -159,9 +159,9 @@ void group_norm_backward_folded_rows(const Stream&, Workspace& workspace,
   gradient_rows(workspace, images, a.x, mean, gradient, {scale, slope, offset}, a.dx, a.accumulate);
 }
 
-template void group_norm_reference(const Stream&, Workspace&, const GroupNormArgs<float>&);
-template void group_norm_reference(const Stream&, Workspace&, const GroupNormArgs<double>&);
-template void group_norm_backward_reference(const Stream&, Workspace&, const GroupNormBackwardArgs<float>&);
-template void group_norm_backward_reference(const Stream&, Workspace&, const GroupNormBackwardArgs<double>&);
+template Run<GroupNormArgs<float>> group_norm_reference<float>;
+template Run<GroupNormArgs<double>> group_norm_reference<double>;
+template Run<GroupNormBackwardArgs<float>> group_norm_backward_reference<float>;
+template Run<GroupNormBackwardArgs<double>> group_norm_backward_reference<double>;
 
 }  // namespace rcnn::kernels

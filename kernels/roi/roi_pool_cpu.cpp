@@ -81,9 +81,9 @@ void roi_pool_backward_reference(const Stream&, Workspace&, const RoiPoolBackwar
   });
 }
 
-template void roi_pool_reference(const Stream&, Workspace&, const RoiPoolArgs<float>&);
-template void roi_pool_reference(const Stream&, Workspace&, const RoiPoolArgs<double>&);
-template void roi_pool_backward_reference(const Stream&, Workspace&, const RoiPoolBackwardArgs<float>&);
-template void roi_pool_backward_reference(const Stream&, Workspace&, const RoiPoolBackwardArgs<double>&);
+template Run<RoiPoolArgs<float>> roi_pool_reference<float>;
+template Run<RoiPoolArgs<double>> roi_pool_reference<double>;
+template Run<RoiPoolBackwardArgs<float>> roi_pool_backward_reference<float>;
+template Run<RoiPoolBackwardArgs<double>> roi_pool_backward_reference<double>;
 
 }  // namespace rcnn::kernels

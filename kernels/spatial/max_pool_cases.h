@@ -33,8 +33,6 @@ Prepared<MaxPoolArgs<T>> prepare_max_pool(const MaxPoolCase& c, Filler fill) {
   Prepared<MaxPoolArgs<T>> p;
   const int64_t oh = max_pool_size(c.h, c.kernel, c.stride, c.pad, c.ceil_mode),
                 ow = max_pool_size(c.w, c.kernel, c.stride, c.pad, c.ceil_mode);
-  const Tensor x = fill.numbers<T>(p.inputs, {c.n, c.h, c.w, c.c});
-  const Tensor y = fill.poisoned<T>(p.outputs, {c.n, oh, ow, c.c});
   p.args = {.n = c.n,
             .h = c.h,
             .w = c.w,
@@ -44,8 +42,8 @@ Prepared<MaxPoolArgs<T>> prepare_max_pool(const MaxPoolCase& c, Filler fill) {
             .kernel = c.kernel,
             .stride = c.stride,
             .pad = c.pad,
-            .x = x.data<T>(),
-            .y = y.mutable_data<T>()};
+            .x = fill.input<T>(p, {c.n, c.h, c.w, c.c}),
+            .y = fill.result<T>(p, {c.n, oh, ow, c.c})};
   return p;
 }
 
@@ -57,8 +55,6 @@ Prepared<MaxPoolBackwardArgs<T>> prepare_max_pool_backward(const MaxPoolCase& c,
   // The same whatever the fill, or the magnitudes would go elsewhere; whole numbers, for ties.
   const Tensor x = fill.uniform<T>(p.inputs, {c.n, c.h, c.w, c.c}, 0, 6);
   for (T& value : x.mutable_values<T>()) value = std::floor(value);
-  const Tensor dy = fill.numbers<T>(p.inputs, {c.n, oh, ow, c.c});
-  const Tensor dx = fill.output<T>(p.outputs, x.shape());
   p.args = {.n = c.n,
             .h = c.h,
             .w = c.w,
@@ -69,11 +65,10 @@ Prepared<MaxPoolBackwardArgs<T>> prepare_max_pool_backward(const MaxPoolCase& c,
             .stride = c.stride,
             .pad = c.pad,
             .x = x.data<T>(),
-            .dy = dy.data<T>(),
-            .dx = dx.mutable_data<T>(),
+            .dy = fill.input<T>(p, {c.n, oh, ow, c.c}),
+            .dx = fill.gradient<T>(p, x.shape()),
             .accumulate = fill.accumulate()};
-  p.match = Match::sum;
-  p.terms = c.kernel * c.kernel;
+  p.compare_sum(c.kernel * c.kernel);
   return p;
 }
 

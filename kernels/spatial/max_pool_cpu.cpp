@@ -83,9 +83,9 @@ void max_pool_backward_reference(const Stream&, Workspace&, const MaxPoolBackwar
   });
 }
 
-template void max_pool_reference(const Stream&, Workspace&, const MaxPoolArgs<float>&);
-template void max_pool_reference(const Stream&, Workspace&, const MaxPoolArgs<double>&);
-template void max_pool_backward_reference(const Stream&, Workspace&, const MaxPoolBackwardArgs<float>&);
-template void max_pool_backward_reference(const Stream&, Workspace&, const MaxPoolBackwardArgs<double>&);
+template Run<MaxPoolArgs<float>> max_pool_reference<float>;
+template Run<MaxPoolArgs<double>> max_pool_reference<double>;
+template Run<MaxPoolBackwardArgs<float>> max_pool_backward_reference<float>;
+template Run<MaxPoolBackwardArgs<double>> max_pool_backward_reference<double>;
 
 }  // namespace rcnn::kernels
