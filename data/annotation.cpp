@@ -113,6 +113,7 @@ class AnnotationReader {
     named.where = fmt::format("object {} ({}): {} {} {} {}", number, named.name, xmin, ymin, xmax, ymax);
     if (xmin > xmax || ymin > ymax) {
       report("has a reversed box, {}; the object is skipped", named.where);
+      faults_.back().kind = FaultKind::reversed_box;
       return std::nullopt;
     }
     if (xmin == xmax || ymin == ymax) {
@@ -140,7 +141,10 @@ class Placer {
     std::vector<NamedObject> placed;
     for (const NamedObject& object : image_.annotation.objects) {
       const std::optional<Box> box = clip_to_image(object.object.box, frame_, object.where,
-                                                   [this](const std::string& fault) { report("{}", fault); });
+                                                   [this](FaultKind kind, const std::string& fault) {
+                                                     report("{}", fault);
+                                                     faults_.back().kind = kind;
+                                                   });
       if (!box) continue;
       placed.push_back(object);
       placed.back().object.box = turned_ ? turn_box(*box, image_.info.orientation, image_.info.stored) : *box;

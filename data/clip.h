@@ -14,6 +14,6 @@ namespace rcnn {
 /// `report` is called with a sentence that lacks its subject and contains `where`, which names the object:
 /// "has a box partly outside the 40 x 30 image, object 2 (cat): 5 5 50 20; it is clipped".
 std::optional<Box> clip_to_image(const Box& box, ImageSize image, const std::string& where,
-                                 const std::function<void(const std::string& fault)>& report);
+                                 const std::function<void(FaultKind kind, const std::string& fault)>& report);
 
 }  // namespace rcnn

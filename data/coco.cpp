@@ -211,11 +211,12 @@ class SampleChecker {
       report(fmt::format("has a box of zero area, {}; the object is skipped", where));
       return std::nullopt;
     }
-    return clip_to_image(object.box, size, where, [this](const std::string& fault) { report(fault); });
+    return clip_to_image(object.box, size, where,
+                         [this](FaultKind kind, const std::string& fault) { report(fault, kind); });
   }
 
-  void report(const std::string& what) {
-    dataset_.faults.push_back({file_, fmt::format("{}: {} {}.", file_.string(), name_, what)});
+  void report(const std::string& what, FaultKind kind = FaultKind::other) {
+    dataset_.faults.push_back({file_, fmt::format("{}: {} {}.", file_.string(), name_, what), kind});
   }
 
   const fs::path& file_;

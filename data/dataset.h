@@ -41,10 +41,15 @@ struct Sample {
   std::optional<std::vector<Box>> proposals = {};
 };
 
+/// The kinds of faults that label_advice (eval/advice.h) counts. The lower right corner of a reversed box
+/// lies above or to the left of the upper left one.
+enum class FaultKind { other, reversed_box, box_partly_outside, box_outside };
+
 /// A fault of a file that did not stop the reader.
 struct Fault {
   std::filesystem::path file;
   std::string what;  // one sentence that names the file
+  FaultKind kind = FaultKind::other;
 };
 
 struct Dataset {

@@ -17,6 +17,19 @@ struct Losses {
   Var objectness, rpn_box, classifier, box, total;
 };
 
+/// A member of Losses, with its key in files and its name in texts.
+struct LossTerm {
+  const char* key;
+  const char* words;
+  Var Losses::*value;
+};
+/// The total, then its terms. Everything that goes through the losses of a step walks this table.
+inline constexpr LossTerm kLosses[] = {{"loss", "total", &Losses::total},
+                                       {"rpn_cls", "RPN objectness", &Losses::objectness},
+                                       {"rpn_box", "RPN box", &Losses::rpn_box},
+                                       {"cls", "head class", &Losses::classifier},
+                                       {"box", "head box", &Losses::box}};
+
 /// What training sampled in one pass: which anchors and RoIs count, and their targets. Constants to autograd;
 /// given to a second pass they hold everything discrete fixed, for gradient checks and for comparing devices.
 struct Samples {

@@ -48,8 +48,8 @@ LargestBatch find_largest(const ModelConfig& config, const MemoryPlan& plan, con
   scaled.short_side = static_cast<int64_t>(static_cast<float>(config.short_side) * plan.largest_scale);
   scaled.long_side = static_cast<int64_t>(static_cast<float>(config.long_side) * plan.largest_scale);
   // Beyond so many batches nothing new turns up that counts.
-  constexpr int64_t kMostLookedAt = 100000;
-  const int64_t batches = std::clamp<int64_t>(plan.steps * plan.accumulate, 1, kMostLookedAt);
+  constexpr int64_t kMaxBatches = 100000;
+  const int64_t batches = std::clamp<int64_t>(plan.steps * plan.accumulate, 1, kMaxBatches);
   LargestBatch largest;
   std::set<std::pair<int64_t, int64_t>> sizes;
   std::set<int> seen;
@@ -64,8 +64,8 @@ LargestBatch find_largest(const ModelConfig& config, const MemoryPlan& plan, con
       largest.capacity = std::max(
           largest.capacity, static_cast<int64_t>(std::bit_ceil(std::max<size_t>(1, sample.objects.size()))));
       if (sample.proposals) {
-        const auto most = static_cast<size_t>(config.rpn_post_nms_top_n_train);
-        const size_t boxes = std::min(sample.proposals->size(), most) + sample.objects.size();
+        const auto max_boxes = static_cast<size_t>(config.rpn_post_nms_top_n_train);
+        const size_t boxes = std::min(sample.proposals->size(), max_boxes) + sample.objects.size();
         largest.proposals =
             std::max(largest.proposals, static_cast<int64_t>(std::bit_ceil(std::max<size_t>(1, boxes))));
       }
@@ -201,9 +201,9 @@ int64_t compiled_for_sizes(const Context& like, const MemoryPlan& plan, LargestB
     return std::max<int64_t>(0, beyond_tensors() - before) / kSizes;
   };
   const int64_t with_steps = grows_by(kSteps), detection = grows_by(0);
-  constexpr int64_t kMost = 240 * kMiB;  // of each of three kinds 1024 primitives
-  return std::min(kMost, std::max<int64_t>(0, with_steps - detection) * (batch.sizes - 1) +
-                             detection * std::max<int64_t>(0, batch.watched_sizes - 1));
+  constexpr int64_t kMaxCompiled = 240 * kMiB;  // of each of three kinds 1024 primitives
+  return std::min(kMaxCompiled, std::max<int64_t>(0, with_steps - detection) * (batch.sizes - 1) +
+                                    detection * std::max<int64_t>(0, batch.watched_sizes - 1));
 }
 
 }  // namespace
@@ -223,7 +223,7 @@ MemoryForecast forecast_memory(const Context& like, const MemoryPlan& plan, cons
   const Rehearsed two = rehearse(like, plan, largest, 2);
   forecast.per_image = two.step - one.step;
   forecast.fixed = one.step - forecast.per_image;
-  forecast.least = one.rest;
+  forecast.other = one.rest;
   if (!on_cpu) return forecast;
   // The rest is the program and its libraries, what it compiles, and images.
   forecast.ahead = Loader::max_batches(plan.loader) * largest.ahead / plan.loader.batch;
@@ -234,7 +234,7 @@ MemoryForecast forecast_memory(const Context& like, const MemoryPlan& plan, cons
   return forecast;
 }
 
-int64_t MemoryForecast::most_images() const {
+int64_t MemoryForecast::max_images() const {
   int64_t fits = 0;  // and `above` does not
   int64_t above = int64_t{1} << 20;
   while (above - fits > 1) {
@@ -256,10 +256,11 @@ std::string describe(const MemoryForecast& f) {
       f.batch, f.width, f.height, f.capacity, f.device.str(), format_bytes(f.peak(f.batch)),
       format_bytes(f.per_image + f.ahead));
   if (f.available == 0) return text;
-  const int64_t most = f.most_images();
-  const std::string fits =
-      most == 0 ? "not even a batch of 1 fits: a smaller --short-side may"
-                : fmt::format("{}up to --batch {} fits", most < f.batch ? "that is too much; " : "", most);
+  const int64_t max_batch = f.max_images();
+  const std::string fits = max_batch == 0
+                               ? "not even a batch of 1 fits: a smaller --short-side may"
+                               : fmt::format("{}up to --batch {} fits",
+                                             max_batch < f.batch ? "that is too much; " : "", max_batch);
   return text + fmt::format("{} can be had: {}\n", format_bytes(f.available), fits);
 }
 

@@ -7,6 +7,7 @@
 #include "core/files/atomic_file.h"
 #include "eval/coco_metrics.h"
 #include "eval/print.h"
+#include "models/faster_rcnn.h"
 #include "report/pictures.h"
 #include "train/checkpoint.h"
 
@@ -22,12 +23,7 @@ double images_per_second(const FinishedRun& run) {
 
 /// The curves of metrics.jsonl: the file, not memory, so that a resumed run reports from its first step on.
 void read_curves(const fs::path& path, ReportData& data) {
-  const std::pair<const char*, const char*> losses[] = {{"loss", "total"},
-                                                        {"rpn_cls", "RPN objectness"},
-                                                        {"rpn_box", "RPN box"},
-                                                        {"cls", "head class"},
-                                                        {"box", "head box"}};
-  for (const auto& [key, name] : losses) data.losses.push_back({name, {}});
+  for (const LossTerm& term : kLosses) data.losses.push_back({term.words, {}});
   ReportSeries area{"mAP@.5", {}}, coco{"mAP@.5:.95", {}};
   data.learning_rate.name = "learning rate";
   std::ifstream file(path);
@@ -39,7 +35,7 @@ void read_curves(const fs::path& path, ReportData& data) {
       if (const auto found = line.find(key); found != line.end() && found->is_number())
         series.points.push_back({step, *found});
     };
-    for (size_t i = 0; i < std::size(losses); ++i) add(losses[i].first, data.losses[i]);
+    for (size_t i = 0; i < std::size(kLosses); ++i) add(kLosses[i].key, data.losses[i]);
     add("val_map50", area);
     add("val_map", coco);
     add("lr", data.learning_rate);

@@ -45,12 +45,12 @@ void Sgd::step(Context& ctx) {
   }
   const auto* table = static_cast<const kernels::SgdParameter*>(device_table_.raw());
   skip_.fill(0);
-  const float most = options_.clip_norm > 0 ? options_.clip_norm : std::numeric_limits<float>::infinity();
+  const float max_norm = options_.clip_norm > 0 ? options_.clip_norm : std::numeric_limits<float>::infinity();
   kernels::run(ctx, kernels::clip_gradients,
                kernels::ClipGradientsArgs{.parameters = table,
                                           .count = count,
                                           .chunks = chunks,
-                                          .max_norm = most,
+                                          .max_norm = max_norm,
                                           .norm = norm_.mutable_data<float>(),
                                           .scale = scale_.mutable_data<float>(),
                                           .skip = skip_.mutable_data<int32_t>()});

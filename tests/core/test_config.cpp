@@ -22,9 +22,12 @@ struct Example {
 
 std::span<const Field<Example>> example_fields() {
   static const Field<Example> fields[] = {
-      {"count", &Example::count, 1, 10, "how many"}, {"rate", &Example::rate, 0, 1, "how fast"},
-      {"flip", &Example::flip, 0, 0, "whether"},     {"kind", &Example::kind, 0, 0, "which", "cosine|step"},
-      {"name", &Example::name, 0, 0, "anything"},    {"sizes", &Example::sizes, 0.5, 100, "lists"},
+      number("count", &Example::count, 1, 10, "how many"),
+      number("rate", &Example::rate, 0, 1, "how fast"),
+      flag("flip", &Example::flip, "whether"),
+      choice("kind", &Example::kind, "cosine|step", "which"),
+      text("name", &Example::name, "anything"),
+      numbers("sizes", &Example::sizes, 0.5, 100, "lists"),
   };
   return fields;
 }

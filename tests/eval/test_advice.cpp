@@ -89,8 +89,8 @@ TEST_CASE("advice: corners in a COCO file") {
       Box box{x, y, x + w, y + h};
       if (corners) box = {x, y, x + x + w, y + y + h};
       if (box.x2 > 100 || box.y2 > 100)
-        dataset.faults.push_back(
-            {"labels.json", "labels.json has a box partly outside the 100 x 100 image."});
+        dataset.faults.push_back({"labels.json", "labels.json has a box partly outside the 100 x 100 image.",
+                                  FaultKind::box_partly_outside});
       sample.objects = {{{x, y, std::min(box.x2, 100.0f), std::min(box.y2, 100.0f)}, 1}};
       dataset.samples.push_back(sample);
     }
@@ -101,6 +101,30 @@ TEST_CASE("advice: corners in a COCO file") {
   REQUIRE(corners.size() == 1);
   CHECK(contains(corners[0], "of 40 boxes reach beyond their image, most at the right or lower edge"));
   CHECK(contains(corners[0], "corners (x1, y1, x2, y2) look like this"));
+}
+
+TEST_CASE("advice: the name of a class or a file is not taken for a fault") {
+  // Each box has no area, so that the reader's sentence about it names the class and the file.
+  const TemporaryFolder folder;
+  std::string list;
+  for (int i = 0; i < 6; ++i) {
+    const std::string id = fmt::format("wholly outside {}", i);
+    list += id + "\n";
+    write_bytes(folder / "JPEGImages" / (id + ".jpg"), encode_jpeg(smooth_image(200, 100)));
+    write_text(folder / "Annotations" / (id + ".xml"),
+               "<annotation><size><width>200</width><height>100</height></size>"
+               "<object><name>reversed box</name><bndbox><xmin>20</xmin><ymin>20</ymin><xmax>20</xmax>"
+               "<ymax>40</ymax></bndbox></object>"
+               "<object><name>reversed box</name><bndbox><xmin>150</xmin><ymin>60</ymin><xmax>200</xmax>"
+               "<ymax>100</ymax></bndbox></object></annotation>");
+  }
+  write_text(folder / "ImageSets" / "Main" / "train.txt", list);
+  const Dataset dataset = read_voc(folder.path(), "train");
+  REQUIRE(dataset.faults.size() == 6);
+  CHECK(contains(dataset.faults[0].what, "zero area"));
+  CHECK(contains(dataset.faults[0].what, "reversed box"));
+  CHECK(contains(dataset.faults[0].what, "wholly outside"));
+  CHECK(label_advice(dataset).empty());
 }
 
 TEST_CASE("advice: boxes at the border of real photographs are not reported") {
