@@ -51,15 +51,12 @@ Proposals given_proposals(Context& ctx, const ModelConfig& config, const Resized
 
 std::vector<Detection> detect_image(Context& ctx, FasterRcnn& model, const Image& image, int index,
                                     Trace* trace, const std::vector<Box>* proposals) {
-  const bool grad = std::exchange(ctx.grad, false), training = std::exchange(ctx.training, false);
   const RawImage raw{image.rgb.data(), image.height, image.width};
   const ToImage to_image(model.config, image);
   ImageBatch batch = make_image_batch(ctx, model.config, {&raw, 1});
   if (proposals) batch.proposals = given_proposals(ctx, model.config, to_image.size, *proposals);
   DetectionTrace looked_at;
   const Detections found = model.detect(ctx, batch, trace ? &looked_at : nullptr);
-  ctx.grad = grad;
-  ctx.training = training;
 
   if (trace) {
     *trace = {};

@@ -69,7 +69,6 @@ void count(const Sample& sample, const std::vector<ScoredBox>& boxes, ProposalCo
 
 ProposalCounts write_proposals(Context& ctx, FasterRcnn& model, const Dataset& dataset, int workers,
                                const std::filesystem::path& path, std::vector<Fault>& faults) {
-  const bool grad = std::exchange(ctx.grad, false), training = std::exchange(ctx.training, false);
   ModelConfig& config = model.config;
   const ModelConfig before = config;
   config.rpn_pre_nms_top_n_test = config.rpn_pre_nms_top_n_train;
@@ -93,8 +92,6 @@ ProposalCounts write_proposals(Context& ctx, FasterRcnn& model, const Dataset& d
     writer.write("\n]\n");
   });
   config = before;
-  ctx.grad = grad;
-  ctx.training = training;
   faults.insert(faults.end(), loader.faults().begin(), loader.faults().end());
   return counts;
 }

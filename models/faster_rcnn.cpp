@@ -102,14 +102,18 @@ Proposals FasterRcnn::propose(Context& ctx, const ImageBatch& images) {
   return propose(ctx, images, features(ctx, images));
 }
 
-Detections FasterRcnn::detect(Context& ctx, const ImageBatch& images, DetectionTrace* trace) {
-  const InferenceMode mode(ctx);
+Detections FasterRcnn::detections(Context& ctx, const ImageBatch& images, DetectionTrace* trace) {
   const std::vector<Var> levels = features(ctx, images);
   const Proposals proposals = propose(ctx, images, levels);
   const RoiOutput regions =
       roi_head_forward(ctx, head, config, levels, proposals.boxes, proposals.count, images.pixels.shape());
   if (trace) trace->proposals = proposals;
   return roi_detections(ctx, config, regions, proposals, images.size, trace ? &trace->before_nms : nullptr);
+}
+
+Detections FasterRcnn::detect(Context& ctx, const ImageBatch& images, DetectionTrace* trace) {
+  const InferenceMode mode(ctx);
+  return detections(ctx, images, trace);
 }
 
 void FasterRcnn::visit(ParamVisitor& visitor) {

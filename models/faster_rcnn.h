@@ -65,6 +65,8 @@ struct FasterRcnn {
   /// What is on each image. In InferenceMode, whatever the context is set to. `trace` receives what was
   /// looked at.
   Detections detect(Context& ctx, const ImageBatch& images, DetectionTrace* trace = nullptr);
+  /// The same in the mode that the context is in: what an observer of the graph needs (models/summary.cpp).
+  Detections detections(Context& ctx, const ImageBatch& images, DetectionTrace* trace = nullptr);
   /// Every parameter and buffer under torchvision's name.
   void visit(ParamVisitor& visitor);
 

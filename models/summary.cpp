@@ -55,7 +55,7 @@ std::vector<LayerCall> list_layers(FasterRcnn& model, int64_t height, int64_t wi
   for (int64_t i = 0; i < pixels.numel(); ++i)
     pixels.mutable_data<float>()[i] = static_cast<float>(i % 7 - 3) / 2;
   const Tensor size = Tensor::of<float>({1, 2}, {static_cast<float>(height), static_cast<float>(width)});
-  model.detect(ctx, {pixels, size});
+  model.detections(ctx, {pixels, size});
   return calls;
 }
 
