@@ -33,7 +33,7 @@ void conv2d_reference(const Stream&, Workspace&, const Conv2dArgs<T>& a) {
   });
 }
 
-// Both gradients gather: each output element is summed by one thread, in one order.
+// Both gradients gather: each output element is summed by one thread, in a fixed order.
 
 template <class T>
 void conv2d_dx_reference(const Stream&, Workspace&, const Conv2dDxArgs<T>& a) {

@@ -7,7 +7,8 @@ namespace {
 
 constexpr int kThreads = 256;
 
-/// One thread for V neighbouring columns, 4 with float4 or 1. Bottleneck: memory; z, residual and y once.
+/// One thread per V neighbouring columns, 4 (with float4) or 1. Bottleneck: memory; z, residual and y are
+/// each moved once.
 template <int V>
 __global__ void epilogue_pass_kernel(const float* z, int64_t size, GemmOutput output) {
   const int64_t at = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * V;
@@ -18,13 +19,13 @@ __global__ void epilogue_pass_kernel(const float* z, int64_t size, GemmOutput ou
   write<V>(output, row, static_cast<int>(at - static_cast<int64_t>(row) * output.columns), values);
 }
 
-/// One thread a value. Bottleneck: memory.
+/// One thread per value. Bottleneck: memory.
 __global__ void round_to_bf16_kernel(const float* values, int64_t count, bf16* rounded) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i < count) rounded[i] = to_bf16(values[i]);
 }
 
-/// One thread a value. Bottleneck: memory.
+/// One thread per value. Bottleneck: memory.
 __global__ void clear_kernel(float* values, int64_t count) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i < count) values[i] = 0;
@@ -59,7 +60,7 @@ void clear(const Stream& stream, float* values, int64_t count) {
 }
 
 void* take_library_scratch(Workspace& workspace, int64_t bytes) {
-  constexpr uintptr_t kAlignment = 256;  // a workspace gives 64
+  constexpr uintptr_t kAlignment = 256;  // the workspace aligns to 64
   const auto address =
       reinterpret_cast<uintptr_t>(workspace.take_bytes(static_cast<size_t>(bytes) + kAlignment));
   return reinterpret_cast<void*>((address + kAlignment - 1) / kAlignment * kAlignment);

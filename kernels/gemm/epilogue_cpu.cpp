@@ -21,7 +21,8 @@ void epilogue_backward_reference(const Stream&, Workspace&, const EpilogueBackwa
   }
 }
 
-/// One pass in memory order: each chunk of rows sums its share of dbias, the shares are added in chunk order.
+/// One pass in memory order: each chunk of rows sums its share of dbias, and the shares are added
+/// in chunk order.
 template <class T>
 void epilogue_backward_row_chunks(const Stream&, Workspace& workspace, const EpilogueBackwardArgs<T>& a) {
   const int64_t grain = std::max<int64_t>(1, 65536 / std::max<int64_t>(1, a.c));
