@@ -22,7 +22,7 @@ Prepared<AveragePoolArgs<T>> prepare_average_pool(const AveragePoolCase& c, Fill
   const Tensor x = fill.numbers<T>(p.inputs, {c.n, c.p, c.c});
   const Tensor y = fill.poisoned<T>(p.outputs, {c.n, c.c});
   p.args = {.n = c.n, .p = c.p, .c = c.c, .x = x.data<T>(), .y = y.mutable_data<T>()};
-  p.match = Match::relative;  // multiplying by 1 / P is not exact, whatever the numbers
+  p.match = Match::relative;  // the factor 1 / P is not exact, even on small integers
   p.tolerance = 1e-6;
   return p;
 }

@@ -6,9 +6,8 @@ namespace {
 
 constexpr int kThreads = 256;
 
-// A thread takes kWidth neighbouring channels of one image and walks over its pixels: neighbouring threads
-// read neighbouring addresses. Bottleneck: memory.
-
+/// One thread per kWidth neighbouring channels of an image, which it sums over the pixels: neighbouring
+/// threads read neighbouring addresses. Bottleneck: memory.
 template <int kWidth>
 __global__ void average_pool_kernel(AveragePoolArgs<float> a, unsigned count) {
   const unsigned index = blockIdx.x * kThreads + threadIdx.x;
@@ -26,6 +25,7 @@ __global__ void average_pool_kernel(AveragePoolArgs<float> a, unsigned count) {
   store_lanes(a.y + place, sum);
 }
 
+/// One thread per kWidth neighbouring channels of a pixel of dx. Bottleneck: memory.
 template <int kWidth>
 __global__ void average_pool_backward_kernel(AveragePoolBackwardArgs<float> a, unsigned count) {
   const unsigned index = blockIdx.x * kThreads + threadIdx.x;

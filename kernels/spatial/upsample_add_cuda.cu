@@ -8,9 +8,10 @@ namespace {
 
 constexpr int kThreads = 256;
 
-// A thread takes kWidth neighbouring channels of one pixel: loads of 4 * kWidth bytes, aligned to that.
-// Bottleneck: memory; the pixels that share one of `top` read it from a cache.
+// A thread takes kWidth neighbouring channels of one pixel, so that its loads and stores have 4 * kWidth
+// bytes and that alignment. Bottleneck: memory; pixels that share a pixel of `top` read it from a cache.
 
+/// One thread per kWidth channels of a pixel of y.
 template <int kWidth>
 __global__ void upsample_add_kernel(UpsampleAddArgs<float> a, unsigned count) {
   const unsigned index = blockIdx.x * kThreads + threadIdx.x;
@@ -27,7 +28,7 @@ __global__ void upsample_add_kernel(UpsampleAddArgs<float> a, unsigned count) {
   store_lanes(a.y + place, y);
 }
 
-/// A thread for each place of dtop, which gathers what was read from it, row by row.
+/// One thread per kWidth channels of a pixel of dtop: it sums dy over the pixels that read it, row by row.
 template <int kWidth>
 __global__ void upsample_add_backward_kernel(UpsampleAddBackwardArgs<float> a, unsigned count) {
   const unsigned index = blockIdx.x * kThreads + threadIdx.x;
