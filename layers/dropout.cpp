@@ -10,7 +10,7 @@ struct DropoutNode : Node {
   float p = 0;
   uint64_t seed = 0;
   uint32_t layer = 0;
-  Saved step;  // so that another step before backward is noticed
+  Saved step;  // saved so that backward notices if the step has changed
 
   void backward(Context& ctx) override {
     const GradientTarget dx = target(ctx, 0);
@@ -29,9 +29,9 @@ struct DropoutNode : Node {
 }  // namespace
 
 Var dropout(Context& ctx, const Var& x, float p, uint32_t layer) {
-  check(p >= 0 && p < 1, "dropout: the chance p is {}, expected at least 0 and below 1", p);
+  check(p >= 0 && p < 1, "dropout: the probability p is {}, expected at least 0 and below 1", p);
   const int64_t count = x.value().numel();
-  check(layer < 256, "dropout: layer {}, expected below 256", layer);
+  check(layer < 256, "dropout: the layer is {}, expected a number below 256", layer);
   check(count < int64_t{1} << 32, "dropout: x is {}, expected fewer than 2^32 elements", x.shape().str());
   if (!ctx.training || p == 0) return x;
   const uint32_t place = ctx.micro_batch << 8 | layer;
