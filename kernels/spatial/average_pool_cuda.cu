@@ -6,8 +6,8 @@ namespace {
 
 constexpr int kThreads = 256;
 
-/// One thread per kWidth neighbouring channels of an image, which it sums over the pixels: neighbouring
-/// threads read neighbouring addresses. Bottleneck: memory.
+/// One thread per kWidth neighbouring channels of an image; it sums them over the pixels, so that
+/// neighbouring threads read neighbouring addresses. Bottleneck: memory.
 template <int kWidth>
 __global__ void average_pool_kernel(AveragePoolArgs<float> a, unsigned count) {
   const unsigned index = blockIdx.x * kThreads + threadIdx.x;
