@@ -8,7 +8,7 @@ namespace {
 struct DropoutNode : Node {
   const char* name() const override { return "dropout"; }
   kernels::DropoutKey key;
-  Saved step;  // what key.step points to, so that another step before backward is noticed
+  Saved step;  // what key.step points to; saved so that backward notices if the step has changed
 
   void backward(Context& ctx) override {
     const GradientTarget dx = target(ctx, 0);
@@ -27,9 +27,9 @@ struct DropoutNode : Node {
 }  // namespace
 
 Var dropout(Context& ctx, const Var& x, float p, uint32_t layer) {
-  check(p >= 0 && p < 1, "dropout: the chance p is {}, expected at least 0 and below 1", p);
+  check(p >= 0 && p < 1, "dropout: the probability p is {}, expected at least 0 and below 1", p);
   const int64_t count = x.value().numel();
-  check(layer < 256, "dropout: layer {}, expected below 256", layer);
+  check(layer < 256, "dropout: the layer is {}, expected a number below 256", layer);
   check(count < int64_t{1} << 32, "dropout: x is {}, expected fewer than 2^32 elements", x.shape().str());
   if (!ctx.training || p == 0) return x;
   const kernels::DropoutKey key{

@@ -48,13 +48,13 @@ void check_shapes(const Var& x, const GroupNorm& p, const Var& residual) {
   check(p.weight.shape() == channels && p.bias.shape() == channels,
         "group_norm: x {} needs weight and bias of shape {}, found {} and {}", x.shape().str(),
         channels.str(), p.weight.shape().str(), p.bias.shape().str());
-  check(p.groups >= 1 && x.dim(-1) % p.groups == 0, "group_norm: {} channels cannot be cut into {} groups",
-        x.dim(-1), p.groups);
+  check(p.groups >= 1 && x.dim(-1) % p.groups == 0,
+        "group_norm: {} channels cannot be divided into {} groups", x.dim(-1), p.groups);
   if (!residual.defined()) return;
-  check(residual.shape() == x.shape(), "group_norm: the residual's shape {} is not x's, {}",
+  check(residual.shape() == x.shape(), "group_norm: the residual has shape {}, expected that of x, {}",
         residual.shape().str(), x.shape().str());
   check(x.value().numel() == 0 || residual.value().raw() != x.value().raw(),
-        "group_norm: the residual is x itself");
+        "group_norm: residual and x must not share memory");
 }
 
 }  // namespace

@@ -39,10 +39,10 @@ Var max_pool(Context& ctx, const Var& x, int kernel, int stride, int pad, bool c
   const Shape& in = x.shape();
   check(in.rank() == 4, "max_pool: x is {}, expected (N, H, W, C)", in.str());
   check(in[2] == 0 || in[1] <= INT32_MAX / in[2],
-        "max_pool: x is {}, expected fewer than 2^31 pixels an image", in.str());
+        "max_pool: x is {}, expected fewer than 2^31 pixels per image", in.str());
   check(kernel > 0 && stride > 0 && pad >= 0 && 2 * pad <= kernel,
-        "max_pool: kernel {}, stride {} and pad {} do not fit: expected kernel and stride of at least 1, pad "
-        "of at most half the kernel",
+        "max_pool: kernel {}, stride {} and pad {} do not fit: expected kernel and stride of at least 1 and "
+        "pad of at most half the kernel",
         kernel, stride, pad);
   const int64_t oh = kernels::max_pool_size(in[1], kernel, stride, pad, ceil_mode),
                 ow = kernels::max_pool_size(in[2], kernel, stride, pad, ceil_mode);

@@ -30,7 +30,7 @@ struct SoftmaxCrossEntropyNode : Node {
 Var softmax_cross_entropy(Context& ctx, const Var& logits, const Tensor& labels) {
   check(logits.shape().rank() >= 1 && logits.dim(-1) >= 1 &&
             labels.numel() * logits.dim(-1) == logits.value().numel(),
-        "softmax_cross_entropy: logits {} and labels {} do not fit: expected (..., C) and one label a row",
+        "softmax_cross_entropy: logits {} and labels {} do not fit: expected (..., C) and one label per row",
         logits.shape().str(), labels.shape().str());
   const Tensor loss = ctx.empty({}, logits.dtype());
   run_in(ctx, logits.dtype(), kernels::softmax_cross_entropy,

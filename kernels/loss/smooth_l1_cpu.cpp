@@ -5,7 +5,7 @@
 namespace rcnn::kernels {
 namespace {
 
-/// Where the four offsets of row `row` of a level stand, for a row of this label.
+/// The index of the four deltas that take part in the loss, in row `row` of a level whose label is `label`.
 template <class Args>
 int64_t offsets_at(const Args& a, int64_t row, int32_t label) {
   check(a.columns == 1 || label < a.columns, "smooth_l1: label {}, but there are {} columns", label,

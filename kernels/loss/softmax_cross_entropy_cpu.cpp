@@ -8,7 +8,7 @@
 namespace rcnn::kernels {
 namespace {
 
-/// log sum_k exp(x[k]), with the maximum taken off so that nothing overflows.
+/// log sum_k exp(x[k]). The maximum is subtracted first, so that nothing overflows.
 template <class T>
 T log_sum_exp(const T* x, int64_t c) {
   const T largest = *std::max_element(x, x + c);

@@ -24,7 +24,7 @@ Prepared<AveragePoolArgs<T>> prepare_average_pool(const AveragePoolCase& c, Fill
             .c = c.c,
             .x = fill.input<T>(p, {c.n, c.p, c.c}),
             .y = fill.result<T>(p, {c.n, c.c})};
-  p.match = Match::relative;  // multiplying by 1 / P is not exact, whatever the numbers
+  p.match = Match::relative;  // the factor 1 / P is not exact, even on small integers
   p.tolerance = 1e-6;
   return p;
 }

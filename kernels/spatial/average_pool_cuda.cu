@@ -4,8 +4,8 @@
 namespace rcnn::kernels {
 namespace {
 
-// A thread takes kWidth neighbouring channels of one image and walks over its pixels: neighbouring threads
-// read neighbouring addresses. Bottleneck: memory.
+// One thread per kWidth neighbouring channels of an image in forward, of a pixel of dx in backward, so that
+// neighbouring threads read neighbouring addresses. Bottleneck: memory.
 
 struct AveragePool {
   AveragePoolArgs<float> a;

@@ -6,8 +6,8 @@
 namespace rcnn::kernels {
 namespace {
 
-// A thread takes kWidth neighbouring channels of one pixel: loads of 4 * kWidth bytes, aligned to that.
-// Bottleneck: memory; the pixels that share one of `top` read it from a cache.
+// A thread takes kWidth neighbouring channels of one pixel, so that its loads and stores have 4 * kWidth
+// bytes and that alignment. Bottleneck: memory; pixels that share a pixel of `top` read it from a cache.
 
 struct UpsampleAdd {
   UpsampleAddArgs<float> a;
@@ -28,7 +28,7 @@ struct UpsampleAdd {
   }
 };
 
-/// A thread for each place of dtop, which gathers what was read from it, row by row.
+/// One thread per kWidth channels of a pixel of dtop: it sums dy over the pixels that read it, row by row.
 struct UpsampleAddBackward {
   UpsampleAddBackwardArgs<float> a;
 
