@@ -48,23 +48,49 @@ struct GemmOutput {
   }
 };
 
-/// Writes V neighbouring columns of a row, from `column` on; 4 only where `vectors` and column % 4 == 0. The
-/// caller has checked that row and column exist.
-template <int V>
-__device__ inline void write(const GemmOutput& o, int row, int column, const float (&sums)[V]) {
-  float* out = o.out + static_cast<int64_t>(row) * o.columns + column;
-  float result[V], scale[V], bias[V], residual[V];
-  RCNN_UNROLL for (int i = 0; i < V; ++i) {
+/// Writes V neighbouring columns, from `column` on, of each of these rows, and nothing where a row is
+/// negative; V is 4 only where `vectors` and column % 4 == 0. The caller has checked that the rows and
+/// columns exist.
+///
+/// All addends are read before the first result is written: they may be the same memory, so the compiler must
+/// keep that order, and would wait for each of them.
+template <int V, int kRows>
+__device__ inline void write_rows(const GemmOutput& o, const int (&rows)[kRows], int column,
+                                  const float (&sums)[kRows][V]) {
+  float scale[V], bias[V], addends[kRows][V];
+  RCNN_UNROLL
+  for (int i = 0; i < V; ++i) {
     scale[i] = 1;
-    bias[i] = residual[i] = 0;
+    bias[i] = 0;
   }
   if (o.scale) read_values<V>(o.scale + column, scale);
   if (o.bias) read_values<V>(o.bias + column, bias);
-  if (o.residual) read_values<V>(o.residual + (out - o.out), residual);
-  if (o.accumulate == Accumulate::yes) read_values<V>(out, residual);
-  RCNN_UNROLL for (int i = 0; i < V; ++i) result[i] =
-      epilogue_value(sums[i], scale[i], bias[i], residual[i], o.relu);
-  write_values<V>(out, result);
+  const auto at = [&](int row) { return static_cast<int64_t>(row) * o.columns + column; };
+  const float* add = o.accumulate == Accumulate::yes ? o.out : o.residual;
+  RCNN_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    RCNN_UNROLL
+    for (float& addend : addends[r]) addend = 0;
+    if (add && rows[r] >= 0) read_values<V>(add + at(rows[r]), addends[r]);
+  }
+  RCNN_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    float result[V];
+    RCNN_UNROLL
+    for (int i = 0; i < V; ++i)
+      result[i] = epilogue_value(sums[r][i], scale[i], bias[i], addends[r][i], o.relu);
+    if (rows[r] >= 0) write_values<V>(o.out + at(rows[r]), result);
+  }
+}
+
+/// write_rows for one row.
+template <int V>
+__device__ inline void write(const GemmOutput& o, int row, int column, const float (&sums)[V]) {
+  const int rows[1] = {row};
+  float sums_of_row[1][V];
+  RCNN_UNROLL
+  for (int i = 0; i < V; ++i) sums_of_row[0][i] = sums[i];
+  write_rows(o, rows, column, sums_of_row);
 }
 
 /// Writes the four columns from `column` on, a multiple of 4, or as many of them as there are.
@@ -129,8 +155,11 @@ RCNN_HOST_DEVICE inline StepRange steps_of_part(int steps, const GemmParts& part
           static_cast<int>(static_cast<int64_t>(steps) * (part + 1) / parts.count)};
 }
 
-/// Adds the parts in their order and writes the output. Does nothing for one part. In
-/// kernels/gemm/gemm_output.cu.
+/// Adds `count` arrays (count, rows, columns) of sums in their order and writes the output. The sums of one
+/// array may be the output's own memory.
+void write_sums(const Stream& stream, const float* sums, int count, int64_t rows, const GemmOutput& output);
+
+/// Adds the parts in their order and writes the output. Does nothing for one part.
 void combine_parts(const Stream& stream, const GemmParts& parts, const GemmOutput& output);
 
 }  // namespace rcnn::kernels
