@@ -23,7 +23,7 @@ std::vector<InputBox> input_boxes(const Sample& sample, const ModelConfig& confi
   std::vector<InputBox> boxes;
   for (const Object& object : sample.objects) {
     const Box& box = object.box;
-    if (!is_ignored(object)) boxes.push_back({size.to_input(box.x1, box.y1, box.x2, box.y2), object.label});
+    if (!is_ignored(object)) boxes.push_back({size.to_input(box), object.label});
   }
   return boxes;
 }
@@ -51,7 +51,7 @@ AnchorCover::AnchorCover(const ModelConfig& config, const std::vector<int64_t>& 
   }
 }
 
-float AnchorCover::best_overlap(const kernels::Box<float>& box, int64_t height, int64_t width) const {
+float AnchorCover::best_overlap(const Box& box, int64_t height, int64_t width) const {
   const auto rounded_up = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
   const int64_t padded_h = rounded_up(height, divisible_) * divisible_;
   const int64_t padded_w = rounded_up(width, divisible_) * divisible_;

@@ -11,7 +11,7 @@
 namespace rcnn {
 
 struct InputBox {
-  kernels::Box<float> box;
+  Box box;
   int label;
 };
 
@@ -31,12 +31,12 @@ class AnchorCover {
 
   /// The best overlap (IoU) of a box with any anchor, for an image of this size after resizing that is alone
   /// in its batch.
-  float best_overlap(const kernels::Box<float>& box, int64_t height, int64_t width) const;
+  float best_overlap(const Box& box, int64_t height, int64_t width) const;
 
  private:
   struct Level {
     int64_t stride;
-    std::vector<kernels::Box<float>> cell;  // the anchors around the origin
+    std::vector<Box> cell;  // the anchors around the origin
   };
   std::vector<Level> levels_;
   int64_t divisible_;

@@ -5,6 +5,7 @@
 
 #include "core/files/atomic_file.h"
 #include "data/loader.h"
+#include "kernels/boxes/box_math.h"
 
 namespace rcnn {
 
@@ -14,7 +15,7 @@ ToImage::ToImage(const ModelConfig& config, const Image& image)
       height(static_cast<float>(image.height)) {}
 
 Box ToImage::operator()(const float* box) const {
-  const kernels::Box<float> back = size.from_input(kernels::load_box(box));
+  const Box back = size.from_input(kernels::load_box(box));
   return {back.x1, back.y1, std::min(back.x2, width), std::min(back.y2, height)};
 }
 
@@ -38,11 +39,9 @@ Proposals given_proposals(Context& ctx, const ModelConfig& config, const Resized
   const int64_t count = std::min<int64_t>(std::ssize(boxes), config.rpn_post_nms_top_n_test);
   Proposals proposals{Tensor::zeros({1, std::max<int64_t>(1, count), 4}, DType::f32),
                       Tensor::zeros({1}, DType::i32)};
-  for (int64_t i = 0; i < count; ++i) {
-    const Box& box = boxes[static_cast<size_t>(i)];
+  for (int64_t i = 0; i < count; ++i)
     kernels::store_box(proposals.boxes.mutable_data<float>() + i * 4,
-                       size.to_input(box.x1, box.y1, box.x2, box.y2));
-  }
+                       size.to_input(boxes[static_cast<size_t>(i)]));
   proposals.count.fill(static_cast<double>(count));
   return {proposals.boxes.to(ctx.device), proposals.count.to(ctx.device)};
 }

@@ -10,7 +10,7 @@
 namespace rcnn {
 namespace {
 
-kernels::Box<double> in_double(const Box& box) {
+BoxOf<double> in_double(const Box& box) {
   return {double{box.x1}, double{box.y1}, double{box.x2}, double{box.y2}};
 }
 

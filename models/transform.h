@@ -3,8 +3,8 @@
 
 #include <span>
 
+#include "core/box.h"
 #include "core/context.h"
-#include "kernels/boxes/box_math.h"
 #include "models/config.h"
 #include "models/image_batch.h"
 
@@ -27,10 +27,10 @@ struct ResizedImage {
   float back_y, back_x;  // multiply boxes of the input
   float plus_one;        // 1: boxes in the input follow the convention of whole pixels
 
-  kernels::Box<float> to_input(float x1, float y1, float x2, float y2) const {
-    return {x1 * sx, y1 * sy, (x2 - plus_one) * sx, (y2 - plus_one) * sy};
+  Box to_input(const Box& box) const {
+    return {box.x1 * sx, box.y1 * sy, (box.x2 - plus_one) * sx, (box.y2 - plus_one) * sy};
   }
-  kernels::Box<float> from_input(const kernels::Box<float>& box) const {
+  Box from_input(const Box& box) const {
     return {box.x1 * back_x, box.y1 * back_y, box.x2 * back_x + plus_one, box.y2 * back_y + plus_one};
   }
 };

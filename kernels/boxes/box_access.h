@@ -9,12 +9,12 @@
 
 namespace rcnn::kernels {
 
-__device__ inline Box<float> to_box(const float4& v) { return {v.x, v.y, v.z, v.w}; }
+__device__ inline Box to_box(const float4& v) { return {v.x, v.y, v.z, v.w}; }
 
 /// load_box and store_box for addresses that are multiples of 16.
 __device__ inline float4 load_aligned(const float* p) { return *reinterpret_cast<const float4*>(p); }
-__device__ inline Box<float> load_aligned_box(const float* p) { return to_box(load_aligned(p)); }
-__device__ inline void store_aligned_box(float* p, const Box<float>& box) {
+__device__ inline Box load_aligned_box(const float* p) { return to_box(load_aligned(p)); }
+__device__ inline void store_aligned_box(float* p, const Box& box) {
   *reinterpret_cast<float4*>(p) = make_float4(box.x1, box.y1, box.x2, box.y2);
 }
 

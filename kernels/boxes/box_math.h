@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "core/box.h"
 #include "core/host_device.h"
 
 namespace rcnn::kernels {
@@ -20,17 +21,12 @@ namespace rcnn::kernels {
 inline constexpr double kMaxLogScale = 4.135166556742356;
 
 template <class T>
-struct Box {
-  T x1, y1, x2, y2;
-};
-
-template <class T>
-RCNN_HOST_DEVICE inline Box<T> load_box(const T* p) {
+RCNN_HOST_DEVICE inline BoxOf<T> load_box(const T* p) {
   return {p[0], p[1], p[2], p[3]};
 }
 
 template <class T>
-RCNN_HOST_DEVICE inline void store_box(T* p, const Box<T>& box) {
+RCNN_HOST_DEVICE inline void store_box(T* p, const BoxOf<T>& box) {
   p[0] = box.x1;
   p[1] = box.y1;
   p[2] = box.x2;
@@ -40,25 +36,25 @@ RCNN_HOST_DEVICE inline void store_box(T* p, const Box<T>& box) {
 /// The extent of a box in continuous coordinates. With `plus_one` 0 it is the box itself. With 1 the corners
 /// are the first and the last pixel of the box, so the box ends one pixel further: its width is x2 - x1 + 1.
 template <class T>
-RCNN_HOST_DEVICE inline Box<T> spanned(const Box<T>& box, T plus_one) {
+RCNN_HOST_DEVICE inline BoxOf<T> spanned(const BoxOf<T>& box, T plus_one) {
   return {box.x1, box.y1, box.x2 + plus_one, box.y2 + plus_one};
 }
 
 /// True unless a coordinate is NaN or infinite.
 template <class T>
-RCNN_HOST_DEVICE inline bool is_finite(const Box<T>& box) {
+RCNN_HOST_DEVICE inline bool is_finite(const BoxOf<T>& box) {
   // v - v is 0 for a finite number, and NaN for an infinity or a NaN.
   return (box.x1 - box.x1) + (box.y1 - box.y1) + (box.x2 - box.x2) + (box.y2 - box.y2) == T(0);
 }
 
 /// True when both sides are at least `min_size` long; false for NaN.
 template <class T>
-RCNN_HOST_DEVICE inline bool is_large_enough(const Box<T>& box, T min_size) {
+RCNN_HOST_DEVICE inline bool is_large_enough(const BoxOf<T>& box, T min_size) {
   return box.x2 - box.x1 >= min_size && box.y2 - box.y1 >= min_size;
 }
 
 template <class T>
-RCNN_HOST_DEVICE inline T box_area(const Box<T>& box) {
+RCNN_HOST_DEVICE inline T box_area(const BoxOf<T>& box) {
   return (box.x2 - box.x1) * (box.y2 - box.y1);
 }
 
@@ -66,7 +62,7 @@ RCNN_HOST_DEVICE inline T box_area(const Box<T>& box) {
 /// result is 0 when the union is not positive, as for two empty boxes, and when a coordinate is NaN or
 /// infinite: the area, and with it the union, is then NaN or infinite.
 template <class T>
-RCNN_HOST_DEVICE inline T iou(const Box<T>& a, T area_a, const Box<T>& b, T area_b) {
+RCNN_HOST_DEVICE inline T iou(const BoxOf<T>& a, T area_a, const BoxOf<T>& b, T area_b) {
   const T left = a.x1 > b.x1 ? a.x1 : b.x1, right = a.x2 < b.x2 ? a.x2 : b.x2;
   const T top = a.y1 > b.y1 ? a.y1 : b.y1, bottom = a.y2 < b.y2 ? a.y2 : b.y2;
   const T width = right > left ? right - left : T(0), height = bottom > top ? bottom - top : T(0);
@@ -76,7 +72,7 @@ RCNN_HOST_DEVICE inline T iou(const Box<T>& a, T area_a, const Box<T>& b, T area
 
 /// Intersection over union; symmetric to the last bit.
 template <class T>
-RCNN_HOST_DEVICE inline T iou(const Box<T>& a, const Box<T>& b) {
+RCNN_HOST_DEVICE inline T iou(const BoxOf<T>& a, const BoxOf<T>& b) {
   return iou(a, box_area(a), b, box_area(b));
 }
 
@@ -97,7 +93,7 @@ RCNN_HOST_DEVICE inline T log_through_double(T x) {
 ///
 /// `weights` are (wx, wy, ww, wh).
 template <class T>
-RCNN_HOST_DEVICE inline void encode(const Box<T>& reference, const Box<T>& gt, const float* weights,
+RCNN_HOST_DEVICE inline void encode(const BoxOf<T>& reference, const BoxOf<T>& gt, const float* weights,
                                     T* delta) {
   const T w = reference.x2 - reference.x1, h = reference.y2 - reference.y1;
   const T cx = reference.x1 + T(0.5) * w, cy = reference.y1 + T(0.5) * h;
@@ -116,8 +112,8 @@ RCNN_HOST_DEVICE inline void encode(const Box<T>& reference, const Box<T>& gt, c
 /// box of whole pixels, without the - 1 on x2 and y2 that would undo the span. Weights trained with it rely
 /// on that.
 template <class T>
-RCNN_HOST_DEVICE inline Box<T> decode(const Box<T>& reference, const T* delta, const float* weights,
-                                      T limit = static_cast<T>(kMaxLogScale)) {
+RCNN_HOST_DEVICE inline BoxOf<T> decode(const BoxOf<T>& reference, const T* delta, const float* weights,
+                                        T limit = static_cast<T>(kMaxLogScale)) {
   const T w = reference.x2 - reference.x1, h = reference.y2 - reference.y1;
   const T dw = delta[2] / static_cast<T>(weights[2]), dh = delta[3] / static_cast<T>(weights[3]);
   const T cx = delta[0] / static_cast<T>(weights[0]) * w + (reference.x1 + T(0.5) * w);
@@ -136,7 +132,7 @@ RCNN_HOST_DEVICE inline T clip(T value, T limit) {
 /// The box clipped to an image of this size. The right edge of the image is at x = width; with `plus_one` 1
 /// its last pixel is at x = width - 1.
 template <class T>
-RCNN_HOST_DEVICE inline Box<T> clip(const Box<T>& box, T height, T width, T plus_one = T(0)) {
+RCNN_HOST_DEVICE inline BoxOf<T> clip(const BoxOf<T>& box, T height, T width, T plus_one = T(0)) {
   const T right = width - plus_one, bottom = height - plus_one;
   return {clip(box.x1, right), clip(box.y1, bottom), clip(box.x2, right), clip(box.y2, bottom)};
 }
@@ -144,7 +140,7 @@ RCNN_HOST_DEVICE inline Box<T> clip(const Box<T>& box, T height, T width, T plus
 /// True when the box lies inside an image of this size and does not reach its right or lower edge. This is
 /// py-faster-rcnn's rule for anchors, whose corners are pixels. False for NaN.
 template <class T>
-RCNN_HOST_DEVICE inline bool is_inside(const Box<T>& box, T height, T width) {
+RCNN_HOST_DEVICE inline bool is_inside(const BoxOf<T>& box, T height, T width) {
   return box.x1 >= T(0) && box.y1 >= T(0) && box.x2 < width && box.y2 < height;
 }
 
@@ -152,9 +148,9 @@ RCNN_HOST_DEVICE inline bool is_inside(const Box<T>& box, T height, T width) {
 /// the op give the weights, image_size, plus_one and max_log_scale. Returns false when the box must not be
 /// used: it is not finite before clipping, or a side is shorter than `min_size` after clipping.
 template <class Args>
-RCNN_HOST_DEVICE inline bool regress(const Args& a, int64_t n, const Box<float>& reference,
-                                     const float* delta, float min_size, Box<float>& inside) {
-  const Box<float> box = decode(spanned(reference, a.plus_one), delta, a.weights, a.max_log_scale);
+RCNN_HOST_DEVICE inline bool regress(const Args& a, int64_t n, const Box& reference, const float* delta,
+                                     float min_size, Box& inside) {
+  const Box box = decode(spanned(reference, a.plus_one), delta, a.weights, a.max_log_scale);
   inside = clip(box, a.image_size[n * 2], a.image_size[n * 2 + 1], a.plus_one);
   return is_finite(box) && is_large_enough(spanned(inside, a.plus_one), min_size);
 }
@@ -162,7 +158,8 @@ RCNN_HOST_DEVICE inline bool regress(const Args& a, int64_t n, const Box<float>&
 /// The anchor of cell (y, x) of a map: the cell anchor, which is given around the origin, moved by
 /// (x stride_x, y stride_y).
 template <class T>
-RCNN_HOST_DEVICE inline Box<T> anchor_at(const Box<T>& cell, int64_t y, int64_t x, T stride_y, T stride_x) {
+RCNN_HOST_DEVICE inline BoxOf<T> anchor_at(const BoxOf<T>& cell, int64_t y, int64_t x, T stride_y,
+                                           T stride_x) {
   const T dy = static_cast<T>(y) * stride_y, dx = static_cast<T>(x) * stride_x;
   return {cell.x1 + dx, cell.y1 + dy, cell.x2 + dx, cell.y2 + dy};
 }

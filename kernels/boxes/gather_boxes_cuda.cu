@@ -8,7 +8,7 @@ namespace {
 constexpr int kThreads = 1024;
 
 /// Writes row `at` of image n.
-__device__ void put_row(const GatherBoxesArgs& a, int64_t n, int64_t at, const Box<float>& box, float score,
+__device__ void put_row(const GatherBoxesArgs& a, int64_t n, int64_t at, const Box& box, float score,
                         int32_t label) {
   const int64_t out = n * (a.k + a.extra) + at;
   store_aligned_box(a.out_boxes + out * 4, box);

@@ -26,10 +26,10 @@ __global__ void match_rows_kernel(MatchArgs a, float* block_best) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kThreads + own;
   // Threads that have no row, or one that takes no part, stay for the barriers with an empty box, which
   // overlaps nothing.
-  Box<float> box{0, 0, 0, 0};
+  Box box{0, 0, 0, 0};
   bool valid = row < image.rows;
   if (valid) {
-    const Box<float> own_box = load_aligned_box(image.boxes + row * 4);
+    const Box own_box = load_aligned_box(image.boxes + row * 4);
     valid = image.takes_part(own_box);
     if (valid) box = spanned(own_box, image.plus_one);
   }
@@ -40,7 +40,7 @@ __global__ void match_rows_kernel(MatchArgs a, float* block_best) {
     const int64_t left = image.gt_count - first;
     const int count = left < kThreads ? static_cast<int>(left) : kThreads;
     if (own < count) {
-      const Box<float> gt = spanned(load_aligned_box(image.gt + (first + own) * 4), image.plus_one);
+      const Box gt = spanned(load_aligned_box(image.gt + (first + own) * 4), image.plus_one);
       gts[own] = make_float4(gt.x1, gt.y1, gt.x2, gt.y2);
       areas[own] = box_area(gt);
       largest[own] = 0;

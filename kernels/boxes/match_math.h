@@ -26,9 +26,7 @@ struct MatchImage {
         size(a.image_size ? a.image_size + n * 2 : nullptr) {}
 
   /// Whether a row that is not padding and has this box may be matched.
-  RCNN_HOST_DEVICE bool takes_part(const Box<float>& box) const {
-    return !size || is_inside(box, size[0], size[1]);
-  }
+  RCNN_HOST_DEVICE bool takes_part(const Box& box) const { return !size || is_inside(box, size[0], size[1]); }
   RCNN_HOST_DEVICE bool takes_part(int64_t row) const {
     return row < rows && takes_part(load_box(boxes + row * 4));
   }

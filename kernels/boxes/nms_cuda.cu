@@ -122,7 +122,7 @@ struct BoxTile {
     area[i] = box_area(to_box(box[i]));
   }
   /// Whether box `i` belongs to `other_group` and overlaps `other` by more than the threshold.
-  __device__ bool overlaps(int i, int other_group, const Box<float>& other, float other_area,
+  __device__ bool overlaps(int i, int other_group, const Box& other, float other_area,
                            float threshold) const {
     return group[i] == other_group && iou(to_box(box[i]), area[i], other, other_area) > threshold;
   }
@@ -145,7 +145,7 @@ __global__ void compare_kernel(Sorted s, float threshold) {
     const int group = s.group[at];
     Word word = 0;
     if (group >= 0) {
-      const Box<float> box = to_box(s.boxes[at]);
+      const Box box = to_box(s.boxes[at]);
       const float area = box_area(box);
       for (int i = 0; i < kTile; ++i)
         if (others->overlaps(i, group, box, area, threshold)) word |= Word{1} << i;
@@ -165,7 +165,7 @@ __global__ void suppress_kernel(Sorted s, int first_tile, float threshold) {
   BoxTile& tile = others[thread / kTile];
   const int64_t at = s.tile(image, t) * kTile + own;
   const int group = s.group[at];
-  const Box<float> box = group >= 0 ? to_box(s.boxes[at]) : Box<float>{0, 0, 0, 0};
+  const Box box = group >= 0 ? to_box(s.boxes[at]) : Box{0, 0, 0, 0};
   const float area = box_area(box);
   bool lost = false;
   for (int nearest = first_tile - 1 - static_cast<int>(blockIdx.y) * kTiles; nearest >= 0;

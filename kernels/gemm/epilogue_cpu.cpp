@@ -2,7 +2,7 @@
 
 #include "core/parallel.h"
 #include "kernels/gemm/epilogue.h"
-#include "kernels/gemm/epilogue_math.h"
+#include "kernels/relu_math.h"
 
 namespace rcnn::kernels {
 

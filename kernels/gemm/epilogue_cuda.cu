@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "kernels/gemm/epilogue.h"
-#include "kernels/gemm/epilogue_math.h"
+#include "kernels/relu_math.h"
 #include "kernels/vectors.h"
 
 namespace rcnn::kernels {

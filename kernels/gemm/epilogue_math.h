@@ -1,7 +1,8 @@
-// The formulas of an epilogue and of its gradient: see kernels/gemm/epilogue.h.
+// The formula of an epilogue: see kernels/gemm/epilogue.h.
 #pragma once
 
 #include "core/host_device.h"
+#include "kernels/relu_math.h"
 
 namespace rcnn::kernels {
 
@@ -10,13 +11,7 @@ namespace rcnn::kernels {
 template <class T>
 RCNN_HOST_DEVICE inline T epilogue_value(T z, T scale, T bias, T residual, bool relu) {
   const T value = z * scale + bias + residual;
-  return relu && value < 0 ? T(0) : value;
-}
-
-/// The gradient with respect to the input of the ReLU: dy where y > 0, else 0.
-template <class T>
-RCNN_HOST_DEVICE inline T relu_gradient(T y, T dy) {
-  return y > 0 ? dy : T(0);
+  return relu ? rectified(value) : value;
 }
 
 }  // namespace rcnn::kernels

@@ -48,24 +48,48 @@ struct GemmOutput {
   }
 };
 
-/// Writes V neighbouring columns of a row, starting at `column`. V = 4 requires `vectors` and
-/// column % 4 == 0. The caller has checked that the row and the columns exist.
-template <int V>
-__device__ inline void write(const GemmOutput& o, int row, int column, const float (&sums)[V]) {
-  float* out = o.out + static_cast<int64_t>(row) * o.columns + column;
-  float result[V], scale[V], bias[V], residual[V];
+/// Writes V neighbouring columns, starting at `column`, of each of these rows; a negative row is left out.
+/// V = 4 requires `vectors` and column % 4 == 0. The caller has checked that the rows and columns exist.
+///
+/// All addends are loaded before the first result is written: addends and results may be the same memory, so
+/// the compiler must keep the order of loads and stores, and would wait for each load in turn.
+template <int V, int kRows>
+__device__ inline void write_rows(const GemmOutput& o, const int (&rows)[kRows], int column,
+                                  const float (&sums)[kRows][V]) {
+  float scale[V], bias[V], addends[kRows][V];
   RCNN_UNROLL
   for (int i = 0; i < V; ++i) {
     scale[i] = 1;
-    bias[i] = residual[i] = 0;
+    bias[i] = 0;
   }
   if (o.scale) read_values<V>(o.scale + column, scale);
   if (o.bias) read_values<V>(o.bias + column, bias);
-  if (o.residual) read_values<V>(o.residual + (out - o.out), residual);
-  if (o.accumulate == Accumulate::yes) read_values<V>(out, residual);
+  const auto at = [&](int row) { return static_cast<int64_t>(row) * o.columns + column; };
+  const float* add = o.accumulate == Accumulate::yes ? o.out : o.residual;
   RCNN_UNROLL
-  for (int i = 0; i < V; ++i) result[i] = epilogue_value(sums[i], scale[i], bias[i], residual[i], o.relu);
-  write_values<V>(out, result);
+  for (int r = 0; r < kRows; ++r) {
+    RCNN_UNROLL
+    for (float& addend : addends[r]) addend = 0;
+    if (add && rows[r] >= 0) read_values<V>(add + at(rows[r]), addends[r]);
+  }
+  RCNN_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    float result[V];
+    RCNN_UNROLL
+    for (int i = 0; i < V; ++i)
+      result[i] = epilogue_value(sums[r][i], scale[i], bias[i], addends[r][i], o.relu);
+    if (rows[r] >= 0) write_values<V>(o.out + at(rows[r]), result);
+  }
+}
+
+/// write_rows for one row.
+template <int V>
+__device__ inline void write(const GemmOutput& o, int row, int column, const float (&sums)[V]) {
+  const int rows[1] = {row};
+  float sums_of_row[1][V];
+  RCNN_UNROLL
+  for (int i = 0; i < V; ++i) sums_of_row[0][i] = sums[i];
+  write_rows(o, rows, column, sums_of_row);
 }
 
 /// Writes the four columns that start at `column`, a multiple of 4, or as many of them as exist.
@@ -131,6 +155,10 @@ RCNN_HOST_DEVICE inline StepRange steps_of_part(int steps, const GemmParts& part
   return {static_cast<int>(static_cast<int64_t>(steps) * part / parts.count),
           static_cast<int>(static_cast<int64_t>(steps) * (part + 1) / parts.count)};
 }
+
+/// Adds `count` arrays (count, rows, columns) of sums in their order and writes the output. The sums of one
+/// array may be the output's own memory.
+void write_sums(const Stream& stream, const float* sums, int count, int64_t rows, const GemmOutput& output);
 
 /// Adds the parts in their order and writes the output. Does nothing for one part. Defined
 /// in kernels/gemm/gemm_output.cu.

@@ -214,9 +214,7 @@ __device__ void write_tile(const T& tile, const GemmOutput& out, int column, con
     return;
   }
   // A thread holds two neighbours in each of two rows. Lanes t and t + 1 swap, so that each holds four
-  // neighbours in one row. All addends of a column are loaded before the first result is written: addends and
-  // results may be the same memory, so the compiler must keep the order of loads and stores, and would wait
-  // for each load in turn.
+  // neighbours in one row.
   const bool odd = lane % 2 != 0;
   const int first = n - (odd ? 2 : 0);
   int at[T::kMTiles];
@@ -224,7 +222,7 @@ __device__ void write_tile(const T& tile, const GemmOutput& out, int column, con
   for (int i = 0; i < T::kMTiles; ++i) at[i] = rows(m + 16 * i + (odd ? 8 : 0));
   RCNN_UNROLL
   for (int j = 0; j < T::kNTiles; ++j) {
-    float sums[T::kMTiles][4], addends[T::kMTiles][4];
+    float sums[T::kMTiles][4];
     RCNN_UNROLL
     for (int i = 0; i < T::kMTiles; ++i) {
       const float(&own)[4] = tile.sums[i][j];
@@ -234,25 +232,7 @@ __device__ void write_tile(const T& tile, const GemmOutput& out, int column, con
       sums[i][2] = odd ? own[2] : other0, sums[i][3] = odd ? own[3] : other1;
     }
     const int c = first + 8 * j;
-    if (c >= out.columns) continue;
-    float scale[4] = {1, 1, 1, 1}, bias[4] = {};
-    if (out.scale) read_values<4>(out.scale + c, scale);
-    if (out.bias) read_values<4>(out.bias + c, bias);
-    const float* add = out.accumulate == Accumulate::yes ? out.out : out.residual;
-    RCNN_UNROLL
-    for (int i = 0; i < T::kMTiles; ++i) {
-      RCNN_UNROLL
-      for (float& addend : addends[i]) addend = 0;
-      if (add && at[i] >= 0) read_values<4>(add + static_cast<int64_t>(at[i]) * out.columns + c, addends[i]);
-    }
-    RCNN_UNROLL
-    for (int i = 0; i < T::kMTiles; ++i) {
-      float result[4];
-      RCNN_UNROLL
-      for (int e = 0; e < 4; ++e)
-        result[e] = epilogue_value(sums[i][e], scale[e], bias[e], addends[i][e], out.relu);
-      if (at[i] >= 0) write_values<4>(out.out + static_cast<int64_t>(at[i]) * out.columns + c, result);
-    }
+    if (c < out.columns) write_rows(out, at, c, sums);
   }
 }
 

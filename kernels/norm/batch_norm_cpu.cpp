@@ -45,7 +45,7 @@ template <class T>
 void batch_norm_backward_reference(const Stream&, Workspace&, const BatchNormBackwardArgs<T>& a) {
   const double rows = static_cast<double>(std::max<int64_t>(1, a.rows));
   parallel_chunks(a.c, [&](int64_t c) {
-    const auto g = [&](int64_t at) { return a.relu ? gated(a.y[at], a.dy[at]) : a.dy[at]; };
+    const auto g = [&](int64_t at) { return a.relu ? relu_gradient(a.y[at], a.dy[at]) : a.dy[at]; };
     const auto z = [&](int64_t at) { return (a.x[at] - a.mean[c]) * a.inverse_deviation[c]; };
     double sum_g = 0, sum_gz = 0;
     for (int64_t row = 0; row < a.rows; ++row) {

@@ -84,7 +84,7 @@ void rectify_row(int64_t n, float* y) {
 void gate_row(int64_t n, const float* __restrict y, const float* __restrict dy, float* __restrict g) {
   for (int64_t i = 0; i < n; ++i) {
     const float d = dy[i];
-    g[i] = gated(y[i], d);
+    g[i] = relu_gradient(y[i], d);
   }
 }
 

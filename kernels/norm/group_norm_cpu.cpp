@@ -60,7 +60,7 @@ void group_norm_backward_reference(const Stream&, Workspace& workspace, const Gr
   std::fill(dweight, dweight + a.c, 0.0);
   std::fill(dbias, dbias + a.c, 0.0);
   for_groups(a, [&](int64_t n, int64_t group, int64_t index) {
-    const auto g = [&](int64_t at) { return a.relu ? gated(a.y[at], a.dy[at]) : a.dy[at]; };
+    const auto g = [&](int64_t at) { return a.relu ? relu_gradient(a.y[at], a.dy[at]) : a.dy[at]; };
     const auto z = [&](int64_t at) { return (a.x[at] - a.mean[index]) * a.inverse_deviation[index]; };
     double sum = 0, sum_z = 0;  // of weight g and of weight g z
     for_group(a, n, group, [&](int64_t at, int64_t c) {

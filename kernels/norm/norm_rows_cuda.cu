@@ -74,7 +74,7 @@ __device__ void load_gradient(const RowChunks& r, const Place& at, int row, cons
   RCNN_UNROLL
   for (int i = 0; i < kBatch; ++i) {
     RCNN_UNROLL
-    for (int k = 0; k < kWidth; ++k) g[i].v[k] = gated(y[i].v[k], g[i].v[k]);
+    for (int k = 0; k < kWidth; ++k) g[i].v[k] = relu_gradient(y[i].v[k], g[i].v[k]);
   }
 }
 

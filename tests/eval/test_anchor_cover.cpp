@@ -31,7 +31,7 @@ Tensor anchors_of_model(const ModelConfig& config, const std::vector<int64_t>& s
   return rpn_forward(ctx, rpn, config, maps, {1, h, w, 3}).anchors;
 }
 
-float best_of_all(const kernels::Box<float>& box, const Tensor& anchors) {
+float best_of_all(const Box& box, const Tensor& anchors) {
   float best = 0;
   for (int64_t i = 0; i < anchors.dim(0); ++i)
     best = std::max(best, kernels::iou(box, kernels::load_box(anchors.data<float>() + i * 4)));
@@ -49,7 +49,7 @@ void compare(const ModelConfig& config, const std::vector<int64_t>& strides, int
                 bh = std::max(0.5f, random.uniform() * h);
     const float x = trial % 5 == 0 ? 0 : random.uniform() * (w - bw),
                 y = trial % 7 == 0 ? h - bh : random.uniform() * (h - bh);
-    const kernels::Box<float> box{x, y, x + bw, y + bh};
+    const Box box{x, y, x + bw, y + bh};
     const float all = best_of_all(box, anchors), found = cover.best_overlap(box, height, width);
     CAPTURE(trial);
     CHECK(std::fabs(found - all) <= 1e-5f * all);
