@@ -191,7 +191,7 @@ void add_eval(CLI::App& program) {
       "eval", "Average precision of a trained detector, or of a file of detections, on labelled images");
   app->add_option("--weights", options->weights, "trained model (best.safetensors)")->type_name("FILE");
   app->add_option("--detections", options->detections,
-                  "instead of a model: file of detections in COCO's results form, from any program")
+                  "instead of a model: file of detections in COCO's results format, from any program")
       ->type_name("FILE");
   app->add_option("--data", options->data, "folder of labelled images, or a COCO JSON file")
       ->required()
@@ -203,11 +203,12 @@ void add_eval(CLI::App& program) {
          "--images", options->images,
          "evaluate on these images only: file with one name per line, such as splits/val.txt of a run")
       ->type_name("LIST");
-  app->add_option("--out", options->out, "write the model's detections to this file, in COCO's results form")
+  app->add_option("--out", options->out,
+                  "write the model's detections to this file, in COCO's results format")
       ->type_name("FILE");
   app->add_option(
          "--proposals", options->proposals,
-         "use the proposals in this file, in COCO's results form, instead of those of the model's RPN")
+         "use the proposals in this file, in COCO's results format, instead of those of the model's RPN")
       ->type_name("FILE");
   app->add_option("--json", options->json, "write the figures to this file, as JSON")->type_name("FILE");
   app->add_option("--workers", options->workers, "threads that load images [2]")->check(CLI::Range(0, 256));

@@ -27,7 +27,7 @@ void add_propose(CLI::App& program) {
   app->add_option("--split", options->split,
                   "split to propose on [train, or everything if the data has no splits]")
       ->type_name("TEXT");
-  app->add_option("--out", options->out, "file to write, in COCO's results form")
+  app->add_option("--out", options->out, "file to write, in COCO's results format")
       ->required()
       ->type_name("FILE");
   app->add_option("--workers", options->workers, "threads that load images [2]")->check(CLI::Range(0, 256));

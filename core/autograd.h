@@ -130,6 +130,16 @@ bool wants_gradient(const Context& ctx, const std::vector<Var>& inputs);
 Var record(Context& ctx, std::shared_ptr<Node> node, std::initializer_list<const Var*> inputs, Tensor value);
 Var record(Context& ctx, std::shared_ptr<Node> node, const std::vector<Var>& inputs, Tensor value);
 
+/// `value` as the output of a node N, which save(node) fills, where one of the inputs needs a gradient; else
+/// as a constant.
+template <class N, class Save>
+Var record(Context& ctx, std::initializer_list<const Var*> inputs, Tensor value, Save save) {
+  if (!wants_gradient(ctx, inputs)) return Var(std::move(value));
+  auto node = std::make_shared<N>();
+  save(*node);
+  return record(ctx, std::move(node), inputs, std::move(value));
+}
+
 /// Adds weight * dloss/dv to the gradient of every leaf v that `loss` depends on. `loss` has one element.
 /// Each node is released with what it saved as soon as it has run, so a graph can be walked only once.
 void backward(Context& ctx, const Var& loss, double weight = 1);

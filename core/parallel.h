@@ -21,4 +21,12 @@ void parallel_chunks(int64_t chunks, const std::function<void(int64_t chunk)>& b
 /// Calls `body(begin, end)` for consecutive ranges of at most `grain` that cover [0, n).
 void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t begin, int64_t end)>& body);
 
+/// Calls `body(i)` for each i in [0, n), in ranges of at most `grain`.
+template <class Body>
+void parallel_each(int64_t n, int64_t grain, const Body& body) {
+  parallel_for(n, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) body(i);
+  });
+}
+
 }  // namespace rcnn

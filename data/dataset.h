@@ -8,13 +8,9 @@
 #include <string>
 #include <vector>
 
-namespace rcnn {
+#include "core/box.h"
 
-/// Corners in continuous pixel coordinates: pixel i covers [i, i + 1), so a box around one pixel has area 1.
-struct Box {
-  float x1 = 0, y1 = 0, x2 = 0, y2 = 0;
-  bool operator==(const Box&) const = default;
-};
+namespace rcnn {
 
 struct Object {
   Box box;

@@ -9,9 +9,9 @@
 namespace rcnn {
 namespace {
 
-/// The index of the anchor along one axis whose centre is nearest. Of anchors of one shape it has the best
-/// overlap: the common length on an axis never grows with the distance of the centres, and the overlap grows
-/// with the product of the two lengths.
+/// The index, along one axis, of the anchor whose centre is nearest. Among anchors of the same shape it has
+/// the best overlap: the length shared along an axis never grows with the distance between the centres, and
+/// the overlap grows with the product of the two shared lengths.
 int64_t nearest(float centre, int64_t step, int64_t cells) {
   return std::clamp<int64_t>(std::llround(centre / static_cast<float>(step)), 0, cells - 1);
 }
@@ -23,7 +23,7 @@ std::vector<InputBox> input_boxes(const Sample& sample, const ModelConfig& confi
   std::vector<InputBox> boxes;
   for (const Object& object : sample.objects) {
     const Box& box = object.box;
-    if (!is_ignored(object)) boxes.push_back({size.to_input(box.x1, box.y1, box.x2, box.y2), object.label});
+    if (!is_ignored(object)) boxes.push_back({size.to_input(box), object.label});
   }
   return boxes;
 }
@@ -51,13 +51,13 @@ AnchorCover::AnchorCover(const ModelConfig& config, const std::vector<int64_t>& 
   }
 }
 
-float AnchorCover::best_overlap(const kernels::Box<float>& box, int64_t height, int64_t width) const {
+float AnchorCover::best_overlap(const Box& box, int64_t height, int64_t width) const {
   const auto rounded_up = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
   const int64_t padded_h = rounded_up(height, divisible_) * divisible_;
   const int64_t padded_w = rounded_up(width, divisible_) * divisible_;
   float best = 0;
   for (const Level& level : levels_) {
-    // As in models/rpn.cpp: whole pixels from cell to cell, from the padded size.
+    // As in models/rpn.cpp, cells are a whole number of pixels apart, which follows from the padded size.
     const int64_t rows = rounded_up(padded_h, level.stride), columns = rounded_up(padded_w, level.stride);
     const int64_t step_y = padded_h / rows, step_x = padded_w / columns;
     const int64_t y = nearest((box.y1 + box.y2) / 2, step_y, rows);

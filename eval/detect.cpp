@@ -5,6 +5,7 @@
 
 #include "core/files/atomic_file.h"
 #include "data/loader.h"
+#include "kernels/boxes/box_math.h"
 
 namespace rcnn {
 
@@ -14,13 +15,13 @@ ToImage::ToImage(const ModelConfig& config, const Image& image)
       height(static_cast<float>(image.height)) {}
 
 Box ToImage::operator()(const float* box) const {
-  const kernels::Box<float> back = size.from_input(kernels::load_box(box));
+  const Box back = size.from_input(kernels::load_box(box));
   return {back.x1, back.y1, std::min(back.x2, width), std::min(back.y2, height)};
 }
 
 namespace {
 
-/// The boxes of an image in pixels of the image. Rows with label -1 are padding and left out.
+/// The detections on an image, with boxes in pixels of the image. Rows with the label -1 are left out.
 std::vector<Detection> in_image(const Tensor& boxes, const Tensor& scores, const Tensor& labels, int index,
                                 const ToImage& to_image) {
   const Tensor b = boxes.to(Device{}), s = scores.to(Device{}), l = labels.to(Device{});
@@ -32,17 +33,15 @@ std::vector<Detection> in_image(const Tensor& boxes, const Tensor& scores, const
   return detections;
 }
 
-/// The best boxes of an image as proposals for the head.
+/// The best of the given boxes of an image, as input for the head.
 Proposals given_proposals(Context& ctx, const ModelConfig& config, const ResizedImage& size,
                           const std::vector<Box>& boxes) {
   const int64_t count = std::min<int64_t>(std::ssize(boxes), config.rpn_post_nms_top_n_test);
   Proposals proposals{Tensor::zeros({1, std::max<int64_t>(1, count), 4}, DType::f32),
                       Tensor::zeros({1}, DType::i32)};
-  for (int64_t i = 0; i < count; ++i) {
-    const Box& box = boxes[static_cast<size_t>(i)];
+  for (int64_t i = 0; i < count; ++i)
     kernels::store_box(proposals.boxes.mutable_data<float>() + i * 4,
-                       size.to_input(box.x1, box.y1, box.x2, box.y2));
-  }
+                       size.to_input(boxes[static_cast<size_t>(i)]));
   proposals.count.fill(static_cast<double>(count));
   return {proposals.boxes.to(ctx.device), proposals.count.to(ctx.device)};
 }
@@ -51,15 +50,12 @@ Proposals given_proposals(Context& ctx, const ModelConfig& config, const Resized
 
 std::vector<Detection> detect_image(Context& ctx, FasterRcnn& model, const Image& image, int index,
                                     Trace* trace, const std::vector<Box>* proposals) {
-  const bool grad = std::exchange(ctx.grad, false), training = std::exchange(ctx.training, false);
   const RawImage raw{image.rgb.data(), image.height, image.width};
   const ToImage to_image(model.config, image);
   ImageBatch batch = make_image_batch(ctx, model.config, {&raw, 1});
   if (proposals) batch.proposals = given_proposals(ctx, model.config, to_image.size, *proposals);
   DetectionTrace looked_at;
   const Detections found = model.detect(ctx, batch, trace ? &looked_at : nullptr);
-  ctx.grad = grad;
-  ctx.training = training;
 
   if (trace) {
     *trace = {};
@@ -76,7 +72,7 @@ std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dat
                                       std::vector<Fault>& faults,
                                       const std::function<void(size_t, size_t)>& progress,
                                       std::vector<Trace>* traces) {
-  // One image per batch, so that the padding of other images does not affect the result.
+  // One image per batch: the detections on an image must not depend on the padding for other images.
   LoaderOptions options;
   options.workers = workers;
   options.cache_bytes = 0;
@@ -86,7 +82,7 @@ std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dat
   if (traces) traces->assign(dataset.samples.size(), {});
   for (int64_t i = 0; i < loader.batches_per_epoch(); ++i) {
     for (const LoadedImage& loaded : loader.next().images) {
-      if (loaded.sample != i) continue;  // the loader's substitute for an image that cannot be decoded
+      if (loaded.sample != i) continue;  // the loader's stand-in for an image that cannot be decoded
       const auto found = detect_image(ctx, model, loaded.image, loaded.sample,
                                       traces ? &traces->at(static_cast<size_t>(loaded.sample)) : nullptr,
                                       loaded.proposals ? &*loaded.proposals : nullptr);
@@ -105,7 +101,7 @@ void write_detections(const std::filesystem::path& path, const std::vector<Detec
   std::string text = "[";
   for (const Detection& d : detections) {
     const Sample& sample = samples.at(static_cast<size_t>(d.image));
-    // In double, so that x + w is exactly the right edge.
+    // In double, so that x + w is exactly x2.
     const double x = static_cast<double>(d.box.x1), y = static_cast<double>(d.box.y1);
     const auto index = static_cast<size_t>(d.label - 1);
     const Json entry = {

@@ -28,13 +28,13 @@ constexpr float kWeights[4] = {1, 1, 1, 1};  // of the four deltas
 constexpr const char* kNames[] = {"cat", "dog"};
 const std::vector<float> kObjects = {74, 94, 174, 158, 150, 66, 202, 166};
 
-std::string text(const Box<float>& box) {
+std::string text(const Box& box) {
   return fmt::format("({:.1f}, {:.1f}, {:.1f}, {:.1f})", box.x1, box.y1, box.x2, box.y2);
 }
 std::string text(const float* deltas) {
   return fmt::format("{:7.4f} {:7.4f} {:7.4f} {:7.4f}", deltas[0], deltas[1], deltas[2], deltas[3]);
 }
-Box<float> object(int64_t i) { return load_box(kObjects.data() + 4 * i); }
+Box object(int64_t i) { return load_box(kObjects.data() + 4 * i); }
 
 /// The objects as a batch of one image.
 GroundTruth ground_truth() {
@@ -77,8 +77,8 @@ void show_matching(const Tensor& anchors, int64_t own, const Tensor& plain, cons
   }
 }
 
-void show_deltas(const Box<float>& anchor, const Box<float>& goal, const float* deltas) {
-  const auto print = [](const char* name, const Box<float>& box) {
+void show_deltas(const Box& anchor, const Box& goal, const float* deltas) {
+  const auto print = [](const char* name, const Box& box) {
     fmt::print("{:8}centre ({:.1f}, {:.1f}), {:.1f} wide, {:.1f} high\n", name, (box.x1 + box.x2) / 2,
                (box.y1 + box.y2) / 2, box.x2 - box.x1, box.y2 - box.y1);
   };
@@ -86,15 +86,13 @@ void show_deltas(const Box<float>& anchor, const Box<float>& goal, const float* 
   print("cat", goal);
   fmt::print("\n{:32}{:>7} {:>7} {:>7} {:>7}\n", "", "dx", "dy", "dw", "dh");
   fmt::print("{:32}{}\n", "deltas", text(deltas));
-  const auto scaled = [](const Box<float>& b, float s) {
-    return Box<float>{s * b.x1, s * b.y1, s * b.x2, s * b.y2};
-  };
+  const auto scaled = [](const Box& b, float s) { return Box{s * b.x1, s * b.y1, s * b.x2, s * b.y2}; };
   float other[4];
   encode(scaled(anchor, 2), scaled(goal, 2), kWeights, other);
   fmt::print("{:32}{}\n", "everything twice as large", text(other));
   const float w = anchor.x2 - anchor.x1;
   for (const float factor : {0.5f, 1.0f, 2.0f}) {
-    const Box<float> resized{anchor.x1, anchor.y1, anchor.x1 + factor * w, anchor.y2};
+    const Box resized{anchor.x1, anchor.y1, anchor.x1 + factor * w, anchor.y2};
     encode(anchor, resized, kWeights, other);
     fmt::print("{:32}{}\n", fmt::format("anchor, to {:.1f} times its width", factor), text(other));
   }
@@ -127,11 +125,11 @@ void show_losses(Context& ctx, int64_t own, const Tensor& labels, const Tensor& 
   fmt::print("gradient of its four deltas      {}\n", text(predicted.gradient().data<float>() + 4 * own));
 }
 
-void show_decoding(const Box<float>& anchor, const float* deltas) {
+void show_decoding(const Box& anchor, const float* deltas) {
   for (const float part : {0.0f, 0.5f, 1.0f}) {
     float predicted[4];
     std::transform(deltas, deltas + 4, predicted, [&](float delta) { return part * delta; });
-    const Box<float> box = decode(anchor, predicted, kWeights);
+    const Box box = decode(anchor, predicted, kWeights);
     fmt::print("{:.1f} of the deltas   {}   IoU with the cat {:.4f}\n", part, text(box), iou(box, object(0)));
   }
 }
@@ -152,7 +150,7 @@ int main() {
   // Our anchor: the first one that is matched with the cat only because no other overlaps the cat more.
   int64_t own = 0;
   while (!(promoted.data<int32_t>()[own] == 0 && plain.data<int32_t>()[own] != 0)) ++own;
-  const Box<float> anchor = load_box(anchors.data<float>() + 4 * own);
+  const Box anchor = load_box(anchors.data<float>() + 4 * own);
 
   fmt::print("image       {} x {}, stride {}: {} x {} cells, {} anchors\n", kWidth, kHeight, kStride,
              kColumns, kRows, anchors.dim(0));

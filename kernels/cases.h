@@ -42,6 +42,9 @@ struct Prepared {
   double tolerance = 0;  // for Match::relative
   double flop = 0;       // arithmetic of one run, for the benchmark
   double bytes = 0;      // inputs read once and outputs written once; filled in when left 0
+
+  void compare_relative(double allowed) { match = Match::relative, tolerance = allowed; }
+  void compare_sum(int64_t products) { match = Match::sum, terms = products; }
 };
 
 /// Makes the tensors of a case. The same seed gives the same values in float and in double: they are drawn as
@@ -95,6 +98,21 @@ class Filler {
     if (tensor.bytes() != 0) std::memset(tensor.mutable_raw(), poison, tensor.bytes());
     keep.push_back(tensor);
     return tensor;
+  }
+
+  /// The three kinds of tensors of a case, as what its arguments point to: an input of numbers, an output
+  /// that is always written, and a gradient, which is written or added to.
+  template <class T, class Args>
+  const T* input(Prepared<Args>& p, const Shape& shape) {
+    return numbers<T>(p.inputs, shape).template data<T>();
+  }
+  template <class T, class Args>
+  T* result(Prepared<Args>& p, const Shape& shape) {
+    return poisoned<T>(p.outputs, shape).template mutable_data<T>();
+  }
+  template <class T, class Args>
+  T* gradient(Prepared<Args>& p, const Shape& shape) {
+    return output<T>(p.outputs, shape).template mutable_data<T>();
   }
 
  private:

@@ -187,6 +187,22 @@ requires(!std::is_same_v<A64, NoArgs>) void run(Context& ctx, const Op<A, A64>& 
   op.variants.back().run64(ctx.stream, ctx.workspace, args);
 }
 
+/// An op of real numbers, which exists in float and in double.
+template <template <class> class Args>
+using RealOp = Op<Args<float>, Args<double>>;
+
+/// Runs an op of real numbers in the precision of `dtype`, with the arguments that `fill` sets:
+///
+///     run_in(ctx, x.dtype(), softmax, [&]<class T>(SoftmaxArgs<T>& args) { args = {...}; });
+template <template <class> class Args, class Fill>
+void run_in(Context& ctx, DType dtype, const RealOp<Args>& op, Fill fill) {
+  visit_float(dtype, op.name, [&](auto zero) {
+    Args<decltype(zero)> args;
+    fill(args);
+    run(ctx, op, args);
+  });
+}
+
 /// `target = value`, or `target += value` where the gradient has a contribution already.
 template <class T>
 RCNN_HOST_DEVICE inline void put(T& target, T value, Accumulate accumulate) {

@@ -49,10 +49,10 @@ void check_shapes(const Var& x, const BatchNorm& p, const Var& residual) {
         x.shape().str(), channels.str(), p.weight.shape().str(), p.bias.shape().str(),
         p.running_mean.shape().str(), p.running_var.shape().str());
   if (!residual.defined()) return;
-  check(residual.shape() == x.shape(), "batch_norm: the residual's shape {} is not x's, {}",
+  check(residual.shape() == x.shape(), "batch_norm: the residual has shape {}, expected that of x, {}",
         residual.shape().str(), x.shape().str());
   check(x.value().numel() == 0 || residual.value().raw() != x.value().raw(),
-        "batch_norm: the residual is x itself");
+        "batch_norm: residual and x must not share memory");
 }
 
 }  // namespace
@@ -60,8 +60,8 @@ void check_shapes(const Var& x, const BatchNorm& p, const Var& residual) {
 Var batch_norm(Context& ctx, const Var& x, BatchNorm& p, const Var& residual, bool relu) {
   check_shapes(x, p, residual);
   check(ctx.training,
-        "batch_norm takes the statistics of the batch, which is for training alone: in evaluation "
-        "fold_batch_norm gives the running statistics to the epilogue of the convolution");
+        "batch_norm uses the statistics of the batch, which is for training only: in evaluation use "
+        "fold_batch_norm, which gives the running statistics to the epilogue of the convolution");
   const int64_t c = x.dim(-1);
   const Tensor y = ctx.empty(x.shape(), x.dtype());
   const Tensor mean = ctx.empty({c}, x.dtype()), inverse_deviation = ctx.empty({c}, x.dtype());

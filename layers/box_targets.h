@@ -1,6 +1,6 @@
-// What boxes should become in training: anchors and proposals are matched with the ground truth, a balanced
+// The targets of boxes in training: anchors and proposals are matched with the ground truth, a balanced
 // sample of them is drawn, and the deltas that would move each onto its object are computed (Ren et al.,
-// "Faster R-CNN", section 3.1.2). Constants to autograd. The words are those of layers/boxes.h.
+// "Faster R-CNN", section 3.1.2). The results are constants to autograd. layers/boxes.h defines the terms.
 #pragma once
 
 #include "core/context.h"
@@ -9,32 +9,34 @@
 
 namespace rcnn {
 
-/// The objects on a batch of images, in fixed capacity: G is a power of two and at least the largest number
-/// of objects on one image.
+/// The objects in a batch of images, in fixed capacity: G is a power of two and at least the largest number
+/// of objects in one image.
 struct GroundTruth {
   Tensor boxes;     // (N, G, 4) f32, pixels of the network's input
   Tensor labels;    // (N, G) i32: classes, 1 and up
   Tensor count;     // (N) i32: objects that are not padding
-  Tensor image_id;  // (N) i32: the key of the random sampling of each image
+  Tensor image_id;  // (N) i32: the key of each image's random sampling
 };
 
 struct MatchOptions {
-  float high = 0.5f;          // positive from this IoU on ...
-  float low = 0.5f;           // ... background below this one, ignored in between
-  bool promote_best = false;  // the boxes that overlap an object most are positive however little that is
+  float high = 0.5f;          // boxes with at least this IoU are positive
+  float low = 0.5f;           // those below this IoU are background; those in between are ignored
+  bool promote_best = false;  // the boxes with the highest IoU with an object are positive, even below `high`
   bool whole_pixels = false;  // see BoxCoder
-  Tensor inside = {};         // (N, 2) f32, the images' heights and widths: boxes that cross the border of
-                              // their image are ignored; undefined: they take part
+  // (N, 2) f32, height and width of each image: boxes that cross the border of their image are ignored.
+  // Undefined: they take part.
+  Tensor inside = {};
 };
 
-/// The object that each box belongs to, the one it overlaps most: (N, R) i32, its index in the ground truth,
-/// -1 background, -2 ignored or padding. `boxes` is (N, R, 4), or (R, 4) shared by all images, as anchors
-/// are; `count` (N) i32 says how many of an image's rows are in use, undefined: all.
+/// Matches each box with the object that it overlaps most. Returns (N, R) i32: the object's index in the
+/// ground truth, -1 for background, -2 for ignored boxes and padding. `boxes` is (N, R, 4), or (R, 4)
+/// shared by all images, as anchors are; `count` (N) i32 says how many rows of each image are in use;
+/// undefined: all.
 Tensor match(Context& ctx, const Tensor& boxes, const Tensor& count, const GroundTruth& truth,
              const MatchOptions& options);
 
-/// A random sample: at most max_rows * positive_fraction positive rows, filled up with background. The draw
-/// depends on the seed, the step, the purpose and the image's id, and on nothing else.
+/// A random sample: at most max_rows * positive_fraction positive rows, the others background. The draw
+/// depends only on the seed, the step, the purpose and the image's id.
 struct SampleOptions {
   int64_t max_rows = 0;  // per image
   float positive_fraction = 0.5f;
@@ -54,8 +56,8 @@ struct SampledRows {
 SampledRows sample_rows(Context& ctx, const Tensor& matched, const GroundTruth& truth,
                         const SampleOptions& options);
 
-/// The deltas that move each box onto the object that it was matched with: (N, R, 4) f32, 0 where it was
-/// matched with none. `boxes` as in `match`.
+/// The deltas that move each box onto the object that it was matched with: (N, R, 4) f32, 0 for boxes that
+/// were matched with no object. `boxes` as in `match`.
 Tensor box_deltas(Context& ctx, const Tensor& boxes, const Tensor& matched, const GroundTruth& truth,
                   const BoxCoder& coder);
 

@@ -61,8 +61,8 @@ Var linear(Context& ctx, const Var& x, const Var& w, const Var& bias, bool relu)
   const Shape &in = x.shape(), &weights = w.shape();
   check(in.rank() == 2 && weights.rank() == 2 && in[1] == weights[1],
         "linear: x {} and w {} do not fit: expected (M, K) and (N, K)", in.str(), weights.str());
-  check(!bias.defined() || bias.shape() == Shape{weights[0]}, "linear: bias {} for {} outputs",
-        bias.shape().str(), weights[0]);
+  check(!bias.defined() || bias.shape() == Shape{weights[0]},
+        "linear: the bias has shape {}, but there are {} outputs", bias.shape().str(), weights[0]);
   const int64_t m = in[0], n = weights[0], k = in[1];
   Tensor y = ctx.empty({m, n}, x.dtype());
   visit_float(x.dtype(), "linear", [&](auto zero) {

@@ -36,15 +36,10 @@ Var logit_difference(Context& ctx, const Var& x) {
   std::vector<int64_t> sizes(x.shape().begin(), x.shape().end());
   const int64_t a = sizes.back() /= 2;
   Tensor y = ctx.empty(Shape(std::span<const int64_t>(sizes)), x.dtype());
-  visit_float(x.dtype(), "logit_difference", [&](auto zero) {
-    using T = decltype(zero);
-    kernels::run(
-        ctx, kernels::logit_difference,
-        kernels::LogitDifferenceArgs<T>{
-            .rows = a == 0 ? 0 : y.numel() / a, .a = a, .x = x.value().data<T>(), .y = y.mutable_data<T>()});
+  run_in(ctx, x.dtype(), kernels::logit_difference, [&]<class T>(kernels::LogitDifferenceArgs<T>& args) {
+    args = {.rows = a == 0 ? 0 : y.numel() / a, .a = a, .x = x.value().data<T>(), .y = y.mutable_data<T>()};
   });
-  if (!wants_gradient(ctx, {&x})) return Var(y);
-  return record(ctx, std::make_shared<LogitDifferenceNode>(), {&x}, y);
+  return record<LogitDifferenceNode>(ctx, {&x}, y, [](auto&) {});
 }
 
 }  // namespace rcnn

@@ -14,7 +14,7 @@ Tensor preprocess(Context& ctx, std::span<const SourceImage> images, int64_t hei
   for (const SourceImage& image : images) {
     check(image.height >= 1 && image.width >= 1 && image.resized_height >= 1 && image.resized_width >= 1 &&
               image.resized_height <= height && image.resized_width <= width,
-          "preprocess: an image of {} x {} pixels is to be resized to {} x {} in a batch of {} x {}",
+          "preprocess: an image of {} x {} pixels cannot be resized to {} x {} in a batch of {} x {}",
           image.height, image.width, image.resized_height, image.resized_width, height, width);
     const uint8_t* pixels = image.pixels;
     if (ctx.device.type == DeviceType::cuda) {

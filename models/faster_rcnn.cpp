@@ -1,5 +1,5 @@
 // The whole detector, as in figure 2 of the paper: shared features, the region proposal network that says
-// where to look, and the Fast R-CNN head that says what is there.
+// where objects may be, and the Fast R-CNN head that says what they are.
 #include "models/faster_rcnn.h"
 
 #include "layers/max_pool.h"
@@ -26,7 +26,7 @@ int64_t anchors_per_cell(const ModelConfig& config) {
   return static_cast<int64_t>(count);
 }
 
-/// Of the maps that RPN and head read.
+/// The number of channels of the maps that the RPN and the head read.
 int64_t channels_of(const Backbone& backbone) {
   return backbone.pyramid_channels > 0 ? backbone.pyramid_channels : backbone.channels.back();
 }
@@ -102,14 +102,18 @@ Proposals FasterRcnn::propose(Context& ctx, const ImageBatch& images) {
   return propose(ctx, images, features(ctx, images));
 }
 
-Detections FasterRcnn::detect(Context& ctx, const ImageBatch& images, DetectionTrace* trace) {
-  const InferenceMode mode(ctx);
+Detections FasterRcnn::detections(Context& ctx, const ImageBatch& images, DetectionTrace* trace) {
   const std::vector<Var> levels = features(ctx, images);
   const Proposals proposals = propose(ctx, images, levels);
   const RoiOutput regions =
       roi_head_forward(ctx, head, config, levels, proposals.boxes, proposals.count, images.pixels.shape());
   if (trace) trace->proposals = proposals;
   return roi_detections(ctx, config, regions, proposals, images.size, trace ? &trace->before_nms : nullptr);
+}
+
+Detections FasterRcnn::detect(Context& ctx, const ImageBatch& images, DetectionTrace* trace) {
+  const InferenceMode mode(ctx);
+  return detections(ctx, images, trace);
 }
 
 void FasterRcnn::visit(ParamVisitor& visitor) {

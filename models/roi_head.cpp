@@ -19,8 +19,8 @@ BoxCoder roi_coder(const ModelConfig& config) {
           .limit_log_scale = config.limit_log_scale};
 }
 
-/// Feature pixels per image pixel. torchvision takes the nearest power of two, so that padding does not shift
-/// it.
+/// Feature pixels per image pixel. As in torchvision this is rounded to the nearest power of two, so that
+/// padding does not shift it.
 float scale_of(int64_t map, int64_t image) {
   return std::exp2(std::round(std::log2(static_cast<float>(map) / static_cast<float>(image))));
 }
@@ -32,7 +32,7 @@ RoiHead RoiHead::make(Init& init, const ModelConfig& config, std::unique_ptr<Box
   RoiHead head;
   head.classes = Linear::make(init, body->features, class_count);
   head.deltas = Linear::make(init, body->features, config.box_class_agnostic ? 4 : class_count * 4);
-  if (config.box_init == "normal") {  // the papers'
+  if (config.box_init == "normal") {  // as in the papers
     const auto normal = [&](Linear& layer, double deviation) {
       layer.weight = init.normal(layer.weight.shape(), deviation);
       layer.bias = init.constant(layer.bias.shape(), 0);

@@ -1,4 +1,4 @@
-// The Fast R-CNN head (Girshick 2015): what each region of interest shows, and its box made exact.
+// The Fast R-CNN head (Girshick 2015): classifies each region of interest (RoI) and refines its box.
 #pragma once
 
 #include <memory>
@@ -29,23 +29,23 @@ struct RoiHead {
   void visit(ParamVisitor& visitor);
 };
 
-/// What the head says of each RoI.
+/// What the head predicts for each RoI.
 struct RoiOutput {
   Var logits;  // (N R, C)
   Var deltas;  // (N R, C 4), or (N R, 4) that all classes share
 };
 
-/// Draws a balanced sample of the proposals, each with its class and the deltas to its object.
+/// Draws a balanced sample of the proposals, each with its class and the deltas onto its object.
 RoiSamples sample_rois(Context& ctx, const ModelConfig& config, const Proposals& proposals,
                        const GroundTruth& truth);
 /// Pools each RoI from its level: (N R, bins, bins, C).
 Var pool_rois(Context& ctx, const ModelConfig& config, const std::vector<Var>& levels, const Tensor& rois,
               const Tensor& count, const Shape& image);
-/// Pools each RoI and classifies it. `image` (N, H, W, 3) gives the levels' scales.
+/// Pools each RoI and classifies it. The levels' scales follow from `image`, the batch's shape (N, H, W, 3).
 RoiOutput roi_head_forward(Context& ctx, RoiHead& head, const ModelConfig& config,
                            const std::vector<Var>& levels, const Tensor& rois, const Tensor& count,
                            const Shape& image);
-/// Boxes of every class, suppressed class by class. `before_nms`, when given, receives what NMS chose from.
+/// The boxes of every class after NMS within each class. `before_nms` receives the boxes before NMS.
 Detections roi_detections(Context& ctx, const ModelConfig& config, const RoiOutput& output,
                           const Proposals& proposals, const Tensor& image_size,
                           Candidates* before_nms = nullptr);

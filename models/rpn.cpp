@@ -5,14 +5,14 @@
 namespace rcnn {
 namespace {
 
-/// An anchor is coded without weights: its deltas are used as the network gives them.
+/// The deltas of anchors have no weights: they are used as the network predicts them.
 BoxCoder anchor_coder(const ModelConfig& config) {
   return {.whole_pixels = config.whole_pixels, .limit_log_scale = config.limit_log_scale};
 }
 
 Tensor anchors_of(Context& ctx, const ModelConfig& config, const std::vector<Var>& maps,
                   const Shape& pixels) {
-  check(config.anchor_sizes.size() == maps.size(), "anchors: sizes for {} levels were given {} maps",
+  check(config.anchor_sizes.size() == maps.size(), "anchors: there are sizes for {} levels, but {} maps",
         config.anchor_sizes.size(), maps.size());
   const bool caffe2015 = config.anchor_cells == "caffe2015";
   const std::vector<int64_t> strides = level_strides(config);
@@ -21,8 +21,8 @@ Tensor anchors_of(Context& ctx, const ModelConfig& config, const std::vector<Var
     const std::vector<float>& sizes = config.anchor_sizes[l];
     const std::vector<float>& ratios = config.anchor_ratios[config.anchor_ratios.size() == 1 ? 0 : l];
     const int64_t h = maps[l].dim(1), w = maps[l].dim(2);
-    // py-faster-rcnn takes the stride that the network is made for, torchvision that of the padded batch, in
-    // whole pixels.
+    // py-faster-rcnn uses the stride for which the network is made, torchvision that of the padded batch,
+    // in whole pixels.
     const int64_t stride_y = caffe2015 ? strides[l] : pixels[1] / h;
     const int64_t stride_x = caffe2015 ? strides[l] : pixels[2] / w;
     levels.push_back(

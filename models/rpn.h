@@ -19,7 +19,7 @@ struct RpnOutput {
   Tensor anchors;               // (sum of H W A, 4) f32, in the order of the maps
 };
 
-/// What the RPN should have predicted. Constants to autograd.
+/// What the RPN should predict. Constants to autograd.
 struct RpnTargets {
   Tensor labels;  // (N, anchors) i32: 1 object, 0 background, -1 not sampled
   Tensor deltas;  // (N, anchors, 4) f32, for anchors of label 1
@@ -32,15 +32,15 @@ struct Rpn {
   void visit(ParamVisitor& visitor);
 };
 
-/// Runs the shared head over every level. `pixels` (N, H, W, 3) gives the strides: its size over the map's.
+/// Runs the shared head on every level and makes the anchors, for a batch of shape `pixels` (N, H, W, 3).
 RpnOutput rpn_forward(Context& ctx, const Rpn& rpn, const ModelConfig& config, const std::vector<Var>& levels,
                       const Shape& pixels);
-/// The best boxes after NMS, with their scores; in training (`truth` given) the ground truth is appended to
-/// them, and there are no scores.
+/// The best boxes after NMS, with their scores. In training (if `truth` is given) the ground truth is
+/// appended to them, and there are no scores.
 Proposals rpn_proposals(Context& ctx, const ModelConfig& config, const RpnOutput& output,
                         const ImageBatch& images, const GroundTruth* truth);
-/// Matches the anchors with the ground truth and samples a balanced batch of them. `image_size` (N, 2):
-/// height, width.
+/// Matches the anchors with the ground truth and samples a balanced batch of them. `image_size` is (N, 2),
+/// height and width.
 RpnTargets rpn_targets(Context& ctx, const ModelConfig& config, const Tensor& anchors,
                        const Tensor& image_size, const GroundTruth& truth);
 

@@ -67,7 +67,7 @@ ImageBatch make_image_batch(Context& ctx, const ModelConfig& config, std::span<c
   batch.scale = Tensor::empty({n}, DType::f32);
   float *size = batch.size.mutable_data<float>(), *scale = batch.scale.mutable_data<float>();
   std::vector<SourceImage> sources;
-  int64_t height = 0, width = 0;  // of the largest
+  int64_t height = 0, width = 0;  // the largest of all images
   for (const RawImage& image : images) {
     const ResizedImage now = resized(config, image.height, image.width, image.scale);
     sources.push_back({image.pixels, image.height, image.width, now.height, now.width});

@@ -4,6 +4,7 @@
 #include <bit>
 #include <utility>
 
+#include "kernels/boxes/box_math.h"
 #include "models/transform.h"
 
 namespace rcnn {
@@ -12,14 +13,14 @@ namespace {
 /// The best proposals of each image, followed by its ground truth.
 Proposals with_truth(const ModelConfig& config, const Batch& batch, const GroundTruth& truth) {
   const auto n = static_cast<int64_t>(batch.images.size()), capacity = truth.boxes.dim(1);
-  std::vector<std::vector<kernels::Box<float>>> boxes(batch.images.size());
+  std::vector<std::vector<Box>> boxes(batch.images.size());
   size_t max_boxes = 1;
   for (size_t i = 0; i < boxes.size(); ++i) {
     const LoadedImage& loaded = batch.images[i];
     const ResizedImage size = resized(config, loaded.image.height, loaded.image.width, loaded.scale);
     for (const Box& box : *loaded.proposals) {
       if (std::ssize(boxes[i]) == config.rpn_post_nms_top_n_train) break;
-      boxes[i].push_back(size.to_input(box.x1, box.y1, box.x2, box.y2));
+      boxes[i].push_back(size.to_input(box));
     }
     const auto image = static_cast<int64_t>(i);
     for (int64_t j = 0; j < truth.count.data<int32_t>()[i]; ++j)
@@ -30,7 +31,7 @@ Proposals with_truth(const ModelConfig& config, const Batch& batch, const Ground
   Proposals proposals{Tensor::zeros({n, room, 4}, DType::f32), Tensor::zeros({n}, DType::i32)};
   for (size_t i = 0; i < boxes.size(); ++i) {
     float* row = proposals.boxes.mutable_data<float>() + static_cast<int64_t>(i) * room * 4;
-    for (const kernels::Box<float>& box : boxes[i]) kernels::store_box(std::exchange(row, row + 4), box);
+    for (const Box& box : boxes[i]) kernels::store_box(std::exchange(row, row + 4), box);
     proposals.count.mutable_data<int32_t>()[i] = static_cast<int32_t>(boxes[i].size());
   }
   return proposals;
@@ -56,9 +57,8 @@ TrainingBatch make_training_batch(Context& ctx, const ModelConfig& config, const
     int32_t count = 0;
     for (const Object& object : loaded.objects) {
       if (is_ignored(object)) continue;
-      const Box& box = object.box;
       kernels::store_box(truth.boxes.mutable_data<float>() + (i * capacity + count) * 4,
-                         size.to_input(box.x1, box.y1, box.x2, box.y2));
+                         size.to_input(object.box));
       truth.labels.mutable_data<int32_t>()[i * capacity + count] = object.label;
       ++count;
     }

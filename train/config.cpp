@@ -19,7 +19,7 @@ std::span<const Field<TrainConfig>> train_fields() {
       flag("keep-classes", &C::keep_classes, "of a detector's class outputs, keep those of classes that the data has too"),
       choice("mode", &C::mode, "joint|rpn|fast-rcnn|alternating", "what to train: RPN and Fast R-CNN head together, one of the two, or both in turn in four steps"),
       flag("freeze-backbone", &C::freeze_backbone, "with --weights: train only the RPN and the head"),
-      text("proposals", &C::proposals, "mode fast-rcnn: file of proposals on the training images, in COCO's results form"),
+      text("proposals", &C::proposals, "mode fast-rcnn: file of proposals on the training images, in COCO's results format"),
       text("val-proposals", &C::val_proposals, "mode fast-rcnn: file of proposals on the validation split"),
       text("test-proposals", &C::test_proposals, "mode fast-rcnn: file of proposals on the test split"),
       text("out", &C::out, "folder for checkpoints, metrics and the report"),

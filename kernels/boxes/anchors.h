@@ -1,5 +1,5 @@
-// Anchors: the reference boxes of the region proposal network (Ren et al., "Faster R-CNN", section 3.1.1), a
-// few of different size and shape around every cell of every level.
+// Anchors: the reference boxes of the region proposal network (Ren et al., "Faster R-CNN", section 3.1.1).
+// Every cell of every level has a few anchors, of different sizes and shapes.
 //
 //     anchors[level, y, x, a] = cells[level, a] + (x stride_x, y stride_y, x stride_x, y stride_y)
 #pragma once
@@ -11,11 +11,11 @@ namespace rcnn::kernels {
 
 struct AnchorsArgs {
   int levels = 0;                                              // at most kMaxLevels
-  int64_t h[kMaxLevels] = {}, w[kMaxLevels] = {};              // cells of a level's map
-  float stride_y[kMaxLevels] = {}, stride_x[kMaxLevels] = {};  // pixels of the input from cell to cell
+  int64_t h[kMaxLevels] = {}, w[kMaxLevels] = {};              // cells of each level's map
+  float stride_y[kMaxLevels] = {}, stride_x[kMaxLevels] = {};  // input pixels from one cell to the next
   int cell_anchors[kMaxLevels] = {};                           // A of each level
-  const float* cells = nullptr;  // (sum A, 4) around the origin, level after level
-  float* anchors = nullptr;      // (sum H W A, 4), in the order (level, y, x, a)
+  const float* cells = nullptr;  // (sum of A, 4), around the origin, level after level
+  float* anchors = nullptr;      // (sum of H W A, 4), in the order (level, y, x, a)
 };
 
 Run<AnchorsArgs> anchors_thread_per_anchor, anchors_reference;

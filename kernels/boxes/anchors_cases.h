@@ -18,7 +18,7 @@ inline std::vector<AnchorsCase> anchors_cases() {
       {{13, 17, 4, 3},
        {7, 9, 8, 1},
        {0, 0, 16, 2},
-       {1, 1, 32, 5}},  // another number on every level, one empty
+       {1, 1, 32, 5}},  // a different number of anchors on each level, one level empty
       {},
   };
 }

@@ -16,7 +16,7 @@ void class_boxes_reference(const Stream&, Workspace&, const ClassBoxesArgs& a) {
         a.labels[out] = -1;
         if (padding || !(a.probabilities[in] > a.score_threshold)) continue;
         const float* delta = a.deltas + (a.class_agnostic ? roi : in) * 4;
-        Box<float> inside;
+        Box inside;
         if (!regress(a, n, load_box(a.rois + roi * 4), delta, a.min_size, inside)) continue;
         store_box(a.boxes + out * 4, inside);
         a.scores[out] = a.probabilities[in];

@@ -6,22 +6,22 @@ namespace {
 
 constexpr int kThreads = 256;
 
-/// A thread a RoI and class of image blockIdx.y. Few pass the threshold; the rest write zeros. Bottleneck:
-/// memory.
+/// One thread per pair of a RoI and a class of image blockIdx.y. Few pairs pass the threshold; the others
+/// write zeros. Bottleneck: memory.
 __global__ void class_boxes_kernel(ClassBoxesArgs a) {
   const auto rows = static_cast<uint32_t>(a.r * (a.c - 1)), classes = static_cast<uint32_t>(a.c - 1);
   const uint32_t row = blockIdx.x * kThreads + threadIdx.x;
   if (row >= rows) return;
   const int64_t n = blockIdx.y, roi = row / classes, c = 1 + row % classes;
   const int64_t in = (n * a.r + roi) * a.c + c, out = n * rows + row;
-  Box<float> inside{0, 0, 0, 0};
+  Box inside{0, 0, 0, 0};
   float score = 0;
   int32_t label = -1;
   const float probability = a.probabilities[in];
   if (roi < a.count[n] && probability > a.score_threshold) {
     float delta[4];
     store_box(delta, load_aligned_box(a.deltas + (a.class_agnostic ? n * a.r + roi : in) * 4));
-    Box<float> clipped;
+    Box clipped;
     if (regress(a, n, load_aligned_box(a.rois + (n * a.r + roi) * 4), delta, a.min_size, clipped)) {
       inside = clipped;
       score = probability;

@@ -8,7 +8,7 @@ void gather_boxes_reference(const Stream&, Workspace&, const GatherBoxesArgs& a)
   const int64_t rows = a.k + a.extra;
   parallel_chunks(a.n, [&](int64_t n) {
     int64_t count = 0;
-    const auto append = [&](const Box<float>& box, float score, int32_t label) {
+    const auto append = [&](const Box& box, float score, int32_t label) {
       const int64_t at = n * rows + count++;
       store_box(a.out_boxes + at * 4, box);
       if (a.out_scores) a.out_scores[at] = score;

@@ -1,5 +1,5 @@
-// Proposals before NMS: the anchors that top_k chose, moved by the regression of the region proposal network
-// and clipped to their image.
+// Proposals before NMS: the anchors that top_k chose, moved by the deltas that the region proposal network
+// predicts, and clipped to their image.
 #pragma once
 
 #include <limits>
@@ -18,18 +18,19 @@ struct ProposalsArgs {
   const float* anchors = nullptr;     // (sum of rows, 4), level after level, shared by the images
   const float* image_size = nullptr;  // (N, 2): height, width
   int64_t k = 0;
-  const int32_t* index = nullptr;   // (N, levels, K) from top_k: row within the level, -1 pads
-  float weights[4] = {1, 1, 1, 1};  // of the box coding: see decode
-  float min_size = 0;               // shortest side, in pixels
+  const int32_t* index = nullptr;   // (N, levels, K) from top_k: row within the level, padded with -1
+  float weights[4] = {1, 1, 1, 1};  // factors of dx, dy, dw and dh: see decode
+  float min_size = 0;               // minimum side, in pixels
   float* boxes = nullptr;           // (N, levels K, 4)
   float* box_scores = nullptr;      // (N, levels K): the logit
-  int32_t* group = nullptr;  // (N, levels K): the level, or -1 for a row that is not to be used: padding, a
-                             // side shorter than min_size after clipping, a box that is not finite, or a
-                             // score below min_score. Its box and score are 0.
-  float plus_one = 0;        // 1: corners are whole pixels (see spanned, decode and clip)
-  float max_log_scale = static_cast<float>(kMaxLogScale);     // of decode; infinity: no limit
-  float min_score = -std::numeric_limits<float>::infinity();  // the least logit
-  const float* min_size_scale = nullptr;                      // (N): factors of min_size; null: 1
+  // (N, levels K): the level, or -1 for a row that must not be used, whose box and score are then 0: it is
+  // padding, a side is shorter than min_size after clipping, the box is not finite, or the score is below
+  // min_score.
+  int32_t* group = nullptr;
+  float plus_one = 0;  // 1: corners are whole pixels (see spanned, decode and clip)
+  float max_log_scale = static_cast<float>(kMaxLogScale);     // `limit` of decode; infinity: none
+  float min_score = -std::numeric_limits<float>::infinity();  // the minimum logit
+  const float* min_size_scale = nullptr;                      // (N): factor of min_size per image; null: 1
 };
 
 Run<ProposalsArgs> proposals_thread_per_proposal, proposals_reference;

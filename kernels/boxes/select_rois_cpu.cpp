@@ -12,7 +12,7 @@ void select_rois_reference(const Stream&, Workspace&, const SelectRoisArgs& a) {
       store_box(a.targets + at * 4, {0.f, 0.f, 0.f, 0.f});
       a.labels[at] = -1;
       if (row < 0) continue;
-      const Box<float> roi = load_box(a.candidates + (n * a.r + row) * 4);
+      const Box roi = load_box(a.candidates + (n * a.r + row) * 4);
       store_box(a.rois + at * 4, roi);
       a.labels[at] = 0;
       const int64_t g = a.matched[n * a.r + row];

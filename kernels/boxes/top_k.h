@@ -1,5 +1,5 @@
-// The rows with the k highest scores of each level of each image, best first: what the proposals keep before
-// NMS.
+// The rows with the k highest scores of each level of each image, best first. The region proposal network
+// decodes only these rows and passes them to NMS.
 //
 // Rows are ordered by (score descending, row ascending), so the result is the same on every device.
 #pragma once
@@ -16,15 +16,15 @@ struct TopKArgs {
   int levels = 0;                                  // at most kMaxLevels
   LevelView<const float> scores[kMaxLevels] = {};  // (N, rows) each; fewer than 2^31 rows
   int64_t k = 0;
-  float min_score = -std::numeric_limits<float>::infinity();  // only higher scores are taken, a NaN never
+  float min_score = -std::numeric_limits<float>::infinity();  // only scores above it are taken, so NaN is not
   int32_t* index = nullptr;  // (N, levels, K): row within the level, -1 where there are fewer than k
 };
 
-/// Finds the k-th best key digit by digit, over many blocks a level, and sorts those up to it.
+/// Finds the k-th best key digit by digit, with many blocks per level, and sorts the keys up to it.
 Run<TopKArgs> top_k_radix_select;
-/// Sorts every row.
+/// Sorts all rows.
 Run<TopKArgs> top_k_reference;
-/// A histogram of the scores finds a bound that about k rows reach; only those are sorted.
+/// Uses a histogram of the scores to find a bound that about k rows reach, and sorts only those rows.
 Run<TopKArgs> top_k_histogram_select;
 
 // clang-format off

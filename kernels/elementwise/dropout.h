@@ -16,6 +16,14 @@ struct DropoutKey {
   uint64_t seed = 0;
   const int32_t* step = nullptr;  // one value, on the device: a captured graph sees it change
   uint32_t layer = 0;             // which of the model's dropouts, and of the micro-batches
+
+  /// What becomes of element i: of x, and of dy.
+  template <class T>
+  RCNN_HOST_DEVICE T operator()(T value, int64_t i) const {
+    const uint32_t random =
+        philox(seed, Purpose::dropout, static_cast<uint32_t>(*step), layer, static_cast<uint32_t>(i));
+    return to_unit_float(random) < p ? T(0) : value / (T(1) - static_cast<T>(p));
+  }
 };
 
 template <class T>
@@ -40,7 +48,6 @@ template <class T>
 void dropout_reference(const Stream&, Workspace&, const DropoutArgs<T>& a);
 template <class T>
 void dropout_backward_reference(const Stream&, Workspace&, const DropoutBackwardArgs<T>& a);
-
 Run<DropoutArgs<float>> dropout_thread_per_four;
 Run<DropoutBackwardArgs<float>> dropout_backward_thread_per_four;
 

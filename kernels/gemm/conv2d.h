@@ -4,9 +4,9 @@
 //     conv(x, w)[n, i, j, k] = sum over r, s, c of
 //         x[n, i stride + r dilation - pad, j stride + s dilation - pad, c] * w[k, r, s, c]
 //
-// x is zero outside the image. `scale` is a constant a channel (a frozen BatchNorm), `bias` and `residual`
-// may need gradients. Both gradients take g, the gradient of the bare convolution: see
-// kernels/gemm/epilogue.h for how it is made.
+// x is zero outside the image. `scale` is a constant per channel (a frozen BatchNorm); `bias` and `residual`
+// may need gradients. Both gradients take g, the gradient of the bare convolution, which
+// kernels/gemm/epilogue.h computes as dz.
 #pragma once
 
 #include "core/host_device.h"
@@ -21,15 +21,15 @@ struct Conv2dShape {
 
   RCNN_HOST_DEVICE int64_t oh() const { return (h + 2 * pad - dilation * (r - 1) - 1) / stride + 1; }
   RCNN_HOST_DEVICE int64_t ow() const { return (w + 2 * pad - dilation * (s - 1) - 1) / stride + 1; }
-  /// Multiplications and additions of one pass.
+  /// The number of multiplications and additions in one pass.
   double flop() const {
     return 2.0 * static_cast<double>(n * oh() * ow() * k) * static_cast<double>(r * s * c);
   }
   auto operator<=>(const Conv2dShape&) const = default;
 };
 
-/// Names the contents of the weights, for variants that keep a packed copy: which storage, and how often it
-/// was written. An id of 0 means unnamed: pack every time.
+/// Identifies the contents of the weights, for variants that keep a packed copy: which storage holds them,
+/// and how often it was written. With an id of 0 the weights are packed every time.
 struct WeightsKey {
   uint64_t id = 0, version = 0;
   uint64_t scale_id = 0, scale_version = 0;
@@ -77,8 +77,8 @@ void conv2d_dx_reference(const Stream&, Workspace&, const Conv2dDxArgs<T>& a);
 template <class T>
 void conv2d_dw_reference(const Stream&, Workspace&, const Conv2dDwArgs<T>& a);
 
-// CUDA, in the order to read them: one thread an output; operands shared by a block; a tile of outputs in
-// each thread's registers; tensor cores.
+// The CUDA variants, in the order to read them: one thread per output; operands shared by a block; a tile of
+// outputs in the registers of each thread; tensor cores.
 Run<Conv2dArgs<float>> conv2d_direct, conv2d_tiled, conv2d_implicit_gemm, conv2d_implicit_gemm_tf32,
     conv2d_implicit_gemm_bf16;
 Run<Conv2dDxArgs<float>> conv2d_dx_direct, conv2d_dx_tiled, conv2d_dx_implicit_gemm,
@@ -86,10 +86,10 @@ Run<Conv2dDxArgs<float>> conv2d_dx_direct, conv2d_dx_tiled, conv2d_dx_implicit_g
 Run<Conv2dDwArgs<float>> conv2d_dw_direct, conv2d_dw_tiled, conv2d_dw_implicit_gemm,
     conv2d_dw_implicit_gemm_tf32, conv2d_dw_implicit_gemm_bf16;
 
-/// Gathers the rows of g (one a pixel) that are not 0, where they are few: what an RPN's loss gives.
+/// For a g with few rows (one per pixel) that are not 0, as the loss of an RPN leaves it: gathers these rows.
 Run<Conv2dDxArgs<float>> conv2d_dx_nonzero_rows;
 Run<Conv2dDwArgs<float>> conv2d_dw_nonzero_rows;
-/// Looks at g.
+/// Whether at most one in eight rows of g is not 0. Reads g.
 template <class Args>
 bool has_few_rows(const Args& a);
 

@@ -1,8 +1,8 @@
-// Convolution, one thread an output. Each thread walks over its sum alone and keeps it in a register; nothing
-// is shared, so that the three passes can be read off their formulas.
+// Convolution with one thread per output. Each thread computes its sum alone, in a register; nothing is
+// shared, so the three passes read like their formulas.
 //
-// Bottleneck: the loads. Every term costs two of them for one multiply-add; neighbouring threads read the
-// same or neighbouring addresses, and the caches are all that saves the rest.
+// Bottleneck: the loads, two for each multiply-add. Neighbouring threads read the same or neighbouring
+// addresses, and only the caches save traffic.
 #include "kernels/gemm/conv2d_gemm.h"
 
 namespace rcnn::kernels {
@@ -33,7 +33,7 @@ __global__ void forward_kernel(ConvDims p, const float* x, const float* w, GemmO
 }
 
 /// dx[n, y, x, c]: thread = ((n H + y) W + x) C + c. It gathers from the outputs that read this pixel: those
-/// whose row i and filter row r have i stride + r dilation - pad = y.
+/// whose row i and filter row r satisfy i stride + r dilation - pad = y, and likewise for the columns.
 __global__ void dx_kernel(ConvDims p, const float* g, const float* w, GemmOutput output) {
   const int thread = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
   const int row = thread / p.c, c = thread % p.c;
@@ -56,8 +56,8 @@ __global__ void dx_kernel(ConvDims p, const float* g, const float* w, GemmOutput
   write<1>(output, row, c, {sum});
 }
 
-/// dw[k, r, s, c]: thread = ((k R + r) S + s) C + c. It gathers from all output positions; few threads with
-/// long sums, so a GPU stays mostly idle.
+/// dw[k, r, s, c]: thread = ((k R + r) S + s) C + c. It gathers from all output positions. The threads are
+/// few and their sums long, so a GPU stays mostly idle.
 __global__ void dw_kernel(ConvDims p, const float* x, const float* g, GemmOutput output) {
   const int thread = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
   const int k = thread / output.columns, column = thread % output.columns;

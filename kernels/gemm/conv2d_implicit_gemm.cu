@@ -1,8 +1,9 @@
-// Convolution as an implicit matrix product on register tiles: see kernels/gemm/conv2d_gemm.h for the three
-// products and kernels/gemm/gemm_tiles.h for how a block multiplies.
+// Convolution as an implicit matrix product on register tiles: kernels/gemm/conv2d_gemm.h describes the three
+// products and kernels/gemm/gemm_tiles.h how a block multiplies.
 //
-// Bottleneck: the multiply-add pipes, for maps with many channels; a value that reaches shared memory is used
-// 64 to 128 times there and 4 to 8 times in registers. A 1 x 1 filter on few channels is bound by memory.
+// Bottleneck: the multiply-add pipes, for maps with many channels; a value in shared memory is used 64 to
+// 128 times in all, and 4 or 8 times for each read into a register. A 1 x 1 filter on few channels is
+// limited by memory.
 #include "kernels/gemm/conv2d_gemm.h"
 #include "kernels/gemm/gemm_tiles.h"
 
@@ -76,9 +77,9 @@ struct FilterColumns {
   }
 };
 
-// The kernels. A block of 256 threads computes tile blockIdx.x, part blockIdx.z of its reduction, and for dx
-// phase blockIdx.y. V = 4 reads float4: it needs channels (for dx and dw also filters) in multiples of 4, and
-// aligned tensors.
+// The kernels: one block of 256 threads per tile (blockIdx.x), part of its reduction (blockIdx.z) and, in dx,
+// phase (blockIdx.y). V = 4 reads float4: it requires that the number of channels (in dx and dw also that of
+// filters) is a multiple of 4 and that the tensors are aligned.
 
 template <class Tile, int V>
 __global__ __launch_bounds__(kTileThreads, kBlocksAProcessor)  //
@@ -129,11 +130,11 @@ void conv2d_dx_implicit_gemm(const Stream& stream, Workspace& workspace, const C
   const int phases = dx_phases(p);
   const GemmOutput output = output_of(p, a);
   const bool vectors = p.k % 4 == 0 && four_at_a_time(p.c, {a.g, a.w});
-  // The two operands' index arithmetic leaves dx no registers for 8 x 8 sums a thread.
+  // The index arithmetic of the two operands leaves dx no registers for 8 x 8 sums per thread.
   with_tile<GemmTile<8, 4, 16>>(largest.rows(), output.columns, vectors, [&](auto tile, auto vector) {
     using Tile = decltype(tile);
     const int64_t tiles = Tile::tiles(largest.rows(), output.columns);
-    const int64_t depth = p.r * p.s * p.k / phases;  // of a phase, about
+    const int64_t depth = p.r * p.s * p.k / phases;  // of one phase, on average
     const GemmParts parts =
         take_parts(workspace, Tile::parts(tiles * phases, depth), p.n * p.h * p.w, output);
     launch<dx_kernel<Tile, vector()>>(stream, grid_of(tiles, phases, parts), kTileThreads, 0, p, a.g, a.w,

@@ -1,9 +1,10 @@
 // Convolution and its gradient dx on tensor cores, in TF32 or bf16: the matrix of patches
 // (kernels/gemm/conv2d_gemm.h) times the filters, tile by tile (kernels/gemm/mma_tile.h).
 //
-// Both operands run along k: a patch's and a filter's channels are neighbours in memory, so every copy is a
-// vector of 16 bytes of one tap. Channels that do not fill vectors are padded with zeros in a packed copy; dx
-// has its filters transposed to (C, R, S, K). The bf16 variant packs both operands, TF32 reads x in place.
+// Both operands lie along k: the channels of a patch and of a filter are neighbours in memory, so every copy
+// is a vector of 16 bytes of one tap. Channels that do not fill vectors are padded with zeros in a packed
+// copy; for dx the filters are transposed to (C, R, S, K). The bf16 variant packs both operands; the TF32
+// variant reads an operand in place if it needs neither padding nor transposing and is aligned.
 #include <algorithm>
 
 #include "kernels/gemm/conv2d_gemm.h"
@@ -26,14 +27,14 @@ struct ConvGemm {
   __device__ Patches patches(int phase) const { return dx ? patches_of_g(dims, phase) : patches_of_x(dims); }
 };
 
-/// A position of the tile: where it reads, and the row of the output that it is written to, or -1.
+/// A position of the tile: the patch that it reads, and the row of the output that it is written to, or -1.
 struct alignas(16) Position {
   PatchRow patch;
   int output_row;
 };
 
-/// Copies the chunks of a tile. A thread always copies the same vector of a line, so that it walks through
-/// taps and channels without dividing.
+/// Copies the chunks of a tile. A thread always copies the same vector of a line, so it steps through taps
+/// and channels without dividing.
 template <class Stored, class T>
 struct ConvCopy {
   using ChunkA = Chunk<Stored, Order::along_k, T::kM>;
@@ -85,15 +86,15 @@ struct ConvCopy {
   static __device__ int vector() { return static_cast<int>(threadIdx.x) % ChunkA::kVectors; }
 };
 
-// A block computes a tile (blockIdx.x: columns fastest, so that neighbours share the patches in the cache) of
-// one part of the reduction of one phase (blockIdx.z: parts fastest). 128 threads, see
-// kernels/gemm/mma_tile.h; shared memory: the ring of chunks, and a table of the tile's positions. Images,
-// filters: 16-byte aligned. Bottleneck: the tensor cores; for 1 x 1 filters, memory.
+// One block of 128 threads per tile (blockIdx.x, columns fastest, so that neighbours share the patches in the
+// cache), phase and part of the reduction (blockIdx.z, parts fastest); kernels/gemm/mma_tile.h describes its
+// threads. Shared memory: the ring of chunks, and a table of the positions of the tile. Images and filters
+// are aligned to 16 bytes. Bottleneck: the tensor cores; for 1 x 1 filters, memory.
 template <class Element, class T>
 __global__ void __launch_bounds__(kThreads, T::kBlocks)
     conv2d_mma_kernel(ConvGemm<typename Element::Stored> gemm) {
   using Stored = typename Element::Stored;
-  // Behind the ring, not in an array of its own: what goes beyond 48 KiB must all be dynamic.
+  // Placed behind the ring, not in a static array: shared memory beyond 48 KiB must be dynamic.
   auto* const positions = reinterpret_cast<Position*>(dynamic_shared<unsigned char>() + T::kSharedBytes);
   const int part = static_cast<int>(blockIdx.z) % gemm.parts.count;
   const Patches patches = gemm.patches(static_cast<int>(blockIdx.z) / gemm.parts.count);
@@ -114,7 +115,8 @@ __global__ void __launch_bounds__(kThreads, T::kBlocks)
       [&](int i) { return positions[i].output_row; }, [](int c) { return c; });
 }
 
-/// Completes `gemm` (dims, dx, image, filters and output are given) and runs it. `rows` are of the output.
+/// Completes `gemm`, in which dims, dx, image, filters and output are set, and runs it. The output
+/// has `rows` rows.
 template <class Element>
 void run(const Stream& stream, Workspace& workspace, ConvGemm<typename Element::Stored> gemm, int64_t rows,
          std::optional<Plan> plan) {

@@ -7,24 +7,13 @@ namespace {
 
 constexpr int kThreads = 256;
 
-/// One thread for V neighbouring columns, 4 with float4 or 1. Bottleneck: memory; z, residual and y once.
-template <int V>
-__global__ void epilogue_pass_kernel(const float* z, int64_t size, GemmOutput output) {
-  const int64_t at = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * V;
-  if (at >= size) return;
-  float values[V];
-  read_values<V>(z + at, values);
-  const int row = static_cast<int>(at / output.columns);
-  write<V>(output, row, static_cast<int>(at - static_cast<int64_t>(row) * output.columns), values);
-}
-
-/// One thread a value. Bottleneck: memory.
+/// One thread per value. Bottleneck: memory.
 __global__ void round_to_bf16_kernel(const float* values, int64_t count, bf16* rounded) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i < count) rounded[i] = to_bf16(values[i]);
 }
 
-/// One thread a value. Bottleneck: memory.
+/// One thread per value. Bottleneck: memory.
 __global__ void clear_kernel(float* values, int64_t count) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i < count) values[i] = 0;
@@ -34,18 +23,13 @@ __global__ void clear_kernel(float* values, int64_t count) {
 
 void epilogue_pass(const Stream& stream, const EpiloguePass& p) {
   if (p.y == p.z && !p.scale && !p.bias && !p.residual && !p.relu) return;
-  const int64_t size = p.rows * p.columns;
-  const GemmOutput output = GemmOutput{.out = p.y,
-                                       .columns = static_cast<int>(p.columns),
-                                       .scale = p.scale,
-                                       .bias = p.bias,
-                                       .residual = p.residual,
-                                       .relu = p.relu}
-                                .with_vectors();
-  if (output.vectors && aligned_to_16(p.z))
-    launch<epilogue_pass_kernel<4>>(stream, blocks_for(size / 4, kThreads), kThreads, 0, p.z, size, output);
-  else
-    launch<epilogue_pass_kernel<1>>(stream, blocks_for(size, kThreads), kThreads, 0, p.z, size, output);
+  const GemmOutput output{.out = p.y,
+                          .columns = static_cast<int>(p.columns),
+                          .scale = p.scale,
+                          .bias = p.bias,
+                          .residual = p.residual,
+                          .relu = p.relu};
+  write_sums(stream, p.z, 1, p.rows, output.with_vectors());
 }
 
 bf16* round_to_bf16(const Stream& stream, Workspace& workspace, const float* values, int64_t count) {
@@ -59,7 +43,7 @@ void clear(const Stream& stream, float* values, int64_t count) {
 }
 
 void* take_library_scratch(Workspace& workspace, int64_t bytes) {
-  constexpr uintptr_t kAlignment = 256;  // a workspace gives 64
+  constexpr uintptr_t kAlignment = 256;  // the workspace aligns to 64
   const auto address =
       reinterpret_cast<uintptr_t>(workspace.take_bytes(static_cast<size_t>(bytes) + kAlignment));
   return reinterpret_cast<void*>((address + kAlignment - 1) / kAlignment * kAlignment);

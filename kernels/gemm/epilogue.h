@@ -1,5 +1,5 @@
-// The backward of an epilogue y = relu(scale[c] * z + bias[c] + residual), shared by convolution and matrix
-// product.
+// The backward of an epilogue y = relu(scale[c] * z + bias[c] + residual), which convolution and matrix
+// product share.
 //
 //     g = y > 0 ? dy : 0   with ReLU, else dy
 //     dresidual = g,   dbias[c] = sum of g over rows,   dz = scale[c] * g
@@ -14,8 +14,8 @@ struct EpilogueBackwardArgs {
   int64_t rows = 0, c = 0;
   const T* y = nullptr;      // (rows, C), or null without ReLU
   const T* dy = nullptr;     // (rows, C)
-  const T* scale = nullptr;  // (C) or null: 1
-  T* dz = nullptr;           // (rows, C), or null: not wanted
+  const T* scale = nullptr;  // (C), or null for 1
+  T* dz = nullptr;           // (rows, C), or null: not needed
   T* dresidual = nullptr;    // (rows, C), or null
   Accumulate accumulate_residual = Accumulate::no;
   T* dbias = nullptr;  // (C), or null

@@ -1,20 +1,21 @@
 #include <algorithm>
 
 #include "kernels/gemm/epilogue.h"
-#include "kernels/gemm/epilogue_math.h"
+#include "kernels/relu_math.h"
 #include "kernels/vectors.h"
 
 namespace rcnn::kernels {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int64_t kMostChunks = 512;  // a constant, so that every card adds dbias in the same order
+constexpr int64_t kMaxChunks = 512;  // a constant, so that every card adds dbias in the same order
 
-/// A block walks down one chunk of rows, chunk blockIdx.y, at blockDim.x vectors of V channels; its
-/// blockDim.y rows of threads take turns. Each thread sums its rows' g in registers; thread row 0 then adds
-/// the sums of all thread rows in their order, through shared memory, and writes them to shares (chunks, C).
+/// One block per chunk of rows (blockIdx.y) and blockDim.x vectors of V channels (blockIdx.x); its blockDim.y
+/// rows of threads take the rows of the chunk in turn. Each thread sums the g of its rows in registers.
+/// Thread row 0 then adds the sums of all thread rows in order, through shared memory, and writes them to
+/// shares (chunks, C).
 ///
-/// Shared memory: 4 KB. Bottleneck: memory, one pass over y, dy and the results.
+/// Shared memory: 4 KiB for V = 4. Bottleneck: memory, one pass over y, dy and the results.
 template <int V>
 __global__ void backward_kernel(EpilogueBackwardArgs<float> a, int64_t rows_a_chunk, float* shares) {
   RCNN_SHARED(float, thread_sums, [kThreads][V]);
@@ -51,7 +52,7 @@ __global__ void backward_kernel(EpilogueBackwardArgs<float> a, int64_t rows_a_ch
       if (a.dresidual) write_values<V>(a.dresidual + at, dresidual);
     }
   }
-  if (!shares) return;  // all threads
+  if (!shares) return;  // in all threads alike
   write_values<V>(thread_sums[thread], sums);
   __syncthreads();
   if (threadIdx.y != 0 || c >= a.c) return;
@@ -64,8 +65,8 @@ __global__ void backward_kernel(EpilogueBackwardArgs<float> a, int64_t rows_a_ch
 
 constexpr int kColumns = 32, kLines = kThreads / kColumns;
 
-/// dbias: adds the chunks' shares in an order that is always the same. A block takes 32 channels; its 8 rows
-/// of threads add every eighth chunk each, thread row 0 adds the eight.
+/// dbias: adds the shares of the chunks in a fixed order. One block per 32 channels; each of its 8 rows of
+/// threads adds every eighth chunk, and thread row 0 adds the eight sums.
 __global__ void dbias_kernel(EpilogueBackwardArgs<float> a, const float* shares, int chunks) {
   RCNN_SHARED(float, thread_sums, [kLines][kColumns]);
   const int64_t c = static_cast<int64_t>(blockIdx.x) * kColumns + threadIdx.x;
@@ -90,8 +91,8 @@ void epilogue_backward_block_per_chunk(const Stream& stream, Workspace& workspac
   unsigned width = 1;  // threads along the channels, a power of two
   while (width < across && width < kThreads) width *= 2;
   const dim3 block(width, kThreads / width);
-  // At least 4 rows a thread, as far as there are rows.
-  const int64_t rows_a_chunk = std::max<int64_t>(4 * block.y, (a.rows + kMostChunks - 1) / kMostChunks);
+  // At least 4 rows per thread, if there are enough rows.
+  const int64_t rows_a_chunk = std::max<int64_t>(4 * block.y, (a.rows + kMaxChunks - 1) / kMaxChunks);
   const dim3 grid(blocks_for(across, width), blocks_for(a.rows, rows_a_chunk));
   float* shares = a.dbias ? workspace.take<float>(grid.y * a.c) : nullptr;
   if (vectors)

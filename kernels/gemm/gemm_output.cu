@@ -5,20 +5,19 @@ namespace {
 
 constexpr int kThreads = 256;
 
-/// One thread for V neighbouring outputs: reads them from every part, in order, and writes them once.
+/// One thread per V neighbouring outputs: it adds their sums from all arrays, in order, and writes them once.
 /// Bottleneck: memory, count + 1 passes over the output.
 template <int V>
-__global__ void combine_parts_kernel(GemmParts parts, GemmOutput output) {
-  const int64_t size = static_cast<int64_t>(parts.rows) * output.columns;
+__global__ void write_sums_kernel(const float* arrays, int count, int64_t size, GemmOutput output) {
   const int64_t at = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * V;
   if (at >= size) return;
   float sums[V];
-  read_values<V>(parts.partials + at, sums);
-  for (int part = 1; part < parts.count; ++part) {
-    float share[V];
-    read_values<V>(parts.partials + part * size + at, share);
+  read_values<V>(arrays + at, sums);
+  for (int array = 1; array < count; ++array) {
+    float more[V];
+    read_values<V>(arrays + array * size + at, more);
     RCNN_UNROLL
-    for (int i = 0; i < V; ++i) sums[i] += share[i];
+    for (int i = 0; i < V; ++i) sums[i] += more[i];
   }
   const int row = static_cast<int>(at / output.columns);
   write<V>(output, row, static_cast<int>(at - static_cast<int64_t>(row) * output.columns), sums);
@@ -26,13 +25,17 @@ __global__ void combine_parts_kernel(GemmParts parts, GemmOutput output) {
 
 }  // namespace
 
-void combine_parts(const Stream& stream, const GemmParts& parts, const GemmOutput& output) {
-  if (parts.count == 1) return;
-  const int64_t size = static_cast<int64_t>(parts.rows) * output.columns;
-  if (output.vectors)
-    launch<combine_parts_kernel<4>>(stream, blocks_for(size / 4, kThreads), kThreads, 0, parts, output);
+void write_sums(const Stream& stream, const float* sums, int count, int64_t rows, const GemmOutput& output) {
+  const int64_t size = rows * output.columns;
+  if (output.vectors && aligned_to_16(sums))
+    launch<write_sums_kernel<4>>(stream, blocks_for(size / 4, kThreads), kThreads, 0, sums, count, size,
+                                 output);
   else
-    launch<combine_parts_kernel<1>>(stream, blocks_for(size, kThreads), kThreads, 0, parts, output);
+    launch<write_sums_kernel<1>>(stream, blocks_for(size, kThreads), kThreads, 0, sums, count, size, output);
+}
+
+void combine_parts(const Stream& stream, const GemmParts& parts, const GemmOutput& output) {
+  if (parts.count > 1) write_sums(stream, parts.partials, parts.count, parts.rows, output);
 }
 
 }  // namespace rcnn::kernels

@@ -15,14 +15,14 @@ struct MatmulArgs {
   const T* bias = nullptr;  // (N), added to every row, or null
   bool relu = false;
   T* c = nullptr;                          // (M, N)
-  Accumulate accumulate = Accumulate::no;  // yes: c += ...; then neither bias nor relu may be given
+  Accumulate accumulate = Accumulate::no;  // yes: c += op(a) op(b), without bias and relu
 };
 
 template <class T>
 void matmul_reference(const Stream&, Workspace&, const MatmulArgs<T>& a);
 
-// CUDA, in the order to read them: one thread an output; operands shared by a block; a tile of outputs in
-// each thread's registers; tensor cores.
+// The CUDA variants, in the order to read them: one thread per output; operands shared by a block; a tile of
+// outputs in the registers of each thread; tensor cores.
 Run<MatmulArgs<float>> matmul_direct, matmul_tiled, matmul_register_tiles, matmul_mma_tf32, matmul_mma_bf16;
 
 template <Precision P>

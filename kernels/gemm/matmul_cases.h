@@ -20,8 +20,8 @@ inline std::vector<MatmulCase> matmul_cases() {
       {1, 1, 1, false, true, false, true},
       {0, 4, 3, false, true, true},  // no rows
       {3, 4, 0, true, false},        // an empty sum: zero
-      // Edges of the CUDA variants: more than one tile of 128 rows or columns, vectors and scalars, sums that
-      // are split in parts.
+      // Edge cases of the CUDA variants: more than one tile of 128 rows or columns, vectors and scalars, sums
+      // that are split into parts.
       {68, 72, 132, false, true, true, true},
       {68, 72, 20},
       {72, 68, 20, true, false, true},

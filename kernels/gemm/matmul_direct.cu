@@ -5,9 +5,9 @@ namespace {
 
 constexpr int kThreads = 256;
 
-/// One thread an output: thread = row * N + column. Neighbouring threads share a row of the left factor and
-/// read neighbouring columns of the right one (or, transposed, addresses K apart). Bottleneck: the loads, two
-/// for one multiply-add.
+/// One thread per output: thread = row * N + column. Neighbouring threads share a row of the left factor and
+/// read neighbouring columns of the right one (if it is transposed, addresses K apart). Bottleneck: the
+/// loads, two for each multiply-add.
 __global__ void direct_kernel(int m, int k, StridedMatrix left, StridedMatrix right, GemmOutput output) {
   const int thread = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
   const int row = thread / output.columns, column = thread % output.columns;

@@ -7,19 +7,18 @@
 
 namespace rcnn::kernels {
 
-/// The sizes of a matrix product as the kernels take them.
+/// The sizes of a matrix product as int, the type that the kernels calculate with.
 struct MatmulDims {
   int m = 0, n = 0, k = 0;
 };
 
-/// Throws Error unless every offset in the three matrices fits an int.
+/// The sizes as int. Throws Error unless every offset in the three matrices fits in an int.
 inline MatmulDims matmul_dims(const MatmulArgs<float>& x) {
   const int64_t largest = std::max({x.m * x.k, x.k * x.n, x.m * x.n});
-  check(
-      largest < int64_t{1} << 31,
-      "a matrix product ({}, {}) by ({}, {}) on CUDA: a matrix has {} elements, but they must be fewer than "
-      "2^31",
-      x.m, x.k, x.k, x.n, largest);
+  check(largest < int64_t{1} << 31,
+        "a matrix product of ({}, {}) and ({}, {}) on CUDA: a matrix has {} elements, "
+        "but must have fewer than 2^31",
+        x.m, x.k, x.k, x.n, largest);
   const auto fits = [](int64_t size) { return static_cast<int>(size); };
   return {.m = fits(x.m), .n = fits(x.n), .k = fits(x.k)};
 }
@@ -29,7 +28,7 @@ inline GemmOutput output_of(const MatmulDims& p, const MatmulArgs<float>& x) {
       .with_vectors();
 }
 
-/// Whether float4 can be read along the rows that both factors have in memory.
+/// Whether the rows of both factors, as they lie in memory, can be read as float4.
 inline bool vectors_in(const MatmulArgs<float>& x) {
   return four_at_a_time(x.transpose_a ? x.m : x.k, {x.a}) && four_at_a_time(x.transpose_b ? x.k : x.n, {x.b});
 }

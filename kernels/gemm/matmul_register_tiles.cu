@@ -1,13 +1,13 @@
 // Matrix product on register tiles: see kernels/gemm/gemm_tiles.h. Bottleneck: the multiply-add pipes; with
-// few rows, as many as there are regions in a fully connected layer, reading the weights.
+// few rows (a fully connected layer has one per RoI), reading the weights.
 #include "kernels/gemm/gemm_tiles.h"
 #include "kernels/gemm/matmul_gemm.h"
 
 namespace rcnn::kernels {
 namespace {
 
-/// A block of 256 threads computes tile blockIdx.x, part blockIdx.z of its sums. TA and TB: transposed. V = 4
-/// reads float4: see vectors_in.
+/// One block of 256 threads per tile (blockIdx.x) and part of its sums (blockIdx.z). TA and TB: whether a and
+/// b are transposed. V = 4 reads float4: see vectors_in.
 template <class Tile, bool TA, bool TB, int V>
 __global__ __launch_bounds__(kTileThreads,
                              kBlocksAProcessor) void register_tiles_kernel(int m, int k, const float* a,

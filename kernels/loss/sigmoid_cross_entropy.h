@@ -3,8 +3,8 @@
 //
 //     loss = sum over labels z >= 0 of (max(x, 0) - x z + log1p(exp(-|x|))) / max(1, count)
 //
-// where x is the logit and count the number of labels >= 0; the form is log(1 + exp(x)) - x z without its
-// overflow. A logit of label -1 is not looked at: whatever it is, its gradient is 0.
+// where x is the logit and count the number of labels >= 0. Each term equals log(1 + exp(x)) - x z, in a form
+// that does not overflow. A logit whose label is -1 is ignored: its gradient is 0, whatever its value.
 #pragma once
 
 #include "kernels/levels.h"
@@ -17,7 +17,7 @@ struct SigmoidCrossEntropyArgs {
   int64_t n = 0;
   int levels = 0;
   LevelView<const T> logits[kMaxLevels] = {};  // (N, rows of the level)
-  const int32_t* labels = nullptr;  // (N, rows of all levels, one after the other): 1, 0, or -1: ignored
+  const int32_t* labels = nullptr;  // (N, rows of all levels, one after the other): 1, 0, or -1 (ignored)
   T* loss = nullptr;                // one value
 };
 
@@ -29,7 +29,7 @@ struct SigmoidCrossEntropyBackwardArgs {
   LevelView<const T> logits[kMaxLevels] = {};
   const int32_t* labels = nullptr;
   const T* dloss = nullptr;               // one value
-  LevelView<T> dlogits[kMaxLevels] = {};  // as logits; data null: not wanted
+  LevelView<T> dlogits[kMaxLevels] = {};  // as logits; null data: not needed
   Accumulate accumulate[kMaxLevels] = {};
 };
 

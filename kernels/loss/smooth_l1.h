@@ -1,13 +1,13 @@
-// Smooth L1 loss of box offsets (Girshick, "Fast R-CNN", equation 3) over the levels of a pyramid: the box
-// loss of the region proposal network (several levels, one column) and of the RoI head (one level, a column a
-// class).
+// Smooth L1 loss of box deltas (Girshick, "Fast R-CNN", equation 3) over the levels of a pyramid: the box
+// loss of the region proposal network (several levels, one column) and of the RoI head (one level, one column
+// per class).
 //
-//     loss = sum over labels > 0 and the four offsets of h(prediction - target) / max(1, count)
+//     loss = sum over labels > 0 and the four deltas of h(prediction - target) / max(1, count)
 //     h(d) = d^2 / (2 beta) where |d| < beta, else |d| - beta / 2
 //
-// where count is the number of labels >= 0: boxes are normalised like the classification loss beside them.
-// The prediction is taken from the column of the label, or from the only one. Nothing else is looked at: all
-// other gradients are 0, whatever stands there.
+// where count is the number of labels >= 0, so the box loss has the same divisor as the classification loss
+// beside it. A row's prediction is read from the column of its label, or from the only column. All other
+// values are ignored: their gradients are 0, whatever they hold.
 #pragma once
 
 #include "kernels/levels.h"
@@ -22,7 +22,7 @@ struct SmoothL1Args {
   LevelView<const T> prediction[kMaxLevels] = {};  // (N, rows of the level, columns, 4)
   int64_t columns = 1;                             // 1, or the number of classes, background included
   const float* targets = nullptr;                  // (N, rows of all levels, one after the other, 4)
-  const int32_t* labels = nullptr;  // (N, rows of all levels), below `columns` unless that is 1
+  const int32_t* labels = nullptr;  // (N, rows of all levels), less than `columns` unless that is 1
   float beta = 0;                   // 0: plain L1
   T* loss = nullptr;                // one value
 };
@@ -38,7 +38,7 @@ struct SmoothL1BackwardArgs {
   const int32_t* labels = nullptr;
   float beta = 0;
   const T* dloss = nullptr;                   // one value
-  LevelView<T> dprediction[kMaxLevels] = {};  // as prediction; data null: not wanted
+  LevelView<T> dprediction[kMaxLevels] = {};  // as prediction; null data: not needed
   Accumulate accumulate[kMaxLevels] = {};
 };
 

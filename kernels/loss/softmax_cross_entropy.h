@@ -1,10 +1,9 @@
 // Softmax cross-entropy of class labels: the classification loss of the RoI head.
 //
-//     loss = sum over rows with label >= 0 of (log sum_j exp(logits[r, j]) - logits[r, label]) / max(1,
-//     count)
+//     loss = sum over labels >= 0 of (log sum_j exp(logits[r, j]) - logits[r, label]) / max(1, count)
 //
-// where count is the number of labels >= 0. A row of label -1 (padding, not sampled) is not looked at:
-// whatever its logits are, its gradient is 0.
+// where r is the label's row and count the number of labels >= 0. A row whose label is -1 (padding, or not
+// sampled) is ignored: its gradient is 0, whatever its logits.
 #pragma once
 
 #include "kernels/op.h"

@@ -7,7 +7,7 @@ namespace rcnn::kernels {
 
 struct SoftmaxCrossEntropyCase {
   int64_t rows, c;
-  int highest_label;  // labels are drawn from -1 to this
+  int highest_label;  // labels are drawn from [-1, highest_label]
 };
 
 inline std::vector<SoftmaxCrossEntropyCase> softmax_cross_entropy_cases() {

@@ -4,16 +4,17 @@
 //
 //     y = relu(weight (x - mean) / sqrt(variance + eps) + bias + residual)
 //
-// In evaluation and in frozen layers the running statistics normalise: `fold_batch_norm` turns them into the
-// scale and the shift of the convolution's epilogue.
+// In evaluation, and in frozen layers, the running statistics take the place of the mean and the variance:
+// `fold_batch_norm` turns them into the scale and the shift of the epilogue of the convolution.
 #pragma once
 
 #include "kernels/op.h"
 
 namespace rcnn::kernels {
 
-/// Training. The running statistics move towards the batch's: running = (1 - momentum) running + momentum
-/// batch, with the batch's variance divided by rows - 1. With no rows they stay, and mean is 0.
+/// Training. The running statistics move towards those of the batch: running = (1 - momentum) running +
+/// momentum batch, with the batch's variance divided by rows - 1 (by 1 if there is one row). Without rows
+/// they stay as they are, and the mean is 0.
 template <class T>
 struct BatchNormArgs {
   int64_t rows = 0, c = 0;         // rows = N H W; C >= 1
@@ -23,9 +24,9 @@ struct BatchNormArgs {
   const T* residual = nullptr;     // (rows, C), or null
   bool relu = false;               // y = max(0, ...)
   T eps = 0;                       // added to the variance
-  T momentum = 0;                  // .1: the batch's share in the new running statistics
-  T* running_mean = nullptr;       // (C), read and written; null: not kept
-  T* running_var = nullptr;        // (C), the same
+  T momentum = 0;                  // the batch's share in the new running statistics, e.g. 0.1
+  T* running_mean = nullptr;       // (C), read and written, or null: not kept
+  T* running_var = nullptr;        // (C), likewise
   T* mean = nullptr;               // (C), written: saved for backward
   T* inverse_deviation = nullptr;  // (C), written: 1 / sqrt(variance + eps), variance divided by rows
   T* y = nullptr;                  // (rows, C)
@@ -37,7 +38,7 @@ struct BatchNormArgs {
 ///     dweight = sum g z        dbias = sum g        dresidual = g
 ///     dx = weight inverse_deviation (g - dbias / rows - z dweight / rows)
 ///
-/// No two of the outputs, and no output and an input, may overlap.
+/// No output may overlap another output or an input.
 template <class T>
 struct BatchNormBackwardArgs {
   int64_t rows = 0, c = 0;
@@ -48,7 +49,7 @@ struct BatchNormBackwardArgs {
   const T* y = nullptr;                  // (rows, C); null unless relu
   const T* dy = nullptr;                 // (rows, C)
   bool relu = false;
-  T* dx = nullptr;  // (rows, C), or null: not wanted
+  T* dx = nullptr;  // (rows, C), or null: not needed
   Accumulate accumulate = Accumulate::no;
   T* dweight = nullptr;  // (C), or null
   Accumulate accumulate_weight = Accumulate::no;
@@ -58,12 +59,12 @@ struct BatchNormBackwardArgs {
   Accumulate accumulate_residual = Accumulate::no;
 };
 
-/// Running statistics as one multiplication and one addition: scale = weight / sqrt(running_var + eps), shift
-/// = bias - running_mean scale.
+/// Turns the running statistics into one multiplication and one addition: scale = weight / sqrt(running_var +
+/// eps), shift = bias - running_mean scale.
 template <class T>
 struct FoldBatchNormArgs {
   int64_t c = 0;
-  const T* weight = nullptr;  // (C), as all the others
+  const T* weight = nullptr;  // (C), like all the others
   const T* bias = nullptr;
   const T* running_mean = nullptr;
   const T* running_var = nullptr;

@@ -1,11 +1,11 @@
 // Group normalisation (Wu and He, "Group Normalization", section 3) with the residual sum and the ReLU that
-// follow it. The channels are cut into groups of C / G; every group of every image is normalised with the
-// mean and the variance of its values over height, width and its channels:
+// follow it. The channels are cut into G groups of C / G. Each group of each image is normalised with the
+// mean and the variance of its values, over height, width and the channels of the group:
 //
 //     y = relu(weight (x - mean) / sqrt(variance + eps) + bias + residual)
 //
-// It does not depend on the other images of the batch, so it trains with one image as well as with many, and
-// evaluation does what training does.
+// An image does not depend on the others of its batch, so training works with one image as well as with many,
+// and evaluation does the same as training.
 #pragma once
 
 #include "kernels/op.h"
@@ -22,7 +22,7 @@ struct GroupNormArgs {
   const T* residual = nullptr;     // (N, rows, C), or null
   bool relu = false;               // y = max(0, ...)
   T eps = 0;                       // added to the variance
-  T* mean = nullptr;               // (N, G), written: saved for backward; 0 with no rows
+  T* mean = nullptr;               // (N, G), written: saved for backward; 0 without rows
   T* inverse_deviation = nullptr;  // (N, G), written: 1 / sqrt(variance + eps)
   T* y = nullptr;                  // (N, rows, C)
 };
@@ -33,7 +33,7 @@ struct GroupNormArgs {
 ///     dweight = sum g z        dbias = sum g        dresidual = g
 ///     dx = inverse_deviation (weight g - sum_group(weight g) / M - z sum_group(weight g z) / M)
 ///
-/// No two of the outputs, and no output and an input, may overlap.
+/// No output may overlap another output or an input.
 template <class T>
 struct GroupNormBackwardArgs {
   int64_t n = 0, rows = 0, c = 0;
@@ -45,7 +45,7 @@ struct GroupNormBackwardArgs {
   const T* y = nullptr;                  // (N, rows, C); null unless relu
   const T* dy = nullptr;                 // (N, rows, C)
   bool relu = false;
-  T* dx = nullptr;  // (N, rows, C), or null: not wanted
+  T* dx = nullptr;  // (N, rows, C), or null: not needed
   Accumulate accumulate = Accumulate::no;
   T* dweight = nullptr;  // (C), or null
   Accumulate accumulate_weight = Accumulate::no;

@@ -15,14 +15,14 @@ struct Averaged {
   float* average = nullptr;      // (size), read and written
   const float* value = nullptr;  // (size)
   int64_t size = 0;
-  int64_t first_chunk = 0;  // chunks of the tensors before: see number_chunks
+  int64_t first_chunk = 0;  // number of chunks of the previous tensors: see number_chunks
 };
 
 struct MovingAverageArgs {
-  const Averaged* tensors = nullptr;  // (count), in the device's memory; all are distinct
-  int64_t count = 0, chunks = 0;      // tensors, and their number_chunks
-  const float* share = nullptr;       // one value: of the new values in the average
-  const int32_t* skip = nullptr;      // one value: other than 0, nothing is changed; null: never skip
+  const Averaged* tensors = nullptr;  // (count), in the device's memory; no two overlap
+  int64_t count = 0, chunks = 0;      // of the tensors; see number_chunks
+  const float* share = nullptr;       // one value: the weight of the new values in the average
+  const int32_t* skip = nullptr;      // one value: if not 0, nothing is changed; null: never skip
 };
 
 /// One element's new average.
@@ -31,7 +31,7 @@ RCNN_HOST_DEVICE inline float averaged(float average, float value, float share) 
 }
 
 Run<MovingAverageArgs> moving_average_reference;
-/// CUDA: a block a chunk.
+/// CUDA: one block per chunk.
 Run<MovingAverageArgs> moving_average_block_per_chunk;
 
 // clang-format off

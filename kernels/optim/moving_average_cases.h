@@ -13,13 +13,13 @@ struct MovingAverageCase {
 inline std::vector<MovingAverageCase> moving_average_cases() {
   return {
       {{5, 1, 33}},
-      {{3, 40001, 0, 17, 8192, 0}},  // several chunks, and a whole one; tensors that are empty
+      {{3, 40001, 0, 17, 8192, 0}},  // several chunks, exactly one, and empty tensors
       {{7, 9}, true},
       {{}},
   };
 }
 
-/// The sizes of nano-fpn (0.8 M values) and of R50-FPN (41.8 M), in tensors of like sizes.
+/// The sizes of nano-fpn (0.8 M values) and of R50-FPN (41.8 M), split into tensors of equal size.
 inline std::vector<MovingAverageCase> moving_average_bench_cases() {
   return {{std::vector<int64_t>(70, 11500)}, {std::vector<int64_t>(160, 261000)}};
 }

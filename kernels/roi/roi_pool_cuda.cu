@@ -22,8 +22,8 @@ __device__ BinPixels bin_pixels_of(const RoiLevels& a, const float* roi, int lev
           static_cast<int>(columns.end)};
 }
 
-/// A warp a bin, kWidth channels a lane at a time. Bottleneck: the caches, which serve the pixels that
-/// neighbouring bins share.
+/// One warp per bin; each lane takes every 32nd vector of kWidth channels. Bottleneck: the caches, which
+/// serve the pixels that neighbouring bins share.
 template <int kWidth>
 __global__ void warp_per_bin_kernel(RoiPoolArgs<float> a) {
   const int64_t at = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;  // the bin, over all RoIs
@@ -64,7 +64,7 @@ __global__ void warp_per_bin_kernel(RoiPoolArgs<float> a) {
 
 // ---- backward --------------------------------------------------------------------------------------------
 
-/// Where a RoI lies, on both axes of its level.
+/// The pixels of a RoI on both axes of its level.
 struct PooledRoi {
   RoiPixels y, x;
 };
@@ -99,7 +99,7 @@ __device__ AxisReach reach_of(const RoiPixels& roi, int64_t bins, int64_t size) 
           static_cast<int>(bin_pixels(roi, bins - 1, bins, size).end) - 1};
 }
 
-/// A thread a RoI.
+/// Computes the pixels and the reach of every RoI, with one thread per RoI.
 __global__ void pixels_kernel(RoiLevels a, PooledRoi* rois, RoiReach* reaches) {
   const int64_t k = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (k >= a.n * a.r) return;

@@ -2,15 +2,16 @@
 //
 //     y[n, i, j, c] = max over a, b in [0, kernel) of x[n, i stride - pad + a, j stride - pad + b, c]
 //
-// Places outside x do not take part. A NaN in a window makes its output NaN.
+// Positions outside x are ignored. A NaN in a window makes its output NaN.
 #pragma once
 
 #include "kernels/op.h"
 
 namespace rcnn::kernels {
 
-/// Windows along an axis of `size` pixels: those that lie on it and its padding as a whole; with `ceil_mode`
-/// (PyTorch's word; Caffe always) also one that begins there and ends behind.
+/// The number of windows along an axis of `size` pixels: those that lie entirely on the axis and its
+/// padding. With `ceil_mode` (PyTorch's name; Caffe always does this) one more window may begin before the
+/// padding at the end and reach beyond it.
 inline int64_t max_pool_size(int64_t size, int kernel, int stride, int pad, bool ceil_mode = false) {
   const int64_t room = size + 2 * pad - kernel;
   if (!ceil_mode) return room < 0 ? 0 : room / stride + 1;
@@ -22,13 +23,13 @@ template <class T>
 struct MaxPoolArgs {
   int64_t n = 0, h = 0, w = 0, c = 0;   // of x
   int64_t oh = 0, ow = 0;               // max_pool_size of h and w
-  int kernel = 1, stride = 1, pad = 0;  // pad at most kernel / 2, so that no window lies outside x
+  int kernel = 1, stride = 1, pad = 0;  // pad is at most kernel / 2, so that no window lies outside x
   const T* x = nullptr;                 // (N, H, W, C)
   T* y = nullptr;                       // (N, OH, OW, C)
 };
 
-/// Backward: dy goes to the first of its window's largest elements, in row-major order. Which one that is is
-/// found anew from x.
+/// Backward: each value of dy is added to the first maximum of its window, in row-major order. The maximum
+/// is searched for in x again.
 template <class T>
 struct MaxPoolBackwardArgs {
   int64_t n = 0, h = 0, w = 0, c = 0;

@@ -17,7 +17,7 @@ struct PreprocessCase {
 inline std::vector<PreprocessCase> preprocess_cases() {
   return {
       {{{7, 11, 13, 19}, {5, 3, 9, 5}}, 13, 19, false},              // enlarged, padded
-      {{{31, 37, 7, 5}, {8, 8, 8, 8}, {0, 0, 0, 0}}, 11, 23, true},  // shrunk, kept, an empty slot
+      {{{31, 37, 7, 5}, {8, 8, 8, 8}, {0, 0, 0, 0}}, 11, 23, true},  // shrunk, same size, an empty slot
       {{{1, 1, 4, 5}, {2, 1, 1, 1}, {1, 9, 3, 2}}, 5, 5, false},     // single rows and columns
       {{}, 4, 4, false},                                             // no images
   };
@@ -32,7 +32,7 @@ inline std::vector<PreprocessCase> preprocess_bench_cases() {
           {{{480, 640, 800, 1066}}, 800, 1088, false}};
 }
 
-/// Float alone, whatever T: the op has no double version.
+/// Always float, whatever T is: the op has no double version.
 template <class T>
 Prepared<PreprocessArgs> prepare_preprocess(const PreprocessCase& c, Filler fill) {
   Prepared<PreprocessArgs> p;

@@ -7,7 +7,7 @@
 namespace rcnn::kernels {
 namespace {
 
-constexpr int64_t kGrain = 8;  // rows of the batch a chunk
+constexpr int64_t kGrain = 8;  // rows of the batch per chunk
 
 }  // namespace
 
@@ -38,7 +38,7 @@ void preprocess_mixed_rows(const Stream&, Workspace& workspace, const Preprocess
     for (int64_t j = 0; j < a.images[n].rw; ++j)
       pairs[n * a.width + j] = source_pair(j, a.images[n].w, a.images[n].rw);
   const int64_t rows_in_all = a.n * a.height, chunks = (rows_in_all + kGrain - 1) / kGrain;
-  float* mixed_rows = workspace.take<float>(chunks * widest * 3);  // one of its own for each chunk
+  float* mixed_rows = workspace.take<float>(chunks * widest * 3);  // one row for each chunk
 
   parallel_for(rows_in_all, kGrain, [&](int64_t begin, int64_t end) {
     float* mixed = mixed_rows + begin / kGrain * widest * 3;

@@ -17,7 +17,7 @@ struct UpsampleAddArgs {
   T* y = nullptr;                      // (N, H, W, C); may be lateral
 };
 
-/// Backward for `top`: dtop[n, a, b, c] is the sum of dy over the places that read it. The gradient for
+/// Backward for `top`: dtop[n, a, b, c] is the sum of dy over the pixels that read it. The gradient for
 /// `lateral` is dy itself.
 template <class T>
 struct UpsampleAddBackwardArgs {

@@ -28,8 +28,6 @@ template <class T>
 Prepared<UpsampleAddArgs<T>> prepare_upsample_add(const UpsampleAddCase& c, Filler fill) {
   Prepared<UpsampleAddArgs<T>> p;
   const Tensor lateral = fill.numbers<T>(p.inputs, {c.n, c.h, c.w, c.c});
-  const Tensor top = fill.numbers<T>(p.inputs, {c.n, c.th, c.tw, c.c});
-  const Tensor y = fill.poisoned<T>(p.outputs, lateral.shape());
   p.args = {.n = c.n,
             .h = c.h,
             .w = c.w,
@@ -37,29 +35,25 @@ Prepared<UpsampleAddArgs<T>> prepare_upsample_add(const UpsampleAddCase& c, Fill
             .th = c.th,
             .tw = c.tw,
             .lateral = lateral.data<T>(),
-            .top = top.data<T>(),
-            .y = y.mutable_data<T>()};
-  p.match = Match::sum;
-  p.terms = 2;
+            .top = fill.input<T>(p, {c.n, c.th, c.tw, c.c}),
+            .y = fill.result<T>(p, lateral.shape())};
+  p.compare_sum(2);
   return p;
 }
 
 template <class T>
 Prepared<UpsampleAddBackwardArgs<T>> prepare_upsample_add_backward(const UpsampleAddCase& c, Filler fill) {
   Prepared<UpsampleAddBackwardArgs<T>> p;
-  const Tensor dy = fill.numbers<T>(p.inputs, {c.n, c.h, c.w, c.c});
-  const Tensor dtop = fill.output<T>(p.outputs, {c.n, c.th, c.tw, c.c});
   p.args = {.n = c.n,
             .h = c.h,
             .w = c.w,
             .c = c.c,
             .th = c.th,
             .tw = c.tw,
-            .dy = dy.data<T>(),
-            .dtop = dtop.mutable_data<T>(),
+            .dy = fill.input<T>(p, {c.n, c.h, c.w, c.c}),
+            .dtop = fill.gradient<T>(p, {c.n, c.th, c.tw, c.c}),
             .accumulate = fill.accumulate()};
-  p.match = Match::sum;
-  p.terms = (c.h / c.th + 1) * (c.w / c.tw + 1);
+  p.compare_sum((c.h / c.th + 1) * (c.w / c.tw + 1));
   return p;
 }
 

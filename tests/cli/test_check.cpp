@@ -40,7 +40,7 @@ TEST_CASE("check: reports every split, its faults, and images that are in two sp
   CHECK(contains(whole.out, "\ntrain: 30 images; 96 x 96 pixels\n"));
   CHECK(contains(whole.out, "\ntest: 3 images; 96 x 96 pixels\n"));
   CHECK(contains(whole.out, "0 faults in the annotations"));
-  CHECK_FALSE(contains(whole.out, "overlap no anchor by half"));  // the anchors are fitted to the boxes
+  CHECK_FALSE(contains(whole.out, "overlap no anchor by an IoU of .5"));  // the anchors suit the boxes
   check_width(whole.out);
 
   // Faults in annotations and images that are in both train and test are reported, but the exit status stays
@@ -73,7 +73,7 @@ TEST_CASE("check: keeps the settings that are given") {
   const Finished large = run_program(program, {"check", data, "--anchor-sizes", "400,500;600,700;800,900"});
   CAPTURE(large.out);
   CHECK(large.status == 0);
-  CHECK(contains(large.out, "100.0 % of the boxes overlap no anchor by half"));
+  CHECK(contains(large.out, "100.0 % of the boxes overlap no anchor by an IoU of .5"));
   CHECK(contains(large.out, "--anchor-sizes '"));
 }
 

@@ -133,7 +133,8 @@ TEST_CASE("program: a wrong value of a setting is refused with the value that wa
   CHECK(contains(trial.refusal({"train", "--lr", "abc"}), "lr: expected a number, found 'abc'"));
   CHECK(contains(trial.refusal({"train", "--lr", "1e30"}), "lr: expected a number from 0 to 100"));
   CHECK(contains(trial.refusal({"train", "--lr", "nan"}), "lr: expected a finite number"));
-  CHECK(contains(trial.refusal({"train", "--model", "foo"}), "--model foo: no such model; there are nano"));
+  CHECK(contains(trial.refusal({"train", "--model", "foo"}),
+                 "--model foo: unknown model; expected one of nano"));
   CHECK(contains(trial.refusal({"train", "--device", "foo"}),
                  "--device foo: expected auto, cpu, cuda or cuda:N"));
   CHECK(contains(trial.refusal({"train", "--schedule", "foo"}), "schedule: expected cosine or step"));
@@ -280,7 +281,7 @@ TEST_CASE("program: train, eval and detect refuse faulty weights files") {
     CHECK_MESSAGE(contains(result.out, line), result.out);
   };
   in(models, changed([&](Tensors& t) { t.erase(name); }), "tensor '" + name + "' is missing");
-  starts("one", bad, "not in the file, start at random: rpn (1)");
+  starts("one", bad, "not in the file, initialised at random: rpn (1)");
   in(models, changed([&](Tensors& t) { t["more"] = Tensor::zeros({2}, DType::f32); }),
      "tensor 'more' of shape (2) is not part of this model");
   starts("two", bad, "more");

@@ -22,6 +22,18 @@ T* poisoned(Prepared<Args>& example, int64_t count) {
   return Filler(1, Fill::normal).poisoned<T>(example.outputs, {count}).template mutable_data<T>();
 }
 
+/// The example that `make` returns, or with which it fills the one it is given.
+template <class Args, class Make>
+Prepared<Args> made(Make make) {
+  if constexpr (std::is_invocable_v<Make>) {
+    return make();
+  } else {
+    Prepared<Args> example;
+    make(example);
+    return example;
+  }
+}
+
 /// The values of an output on the host.
 inline std::vector<float> floats(const Tensor& output) {
   const auto values = output.values<float>();
@@ -40,7 +52,7 @@ void each_result(const Op<A, A64>& op, Make make, Expect expect) {
   for (const Device& device : devices) {
     Context ctx(device);
     for (const auto& variant : op.variants) {
-      const Prepared<A> example = make();
+      const Prepared<A> example = made<A>(make);
       if (!fits(ctx, variant, example.args)) continue;
       const std::string on = variant.name + (" on " + device.str());
       CAPTURE(on);

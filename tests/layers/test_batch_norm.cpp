@@ -55,8 +55,8 @@ TEST_CASE("batch_norm: a call outside training is an error that says what to do 
   Context ctx;
   CHECK_THROWS_WITH_AS(
       batch_norm(ctx, random_leaf({5, 3}, 4), p),
-      "batch_norm takes the statistics of the batch, which is for training alone: in evaluation "
-      "fold_batch_norm gives the running statistics to the epilogue of the convolution",
+      "batch_norm uses the statistics of the batch, which is for training only: in evaluation use "
+      "fold_batch_norm, which gives the running statistics to the epilogue of the convolution",
       Error);
 }
 
@@ -95,8 +95,9 @@ TEST_CASE("batch_norm: errors name the shapes that do not fit") {
                        "(4), found (3), (3), (3) and (3)",
                        Error);
   CHECK_THROWS_WITH_AS(batch_norm(ctx, fits, p, residual),
-                       "batch_norm: the residual's shape (3, 3) is not x's, (2, 3)", Error);
-  CHECK_THROWS_WITH_AS(batch_norm(ctx, fits, p, fits), "batch_norm: the residual is x itself", Error);
+                       "batch_norm: the residual has shape (3, 3), expected that of x, (2, 3)", Error);
+  CHECK_THROWS_WITH_AS(batch_norm(ctx, fits, p, fits), "batch_norm: residual and x must not share memory",
+                       Error);
 }
 
 }  // namespace rcnn

@@ -28,7 +28,7 @@ TEST_CASE("group_norm: a number of channels that the groups do not divide is an 
   const GroupNorm p{random_leaf({6}, 3), random_leaf({6}, 4), 4};
   Context ctx;
   CHECK_THROWS_WITH_AS(group_norm(ctx, random_leaf({2, 6}, 1), p),
-                       "group_norm: 6 channels cannot be cut into 4 groups", Error);
+                       "group_norm: 6 channels cannot be divided into 4 groups", Error);
 }
 
 }  // namespace rcnn

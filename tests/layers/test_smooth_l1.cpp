@@ -35,10 +35,11 @@ TEST_CASE("smooth_l1: the loss of no rows is 0, and shapes that do not fit are e
             .value()
             .item<float>() == 0);
   CHECK_THROWS_WITH_AS(smooth_l1(ctx, {random_leaf({2, 8}, 1)}, 1, targets, labels, 1),
-                       "smooth_l1: 16 predicted offsets in all levels, but labels (2, 3) and 1 columns",
+                       "smooth_l1: 16 predicted deltas in all levels, but labels (2, 3) and 1 columns",
                        Error);
   CHECK_THROWS_WITH_AS(smooth_l1(ctx, {random_leaf({2, 12}, 1)}, 1, targets.slice(0, 1), labels, 1),
-                       "smooth_l1: targets (1, 3, 4) do not hold four offsets for labels (2, 3)", Error);
+                       "smooth_l1: targets (1, 3, 4) do not hold four deltas for each of the labels (2, 3)",
+                       Error);
   CHECK_THROWS_AS(smooth_l1(ctx, {random_leaf({1, 16}, 1), random_leaf({2, 4}, 1)}, 1, targets, labels, 1),
                   Error);
 }

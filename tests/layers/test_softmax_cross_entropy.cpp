@@ -16,7 +16,7 @@ TEST_CASE("softmax_cross_entropy: the loss of no rows is 0, and shapes that do n
   CHECK_THROWS_WITH_AS(
       softmax_cross_entropy(ctx, random_leaf({2, 4}, 1), Tensor::of<int32_t>({3}, {0, 1, 2})),
       "softmax_cross_entropy: logits (2, 4) and labels (3) do not fit: expected (..., C) and "
-      "one label a row",
+      "one label per row",
       Error);
 }
 

@@ -174,9 +174,11 @@ TEST_CASE("box-head: layer4 can be the head of models whose backbone does not us
   for (const char* without : {"resnet50-fpn", "vgg16"}) {
     config = small_config(without);
     config.box_head = "layer4";
-    CHECK(input_error([&] { FasterRcnn(config, 1, Init(1)); })
-              .starts_with(
-                  fmt::format("--box-head layer4: {} has no stage left for it; resnet18-c4, ", without)));
+    CHECK(
+        input_error([&] { FasterRcnn(config, 1, Init(1)); })
+            .starts_with(fmt::format("--box-head layer4: {} has no stage left for the head; expected one of "
+                                     "resnet18-c4, ",
+                                     without)));
   }
 }
 
@@ -191,7 +193,7 @@ TEST_CASE("vgg16 assigns its convolutions to stages") {
   ModelConfig config = small_config("vgg16");
   config.norm = "batch";
   CHECK(input_error([&] { FasterRcnn(config, 1, Init(1)); }) ==
-        "--norm batch: vgg16 has no normalisation, which is called folded here");
+        "--norm batch: vgg16 has no normalisation: expected --norm folded");
 }
 
 TEST_CASE("norm: batch, frozen and folded agree in evaluation, the last two also in training") {

@@ -124,7 +124,7 @@ TEST_CASE("pretrained: with other classes, the outputs for class and box keep th
       const bool output = name.starts_with("roi_heads.box_predictor.");
       CHECK_MESSAGE(numbers(tensor) == numbers(output ? before.at(name) : file.tensors.at(name)), name);
     }
-    CHECK(contains(report.text(), "other classes: the outputs for class and box start at random"));
+    CHECK(contains(report.text(), "other classes: the outputs for class and box are initialised at random"));
   }
 }
 
@@ -154,7 +154,8 @@ TEST_CASE("pretrained: keep-classes uses the rows of classes with equal names, i
   const Tensors swapped = weights_of(model);
   CHECK(row_of(swapped.at(kBoxes + "weight"), 1, 4) == row_of(turned.tensors.at(kBoxes + "weight"), 2, 4));
   CHECK(row_of(swapped.at(kBoxes + "weight"), 2, 4) == row_of(turned.tensors.at(kBoxes + "weight"), 1, 4));
-  CHECK(contains(start_from_weights(model, kClasses, turned, true).text(), "those of cat, dog are kept"));
+  CHECK(contains(start_from_weights(model, kClasses, turned, true).text(),
+                 "are kept for cat, dog, the others are"));
   // No name in common: only the background is used.
   const WeightsReport none = start_from_weights(model, kClasses, detector_file({"ant"}), true);
   CHECK(none.kept_classes.empty());
@@ -174,15 +175,15 @@ TEST_CASE("pretrained: an image classifier provides the backbone") {
     CHECK_MESSAGE(numbers(tensor) == numbers(body ? file.tensors.at(name.substr(14)) : before.at(name)),
                   name);
   }
-  CHECK(report.text() == fmt::format("a/file: {} of the model's {} tensors, an image classifier's as the "
-                                     "backbone\n  not in the file, start at random: backbone.fpn (12), rpn "
-                                     "(6), roi_heads (8)",
+  CHECK(report.text() == fmt::format("a/file: {} of the model's {} tensors, from an image classifier as the "
+                                     "backbone\n  not in the file, initialised at random: backbone.fpn "
+                                     "(12), rpn (6), roi_heads (8)",
                                      report.taken, report.tensors));
   CHECK(contains(refusal(model, file, true), "--keep-classes needs a detector's file"));
 
   std::erase_if(file.tensors, [](const auto& entry) { return entry.first.starts_with("layer3"); });
   const WeightsReport shorter = start_from_weights(model, kClasses, file, false);
-  CHECK(contains(shorter.text(), "not in the file, start at random: backbone.body.layer3 ("));
+  CHECK(contains(shorter.text(), "not in the file, initialised at random: backbone.body.layer3 ("));
 }
 
 TEST_CASE("pretrained: tensors of another shape or type and unknown tensors are reported and not used") {
@@ -202,9 +203,9 @@ TEST_CASE("pretrained: tensors of another shape or type and unknown tensors are 
   CHECK(report.taken == report.tensors - 3);
   CHECK(numbers(weights_of(model).at(name)) == numbers(before.at(name)));
   const std::string text = report.text();
-  CHECK(contains(text, "\n  not in the file, start at random: rpn (1)"));
-  CHECK(contains(text,
-                 "\n  of another shape, start at random: rpn.head.cls_logits.weight f32 (9, 32, 1, 1), "));
+  CHECK(contains(text, "\n  not in the file, initialised at random: rpn (1)"));
+  CHECK(contains(
+      text, "\n  of another shape, initialised at random: rpn.head.cls_logits.weight f32 (9, 32, 1, 1), "));
   CHECK(contains(text, "\n  not used: roi_heads.mask_head.weight"));
 }
 
@@ -278,8 +279,8 @@ TEST_CASE("pretrained: a stage that is missing in the file cannot be frozen") {
   other.config.frozen_stages = 4;
   std::erase_if(file.tensors, [](const auto& entry) { return entry.first.starts_with("layer3"); });
   CHECK(contains(refusal(other, file),
-                 "has nothing that fits backbone.body.layer3.0.conv1.weight; it would be frozen at a random "
-                 "value: expected --frozen-stages 3 or fewer"));
+                 "none of its tensors fits backbone.body.layer3.0.conv1.weight, which would be frozen at "
+                 "random values: expected --frozen-stages 3 or fewer"));
 }
 
 TEST_CASE("pretrained: without weights, nothing is frozen") {

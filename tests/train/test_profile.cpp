@@ -58,12 +58,12 @@ TEST_CASE("profile: boxes of whole pixels are scaled to the network's input and 
   const ResizedImage size = resized(config, 375, 500);
   CHECK(size.height == 600);
   CHECK(size.width == 800);
-  const kernels::Box<float> box = size.to_input(10, 20, 20, 40);
+  const Box box = size.to_input({10, 20, 20, 40});
   CHECK(box.x1 == doctest::Approx(16));
   CHECK(box.y1 == doctest::Approx(32));
   CHECK(box.x2 == doctest::Approx(30.4));
   CHECK(box.y2 == doctest::Approx(62.4));
-  const kernels::Box<float> back = size.from_input(box);
+  const Box back = size.from_input(box);
   CHECK(back.x1 == doctest::Approx(10));
   CHECK(back.x2 == doctest::Approx(20));
   CHECK(back.y2 == doctest::Approx(40));

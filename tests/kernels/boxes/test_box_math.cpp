@@ -12,11 +12,11 @@ constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kOnes[4] = {1, 1, 1, 1};
 
-Box<float> box(float x1, float y1, float x2, float y2) { return {x1, y1, x2, y2}; }
+Box box(float x1, float y1, float x2, float y2) { return {x1, y1, x2, y2}; }
 
 bool near(double a, double b, double tolerance) { return std::fabs(a - b) <= tolerance; }
 
-bool near(const Box<float>& a, const Box<float>& b, double tolerance) {
+bool near(const Box& a, const Box& b, double tolerance) {
   return near(a.x1, b.x1, tolerance) && near(a.y1, b.y1, tolerance) && near(a.x2, b.x2, tolerance) &&
          near(a.y2, b.y2, tolerance);
 }
@@ -34,7 +34,7 @@ TEST_CASE("iou: overlaps worked out by hand") {
 }
 
 TEST_CASE("iou: empty, reversed and non-finite boxes overlap nothing") {
-  const Box<float> unit = box(0, 0, 1, 1);
+  const Box unit = box(0, 0, 1, 1);
   CHECK(iou(box(0.5f, 0.5f, 0.5f, 0.5f), box(0.5f, 0.5f, 0.5f, 0.5f)) == 0);
   CHECK(iou(unit, box(0.5f, 0, 0.5f, 1)) == 0);
   CHECK(iou(unit, box(1, 1, 0, 0)) == 0);
@@ -57,7 +57,7 @@ TEST_CASE("iou is symmetric to the last bit") {
     return box(x, y, x + random.uniform(1, 60), y + random.uniform(1, 60));
   };
   for (int i = 0; i < 1000; ++i) {
-    const Box<float> a = draw(), b = draw();
+    const Box a = draw(), b = draw();
     CHECK(iou(a, b) == iou(b, a));
   }
 }
@@ -92,7 +92,7 @@ TEST_CASE("decode undoes encode") {
     return box(x, y, x + random.uniform(4, 200), y + random.uniform(4, 200));
   };
   for (int i = 0; i < 200; ++i) {
-    const Box<float> reference = draw(), gt = draw();
+    const Box reference = draw(), gt = draw();
     float delta[4];
     encode(reference, gt, weights, delta);
     CHECK(near(decode(reference, delta, weights), gt, 1e-3));
@@ -103,7 +103,7 @@ TEST_CASE("decode: a NaN in the deltas gives a NaN in the box, which clipping pr
   for (int i = 0; i < 4; ++i) {
     float delta[4] = {};
     delta[i] = kNaN;
-    const Box<float> decoded = decode(box(0, 0, 8, 8), delta, kOnes);
+    const Box decoded = decode(box(0, 0, 8, 8), delta, kOnes);
     CHECK_FALSE(is_finite(decoded));
     CHECK_FALSE(is_finite(clip(decoded, 10.0f, 10.0f)));
     CHECK_FALSE(is_large_enough(decoded, 0.0f));
@@ -111,7 +111,7 @@ TEST_CASE("decode: a NaN in the deltas gives a NaN in the box, which clipping pr
 }
 
 TEST_CASE("clip: the right edge of the image is at x = width") {
-  const Box<float> inside = clip(box(-5, -6, 50, 60), 30.0f, 40.0f);
+  const Box inside = clip(box(-5, -6, 50, 60), 30.0f, 40.0f);
   CHECK(near(inside, box(0, 0, 40, 30), 0));
   CHECK(near(clip(box(3, 4, 5, 6), 30.0f, 40.0f), box(3, 4, 5, 6), 0));
   CHECK(near(clip(box(41, 31, 50, 60), 30.0f, 40.0f), box(40, 30, 40, 30), 0));
@@ -121,9 +121,7 @@ TEST_CASE("spanned: boxes whose corners are whole pixels behave as in py-faster-
   CHECK(near(spanned(box(1, 2, 4, 7), 0.0f), box(1, 2, 4, 7), 0));
   CHECK(box_area(spanned(box(1, 2, 4, 7), 1.0f)) == 24);  // 4 x 6 pixels
   CHECK(box_area(spanned(box(5, 5, 5, 5), 1.0f)) == 1);   // one pixel
-  const auto overlap = [](const Box<float>& a, const Box<float>& b) {
-    return iou(spanned(a, 1.0f), spanned(b, 1.0f));
-  };
+  const auto overlap = [](const Box& a, const Box& b) { return iou(spanned(a, 1.0f), spanned(b, 1.0f)); };
   CHECK(overlap(box(0, 0, 1, 1), box(1, 1, 2, 2)) == 1.0f / 7);  // one common pixel of 4 + 4 - 1
   CHECK(overlap(box(0, 0, 1, 1), box(2, 0, 3, 1)) == 0);         // neighbours
   CHECK(overlap(box(0, 0, 1, 1), box(0, kNaN, 1, 1)) == 0);
@@ -132,7 +130,7 @@ TEST_CASE("spanned: boxes whose corners are whole pixels behave as in py-faster-
 
   // 16 x 16 pixels with the centre (8, 8), and 16 x 32 with the centre (16, 16).
   float delta[4];
-  const Box<float> reference = spanned(box(0, 0, 15, 15), 1.0f);
+  const Box reference = spanned(box(0, 0, 15, 15), 1.0f);
   encode(reference, spanned(box(8, 0, 23, 31), 1.0f), kOnes, delta);
   CHECK(near(delta[0], 0.5, 0));
   CHECK(near(delta[1], 0.5, 0));
@@ -149,7 +147,7 @@ TEST_CASE("clip: with whole pixels, the last ones are width - 1 and height - 1")
 
 TEST_CASE("decode: the size can grow without a limit") {
   const float delta[4] = {0, 0, std::log(100.0f), kInfinity};
-  const Box<float> wide = decode(box(-8, -8, 8, 8), delta, kOnes, kInfinity);
+  const Box wide = decode(box(-8, -8, 8, 8), delta, kOnes, kInfinity);
   CHECK(near(wide.x1, -800, 1e-3));
   CHECK(near(wide.x2, 800, 1e-3));
   CHECK(wide.y2 == kInfinity);

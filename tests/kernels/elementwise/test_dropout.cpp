@@ -6,11 +6,10 @@ namespace {
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
-/// Adds the step to the example as an input.
+/// Keeps the elements 0, 1 and 3 of four, and drops 2.
 template <class Args>
-const int32_t* given_step(Prepared<Args>& example, int32_t step) {
-  example.inputs.push_back(Tensor::of<int32_t>({1}, {step}));
-  return example.inputs.back().template data<int32_t>();
+DropoutKey some_key(Prepared<Args>& example) {
+  return {.p = 0.5f, .seed = 7, .step = given<int32_t>(example, {3}), .layer = 2};
 }
 
 }  // namespace
@@ -35,15 +34,12 @@ TEST_CASE("dropout: keeps the elements that another implementation of Philox cho
     for (const char* at = c.kept; *at != 0; ++at) expected.push_back(*at == 'x' ? c.kept_value : 0);
     hand_worked(
         dropout,
-        [&] {
-          Prepared<DropoutArgs<float>> p;
-          const float* x = given(p, std::vector<float>(16, 1.0f));
-          const int32_t* step = given_step(p, c.step);
+        [&](auto& p) {
+          const int32_t* step = given<int32_t>(p, {c.step});
           p.args = {.count = 16,
-                    .x = x,
-                    .key = {c.p, c.seed, step, c.layer},
+                    .x = given(p, std::vector<float>(16, 1)),
+                    .key = {.p = c.p, .seed = c.seed, .step = step, .layer = c.layer},
                     .y = result(p, std::vector<float>(16, kNaN))};
-          return p;
         },
         [&](const auto& outputs) { CHECK(outputs[0] == expected); });
   }
@@ -53,12 +49,11 @@ TEST_CASE("dropout: a NaN becomes 0 if it is dropped, and stays NaN otherwise") 
   // Of the elements 0, 1 and 2, the last is dropped.
   hand_worked(
       dropout,
-      [] {
-        Prepared<DropoutArgs<float>> p;
-        const float* x = given(p, {3, kNaN, kNaN});
-        const int32_t* step = given_step(p, 3);
-        p.args = {.count = 3, .x = x, .key = {0.5f, 7, step, 2}, .y = result(p, {kNaN, kNaN, kNaN})};
-        return p;
+      [](auto& p) {
+        p.args = {.count = 3,
+                  .x = given(p, {3, kNaN, kNaN}),
+                  .key = some_key(p),
+                  .y = result(p, {kNaN, kNaN, kNaN})};
       },
       [](const auto& outputs) {
         CHECK(outputs[0][0] == 6);
@@ -71,16 +66,12 @@ TEST_CASE("dropout: backward drops the same elements, and writes or adds as requ
   for (const Accumulate accumulate : {Accumulate::no, Accumulate::yes})
     hand_worked(
         dropout_backward,
-        [&] {
-          Prepared<DropoutBackwardArgs<float>> p;
-          const float* dy = given(p, {1, 2, kNaN, 4});
-          const int32_t* step = given_step(p, 3);
+        [&](auto& p) {
           p.args = {.count = 4,
-                    .dy = dy,
-                    .key = {0.5f, 7, step, 2},
+                    .dy = given(p, {1, 2, kNaN, 4}),
+                    .key = some_key(p),
                     .dx = result(p, {10, 20, 30, 40}),
                     .accumulate = accumulate};
-          return p;
         },
         [&](const auto& outputs) {
           CHECK(outputs[0] == (accumulate == Accumulate::yes ? std::vector<float>{12, 24, 30, 48}
