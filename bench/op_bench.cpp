@@ -17,8 +17,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr size_t kWidth = 100;          // columns of the table
-constexpr double kMostSimulated = 3e7;  // FLOP or bytes of a case that a simulated GPU runs
+constexpr size_t kWidth = 100;         // columns of the table
+constexpr double kMaxSimulated = 3e7;  // FLOP or bytes of a case that a simulated GPU runs
 
 const char* name_of(Precision precision) {
   return precision == Precision::f32 ? "f32" : precision == Precision::tf32 ? "tf32" : "bf16";
@@ -64,7 +64,7 @@ int bench_op(const OpBenchOptions& options, Device device, const Op& op, Json& r
   for (size_t index = 0; index < cases.size(); ++index) {
     const auto host = op_cases.prepare(float{}, cases[index], kernels::Filler(1, kernels::Fill::normal));
     const double bytes = bytes_of(host);
-    if (simulated && std::max(host.flop, bytes) > kMostSimulated) continue;
+    if (simulated && std::max(host.flop, bytes) > kMaxSimulated) continue;
     const auto p = on_gpu ? kernels::on_device(host, device) : host;
     print_case(op.name, p.inputs);
     for (const auto& variant : op.variants) {

@@ -90,7 +90,7 @@ struct ImageFindings {
 /// The index of the object that the box overlaps most, among those for which `accept(index)` is true; -1 if
 /// it overlaps none of them enough.
 template <class Accept>
-int most_overlapped(const Box& box, const std::vector<Object>& objects, const Accept& accept) {
+int best_overlapped(const Box& box, const std::vector<Object>& objects, const Accept& accept) {
   int best = -1;
   double best_overlap = 0;
   for (size_t i = 0; i < objects.size(); ++i) {
@@ -106,7 +106,7 @@ int most_overlapped(const Box& box, const std::vector<Object>& objects, const Ac
 /// Pairs wrong detections with objects of other classes that are not paired yet.
 void pair_across_classes(ImageFindings& image, const std::vector<Object>& objects) {
   for (Wrong& wrong : image.wrong) {
-    wrong.paired = most_overlapped(wrong.detection->box, objects, [&](size_t i) {
+    wrong.paired = best_overlapped(wrong.detection->box, objects, [&](size_t i) {
       const Evidence& evidence = image.evidence[i];
       return objects[i].label != wrong.detection->label && !is_ignored(objects[i]) && !evidence.found &&
              !evidence.other_class;
@@ -184,7 +184,7 @@ std::string mistake(const Wrong& wrong, const std::vector<Object>& objects, cons
   if (mistaken < 0) {
     if (wrong.nearest.overlap >= kRightOverlap) return "duplicate detection of " + name(label);
     mistaken =
-        most_overlapped(wrong.detection->box, objects, [&](size_t i) { return objects[i].label != label; });
+        best_overlapped(wrong.detection->box, objects, [&](size_t i) { return objects[i].label != label; });
   }
   if (mistaken >= 0)
     return name(objects[static_cast<size_t>(mistaken)].label) + " detected as " + name(label);

@@ -1,6 +1,6 @@
 // Sums and maxima over the threads of a warp or block, on the GPU. The order of a sum depends on the block's
 // size alone, so it has the same bits in every run. Blocks have a multiple of 32 threads, at most 1024, and
-// all of a warp's or block's threads make the call.
+// all threads of the warp or block must make the call.
 #pragma once
 
 #include "core/cuda/cuda.h"
@@ -31,7 +31,7 @@ template <class T>
 __device__ inline T block_sum(T value) {
   RCNN_SHARED(T, warps, [32]);
   value = warp_sum(value);
-  __syncthreads();  // nobody reads the sums of an earlier call any more
+  __syncthreads();  // all threads have read the sums of an earlier call
   if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = value;
   __syncthreads();
   T sum = warps[0];
@@ -53,7 +53,7 @@ __device__ inline BlockScan block_scan(int value) {
     const int below = __shfl_up_sync(kAllLanes, sum, apart);
     if (lane >= apart) sum += below;
   }
-  __syncthreads();  // nobody reads the sums of an earlier call any more
+  __syncthreads();  // all threads have read the sums of an earlier call
   if (lane == 31) warps[own_warp] = sum;
   __syncthreads();
   BlockScan scan{sum - value, 0};

@@ -1,7 +1,7 @@
 // Many tensors in one pass, cut into chunks.
 //
-// A model has many small parameters and a few large ones. Ops over all of them work on chunks, so that a
-// small one costs no start of threads of its own and a large one is shared by many.
+// A model has many small parameters and a few large ones. Ops over all of them work on chunks, so that no
+// parameter needs a launch of its own and many threads share a large one.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace rcnn::kernels {
 /// Elements in a chunk; the last of a tensor may have fewer.
 inline constexpr int64_t kChunk = 1 << 13;
 
-/// Numbers the chunks of all tensors, one after the other, and gives how many there are. An entry of the list
+/// Numbers the chunks of all tensors in order, and returns how many there are. An entry of the list
 /// has `size`, its elements, and `first_chunk`, the chunks of the entries before.
 template <class Entries>
 int64_t number_chunks(Entries&& entries) {

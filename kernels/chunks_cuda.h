@@ -1,4 +1,4 @@
-// kernels/chunks.h on a GPU: a block a chunk.
+// kernels/chunks.h on a GPU: one block per chunk.
 #pragma once
 
 #include "core/cuda/cuda.h"
@@ -17,8 +17,8 @@ struct Chunk {
   int size;
 };
 
-/// The block's chunk. The threads look at an entry each and one of them finds the chunk in it: one access to
-/// memory, where a search would wait for one after the other. All threads make the call, once a kernel.
+/// The block's chunk. Each thread looks at one entry, and one of them finds the chunk there: a single memory
+/// latency, where a search would wait for several in turn. All threads must make the call, once per kernel.
 template <class Entry>
 __device__ Chunk<Entry> find_chunk(const Entry* entries, int64_t count) {
   RCNN_SHARED(int64_t, found, [1]);

@@ -1,7 +1,7 @@
 // Neighbouring values that a CUDA thread loads, works on and stores together.
 //
-// A memory-bound kernel moves 16 bytes a thread where sizes and addresses allow it, else one value. Written
-// as a template of the width, it stands once for both.
+// A memory-bound kernel moves 16 bytes per thread if sizes and addresses allow it, and one value otherwise.
+// Written as a template of the width, it serves both cases.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ __device__ inline void store_lanes(T* to, const Lanes<kWidth, T>& values) {
   *reinterpret_cast<Lanes<kWidth, T>*>(to) = values;
 }
 
-/// Writes, or adds, as put does.
+/// Writes the values or adds them, as `put` does.
 template <int kWidth>
 __device__ inline void put_lanes(float* to, Lanes<kWidth> values, Accumulate accumulate) {
   if (accumulate == Accumulate::yes) {
@@ -54,7 +54,7 @@ __device__ inline Pixel pixel_of(unsigned index, int64_t h, int64_t w, int64_t c
           static_cast<int>(index % lanes) * kWidth};
 }
 
-/// How many threads `size` values need, four each or one. Kernels divide their index in 32 bits.
+/// The number of threads for `size` values, four or one per thread. Kernels divide their index in 32 bits.
 inline unsigned lane_groups(int64_t size, bool four) {
   const int64_t groups = four ? size / 4 : size;
   check(groups < int64_t{1} << 32, "{} values are more than a kernel can count", size);
@@ -74,8 +74,8 @@ __global__ void lanes_kernel(Work work, unsigned count) {
   if (index < count) work.template run<kWidth>(index);
 }
 
-/// Starts it for `size` values that lie in rows of `row`: four per thread where `row` and all addresses allow
-/// it, else one.
+/// Launches it for `size` values that lie in rows of `row`: four per thread if `row` and all addresses allow
+/// it, otherwise one.
 template <class Work>
 void launch_lanes(const Stream& stream, int64_t size, int64_t row,
                   std::initializer_list<const void*> pointers, const Work& work) {

@@ -7,14 +7,14 @@
 
 namespace rcnn::kernels {
 
-/// The most levels that an op over several levels takes.
+/// The maximum number of levels of an op over several levels.
 inline constexpr int kMaxLevels = 6;
 
-/// One level's array: N images of `rows` rows each, one behind the other.
+/// The array of one level: N images of `rows` rows each, one after the other.
 template <class T>
 struct LevelView {
   T* data = nullptr;
-  int64_t rows = 0;  // rows an image
+  int64_t rows = 0;  // rows per image
 };
 
 /// Rows of an image over all levels.
@@ -29,7 +29,7 @@ RCNN_HOST_DEVICE inline int64_t total_rows(const Views& views, int levels) {
 struct LevelRow {
   int level;
   int64_t row;   // counted over all images
-  int64_t left;  // rows of the level from this one on in its image, itself among them
+  int64_t left;  // rows of the level in the same image from this one on, including it
 };
 
 /// The row that belongs to element `index` of an array (N, rows of all levels, one after the other). `total`

@@ -1,4 +1,4 @@
-// The cases of all ops. Tests and benchmarks get those of an op by `cases_of(op)`:
+// The cases of all ops. Tests and benchmarks get the cases of an op from `cases_of(op)`:
 //
 //     for_each_op([](const auto& op) { for (const auto& c : cases_of(op).tested()) ... });
 #pragma once

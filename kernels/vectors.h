@@ -1,4 +1,4 @@
-// Reading and writing global and shared memory 4 floats at a time, in kernels with a scalar path beside.
+// Reading and writing global and shared memory 4 floats at a time, in kernels that have a scalar path too.
 #pragma once
 
 #include "core/cuda/cuda.h"

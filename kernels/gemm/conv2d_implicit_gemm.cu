@@ -82,7 +82,7 @@ struct FilterColumns {
 // filters) is a multiple of 4 and that the tensors are aligned.
 
 template <class Tile, int V>
-__global__ __launch_bounds__(kTileThreads, kBlocksAProcessor)  //
+__global__ __launch_bounds__(kTileThreads, kBlocksPerProcessor)  //
     void forward_kernel(Patches patches, const float* x, const float* w, GemmOutput output, GemmParts parts) {
   const PatchLines<V> left{patches, x};
   const MatrixLines<V, true> right{w, output.columns, patches.depth()};
@@ -90,7 +90,7 @@ __global__ __launch_bounds__(kTileThreads, kBlocksAProcessor)  //
 }
 
 template <class Tile, int V>
-__global__ __launch_bounds__(kTileThreads, kBlocksAProcessor)  //
+__global__ __launch_bounds__(kTileThreads, kBlocksPerProcessor)  //
     void dx_kernel(ConvDims dims, const float* g, const float* w, GemmOutput output, GemmParts parts) {
   const Patches patches = patches_of_g(dims, static_cast<int>(blockIdx.y));
   const PatchLines<V> left{patches, g};
@@ -99,7 +99,7 @@ __global__ __launch_bounds__(kTileThreads, kBlocksAProcessor)  //
 }
 
 template <class Tile, int V>
-__global__ __launch_bounds__(kTileThreads, kBlocksAProcessor)  //
+__global__ __launch_bounds__(kTileThreads, kBlocksPerProcessor)  //
     void dw_kernel(Patches patches, const float* g, const float* x, GemmOutput output, GemmParts parts) {
   const MatrixLines<V, false> left{g, parts.rows, patches.rows()};
   const PatchColumns<V> right{{patches, x}};

@@ -17,11 +17,11 @@ constexpr int64_t kMaxChunks = 512;  // a constant, so that every card adds dbia
 ///
 /// Shared memory: 4 KiB for V = 4. Bottleneck: memory, one pass over y, dy and the results.
 template <int V>
-__global__ void backward_kernel(EpilogueBackwardArgs<float> a, int64_t rows_a_chunk, float* shares) {
+__global__ void backward_kernel(EpilogueBackwardArgs<float> a, int64_t rows_per_chunk, float* shares) {
   RCNN_SHARED(float, thread_sums, [kThreads][V]);
   const int64_t c = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V;
-  const int64_t first = blockIdx.y * rows_a_chunk;
-  const int64_t last = first + rows_a_chunk < a.rows ? first + rows_a_chunk : a.rows;
+  const int64_t first = blockIdx.y * rows_per_chunk;
+  const int64_t last = first + rows_per_chunk < a.rows ? first + rows_per_chunk : a.rows;
   const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
 
   float sums[V] = {};
@@ -92,13 +92,13 @@ void epilogue_backward_block_per_chunk(const Stream& stream, Workspace& workspac
   while (width < across && width < kThreads) width *= 2;
   const dim3 block(width, kThreads / width);
   // At least 4 rows per thread, if there are enough rows.
-  const int64_t rows_a_chunk = std::max<int64_t>(4 * block.y, (a.rows + kMaxChunks - 1) / kMaxChunks);
-  const dim3 grid(blocks_for(across, width), blocks_for(a.rows, rows_a_chunk));
+  const int64_t rows_per_chunk = std::max<int64_t>(4 * block.y, (a.rows + kMaxChunks - 1) / kMaxChunks);
+  const dim3 grid(blocks_for(across, width), blocks_for(a.rows, rows_per_chunk));
   float* shares = a.dbias ? workspace.take<float>(grid.y * a.c) : nullptr;
   if (vectors)
-    launch<backward_kernel<4>>(stream, grid, block, 0, a, rows_a_chunk, shares);
+    launch<backward_kernel<4>>(stream, grid, block, 0, a, rows_per_chunk, shares);
   else
-    launch<backward_kernel<1>>(stream, grid, block, 0, a, rows_a_chunk, shares);
+    launch<backward_kernel<1>>(stream, grid, block, 0, a, rows_per_chunk, shares);
   if (a.dbias)
     launch<dbias_kernel>(stream, blocks_for(a.c, kColumns), dim3(kColumns, kLines), 0, a, shares,
                          static_cast<int>(grid.y));

@@ -24,8 +24,8 @@
 
 namespace rcnn::kernels {
 
-constexpr int kTileThreads = 256;     // 16 x 16
-constexpr int kBlocksAProcessor = 2;  // for __launch_bounds__: 128 registers per thread
+constexpr int kTileThreads = 256;       // 16 x 16
+constexpr int kBlocksPerProcessor = 2;  // for __launch_bounds__: 128 registers per thread
 
 /// A block's tile: 16 TR x 16 TC outputs, with DEPTH terms of their sums per step.
 template <int TR, int TC, int DEPTH>

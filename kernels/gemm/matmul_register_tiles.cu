@@ -9,10 +9,8 @@ namespace {
 /// One block of 256 threads per tile (blockIdx.x) and part of its sums (blockIdx.z). TA and TB: whether a and
 /// b are transposed. V = 4 reads float4: see vectors_in.
 template <class Tile, bool TA, bool TB, int V>
-__global__ __launch_bounds__(kTileThreads,
-                             kBlocksAProcessor) void register_tiles_kernel(int m, int k, const float* a,
-                                                                           const float* b, GemmOutput output,
-                                                                           GemmParts parts) {
+__global__ __launch_bounds__(kTileThreads, kBlocksPerProcessor) void register_tiles_kernel(
+    int m, int k, const float* a, const float* b, GemmOutput output, GemmParts parts) {
   const MatrixLines<V, !TA> left{a, m, k};
   const MatrixLines<V, TB> right{b, output.columns, k};
   multiply_tile<Tile>(left, right, m, k, output, parts);

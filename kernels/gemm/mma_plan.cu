@@ -21,9 +21,9 @@ Plan choose_plan(int64_t m, int64_t n, int64_t chunks, int64_t products) {
                                       {TileSize::m64n64, 64, 64, 300}};
   constexpr int parts[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64};
   constexpr double processors = kWantedBlocks / 2;
-  constexpr double around = 3;            // a block's start and end, in chunks
-  constexpr double second_launch = 4000;  // clocks
-  constexpr double bytes_a_clock = 1500;  // of device memory and second-level cache together
+  constexpr double around = 3;              // a block's start and end, in chunks
+  constexpr double second_launch = 4000;    // clocks
+  constexpr double bytes_per_clock = 1500;  // of device memory and second-level cache together
 
   Plan best;
   double best_clocks = std::numeric_limits<double>::infinity();
@@ -35,7 +35,8 @@ Plan choose_plan(int64_t m, int64_t n, int64_t chunks, int64_t products) {
       const double depth = std::ceil(static_cast<double>(chunks) / count) + around;
       double clocks = blocks * depth * candidate.chunk;
       if (count > 1)
-        clocks += second_launch + static_cast<double>(products * m * n) * 4 * (2 * count + 1) / bytes_a_clock;
+        clocks +=
+            second_launch + static_cast<double>(products * m * n) * 4 * (2 * count + 1) / bytes_per_clock;
       if (clocks < best_clocks) best = {candidate.tile, count}, best_clocks = clocks;
     }
   return best;
@@ -57,13 +58,13 @@ struct alignas(16) Vector {
 // bytes, so four floats are read at once. Bottleneck: memory.
 template <class Stored>
 __global__ void __launch_bounds__(kThreads)
-    pack_rows_kernel(const float* values, unsigned vectors, unsigned vectors_a_row, int c, bool quads,
+    pack_rows_kernel(const float* values, unsigned vectors, unsigned vectors_per_row, int c, bool quads,
                      Vector<Stored>* packed) {
   constexpr int kCount = 16 / sizeof(Stored);
   const unsigned index = blockIdx.x * kThreads + threadIdx.x;
   if (index >= vectors) return;
-  const unsigned row = index / vectors_a_row;
-  const int column = static_cast<int>(index - row * vectors_a_row) * kCount;
+  const unsigned row = index / vectors_per_row;
+  const int column = static_cast<int>(index - row * vectors_per_row) * kCount;
   const float* from = values + static_cast<int64_t>(row) * c + column;
   Vector<Stored> result;
   if (quads) {

@@ -7,7 +7,7 @@ namespace {
 
 /// The index of the four deltas that take part in the loss, in row `row` of a level whose label is `label`.
 template <class Args>
-int64_t offsets_at(const Args& a, int64_t row, int32_t label) {
+int64_t deltas_at(const Args& a, int64_t row, int32_t label) {
   check(a.columns == 1 || label < a.columns, "smooth_l1: label {}, but there are {} columns", label,
         a.columns);
   return (row * a.columns + (a.columns == 1 ? 0 : label)) * 4;
@@ -25,7 +25,7 @@ void smooth_l1_reference(const Stream&, Workspace& workspace, const SmoothL1Args
       for (int64_t i = 0; i < s.count; ++i) {
         const int32_t label = a.labels[s.label + i];
         if (label <= 0) continue;
-        const T* prediction = a.prediction[s.level].data + offsets_at(a, s.row + i, label);
+        const T* prediction = a.prediction[s.level].data + deltas_at(a, s.row + i, label);
         const float* target = a.targets + (s.label + i) * 4;
         for (int k = 0; k < 4; ++k)
           share.sum += static_cast<double>(
@@ -50,7 +50,7 @@ void smooth_l1_backward_reference(const Stream&, Workspace&, const SmoothL1Backw
       for (int64_t i = 0; i < s.count; ++i) {
         const int32_t label = a.labels[s.label + i];
         if (label <= 0) continue;
-        const int64_t at = offsets_at(a, s.row + i, label);
+        const int64_t at = deltas_at(a, s.row + i, label);
         const T* prediction = a.prediction[s.level].data + at;
         const float* target = a.targets + (s.label + i) * 4;
         for (int k = 0; k < 4; ++k)

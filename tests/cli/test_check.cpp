@@ -94,5 +94,5 @@ TEST_CASE("check: exits with 2 if the data or a setting cannot be used") {
   CHECK(contains(refusal({}), "data is required"));
   write_tiny_scenes(folder.path(), 2);
   CHECK(contains(refusal({folder.path().string(), "--anchor-sizes", "8;16"}), "for 3 levels, found 2"));
-  CHECK(contains(refusal({folder.path().string(), "--model", "none"}), "no such model"));
+  CHECK(contains(refusal({folder.path().string(), "--model", "none"}), "unknown model"));
 }
