@@ -6,13 +6,15 @@
 // last row is always `reference`, the plain loops that are the specification. Each op takes its column of the
 // table:
 //
-//     inline constexpr RealTechnique<DropoutArgs, DropoutBackwardArgs> dropout_techniques[] = {
-//         {"thread_per_four", on_cuda, dropout_thread_per_four, dropout_backward_thread_per_four},
-//         {"reference", on_cpu, {dropout_reference<float>, dropout_reference<double>},
-//          {dropout_backward_reference<float>, dropout_backward_reference<double>}},
+//     inline constexpr RealTechnique<AveragePoolArgs, AveragePoolBackwardArgs> average_pool_techniques[] = {
+//         {"thread_per_four_channels", on_cuda, average_pool_thread_per_four_channels,
+//          average_pool_backward_thread_per_four_channels},
+//         {"reference", on_cpu, {average_pool_reference<float>, average_pool_reference<double>},
+//          {average_pool_backward_reference<float>, average_pool_backward_reference<double>}},
 //     };
-//     inline constexpr Op dropout{"dropout", "dropout", column<0>(dropout_techniques)};
-//     inline constexpr Op dropout_backward{"dropout_backward", "dropout", column<1>(dropout_techniques)};
+//     inline constexpr Op average_pool{"average_pool", "average_pool", column<0>(average_pool_techniques)};
+//     inline constexpr Op average_pool_backward{"average_pool_backward", "average_pool",
+//                                               column<1>(average_pool_techniques)};
 //
 // Layers call `run`; tests and benchmarks walk the variants, so that a row of the table is checked and timed.
 #pragma once

@@ -71,7 +71,6 @@ void for_each_op(F f) {
   f(roi_pool);
   f(roi_pool_backward);
   f(dropout);
-  f(dropout_backward);
   f(softmax);
   f(softmax_cross_entropy);
   f(softmax_cross_entropy_backward);

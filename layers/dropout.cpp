@@ -13,14 +13,13 @@ struct DropoutNode : Node {
   void backward(Context& ctx) override {
     const GradientTarget dx = target(ctx, 0);
     key.step = step.get().data<int32_t>();
-    run_in(ctx, dx.value.dtype(), kernels::dropout_backward,
-           [&]<class T>(kernels::DropoutBackwardArgs<T>& a) {
-             a = {.count = dx.value.numel(),
-                  .dy = output_gradient().data<T>(),
-                  .key = key,
-                  .dx = dx.data<T>(),
-                  .accumulate = dx.accumulate};
-           });
+    run_in(ctx, dx.value.dtype(), kernels::dropout, [&]<class T>(kernels::DropoutArgs<T>& a) {
+      a = {.count = dx.value.numel(),
+           .x = output_gradient().data<T>(),
+           .key = key,
+           .y = dx.data<T>(),
+           .accumulate = dx.accumulate};
+    });
   }
 };
 
