@@ -1,15 +1,14 @@
-# rcnn.cu: one Makefile for everything. `make help` lists what it can do.
+# rcnn.cu: one Makefile for everything. `make help` lists the targets, and V=1 shows the commands.
 #
-# V=1 shows the commands.
 # Switches:  CUDA=auto|0|1|sim   ONEDNN=1|0   ARCH=native|x86-64-v3|...   CONFIG=release|debug|asan|ubsan|tsan|races
 #            CUDA_ARCHS="75 80 90a"
-# Objects live in build/<configuration>/, so that configurations never mix.
+# Each configuration has its own folder, build/<configuration>/, so that objects never mix.
 
 .DEFAULT_GOAL := all
 comma := ,
 space := $(subst ,, )
 MAKEFLAGS += --no-builtin-rules --no-print-directory
-# As many jobs as there are processors, unless -j says otherwise.
+# One job per processor, unless -j says otherwise.
 ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
   MAKEFLAGS += -j$(shell nproc)
 endif
@@ -31,7 +30,7 @@ ifeq ($(filter $(CONFIG),release debug asan ubsan tsan races),)
   $(error CONFIG=$(CONFIG): expected release, debug, asan, ubsan, tsan or races)
 endif
 
-# auto: CUDA for the GPU that is there, and none where there is none. sim: kernels run on the CPU (core/cuda/sim).
+# auto: CUDA for this machine's GPU, or no CUDA if it has none. sim: kernels run on the CPU (core/cuda/sim).
 ifeq ($(CUDA),auto)
   GPU_ARCH := $(shell nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | sort -u | tr -d .)
   override CUDA := $(if $(GPU_ARCH),$(if $(shell sh tools/find_cuda.sh),1,0),0)
@@ -47,7 +46,7 @@ endif
 ifeq ($(CONFIG),races)
   override CUDA := sim
 endif
-# oneDNN and libgomp are not built for ThreadSanitizer: it would report their every barrier.
+# oneDNN and libgomp are not built for ThreadSanitizer, which would report every one of their barriers.
 ifeq ($(CONFIG),tsan)
   ONEDNN := 0
 endif
@@ -55,17 +54,17 @@ endif
 BUILD ?= build/$(CONFIG)$(if $(filter 1,$(CUDA)),-cuda)$(if $(filter sim,$(CUDA)),-sim)$(if $(filter 0,$(ONEDNN)),-noonednn)
 
 # ---- flags -----------------------------------------------------------------------------------------------------
-# -ffp-contract=off: CPU and GPU must round alike; `fma` is written where it is meant.
-# -fno-math-errno, -fno-trapping-math: let loops vectorise; neither changes a result.
+# -ffp-contract=off: the CPU and the GPU must round alike; the sources call `fma` explicitly where they mean it.
+# -fno-math-errno, -fno-trapping-math: allow loops to be vectorised; neither changes a result.
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wdouble-promotion -Werror \
-            -Wno-stringop-overflow -Wno-stringop-overread # GCC 12's false alarms inside fmt and std::vector
+            -Wno-stringop-overflow -Wno-stringop-overread # false alarms of GCC 12 inside fmt and std::vector
 CXXFLAGS_release := -O3 -g1
 CXXFLAGS_debug   := -O0 -g
 CXXFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CXXFLAGS_ubsan   := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all
 CXXFLAGS_tsan    := -O1 -g -fsanitize=thread
-CXXFLAGS_races   := $(CXXFLAGS_release) # so that ccache has all but the kernels already
-# The folder's name stays out of the objects, so that ccache knows them again in another clone.
+CXXFLAGS_races   := $(CXXFLAGS_release) # so that everything except the kernels is already in ccache
+# -ffile-prefix-map keeps the folder's name out of the objects, so that ccache finds them from another clone.
 CXXFLAGS += -std=c++20 -march=$(ARCH) -ffp-contract=off -fno-math-errno -fno-trapping-math -MMD -MP -I. \
             -ffile-prefix-map="$$PWD"=. $(WARNINGS) $(CXXFLAGS_$(CONFIG))
 LDFLAGS  += $(filter -fsanitize=%,$(CXXFLAGS_$(CONFIG)))
@@ -83,7 +82,7 @@ ifeq ($(ONEDNN),1)
 endif
 
 ARCH_TEXT := "sm_$(subst $(space),$(comma) sm_,$(strip $(CUDA_ARCHS)))"
-# Kernels (*.cu): nvcc with the toolkit, g++ with the simulation. Both round as the CPU's sources do.
+# Kernels (*.cu) are compiled by nvcc for a GPU and by g++ for the simulation. Both round as the CPU's sources do.
 ifeq ($(CUDA),1)
   CXXFLAGS += -DRCNN_CUDA $(CUDA_INCLUDE)
   LDLIBS   += $(CUDART)
@@ -95,7 +94,7 @@ ifeq ($(CUDA),1)
     CXXFLAGS += -DRCNN_CUBLAS
     LDLIBS   += $(CUBLAS)
   endif
-  # Machine code for the cards named, and code that the driver translates for later ones.
+  # Machine code for the architectures listed, and PTX that the driver translates for later ones.
   GENCODE   := $(foreach a,$(CUDA_ARCHS),-gencode=arch=compute_$(a),code=sm_$(a)) \
                $(if $(filter 80,$(CUDA_ARCHS)),-gencode=arch=compute_80$(comma)code=compute_80)
   NVCC_WARNINGS ?= -Werror all-warnings -Xcompiler -Wall,-Wextra
@@ -109,12 +108,13 @@ ifeq ($(CUDA),sim)
   LDLIBS   += -lboost_context
   SIMFLAGS  = -x c++ $(subst -O1,-O2,$(CXXFLAGS)) -Wno-unused-parameter
   ifeq ($(CONFIG),races)
-    # Instrumentation alone: core/cuda/sim/access_hooks.cpp answers it. -O2 would load what no line of source reads.
+    # Only the instrumentation is used; core/cuda/sim/access_hooks.cpp implements its calls. -O2 would add loads that
+    # no line of the source makes.
     SIMFLAGS += -O1 -g -fsanitize=thread -DRCNN_RACE_CHECK
   endif
 endif
 
-# DEPS: headers, libraries and the font for a machine without packages (make deps-bundle).
+# DEPS: a folder with headers, libraries and the font, for a machine without packages (see make deps-bundle).
 ifneq ($(DEPS),)
   CXXFLAGS  += -isystem $(DEPS)/include
   NVCCFLAGS += -isystem $(DEPS)/include
@@ -142,10 +142,10 @@ TEST_SOURCES := $(sort $(wildcard tests/*.cpp tests/*/*.cpp tests/core/*/*.cpp t
 EXAMPLE_SOURCES := $(sort $(wildcard examples/*.cpp))
 object = $(patsubst %.cu,$(BUILD)/%.cu.o,$(patsubst %.cpp,$(BUILD)/%.o,$(1)))
 
-# Arithmetic happens in core, kernels, layers and data. Elsewhere quick to build matters more than quick to run: the
-# command line and the tests are half of the compiler's work.
+# The heavy arithmetic is in core, kernels, layers and data. The other sources are compiled with -O1: their build time
+# matters more than their speed, because the command line and the tests are half of the compiler's work.
 LIGHT_SOURCES := $(filter models/% eval/% report/% train/%,$(LIB_SOURCES)) $(CLI_SOURCES) $(BENCH_SOURCES) $(TEST_SOURCES) $(EXAMPLE_SOURCES)
-ifeq ($(CUDA),sim) # where the CPU's ops only say what is right
+ifeq ($(CUDA),sim) # where the CPU's ops only serve as the reference
   LIGHT_SOURCES += $(filter core/%.cpp kernels/%.cpp layers/% data/%,$(filter-out core/cuda/sim/%,$(LIB_SOURCES)))
 endif
 $(call object,$(LIGHT_SOURCES)): private CXXFLAGS := $(subst -O3,-O1,$(CXXFLAGS))
@@ -166,7 +166,7 @@ $(BUILD)/%.o: %.cpp $(BUILD)/flags
 	$(Q)$(CCACHE) $(CXX) $(CXXFLAGS) -c $< -o $@
 
 ifeq ($(CUDA),1)
-# ptxas reports registers and spills as it goes: `make cuda-report` reads that.
+# ptxas reports registers and spills while it compiles; `make cuda-report` reads these logs.
 $(BUILD)/%.cu.o: %.cu $(BUILD)/flags
 	@mkdir -p $(@D)
 	@echo "  NVCC $<"
@@ -178,7 +178,7 @@ $(BUILD)/%.cu.o: %.cu $(BUILD)/flags
 	$(Q)$(CCACHE) $(CXX) $(SIMFLAGS) -c $< -o $@
 endif
 
-# Anything built with other flags is out of date.
+# Objects that were built with other flags are out of date.
 $(BUILD)/flags: export FLAGS := $(CXX) $(CXXFLAGS) $(LDFLAGS) $(LDLIBS) $(NVCC) $(NVCCFLAGS) $(SIMFLAGS)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
@@ -188,12 +188,12 @@ ifeq ($(CONFIG),races)
 $(call object,$(filter core/cuda/sim/%,$(LIB_SOURCES))): private CXXFLAGS += -DRCNN_RACE_CHECK
 endif
 
-# The label font travels inside the program: detections can be drawn on a machine without fonts.
+# The label font is embedded in the program, so that detections can be drawn on a machine without fonts.
 FONT ?= $(firstword $(wildcard /usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf \
                                /usr/share/fonts/TTF/DejaVuSans-Bold.ttf /usr/share/fonts/dejavu/DejaVuSans-Bold.ttf))
 $(BUILD)/data/draw.o: private CXXFLAGS += -DRCNN_FONT='"$(FONT)"'
 
-# Only the file that prints the commit is rebuilt when the commit changes.
+# When the commit changes, only the file that prints it is rebuilt.
 COMMIT := $(shell git describe --always --dirty --tags 2>/dev/null || echo unreleased)
 $(BUILD)/cli/version.o: private CXXFLAGS += -DRCNN_COMMIT='"$(COMMIT)"' $(if $(filter 1,$(CUDA)),-DRCNN_CUDA_ARCHS='$(ARCH_TEXT)')
 $(BUILD)/cli/version.o: $(BUILD)/commit
@@ -222,46 +222,48 @@ $(EXAMPLES): $(BUILD)/examples/%: $(BUILD)/examples/%.o $(LIB)
 build/rcnn: $(PROGRAM) FORCE
 	@ln -sf $(patsubst build/%,%,$(PROGRAM)) $@
 
-test: $(RCNN) $(TESTS) $(if $(filter release/0,$(CONFIG)/$(CUDA)),test-kernels)  ## build and run the tests
+test: $(RCNN) $(TESTS) $(EXAMPLES) $(if $(filter release/0,$(CONFIG)/$(CUDA)),test-kernels)  ## build and run the tests
 	RCNN_PROGRAM=$(PROGRAM) $(TESTS)
 
-# ---- kernels without a GPU: the simulation's tests, in a build of their own ----------------------------------------
-# What runs on a device, and no more: the sources that a training step and its tests are made of.
+# ---- kernels without a GPU: the tests of the simulation, in a build of their own -----------------------------------
+# Only the sources that a training step and its tests need: everything that runs on a device.
 KERNEL_LIB   := $(filter core/% kernels/% layers/% models/% train/sgd.cpp train/step.cpp train/config.cpp,$(LIB_SOURCES))
 KERNEL_TESTS := $(filter tests/main.cpp tests/kernels/% tests/core/cuda/%.cu tests/layers/test_cuda_gradients.cpp \
                          tests/train/test_cuda_step.cpp,$(TEST_SOURCES))
-# Kernels first: of inline functions that both have, the linker keeps the first, and races watches only the kernels'.
+# The kernels are linked first: the linker keeps the first copy of an inline function, and CONFIG=races checks only the
+# copies in the kernels' objects.
 $(BUILD)/rcnn_kernel_tests: $(call object,$(KERNEL_TESTS) $(KERNEL_LIB))
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $(filter %.cu.o,$^) $(filter-out %.cu.o,$^) $(LDLIBS)
 kernel-tests: $(BUILD)/rcnn_kernel_tests
-# The simulation has one thread: two processes share the tests, of which the products are about half.
+# The simulation runs on one thread, so the tests are split between two processes. The convolutions and matrix products
+# take about half of the time.
 run-kernel-tests: $(BUILD)/rcnn_kernel_tests
 	export RCNN_TEST_ORDERS=$(RCNN_TEST_ORDERS); $< -tc='conv2d*,matmul*' & products=$$!; \
 	$< -tce='conv2d*,matmul*'; rest=$$?; wait $$products && exit $$rest
 
-# Every case of every CUDA kernel, in one order of the threads; `make test CUDA=sim` and CI have five.
+# Runs every case of every CUDA kernel in one order of the threads; `make test CUDA=sim` and CI use five orders.
 RCNN_TEST_ORDERS ?= 1
-test-kernels:  ## run every CUDA kernel on the CPU, in one order of its threads
+test-kernels:  ## test every CUDA kernel on the simulated device, in one order of its threads
 	$(MAKE) CUDA=sim run-kernel-tests
 
-test-races:  ## run the kernel tests with every access of every thread checked for races
+test-races:  ## run the kernel tests and check every memory access of every thread for races
 	$(MAKE) CONFIG=races RCNN_TEST_ORDERS=1 run-kernel-tests
 
 # ---- CUDA ----------------------------------------------------------------------------------------------------------
-cuda-report:  ## registers, shared memory and spills of every kernel (needs nvcc, no GPU)
+cuda-report:  ## print registers, shared memory and spills of every kernel (needs nvcc, but no GPU)
 	$(MAKE) CUDA=1 cuda-table
 KERNEL_OBJECTS := $(call object,$(filter kernels/%.cu,$(LIB_SOURCES)))
 cuda-table: $(KERNEL_OBJECTS)
 	python3 tools/cuda_report.py $(KERNEL_OBJECTS:=.log)
 
-gpu-check:  ## on a machine with a GPU: build, test, race-check, train and time; writes bench/results
+gpu-check:  ## on a machine with a GPU: build, test, check for races, train and time; writes bench/results
 	python3 tools/gpu_check.py
 
-deps-bundle:  ## fill third_party_bundle/ with what a machine without a package registry needs
+deps-bundle:  ## fill third_party_bundle/ with headers and libraries for a machine without packages
 	sh tools/deps_bundle.sh third_party_bundle
 
-# ---- the demonstration: from nothing to a trained detector and its report, in out/demo ------------------------------
+# ---- the demonstration: from generated scenes to a trained detector and its report, in out/demo ---------------------
 DEMO := out/demo
 demo: $(RCNN)  ## train a detector on generated scenes and write out/demo/report.html
 	rm -rf $(DEMO)
@@ -277,32 +279,32 @@ bench: $(RCNN)  ## time a training step, a detection, and every op
 	$(RCNN) bench ops
 
 # ---- checks ----------------------------------------------------------------------------------------------------
-lint:  ## check formatting, the floors' includes, file lengths, scripts
+lint:  ## check formatting, includes between floors, file lengths and shell scripts
 	sh tools/lint.sh
 
-tidy:  ## clang-tidy over what changed since the last commit; BASE=COMMIT or BASE=all
+tidy:  ## run clang-tidy on the files changed since the last commit (or BASE=COMMIT, BASE=all)
 	@sh tools/tidy.sh $(BASE)
 
 format:  ## format every source
 	clang-format -i $$(git ls-files '*.h' '*.cpp' '*.cu')
 
-# A sanitizer's run is the same tests in a build of its own.
+# A sanitizer runs the same tests in a build of its own.
 asan ubsan tsan:  ## run the tests under a sanitizer
 	$(MAKE) CONFIG=$@ test
 
-compile_commands.json: FORCE  ## for editors and clang-tidy
+compile_commands.json: FORCE  ## write the compilation database for editors and clang-tidy
 	@python3 tools/compile_commands.py '$(CXX) $(CXXFLAGS)' $(LIB_SOURCES) $(CLI_SOURCES) $(BENCH_SOURCES) \
 	  $(TEST_SOURCES) $(EXAMPLE_SOURCES) > $@
 
-# ---- fuzzing: the readers of strangers' files, under libFuzzer and the sanitizers -----------------------------------
-# tests/fuzz/targets.h says what a target is. What one finds lies in build/fuzz/ as FILE; build/fuzz/NAME FILE shows it
-# again, and, put right, it goes into tests/fuzz/corpus/NAME/.
+# ---- fuzzing: the readers of untrusted files, under libFuzzer and the sanitizers ------------------------------------
+# tests/fuzz/targets.h says what a target is. An input that fails is left in build/fuzz/ as FILE, and `build/fuzz/NAME
+# FILE` reproduces the failure. Once the fault is fixed, the input goes into tests/fuzz/corpus/NAME/.
 FUZZ_TARGETS := annotation coco exif image pth safetensors settings
 FUZZ_SECONDS ?= 0
 FUZZ_CXX     ?= clang++
 FUZZ_FLAGS   := -std=c++20 -O1 -g -I. -MMD -MP -fsanitize=address,undefined -fno-sanitize-recover=all \
                 -DRCNN_STD_THREADS -include tests/fuzz/libfuzzer/source_location.h
-# The readers and what they stand on, and no more.
+# Only the readers and the sources that they need.
 FUZZ_SOURCES := $(patsubst %,core/%.cpp,config cuda/absent host_memory memory tensor) \
                 $(patsubst %,core/files/%.cpp,atomic_file pickle pth safetensors tensor_file zip_archive) \
                 $(patsubst %,data/%.cpp,annotation clip coco_file exif files image orientation stb_impl) \
@@ -319,7 +321,7 @@ build/fuzz/readers.a: $(FUZZ_OBJECTS)
 $(FUZZERS): build/fuzz/%: tests/fuzz/libfuzzer/entry.cpp build/fuzz/tests/fuzz/%.o build/fuzz/readers.a
 	@echo "  LINK $@"
 	$(Q)$(FUZZ_CXX) $(FUZZ_FLAGS) -fsanitize=fuzzer -DRCNN_FUZZ_TARGET=$* -o $@ $^ $(LDLIBS_FILES)
-fuzz: $(FUZZERS)  ## build the fuzzers of the readers (clang); FUZZ_SECONDS=600 runs each that long
+fuzz: $(FUZZERS)  ## build the fuzzers of the file readers (needs clang); FUZZ_SECONDS=600 runs each for that long
 	@failed=0; [ $(FUZZ_SECONDS) -eq 0 ] || for name in $(FUZZ_TARGETS); do \
 	  mkdir -p build/fuzz/found/$$name; \
 	  echo "  RUN build/fuzz/$$name"; \
@@ -329,10 +331,10 @@ fuzz: $(FUZZERS)  ## build the fuzzers of the readers (clang); FUZZ_SECONDS=600 
 	done; exit $$failed
 -include $(FUZZ_OBJECTS:.o=.d) $(FUZZERS:build/fuzz/%=build/fuzz/tests/fuzz/%.d)
 
-# Both sides at this moment; the small numbers in tests/parity/expected, which `make test` compares with, are written
-# anew. Debian: python3-torch python3-torchvision.
+# Runs both programs now, and rewrites the few numbers in tests/parity/expected that `make test` compares with. On
+# Debian it needs python3-torch and python3-torchvision.
 PYTHON ?= python3
-parity: $(PROGRAM) $(TESTS)  ## compare everything with torchvision and write docs/parity.md
+parity: $(PROGRAM) $(TESTS)  ## compare every stage with torchvision and write docs/parity.md
 	$(PYTHON) tests/parity/torchvision_side.py --full build/parity --expected tests/parity/expected
 	RCNN_PARITY=build/parity RCNN_PARITY_TABLE=docs/parity.md $(TESTS) -tc='parity*'
 	$(PYTHON) tests/parity/exchange.py --program $(PROGRAM) --folder build/parity/exchange
@@ -344,7 +346,7 @@ install: $(PROGRAM)  ## copy the program to $(PREFIX)/bin
 clean:  ## remove everything that was built
 	rm -rf build
 
-help:  ## this list
+help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z_. -]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' Makefile
 
 -include $(patsubst %.o,%.d,$(call object,$(LIB_SOURCES) $(CLI_SOURCES) $(BENCH_SOURCES) $(TEST_SOURCES) $(EXAMPLE_SOURCES)))

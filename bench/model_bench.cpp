@@ -18,7 +18,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Time by op and variant, from the context's profiler.
+/// Time per op and variant, measured through the context's profiler.
 struct Profile {
   std::map<std::string, std::pair<double, int>> ops;
   Clock::time_point start;
@@ -127,8 +127,9 @@ void bench_model(Context& ctx, const ModelBenchOptions& options) {
     return static_cast<size_t>(0);
   };
   measure(options, ctx, "train_step", train);
-  while (step < 25) train();  // the peer's detection follows as many steps
-  // Recorded, a detection reads its input where it was when it was recorded.
+  while (step < 25) train();  // the peer also trains 25 steps before its detection is timed
+  // A recorded detection always reads the input tensor that it was recorded with, so images are copied into
+  // `input`.
   ctx.grad = ctx.training = false;
   const int detect_height = options.detect_height > 0 ? options.detect_height : options.height,
             detect_width = options.detect_width > 0 ? options.detect_width : options.width;

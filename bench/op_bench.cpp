@@ -9,38 +9,8 @@
 #include "bench/timing.h"
 #include "core/cuda/device.h"
 #include "core/files/atomic_file.h"
-#include "kernels/boxes/anchors_cases.h"
-#include "kernels/boxes/box_targets_cases.h"
-#include "kernels/boxes/class_boxes_cases.h"
-#include "kernels/boxes/gather_boxes_cases.h"
-#include "kernels/boxes/match_cases.h"
-#include "kernels/boxes/nms_cases.h"
-#include "kernels/boxes/proposals_cases.h"
-#include "kernels/boxes/sample_cases.h"
-#include "kernels/boxes/select_rois_cases.h"
-#include "kernels/boxes/top_k_cases.h"
 #include "kernels/cases_device.h"
-#include "kernels/elementwise/dropout_cases.h"
-#include "kernels/elementwise/logit_difference_cases.h"
-#include "kernels/elementwise/softmax_cases.h"
-#include "kernels/elementwise/sum_cases.h"
-#include "kernels/gemm/conv2d_cases.h"
-#include "kernels/gemm/epilogue_cases.h"
-#include "kernels/gemm/matmul_cases.h"
-#include "kernels/loss/sigmoid_cross_entropy_cases.h"
-#include "kernels/loss/smooth_l1_cases.h"
-#include "kernels/loss/softmax_cross_entropy_cases.h"
-#include "kernels/norm/batch_norm_cases.h"
-#include "kernels/norm/group_norm_cases.h"
-#include "kernels/optim/moving_average_cases.h"
-#include "kernels/optim/sgd_cases.h"
-#include "kernels/roi/roi_align_cases.h"
-#include "kernels/roi/roi_cases.h"
-#include "kernels/roi/roi_pool_cases.h"
-#include "kernels/spatial/average_pool_cases.h"
-#include "kernels/spatial/max_pool_cases.h"
-#include "kernels/spatial/preprocess_cases.h"
-#include "kernels/spatial/upsample_add_cases.h"
+#include "kernels/op_cases.h"
 
 namespace rcnn {
 namespace {
@@ -84,14 +54,15 @@ void print_variant(const char* name, Precision precision, double seconds, double
 
 /// Times the variants of an op on its cases, prints them, and appends them to `rows`. Gives the number of
 /// those that failed.
-template <class Op, class Cases, class Prepare>
-int bench_op(const OpBenchOptions& options, Device device, const Op& op, const Cases& cases, Prepare prepare,
-             Json& rows) {
+template <class Op>
+int bench_op(const OpBenchOptions& options, Device device, const Op& op, Json& rows) {
   Context ctx(device);
   const bool on_gpu = device.type == DeviceType::cuda, simulated = on_gpu && cuda::is_simulated();
   int failures = 0;
+  const auto op_cases = cases_of(op);
+  const auto cases = op_cases.timed();
   for (size_t index = 0; index < cases.size(); ++index) {
-    const auto host = prepare(cases[index], kernels::Filler(1, kernels::Fill::normal));
+    const auto host = op_cases.prepare(float{}, cases[index], kernels::Filler(1, kernels::Fill::normal));
     const double bytes = bytes_of(host);
     if (simulated && std::max(host.flop, bytes) > kMostSimulated) continue;
     const auto p = on_gpu ? kernels::on_device(host, device) : host;
@@ -107,14 +78,14 @@ int bench_op(const OpBenchOptions& options, Device device, const Op& op, const C
       Json row{{"op", op.name},
                {"case", index},
                {"variant", variant.name},
-               {"precision", name_of(variant.precision)},
+               {"precision", name_of(variant.backend.precision)},
                {"inputs", shapes_of(p.inputs)},
                {"outputs", shapes_of(p.outputs)}};
       try {
         const Timing timing = simulated ? time_on_cpu(run, 0)
                               : on_gpu  ? time_on_gpu(ctx, run, options.seconds)
                                         : time_on_cpu(run, options.seconds);
-        print_variant(variant.name, variant.precision, timing.seconds, p.flop, bytes);
+        print_variant(variant.name, variant.backend.precision, timing.seconds, p.flop, bytes);
         row["graph"] = timing.graph;
         row["ms"] = timing.seconds * 1e3;
         row["gflops"] = p.flop > 0 ? Json(p.flop / timing.seconds * 1e-9) : Json();
@@ -128,62 +99,6 @@ int bench_op(const OpBenchOptions& options, Device device, const Op& op, const C
     }
   }
   return failures;
-}
-
-/// Calls `f(op, bench cases, prepare)` for every op of the engine.
-template <class F>
-void for_each_op(F f) {
-  using namespace kernels;
-#define RCNN_OP(op, cases, prepare) f(op, cases, [](const auto& c, Filler fill) { return prepare(c, fill); })
-  RCNN_OP(conv2d, conv2d_bench_cases, prepare_conv2d<float>);
-  RCNN_OP(conv2d_dx, conv2d_gradient_bench_cases, prepare_conv2d_dx<float>);
-  RCNN_OP(conv2d_dw, conv2d_gradient_bench_cases, prepare_conv2d_dw<float>);
-  RCNN_OP(matmul, matmul_bench_cases, prepare_matmul<float>);
-  RCNN_OP(epilogue_backward, epilogue_bench_cases, prepare_epilogue_backward<float>);
-  RCNN_OP(batch_norm, batch_norm_bench_cases, prepare_batch_norm<float>);
-  RCNN_OP(batch_norm_backward, batch_norm_bench_cases, prepare_batch_norm_backward<float>);
-  RCNN_OP(fold_batch_norm, batch_norm_bench_cases, prepare_fold_batch_norm<float>);
-  RCNN_OP(group_norm, group_norm_bench_cases, prepare_group_norm<float>);
-  RCNN_OP(group_norm_backward, group_norm_bench_cases, prepare_group_norm_backward<float>);
-  RCNN_OP(max_pool, max_pool_bench_cases, prepare_max_pool<float>);
-  RCNN_OP(max_pool_backward, max_pool_bench_cases, prepare_max_pool_backward<float>);
-  RCNN_OP(average_pool, average_pool_bench_cases, prepare_average_pool<float>);
-  RCNN_OP(average_pool_backward, average_pool_bench_cases, prepare_average_pool_backward<float>);
-  RCNN_OP(upsample_add, upsample_add_bench_cases, prepare_upsample_add<float>);
-  RCNN_OP(upsample_add_backward, upsample_add_bench_cases, prepare_upsample_add_backward<float>);
-  RCNN_OP(preprocess, preprocess_bench_cases, prepare_preprocess<float>);
-  RCNN_OP(anchors, anchors_bench_cases, prepare_anchors);
-  RCNN_OP(top_k, top_k_bench_cases, prepare_top_k);
-  RCNN_OP(proposals, proposals_bench_cases, prepare_proposals);
-  RCNN_OP(nms, nms_bench_cases, prepare_nms);
-  RCNN_OP(gather_boxes, gather_boxes_bench_cases, prepare_gather_boxes);
-  RCNN_OP(match, match_bench_cases, prepare_match);
-  RCNN_OP(sample, sample_bench_cases, prepare_sample);
-  RCNN_OP(box_targets, box_targets_bench_cases, prepare_box_targets);
-  RCNN_OP(select_rois, select_rois_bench_cases, prepare_select_rois);
-  RCNN_OP(roi_align, roi_align_bench_cases, prepare_roi_align<float>);
-  RCNN_OP(roi_align_backward, roi_align_bench_cases, prepare_roi_align_backward<float>);
-  RCNN_OP(roi_pool, roi_pool_bench_cases, prepare_roi_pool<float>);
-  RCNN_OP(roi_pool_backward, roi_pool_bench_cases, prepare_roi_pool_backward<float>);
-  RCNN_OP(dropout, dropout_bench_cases, prepare_dropout<float>);
-  RCNN_OP(dropout_backward, dropout_bench_cases, prepare_dropout_backward<float>);
-  RCNN_OP(softmax, softmax_bench_cases, prepare_softmax<float>);
-  RCNN_OP(softmax_cross_entropy, softmax_cross_entropy_bench_cases, prepare_softmax_cross_entropy<float>);
-  RCNN_OP(softmax_cross_entropy_backward, softmax_cross_entropy_bench_cases,
-          prepare_softmax_cross_entropy_backward<float>);
-  RCNN_OP(sigmoid_cross_entropy, sigmoid_cross_entropy_bench_cases, prepare_sigmoid_cross_entropy<float>);
-  RCNN_OP(sigmoid_cross_entropy_backward, sigmoid_cross_entropy_bench_cases,
-          prepare_sigmoid_cross_entropy_backward<float>);
-  RCNN_OP(logit_difference, logit_difference_bench_cases, prepare_logit_difference<float>);
-  RCNN_OP(logit_difference_backward, logit_difference_bench_cases, prepare_logit_difference_backward<float>);
-  RCNN_OP(smooth_l1, smooth_l1_bench_cases, prepare_smooth_l1<float>);
-  RCNN_OP(smooth_l1_backward, smooth_l1_bench_cases, prepare_smooth_l1_backward<float>);
-  RCNN_OP(weighted_sum, weighted_sum_bench_cases, prepare_weighted_sum<float>);
-  RCNN_OP(class_boxes, class_boxes_bench_cases, prepare_class_boxes);
-  RCNN_OP(clip_gradients, sgd_bench_cases, prepare_clip_gradients);
-  RCNN_OP(sgd, sgd_bench_cases, prepare_sgd);
-  RCNN_OP(moving_average, moving_average_bench_cases, prepare_moving_average);
-#undef RCNN_OP
 }
 
 /// The document with its list "ops", one of them a line.
@@ -208,21 +123,15 @@ void bench_ops(const OpBenchOptions& options) {
   document["date"] = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
   bool known = false;
   int failures = 0;
-  for_each_op([&](const auto& op, auto cases, auto prepare) {
+  kernels::for_each_op([&](const auto& op) {
     if (std::string_view(op.name).find(options.op) == std::string_view::npos) return;
     known = true;
-    failures += bench_op(options, choice.device, op, cases(), prepare, rows);
+    failures += bench_op(options, choice.device, op, rows);
     // After each op, so that whatever stops the next one leaves the file.
     if (!options.json.empty()) write_atomically(options.json, text_of(document, rows));
   });
   check_input(known, "--op {}: no op has that in its name", options.op);
   check(failures == 0, "{} measurements failed, see above", failures);
-}
-
-std::set<std::string> op_families() {
-  std::set<std::string> families;
-  for_each_op([&](const auto& op, auto, auto) { families.insert(op.family); });
-  return families;
 }
 
 }  // namespace rcnn

@@ -29,7 +29,7 @@ Timing time_on_cpu(const std::function<void()>& work, double budget) {
 
 Timing time_on_gpu(const Context& ctx, const std::function<void()>& work, double budget) {
   constexpr double kBatch = 5e-3;  // seconds
-  constexpr int kMostRuns = 200;   // a batch
+  constexpr int kMaxRuns = 200;    // per batch
   cuda::Event begin(true), end(true);
   const auto measure = [&](const std::function<void()>& queue) {
     begin.record(ctx.stream);
@@ -39,9 +39,9 @@ Timing time_on_gpu(const Context& ctx, const std::function<void()>& work, double
     return static_cast<double>(end.since(begin)) * 1e-3;
   };
 
-  measure(work);  // code is loaded, the workspace grows, plans are made
+  measure(work);  // warm-up: loads code, grows the workspace, makes plans
   const double once = measure(work);
-  const int runs = std::clamp(static_cast<int>(kBatch / std::max(once, 1e-7)), 1, kMostRuns);
+  const int runs = std::clamp(static_cast<int>(kBatch / std::max(once, 1e-7)), 1, kMaxRuns);
   const auto batch = [&] {
     for (int i = 0; i < runs; ++i) work();
   };
@@ -49,7 +49,7 @@ Timing time_on_gpu(const Context& ctx, const std::function<void()>& work, double
   try {
     graph.capture(ctx.device, batch);
   } catch (const Error&) {
-    // It uploads more than a graph can keep, or a library does what cannot be recorded.
+    // The work uploads more than a graph can hold, or a library makes a call that cannot be recorded.
   }
   const auto queue = [&] {
     if (graph.captured())
@@ -58,7 +58,7 @@ Timing time_on_gpu(const Context& ctx, const std::function<void()>& work, double
       batch();
   };
 
-  measure(queue);  // the clock rises, the graph is brought to the device
+  measure(queue);  // warm-up: raises the clock, uploads the graph to the device
   std::vector<double> seconds;
   for (double spent = 0; spent < budget || seconds.size() < 3;) {
     const double all = measure(queue);

@@ -1,4 +1,4 @@
-// How long something takes, on the CPU and on a GPU.
+// Measures how long work takes, on the CPU and on a GPU.
 #pragma once
 
 #include <functional>
@@ -8,7 +8,7 @@
 
 namespace rcnn {
 
-/// The value in the middle. Of an even number the upper of the two; there must be one at least.
+/// The middle value; for an even number of values, the upper of the middle two. Requires at least one value.
 double median(std::vector<double> values);
 
 struct Timing {
@@ -16,13 +16,13 @@ struct Timing {
   bool graph = false;  // measured as the replay of a CUDA graph
 };
 
-/// Runs `work` once, so that memory is touched and plans are made, then as often as fits in `budget` seconds,
-/// at least three times.
+/// Runs `work` once as a warm-up, which touches memory and makes plans, then as often as fits in `budget`
+/// seconds, but at least three times.
 Timing time_on_cpu(const std::function<void()>& work, double budget);
 
-/// The same for work that is queued on the context's stream: events stand around batches of runs, which are
-/// long enough to hide how long a launch takes. A batch is replayed as a CUDA graph, as a detection is; work
-/// that cannot be captured is queued anew each time. Caches hold whatever the run before left in them.
+/// The same for work that is queued on the context's stream. Events are recorded before and after batches of
+/// runs, which are long enough to hide the launch latency. A batch is replayed as a CUDA graph, as a
+/// detection is; work that cannot be captured is queued again each time. Caches are not cleared between runs.
 Timing time_on_gpu(const Context& ctx, const std::function<void()>& work, double budget);
 
 }  // namespace rcnn

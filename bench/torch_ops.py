@@ -3,10 +3,10 @@
 
     bench/torch_ops.py OPS.json THEIRS.json
 
-Convolutions and matrix products run in f32, TF32 and bf16 like our variants; memory is channels_last, cuDNN
-searches for its fastest engine, and batches of runs are replayed as CUDA graphs. NMS and RoIAlign are
-torchvision's, where that is installed. THEIRS.json gets {"torch", "torchvision", "cudnn", "ops": [{"op",
-"case", "precision", "ms"}]}, one entry a case and precision; one that failed has "error" in place of "ms".
+Convolutions and matrix products run in f32, TF32 and bf16, like our variants. Tensors are channels_last, cuDNN
+searches for its fastest engine, and batches of runs are replayed as CUDA graphs. NMS and RoIAlign are those of
+torchvision, if it is installed. Writes {"torch", "torchvision", "cudnn", "ops": [{"op", "case", "precision",
+"ms"}]} to THEIRS.json, with one entry per case and precision. An entry that failed has "error" instead of "ms".
 """
 
 import json
@@ -23,10 +23,10 @@ except ImportError:
     torchvision = None
 
 DTYPES = {"f32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
-BATCH_MS = 5  # of runs between two events
+BATCH_MS = 5  # duration of the batch of runs between two events
 BATCHES = 7
 
-# Groups and threshold of a case of nms (images, boxes), as in kernels/boxes/nms_cases.h: its shapes do not show them.
+# (images, boxes): (groups, threshold) of the nms cases in kernels/boxes/nms_cases.h, because shapes do not show them.
 NMS = {(4, 3000): (3, 0.7), (8, 5000): (5, 0.7), (1, 90000): (90, 0.5), (1, 12000): (1, 0.7)}
 
 
@@ -40,7 +40,7 @@ def nhwc(shape, dtype):
 
 
 def random_boxes(count, side=500.0):
-    """As kernels/boxes/box_cases.h draws them, without the faulty ones."""
+    """Boxes drawn as in kernels/boxes/box_cases.h, without the invalid ones."""
     u = torch.rand(count, 4, device="cuda")
     length = 0.02 + 0.48 * u[:, 2:] ** 2
     low = u[:, :2] * 1.1 - 0.05 - length / 2
@@ -48,7 +48,7 @@ def random_boxes(count, side=500.0):
 
 
 def random_rois(count, height, width, stride):
-    """Boxes of all sizes over the image, as kernels/roi/roi_cases.h draws them."""
+    """Boxes of all sizes all over the image, drawn as in kernels/roi/roi_cases.h."""
     u = torch.rand(count, 4, device="cuda")
     smallest, largest = stride / 2, 1.2 * max(height, width)
     size = smallest * (largest / smallest) ** u[:, 2]
@@ -57,16 +57,16 @@ def random_rois(count, height, width, stride):
     return torch.cat([centre - half, centre + half], 1)
 
 
-# ---- the peers: each makes its tensors and gives a function that runs once ---------------------------------
+# ---- the peers: each makes its tensors and returns a function that runs the op once -------------------------
 
 
 def same_padding(x, w, y):
-    """Stride and padding of a case of ours: all of them pad so that the size is divided by the stride."""
+    """Stride and padding of one of our cases. All cases pad such that the output is the input's size / stride."""
     return [round(x[1] / y[1])] * 2, [(w[1] - 1) // 2, (w[2] - 1) // 2]
 
 
 def conv2d(case, dtype):
-    """With an epilogue: bias (a scale belongs into the filters), shortcut, ReLU."""
+    """A convolution. Its epilogue is bias, shortcut and ReLU; PyTorch would fold a scale into the filters."""
     (x_shape, w_shape, *epilogue), (y_shape,) = case["inputs"], case["outputs"]
     stride, padding = same_padding(x_shape, w_shape, y_shape)
     x, w = nhwc(x_shape, dtype), nhwc(w_shape, dtype)
@@ -102,7 +102,7 @@ def conv2d_dw(case, dtype):
 
 
 def matmul(case, dtype):
-    """With the bias, without the ReLU that ours has."""
+    """A matrix product. Its epilogue has the bias, but not the ReLU that ours has."""
     (a_shape, b_shape, *epilogue), ((m, n),) = case["inputs"], case["outputs"]
     a, b = numbers(a_shape, dtype), numbers(b_shape, dtype)
     a = a if a_shape[0] == m else a.t()
@@ -131,10 +131,10 @@ def nms(case, _):
 
 
 def pooling(level_shapes, pooled, rois_each, channels):
-    """torchvision's pooling over a pyramid: it, the features (N, C, H, W), the RoIs, the image's sizes."""
+    """torchvision's pooling over a pyramid: (module, features (N, C, H, W), RoIs, sizes of the images)."""
     images, height, width = level_shapes[0][0], 4 * level_shapes[0][1], 4 * level_shapes[0][2]
     names = [str(level) for level in range(len(level_shapes))]
-    # Strides begin at 4. A box of the canonical size belongs to the second level.
+    # Strides start at 4. A box of the canonical size is assigned to the second level.
     pool = torchvision.ops.MultiScaleRoIAlign(names, pooled, 2, canonical_scale=112 if channels == 256 else 64,
                                               canonical_level=3)
     features = {name: numbers([n, c, h, w]) for name, (n, h, w, c) in zip(names, level_shapes)}
@@ -143,7 +143,7 @@ def pooling(level_shapes, pooled, rois_each, channels):
 
 
 def pyramid(shapes, pooled_shape):
-    """Of a case's tensors those that are levels: not the pooled ones, of as many channels."""
+    """The shapes of a case's tensors that are levels: as many channels as the pooled tensor, but not its shape."""
     return [s for s in shapes if len(s) == 4 and s[3] == pooled_shape[3] and s != pooled_shape]
 
 
@@ -167,18 +167,18 @@ def roi_align_backward(case, _):
 
 
 def sgd(case, _):
-    """Our outputs are every parameter's weight and momentum."""
+    """An SGD step. The outputs of our op are, for each parameter, the weight and the momentum."""
     parameters = [numbers(shape).requires_grad_() for shape in case["outputs"][::2]]
     for parameter in parameters:
         parameter.grad = torch.randn_like(parameter)
     settings = {"lr": 1e-3, "momentum": 0.9, "weight_decay": 1e-4}
     try:
         return torch.optim.SGD(parameters, fused=True, **settings).step
-    except (TypeError, RuntimeError):  # older than 2.3
+    except (TypeError, RuntimeError):  # PyTorch is older than 2.3
         return torch.optim.SGD(parameters, foreach=True, **settings).step
 
 
-# op: its peer, whether precisions differ, whether a run can be captured, whether it is torchvision's
+# op: (its peer, whether it has several precisions, whether a run can be captured, whether it is from torchvision)
 PEERS = {
     "conv2d": (conv2d, True, True, False),
     "conv2d_dx": (conv2d_dx, True, True, False),
@@ -194,7 +194,7 @@ PEERS = {
 
 
 def elapsed(run):
-    """Milliseconds on the device."""
+    """Milliseconds that `run` takes on the device."""
     begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
     begin.record()
     run()
@@ -204,10 +204,10 @@ def elapsed(run):
 
 
 def time_runs(run, capture):
-    """Milliseconds of one run: the median over batches."""
+    """Milliseconds of one run, as the median over batches."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):  # engines are searched here; graphs want a stream of their own for that
+    with torch.cuda.stream(stream):  # cuDNN searches for engines; graphs require a side stream for the warm-up
         for _ in range(3):
             run()
     torch.cuda.current_stream().wait_stream(stream)
@@ -244,7 +244,7 @@ def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__.strip())
     if not torch.cuda.is_available():
-        sys.exit("torch_ops.py: this PyTorch finds no GPU.")
+        sys.exit("torch_ops.py: PyTorch finds no GPU.")
     ours = json.loads(Path(sys.argv[1]).read_text())
     cases = {}
     for row in ours["ops"]:

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
-"""The program's models built of torchvision's own parts: the peers that they are timed against.
+"""This project's models built from torchvision's parts: the peers that they are timed against.
 
     apt-get install python3-torch python3-torchvision     (Debian 12: torch 1.13, torchvision 0.14)
-    bench/torchvision_models.py                           the time of a training step and of a detection
+    bench/torchvision_models.py                           prints the time of a training step and of a detection
 
-Results go to standard output, one JSON object a line. Everything that is not given here is torchvision's default.
-OMP_NUM_THREADS threads are used (2 where it is not set). bench/torchvision_train.py trains one of them.
+Results are printed to standard output, one JSON object per line. Settings that are not given here are torchvision's
+defaults. The environment variable OMP_NUM_THREADS sets the number of threads (2 by default).
+bench/torchvision_train.py trains one of these models.
 """
 
 import argparse
@@ -19,9 +20,10 @@ from pathlib import Path
 
 
 def quickest_openblas_core():
-    """The name of OpenBLAS's quickest kernels for this CPU, or None to leave the choice to OpenBLAS.
+    """The name of OpenBLAS's fastest kernels for this CPU, or None to leave the choice to OpenBLAS.
 
-    An OpenBLAS older than the CPU falls back to SSE3 kernels, a fifth as fast: no fair peer.
+    An OpenBLAS that is older than the CPU falls back to SSE3 kernels, which are five times slower. Comparing with
+    them would be unfair.
     """
     cpuinfo = Path("/proc/cpuinfo")
     flags = set(cpuinfo.read_text().split()) if cpuinfo.exists() else set()
@@ -30,7 +32,7 @@ def quickest_openblas_core():
     return "Haswell" if {"avx2", "fma"} <= flags else None
 
 
-# Read when the library is loaded, hence before torch.
+# OpenBLAS reads the variable when it is loaded, so it is set before torch is imported.
 if quickest_openblas_core():
     os.environ.setdefault("OPENBLAS_CORETYPE", quickest_openblas_core())
 
@@ -48,19 +50,19 @@ from torchvision.models.resnet import BasicBlock, resnet18
 from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork, MultiScaleRoIAlign, roi_pool
 from torchvision.ops.misc import FrozenBatchNorm2d
 
-CHANNELS = 32  # of every level of the pyramid
+CHANNELS = 32  # of every pyramid level
 ANCHOR_SIZES = ((16, 23), (32, 45), (64, 90))  # for strides 4, 8, 16
 
 
 def residual_block(in_channels, out_channels):
-    """A basic block of ResNet that halves the resolution."""
+    """A basic ResNet block that halves the resolution."""
     shortcut = nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, stride=2, bias=False),
                              nn.BatchNorm2d(out_channels))
     return BasicBlock(in_channels, out_channels, stride=2, downsample=shortcut)
 
 
 class NanoBody(nn.Module):
-    """A residual network of strides 4, 8 and 16 with 32, 64 and 128 channels."""
+    """A residual network with outputs of stride 4, 8 and 16 and 32, 64 and 128 channels."""
 
     def __init__(self):
         super().__init__()
@@ -98,7 +100,7 @@ class NanoFpn(nn.Module):
 
 
 def nano_fpn(classes, short_side=240, long_side=640):
-    """The whole detector for `classes` classes of objects, in channels_last."""
+    """The whole detector for `classes` classes (without the background), in channels_last."""
     pooling = MultiScaleRoIAlign(["0", "1", "2"], 5, 2, canonical_scale=64, canonical_level=3)
     model = FasterRCNN(
         NanoFpn(), min_size=short_side, max_size=long_side,
@@ -118,7 +120,8 @@ def to_channels_last(module, arguments):
 
 
 def resnet_fpn(depth, classes):
-    """torchvision's defaults: frozen batch normalisation, the stem and layer1 frozen as with weights."""
+    """torchvision's defaults: batch normalisation is frozen, and so are the stem and layer1, as when training starts
+    from pretrained weights."""
     backbone = resnet_fpn_backbone(backbone_name=f"resnet{depth}", weights=None, norm_layer=FrozenBatchNorm2d,
                                    trainable_layers=3)
     backbone.register_forward_pre_hook(to_channels_last)
@@ -126,7 +129,7 @@ def resnet_fpn(depth, classes):
 
 
 def resnet18_c4(classes):
-    """The map of layer3 alone; the same is frozen as in resnet18_fpn."""
+    """A detector on the output of layer3 only. The same parts are frozen as in resnet_fpn."""
     body = IntermediateLayerGetter(resnet18(weights=None, norm_layer=FrozenBatchNorm2d), {"layer3": "0"})
     for name, parameter in body.named_parameters():
         parameter.requires_grad_(not name.startswith(("conv1", "layer1")))
@@ -149,7 +152,7 @@ class RoIPoolOfOneMap(nn.Module):
 
 
 def vgg16_roi_pool(classes):
-    """The paper's detector: conv1_1 to conv2_2 frozen, RoIPool, two layers of 4096 with dropout."""
+    """The detector of the paper: conv1_1 to conv2_2 are frozen; RoIPool; two linear layers of 4096 with dropout."""
     body = vgg16(weights=None).features[:-1]
     for parameter in body[:10].parameters():
         parameter.requires_grad_(False)
@@ -178,7 +181,7 @@ def make_optimizer(model, lr, momentum=0.9, weight_decay=1e-4):
 
 
 def train_step(model, optimizer, images, targets):
-    """Forward, backward and update; gives the total loss."""
+    """Runs forward, backward and update, and returns the total loss."""
     loss = sum(model(images, targets).values())
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
@@ -190,7 +193,7 @@ def train_step(model, optimizer, images, targets):
 
 
 def random_images(count, height, width, classes, boxes=8):
-    """`count` images of noise with `boxes` ground truth boxes each, the same in every run."""
+    """`count` images of noise with `boxes` ground-truth boxes each, the same in every run."""
     generator = torch.Generator().manual_seed(1)
     images, targets = [], []
     for _ in range(count):
@@ -203,7 +206,7 @@ def random_images(count, height, width, classes, boxes=8):
 
 
 def time_calls(call, count, warm_up, device):
-    """Seconds of each of `count` calls, after `warm_up` that are not counted."""
+    """The seconds of each of `count` calls, made after `warm_up` calls that are not timed."""
     def wait():
         if device.type == "cuda":
             torch.cuda.synchronize()
@@ -229,18 +232,22 @@ def print_timing(what, options, images, seconds, **extra):
 
 
 def refuse_reference_blas():
-    """Debian's torch computes fully connected layers with whatever libblas.so.3 is, at worst a plain loop."""
+    """Exits if torch uses the reference BLAS.
+
+    Debian's torch computes fully connected layers with the installed libblas.so.3, which may be a plain loop.
+    """
     maps = Path("/proc/self/maps")
     libraries = maps.read_text() if maps.exists() else ""
     if "/libblas.so" in libraries and "openblas" not in libraries:
-        raise SystemExit("torch runs on the reference BLAS here, a fiftieth as fast as others and no fair peer; "
-                         "install libopenblas0-pthread.")
+        raise SystemExit("torch uses the reference BLAS here, which is fifty times slower than others, so that the "
+                         "comparison would be unfair; install libopenblas0-pthread.")
 
 
 def bench(options):
-    """Times both with the input at its final size, without torchvision's resize, which would do nothing.
+    """Times a training step and a detection.
 
-    On a GPU the images lie there already.
+    The input already has its final size, and torchvision's resize, which would do nothing, is skipped. On a GPU the
+    images are uploaded beforehand.
     """
     torch.manual_seed(options.seed)
     refuse_reference_blas()
@@ -255,7 +262,8 @@ def bench(options):
     model = MODELS[options.model](options.classes)
     model.transform.resize = lambda image, target=None: (image, target)
     model.to(device)
-    # Noise teaches nothing; a small rate keeps the losses finite and the work the same in every step.
+    # There is nothing to learn from noise. A small learning rate keeps the losses finite and the work of every step
+    # the same.
     optimizer = make_optimizer(model, lr=1e-4)
     called = torch.compile(model) if options.compile else model
 
@@ -276,19 +284,19 @@ def parse_options():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=tuple(MODELS), default="nano-fpn")
-    parser.add_argument("--batch", type=int, default=4, help="images a step")
-    parser.add_argument("--steps", type=int, default=20, help="calls that count")
+    parser.add_argument("--batch", type=int, default=4, help="images per training step")
+    parser.add_argument("--steps", type=int, default=20, help="timed calls")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--height", type=int, default=240, help="of the input")
-    parser.add_argument("--width", type=int, default=320, help="of the input")
-    parser.add_argument("--detect-height", type=int, help="of the image to detect on [height]")
-    parser.add_argument("--detect-width", type=int, help="of the image to detect on [width]")
-    parser.add_argument("--classes", type=int, default=3, help="without the background")
-    parser.add_argument("--warm-up", type=int, default=5, help="calls before those that count")
+    parser.add_argument("--height", type=int, default=240, help="height of the training images")
+    parser.add_argument("--width", type=int, default=320, help="width of the training images")
+    parser.add_argument("--detect-height", type=int, help="height of the image to detect on [as in training]")
+    parser.add_argument("--detect-width", type=int, help="width of the image to detect on [as in training]")
+    parser.add_argument("--classes", type=int, default=3, help="number of classes, without the background")
+    parser.add_argument("--warm-up", type=int, default=5, help="calls before the timed ones")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--precision", choices=("f32", "tf32", "bf16"), default="f32",
-                        help="of convolutions and matrix products on a GPU")
-    parser.add_argument("--compile", action="store_true", help="through torch.compile")
+                        help="precision of convolutions and matrix products on a GPU")
+    parser.add_argument("--compile", action="store_true", help="run the model through torch.compile")
     options = parser.parse_args()
     options.detect_height = options.detect_height or options.height
     options.detect_width = options.detect_width or options.width

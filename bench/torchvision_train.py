@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""nano-fpn built of torchvision's parts, trained from scratch: what the program's own training is held against.
+"""Trains nano-fpn, built from torchvision's parts, from scratch: the peer of this program's own training.
 
-    bench/torchvision_train.py --data VOC        train, then mAP@.5 on a split
+    bench/torchvision_train.py --data VOC        trains, then evaluates mAP@.5 on a split
 
-The result goes to standard output, one JSON object, and progress to standard error. OMP_NUM_THREADS threads are used
-(2 where it is not set).
+The result is one JSON object on standard output; progress goes to standard error. The environment variable
+OMP_NUM_THREADS sets the number of threads (2 by default).
 """
 
 import argparse
@@ -16,7 +16,8 @@ import sys
 import time
 from pathlib import Path
 
-from torchvision_models import make_optimizer, nano_fpn, set_threads, train_step  # before torch: chooses the BLAS kernels
+# Imported before torch, because it chooses the BLAS kernels.
+from torchvision_models import make_optimizer, nano_fpn, set_threads, train_step
 
 import torch
 import torchvision
@@ -25,7 +26,7 @@ import voc
 
 
 def load_image(root, image_id):
-    """The image's bytes, (3, H, W)."""
+    """The pixels of the image as bytes, (3, H, W)."""
     for suffix in (".jpg", ".jpeg", ".png"):
         path = Path(root) / "JPEGImages" / (image_id + suffix)
         if path.exists():
@@ -34,7 +35,7 @@ def load_image(root, image_id):
 
 
 def flip(image, boxes, axis):
-    """Image (3, H, W) and boxes mirrored along x (axis 0) or y (axis 1)."""
+    """The image (3, H, W) and its boxes, mirrored along x (axis 0) or y (axis 1)."""
     length = image.shape[2 - axis]
     boxes = boxes.clone()
     boxes[:, [axis, axis + 2]] = length - boxes[:, [axis + 2, axis]]
@@ -42,7 +43,8 @@ def flip(image, boxes, axis):
 
 
 def training_sample(root, image_id, label_of, rng):
-    """One image in 0..1 and its target, flipped each way with probability 1/2, without difficult objects."""
+    """One image, scaled to 0..1, and its target without difficult objects. Flipped along each axis with
+    probability 1/2."""
     image = load_image(root, image_id)
     objects = [o for o in voc.read_objects(root, image_id) if not o[2]]
     boxes = torch.tensor([box for _, box, _ in objects], dtype=torch.float32).reshape(-1, 4)
@@ -54,7 +56,7 @@ def training_sample(root, image_id, label_of, rng):
 
 
 def batches(ids, size, rng):
-    """Endless batches of ids; every epoch is in a new order, and a batch may span two."""
+    """Endless batches of ids. Every epoch has a new order, and a batch may span two epochs."""
     batch = []
     while True:
         for image_id in rng.sample(ids, len(ids)):
@@ -65,13 +67,13 @@ def batches(ids, size, rng):
 
 
 def learning_rate(step, options):
-    """Cosine to zero over all steps, times a linear warm-up."""
+    """A cosine that falls to zero over all steps, multiplied by a linear warm-up."""
     warm_up = min(1.0, (step + 1) / options.warm_up_steps) if options.warm_up_steps > 0 else 1.0
     return options.lr * warm_up * 0.5 * (1 + math.cos(math.pi * step / options.steps))
 
 
 def evaluate(model, options, names):
-    """(detections, {class: (area AP, 11-point AP)}) on the test split, in pixels of the original images."""
+    """(detections, {class: (area AP, 11-point AP)}) on the test split. Boxes are in pixels of the original images."""
     model.eval()
     detections, objects = [], {}
     for image_id in voc.read_split(options.data, options.test):
@@ -85,7 +87,7 @@ def evaluate(model, options, names):
 
 
 def write_detections(path, detections, names):
-    """COCO's results form."""
+    """Writes the detections in COCO's results format."""
     rows = [{"image_id": image_id, "category_id": names.index(name) + 1, "category_name": name,
              "bbox": [x1, y1, x2 - x1, y2 - y1], "score": score}
             for image_id, name, score, (x1, y1, x2, y2) in detections]
@@ -134,15 +136,15 @@ def parse_options():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="folder with JPEGImages, Annotations, ImageSets/Main")
     parser.add_argument("--train-split", default="trainval")
-    parser.add_argument("--test", default="test", help="split to evaluate")
-    parser.add_argument("--batch", type=int, default=4, help="images a step")
+    parser.add_argument("--test", default="test", help="split to evaluate on")
+    parser.add_argument("--batch", type=int, default=4, help="images per step")
     parser.add_argument("--steps", type=int, default=236)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--short-side", type=int, default=240, help="images are resized to this")
-    parser.add_argument("--lr", type=float, default=0.04, help="highest learning rate")
-    parser.add_argument("--warm-up-steps", type=int, default=50, help="linear warm-up of the rate")
-    parser.add_argument("--detections", help="write the detections here, in COCO's results form")
-    parser.add_argument("--weights", help="write the final weights (state_dict) here")
+    parser.add_argument("--short-side", type=int, default=240, help="the shorter side of images after resizing")
+    parser.add_argument("--lr", type=float, default=0.04, help="maximum learning rate")
+    parser.add_argument("--warm-up-steps", type=int, default=50, help="steps of linear learning rate warm-up")
+    parser.add_argument("--detections", help="write the detections to this file, in COCO's results format")
+    parser.add_argument("--weights", help="write the final weights (state_dict) to this file")
     return parser.parse_args()
 
 

@@ -1,8 +1,8 @@
-"""Pascal VOC for the Python peers: a reader of `Annotations`, and average precision by the plain definition.
+"""Pascal VOC for the Python scripts: a reader of `Annotations`, and average precision by its plain definition.
 
-Written apart from the program's C++ on purpose, so that the two can be checked against each other. Boxes are
-continuous (x1, y1, x2, y2), the left edge of the first pixel being 0: VOC counts pixels from 1 and includes
-the last one, so 1 is taken from xmin and ymin, and xmax and ymax stay.
+Written independently of the program's C++ code, so that the two can be checked against each other. Boxes are
+continuous (x1, y1, x2, y2), with the left edge of the first pixel at 0. VOC counts pixels from 1 and includes
+the last one; therefore 1 is subtracted from xmin and ymin, while xmax and ymax stay.
 """
 
 import xml.etree.ElementTree as ElementTree
@@ -13,7 +13,7 @@ IOU_THRESHOLD = 0.5
 
 
 def read_split(root, split):
-    """The image ids of `ImageSets/Main/<split>.txt`; a missing `trainval` is train followed by val."""
+    """The image ids of `ImageSets/Main/<split>.txt`. If there is no `trainval`, it is train followed by val."""
     folder = Path(root) / "ImageSets" / "Main"
     if split == "trainval" and not (folder / "trainval.txt").exists():
         return read_split(root, "train") + read_split(root, "val")
@@ -24,8 +24,8 @@ def read_split(root, split):
 def read_objects(root, image_id):
     """The objects of one image: a list of (class name, (x1, y1, x2, y2), difficult).
 
-    A box is clipped to the stated size of the image; one whose stated corners enclose nothing (xmax <= xmin
-    or ymax <= ymin), or of which nothing is left, is dropped.
+    A box is clipped to the image size given in the annotation. It is dropped if it is empty, either as annotated
+    (xmax <= xmin or ymax <= ymin) or after clipping.
     """
     annotation = ElementTree.parse(Path(root) / "Annotations" / f"{image_id}.xml").getroot()
     width, height = (float(annotation.find(f"size/{key}").text) for key in ("width", "height"))
@@ -51,7 +51,7 @@ def iou(a, b):
 
 
 def best_match(box, truths):
-    """(index, IoU) of the truth that overlaps `box` most, the first of equals; (None, 0) where none does."""
+    """(index, IoU) of the ground truth with the highest IoU, the first among equals; (None, 0) if none overlaps."""
     best, best_iou = None, 0.0
     for index, (truth, _) in enumerate(truths):
         overlap = iou(box, truth)
@@ -70,11 +70,12 @@ def group_by_class(objects_by_image):
 
 
 def precision_recall(detections, truths):
-    """Precision and recall after each detection of one class, best score first, equal scores as given.
+    """Precision and recall after each detection of one class, in order of score, equal scores in the given order.
 
-    detections: [(image id, score, box)]; truths: {image id: [(box, difficult)]}, at least one not difficult.
-    A detection belongs to the truth it overlaps most, if by half or more: ignored if that one is difficult,
-    right if it is the first there, wrong otherwise.
+    detections: [(image id, score, box)]; truths: {image id: [(box, difficult)]}, at least one of them not
+    difficult. A detection is assigned to the ground truth with the highest IoU, if that is at least .5. It is
+    ignored if that ground truth is difficult, a true positive if it is the first one assigned to it, and a false
+    positive otherwise.
     """
     positives = sum(not difficult for boxes in truths.values() for _, difficult in boxes)
     taken, right, wrong, precisions, recalls = set(), 0, 0, [], []
@@ -95,7 +96,7 @@ def precision_recall(detections, truths):
 
 
 def area_ap(precisions, recalls):
-    """VOC 2010's AP: the area under precision made monotone from the right."""
+    """The AP of VOC 2010: the area under the precision-recall curve, with precision made monotone from the right."""
     area, best, end = 0.0, 0.0, len(recalls)
     for i in reversed(range(end)):
         best = max(best, precisions[i])
@@ -104,17 +105,17 @@ def area_ap(precisions, recalls):
 
 
 def eleven_point_ap(precisions, recalls):
-    """VOC 2007's AP: the mean over recall 0, .1, ... 1 of the best precision at that recall or more.
+    """The AP of VOC 2007: the mean, over recalls 0, .1, ..., 1, of the highest precision at that recall or above.
 
-    The thresholds are k * .1 in double precision, as in the published evaluators: .3, .6 and .7 lie one bit
-    above the recall 3/10, 6/10 and 7/10.
+    The thresholds are k * .1 in double precision, as in the published evaluators: .3, .6 and .7 are one bit above
+    the recalls 3/10, 6/10 and 7/10.
     """
     thresholds = [k * 0.1 for k in range(11)]
     return sum(max((p for p, r in zip(precisions, recalls) if r >= t), default=0.0) for t in thresholds) / 11
 
 
 def average_precisions(detections, objects_by_image):
-    """{class name: (area AP, 11-point AP)} for the classes that have an object which is not difficult.
+    """{class name: (area AP, 11-point AP)} for the classes that have an object that is not difficult.
 
     detections: [(image id, class name, score, box)].
     """

@@ -5,9 +5,9 @@
 
 #include "cli/commands.h"
 #include "cli/device.h"
-#include "cli/settings.h"
 #include "data/draw.h"
-#include "eval/evaluate.h"
+#include "eval/detect.h"
+#include "models/detector.h"
 
 namespace rcnn {
 namespace {

@@ -12,8 +12,7 @@ void DeviceOptions::add(CLI::App& app) {
       ->type_name("DEVICE");
   app.add_option("--precision", precision, "of convolutions and matrix products on a GPU [the model's]")
       ->check(CLI::IsMember({"f32", "tf32", "bf16"}));
-  app.add_option("--kernel", kernels, "use this variant of an op: --kernel conv2d=direct")
-      ->type_name("OP=VARIANT");
+  app.add_option("--kernel", kernels, kernel_help("conv2d=direct"))->type_name("OP=VARIANT");
   app.add_flag("--sync-report", sync_report, "print where the host waited for the GPU");
 }
 

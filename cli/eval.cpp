@@ -10,9 +10,10 @@
 #include "data/coco_places.h"
 #include "data/folder.h"
 #include "eval/coco_metrics.h"
-#include "eval/evaluate.h"
+#include "eval/detect.h"
+#include "eval/print.h"
 #include "eval/proposals.h"
-#include "train/run_report.h"
+#include "models/detector.h"
 
 namespace rcnn {
 namespace {

@@ -3,9 +3,9 @@
 #include "cli/commands.h"
 #include "cli/device.h"
 #include "data/folder.h"
+#include "eval/print.h"
 #include "eval/proposals.h"
 #include "models/detector.h"
-#include "train/run_report.h"
 
 namespace rcnn {
 

@@ -46,11 +46,6 @@ Settings SettingFlags::given() const {
   return settings;
 }
 
-void set_short_side(ModelConfig& model, int64_t pixels) {
-  model.long_side = std::max(pixels, model.long_side * pixels / model.short_side);
-  model.short_side = pixels;
-}
-
 SuitedInput apply_settings(const Settings& asked, ModelConfig& model, TrainConfig& train, bool resume) {
   std::map<std::string, std::string, std::less<>> given;
   for (const auto& [key, text] : asked) given[key] = text;  // the later one counts

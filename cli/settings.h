@@ -34,9 +34,6 @@ class SettingFlags {
   std::list<Flag> flags_;  // options point into it
 };
 
-/// Another short side, the long one in proportion. Anchors keep their size in pixels of the network's input.
-void set_short_side(ModelConfig& model, int64_t pixels);
-
 /// The settings on top of the model's own defaults, or of what the detector in the file `weights` was trained
 /// with, where such a file is named and no other model. A run that is resumed (`resume`) from a checkpoint in
 /// `out` takes that instead of the file, which may be gone. A short side given alone takes the long one

@@ -44,7 +44,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
   app->add_flag("--dry-run", options->dry_run,
                 "look at the data, say how much memory the run takes, and stop")
       ->group(looking);
-  app->add_option("--kernel", options->kernels, "use this variant of an op: --kernel conv2d=reference")
+  app->add_option("--kernel", options->kernels, kernel_help("conv2d=reference"))
       ->type_name("OP=VARIANT")
       ->group(looking);
   app->add_flag("--sync-report", options->sync_report, "print where the host waited for the GPU")

@@ -22,7 +22,7 @@ const Tensor& Var::gradient() const {
 }
 
 const Tensor& Saved::get() const {
-  check(tensor_.defined(), "a tensor that was not saved was asked for in backward");
+  check(tensor_.defined(), "backward asked for a tensor that was not saved");
   check(tensor_.version() == version_,
         "a tensor of shape {} that backward needs was changed after the forward pass (version {}, now {})",
         tensor_.shape().str(), version_, tensor_.version());
@@ -85,11 +85,11 @@ Var record(Context& ctx, std::shared_ptr<Node> node, const std::vector<Var>& inp
 }
 
 void backward(Context& ctx, const Var& loss, double weight) {
-  check(loss.value_.numel() == 1, "backward starts from one number, not from a tensor of shape {}",
+  check(loss.value_.numel() == 1, "backward needs a loss with one element, not a tensor of shape {}",
         loss.shape().str());
-  check(loss.gradient_ != nullptr, "backward of a value that depends on no parameter");
-  // What a node made is kept here by its gradient: nobody else may still hold the output once its consumers
-  // are done.
+  check(loss.gradient_ != nullptr, "backward was called on a value that depends on no parameter");
+  // This list keeps the gradients of the outputs alive: once the consumers of an output have been released,
+  // nothing else may refer to its gradient.
   std::vector<std::shared_ptr<Gradient>> outputs;
   std::unordered_set<const Node*> seen;
   const auto visit = [&](const std::shared_ptr<Gradient>& gradient) {
@@ -114,7 +114,7 @@ void backward(Context& ctx, const Var& loss, double weight) {
       const cuda::Range range(node->name());
       node->backward(ctx);
     }
-    output = nullptr;  // with the node, what it saved is released before the next one allocates
+    output = nullptr;  // releases the node, and with it what it saved, before the next node allocates
   }
 }
 

@@ -1,12 +1,12 @@
 // Reverse-mode automatic differentiation.
 //
-// A Var is a value and, where somebody wants it, a gradient. A layer that is called with gradients on leaves
-// a Node behind: a struct whose members are the tensors it saved and whose `backward` turns the gradient of
+// A Var is a value and, where one is needed, its gradient. A layer that is called while gradients are enabled
+// records a Node: a struct whose members are the tensors it saved and whose `backward` turns the gradient of
 // its output into the gradients of its inputs. `backward(loss)` visits the nodes in reverse order of
 // creation: every use of a value is visited before the value's producer, and contributions to a shared
 // parameter add up in one fixed order.
 //
-//     Var y = linear(ctx, x, w, b);          // leaves a LinearNode, which saved x and w
+//     Var y = linear(ctx, x, w, b);          // records a LinearNode, which saves x and w
 //     backward(ctx, loss);                   // w.gradient() now holds d loss / d w
 #pragma once
 
@@ -14,6 +14,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/accumulate.h"
 #include "core/context.h"
 #include "core/tensor.h"
 
@@ -21,11 +22,8 @@ namespace rcnn {
 
 struct Node;
 
-/// Whether a gradient is written, because it is the first contribution, or added to what is there.
-enum class Accumulate : uint8_t { no, yes };
-
-/// The gradient side of a Var. Nodes hold these and not values, so that what a node keeps alive is only what
-/// it names among its members.
+/// The gradient side of a Var. Nodes hold gradients of their inputs rather than values, so that a node keeps
+/// alive only the tensors that are its members.
 struct Gradient {
   Shape shape;
   DType dtype;
@@ -38,8 +36,8 @@ struct Gradient {
 class Var {
  public:
   Var() = default;
-  /// A constant: no gradient is wanted for it.
-  // NOLINTNEXTLINE(google-explicit-constructor): a Tensor may stand where a constant Var is wanted
+  /// A constant, which needs no gradient.
+  // NOLINTNEXTLINE(google-explicit-constructor): a Tensor may be passed where a constant Var is expected
   Var(Tensor value) : value_(std::move(value)) {}
   /// A leaf that collects a gradient.
   static Var parameter(Tensor value);
@@ -86,7 +84,7 @@ const T* data_or_null(const Saved& saved) {
   return saved.defined() ? saved.get().data<T>() : nullptr;
 }
 
-/// Where a node writes the gradient of one input; false when that input wants none.
+/// Where a node writes the gradient of one input; false if that input needs none.
 struct GradientTarget {
   Tensor value;
   Accumulate accumulate = Accumulate::no;
@@ -103,14 +101,14 @@ struct GradientTarget {
 /// One recorded call of a layer. Derived nodes add the tensors they saved as members.
 struct Node {
   virtual ~Node() = default;
-  /// Reads `output_gradient()`, and for each input that wants it writes into `target(i)`.
+  /// Reads `output_gradient()` and writes into `target(ctx, i)` for each input i that needs a gradient.
   virtual void backward(Context& ctx) = 0;
   virtual const char* name() const = 0;
 
   /// dLoss / d output.
   const Tensor& output_gradient() const { return output_gradient_; }
-  /// The place for dLoss / d input i, in the order given to `record`. Ask once for each input: asking counts
-  /// as having written it.
+  /// Where to write dLoss / d input i; inputs are numbered in the order given to `record`. Call it once per
+  /// input: from then on the gradient counts as written.
   GradientTarget target(Context& ctx, size_t i);
   bool wants(size_t i) const { return inputs_[i] != nullptr; }
 
@@ -122,17 +120,28 @@ struct Node {
   uint64_t sequence_ = 0;
 };
 
-/// Whether a layer with these inputs has to record a node: gradients are on and one of them wants one.
+/// Whether a layer with these inputs has to record a node: gradients are enabled and one of the inputs
+/// requires one.
 bool wants_gradient(const Context& ctx, std::initializer_list<const Var*> inputs);
 bool wants_gradient(const Context& ctx, const std::vector<Var>& inputs);
 
 /// Makes `value` the output of `node`, whose inputs are `inputs` in this order. Undefined or constant inputs
-/// keep their place and want no gradient.
+/// keep their place and need no gradient.
 Var record(Context& ctx, std::shared_ptr<Node> node, std::initializer_list<const Var*> inputs, Tensor value);
 Var record(Context& ctx, std::shared_ptr<Node> node, const std::vector<Var>& inputs, Tensor value);
 
+/// `value` as the output of a node N, which save(node) fills, where one of the inputs needs a gradient; else
+/// as a constant.
+template <class N, class Save>
+Var record(Context& ctx, std::initializer_list<const Var*> inputs, Tensor value, Save save) {
+  if (!wants_gradient(ctx, inputs)) return Var(std::move(value));
+  auto node = std::make_shared<N>();
+  save(*node);
+  return record(ctx, std::move(node), inputs, std::move(value));
+}
+
 /// Adds weight * dloss/dv to the gradient of every leaf v that `loss` depends on. `loss` has one element.
-/// What the nodes saved is released on the way: a graph can be walked once.
+/// Each node is released with what it saved as soon as it has run, so a graph can be walked only once.
 void backward(Context& ctx, const Var& loss, double weight = 1);
 
 /// The same elements under another shape (see Tensor::reshape), differentiable.

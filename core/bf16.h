@@ -12,7 +12,7 @@ struct bf16 {
   uint16_t bits;
 };
 
-/// Nearest, ties to even, as the hardware rounds; every NaN becomes the same quiet one.
+/// Rounds to nearest with ties to even, as the hardware does; every NaN becomes the same quiet NaN.
 RCNN_HOST_DEVICE inline bf16 to_bf16(float value) {
   uint32_t bits;
   memcpy(&bits, &value, sizeof bits);

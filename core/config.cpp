@@ -75,9 +75,9 @@ void parse_value(std::string_view key, std::string_view text, Levels& value) {
   }
 }
 
-void check_range(std::string_view key, double value, double least, double most) {
-  check_input(value >= least && value <= most, "{}: expected a number from {} to {}, found {}", key, least,
-              most, value);
+void check_range(std::string_view key, double value, double min, double max) {
+  check_input(value >= min && value <= max, "{}: expected a number from {} to {}, found {}", key, min, max,
+              value);
 }
 
 void check_choice(std::string_view key, std::string_view value, std::string_view choices) {

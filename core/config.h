@@ -20,17 +20,51 @@ namespace rcnn {
 /// One list of numbers a level: `16,23; 32,45` in text.
 using Levels = std::vector<std::vector<float>>;
 
+inline constexpr double kNoLimit = std::numeric_limits<double>::infinity();
+
+/// One row of a table, made by one of the functions below.
 template <class Config>
 struct Field {
   std::string_view key;
   std::variant<int64_t Config::*, float Config::*, bool Config::*, std::string Config::*, Levels Config::*>
       member;
-  double least, most;  // for numbers, those in lists too; both ends are allowed
   std::string_view help;
-  std::string_view choices = "";  // for strings: the words allowed, separated by '|'; empty: anything
+  double min = -kNoLimit, max = kNoLimit;  // for numbers, also those in lists; both limits are allowed values
+  std::string_view choices = "";           // for words: those allowed, separated by '|'; empty: any text
 };
 
-inline constexpr double kNoLimit = std::numeric_limits<double>::infinity();
+/// A text of any kind: a path, a name.
+template <class Config>
+Field<Config> text(std::string_view key, std::string Config::*member, std::string_view help) {
+  return {.key = key, .member = member, .help = help};
+}
+
+/// One word out of `choices`, which are separated by '|'.
+template <class Config>
+Field<Config> choice(std::string_view key, std::string Config::*member, std::string_view choices,
+                     std::string_view help) {
+  return {.key = key, .member = member, .help = help, .choices = choices};
+}
+
+/// True or false.
+template <class Config>
+Field<Config> flag(std::string_view key, bool Config::*member, std::string_view help) {
+  return {.key = key, .member = member, .help = help};
+}
+
+/// A number from `min` to `max`; a whole one where the member is an int64_t.
+template <class Config, class Number>
+Field<Config> number(std::string_view key, Number Config::*member, double min, double max,
+                     std::string_view help) {
+  return {.key = key, .member = member, .help = help, .min = min, .max = max};
+}
+
+/// Lists of numbers from `min` to `max`.
+template <class Config>
+Field<Config> numbers(std::string_view key, Levels Config::*member, double min, double max,
+                      std::string_view help) {
+  return {.key = key, .member = member, .help = help, .min = min, .max = max};
+}
 
 /// A value as text, such that parsing it gives the same value.
 std::string format_value(int64_t value);
@@ -46,8 +80,8 @@ void parse_value(std::string_view key, std::string_view text, bool& value);
 void parse_value(std::string_view key, std::string_view text, std::string& value);
 void parse_value(std::string_view key, std::string_view text, Levels& value);
 
-/// Throws InputError when `value` is outside [least, most] or, for a word, not among `choices`.
-void check_range(std::string_view key, double value, double least, double most);
+/// Throws InputError when `value` is outside [min, max] or, for a word, not among `choices`.
+void check_range(std::string_view key, double value, double min, double max);
 void check_choice(std::string_view key, std::string_view value, std::string_view choices);
 
 /// Sets one field from text. False when the table has no such key.
@@ -62,11 +96,11 @@ bool set_field(Config& config, std::span<const Field<Config>> fields, std::strin
           parse_value(key, text, value);
           using T = decltype(value);
           if constexpr (std::is_same_v<T, int64_t> || std::is_same_v<T, float>)
-            check_range(key, static_cast<double>(value), field.least, field.most);
+            check_range(key, static_cast<double>(value), field.min, field.max);
           if constexpr (std::is_same_v<T, Levels>)
             for (const std::vector<float>& level : value)
               for (const float number : level)
-                check_range(key, static_cast<double>(number), field.least, field.most);
+                check_range(key, static_cast<double>(number), field.min, field.max);
           if constexpr (std::is_same_v<T, std::string>) check_choice(key, value, field.choices);
           config.*member = value;
         },

@@ -18,13 +18,13 @@ Workspace::~Workspace() = default;
 void* Workspace::take_bytes(size_t bytes) {
   constexpr size_t kAlignment = 64, kSmallestBlock = size_t{1} << 20;
   if (device_.type == DeviceType::cuda && cuda::is_simulated()) {
-    // Memory of its own for every request: the simulation then notices who writes past its end.
+    // Every request gets its own memory, so that the simulation notices a write past its end.
     blocks_.push_back(std::make_unique<Storage>(device_, bytes));
     ++block_;
     return blocks_.back()->data;
   }
   const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  // Blocks are never moved while an op holds pointers into them: a request that does not fit opens another.
+  // An op may hold pointers into the blocks, so they never move: a request that does not fit opens a new one.
   while (block_ < blocks_.size() && used_ + rounded > blocks_[block_]->bytes) {
     ++block_;
     used_ = 0;

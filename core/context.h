@@ -1,4 +1,5 @@
-// Context: how work is done. The first argument of every layer; nothing about it is global.
+// Context: how work is done (device, stream, precision, seed). It is the first argument of every layer; none
+// of it is global.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +15,8 @@
 
 namespace rcnn {
 
-/// Scratch memory for ops. A kernel takes what it needs from here and never allocates; everything an op took
-/// is given back when the op returns, so the memory is reused by the next one.
+/// Scratch memory for ops. A kernel takes what it needs from here and never allocates. Everything an op took
+/// is returned when the op ends, so that the next op reuses the memory.
 class Workspace {
  public:
   explicit Workspace(Device device = {}) : device_(device) {}
@@ -30,7 +31,7 @@ class Workspace {
   }
   void* take_bytes(size_t bytes);
 
-  /// Gives back, when it ends, everything taken since it began.
+  /// Returns everything that was taken during its lifetime when it is destroyed.
   class Scope {
    public:
     explicit Scope(Workspace& workspace)
@@ -44,8 +45,8 @@ class Workspace {
     size_t block_, used_;
   };
 
-  /// A place for what a variant keeps between calls (packed weights, compiled primitives), one object a type,
-  /// gone with the workspace.
+  /// What a variant keeps between calls (packed weights, compiled primitives): one object per type, destroyed
+  /// with the workspace.
   template <class T>
   T& cache() {
     static constexpr char key = 0;
@@ -84,12 +85,12 @@ struct Context {
   /// The training step, one i32: part of every random draw's counter. It lives on the device, so that a
   /// recorded step can be replayed with another number.
   Tensor step;
-  uint32_t micro_batch = 0;  // which of those a step accumulates: of the draws that no image id keys
-  /// Op family -> variant, from `--kernel conv2d=onednn`; an op without an entry takes its table's first.
+  uint32_t micro_batch = 0;  // its number within an accumulated step: part of draws that no image id keys
+  /// Op family -> variant, from `--kernel conv2d=onednn`; an op without an entry uses its preferred variant.
   std::map<std::string, std::string, std::less<>> kernels;
-  /// Called around every op when set: the op's and the variant's name, and whether it begins or ends.
+  /// If set, called before and after every op, with the names of the op and of the variant.
   std::function<void(const char* op, const char* variant, bool begins)> profiler;
-  /// Called when set with every value that a layer records for backward, in the order of the forward pass.
+  /// If set, called with every value that a layer records for backward, in the order of the forward pass.
   std::function<void(const Node& layer, const std::vector<Var>& inputs, const Tensor& output)> watch;
   uint64_t next_sequence = 0;  // order of creation of autograd nodes
 
@@ -99,6 +100,25 @@ struct Context {
   Tensor zeros(const Shape& shape, DType dtype = DType::f32) const {
     return Tensor::zeros(shape, dtype, device);
   }
+};
+
+/// While it lives, the context records no gradients, and layers behave as in evaluation: torch's
+/// inference_mode() and eval() in one. What was set before is restored when it ends, also by an exception.
+class InferenceMode {
+ public:
+  explicit InferenceMode(Context& ctx) : ctx_(ctx), grad_(ctx.grad), training_(ctx.training) {
+    ctx.grad = ctx.training = false;
+  }
+  ~InferenceMode() {
+    ctx_.grad = grad_;
+    ctx_.training = training_;
+  }
+  InferenceMode(const InferenceMode&) = delete;
+  InferenceMode& operator=(const InferenceMode&) = delete;
+
+ private:
+  Context& ctx_;
+  bool grad_, training_;
 };
 
 }  // namespace rcnn

@@ -1,4 +1,4 @@
-// Where a tensor lives and in which order work is done on it.
+// Where a tensor lies, and the order in which work is done on it.
 #pragma once
 
 #include <string>
@@ -17,8 +17,8 @@ struct Device {
   std::string str() const { return type == DeviceType::cpu ? "cpu" : "cuda:" + std::to_string(index); }
 };
 
-/// An order of work on one device. On the CPU every op has finished when its call returns, so a CPU stream is
-/// only a name for that. On a GPU an op's call returns when its kernels are queued on `handle`, and what is
+/// A sequence of work on one device. On the CPU every op has finished when its call returns, so a CPU stream
+/// is only a name. On a GPU an op's call returns when its kernels are queued on `handle`, and work that is
 /// queued later on the same stream sees its results.
 struct Stream {
   Device device;

@@ -1,7 +1,7 @@
-// The two kinds of failure a user can meet, both carried as a finished sentence.
+// The two kinds of failure that a user can see, each carried as a complete sentence.
 //
-// A message names the file, parameter or op concerned, says what was found and what was expected. Code that
-// reports an error to the user prints `what()` and nothing else.
+// A message names the file, parameter or op concerned and says what was found and what was expected. Code
+// that reports an error to the user prints `what()` and nothing else.
 #pragma once
 
 #include <fmt/format.h>
@@ -12,7 +12,7 @@
 
 namespace rcnn {
 
-/// Something went wrong that the input is not to blame for; the program exits with 1.
+/// A failure that the input did not cause; the program exits with 1.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

@@ -1,4 +1,4 @@
-// Marks functions that both the CPU and the GPU build compile, so that a formula stands once.
+// Marks functions that both the CPU and the GPU build compile, so that a formula is written only once.
 #pragma once
 
 #if defined(__CUDACC__)

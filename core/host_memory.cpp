@@ -17,9 +17,9 @@ namespace rcnn {
 namespace {
 
 constexpr size_t kAlignment = 64, kPage = 4096;
-constexpr size_t kSmall = size_t{1} << 16;  // blocks below this are malloc's
+constexpr size_t kSmall = size_t{1} << 16;  // smaller blocks come from malloc
 
-// The sanitizers watch malloc's blocks: they would not see who writes past a block of ours.
+// The sanitizers watch malloc's blocks; they would not notice a write past one of ours.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool kKeeps = false;
 #else
@@ -47,7 +47,7 @@ class Ranges {
     ranges_.emplace_hint(next, begin, bytes);
   }
 
-  /// Takes `bytes` from the smallest range that has them: where they begin, or nothing.
+  /// Takes `bytes` from the smallest range that has as many. Returns where they begin, or nothing.
   std::optional<size_t> take(size_t bytes) {
     auto best = ranges_.end();
     for (auto range = ranges_.begin(); range != ranges_.end(); ++range)
@@ -60,7 +60,7 @@ class Ranges {
     return begin;
   }
 
-  /// The size of the smallest range; there is one.
+  /// The size of the smallest range. There must be one.
   size_t smallest() const {
     return std::min_element(ranges_.begin(), ranges_.end(),
                             [](const auto& a, const auto& b) { return a.second < b.second; })
@@ -73,20 +73,20 @@ class Ranges {
   size_t total_ = 0;
 };
 
-/// A stretch of addresses as long as the machine's memory. Free pages of it are warm, which the system has
-/// given to this process, or cold, which take nothing but addresses.
+/// A range of addresses as large as the machine's memory. Its free pages are either warm, backed by memory
+/// that the system has given to this process, or cold, taking only addresses.
 class Heap {
  public:
   Heap() {
     const size_t bytes = static_cast<size_t>(::sysconf(_SC_PHYS_PAGES)) * kPage;
     void* base =
         ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (base == MAP_FAILED) return;  // everything is malloc's then
+    if (base == MAP_FAILED) return;  // everything then comes from malloc
     base_ = static_cast<std::byte*>(base);
     cold_.add(0, bytes);
 #if defined(__GLIBC__)
-    // What malloc is asked for elsewhere (decoded images, above all) shall go back to the system too. Left to
-    // itself malloc would learn from the first large block that was freed to keep the next.
+    // Large blocks that malloc serves (mostly decoded images) must go back to the system too. By default,
+    // malloc raises its threshold when the first large block is freed, and keeps the next one.
     ::mallopt(M_MMAP_THRESHOLD, 1 << 17);
 #endif
   }
@@ -98,7 +98,7 @@ class Heap {
     if (!begin) begin = cold_.take(bytes);
     if (!begin) return nullptr;
     in_use_ += bytes;
-    most_in_use_ = std::max(most_in_use_, in_use_);
+    max_in_use_ = std::max(max_in_use_, in_use_);
     cool();
     return base_ + *begin;
   }
@@ -115,13 +115,13 @@ class Heap {
   }
 
  private:
-  /// Gives free pages back to the system until what is warm or in use is hardly more than was ever in use: of
-  /// the smallest ranges, as they serve the fewest requests.
+  /// Returns free pages to the system until the warm pages and those in use are hardly more than the maximum
+  /// that was ever in use. The smallest ranges go first, because they serve the fewest requests.
   void cool() {
-    const auto most =
-        round_up(static_cast<size_t>(most_held_host_memory(static_cast<int64_t>(most_in_use_))), kPage);
-    while (in_use_ + warm_.total() > most) {
-      const size_t bytes = std::min(warm_.smallest(), in_use_ + warm_.total() - most);
+    const auto max_held =
+        round_up(static_cast<size_t>(max_held_host_memory(static_cast<int64_t>(max_in_use_))), kPage);
+    while (in_use_ + warm_.total() > max_held) {
+      const size_t bytes = std::min(warm_.smallest(), in_use_ + warm_.total() - max_held);
       const size_t begin = *warm_.take(bytes);
       ::madvise(base_ + begin, bytes, MADV_DONTNEED);
       cold_.add(begin, bytes);
@@ -130,7 +130,7 @@ class Heap {
 
   std::mutex mutex_;
   std::byte* base_ = nullptr;
-  size_t in_use_ = 0, most_in_use_ = 0;  // bytes
+  size_t in_use_ = 0, max_in_use_ = 0;  // bytes
   Ranges warm_, cold_;
 };
 
@@ -150,11 +150,11 @@ std::shared_ptr<std::byte> allocate_host(size_t bytes) {
   }
   const bool of_heap = data != nullptr;
   if (!of_heap) {
-    // One byte more than nothing, so that an empty tensor has a pointer of its own.
+    // At least one byte, so that an empty tensor has its own pointer.
     taken = round_up(std::max<size_t>(bytes, 1), kAlignment);
     data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, taken));
   }
-  if (data == nullptr) throw Error(fmt::format("out of memory: {} bytes were asked for on the cpu", bytes));
+  if (data == nullptr) throw Error(fmt::format("out of memory: {} bytes were requested on the cpu", bytes));
   count_memory(Device{}, static_cast<int64_t>(taken));
   return {data, [of_heap, taken](std::byte* p) {
             count_memory(Device{}, -static_cast<int64_t>(taken));
@@ -167,6 +167,6 @@ std::shared_ptr<std::byte> allocate_host(size_t bytes) {
 
 int64_t held_host_memory() { return kKeeps ? static_cast<int64_t>(heap().held()) : memory_in_use(Device{}); }
 
-int64_t most_held_host_memory(int64_t in_use) { return in_use + in_use / 16; }
+int64_t max_held_host_memory(int64_t in_use) { return in_use + in_use / 16; }
 
 }  // namespace rcnn

@@ -15,16 +15,16 @@ struct Counter {
   std::atomic<int64_t> in_use{0}, peak{0};
 };
 
-/// The CPU's is the first, that of cuda:i follows at i + 1.
+/// The first counter is the CPU's; that of cuda:i is at i + 1.
 Counter& counter_of(Device device) {
-  constexpr size_t kMostGpus = 64;
-  static std::array<Counter, kMostGpus + 1> counters;
+  constexpr size_t kMaxGpus = 64;
+  static std::array<Counter, kMaxGpus + 1> counters;
   const size_t slot = device.type == DeviceType::cpu ? 0 : static_cast<size_t>(device.index) + 1;
-  check(slot < counters.size(), "memory of {}: at most {} GPUs are counted", device.str(), kMostGpus);
+  check(slot < counters.size(), "memory of {}: at most {} GPUs are counted", device.str(), kMaxGpus);
   return counters[slot];
 }
 
-/// The number behind a word in one of the system's files; -1 where there is none ("max").
+/// The number after a word in one of the system's files; -1 if there is no number ("max").
 int64_t number_in(const char* path, const std::string& word) {
   std::ifstream file(path);
   std::string found;

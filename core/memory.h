@@ -1,7 +1,7 @@
 // How much memory tensors and workspaces take, on each device.
 //
-// On the CPU these are the bytes of all storages that are alive. On a GPU they are the bytes that the arenas
-// took from CUDA, kept ones included: what other programs cannot have.
+// On the CPU these are the bytes of all live storages. On a GPU they are the bytes that the arenas took from
+// CUDA, in use or kept: the memory that other programs cannot have.
 #pragma once
 
 #include <cstdint>
@@ -12,20 +12,20 @@ namespace rcnn {
 
 /// Bytes in use now.
 int64_t memory_in_use(Device device);
-/// The most that was in use at once since the program began, or since the last reset.
+/// The maximum number of bytes in use at once since the program began or since the last reset.
 int64_t peak_memory(Device device);
-/// Begins anew: the peak is what is in use now.
+/// Sets the peak to what is in use now.
 void reset_peak_memory(Device device);
 
-/// What the system says of this process's memory on the host, in bytes: what is in memory now, the most that
-/// ever was, and what it could have besides, with the limit of its control group heeded. Zeros where it says
-/// nothing.
+/// What the system reports about this process's memory on the host, in bytes: the resident memory now and at
+/// its maximum, and what the process could still get within the limit of its control group. Values that the
+/// system does not report are 0.
 struct ProcessMemory {
-  int64_t resident = 0, most_resident = 0, available = 0;
+  int64_t resident = 0, max_resident = 0, available = 0;
 };
 ProcessMemory process_memory();
 
-/// For who allocates and frees: `bytes` more are in use, or less when negative.
+/// Called by code that allocates or frees: `bytes` more are in use, or fewer if negative.
 void count_memory(Device device, int64_t bytes);
 
 }  // namespace rcnn

@@ -1,8 +1,8 @@
 // All threading of CPU ops goes through these functions.
 //
-// Work is cut into chunks whose borders depend on the size of the problem alone, never on the number of
-// threads. Partial sums are kept one a chunk and combined in chunk order, so a result has the same bits on 1
-// or 64 threads.
+// Work is cut into chunks whose borders depend only on the size of the problem, never on the number of
+// threads. There is one partial sum per chunk, and they are combined in chunk order, so a result has the same
+// bits on 1 or 64 threads.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace rcnn {
 
-/// Threads that CPU ops use: OMP_NUM_THREADS, else the processors this process may run on.
+/// The number of threads that CPU ops use: OMP_NUM_THREADS, or else the processors available to this process.
 int thread_count();
 
 /// Calls `body(chunk)` once for each chunk in [0, chunks), on any thread, in any order: for chunks of many
@@ -20,5 +20,13 @@ void parallel_chunks(int64_t chunks, const std::function<void(int64_t chunk)>& b
 
 /// Calls `body(begin, end)` for consecutive ranges of at most `grain` that cover [0, n).
 void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t begin, int64_t end)>& body);
+
+/// Calls `body(i)` for each i in [0, n), in ranges of at most `grain`.
+template <class Body>
+void parallel_each(int64_t n, int64_t grain, const Body& body) {
+  parallel_for(n, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) body(i);
+  });
+}
 
 }  // namespace rcnn

@@ -26,7 +26,7 @@ enum class Purpose : uint32_t {
   scene = 7,  // synthetic scenes
   split = 8,  // training and validation split
   test = 9,
-  mosaic = 10,  // of training images, as the next three
+  mosaic = 10,  // of training images, like the next three
   crop = 11,
   colour_jitter = 12,
   scale_jitter = 13,

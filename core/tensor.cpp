@@ -93,7 +93,7 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
   Tensor tensor = empty(shape, dtype, device);
-  // All types here have zero as all bits clear.
+  // In all types here, zero has all bits clear.
   if (device.type == DeviceType::cuda)
     cuda::fill_zero(device, tensor.storage_->data, tensor.bytes());
   else

@@ -1,7 +1,7 @@
 // Tensor: a contiguous array of numbers with a shape.
 //
 // A Tensor shares its Storage with every copy and view of it. Because tensors are always contiguous, a view
-// is a reshape or a slice of the first dimension, and a kernel gets no more than a pointer and sizes.
+// is a reshape or a slice of the first dimension, and a kernel needs only a pointer and sizes.
 // Activations are laid out (N, H, W, C), filters (K, R, S, C); there is no second layout.
 #pragma once
 
@@ -63,8 +63,8 @@ class Shape {
   int rank_ = 0;
 };
 
-/// A block of memory on one device, aligned to 64 bytes. `version` counts the times it was handed out for
-/// writing: autograd uses it to notice a saved tensor that changed, oneDNN variants to know stale packed
+/// A block of memory on one device, aligned to 64 bytes. `version` counts how often it was handed out for
+/// writing: autograd uses it to notice a saved tensor that changed, oneDNN variants to recognise stale packed
 /// weights.
 class Storage {
  public:
@@ -148,17 +148,18 @@ class Tensor {
     return const_cast<void*>(raw());
   }
 
-  /// The same elements under another shape of equal numel(); one size may be -1, it is worked out.
+  /// The same elements with another shape of equal numel(). One size may be -1 and is then inferred.
   Tensor reshape(const Shape& shape) const;
   /// Rows [begin, end) of the first dimension, sharing the storage.
   Tensor slice(int64_t begin, int64_t end) const;
-  /// A copy in storage of its own.
+  /// A copy with its own storage.
   Tensor clone() const;
-  /// The elements converted to another type (f32, f64, i32, i64 and u8 on the CPU); itself when it is that
-  /// type already.
+  /// The elements converted to another type (f32, f64, i32, i64 and u8 on the CPU); the tensor itself if it
+  /// has that type already.
   Tensor cast(DType dtype) const;
-  /// The tensor on `device`: itself when it is there already, otherwise a copy. The only transfer there is.
-  /// To a GPU nothing waits; from one the host waits for the device's work (counted: see cuda::host_waits).
+  /// The tensor on `device`: the tensor itself if it is there already, otherwise a copy. This is the only
+  /// transfer between devices. A copy to a GPU does not wait; for a copy from a GPU, the host waits for the
+  /// device's work (counted: see cuda::host_waits).
   Tensor to(Device device, std::source_location where = std::source_location::current()) const;
   void fill(double value) const;
   void copy_from(const Tensor& source) const;
@@ -187,8 +188,10 @@ Tensor bytes_of(std::span<const T> structs) {
       std::span(reinterpret_cast<const uint8_t*>(structs.data()), structs.size_bytes()));
 }
 
-/// Calls `f` with a value of the tensor type's C++ type: `visit_type(t.dtype(), [&](auto zero) { using T =
-/// ...; })`. Only f32 and f64, the types that can be differentiated; throws Error naming `what` for another.
+/// Calls `f` with a zero of the C++ type of `dtype`, which must be f32 or f64, the types that can be
+/// differentiated; throws Error naming `what` for any other type:
+///
+///     visit_float(t.dtype(), "softmax", [&](auto zero) { using T = decltype(zero); ... });
 template <class F>
 decltype(auto) visit_float(DType dtype, const char* what, F&& f) {
   check(dtype == DType::f32 || dtype == DType::f64, "{}: expected f32 or f64, found {}", what,

@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The position among the extensions of images, or their number.
+/// The position of a file's extension among those of images, or their number if it is none of them.
 size_t rank_of_extension(const fs::path& file) {
   constexpr std::string_view kExtensions[] = {".jpg", ".jpeg", ".png"};
   std::string extension = file.extension().string();
@@ -34,7 +34,7 @@ class AnnotationReader {
  public:
   AnnotationReader(const fs::path& file, std::vector<Fault>& faults) : file_(file), faults_(faults) {}
 
-  /// Nothing where the file itself cannot be used.
+  /// Returns nothing if the file itself cannot be used.
   std::optional<Annotation> read() {
     std::vector<uint8_t> bytes = read_file(file_);
     pugi::xml_document document;
@@ -68,7 +68,7 @@ class AnnotationReader {
         {file_, fmt::format("{} {}.", file_.string(), fmt::format(what, std::forward<Args>(args)...))});
   }
 
-  /// What follows the last slash of either kind: some tools write a path, often that of another machine.
+  /// The part after the last slash of either kind: some tools write a path, often one of another machine.
   static std::string image_name_of(pugi::xml_node root) {
     std::string_view name = trim(root.child("filename").text().get());
     if (name.empty()) name = trim(root.child("path").text().get());
@@ -96,8 +96,8 @@ class AnnotationReader {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error == std::errc() && end == text.data() + text.size() && std::abs(value) < 1e9)
       return static_cast<float>(value);
-    report("has {} '{}' where a number is expected, in object {} ({}); the object is skipped", which, text,
-           number, name);
+    report("has {} '{}' in object {} ({}), expected a number; the object is skipped", which, text, number,
+           name);
     return std::nullopt;
   }
 
@@ -113,6 +113,7 @@ class AnnotationReader {
     named.where = fmt::format("object {} ({}): {} {} {} {}", number, named.name, xmin, ymin, xmax, ymax);
     if (xmin > xmax || ymin > ymax) {
       report("has a reversed box, {}; the object is skipped", named.where);
+      faults_.back().kind = FaultKind::reversed_box;
       return std::nullopt;
     }
     if (xmin == xmax || ymin == ymax) {
@@ -126,7 +127,7 @@ class AnnotationReader {
   std::vector<Fault>& faults_;
 };
 
-/// Brings an image's boxes into the frame in which it is seen and into the image.
+/// Turns an image's boxes into the frame in which the image is seen, and clips them to the image.
 class Placer {
  public:
   Placer(const AnnotatedImage& image, bool turned, std::vector<Fault>& faults)
@@ -140,7 +141,10 @@ class Placer {
     std::vector<NamedObject> placed;
     for (const NamedObject& object : image_.annotation.objects) {
       const std::optional<Box> box = clip_to_image(object.object.box, frame_, object.where,
-                                                   [this](const std::string& fault) { report("{}", fault); });
+                                                   [this](FaultKind kind, const std::string& fault) {
+                                                     report("{}", fault);
+                                                     faults_.back().kind = kind;
+                                                   });
       if (!box) continue;
       placed.push_back(object);
       placed.back().object.box = turned_ ? turn_box(*box, image_.info.orientation, image_.info.stored) : *box;
@@ -163,7 +167,7 @@ class Placer {
     if (said == ImageSize{})
       report("lacks a <size>; the image's {} x {} is used", frame_.width, frame_.height);
     else if (said != frame_)
-      report("gives the size {} x {} where the image has {} x {}; the image's is used", said.width,
+      report("gives the size {} x {}, but the image has {} x {}; the image's size is used", said.width,
              said.height, frame_.width, frame_.height);
   }
 
@@ -228,11 +232,11 @@ Dataset make_dataset(std::vector<AnnotatedImage> images, const std::vector<std::
     placed.push_back(Placer(images[i], turned[i], dataset.faults).place());
 
   dataset.classes = classes.empty() ? sorted_names(placed) : classes;
-  check_input(!dataset.classes.empty(), "{}: {} hold no object, so there is no class to learn.",
+  check_input(!dataset.classes.empty(), "{}: {} contain no object, so there is no class to learn.",
               root.string(), what);
   std::map<std::string, int> labels;
   for (const std::string& name : dataset.classes) labels.emplace(name, static_cast<int>(labels.size()) + 1);
-  check_input(labels.size() == dataset.classes.size(), "The class names {} contain one twice.",
+  check_input(labels.size() == dataset.classes.size(), "The class names {} contain a name twice.",
               fmt::join(dataset.classes, ", "));
   const std::string known = fmt::format("{}", fmt::join(dataset.classes, ", "));
   for (size_t i = 0; i < images.size(); ++i) {

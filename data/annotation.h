@@ -1,7 +1,7 @@
-// One image's annotation in XML as Pascal VOC writes it, wherever the file lies, and datasets of such images.
+// XML annotations in the form of Pascal VOC, one per image, wherever they lie, and datasets of such images.
 //
-// Coordinates in the XML are those of the first and last pixel, counted from 1. A box of ours is
-// [xmin - 1, ymin - 1, xmax, ymax], the area that those pixels cover.
+// Coordinates in the XML are those of the first and last pixel, counted from 1. Our box is
+// [xmin - 1, ymin - 1, xmax, ymax], the area that these pixels cover.
 #pragma once
 
 #include <filesystem>
@@ -15,7 +15,7 @@
 
 namespace rcnn {
 
-/// An object as the XML has it: its class has no number yet, and its box may reach out of the image.
+/// An object as the XML has it: its class has no number yet, and its box may reach beyond the image.
 struct NamedObject {
   Object object;
   std::string name;
@@ -24,14 +24,14 @@ struct NamedObject {
 
 struct Annotation {
   std::filesystem::path file;
-  std::string image_name;  // <filename> without folders; may be empty, or of another extension
-  ImageSize said;          // <size>; 0 x 0 where it is missing
+  std::string image_name;  // <filename> without folders; may be empty or have another extension
+  ImageSize said;          // <size>; 0 x 0 if it is missing
   std::vector<NamedObject> objects;
 };
 
-/// Reads an annotation, or gives nothing where the file is not one. Every fault, also of a single object that
-/// is left out, is reported under the file's name. Throws InputError where the file cannot be opened.
-/// <part> boxes inside an object are no objects.
+/// Reads an annotation, or returns nothing if the file is not one. Every fault, including that of a single
+/// object that is left out, is reported under the file's name. <part> boxes inside an object are not objects.
+/// Throws InputError if the file cannot be opened.
 std::optional<Annotation> read_annotation(const std::filesystem::path& file, std::vector<Fault>& faults);
 
 /// True for an XML file whose first element is an <annotation>.
@@ -44,30 +44,31 @@ struct AnnotatedImage {
   Annotation annotation;
 };
 
-/// Makes the images of one split a dataset: boxes are turned where that is needed (see `find_boxes_to_turn`),
-/// clipped, and labelled; `faults` go before those found here. With `classes` empty they are the sorted names
-/// of the objects found.
+/// Makes a dataset of the images of one split: boxes are turned if necessary (see `find_boxes_to_turn`),
+/// clipped and labelled; `faults` go before those found here. If `classes` is empty, the classes are the
+/// sorted names of the objects found.
 ///
-/// Throws InputError, in which `what` names the images ("the images of the split 'train'"), where there is
-/// none, no object is left from which to learn the classes' names, or `classes` has a name twice.
+/// Throws InputError, in which `what` names the images ("the images of the split 'train'"), if there is no
+/// image, if no object is left from which to learn the names of the classes, or if `classes` has a name
+/// twice.
 Dataset make_dataset(std::vector<AnnotatedImage> images, const std::vector<std::string>& classes,
                      std::vector<Fault> faults, const std::filesystem::path& root, const std::string& what);
 
 /// True for a name that ends in .jpg, .jpeg or .png, in any case.
 bool has_image_extension(const std::filesystem::path& file);
 
-/// The images of one folder by their names.
+/// The images of one folder, by name.
 class ImageFolder {
  public:
-  /// A folder that does not exist has none.
+  /// A folder that does not exist has no images.
   explicit ImageFolder(const std::filesystem::path& folder);
 
-  /// The image of this name without extension; of several the one whose whole name is `preferred`, else .jpg
-  /// before .jpeg before .png. Empty where there is none.
+  /// The image with this name without extension. Of several, the one whose whole name is `preferred`,
+  /// otherwise .jpg before .jpeg before .png. Empty if there is none.
   std::filesystem::path find(const std::string& stem, const std::string& preferred = {}) const;
 
-  /// The image that an annotation describes: the one of its own name, else the one that its <filename> names,
-  /// whatever the extension, unless an annotation beside this one has that name. Empty where there is none.
+  /// The image that an annotation describes: the one with its own name, or else the one that its <filename>
+  /// names, with any extension, unless an annotation beside this one has that name. Empty if there is none.
   std::filesystem::path find_described(const Annotation& annotation) const;
 
  private:

@@ -14,9 +14,9 @@
 namespace rcnn {
 namespace {
 
-constexpr float kLeastCentre = 0.3f;  // of a mosaic, as a share of each side; at most 1 less this
-constexpr float kLeastLeft = 0.2f;    // share of its area that a box in a mosaic must keep
-constexpr float kLeastSide = 0.5f;    // of a crop, as a share of the image's
+constexpr float kMinCentre = 0.3f;  // of a mosaic, as a share of each side; the maximum is 1 minus this
+constexpr float kMinLeft = 0.2f;    // share of its area that a box in a mosaic must keep
+constexpr float kMinSide = 0.5f;    // of a crop, as a share of the image's side
 constexpr int kCropTries = 10;
 
 bool coin(uint64_t seed, int epoch, int sample, uint32_t axis) {
@@ -26,7 +26,7 @@ bool coin(uint64_t seed, int epoch, int sample, uint32_t axis) {
 
 float area(const Box& box) { return (box.x2 - box.x1) * (box.y2 - box.y1); }
 
-/// A sample's objects, and behind them its proposals, so that whatever moves a box moves both.
+/// A sample's objects followed by its proposals, so that both are moved alike.
 std::vector<Object> boxes_of(const Sample& sample) {
   std::vector<Object> boxes = sample.objects;
   if (sample.proposals)
@@ -34,7 +34,7 @@ std::vector<Object> boxes_of(const Sample& sample) {
   return boxes;
 }
 
-/// Parts them again.
+/// Separates the proposals from the objects again.
 void take_proposals_out(AugmentedImage& image) {
   std::vector<Box>& proposals = image.proposals.emplace();
   for (const Object& object : image.objects)
@@ -44,7 +44,7 @@ void take_proposals_out(AugmentedImage& image) {
 
 bool has_a_pixel(const Box& box) { return box.x2 - box.x1 >= 1 && box.y2 - box.y1 >= 1; }
 
-/// A random part of the source with the place's aspect, as large as can be.
+/// The largest part of the source that has the aspect ratio of `place`; `share` chooses its position.
 Box covering_window(const Image& source, const PixelArea& place, float share) {
   const auto width = static_cast<float>(source.width), height = static_cast<float>(source.height);
   const auto to_width = static_cast<float>(place.width), to_height = static_cast<float>(place.height);
@@ -54,7 +54,7 @@ Box covering_window(const Image& source, const PixelArea& place, float share) {
   return {x, y, x + w, y + h};
 }
 
-/// This sample and three others, all different where there are four, in random places.
+/// This sample and three others in random places, all different if the dataset has four samples.
 std::array<int, 4> draw_four(int sample, int count, RandomSequence& random) {
   std::array<int, 4> four = {sample};
   for (size_t i = 1; i < 4; ++i) {
@@ -71,7 +71,7 @@ AugmentedImage mosaic_of(int sample, const Dataset& dataset, const Image& image,
   const int width = image.width, height = image.height;
   const auto along = [&](int side) {
     return static_cast<int>(
-        std::lround(random.uniform(kLeastCentre, 1 - kLeastCentre) * static_cast<float>(side)));
+        std::lround(random.uniform(kMinCentre, 1 - kMinCentre) * static_cast<float>(side)));
   };
   const int x = along(width), y = along(height);
   const PixelArea places[] = {
@@ -93,11 +93,11 @@ AugmentedImage mosaic_of(int sample, const Dataset& dataset, const Image& image,
     const float grown = static_cast<float>(place.width) * static_cast<float>(place.height) / area(window);
     for (const Object& object : boxes_of(dataset.samples[static_cast<size_t>(from)])) {
       const Object now = moved(object, window, place);
-      if (has_a_pixel(now.box) && area(now.box) >= kLeastLeft * grown * area(object.box))
+      if (has_a_pixel(now.box) && area(now.box) >= kMinLeft * grown * area(object.box))
         (now.proposal ? proposals[i] : result.objects).push_back(now);
     }
   }
-  // Best first: a training step takes the first so many.
+  // The best proposals of all parts come first, because a training step uses only the first ones.
   const auto longest = std::max_element(proposals.begin(), proposals.end(),
                                         [](const auto& a, const auto& b) { return a.size() < b.size(); });
   for (size_t rank = 0; rank < longest->size(); ++rank)
@@ -112,7 +112,7 @@ void crop_randomly(AugmentedImage& whole, RandomSequence& random) {
   const Image& image = whole.image;
   const bool must_keep = std::any_of(whole.objects.begin(), whole.objects.end(), is_wanted);
   for (int i = 0; i < kCropTries; ++i) {
-    const float share = random.uniform(kLeastSide, 1);
+    const float share = random.uniform(kMinSide, 1);
     const auto along = [&](int side) {
       return std::max(1, static_cast<int>(std::lround(share * static_cast<float>(side))));
     };

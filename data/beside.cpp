@@ -75,15 +75,15 @@ class BesideReader {
     if (image.empty()) {
       faults_.push_back(
           {file,
-           fmt::format("{} has no image: no .jpg, .jpeg or .png has its name, nor is there the '{}' that "
-                       "it names; it is skipped.",
+           fmt::format("{} has no image: there is no .jpg, .jpeg or .png with its name, and the image '{}' "
+                       "that it names does not exist; it is skipped.",
                        file.string(), annotation->image_name)});
       return std::nullopt;
     }
     described_.insert(image);
     const std::string id = fs::path(image).replace_extension().lexically_relative(root_).generic_string();
     if (const auto [other, is_new] = by_id_.emplace(id, file); !is_new) {
-      faults_.push_back({file, fmt::format("{} describes {}, and so does {} already; it is skipped.",
+      faults_.push_back({file, fmt::format("{} describes {}, as {} does already; it is skipped.",
                                            file.string(), image.string(), other->second.string())});
       return std::nullopt;
     }
@@ -110,9 +110,10 @@ class BesideReader {
       if (!described_.contains(image) && count++ == 0) first = image;
     if (count > 0)
       faults_.push_back(
-          {root_, fmt::format("{} has {} image{} without an annotation ({}{}), left out.", root_.string(),
-                              count, count == 1 ? "" : "s", first.lexically_relative(root_).string(),
-                              count == 1 ? "" : " is the first")});
+          {root_,
+           fmt::format("{} has {} image{} without an annotation ({}{}), which {} left out.", root_.string(),
+                       count, count == 1 ? "" : "s", first.lexically_relative(root_).string(),
+                       count == 1 ? "" : " is the first", count == 1 ? "is" : "are")});
   }
 
   const fs::path& root_;

@@ -19,10 +19,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Which label a category's boxes get. Categories that are not here are left out.
+/// The label that the boxes of a category get. Categories that are not listed are left out.
 struct Labels {
   std::vector<std::string> names;
-  std::vector<int64_t> ids;  // one a name
+  std::vector<int64_t> ids;  // one per name
   std::unordered_map<int64_t, int> by_category;
 };
 
@@ -32,7 +32,7 @@ std::unordered_map<int64_t, size_t> count_annotations(const CocoFile& file) {
   return counts;
 }
 
-/// True for a category that only heads others and has no boxes of its own.
+/// True for a category that is only the supercategory of others and has no boxes itself.
 bool is_heading(const CocoCategory& category, const CocoFile& file,
                 const std::unordered_map<int64_t, size_t>& counts) {
   return !counts.contains(category.id) &&
@@ -41,7 +41,7 @@ bool is_heading(const CocoCategory& category, const CocoFile& file,
          });
 }
 
-/// One class a name, in the order of the ids.
+/// One class per name, in the order of the ids.
 Labels find_labels(const CocoFile& file, std::vector<Fault>& faults) {
   const std::unordered_map<int64_t, size_t> counts = count_annotations(file);
   std::vector<CocoCategory> categories;
@@ -59,9 +59,8 @@ Labels find_labels(const CocoFile& file, std::vector<Fault>& faults) {
       labels.ids.push_back(category.id);
     } else {
       faults.push_back(
-          {file.path,
-           fmt::format("{} has two categories of the name '{}', {} and {}; they are read as one class.",
-                       file.path.string(), category.name, labels.ids[index], category.id)});
+          {file.path, fmt::format("{} has two categories named '{}', {} and {}; they are read as one class.",
+                                  file.path.string(), category.name, labels.ids[index], category.id)});
       if (!counts.contains(labels.ids[index])) labels.ids[index] = category.id;
     }
     labels.by_category[category.id] = static_cast<int>(index) + 1;
@@ -71,14 +70,14 @@ Labels find_labels(const CocoFile& file, std::vector<Fault>& faults) {
   return labels;
 }
 
-/// The least number from 0 on that is not taken, which it then is.
+/// Takes the smallest non-negative number that is not taken yet.
 int64_t take_free_id(std::set<int64_t>& taken) {
   int64_t id = 0;
   while (!taken.insert(id).second) ++id;
   return id;
 }
 
-/// The labels of the given classes; what the file has besides is reported where it has boxes.
+/// The labels of the given classes. Other categories of the file are reported if they have boxes.
 Labels match_labels(const CocoFile& file, const std::vector<std::string>& classes,
                     std::vector<Fault>& faults) {
   const std::unordered_map<int64_t, size_t> counts = count_annotations(file);
@@ -89,7 +88,7 @@ Labels match_labels(const CocoFile& file, const std::vector<std::string>& classe
   Labels labels;
   labels.names = classes;
   check_input(std::set<std::string>(classes.begin(), classes.end()).size() == classes.size(),
-              "The class names {} contain one twice.", fmt::join(classes, ", "));
+              "The class names {} contain a name twice.", fmt::join(classes, ", "));
   std::vector<std::optional<int64_t>> ids(classes.size());
   for (const CocoCategory& category : file.categories) {
     const auto found = std::find(classes.begin(), classes.end(), category.name);
@@ -111,13 +110,13 @@ Labels match_labels(const CocoFile& file, const std::vector<std::string>& classe
   return labels;
 }
 
-/// Names written on Windows have the other slash.
+/// Names that were written on Windows have backslashes.
 std::string with_slashes(std::string name) {
   std::replace(name.begin(), name.end(), '\\', '/');
   return name;
 }
 
-/// The file name without folder and extension, or more where another sample has that.
+/// The file name without folder and extension, made longer if another sample has that id.
 std::string unique_id(const CocoImage& image, std::unordered_set<std::string>& taken) {
   std::string id = fs::path(with_slashes(image.file_name)).stem().string();
   if (id.empty() || taken.contains(id)) id += fmt::format("_{}", image.id);
@@ -131,7 +130,7 @@ Box as_box(const CocoAnnotation& annotation) {
           static_cast<float>(annotation.y + annotation.height)};
 }
 
-/// Where the image lies: under its file_name, written with either slash, or under that name's last part.
+/// Where the image lies: under its file_name, with either kind of slash, or under the last part of that name.
 std::optional<fs::path> find_image(const fs::path& folder, const std::string& file_name) {
   const fs::path slashes = with_slashes(file_name);
   std::error_code unusable;  // a name that no file can have
@@ -146,7 +145,7 @@ class SampleChecker {
   SampleChecker(const fs::path& file, const fs::path& folder, Dataset& dataset)
       : file_(file), folder_(folder), dataset_(dataset) {}
 
-  /// Keeps what can be used of `samples`, whose images are file_names still.
+  /// Keeps those of the `samples` that can be used. Their images are still the file_names.
   void keep(std::vector<Sample> samples) {
     std::vector<SizeClaim> claims;
     std::vector<Sample> found;
@@ -160,7 +159,7 @@ class SampleChecker {
   }
 
  private:
-  /// Gives the sample its image, or nothing where that cannot be used.
+  /// Sets the sample's image and returns what its header says, or nothing if the image cannot be used.
   std::optional<ImageInfo> find(Sample& sample) {
     name_ = sample.image.string();
     const std::optional<fs::path> image = find_image(folder_, name_);
@@ -177,7 +176,7 @@ class SampleChecker {
     }
   }
 
-  /// `turned`: the boxes are those of the image as it is stored.
+  /// If `turned`, the boxes are those of the image as it is stored.
   void keep(Sample sample, const SizeClaim& claim, bool turned) {
     const ImageInfo& info = claim.image;
     const ImageSize size = turned ? info.stored : info.seen;
@@ -185,7 +184,7 @@ class SampleChecker {
     if (turned && !sample.objects.empty())
       dataset_.faults.push_back(turned_boxes_note(file_, sample.image, claim));
     if (sample.width != 0 && sample.height != 0 && size != claim.said)
-      report(fmt::format("is given the size {} x {} where the image has {} x {}; the image's is used",
+      report(fmt::format("is given the size {} x {}, but the image has {} x {}; the image's size is used",
                          sample.width, sample.height, size.width, size.height));
     sample.width = info.seen.width;
     sample.height = info.seen.height;
@@ -212,17 +211,18 @@ class SampleChecker {
       report(fmt::format("has a box of zero area, {}; the object is skipped", where));
       return std::nullopt;
     }
-    return clip_to_image(object.box, size, where, [this](const std::string& fault) { report(fault); });
+    return clip_to_image(object.box, size, where,
+                         [this](FaultKind kind, const std::string& fault) { report(fault, kind); });
   }
 
-  void report(const std::string& what) {
-    dataset_.faults.push_back({file_, fmt::format("{}: {} {}.", file_.string(), name_, what)});
+  void report(const std::string& what, FaultKind kind = FaultKind::other) {
+    dataset_.faults.push_back({file_, fmt::format("{}: {} {}.", file_.string(), name_, what), kind});
   }
 
   const fs::path& file_;
   const fs::path& folder_;
   Dataset& dataset_;
-  std::string name_;  // of the image at hand
+  std::string name_;  // of the current image
 };
 
 }  // namespace
@@ -260,7 +260,8 @@ Dataset read_coco(const fs::path& file, const fs::path& folder, const std::vecto
   const size_t listed = labelled.samples.size();
   SampleChecker(file, folder, dataset).keep(std::move(labelled.samples));
   check_input(!dataset.samples.empty(), "{}: none of its {} images can be used; the first fault: {}",
-              file.string(), listed, dataset.faults.empty() ? "it lists none." : dataset.faults.front().what);
+              file.string(), listed,
+              dataset.faults.empty() ? "it lists no image." : dataset.faults.front().what);
   return dataset;
 }
 

@@ -1,4 +1,4 @@
-// COCO's JSON files as plain structs. What the lists mean for training is coco.cpp's.
+// Reads COCO's JSON files into plain structs; coco.cpp makes datasets of them.
 #include <simdjson.h>
 
 #include <algorithm>
@@ -24,10 +24,10 @@ using simdjson::dom::element;
 using simdjson::dom::object;
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-constexpr double kLargest = 1e9;  // of a coordinate, as in read_voc
+constexpr double kMaxCoordinate = 1e9;  // as in read_voc
 
-/// Where a text ceases to be JSON, in words, as far as it can be told. nlohmann's parser is slower than
-/// simdjson by far, and knows.
+/// Where a text ceases to be JSON, in words; "" if that cannot be determined. nlohmann's parser is much
+/// slower than simdjson, but reports the position.
 std::string place_of_fault(std::string_view text) {
   const auto keep_nothing = [](int, nlohmann::json::parse_event_t, nlohmann::json&) { return false; };
   try {
@@ -66,19 +66,19 @@ class Document {
   element root_;
 };
 
-/// Text out of a file, fit for a message.
+/// A value from the file as text for a message, cut off if it is long.
 std::string as_text(const element& value) {
-  constexpr size_t kMost = 60;
+  constexpr size_t kMaxLength = 60;
   std::string text = simdjson::minify(value);
-  if (text.size() > kMost) {
-    size_t end = kMost;
+  if (text.size() > kMaxLength) {
+    size_t end = kMaxLength;
     while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // inside a character
     text = text.substr(0, end) + "...";
   }
   return text;
 }
 
-/// A whole number, also one written as 1.0.
+/// A whole number, which may be written as 1.0.
 std::optional<int64_t> whole_number(const element& value) {
   int64_t whole = 0;
   if (value.get(whole) == simdjson::SUCCESS) return whole;
@@ -89,7 +89,7 @@ std::optional<int64_t> whole_number(const element& value) {
   return std::nullopt;
 }
 
-/// One entry of a list; every function throws InputError that names file, list and place.
+/// One entry of a list. Every function throws InputError, which names the file, the list and the position.
 class Entry {
  public:
   Entry(const Document& document, std::string_view list, size_t index, const element& value)
@@ -97,7 +97,7 @@ class Entry {
     if (value.get(fields_) != simdjson::SUCCESS) fail("is {}; expected an object in braces", as_text(value));
   }
 
-  /// The value of a key; nothing where it is absent or null.
+  /// The value of a key; nothing if it is absent or null.
   std::optional<element> find(std::string_view key) const {
     element value;
     if (fields_.at_key(key).get(value) != simdjson::SUCCESS || value.is_null()) return std::nullopt;
@@ -124,7 +124,7 @@ class Entry {
     return result;
   }
 
-  /// The four numbers of a bbox, into `to`.
+  /// Reads the four numbers of a bbox into `to`.
   template <class Boxed>
   void box(Boxed& to) const {
     const element value = get("bbox");
@@ -134,8 +134,8 @@ class Entry {
     bool good = value.get(numbers) == simdjson::SUCCESS && numbers.size() == 4;
     if (good)
       for (const element& number : numbers)
-        good =
-            number.get(parts[count++]) == simdjson::SUCCESS && std::abs(parts[count - 1]) < kLargest && good;
+        good = number.get(parts[count++]) == simdjson::SUCCESS &&
+               std::abs(parts[count - 1]) < kMaxCoordinate && good;
     if (!good) fail("has the bbox {}; expected four numbers below 1e9", as_text(value));
     to.x = parts[0];
     to.y = parts[1];
@@ -156,7 +156,7 @@ class Entry {
   object fields_;
 };
 
-/// A side of an image, 0 where the file gives none that can be.
+/// A side of an image; 0 if the file gives none that is possible.
 int read_side(const Entry& entry, std::string_view key) {
   const std::optional<element> value = entry.find(key);
   const std::optional<int64_t> side = value ? whole_number(*value) : std::nullopt;
@@ -167,7 +167,8 @@ CocoImage read_image_entry(const Entry& entry) {
   CocoImage image;
   image.id = entry.id("id");
   std::string_view name;
-  if (entry.get("file_name").get(name) != simdjson::SUCCESS) entry.fail("has a file_name that is no text");
+  if (entry.get("file_name").get(name) != simdjson::SUCCESS)
+    entry.fail("has a file_name that is not a string");
   image.file_name = name;
   image.width = read_side(entry, "width");
   image.height = read_side(entry, "height");
@@ -179,7 +180,7 @@ CocoCategory read_category(const Entry& entry) {
   category.id = entry.id("id");
   std::string_view name, heading;
   if (entry.get("name").get(name) != simdjson::SUCCESS || name.empty())
-    entry.fail("has a name that is no text, or an empty one");
+    entry.fail("has a name that is empty or not a string");
   category.name = name;
   const std::optional<element> supercategory = entry.find("supercategory");
   if (supercategory && supercategory->get(heading) == simdjson::SUCCESS) category.supercategory = heading;
@@ -210,7 +211,7 @@ void for_each_entry(const Document& document, std::string_view list, const Read&
   for (const element& value : entries) read(index++, value);
 }
 
-/// Images or categories, whose ids may not repeat. Leaves the ids in `ids`.
+/// Reads images or categories, whose ids may not repeat. Adds the ids to `ids`.
 template <class Item>
 std::vector<Item> read_items(const Document& document, std::string_view list, Item (*read)(const Entry&),
                              std::unordered_set<int64_t>& ids) {
@@ -218,7 +219,7 @@ std::vector<Item> read_items(const Document& document, std::string_view list, It
   for_each_entry(document, list, [&](size_t index, const element& value) {
     const Entry entry(document, list, index, value);
     items.push_back(read(entry));
-    if (!ids.insert(items.back().id).second) entry.fail("has the id {} of an earlier one", items.back().id);
+    if (!ids.insert(items.back().id).second) entry.fail("has the id {} of an earlier entry", items.back().id);
   });
   return items;
 }
@@ -243,7 +244,7 @@ CocoResult read_result(const Entry& entry, const CocoNumbers& numbers) {
     result.category = entry.id("category_id");
   } else {
     if (entry.get("category_name").get(name) != simdjson::SUCCESS)
-      entry.fail("has a category_name that is no text");
+      entry.fail("has a category_name that is not a string");
     result.category = look_up(entry, "class", std::string(name), numbers.categories);
   }
   entry.box(result);
@@ -294,7 +295,7 @@ std::vector<CocoResult> read_coco_results(const fs::path& path, const CocoNumber
   const Document document(path);
   array entries;
   check_input(document.root().get(entries) == simdjson::SUCCESS,
-              "{} holds no list of detections; expected COCO's results form, "
+              "{} holds no list of detections; expected COCO's results format, "
               "[{{\"image_id\", \"category_id\", \"bbox\", \"score\"}}, ...].",
               document.file());
   std::vector<CocoResult> results;

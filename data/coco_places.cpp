@@ -21,7 +21,7 @@ bool is_letter_or_digit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-/// A name cut at everything that is no letter or digit.
+/// The parts of a name between characters that are neither letters nor digits.
 std::vector<std::string> words_of(const std::string& name) {
   std::vector<std::string> words(1);
   for (const char c : name) {
@@ -34,7 +34,7 @@ std::vector<std::string> words_of(const std::string& name) {
   return words;
 }
 
-/// The split that one word of a name says; empty where none does, or two disagree.
+/// The split that a word of a name stands for; empty if no word does, or if two words disagree.
 std::string split_in_name(const std::string& name) {
   std::string said;
   for (std::string word : words_of(name)) {
@@ -116,12 +116,12 @@ fs::path find_coco_images(const fs::path& file) {
   const std::vector<CocoImage> images = read_coco_file(file).images;
   const size_t step = std::max<size_t>(1, images.size() / 100);
   fs::path best = own;
-  size_t most = 0;
+  size_t max_count = 0;
   for (const fs::path& place : places) {
     size_t count = 0;
     for (size_t i = 0; i < images.size(); i += step) count += holds(place, images[i]) ? 1 : 0;
-    if (count > most) {
-      most = count;
+    if (count > max_count) {
+      max_count = count;
       best = place.lexically_normal();
     }
   }

@@ -7,24 +7,25 @@
 
 namespace rcnn {
 
-/// "train", "val" or "test" where a name is one of the usual names of that split ("valid", "Training"), else
-/// empty.
+/// "train", "val" or "test" if a name is one of the usual names of that split ("valid", "Training"),
+/// otherwise empty.
 std::string usual_split(const std::string& name);
 
 struct CocoPlace {
   std::filesystem::path file;
-  std::string split;  // empty where it is the only file and its name says none
+  std::string split;  // empty if it is the only file and its name gives no split
 };
 
-/// The COCO files in a folder and in its annotations/. The split is the one that a word of the file's name
-/// says, whatever digits follow (instances_train2017.json, bccd_val.json), else the name itself. Of two files
-/// for one split, instances_*.json goes first; the other keeps its whole name, but captions and key points
-/// are left aside.
+/// The COCO files in a folder and in its annotations/. The split is the one that a word of the file name
+/// stands for, with or without digits after it (instances_train2017.json, bccd_val.json), otherwise the name
+/// itself. Of two files for one split, instances_*.json gets the split, and the other is listed under its
+/// whole name; files of captions and key points are left out.
 std::vector<CocoPlace> find_coco_files(const std::filesystem::path& folder);
 
-/// The folder in which the file's images lie: of the file's own, the one around annotations/, and in both
-/// images/, JPEGImages/, data/ and folders of the split's name, that in which most of a hundred of the images
-/// are; the file's own where none is anywhere.
+/// The folder that holds the images of a file. Candidates are the file's own folder, the one around
+/// annotations/, and in both of them images/, JPEGImages/, data/ and folders named after the split. The one
+/// that has the largest number of a sample of about a hundred images is taken, or the file's own folder if no
+/// candidate has any.
 std::filesystem::path find_coco_images(const std::filesystem::path& file);
 
 }  // namespace rcnn

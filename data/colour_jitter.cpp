@@ -6,13 +6,13 @@
 namespace rcnn {
 namespace {
 
-/// Some pixels by channel, in 0..255: a size that stays in the nearest cache, and plain loops that the
-/// compiler turns into vector code.
+/// A block of pixels by channel, in 0..255: small enough for the L1 cache, with plain loops that the compiler
+/// vectorises.
 struct Block {
   static constexpr int kPixels = 256;
   alignas(64) float r[kPixels], g[kPixels], b[kPixels];
 
-  /// A short block is filled up with its last pixel, so that the loops have one length.
+  /// A short block is filled up with its last pixel, so that all loops have the same length.
   void load(const uint8_t* rgb, int count) {
     for (int i = 0; i < count; ++i) {
       r[i] = rgb[3 * i];
@@ -54,22 +54,22 @@ void change_saturation(Block& block, float factor) {
   }
 }
 
-/// Turns the hue and keeps the largest and the smallest channel, which is all that HSV keeps: with the hue h
-/// in sixths of the circle, a channel is max - (max - min) clamp(min(k, 4 - k), 0, 1), where k is h plus 5
-/// for red, 3 for green and 1 for blue, modulo 6.
+/// Turns the hue and keeps the largest and the smallest channel, which determine saturation and value in HSV.
+/// With the hue h in sixths of the circle, a channel is max - (max - min) clamp(min(k, 4 - k), 0, 1), where k
+/// is h plus 5 for red, 3 for green and 1 for blue, modulo 6.
 void turn_hue(Block& block, float circles) {
   for (int i = 0; i < Block::kPixels; ++i) {
     const float r = block.r[i], g = block.g[i], b = block.b[i];
-    const float most = std::max(r, std::max(g, b)), chroma = most - std::min(r, std::min(g, b));
-    const float inverse = 1 / (chroma > 0 ? chroma : 1.0f);  // grey has no hue, and none is seen
-    float hue = most == r ? (g - b) * inverse : most == g ? 2 + (b - r) * inverse : 4 + (r - g) * inverse;
+    const float max = std::max(r, std::max(g, b)), chroma = max - std::min(r, std::min(g, b));
+    const float inverse = 1 / (chroma > 0 ? chroma : 1.0f);  // the hue of grey has no effect
+    float hue = max == r ? (g - b) * inverse : max == g ? 2 + (b - r) * inverse : 4 + (r - g) * inverse;
     hue += 6 * circles;
     hue = hue < 0 ? hue + 6 : hue;
     hue = hue >= 6 ? hue - 6 : hue;
     const auto channel = [&](float k) {
       k += hue;
       k = k >= 6 ? k - 6 : k;
-      return most - chroma * std::max(0.0f, std::min(1.0f, std::min(k, 4 - k)));
+      return max - chroma * std::max(0.0f, std::min(1.0f, std::min(k, 4 - k)));
     };
     block.r[i] = clamped(channel(5));
     block.g[i] = clamped(channel(3));
@@ -90,8 +90,8 @@ void for_each_block(ImageT& image, const Body& body) {
   }
 }
 
-/// The mean grey after the change of brightness. Summed in whole 256ths, so that the order does not matter
-/// and the compiler may choose it.
+/// The mean grey after the change of brightness. It is summed in whole 256ths, so that the order does not
+/// matter and the compiler may choose it.
 float mean_grey(const Image& image, float brightness) {
   int64_t sum = 0;
   for_each_block(image, [&](Block& block, const uint8_t*, int count) {

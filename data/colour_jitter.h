@@ -5,11 +5,11 @@
 
 namespace rcnn {
 
-/// What torchvision's functions of these names do to an image, each with its neutral value.
+/// The arguments of torchvision's functions with these names, each with its neutral value.
 struct ColourFactors {
-  float brightness = 1;  // times every channel
-  float contrast = 1;    // times the distance from the image's mean grey
-  float saturation = 1;  // times the distance from the pixel's own grey
+  float brightness = 1;  // multiplies every channel
+  float contrast = 1;    // multiplies the distance from the image's mean grey
+  float saturation = 1;  // multiplies the distance from the pixel's own grey
   float hue = 0;         // added to the hue of HSV, in circles, -.5 to .5
 };
 

@@ -1,5 +1,4 @@
-// What every reader of annotations produces and the loader takes: images by path, objects as boxes with a
-// class.
+// What every annotation reader produces and the loader takes: images by path, objects as boxes with a class.
 #pragma once
 
 #include <cstddef>
@@ -15,40 +14,45 @@ namespace rcnn {
 
 struct Object {
   Box box;
-  int label = 0;           // 1..C; 0 is the background and never stands here
-  bool difficult = false;  // VOC: kept out of training, ignored in evaluation
-  bool crowd = false;      // COCO: a region that holds many; likewise
-  /// COCO: of the object's outline, in square pixels, by which objects are called small or large. 0: the
-  /// box's.
+  int label = 0;           // 1..C; 0 is the background and does not occur here
+  bool difficult = false;  // VOC: not trained on, ignored in evaluation
+  bool crowd = false;      // COCO: a region with many objects; treated like `difficult`
+  /// COCO: the area of the object's outline in square pixels, by which objects count as small or large. 0:
+  /// use the area of the box.
   double area = 0;
-  bool proposal = false;  // no object, but a place to look at (see Sample::proposals), moved along with them
+  bool proposal = false;  // not an object but one of Sample::proposals, moved along with the objects
   bool operator==(const Object&) const = default;
 };
 
-/// Neither trained on nor asked for in evaluation.
+/// Whether the object is neither trained on nor counted in evaluation.
 inline bool is_ignored(const Object& object) { return object.difficult || object.crowd || object.proposal; }
 
 struct Sample {
   std::string id;  // unique in its dataset
   std::filesystem::path image;
-  int width = 0, height = 0;  // of the image as it is meant to be seen, turned as its EXIF entry says
+  int width = 0, height = 0;  // of the image as it is meant to be seen, turned by its EXIF orientation
   std::vector<Object> objects;
-  std::optional<int64_t> coco_id = {};  // COCO: the image's number, under which results are filed
-  /// Fast R-CNN: where to look, best first, inside the image; none: the detector's RPN says where.
+  std::optional<int64_t> coco_id = {};  // COCO: the image's number, which results files use
+  /// Fast R-CNN: the proposals inside the image, best first; none: they come from the detector's RPN.
   std::optional<std::vector<Box>> proposals = {};
 };
 
-/// Something wrong with a file that reading went on in spite of.
+/// The kinds of faults that label_advice (eval/advice.h) counts. The lower right corner of a reversed box
+/// lies above or to the left of the upper left one.
+enum class FaultKind { other, reversed_box, box_partly_outside, box_outside };
+
+/// A fault of a file that did not stop the reader.
 struct Fault {
   std::filesystem::path file;
   std::string what;  // one sentence that names the file
+  FaultKind kind = FaultKind::other;
 };
 
 struct Dataset {
   std::vector<std::string> classes;  // without the background: label l is classes[l - 1]
   std::vector<Sample> samples;
   std::vector<Fault> faults;
-  /// COCO: the categories' numbers, in the order of `classes`; empty elsewhere.
+  /// COCO: the numbers of the categories in the order of `classes`; empty for other data.
   std::vector<int64_t> category_ids = {};
   std::string name = {};  // of the split, for messages; may be empty
 };

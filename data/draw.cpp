@@ -31,7 +31,7 @@ extern "C" __attribute__((visibility("hidden"))) const unsigned char rcnn_label_
 namespace rcnn {
 namespace {
 
-/// Whole pixels, from (x1, y1) up to but without (x2, y2).
+/// Whole pixels from (x1, y1) to (x2, y2), excluding x2 and y2.
 struct Rectangle {
   int x1, y1, x2, y2;
 };
@@ -40,7 +40,7 @@ bool overlap(const Rectangle& a, const Rectangle& b) {
   return a.x1 < b.x2 && b.x1 < a.x2 && a.y1 < b.y2 && b.y1 < a.y2;
 }
 
-/// Line width and text size for an image, pixels.
+/// The line width and text size for an image, in pixels.
 struct Scale {
   int line, text;
 };
@@ -67,7 +67,7 @@ void fill(Image& image, Rectangle area, Colour colour, float share = 1) {
     for (int x = area.x1; x < area.x2; ++x) blend(image, x, y, colour, share);
 }
 
-/// The sides of a frame of `width` pixels just inside a rectangle; none overlaps another.
+/// The sides of a frame of `width` pixels just inside a rectangle. They do not overlap.
 std::array<Rectangle, 4> frame_sides(const Rectangle& outer, int width) {
   const int w = std::min({width, (outer.x2 - outer.x1 + 1) / 2, (outer.y2 - outer.y1 + 1) / 2});
   return {{{outer.x1, outer.y1, outer.x2, outer.y1 + w},
@@ -80,7 +80,7 @@ void draw_frame(Image& image, const Rectangle& outer, int width, Colour colour, 
   for (const Rectangle& side : frame_sides(outer, width)) fill(image, side, colour, share);
 }
 
-/// Dashes as long as the gaps between them, from the top left corner on.
+/// Draws dashes as long as the gaps between them, starting at the top left corner.
 void draw_dashes(Image& image, const Rectangle& outer, int width, Colour colour) {
   const int dash = 4 * width;
   for (const Rectangle& side : frame_sides(outer, width))
@@ -89,7 +89,7 @@ void draw_dashes(Image& image, const Rectangle& outer, int width, Colour colour)
         if ((x - outer.x1 + y - outer.y1) / dash % 2 == 0) blend(image, x, y, colour, 1);
 }
 
-/// The pixels that a box covers. The comparisons make something of NaN and of huge values, too.
+/// The pixels that a box covers. The comparisons also handle NaN and huge values.
 Rectangle to_pixels(const Box& box, const Image& image) {
   const auto clamp = [](float value, int limit) {
     const float rounded = std::round(value);
@@ -102,7 +102,7 @@ Rectangle to_pixels(const Box& box, const Image& image) {
   return area;
 }
 
-/// Code points of UTF-8 text; what is not UTF-8 becomes U+FFFD, one a byte.
+/// The code points of UTF-8 text; every byte that is not UTF-8 becomes U+FFFD.
 std::vector<int> code_points(std::string_view text) {
   std::vector<int> points;
   for (size_t i = 0; i < text.size();) {
@@ -144,7 +144,7 @@ class Font {
     return static_cast<int>(std::ceil(x));
   }
 
-  /// Draws with the top left corner of the text's line at (x, y), nothing right of `end`.
+  /// Draws the text with the top left corner of its line at (x, y), and nothing to the right of `end`.
   void draw(Image& image, int x, int y, int end, Colour colour, const std::vector<int>& text) const {
     const int baseline = y + static_cast<int>(std::lround(ascent_));
     float pen = static_cast<float>(x);
@@ -199,8 +199,9 @@ struct Label {
   Rectangle tag{};
 };
 
-/// A place for the tag of `width` x `height`: above the box, below it, inside or beside it, at its left or
-/// right end; the first that meets no other tag; failing that, above or inside. Always within the image.
+/// A place for a tag of `width` x `height`: above the box, below it, inside or beside it, at its left or
+/// right end. The first place that touches no other tag is taken; if there is none, the tag goes above or
+/// inside. It always lies within the image.
 Rectangle place_tag(const Image& image, const Rectangle& box, int width, int height,
                     const std::vector<Rectangle>& taken) {
   const int left = box.x1, right = box.x2 - width, above = box.y1 - height, top = box.y1,
@@ -239,8 +240,8 @@ void draw_labels(Image& image, std::vector<Label>& labels) {
       draw_dashes(image, label->box, scale.line, label->colour);
       continue;
     }
-    draw_frame(image, label->box, scale.line + 1, kBlack,
-               0.45f);  // a thin dark edge inside: visible on any ground
+    // A thin dark edge inside makes the frame visible on any background.
+    draw_frame(image, label->box, scale.line + 1, kBlack, 0.45f);
     draw_frame(image, label->box, scale.line, label->colour);
   }
   for (auto label = labels.rbegin(); label != labels.rend(); ++label) {

@@ -31,8 +31,8 @@ std::vector<uint8_t> read_file(const std::filesystem::path& path, size_t limit) 
   std::vector<uint8_t> bytes(ignored ? 0 : static_cast<size_t>(std::min<uintmax_t>(size, limit)));
   errno = 0;
   const size_t read = std::fread(bytes.data(), 1, bytes.size(), file.get());
-  check_input(read == bytes.size(), "{} cannot be read: {} of {} bytes came ({}).", path.string(), read,
-              bytes.size(), std::strerror(errno));
+  check_input(read == bytes.size(), "{} cannot be read: only {} of {} bytes were read ({}).", path.string(),
+              read, bytes.size(), std::strerror(errno));
   return bytes;
 }
 

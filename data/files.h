@@ -1,4 +1,4 @@
-// Whole files, with errors that name the file. Writing is core/files/atomic_file.h's.
+// Reads whole files, with errors that name the file. For writing, see core/files/atomic_file.h.
 #pragma once
 
 #include <cstddef>
@@ -11,16 +11,16 @@
 
 namespace rcnn {
 
-/// The first `limit` bytes of a file, by default all of them. Throws InputError where the file is missing, is
-/// no regular file, or cannot be read.
+/// The first `limit` bytes of a file, by default all of them. Throws InputError if the file is missing, is
+/// not a regular file, or cannot be read.
 std::vector<uint8_t> read_file(const std::filesystem::path& path,
                                size_t limit = std::numeric_limits<size_t>::max());
 
-/// Without spaces, tabs and line ends at both ends.
+/// The text without spaces, tabs and line ends at both ends.
 std::string_view trim(std::string_view text);
 
-/// A text file's lines, trimmed and without the empty ones. Line ends may be those of Windows, and the byte
-/// order mark that some editors write is no part of the first. Throws as `read_file` does.
+/// The lines of a text file, trimmed and without the empty ones. Line ends may be those of Windows, and the
+/// byte order mark that some editors write is not part of the first line. Throws as `read_file` does.
 std::vector<std::string> read_lines(const std::filesystem::path& path);
 
 }  // namespace rcnn

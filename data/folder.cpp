@@ -20,7 +20,7 @@ bool is_voc(const fs::path& folder) {
          (fs::is_directory(folder / "ImageSets/Main") || holds_annotations(folder / "Annotations"));
 }
 
-/// The lists of VOC by the names of their splits, without those of single classes (cat_train.txt).
+/// VOC's lists by the names of their splits, without the lists of single classes (cat_train.txt).
 std::map<std::string, std::string> voc_lists(const fs::path& root) {
   std::vector<std::string> names;
   if (fs::is_directory(root / "ImageSets/Main"))
@@ -81,9 +81,9 @@ std::string form_of(const fs::path& root) {
     text += extension == ".txt" ? 1 : 0;
   }
   throw InputError(fmt::format(
-      "{} holds no labelled images in a form that is known: {} image{}, {} XML, {} JSON and {} text "
+      "{} holds no labelled images in a known layout: {} image{}, {} XML, {} JSON and {} text "
       "files were found. Expected Pascal VOC (JPEGImages/, Annotations/ and, for splits, "
-      "ImageSets/Main/), XML annotations of VOC's form beside the images, a COCO JSON file with its "
+      "ImageSets/Main/), XML annotations in VOC's format beside the images, a COCO JSON file with its "
       "images, or folders train/, valid/ and test/ of any of these.",
       root.string(), images, images == 1 ? "" : "s", xml, json, text));
 }
@@ -99,8 +99,8 @@ std::vector<std::string> in_order(std::vector<std::string> splits) {
   return splits;
 }
 
-/// All splits as one dataset, with the classes of the first. Samples get their split's name before their ids,
-/// and lose COCO's numbers, since both may stand in several splits.
+/// All splits as one dataset with the classes of the first. The ids of the samples get the name of their
+/// split as a prefix, and COCO's numbers are dropped, because both may occur in several splits.
 Dataset read_all(const DataFolder& folder, const std::vector<std::string>& classes) {
   Dataset all;
   for (const std::string& split : folder.splits) {
@@ -124,7 +124,8 @@ Dataset read_coco_split(const fs::path& root, const std::string& split,
   if (fs::is_regular_file(root)) return read_coco(root, find_coco_images(root), classes);
   for (const CocoPlace& place : find_coco_files(root))
     if (place.split == split) return read_coco(place.file, find_coco_images(place.file), classes);
-  throw InputError(fmt::format("{}: the COCO file of the split '{}' is gone.", root.string(), split));
+  throw InputError(
+      fmt::format("{}: the COCO file of the split '{}' no longer exists.", root.string(), split));
 }
 
 Dataset read_voc_split(const fs::path& root, const std::string& split,
@@ -166,13 +167,13 @@ DataFolder find_data(const fs::path& path) {
 Dataset read_split(const DataFolder& folder, const std::string& split,
                    const std::vector<std::string>& classes) {
   const fs::path& root = folder.root;
-  // Beyond the splits: VOC's trainval, and lists of single classes.
+  // In addition to the splits there are VOC's trainval and the lists of single classes.
   const bool is_listed =
       folder.form == "voc" && (fs::exists(root / "ImageSets/Main" / (split + ".txt")) ||
                                (split == "trainval" && folder.has("train") && folder.has("val")));
   check_input(split.empty() || folder.has(split) || is_listed, "{} has no split '{}'; {}.", root.string(),
               split,
-              folder.splits.empty() ? "its images are in no split"
+              folder.splits.empty() ? "its images are not divided into splits"
                                     : fmt::format("it has {}", fmt::join(folder.splits, ", ")));
   if (split.empty() && !folder.splits.empty() && folder.form != "voc") return read_all(folder, classes);
   const std::string name = usual_split(split).empty() ? split : usual_split(split);

@@ -1,13 +1,13 @@
-// Labelled images in whatever of the usual layouts a folder has.
+// Reads labelled images from a folder in any of the usual layouts.
 //
 //   voc      JPEGImages/, Annotations/*.xml, ImageSets/Main/<split>.txt; without lists: one unnamed split
-//   splits   train/, valid/ (or val/), test/, each of one of the other forms
-//   coco     a JSON file of COCO's form, images in its folder or in the usual places around it
-//            (data/coco_places.h): one split a file
+//   splits   train/, valid/ (or val/), test/, each in one of the other layouts
+//   coco     a COCO JSON file, with images in its folder or in the usual places around it
+//            (data/coco_places.h): one split per file
 //   beside   <name>.xml beside <name>.jpg, at any depth (data/beside.h): one unnamed split
 //
-// Where several fit, the first in this order is taken; but `splits` without train/ gives way to annotations
-// that lie right in the folder.
+// If several layouts fit, the first in this order is taken, except that annotations directly in the folder
+// take precedence over `splits` without train/.
 #pragma once
 
 #include <cstdint>
@@ -20,42 +20,44 @@
 
 namespace rcnn {
 
-/// What a folder holds, before any image is looked at.
+/// What a folder holds. No image has been opened yet.
 struct DataFolder {
   std::filesystem::path root;
   std::string form;  // "voc", "beside", "coco" or "splits"
-  std::vector<std::string>
-      splits;  // "train", "val", "test", then others by name; empty: only the unnamed one
+  /// "train", "val", "test", then the others by name; empty if there is only the unnamed split.
+  std::vector<std::string> splits;
 
   bool has(const std::string& split) const;
 };
 
-/// Looks at a folder, or at a single COCO JSON file. Throws InputError that says what was found and which
-/// layouts are known.
+/// Determines the layout of a folder or of a single COCO JSON file. Throws InputError, which says what was
+/// found and which layouts are known.
 DataFolder find_data(const std::filesystem::path& path);
 
-/// Reads a split; "" is all there is, of several splits with the classes of the first, and with the split's
-/// name before each id. "valid" and "val" are one. VOC's "trainval" is train and val, also without a list of
-/// its own. Classes as in `read_voc`: those given, else those found. Throws InputError naming the splits
-/// there are.
+/// Reads a split. "" reads everything: several splits get the classes of the first, and their names as
+/// prefixes of the ids. "valid" and "val" are the same split. VOC's "trainval" is train and val, even without
+/// a list. As in `read_voc`, the classes are those given or else those found. Throws InputError, which names
+/// the existing splits.
 Dataset read_split(const DataFolder& folder, const std::string& split,
                    const std::vector<std::string>& classes = {});
 
-/// Cuts a dataset in two, round(`share` x images) into the second, but of two or more images at least one
-/// into each. Which ones depends on the seed and the samples' ids, not on their order; but an image that is
-/// the first part's last with objects of a class stays there if others can go. The parts keep the order and
-/// the classes; the dataset's faults are in neither. Throws InputError for a share outside 0 to 1.
+/// Splits a dataset in two: round(`share` x images) go to the second part, but with two or more images each
+/// part gets at least one. The choice depends on the seed and the ids of the samples, not on their order. The
+/// last image of the first part with objects of a class stays there if other images can go instead. The parts
+/// keep the order and the classes; neither has the dataset's faults. Throws InputError for a share outside 0
+/// to 1.
 std::pair<Dataset, Dataset> random_split(const Dataset& dataset, double share, uint64_t seed);
 
-/// The samples of these ids, in their order, without the dataset's faults. Throws InputError naming `list`
-/// for an id that the dataset lacks.
+/// The samples with these ids, in the order of the ids, without the dataset's faults. Throws InputError
+/// naming `list` for an id that the dataset lacks.
 Dataset take_samples(const Dataset& dataset, const std::vector<std::string>& ids,
                      const std::filesystem::path& list);
 
-/// One id a line, as in ImageSets/Main. Throws InputError where the file cannot be read or lists nothing.
+/// Reads a list with one id per line, as in ImageSets/Main. Throws InputError if the file cannot be read or
+/// lists nothing.
 std::vector<std::string> read_id_list(const std::filesystem::path& path);
 
-/// Throws Error where the file cannot be written.
+/// Throws Error if the file cannot be written.
 void write_id_list(const std::filesystem::path& path, const Dataset& dataset);
 
 }  // namespace rcnn

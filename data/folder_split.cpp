@@ -1,4 +1,4 @@
-// Splits that a folder does not bring along: made at random, written as lists of ids, and taken again.
+// Splits that a folder does not come with: made at random, written as lists of ids, and read back.
 #include <algorithm>
 #include <cmath>
 #include <tuple>
@@ -13,14 +13,14 @@
 namespace rcnn {
 namespace {
 
-/// FNV-1a, 64 bits.
+/// A 64-bit FNV-1a hash.
 uint64_t hash_of(const std::string& text) {
   uint64_t hash = 14695981039346656037u;
   for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
   return hash;
 }
 
-/// The samples' indices in an order that depends on the seed and their ids alone.
+/// The indices of the samples in an order that depends only on the seed and their ids.
 std::vector<size_t> random_order(const std::vector<Sample>& samples, uint64_t seed) {
   std::vector<std::tuple<uint32_t, std::string, size_t>> keys;
   for (size_t i = 0; i < samples.size(); ++i) {
@@ -35,7 +35,7 @@ std::vector<size_t> random_order(const std::vector<Sample>& samples, uint64_t se
   return order;
 }
 
-/// The classes of which a sample has objects to learn from, each once.
+/// The classes of which a sample has objects to train on, each once.
 std::vector<int> labels_in(const Sample& sample) {
   std::vector<int> labels;
   for (const Object& object : sample.objects)
@@ -45,8 +45,8 @@ std::vector<int> labels_in(const Sample& sample) {
   return labels;
 }
 
-/// Which samples go to the second part: the first of the order, but those that are the first part's last with
-/// a class only where there are no others.
+/// Which samples go to the second part: the first in the order. A sample that is the last one of the first
+/// part with a class goes only if there are no others.
 std::vector<bool> choose_second(const std::vector<Sample>& samples, const std::vector<size_t>& order,
                                 size_t wanted) {
   std::unordered_map<int, int> images_with;  // in the first part, by class
@@ -72,7 +72,7 @@ Dataset without_samples(const Dataset& dataset) { return {dataset.classes, {}, {
 }  // namespace
 
 std::pair<Dataset, Dataset> random_split(const Dataset& dataset, double share, uint64_t seed) {
-  check_input(share >= 0 && share <= 1, "A share of {} of the images; expected 0 to 1.", share);
+  check_input(share >= 0 && share <= 1, "The share of the images is {}; expected 0 to 1.", share);
   const size_t n = dataset.samples.size();
   auto wanted = static_cast<size_t>(std::llround(share * static_cast<double>(n)));
   if (n >= 2) wanted = std::clamp<size_t>(wanted, 1, n - 1);

@@ -1,6 +1,6 @@
-// A file's header is read here, before stb_image sees the file: the decoder allocates what a header claims,
-// guesses at four-component JPEGs without Adobe's marker, knows no EXIF, and fills up a truncated JPEG with
-// grey without a word.
+// The header of a file is checked here before stb_image decodes the file: the decoder allocates what a header
+// claims, guesses how to read four-component JPEGs without Adobe's marker, ignores EXIF, and silently fills
+// up a truncated JPEG with grey.
 #include "data/image.h"
 
 #include <stb/stb_image.h>
@@ -28,7 +28,7 @@ using Bytes = std::span<const uint8_t>;
 
 constexpr std::array<uint8_t, 3> kJpegStart = {0xFF, 0xD8, 0xFF};
 constexpr std::array<uint8_t, 8> kPngStart = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
-// Enough for nearly every header; read_image_info goes on where it is not.
+// Enough for nearly every header; if it is not, read_image_info reads on.
 constexpr size_t kHeaderBytes = 65536;
 // The types of a PNG's chunks, as numbers.
 constexpr uint32_t kIhdr = 0x49484452, kIdat = 0x49444154, kIend = 0x49454E44, kExifChunk = 0x65584966;
@@ -38,7 +38,7 @@ struct Header {
   int64_t width = 0, height = 0;
   int orientation = 1;
   int components = 3;
-  int adobe_transform = -1;  // 0: CMYK, 2: YCCK, -1: no marker says
+  int adobe_transform = -1;  // 0: CMYK, 2: YCCK, -1: there is no marker
 };
 
 template <class Start>
@@ -52,18 +52,18 @@ uint32_t big_endian32(Bytes bytes, size_t at) {
 }
 
 /// Steps through the markers of a JPEG file (ITU-T T.81, annex B). A thumbnail inside an APPn segment is
-/// stepped over with its segment, so that its frame header and its end marker are not taken for the
-/// photograph's.
+/// skipped with its segment, so that its frame header and its end marker are not mistaken for those of the
+/// photograph.
 class JpegMarkers {
  public:
   explicit JpegMarkers(Bytes bytes) : bytes_(bytes) {}
 
-  /// The next marker's code, 0 at the end of the bytes.
+  /// The code of the next marker; 0 at the end of the bytes.
   uint8_t next() {
     while (at_ + 1 < bytes_.size()) {
       const uint8_t code = bytes_[at_ + 1];
-      if (bytes_[at_] != 0xFF || code == 0xFF ||
-          code == 0x00) {  // entropy-coded data, padding, a stuffed 0xFF
+      // Skips entropy-coded data, padding and a stuffed 0xFF.
+      if (bytes_[at_] != 0xFF || code == 0xFF || code == 0x00) {
         ++at_;
         continue;
       }
@@ -76,9 +76,9 @@ class JpegMarkers {
     return 0;
   }
 
-  /// Where the current marker's segment starts, at its length.
+  /// Where the segment of the current marker starts, with its length.
   size_t segment() const { return segment_; }
-  /// What the segment holds after its length, as far as the bytes go.
+  /// The content of the segment after its length, cut off at the end of the bytes.
   Bytes content() const {
     const size_t begin = std::min(segment_ + 2, bytes_.size()), end = std::min(at_, bytes_.size());
     return bytes_.subspan(begin, end > begin ? end - begin : 0);
@@ -112,7 +112,7 @@ std::optional<Header> jpeg_header(Bytes bytes) {
   return std::nullopt;
 }
 
-/// Up to the first chunk of pixels.
+/// Reads up to the first chunk of pixels.
 std::optional<Header> png_header(Bytes bytes) {
   Header header;
   for (size_t at = kPngStart.size(); at + 8 <= bytes.size(); at += size_t{12} + big_endian32(bytes, at)) {
@@ -136,14 +136,15 @@ bool jpeg_is_complete(Bytes bytes) {
   return false;
 }
 
-/// False where a Huffman table claims more than 256 symbols, for which older versions of stb_image write past
-/// the end of its arrays.
+/// False if a Huffman table claims more than 256 symbols, for which older versions of stb_image write past
+/// the end of their arrays.
 bool jpeg_tables_fit(Bytes bytes) {
   JpegMarkers markers(bytes);
   while (const uint8_t code = markers.next()) {
     if (code != 0xC4) continue;
-    // One after another: its kind, the number of symbols of each of 16 lengths, the symbols. Like stb_image
-    // this reads a table that starts inside the segment beyond its end, and zeros beyond the file's.
+    // Each table has its kind, the numbers of symbols of 16 lengths, and the symbols. Like stb_image, this
+    // reads a table that starts inside the segment past the end of the segment, and reads zeros past the end
+    // of the file.
     const size_t end = markers.segment() + 2 + markers.content().size();
     for (size_t at = markers.segment() + 2; at < end;) {
       const Bytes counts = bytes.subspan(at + 1, std::min<size_t>(16, bytes.size() - at - 1));
@@ -176,13 +177,14 @@ ImageInfo checked_info(const std::optional<Header>& header, const std::string& n
   check_input(header.has_value(), "{} is truncated: it ends before its header does.", name);
   check_input(header->width > 0 && header->height > 0, "{} has no pixels: its header says {} x {}.", name,
               header->width, header->height);
-  check_input(header->width <= limits.max_side && header->height <= limits.max_side &&
-                  header->width * header->height <= limits.max_pixels,
-              "{} is too large: its header says {} x {} pixels, at most {} a side and {} in all are read.",
-              name, header->width, header->height, limits.max_side, limits.max_pixels);
+  check_input(
+      header->width <= limits.max_side && header->height <= limits.max_side &&
+          header->width * header->height <= limits.max_pixels,
+      "{} is too large: its header says {} x {} pixels; at most {} per side and {} in total are read.", name,
+      header->width, header->height, limits.max_side, limits.max_pixels);
   check_input(header->components != 4 || header->adobe_transform == 0 || header->adobe_transform == 2,
-              "{} is a JPEG of four colours without the Adobe marker that says which (CMYK or YCCK); convert "
-              "it to RGB first.",
+              "{} is a JPEG with four colours but without the Adobe marker that says which (CMYK or YCCK); "
+              "convert it to RGB first.",
               name);
   const ImageSize stored{static_cast<int>(header->width), static_cast<int>(header->height)};
   return {turn_size(stored, header->orientation), stored, header->orientation};
@@ -210,9 +212,9 @@ Image read_image(const std::filesystem::path& path, const ImageLimits& limits) {
   check_input(is_png ? png_is_complete(bytes) : jpeg_is_complete(bytes),
               "{} is truncated: its {} bytes end before the image does.", name, bytes.size());
   check_input(is_png || jpeg_tables_fit(bytes),
-              "{} is damaged: a Huffman table of it has more than 256 symbols.", name);
+              "{} is damaged: one of its Huffman tables has more than 256 symbols.", name);
   check_input(bytes.size() <= size_t{std::numeric_limits<int>::max()},
-              "{} is too large: {} bytes, at most 2 GiB are read.", name, bytes.size());
+              "{} is too large: it has {} bytes; at most 2 GiB are read.", name, bytes.size());
 
   int width = 0, height = 0, channels_in_file = 0;
   const int channels = is_png ? 4 : 3;
@@ -255,7 +257,7 @@ std::vector<uint8_t> encode_png(const Image& image) {
   check(image.width > 0 && image.height > 0 &&
             image.rgb.size() ==
                 size_t{3} * static_cast<size_t>(image.width) * static_cast<size_t>(image.height),
-        "encode_png: an image of {} x {} pixels with {} bytes; expected 3 bytes a pixel.", image.width,
+        "encode_png: an image of {} x {} pixels with {} bytes; expected 3 bytes per pixel.", image.width,
         image.height, image.rgb.size());
   std::vector<uint8_t> png;
   const auto append = [](void* to, void* data, int size) {

@@ -1,4 +1,4 @@
-// Images in memory, and JPEG and PNG files.
+// Images in memory, and reading and writing JPEG and PNG files.
 #pragma once
 
 #include <cstdint>
@@ -28,39 +28,40 @@ struct ImageSize {
   bool operator==(const ImageSize&) const = default;
 };
 
-/// What a file's header says.
+/// What the header of a file says.
 struct ImageInfo {
-  ImageSize seen;       // as `read_image` gives it
-  ImageSize stored;     // before it is turned
+  ImageSize seen;       // of the image that `read_image` returns
+  ImageSize stored;     // before the image is turned
   int orientation = 1;  // EXIF's, 1 to 8 (data/orientation.h)
   bool operator==(const ImageInfo&) const = default;
 };
 
-/// What a file's header may ask for. A header is a few bytes and can claim anything.
+/// The maximum size that the header of a file may claim. A header takes a few bytes and can claim anything.
 struct ImageLimits {
   int max_side = 32768;              // pixels
-  int64_t max_pixels = 200'000'000;  // width x height; decoding takes up to 8 bytes a pixel
+  int64_t max_pixels = 200'000'000;  // width x height; decoding takes up to 8 bytes per pixel
 };
 
-/// Decodes a JPEG or PNG, told by its first bytes whatever the file's name, and turns it as its EXIF
-/// orientation says (in a PNG that of an eXIf chunk before the pixels). Greyscale becomes RGB, as do CMYK and
-/// YCCK by the plain formula, without a colour profile; 16 bits a channel become 8 (the high byte), a palette
-/// is looked up, transparency is blended over white.
-/// Throws InputError, a sentence that names the file, where it is missing, empty, truncated (a JPEG without
-/// its end marker and a PNG without its end chunk included), damaged, no JPEG or PNG, over the limits, or a
-/// JPEG of four colours without the Adobe marker that says which.
+/// Decodes a JPEG or PNG file, which is recognised by its first bytes and not by its name, and turns the
+/// image by its EXIF orientation (in a PNG, that of an eXIf chunk before the pixels). Greyscale becomes RGB,
+/// as do CMYK and YCCK by the plain formula, without a colour profile; 16 bits per channel become 8 (the high
+/// byte); a palette is looked up; transparency is blended over white.
+///
+/// Throws InputError naming the file if it is missing, empty, truncated (including a JPEG without its end
+/// marker and a PNG without its end chunk), damaged, neither JPEG nor PNG, over the limits, or a JPEG with
+/// four colours but without the Adobe marker that says which.
 Image read_image(const std::filesystem::path& path, const ImageLimits& limits = {});
 
-/// Sizes and orientation from the header alone, with the errors of `read_image` that a header can show.
+/// Sizes and orientation from the header alone. Throws those errors of `read_image` that a header can show.
 ImageInfo read_image_info(const std::filesystem::path& path, const ImageLimits& limits = {});
 
-/// The size of what `read_image` gives, likewise.
+/// The size of the image that `read_image` returns, from the header alone.
 ImageSize read_image_size(const std::filesystem::path& path, const ImageLimits& limits = {});
 
 /// The image as the bytes of a PNG file.
 std::vector<uint8_t> encode_png(const Image& image);
 
-/// Writes a PNG file in one step (see `write_atomically`). Throws Error naming the file.
+/// Writes a PNG file atomically (see `write_atomically`). Throws Error naming the file.
 void write_png(const std::filesystem::path& path, const Image& image);
 
 }  // namespace rcnn

@@ -12,7 +12,7 @@
 namespace rcnn {
 namespace {
 
-constexpr int64_t kBatchesAhead = 2;  // beyond the one that each worker has in hand
+constexpr int64_t kBatchesAhead = 2;  // in addition to the one that each worker is loading
 
 int64_t count_batches(size_t samples, const LoaderOptions& options) {
   const auto n = static_cast<int64_t>(samples);
@@ -29,8 +29,8 @@ std::vector<int> shuffled(size_t samples, uint64_t seed, int epoch) {
   return order;
 }
 
-/// The same samples, batches of one orientation first: each is there as soon as it is full. The rest keeps
-/// the order it came in, so that what drop_last leaves out is not always of the same orientation.
+/// The same samples with batches of one orientation first; a batch comes as soon as it is full. The remaining
+/// samples keep their order, so that drop_last does not always leave out the same orientation.
 std::vector<int> grouped(const std::vector<int>& order, const Dataset& dataset, size_t batch) {
   const auto is_tall = [&](int sample) {
     const Sample& s = dataset.samples[static_cast<size_t>(sample)];
@@ -97,7 +97,7 @@ std::vector<int> Loader::samples_of(int64_t index) {
   return {at(begin), at(begin + size)};
 }
 
-int64_t Loader::most_batches(const LoaderOptions& options) {
+int64_t Loader::max_batches(const LoaderOptions& options) {
   return 1 + (options.workers == 0 ? 0 : options.workers + kBatchesAhead);
 }
 
@@ -111,7 +111,7 @@ Loader::Loaded Loader::take() {
   return loaded;
 }
 
-/// A worker: claims the next batch, as long as the queue has room for it, loads it and hands it over.
+/// A worker: claims the next batch when the queue has room for it, loads it and hands it over.
 void Loader::work() {
   std::unique_lock lock(queue_mutex_);
   while (true) {
@@ -145,8 +145,8 @@ void Loader::load_images(Loaded& loaded) {
   const size_t begin = static_cast<size_t>(loaded.batch.index % batches_per_epoch_) * size;
   const size_t end = std::min(begin + size, count);
   for (size_t i = begin; i < end && !stop_; ++i) load_image((*order)[i], loaded);
-  for (size_t i = end; loaded.batch.images.empty() && !stop_;
-       ++i) {  // nothing could be decoded: look further
+  // If nothing could be decoded, the search goes on.
+  for (size_t i = end; loaded.batch.images.empty() && !stop_; ++i) {
     check_input(i < begin + count, "None of the {} images of {} can be decoded; the first fault: {}", count,
                 dataset_.name.empty() ? "the dataset" : fmt::format("the split '{}'", dataset_.name),
                 loaded.undecodable.front().what);
@@ -154,7 +154,7 @@ void Loader::load_images(Loaded& loaded) {
   }
 }
 
-/// Adds a sample to the batch, or to the undecodable ones.
+/// Adds a sample to the batch, or to the undecodable samples.
 void Loader::load_image(int sample, Loaded& loaded) {
   std::shared_ptr<const Image> image;
   try {
@@ -166,7 +166,7 @@ void Loader::load_image(int sample, Loaded& loaded) {
   const FetchImage fetch = [this](int other) -> std::shared_ptr<const Image> {
     try {
       return decoded(other);
-    } catch (const InputError&) {  // reported where its own turn comes
+    } catch (const InputError&) {  // reported when this sample itself is loaded
       return nullptr;
     }
   };
@@ -176,8 +176,8 @@ void Loader::load_image(int sample, Loaded& loaded) {
       {sample, std::move(made.image), std::move(made.objects), made.scale, std::move(made.proposals)});
 }
 
-/// The image of a sample, from the cache where it is there. The cache takes what comes until it is full;
-/// nothing is thrown out, as every epoch wants every image once.
+/// The image of a sample, from the cache if it is there. The cache keeps images until it is full; nothing is
+/// evicted, because every epoch needs every image once.
 std::shared_ptr<const Image> Loader::decoded(int sample) {
   const auto slot = static_cast<size_t>(sample);
   {
@@ -193,7 +193,7 @@ std::shared_ptr<const Image> Loader::decoded(int sample) {
   return image;
 }
 
-/// The order of an epoch, kept while workers are in that epoch or the one before.
+/// The order of an epoch, kept while workers are in that epoch or in the one before.
 std::shared_ptr<const Loader::Order> Loader::order_of(int epoch) {
   const std::lock_guard lock(order_mutex_);
   std::shared_ptr<const Order>& kept = orders_[epoch];

@@ -1,9 +1,9 @@
-// An endless stream of batches of decoded images, prepared by threads ahead of their use.
+// An endless stream of batches of decoded images, which threads prepare ahead of their use.
 //
-// A batch depends on its index and the options that say what it holds alone: the order of an epoch is a
-// Fisher-Yates shuffle keyed by (seed, epoch), what is done to an image is keyed by (seed, epoch, sample). So
-// the stream is the same for any number of workers, and a resumed run continues it by starting at
-// `first_batch`.
+// A batch depends only on its index and on the options that say what it holds: the order of an epoch is a
+// Fisher-Yates shuffle keyed by (seed, epoch), and what is done to an image is keyed by (seed, epoch,
+// sample). The stream is therefore the same for any number of workers, and a resumed run continues it by
+// starting at `first_batch`.
 #pragma once
 
 #include <atomic>
@@ -27,23 +27,23 @@ struct LoaderOptions {
   int batch = 1;  // images
   uint64_t seed = 0;
   bool shuffle = false;
-  /// With `shuffle`: batches of wide images and batches of tall ones, as far as they come out even, so that
-  /// less of a batch is padding. What is left over of each at an epoch's end is mixed.
+  /// With `shuffle`: wide images and tall images form separate batches, so that less of a batch is padding.
+  /// The images that do not fill a batch are mixed at the end of the epoch.
   bool group_by_aspect = false;
   AugmentOptions augment = {};
   int workers = 2;  // threads; 0 loads in the thread that calls next()
-  /// Leave out the last batch of an epoch where it would be short, as training wants it: with `shuffle` other
-  /// images are left out each time. A dataset smaller than one batch still gives that one.
+  /// Leave out the last batch of an epoch if it would be short, as training does; with `shuffle`, different
+  /// images are left out each time. A dataset smaller than one batch still gives that one batch.
   bool drop_last = false;
-  size_t cache_bytes = size_t{1} << 30;  // decoded images kept for the next epoch, up to this
+  size_t cache_bytes = size_t{1} << 30;  // the maximum for decoded images kept for the next epoch
 };
 
 struct LoadedImage {
   int sample = 0;  // index into Dataset::samples
   Image image;
   std::vector<Object> objects;
-  float scale = 1;                                 // of the network's size that it is to be resized to
-  std::optional<std::vector<Box>> proposals = {};  // where the dataset has them
+  float scale = 1;                                 // of the network's size, to which the image is resized
+  std::optional<std::vector<Box>> proposals = {};  // if the dataset has them
 };
 
 struct Batch {
@@ -54,26 +54,26 @@ struct Batch {
 
 class Loader {
  public:
-  /// The dataset must outlive the loader and stay as it is. Throws InputError where it has no sample.
+  /// The dataset must outlive the loader and stay unchanged. Throws InputError if it has no sample.
   Loader(const Dataset& dataset, const LoaderOptions& options, int64_t first_batch = 0);
-  /// Ends the threads; waits at most for the image that each is preparing.
+  /// Ends the threads. Waits at most for the image that each of them is preparing.
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  /// The next batch. An image that cannot be decoded is left out of it and reported once in `faults`; where
-  /// no image of a batch can be, the next one of the epoch's order that can stands in. Throws InputError
-  /// where none of the dataset can be, and whatever else a worker ran into.
+  /// The next batch. An image that cannot be decoded is left out and reported once in `faults`; if no image
+  /// of a batch can be decoded, the next one in the order of the epoch that can be takes their place. Throws
+  /// InputError if no image of the dataset can be decoded, and rethrows whatever else failed in a worker.
   Batch next();
 
   int64_t batches_per_epoch() const { return batches_per_epoch_; }
-  /// The samples that batch number `index` of the stream is made of, unless some cannot be decoded. Decodes
+  /// The samples of batch number `index` of the stream, including those that cannot be decoded. Decodes
   /// nothing.
   std::vector<int> samples_of(int64_t index);
-  /// Batches that are in memory at most, the one in use included.
-  static int64_t most_batches(const LoaderOptions& options);
+  /// The maximum number of batches in memory, including the one in use.
+  static int64_t max_batches(const LoaderOptions& options);
 
-  /// The images that could not be decoded in the batches handed out so far, in the stream's order.
+  /// The images that could not be decoded in the batches handed out so far, in the order of the stream.
   const std::vector<Fault>& faults() const { return faults_; }
 
  private:
@@ -103,7 +103,7 @@ class Loader {
   std::unordered_set<int> reported_;
 
   std::mutex order_mutex_;
-  std::map<int, std::shared_ptr<const Order>> orders_;  // of the epochs in work
+  std::map<int, std::shared_ptr<const Order>> orders_;  // of the epochs that workers are in
 
   std::mutex cache_mutex_;
   std::vector<std::shared_ptr<const Image>> cache_;  // by sample
@@ -117,8 +117,8 @@ class Loader {
   std::vector<std::thread> threads_;
 };
 
-/// The first `count` images that a loader with these options hands out in epoch 0, fewer where it has fewer:
-/// what training is going to see. Throws as Loader::next does.
+/// The first `count` images that a loader with these options hands out in epoch 0, or all if it has fewer:
+/// the images that training will see. Throws as Loader::next does.
 std::vector<LoadedImage> first_images(const Dataset& dataset, const LoaderOptions& options, size_t count);
 
 }  // namespace rcnn

@@ -9,7 +9,7 @@
 namespace rcnn {
 namespace {
 
-/// Mirrored first, in the stored frame, then rows and columns exchanged.
+/// The image is first mirrored in the stored frame; then rows and columns are exchanged.
 struct Turn {
   bool mirror_x, mirror_y, exchange;
 };
@@ -19,7 +19,7 @@ Turn turn_of(int orientation) {
       {false, false, false}, {true, false, false}, {true, true, false}, {false, true, false},
       {false, false, true},  {false, true, true},  {true, true, true},  {true, false, true},
   };
-  check(orientation >= 1 && orientation <= 8, "An EXIF orientation of {}; expected 1 to 8.", orientation);
+  check(orientation >= 1 && orientation <= 8, "The EXIF orientation is {}; expected 1 to 8.", orientation);
   return kTurns[orientation - 1];
 }
 
@@ -84,14 +84,13 @@ std::vector<bool> find_boxes_to_turn(std::span<const SizeClaim> images) {
 Fault turned_boxes_note(const std::filesystem::path& annotation, const std::filesystem::path& image,
                         const SizeClaim& claim) {
   const ImageSize stored = claim.image.stored;
-  std::string reason = "its size is that before the turn";
+  std::string reason = "it gives the size before turning";
   if (what_size_tells(claim) == Tells::nothing)
-    reason = claim.said == stored
-                 ? "its size is the same before the turn and after it, so this is an inference"
-                 : "as for the dataset's other turned images";
+    reason = claim.said == stored ? "the size is the same before and after turning, so this is an inference"
+                                  : "as for the dataset's other turned images";
   return {annotation,
           fmt::format("{} describes {} as it is stored, {} x {}, not turned by its EXIF orientation {} ({}); "
-                      "its boxes were turned with it.",
+                      "its boxes were turned with the image.",
                       annotation.string(), image.filename().string(), stored.width, stored.height,
                       claim.image.orientation, reason)};
 }

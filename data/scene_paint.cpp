@@ -31,7 +31,7 @@ float distance_to_segment(Point p, Point a, Point b) {
   return std::hypot(ap.x - t * ab.x, ap.y - t * ab.y);
 }
 
-/// Distance to the nearest edge, with the sign from the parity of the edges that a ray to the right crosses.
+/// The distance to the nearest edge. The parity of the edges that a ray to the right crosses gives the sign.
 float distance_to_polygon(Point p, std::span<const Point> corners) {
   float nearest = 1e9f;
   bool inside = false;
@@ -59,7 +59,7 @@ std::vector<Point> cross_corners(float arm, float half) {
           {half, arm},   {-half, arm}, {-half, half}, {-arm, half}, {-arm, -half}, {-half, -half}};
 }
 
-/// Distance to a kind's outline where the circle around it has radius 1. Corners are rounded a little.
+/// The distance to the outline of a kind whose surrounding circle has radius 1. Corners are slightly rounded.
 float unit_distance(ShapeKind kind, Point p) {
   static const std::vector<Point> square = regular_corners(4, 0.92f, 0.92f);
   static const std::vector<Point> triangle = regular_corners(3, 0.92f, 0.92f);
@@ -112,7 +112,7 @@ class ValueNoise {
   std::vector<float> values_;
 };
 
-/// Calls paint(pixel, x, y) with pixel centres for every pixel of the canvas within `reach` of (x, y).
+/// Calls paint(pixel, x, y), with the pixel's centre, for every pixel of the canvas within `reach` of (x, y).
 template <class Paint>
 void for_pixels_near(Canvas& canvas, float x, float y, float reach, const Paint& paint) {
   const int x0 = std::max(static_cast<int>(std::floor(x - reach)), 0);
@@ -155,7 +155,7 @@ void paint_gradient(Canvas& canvas, const Rgb& from, const Rgb& to, float angle)
     }
 }
 
-/// Three octaves of noise towards another colour.
+/// Blends the canvas towards another colour by three octaves of noise.
 void paint_clouds(Canvas& canvas, const Rgb& colour, float strength, RandomSequence& random) {
   const float cell = random.uniform(24, 80);
   const ValueNoise coarse(canvas.width, canvas.height, cell, random);
@@ -169,7 +169,7 @@ void paint_clouds(Canvas& canvas, const Rgb& colour, float strength, RandomSeque
     }
 }
 
-/// Faint parallel bands, as of wood, cloth or wallpaper.
+/// Paints faint parallel bands, like those of wood, cloth or wallpaper.
 void paint_bands(Canvas& canvas, const Rgb& colour, float strength, RandomSequence& random) {
   const float angle = random.uniform(0, kPi), period = random.uniform(6, 40);
   const float wobble = random.uniform(0, 1.5f);
@@ -211,7 +211,7 @@ void paint_scribble(Canvas& canvas, RandomSequence& random) {
   }
 }
 
-/// How far the texture is towards the second colour (0 to 1) at a place of the shape, in units of its radius.
+/// The share of the second colour (0 to 1) in the texture at a point of the shape, in units of its radius.
 float texture_share(const SceneShape& shape, Point p) {
   const float softness = 1.2f / (shape.radius * shape.texture_scale);  // about a pixel, in periods
   const Point q = rotate({p.x / shape.texture_scale, p.y / shape.texture_scale}, shape.texture_angle);

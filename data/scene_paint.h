@@ -43,7 +43,7 @@ struct SceneShape {
   Rgb colour, second_colour;
 };
 
-/// The light of a scene: direction in the image plane towards it, and how deep the shadows are (0 to 1).
+/// The light of a scene: the direction towards it in the image plane, and the depth of the shadows (0 to 1).
 struct Light {
   float x = 0, y = -1, shadow = 0.3f;
 };
@@ -54,14 +54,14 @@ float signed_distance(const SceneShape& shape, float x, float y);
 /// A colour from hue, saturation and value, all 0 to 1.
 Rgb hsv(float hue, float saturation, float value);
 
-/// Fills the canvas with a gradient, clouds or a pattern, and clutter that no class looks like: soft blobs,
+/// Fills the canvas with a gradient, clouds or a pattern, and clutter that resembles no class: soft blobs,
 /// thin lines, scribbles.
 void paint_background(Canvas& canvas, RandomSequence& random);
 
 /// Paints a shape with its shadow over what is there.
 void paint_shape(Canvas& canvas, const SceneShape& shape, const Light& light);
 
-/// Adds the sensor's noise and a vignette and rounds to bytes.
+/// Adds sensor noise and a vignette, and rounds to bytes.
 Image develop(const Canvas& canvas, RandomSequence& random);
 
 }  // namespace rcnn

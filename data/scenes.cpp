@@ -18,10 +18,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr float kPi = std::numbers::pi_v<float>;
-constexpr int kPlacements = 12;       // tries to find a place that is not too crowded
-constexpr float kMostOverlap = 0.4f;  // intersection over the smaller circle's square
+constexpr int kPlacements = 12;      // tries to find a place that is not too crowded
+constexpr float kMaxOverlap = 0.4f;  // intersection over the smaller circle's square
 
-/// The pixels of a shape inside the image, and how many it has in all.
+/// The pixels of a shape inside the image, and the number of all its pixels.
 struct Silhouette {
   std::vector<int> pixels;  // y * width + x
   size_t area = 0;
@@ -59,20 +59,20 @@ float overlap_of(const SceneShape& a, const SceneShape& b) {
 
 float brightness(const Rgb& c) { return 0.30f * c.r + 0.59f * c.g + 0.11f * c.b; }
 
-/// A colour that stands out from what the canvas shows behind it: of a few, the first that differs enough, or
-/// else the one that differs most.
+/// A colour that stands out from the canvas behind it: the first of a few random colours that differs enough,
+/// or else the one that differs most.
 Rgb colour_against(const Rgb& behind, RandomSequence& random) {
   Rgb best;
-  float most_apart = -1;
-  for (int attempt = 0; attempt < 8 && most_apart < 0.3f; ++attempt) {
+  float max_apart = -1;
+  for (int attempt = 0; attempt < 8 && max_apart < 0.3f; ++attempt) {
     const float hue = random.uniform();
     const float saturation = random.uniform(0.25f, 0.95f);
     const Rgb colour = hsv(hue, saturation, random.uniform(0.35f, 1));
     const float tint =
         std::abs(colour.r - behind.r) + std::abs(colour.g - behind.g) + std::abs(colour.b - behind.b);
     const float apart = std::min(tint / 2, 2 * std::abs(brightness(colour) - brightness(behind)));
-    if (apart > most_apart) best = colour;
-    most_apart = std::max(apart, most_apart);
+    if (apart > max_apart) best = colour;
+    max_apart = std::max(apart, max_apart);
   }
   return best;
 }
@@ -104,7 +104,7 @@ std::vector<SceneShape> place_shapes(Canvas& canvas, const SceneOptions& options
     for (int attempt = 0; attempt < kPlacements; ++attempt) {
       const SceneShape shape = random_shape(canvas, options, random);
       const bool crowded = std::any_of(shapes.begin(), shapes.end(), [&](const SceneShape& other) {
-        return overlap_of(shape, other) > kMostOverlap;
+        return overlap_of(shape, other) > kMaxOverlap;
       });
       if (crowded) continue;
       shapes.push_back(shape);
@@ -113,8 +113,8 @@ std::vector<SceneShape> place_shapes(Canvas& canvas, const SceneOptions& options
   return shapes;
 }
 
-/// Leaves out the shapes of which too little can be seen. Decided from the topmost down, so that a shape left
-/// out hides nothing.
+/// Removes the shapes of which too little is visible. It goes from the topmost shape down, so that a removed
+/// shape hides nothing.
 void keep_visible(std::vector<SceneShape>& shapes, std::vector<Object>& objects,
                   const SceneOptions& options) {
   std::vector<bool> covered(static_cast<size_t>(options.width) * static_cast<size_t>(options.height));
@@ -136,15 +136,15 @@ void keep_visible(std::vector<SceneShape>& shapes, std::vector<Object>& objects,
 
 void check_options(const SceneOptions& options) {
   check_input(options.width >= 32 && options.height >= 32 && options.width <= 4096 && options.height <= 4096,
-              "Scenes of {} x {} pixels: expected 32 to 4096 a side.", options.width, options.height);
+              "Scenes of {} x {} pixels: expected 32 to 4096 per side.", options.width, options.height);
   check_input(options.max_objects >= 0 && options.max_objects <= 100,
               "Scenes with up to {} objects: expected 0 to 100.", options.max_objects);
   check_input(options.min_size >= 8 && options.max_size >= options.min_size && options.max_size <= 4096,
-              "Scenes with shapes of {} to {} pixels: expected at least 8, and the larger last.",
+              "Scenes with shapes of {} to {} pixels: expected at least 8, and the larger size last.",
               options.min_size, options.max_size);
   check_input(options.empty_share >= 0 && options.empty_share <= 1 && options.max_hidden >= 0 &&
                   options.max_hidden < 1,
-              "Scenes with a share of {} empty and of {} hidden: expected shares of 0 to 1.",
+              "Scenes with an empty share of {} and a hidden share of {}: expected shares from 0 to 1.",
               options.empty_share, options.max_hidden);
 }
 
@@ -183,13 +183,13 @@ void write_scenes(const fs::path& folder, uint32_t count, uint64_t seed, const s
                   const SceneOptions& options) {
   check_options(options);
   check_input(!split.empty() && split.find_first_of("/\\ \t\r\n") == std::string::npos,
-              "'{}' cannot name a split: expected a word without slash or space.", split);
+              "'{}' cannot be the name of a split: expected a word without slashes or spaces.", split);
   const fs::path images = folder / "JPEGImages", annotations = folder / "Annotations",
                  lists = folder / "ImageSets" / "Main";
   for (const fs::path& part : {images, annotations, lists}) {
     std::error_code failed;
     fs::create_directories(part, failed);
-    check(!failed, "{} cannot be made: {}.", part.string(), failed.message());
+    check(!failed, "{} cannot be created: {}.", part.string(), failed.message());
   }
   const uint64_t stream = scene_stream(seed, split);
   const auto id_of = [&](uint32_t index) { return fmt::format("{}_{:05}", split, index); };

@@ -1,5 +1,5 @@
-// The one place where the stb libraries are compiled: JPEG and PNG in, PNG out, and the font rasteriser.
-// (stb_image_write's JPEG encoder comes along; only tests use it.)
+// The only place where the stb libraries are compiled: reading JPEG and PNG, writing PNG, and the font
+// rasteriser. (stb_image_write's JPEG encoder is included too; only tests use it.)
 #include <cstdlib>
 
 #pragma GCC diagnostic ignored "-Wpragmas"
@@ -10,8 +10,8 @@
 #pragma GCC diagnostic ignored "-Wunused-function"
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
-// A damaged JPEG can use a table that it never defined. Memory that begins as zeros makes of that the same
-// pixels in every run, and none of what lay there before; and an assertion must not end the program for it.
+// A damaged JPEG can use a table that it never defined. With memory that starts as zeros, that gives the same
+// pixels in every run and reveals no earlier content; and an assertion must not end the program.
 #define STBI_MALLOC(size) std::calloc(1, size)
 #define STBI_REALLOC(memory, size) std::realloc(memory, size)
 #define STBI_FREE(memory) std::free(memory)

@@ -10,8 +10,8 @@
 namespace rcnn {
 namespace {
 
-/// Along one axis, what a pixel of the target is mixed from: the pixels `first` and `second` of the source,
-/// the latter with a weight of `share` / 256.
+/// The two source pixels along one axis from which a target pixel is interpolated; `second` has the weight
+/// `share` / 256.
 struct Tap {
   int first, second, share;
 };
@@ -57,7 +57,7 @@ void flip_vertical(Image& image, std::vector<Object>& objects) {
 Image crop(const Image& image, const PixelArea& area) {
   check(area.x >= 0 && area.y >= 0 && area.width >= 0 && area.height >= 0 &&
             area.x + area.width <= image.width && area.y + area.height <= image.height,
-        "crop: {} x {} pixels at ({}, {}) do not lie in an image of {} x {}.", area.width, area.height,
+        "crop: {} x {} pixels at ({}, {}) do not lie inside an image of {} x {}.", area.width, area.height,
         area.x, area.y, image.width, image.height);
   Image part(area.width, area.height);
   for (int y = 0; y < area.height; ++y)

@@ -17,8 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The id in a line of a list. File names may contain spaces, so only the column that VOC's own lists of one
-/// class carry is taken off, and only where no annotation has the whole line for its name.
+/// The id in a line of a list. File names may contain spaces, so only the second column of VOC's lists of
+/// single classes is removed, and only if no annotation has the whole line as its name.
 std::string id_of_line(std::string_view line, const fs::path& annotations) {
   const size_t space = line.find_last_of(" \t");
   if (space == std::string_view::npos) return std::string(line);
@@ -76,14 +76,14 @@ std::vector<std::string> ids_of_split(const fs::path& root, const std::string& s
   return ids;
 }
 
-/// Image header and annotation of one id, or nothing, with the reason among the faults.
+/// The image header and annotation of one id, or nothing, with the reason among the faults.
 std::optional<AnnotatedImage> read_image_of(const fs::path& root, const std::string& id,
                                             const ImageFolder& images, std::vector<Fault>& faults) {
   AnnotatedImage read;
   read.id = id;
   read.image = images.find(id);
   const fs::path xml = root / "Annotations" / (id + ".xml");
-  fs::path file = xml;  // the one that a failure below is about
+  fs::path file = xml;  // the file that a failure below concerns
   try {
     if (!read.image.empty() || fs::exists(xml)) {
       std::optional<Annotation> annotation = read_annotation(xml, faults);
@@ -96,7 +96,7 @@ std::optional<AnnotatedImage> read_image_of(const fs::path& root, const std::str
       file = root / "JPEGImages" / (id + ".jpg");
       faults.push_back(
           {file,
-           fmt::format("{} does not exist, nor does a .jpeg or .png of that name; the image is skipped.",
+           fmt::format("{} does not exist, nor does a .jpeg or .png with that name; the image is skipped.",
                        file.string())});
       return std::nullopt;
     }
@@ -109,11 +109,11 @@ std::optional<AnnotatedImage> read_image_of(const fs::path& root, const std::str
 }
 
 void check_folders(const fs::path& root, bool has_lists) {
-  check_input(fs::is_directory(root), "{} is not a folder; expected one in the form of Pascal VOC.",
+  check_input(fs::is_directory(root), "{} is not a folder; expected one in the layout of Pascal VOC.",
               root.string());
   for (const char* part : {"JPEGImages", "Annotations", "ImageSets/Main"})
     check_input(fs::is_directory(root / part) || (!has_lists && part == std::string_view("ImageSets/Main")),
-                "{} lacks the folder {}; expected the form of Pascal VOC.", root.string(), part);
+                "{} lacks the folder {}; expected the layout of Pascal VOC.", root.string(), part);
 }
 
 }  // namespace

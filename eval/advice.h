@@ -1,4 +1,4 @@
-// What looks wrong with data or settings, said before training in sentences.
+// Advice about data and settings that look wrong, in sentences that are printed before training.
 #pragma once
 
 #include <cstdint>
@@ -15,24 +15,24 @@ namespace rcnn {
 
 using Sentences = std::vector<std::string>;
 
-/// Classes that never appear, have few boxes, or are far outnumbered.
+/// Names the classes that never appear, have few boxes, or are far outnumbered by another class.
 Sentences class_advice(const std::vector<ClassCount>& classes);
 
-/// Boxes that look as if they were written in another convention than the one they are read by, and boxes
-/// that stand twice on one image. Goes by the faults that reading found and by how the boxes lie.
+/// Reports boxes that look as if they were written in another convention than the one they are read in, and
+/// boxes that occur twice in one image. Uses the faults found while reading and the positions of the boxes.
 Sentences label_advice(const Dataset& dataset);
 
-/// Where more than a tenth of the boxes overlap no anchor by half: which setting, set to what, leaves how
-/// many. Empty where fewer do.
+/// If more than a tenth of the boxes overlap no anchor by IoU .5 or more: the setting and the value that
+/// reduce this share, and the share that would remain. Empty otherwise.
 std::string coverage_advice(const Dataset& dataset, const ModelConfig& config,
                             const std::vector<int64_t>& strides, double poorly_covered);
 
-/// Image files that are the same in one split or in two (same size, same first 64 KiB), one sentence for each
-/// split or pair of them. Files that cannot be read are passed over.
+/// Reports image files that occur twice within a split or in two splits (same size, same first 64 KiB), with
+/// one sentence per split or pair of splits. Files that cannot be read are skipped.
 Sentences repeated_image_advice(std::span<const std::pair<std::string, const Dataset*>> splits);
 
-/// Whether a learning rate is far beyond what trains with this many images a step, and which one to use;
-/// empty where it is not. `clips`: gradients are clipped to a norm.
-std::string learning_rate_advice(double learning_rate, int64_t images_a_step, bool clips);
+/// If the learning rate is far above what trains with this many images per step: a sentence that suggests a
+/// lower one. Empty otherwise. `clips` says whether gradients are clipped to a norm.
+std::string learning_rate_advice(double learning_rate, int64_t images_per_step, bool clips);
 
 }  // namespace rcnn

@@ -3,15 +3,15 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/boxes/anchors.h"
+#include "layers/boxes.h"
 #include "models/transform.h"
 
 namespace rcnn {
 namespace {
 
-/// The index of the anchor along one axis whose centre is nearest. Of anchors of one shape it has the best
-/// overlap: the common length on an axis never grows with the distance of the centres, and the overlap grows
-/// with the product of the two lengths.
+/// The index, along one axis, of the anchor whose centre is nearest. Among anchors of the same shape it has
+/// the best overlap: the length shared along an axis never grows with the distance between the centres, and
+/// the overlap grows with the product of the two shared lengths.
 int64_t nearest(float centre, int64_t step, int64_t cells) {
   return std::clamp<int64_t>(std::llround(centre / static_cast<float>(step)), 0, cells - 1);
 }
@@ -44,7 +44,7 @@ AnchorCover::AnchorCover(const ModelConfig& config, const std::vector<int64_t>& 
               config.anchor_sizes.size());
   for (size_t l = 0; l < strides.size(); ++l) {
     const auto& ratios = config.anchor_ratios.at(config.anchor_ratios.size() == 1 ? 0 : l);
-    const std::vector<float> cells = kernels::cell_anchors(config.anchor_sizes[l], ratios);
+    const std::vector<float> cells = cell_anchors(config.anchor_sizes[l], ratios);
     Level level{strides[l], {}};
     for (size_t i = 0; i < cells.size(); i += 4) level.cell.push_back(kernels::load_box(&cells[i]));
     levels_.push_back(std::move(level));
@@ -57,7 +57,7 @@ float AnchorCover::best_overlap(const Box& box, int64_t height, int64_t width) c
   const int64_t padded_w = rounded_up(width, divisible_) * divisible_;
   float best = 0;
   for (const Level& level : levels_) {
-    // As in models/rpn.cpp: whole pixels from cell to cell, from the padded size.
+    // As in models/rpn.cpp, cells are a whole number of pixels apart, which follows from the padded size.
     const int64_t rows = rounded_up(padded_h, level.stride), columns = rounded_up(padded_w, level.stride);
     const int64_t step_y = padded_h / rows, step_x = padded_w / columns;
     const int64_t y = nearest((box.y1 + box.y2) / 2, step_y, rows);

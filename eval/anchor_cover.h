@@ -15,22 +15,22 @@ struct InputBox {
   int label;
 };
 
-/// The boxes that a training step would see of a sample, in pixels of the network's input; without the
-/// ignored ones.
+/// The boxes of a sample that a training step would see, in pixels of the network's input. Ignored objects
+/// are left out.
 std::vector<InputBox> input_boxes(const Sample& sample, const ModelConfig& config);
 
-/// Square roots of the areas of all of them, ascending.
+/// The square roots of the areas of all these boxes in a dataset, ascending.
 std::vector<float> box_sizes(const Dataset& dataset, const ModelConfig& config);
 
-/// The anchors of a model's levels, wherever an image has them.
+/// The anchors of all levels of a model, for images of any size.
 class AnchorCover {
  public:
-  /// `strides` are those of the levels, finest first. Throws InputError where `config` has anchor sizes for
-  /// another number of levels.
+  /// `strides` are those of the levels, finest first. Throws InputError if `config` has anchor sizes for a
+  /// different number of levels.
   AnchorCover(const ModelConfig& config, const std::vector<int64_t>& strides);
 
-  /// The best overlap (IoU) of a box with any anchor on an image that has this size after resizing and no
-  /// other beside it in its batch.
+  /// The best overlap (IoU) of a box with any anchor, for an image of this size after resizing that is alone
+  /// in its batch.
   float best_overlap(const Box& box, int64_t height, int64_t width) const;
 
  private:
@@ -42,11 +42,11 @@ class AnchorCover {
   int64_t divisible_;
 };
 
-/// Of each box that is not ignored the best overlap with any anchor, ascending.
+/// The best overlap (IoU) of each box with any anchor, ascending. Ignored objects are left out.
 std::vector<float> anchor_overlaps(const Dataset& dataset, const ModelConfig& config,
                                    const std::vector<int64_t>& strides);
 
-/// The share of them below .5.
+/// The share of these overlaps that are below .5.
 double poorly_covered(const std::vector<float>& ascending_overlaps);
 
 }  // namespace rcnn

@@ -5,12 +5,12 @@
 namespace rcnn {
 namespace {
 
-/// Precision and recall after each detection that counts, in double for the sums below.
+/// Precision and recall after each detection that is not ignored. The sums below need double.
 struct Curve {
   std::vector<double> precision, recall;
 };
 
-/// precision[i] becomes the best precision at recall[i] or more.
+/// precision[i] becomes the best precision at a recall of at least recall[i].
 void make_monotone(std::vector<double>& precision) {
   for (size_t i = precision.size(); i-- > 1;) precision[i - 1] = std::max(precision[i - 1], precision[i]);
 }
@@ -24,9 +24,9 @@ double area_below(const Curve& monotone) {
   return sum;
 }
 
-/// The recalls asked for are k * 0.1 in double, as in the published evaluators. Of them 3 * 0.1, 6 * 0.1 and
-/// 7 * 0.1 lie a bit above 3/10, 6/10 and 7/10, so that a recall of exactly 3 in 5 does not reach the sixth.
-/// Whole numbers would compare better, and give figures that no other evaluator gives.
+/// The eleven recall points are k * 0.1 in double, as in the published evaluators. In double, 3 * 0.1, 6 *
+/// 0.1 and 7 * 0.1 lie slightly above 3/10, 6/10 and 7/10, so a recall of exactly 3/5 does not reach the
+/// point k = 6. Comparing integers would be exact, but would give figures that no other evaluator gives.
 double mean_at_eleven_points(const Curve& monotone) {
   double sum = 0;
   for (int k = 0; k <= 10; ++k) {
@@ -43,7 +43,7 @@ struct Counted {
   bool right;
 };
 
-/// `counted` are the class's detections that are not ignored, best first.
+/// `counted` holds the detections of the class that are not ignored, best first.
 void evaluate_class(ClassResult& result, const std::vector<Counted>& counted) {
   Curve curve;
   int64_t right = 0;
@@ -67,15 +67,15 @@ void evaluate_class(ClassResult& result, const std::vector<Counted>& counted) {
 VocResult evaluate_voc(const std::vector<Detection>& detections, const Dataset& dataset,
                        double iou_threshold) {
   const std::vector<size_t> ranking = ranked(detections, dataset);
-  const std::vector<Judgement> judged = judge(detections, ranking, dataset, iou_threshold);
+  const std::vector<Judgement> judgements = judge(detections, ranking, dataset, iou_threshold);
   VocResult result;
   result.classes.resize(dataset.classes.size());
   std::vector<std::vector<Counted>> counted(dataset.classes.size());
   for (const size_t i : ranking) {
     const auto c = static_cast<size_t>(detections[i].label - 1);
     ++result.classes[c].detections;
-    if (judged[i].outcome != Outcome::ignored)
-      counted[c].push_back({detections[i].score, judged[i].outcome == Outcome::right});
+    if (judgements[i].outcome != Outcome::ignored)
+      counted[c].push_back({detections[i].score, judgements[i].outcome == Outcome::right});
   }
 
   int64_t with_truths = 0;
@@ -85,7 +85,7 @@ VocResult evaluate_voc(const std::vector<Detection>& detections, const Dataset& 
     of_class.truths = count_truths(static_cast<int>(c) + 1, dataset);
     evaluate_class(of_class, counted[c]);
     with_truths += of_class.truths > 0;
-    result.map_area += of_class.ap_area;  // 0 for a class without truths
+    result.map_area += of_class.ap_area;  // this is 0 for a class without truths
     result.map_11point += of_class.ap_11point;
   }
   if (with_truths > 0) {

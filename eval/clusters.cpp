@@ -7,7 +7,7 @@
 namespace rcnn {
 namespace {
 
-/// Sums over the first i values, from which the cost of any run of values follows at once.
+/// Sums over the first i values. The cost of any run of consecutive values follows from them in O(1).
 struct Sums {
   std::vector<double> weight{0}, value{0}, square{0};
 
@@ -18,11 +18,11 @@ struct Sums {
       square.push_back(square[i] + weights[i] * values[i] * values[i]);
     }
   }
-  /// The best centre of values begin .. end - 1: their mean, or the end of the bounds next to it.
+  /// The best centre of values begin .. end - 1: their mean, clamped to the bounds.
   double centre(size_t begin, size_t end, const Bounds& bounds) const {
     if (begin == end) return std::numeric_limits<double>::quiet_NaN();
     const double mean = (value[end] - value[begin]) / (weight[end] - weight[begin]);
-    return std::clamp(mean, bounds.least, bounds.most);
+    return std::clamp(mean, bounds.min, bounds.max);
   }
   double cost(size_t begin, size_t end, const Bounds& bounds) const {
     if (begin == end) return 0;
@@ -38,21 +38,22 @@ std::vector<double> cluster(std::span<const double> values, std::span<const doub
                             std::span<const Bounds> bounds) {
   const size_t n = values.size(), k = bounds.size();
   const Sums sums(values, weights);
-  // least[end]: the cost of the first `end` values with the centres so far; begins[j][end]: where the run of
-  // centre j then begins. As the bounds ascend, every centre takes one run.
-  std::vector<double> least(n + 1, std::numeric_limits<double>::infinity());
-  least[0] = 0;
+  // min_cost[end] is the minimum cost of the first `end` values with the centres so far, and begins[j][end]
+  // is where the run of centre j begins in that case. Since the bounds ascend, each centre takes one run of
+  // consecutive values.
+  std::vector<double> min_cost(n + 1, std::numeric_limits<double>::infinity());
+  min_cost[0] = 0;
   std::vector<std::vector<size_t>> begins(k, std::vector<size_t>(n + 1));
   for (size_t j = 0; j < k; ++j) {
     std::vector<double> next(n + 1, std::numeric_limits<double>::infinity());
     for (size_t end = 0; end <= n; ++end)
       for (size_t begin = 0; begin <= end; ++begin) {
-        const double cost = least[begin] + sums.cost(begin, end, bounds[j]);
+        const double cost = min_cost[begin] + sums.cost(begin, end, bounds[j]);
         if (!(cost < next[end])) continue;
         next[end] = cost;
         begins[j][end] = begin;
       }
-    least = std::move(next);
+    min_cost = std::move(next);
   }
   std::vector<double> centres(k);
   for (size_t j = k, end = n; j-- > 0; end = begins[j][end])

@@ -1,4 +1,4 @@
-// k-means on a line, exactly: the centres of least squared error, by dynamic programming.
+// Exact one-dimensional k-means: the centres with the minimum squared error, by dynamic programming.
 #pragma once
 
 #include <span>
@@ -6,20 +6,22 @@
 
 namespace rcnn {
 
-/// The part of the line on which a centre may lie.
+/// The interval in which a centre may lie.
 struct Bounds {
-  double least, most;
+  double min, max;
 };
 
-/// One centre for each of `bounds`, in their order, such that the sum of weight x (value - centre)^2 over all
-/// values, each taken by one of the centres, is as small as can be. `values` are ascending, as are the
-/// bounds' two ends, and `weights` above 0. A centre that takes no value, as there are fewer of them, is NaN.
+/// One centre for each of `bounds`, in the same order. Each value is assigned to one of the centres, and the
+/// sum of weight x (value - centre)^2 over all values is minimal. `values` must be ascending, as must both
+/// ends of the bounds, and all `weights` must be positive. A centre with no value assigned to it, because
+/// there are fewer values than centres, is NaN.
 ///
-/// O(k n^2) for k centres of n values (Wang and Song, "Ckmeans.1d.dp", The R Journal 3/2, 2011).
+/// Takes O(k n^2) time for k centres and n values (Wang and Song, "Ckmeans.1d.dp", The R Journal 3/2, 2011).
 std::vector<double> cluster(std::span<const double> values, std::span<const double> weights,
                             std::span<const Bounds> bounds);
 
-/// The value at a share of the way through ascending values, between neighbours by proportion; 0 of none.
+/// The quantile `share`, from 0 to 1, of ascending values, interpolated linearly between neighbours; 0 if
+/// there are no values.
 double quantile(std::span<const float> ascending, double share);
 
 }  // namespace rcnn

@@ -11,20 +11,20 @@
 namespace rcnn {
 namespace {
 
-constexpr int kThresholds = 10, kRecalls = 101, kMostDetections = 100;
-constexpr int kAt50 = 0, kAt75 = 5;  // the thresholds .50 and .75
+constexpr int kThresholds = 10, kRecalls = 101, kMaxDetections = 100;
+constexpr int kAt50 = 0, kAt75 = 5;  // the indices of the thresholds .50 and .75
 
-// The sums are written as numpy.linspace rounds them: a recall of exactly 7 in 100 must or must not reach the
-// point .07 as it does there.
+// Both formulas round as numpy.linspace does, so that whether a recall of exactly 7/100 reaches the point .07
+// is decided as in pycocotools.
 
 double iou_threshold(int t) { return t == kThresholds - 1 ? 0.95 : t * ((0.95 - 0.5) / 9) + 0.5; }
 
 double recall_point(int r) { return r == kRecalls - 1 ? 1.0 : r * (1.0 / 100); }
 
-/// Areas from `least` to `most` square pixels, both included: one of exactly 32^2 is small and medium.
+/// Areas from `min` to `max` square pixels, both included: an area of exactly 32^2 is both small and medium.
 struct AreaRange {
-  double least, most;
-  bool holds(double area) const { return !(area < least || area > most); }
+  double min, max;
+  bool holds(double area) const { return !(area < min || area > max); }
 };
 
 constexpr AreaRange kAll{0, 1e10}, kSmall{0, 32 * 32}, kMedium{32 * 32, 96 * 96}, kLarge{96 * 96, 1e10};
@@ -41,13 +41,13 @@ double overlap_of(const CocoResult& found, const CocoAnnotation& truth) {
 /// The truths and detections of one category in one image.
 struct Scene {
   std::vector<const CocoAnnotation*> truths;
-  std::vector<const CocoResult*> found;  // best first, at most kMostDetections
-  std::vector<double> overlaps;          // found x truths
+  std::vector<const CocoResult*> found;  // best first, at most kMaxDetections
+  std::vector<double> overlaps;          // (found, truths)
 
   void prepare() {
     std::stable_sort(found.begin(), found.end(),
                      [](const CocoResult* a, const CocoResult* b) { return a->score > b->score; });
-    if (found.size() > kMostDetections) found.resize(kMostDetections);
+    if (found.size() > kMaxDetections) found.resize(kMaxDetections);
     overlaps.reserve(found.size() * truths.size());
     for (const CocoResult* f : found)
       for (const CocoAnnotation* t : truths) overlaps.push_back(overlap_of(*f, *t));
@@ -55,16 +55,16 @@ struct Scene {
   double overlap(size_t f, size_t t) const { return overlaps[f * truths.size() + t]; }
 };
 
-using Scenes = std::map<int64_t, Scene>;  // by image
+using Scenes = std::map<int64_t, Scene>;  // by image number
 
-/// What became of a detection, one bit a threshold.
+/// Whether a detection is right or wrong, with one bit per threshold.
 struct Judged {
   double score = 0;
-  size_t place = 0;  // among the detections of its category and image, from 0
+  size_t place = 0;  // its rank among the detections of its category and image, from 0
   std::bitset<kThresholds> right, wrong;
 };
 
-/// Lets the detections of a scene take truths, for one range of areas.
+/// Matches the detections of a scene to its truths, for one range of areas.
 class Judge {
  public:
   Judge(const Scene& scene, const AreaRange& range) : scene_(scene), range_(range) {
@@ -72,7 +72,7 @@ class Judge {
       ignored_.push_back(t->crowd || t->ignore || !range.holds(t->area));
   }
 
-  /// The number of truths that are asked for.
+  /// The number of truths that are not ignored.
   int64_t asked() const { return std::count(ignored_.begin(), ignored_.end(), false); }
 
   void append_to(std::vector<Judged>& list) const {
@@ -87,11 +87,11 @@ class Judge {
  private:
   static constexpr size_t kNone = std::numeric_limits<size_t>::max();
 
-  void judge(size_t f, int t, std::vector<bool>& taken, Judged& judged) const {
+  void judge(size_t f, int t, std::vector<bool>& taken, Judged& outcome) const {
     const double threshold = std::min(iou_threshold(t), 1 - 1e-10);
     size_t truth = best(f, threshold, taken, false);
     if (truth != kNone) {
-      judged.right.set(static_cast<size_t>(t));
+      outcome.right.set(static_cast<size_t>(t));
       taken[truth] = true;
       return;
     }
@@ -99,10 +99,11 @@ class Judge {
     if (truth != kNone)
       taken[truth] = true;
     else if (range_.holds(scene_.found[f]->width * scene_.found[f]->height))
-      judged.wrong.set(static_cast<size_t>(t));
+      outcome.wrong.set(static_cast<size_t>(t));
   }
 
-  /// The truth, among those ignored or the others, that the detection overlaps most: the last of equals.
+  /// The truth that the detection overlaps most, the last one in case of a tie. Looks either only at ignored
+  /// truths or only at the others.
   size_t best(size_t f, double at_least, const std::vector<bool>& taken, bool among_ignored) const {
     size_t result = kNone;
     for (size_t t = 0; t < taken.size(); ++t) {
@@ -116,17 +117,17 @@ class Judge {
 
   const Scene& scene_;
   const AreaRange& range_;
-  std::vector<bool> ignored_;  // one a truth
+  std::vector<bool> ignored_;  // one entry per truth
 };
 
-/// Mean precision at the recall points; `list` is sorted.
+/// The mean precision at the recall points. `list` must be sorted, best score first.
 double average_precision(const std::vector<Judged>& list, int64_t asked, size_t threshold) {
   std::vector<double> precision, recall;
   double right = 0, wrong = 0;
-  for (const Judged& judged : list) {
-    if (!judged.right[threshold] && !judged.wrong[threshold]) continue;
-    right += judged.right[threshold];
-    wrong += judged.wrong[threshold];
+  for (const Judged& outcome : list) {
+    if (!outcome.right[threshold] && !outcome.wrong[threshold]) continue;
+    right += outcome.right[threshold];
+    wrong += outcome.wrong[threshold];
     precision.push_back(right / (wrong + right + std::numeric_limits<double>::epsilon()));
     recall.push_back(right / static_cast<double>(asked));
   }
@@ -139,15 +140,15 @@ double average_precision(const std::vector<Judged>& list, int64_t asked, size_t 
   return sum / kRecalls;
 }
 
-/// Mean over the thresholds of the recall that the `most` best of each image reach.
-double average_recall(const std::vector<Judged>& list, int64_t asked, size_t most) {
+/// The recall of the `max_detections` best detections of each image, averaged over the thresholds.
+double average_recall(const std::vector<Judged>& list, int64_t asked, size_t max_detections) {
   double sum = 0;
-  for (const Judged& judged : list)
-    if (judged.place < most) sum += static_cast<double>(judged.right.count());
+  for (const Judged& outcome : list)
+    if (outcome.place < max_detections) sum += static_cast<double>(outcome.right.count());
   return sum / static_cast<double>(asked) / kThresholds;
 }
 
-/// The figures of one category for one range of areas, as if it were all there is.
+/// The metrics of one category for one range of areas.
 struct AreaFigures {
   double ap = -1, ap50 = -1, ap75 = -1, ar1 = -1, ar10 = -1, ar100 = -1;
 };
@@ -174,7 +175,7 @@ AreaFigures evaluate_area(const Scenes& scenes, const AreaRange& range) {
           precisions[kAt75],
           average_recall(list, asked, 1),
           average_recall(list, asked, 10),
-          average_recall(list, asked, kMostDetections)};
+          average_recall(list, asked, kMaxDetections)};
 }
 
 CocoFigures evaluate_category(Scenes& scenes) {
@@ -185,7 +186,7 @@ CocoFigures evaluate_category(Scenes& scenes) {
           all.ar1, all.ar10, all.ar100, small.ar100, medium.ar100, large.ar100};
 }
 
-/// Every category with annotations, by its number.
+/// The categories that have annotations, by category number.
 std::map<int64_t, Scenes> group(const std::vector<CocoAnnotation>& annotations,
                                 const std::vector<CocoResult>& results) {
   std::map<int64_t, Scenes> categories;

@@ -1,4 +1,4 @@
-// Between our data sets and COCO's numbers; declared in coco_metrics.h.
+// Conversions between our datasets and COCO's numbers, declared in coco_metrics.h.
 #include <unordered_map>
 
 #include "core/error.h"
@@ -15,8 +15,7 @@ int64_t category_number(const Dataset& dataset, int label) {
   return dataset.category_ids.empty() ? label : dataset.category_ids.at(static_cast<size_t>(label - 1));
 }
 
-/// Corners as COCO's x, y, width and height. In double, so that x + width gives back the right border
-/// exactly.
+/// Converts corners to COCO's x, y, width and height, in double so that x + width is exactly x2.
 template <class Boxed>
 void set_box(Boxed& to, const Box& box) {
   to.x = double{box.x1};

@@ -15,8 +15,8 @@ namespace {
 
 constexpr size_t kColumns = 100;
 
-/// Columns that a text takes in a terminal: characters beyond U+3000 (Chinese, Japanese, Korean, pictures)
-/// are two wide.
+/// The number of columns that a text takes in a terminal. Characters from U+3000 on (Chinese, Japanese,
+/// Korean, emoji) are counted as two columns wide.
 size_t columns_of(std::string_view text) {
   size_t columns = 0;
   for (const char c : text) {
@@ -26,7 +26,7 @@ size_t columns_of(std::string_view text) {
   return columns;
 }
 
-/// The text cut or filled with blanks to this many columns.
+/// The text, cut or padded with spaces to this number of columns.
 std::string fit(std::string_view text, size_t columns) {
   std::string fitted(text);
   if (columns_of(fitted) > columns) {
@@ -39,10 +39,10 @@ std::string fit(std::string_view text, size_t columns) {
   return fitted + std::string(columns - columns_of(fitted), ' ');
 }
 
-/// A sentence in lines, the first behind `mark`, the others indented as far.
+/// A sentence wrapped into lines. The first line begins with `mark`, the others are indented by its width.
 std::string wrapped(std::string_view sentence, std::string_view mark) {
   std::string text, line(mark);
-  bool begins = true;  // the line has no word yet
+  bool begins = true;  // the current line has no word yet
   for (size_t at = 0; at < sentence.size();) {
     const size_t end = std::min(sentence.find(' ', at), sentence.size());
     const std::string_view word = sentence.substr(at, end - at);
@@ -60,18 +60,18 @@ std::string wrapped(std::string_view sentence, std::string_view mark) {
 }
 
 std::string class_table(const DataSummary& summary) {
-  constexpr size_t kMostRows = 25, kMostName = 32, kBar = 40;
+  constexpr size_t kMaxRows = 25, kMaxName = 32, kBar = 40;
   std::vector<const ClassCount*> order;
   for (const ClassCount& c : summary.classes) order.push_back(&c);
   std::stable_sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->boxes > b->boxes; });
-  const size_t rows = order.size() <= kMostRows ? order.size() : kMostRows - 1;
+  const size_t rows = order.size() <= kMaxRows ? order.size() : kMaxRows - 1;
   size_t name = 5;
   for (size_t i = 0; i < rows; ++i) name = std::max(name, columns_of(order[i]->name));
-  name = std::min(name, kMostName);
+  name = std::min(name, kMaxName);
   std::string text = fmt::format("  {} {:>9} {:>9}\n", fit("class", name), "boxes", "images");
-  const double most = order.empty() ? 1 : std::max(1.0, static_cast<double>(order[0]->boxes));
+  const double max_boxes = order.empty() ? 1 : std::max(1.0, static_cast<double>(order[0]->boxes));
   for (size_t i = 0; i < rows; ++i) {
-    const double share = static_cast<double>(order[i]->boxes) / most;
+    const double share = static_cast<double>(order[i]->boxes) / max_boxes;
     const std::string bar(static_cast<size_t>(std::ceil(share * kBar)), '#');
     text += fmt::format("  {} {:>9} {:>9}{}{}\n", fit(order[i]->name, name), order[i]->boxes,
                         order[i]->images, bar.empty() ? "" : "  ", bar);
@@ -79,31 +79,31 @@ std::string class_table(const DataSummary& summary) {
   size_t boxes = 0;
   for (size_t i = rows; i < order.size(); ++i) boxes += order[i]->boxes;
   if (rows < order.size())
-    text += fmt::format("  ... and {} more classes with {} boxes in all\n", order.size() - rows, boxes);
+    text += fmt::format("  ... and {} more classes with {} boxes in total\n", order.size() - rows, boxes);
   return text;
 }
 
-/// Counts over a range of sizes, four bars an octave: `4 px ▁▃█▅ 64 px`.
+/// The counts over a range of sizes, with four bars per octave: `4 px ▁▃█▅ 64 px`.
 std::string histogram(const std::vector<float>& sizes) {
   constexpr const char* kBars[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
-  constexpr int kAnOctave = 4, kMost = 60;
+  constexpr int kBinsPerOctave = 4, kMaxBins = 60;
   const auto bin = [](float size) {
-    return static_cast<int>(std::floor(std::log2(std::max(0.25f, size)) * kAnOctave));
+    return static_cast<int>(std::floor(std::log2(std::max(0.25f, size)) * kBinsPerOctave));
   };
-  const auto edge = [](int index) { return std::exp2(static_cast<double>(index) / kAnOctave); };
-  const int first = bin(sizes.front()), last = std::min(bin(sizes.back()), first + kMost - 1);
+  const auto edge = [](int index) { return std::exp2(static_cast<double>(index) / kBinsPerOctave); };
+  const int first = bin(sizes.front()), last = std::min(bin(sizes.back()), first + kMaxBins - 1);
   std::vector<size_t> counts(static_cast<size_t>(last - first) + 1);
   for (const float size : sizes) ++counts[static_cast<size_t>(std::min(bin(size), last) - first)];
-  const size_t most = *std::max_element(counts.begin(), counts.end());
+  const size_t max_count = *std::max_element(counts.begin(), counts.end());
   std::string bars;
-  for (const size_t count : counts) bars += kBars[(count * 8 + most - 1) / most];
+  for (const size_t count : counts) bars += kBars[(count * 8 + max_count - 1) / max_count];
   return fmt::format("  {:.3g} px {} {:.3g} px\n", edge(first), bars, edge(last + 1));
 }
 
 std::string sizes_text(const DataSummary& summary) {
-  std::string text =
-      fmt::format("  box sizes after resizing to a short side of {} pixels (square root of the area):\n  ",
-                  summary.short_side);
+  std::string text = fmt::format(
+      "  box size percentiles (square root of area) after resizing to a short side of {} pixels:\n  ",
+      summary.short_side);
   for (const int percent : {5, 25, 50, 75, 95})
     text += fmt::format("{}{} %: {:.1f} px", percent == 5 ? "" : "   ", percent,
                         quantile(summary.sizes, percent / 100.0));
@@ -111,12 +111,12 @@ std::string sizes_text(const DataSummary& summary) {
 }
 
 template <class T>
-void least_median_most(std::vector<T> values, T& least, T& median, T& most) {
+void min_median_max(std::vector<T> values, T& min, T& median, T& max) {
   if (values.empty()) return;
   std::sort(values.begin(), values.end());
-  least = values.front();
+  min = values.front();
   median = values[values.size() / 2];
-  most = values.back();
+  max = values.back();
 }
 
 }  // namespace
@@ -141,8 +141,8 @@ DataSummary summarise(const Dataset& dataset, const std::string& split, const Mo
     for (const int label : labels) ++summary.classes[static_cast<size_t>(label - 1)].images;
     if (sample.objects.empty()) ++summary.without_objects;
   }
-  least_median_most(widths, summary.least_width, summary.median_width, summary.most_width);
-  least_median_most(heights, summary.least_height, summary.median_height, summary.most_height);
+  min_median_max(widths, summary.min_width, summary.median_width, summary.max_width);
+  min_median_max(heights, summary.min_height, summary.median_height, summary.max_height);
   summary.short_side = config.short_side;
   summary.anchor_sizes = config.anchor_sizes;
   summary.sizes = box_sizes(dataset, config);
@@ -162,24 +162,24 @@ std::string summary_text(const DataSummary& summary) {
   std::string text = fmt::format("{}: {} image{}", summary.split.empty() ? "all images" : summary.split,
                                  summary.images, plural(summary.images));
   if (summary.without_objects > 0) text += fmt::format(", {} without objects", summary.without_objects);
-  const std::string least = fmt::format("{} x {}", summary.least_width, summary.least_height);
-  const std::string most = fmt::format("{} x {}", summary.most_width, summary.most_height);
+  const std::string min = fmt::format("{} x {}", summary.min_width, summary.min_height);
+  const std::string max = fmt::format("{} x {}", summary.max_width, summary.max_height);
   if (summary.images > 0)
-    text += least == most ? fmt::format("; {} pixels", least)
-                          : fmt::format("; {} to {} pixels, median {} x {}", least, most,
-                                        summary.median_width, summary.median_height);
+    text += min == max ? fmt::format("; {} pixels", min)
+                       : fmt::format("; {} to {} pixels, median {} x {}", min, max, summary.median_width,
+                                     summary.median_height);
   text = wrapped(text, "");
   text += class_table(summary);
-  text += fmt::format("  {} box{} in all", summary.boxes, summary.boxes == 1 ? "" : "es");
-  if (summary.ignored > 0) text += fmt::format(", and {} difficult or crowd, ignored", summary.ignored);
+  text += fmt::format("  {} box{} in total", summary.boxes, summary.boxes == 1 ? "" : "es");
+  if (summary.ignored > 0) text += fmt::format(", plus {} ignored (difficult or crowd)", summary.ignored);
   text += "\n";
   if (!summary.sizes.empty()) {
     text += sizes_text(summary);
-    text +=
-        wrapped(fmt::format("anchor sizes {}: best overlap (IoU) {:.2f} in the median, below .5 for {:.1f} %",
-                            format_value(summary.anchor_sizes), quantile(summary.anchor_overlaps, 0.5),
-                            100 * summary.poorly_covered),
-                "  ");
+    text += wrapped(
+        fmt::format("anchor sizes {}: median best overlap (IoU) {:.2f}, below .5 for {:.1f} % of boxes",
+                    format_value(summary.anchor_sizes), quantile(summary.anchor_overlaps, 0.5),
+                    100 * summary.poorly_covered),
+        "  ");
   }
   return text + advice_text(summary.advice);
 }

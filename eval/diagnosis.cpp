@@ -12,7 +12,7 @@ namespace rcnn {
 namespace {
 
 constexpr double kRightOverlap = 0.5;
-constexpr double kNearOverlap = 0.1;  // less than that is no attempt at the object
+constexpr double kNearOverlap = 0.1;  // a detection that overlaps an object less is unrelated to it
 constexpr size_t kWorstImages = 20;
 
 /// A detection that is not ignored.
@@ -25,7 +25,7 @@ ScoreCurve curve_of(const std::vector<Counted>& counted, int64_t truths) {
   ScoreCurve curve;
   double best = 0;
   int64_t found_at_best = 0;
-  size_t first = 0, last = 0;  // scores at which the same is found, with the best F1
+  size_t first = 0, last = 0;  // the range of thresholds with the same detections and the best F1
   for (int percent = 0; percent <= 100; ++percent) {
     const float score = static_cast<float>(percent) / 100;
     int64_t right = 0, found = 0;
@@ -35,7 +35,8 @@ ScoreCurve curve_of(const std::vector<Counted>& counted, int64_t truths) {
       right += detection.right;
     }
     const auto ratio = [](int64_t a, int64_t b) { return static_cast<double>(a) / static_cast<double>(b); };
-    // A quotient of whole numbers rounds alike whatever they have in common, so that equals compare equal.
+    // A quotient of two integers rounds the same way whether or not the fraction is reduced, so that equal
+    // values compare equal.
     const double f1 = right == 0 ? 0 : ratio(2 * right, found + truths);
     curve.score.push_back(score);
     curve.precision.push_back(static_cast<float>(found == 0 ? 1 : ratio(right, found)));
@@ -63,31 +64,31 @@ ObjectSize size_of(const Object& object) {
   return area < 32 * 32 ? ObjectSize::small : area < 96 * 96 ? ObjectSize::medium : ObjectSize::large;
 }
 
-/// What the detections say of an object.
+/// What the detections say about an object.
 struct Evidence {
   bool found = false;          // a right detection is shown
-  bool other_class = false;    // paired with a wrong one
+  bool other_class = false;    // it is paired with a wrong detection
   bool poorly_placed = false;  // one of its boxes is shown, but overlaps it too little
   bool low_score = false;      // one of its boxes overlaps it enough, but is not shown
 };
 
-/// A detection that is shown and not right.
+/// A shown detection that is wrong.
 struct Wrong {
   const Detection* detection;
   NearestObject nearest;
-  int paired = -1;  // the object of another class that the confusion pairs it with
+  int paired = -1;  // the object of another class that the confusion matrix pairs it with
 };
 
-/// One image's share of the diagnosis.
+/// The part of the diagnosis that concerns one image.
 struct ImageFindings {
-  std::vector<Evidence> evidence;  // of each object
+  std::vector<Evidence> evidence;  // for each object
   std::vector<Detection> right;
   std::vector<Wrong> wrong;
   std::vector<std::pair<int, MissCause>> missed;  // objects
 };
 
-/// Of the objects that `accept` takes, by index, the one that the box overlaps most; -1 where it overlaps
-/// none of them enough.
+/// The index of the object that the box overlaps most, among those for which `accept(index)` is true; -1 if
+/// it overlaps none of them enough.
 template <class Accept>
 int most_overlapped(const Box& box, const std::vector<Object>& objects, const Accept& accept) {
   int best = -1;
@@ -102,7 +103,7 @@ int most_overlapped(const Box& box, const std::vector<Object>& objects, const Ac
   return best;
 }
 
-/// Pairs wrong detections with objects of other classes that nothing was paired with before.
+/// Pairs wrong detections with objects of other classes that are not paired yet.
 void pair_across_classes(ImageFindings& image, const std::vector<Object>& objects) {
   for (Wrong& wrong : image.wrong) {
     wrong.paired = most_overlapped(wrong.detection->box, objects, [&](size_t i) {
@@ -114,15 +115,15 @@ void pair_across_classes(ImageFindings& image, const std::vector<Object>& object
   }
 }
 
-/// Files the detections by image, best first, with what they say of the objects.
+/// Groups the detections by image, best first, and collects what they say about the objects.
 std::vector<ImageFindings> look(const std::vector<Detection>& detections, const std::vector<size_t>& ranking,
-                                const std::vector<Judgement>& judged, const Diagnosis& diagnosis,
+                                const std::vector<Judgement>& judgements, const Diagnosis& diagnosis,
                                 const Dataset& dataset) {
   std::vector<ImageFindings> images(dataset.samples.size());
   for (size_t i = 0; i < images.size(); ++i) images[i].evidence.resize(dataset.samples[i].objects.size());
   for (const size_t i : ranking) {
     const Detection& detection = detections[i];
-    const auto& [outcome, nearest] = judged[i];
+    const auto& [outcome, nearest] = judgements[i];
     if (outcome == Outcome::ignored) continue;
     ImageFindings& image = images[static_cast<size_t>(detection.image)];
     const bool shown =
@@ -140,7 +141,7 @@ std::vector<ImageFindings> look(const std::vector<Detection>& detections, const 
   return images;
 }
 
-/// Why the object was not found; `trace` is null where there is none, `score` the one to reach.
+/// Why the object was not found. `trace` may be null; `score` is the threshold of the object's class.
 MissCause cause_of(int object, const std::vector<Object>& objects, const Evidence& evidence,
                    const Trace* trace, float score) {
   if (evidence.other_class) return MissCause::wrong_class;
@@ -174,20 +175,21 @@ void add_to_confusion(std::vector<std::vector<int64_t>>& confusion, const ImageF
     if (cause != MissCause::wrong_class) count(label_of(object), 0);
 }
 
-/// What a wrong detection did, as a sentence without its end. On an object that is ignored or found already
-/// it is not the background that was mistaken, though the confusion counts it so.
+/// Describes the error of a wrong detection. One that lies on an object which is ignored or already found is
+/// not described as background, although the confusion matrix counts it as such.
 std::string mistake(const Wrong& wrong, const std::vector<Object>& objects, const Dataset& dataset) {
   const auto name = [&](int label) { return dataset.classes[static_cast<size_t>(label - 1)]; };
   const int label = wrong.detection->label;
   int mistaken = wrong.paired;
   if (mistaken < 0) {
-    if (wrong.nearest.overlap >= kRightOverlap) return "finds the same " + name(label) + " again";
+    if (wrong.nearest.overlap >= kRightOverlap) return "duplicate detection of " + name(label);
     mistaken =
         most_overlapped(wrong.detection->box, objects, [&](size_t i) { return objects[i].label != label; });
   }
   if (mistaken >= 0)
-    return "takes " + name(objects[static_cast<size_t>(mistaken)].label) + " for " + name(label);
-  return (wrong.nearest.overlap >= kNearOverlap ? "misplaces " : "takes background for ") + name(label);
+    return name(objects[static_cast<size_t>(mistaken)].label) + " detected as " + name(label);
+  return (wrong.nearest.overlap >= kNearOverlap ? "localisation error on " : "background detected as ") +
+         name(label);
 }
 
 std::vector<std::string> reasons_for(const ImageFindings& image, const std::vector<Object>& objects,
@@ -207,10 +209,10 @@ std::vector<std::string> reasons_for(const ImageFindings& image, const std::vect
     const auto asked = std::count_if(objects.begin(), objects.end(), [label = label](const Object& object) {
       return object.label == label && !is_ignored(object);
     });
-    reasons.push_back(fmt::format("misses {} of {} {} ({})", count, asked,
+    reasons.push_back(fmt::format("{} of {} {} missed ({})", count, asked,
                                   dataset.classes[static_cast<size_t>(label - 1)], list));
   }
-  std::vector<std::tuple<std::string, int, float>> mistakes;  // times and best score of each, best first
+  std::vector<std::tuple<std::string, int, float>> mistakes;  // text, count and best score, best first
   for (const Wrong& wrong : image.wrong) {
     const std::string what = mistake(wrong, objects, dataset);
     const auto same = std::find_if(mistakes.begin(), mistakes.end(),
@@ -249,14 +251,14 @@ std::vector<WorstImage> worst_images(const std::vector<ImageFindings>& images, c
   return worst;
 }
 
-/// The curves of every class and of all together.
+/// Adds the curve of each class and the curve of all classes together.
 void add_curves(Diagnosis& diagnosis, const std::vector<Detection>& detections,
-                const std::vector<Judgement>& judged, const Dataset& dataset) {
+                const std::vector<Judgement>& judgements, const Dataset& dataset) {
   std::vector<Counted> all;
   std::vector<std::vector<Counted>> by_class(dataset.classes.size());
   for (size_t i = 0; i < detections.size(); ++i) {
-    if (judged[i].outcome == Outcome::ignored) continue;
-    all.push_back({detections[i].score, judged[i].outcome == Outcome::right});
+    if (judgements[i].outcome == Outcome::ignored) continue;
+    all.push_back({detections[i].score, judgements[i].outcome == Outcome::right});
     by_class[static_cast<size_t>(detections[i].label - 1)].push_back(all.back());
   }
   int64_t truths_of_all = 0;
@@ -276,13 +278,13 @@ Diagnosis diagnose(const std::vector<Detection>& detections, const std::vector<T
         "a diagnosis of {} images needs as many traces or none; found {}", dataset.samples.size(),
         traces.size());
   const std::vector<size_t> ranking = ranked(detections, dataset);
-  const std::vector<Judgement> judged = judge(detections, ranking, dataset, kRightOverlap);
+  const std::vector<Judgement> judgements = judge(detections, ranking, dataset, kRightOverlap);
   Diagnosis diagnosis;
-  add_curves(diagnosis, detections, judged, dataset);
+  add_curves(diagnosis, detections, judgements, dataset);
 
   const size_t labels = dataset.classes.size() + 1;
   diagnosis.confusion.assign(labels, std::vector<int64_t>(labels));
-  std::vector<ImageFindings> images = look(detections, ranking, judged, diagnosis, dataset);
+  std::vector<ImageFindings> images = look(detections, ranking, judgements, diagnosis, dataset);
   for (size_t i = 0; i < images.size(); ++i) {
     const std::vector<Object>& objects = dataset.samples[i].objects;
     for (size_t o = 0; o < objects.size(); ++o) {

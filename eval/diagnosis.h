@@ -1,13 +1,13 @@
-// What a detector gets wrong, and why: for the report, and for whoever wants to make it better.
+// Diagnosis of a detector: which errors it makes, and why. The report shows it.
 //
-// A detection is right when it overlaps an object of its class by IoU .5 or more and is the first to do so in
-// order of score; eval/matching.h has the rule. Ignored objects (difficult, crowd) are neither asked for nor
-// held against a detection: one that is ignored for their sake appears nowhere here.
+// A detection is right (a true positive) when it overlaps an object of its class by IoU .5 or more and is the
+// first to do so in order of score; eval/matching.h has the exact rule. Ignored objects (difficult or crowd)
+// do not need to be found, and a detection that belongs to one of them is left out of the diagnosis.
 //
-// Each class has a recommended score, that of its largest F1. "Shown" are the detections that reach the
-// recommended score of their class, "missed" the objects for which no shown detection is right. Causes of
-// misses follow Hoiem, Chodpathumwan and Dai (ECCV 2012) and TIDE (Bolya et al., ECCV 2020), seen from the
-// object instead of from the detection.
+// Each class has a recommended confidence threshold, the one with the largest F1. Detections that reach the
+// threshold of their class are "shown". Objects for which no shown detection is right are "missed" (false
+// negatives). The causes of misses follow Hoiem, Chodpathumwan and Dai (ECCV 2012) and TIDE (Bolya et al.,
+// ECCV 2020), but explain objects instead of detections.
 #pragma once
 
 #include <array>
@@ -21,43 +21,37 @@
 
 namespace rcnn {
 
-/// What the detector looked at on its way to the detections of one image; boxes in pixels of the original.
-struct Trace {
-  std::vector<Box> proposals;
-  std::vector<Detection> before_nms;  // every class's box of every proposal with at least the score threshold
-};
-
-/// Precision, recall and F1 of the detections with at least a score, for scores 0, .01, ..., 1:
+/// Precision, recall and F1 of the detections that reach a confidence threshold, for 0, .01, ..., 1:
 ///
 ///     precision = right / found     recall = right / objects     F1 = 2 right / (found + objects)
 ///
-/// with found = right + wrong. Where nothing is found precision is 1; where there are no objects recall is 0.
+/// with found = right + wrong. Precision is 1 if nothing is found, and recall is 0 if there are no objects.
 struct ScoreCurve {
   std::vector<float> score, precision, recall, f1;
-  /// The threshold to recommend: F1 is largest there (of equals the one at the lowest scores), and it stands
-  /// in the middle between the worst detection that it keeps and the best that it drops, since on other
-  /// images either may score a little differently. .5 where F1 is never above 0.
+  /// The recommended threshold is where F1 is largest; in case of a tie, at the lowest scores. It lies midway
+  /// between the worst detection that it keeps and the best one that it drops, because the scores on other
+  /// images differ a little. It is .5 if F1 is never above 0.
   float best_score = 0.5f, best_f1 = 0;
 };
 
-/// Why an object was missed. "Its" boxes are those of its class that overlap it more than any other object of
-/// the class. The first that holds of wrong_class, poorly_placed, lost_in_nms, low_score and not_proposed:
-/// what is shown explains a miss better than what is not, and whatever stood at the end of the way was there
-/// before.
+/// Why an object was missed. "Its boxes" are the boxes of its class that overlap it more than any other
+/// object of that class. The cause is the first that holds of wrong_class, poorly_placed, lost_in_nms,
+/// low_score and not_proposed: a shown detection explains a miss better than one that is not shown, and a box
+/// that reached a late stage of the detector had also passed the earlier ones.
 enum class MissCause {
   not_proposed,   // none of the others
   low_score,      // one of its boxes overlaps it enough but scores too low, or a proposal overlaps it enough
-  lost_in_nms,    // one of its boxes before NMS overlaps it enough and has the recommended score of its class
-  wrong_class,    // the confusion pairs it with a shown detection of another class
-  poorly_placed,  // one of its boxes is shown, with an IoU in [.1, .5)
+  lost_in_nms,    // one of its boxes before NMS overlaps it enough and reaches the threshold of its class
+  wrong_class,    // the confusion matrix pairs it with a shown detection of another class
+  poorly_placed,  // localisation error: one of its boxes is shown, with an IoU in [.1, .5)
 };
 inline constexpr int kMissCauses = 5;
-/// "not proposed", "low score", ...
+/// "not proposed", "low score", ... These names are also keys in summary.json.
 std::string_view name_of(MissCause cause);
-/// One sentence: what it means, and what to try.
+/// What the cause means and what to try, in one or two sentences.
 std::string_view advice_for(MissCause cause);
 
-/// COCO's sizes by area in the original image: small below 32^2 pixels, large from 96^2.
+/// COCO's sizes, by area in the original image: small is below 32^2 pixels, large is 96^2 pixels or more.
 enum class ObjectSize { small, medium, large };
 /// "small", "medium", "large"
 std::string_view name_of(ObjectSize size);
@@ -70,35 +64,38 @@ struct Miss {
 
 struct WorstImage {
   int image = 0;
-  double badness = 0;            // 1 for each object missed, and the score of each wrong detection
-  std::vector<Box> missed;       // objects that were not found at the recommended scores
-  std::vector<Detection> wrong;  // detections shown that are not right, best first
-  std::vector<Detection> right;  // and those that are
-  /// "misses 2 of 5 RBC (not proposed)", "takes background for WBC (score 0.93)"
+  double badness = 0;            // the number of missed objects plus the scores of the wrong detections
+  std::vector<Box> missed;       // objects that are not found at the recommended thresholds
+  std::vector<Detection> wrong;  // shown detections that are wrong, best first
+  std::vector<Detection> right;  // shown detections that are right
+  /// "2 of 5 RBC missed (not proposed)", "background detected as WBC (score 0.93)"
   std::vector<std::string> reasons;
 };
 
 struct Diagnosis {
-  ScoreCurve all;                   // over all classes (micro average), at one score for all
-  std::vector<ScoreCurve> classes;  // of label l at l - 1
-  /// Shown detections against objects: confusion[truth][found], label 0 for the background (an object that
-  /// nothing was paired with, a detection of nothing). First each right detection is paired with its object,
-  /// then each wrong one, best score first, with the object of another class that it overlaps most among
-  /// those not paired yet, if by IoU .5 or more. So a row below the first sums up to the objects of the
-  /// class, a column beside the first to the detections shown, and the diagonal is what is right.
+  ScoreCurve all;                   // over all classes (micro average), with one threshold for all
+  std::vector<ScoreCurve> classes;  // the curve of label l is at l - 1
+  /// The confusion matrix of shown detections and objects, confusion[truth][found]. Label 0 is the
+  /// background: column 0 counts objects that no detection is paired with, row 0 counts detections that are
+  /// paired with no object. First, each right detection is paired with its object. Then each wrong detection,
+  /// best score first, is paired with the object of another class that it overlaps most, among the objects
+  /// that are not paired yet and that it overlaps by IoU .5 or more. Each row but the first therefore sums to
+  /// the number of objects of the class, each column but the first to its shown detections, and the diagonal
+  /// counts the right ones.
   std::vector<std::vector<int64_t>> confusion;
-  std::vector<Miss> misses;  // at the recommended scores, by image and object
+  std::vector<Miss> misses;  // at the recommended thresholds, by image and object
   std::array<std::array<int64_t, kMissCauses>, 3> misses_by_size{};  // [size][cause]
   std::array<int64_t, 3> objects_by_size{};
-  std::vector<WorstImage> worst;  // worst first, at most 20, only images with something wrong
+  std::vector<WorstImage> worst;  // worst first, at most 20, only images with errors
 };
 
-/// `traces` holds one entry a sample, or is empty: then a miss that no detection explains is "not proposed".
-/// Throws Error for a detection whose image or label is out of range or whose score is NaN.
+/// `traces` has one entry per sample, or is empty; in that case a miss that no detection explains counts as
+/// "not proposed". Throws Error for a detection whose image or label is out of range or whose score is NaN.
 Diagnosis diagnose(const std::vector<Detection>& detections, const std::vector<Trace>& traces,
                    const Dataset& dataset);
 
-/// Recommended scores with what they give, confusion, misses by size and cause: for summary.json.
+/// The recommended thresholds with their precision, recall and F1, the confusion matrix, and the misses by
+/// size and cause, for summary.json.
 nlohmann::ordered_json to_json(const Diagnosis& diagnosis, const Dataset& dataset);
 
 }  // namespace rcnn

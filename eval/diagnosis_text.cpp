@@ -1,4 +1,4 @@
-// The diagnosis in words, and as JSON.
+// The diagnosis as text and as JSON.
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -9,7 +9,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// As people write it: .93, not the .9300000071525574 that the float is.
+/// Rounds to four decimals, so that JSON shows .93 instead of the float's exact value .9300000071525574.
 double short_decimal(float value) { return std::round(double{value} * 1e4) / 1e4; }
 
 Json recommended(const ScoreCurve& curve) {
@@ -41,23 +41,23 @@ std::string_view name_of(MissCause cause) {
 std::string_view advice_for(MissCause cause) {
   switch (cause) {
     case MissCause::not_proposed:
-      return "No proposal lay on the object: see that --anchor-sizes holds its size, enlarge small objects "
-             "with "
-             "a larger --short-side, or let more proposals through with --rpn-post-nms-top-n-test.";
+      return "No proposal overlaps the object enough: check that --anchor-sizes covers its size, enlarge "
+             "small objects with a larger --short-side, or keep more proposals with "
+             "--rpn-post-nms-top-n-test.";
     case MissCause::low_score:
-      return "The object was looked at, and the score fell short of the recommended one: train for more "
-             "--epochs, add images with objects that look like it, or accept lower scores and more mistakes.";
+      return "The object was proposed, but its score is below the recommended confidence threshold: train "
+             "for more --epochs, add images with similar objects, or choose a lower threshold and accept "
+             "more false positives.";
     case MissCause::lost_in_nms:
-      return "A good box gave way to that of a neighbour of its class: raise --box-nms-thresh, or "
-             "--box-detections-per-img where an image holds more objects than that.";
+      return "Non-maximum suppression removed a good box in favour of a neighbour of the same class: raise "
+             "--box-nms-thresh, or raise --box-detections-per-img if an image holds more objects than that.";
     case MissCause::wrong_class:
-      return "The object was found as one of another class: see that the two are labelled alike everywhere, "
-             "add "
-             "images of the rarer one, or show finer detail with a larger --short-side.";
+      return "The object was detected as another class: check that the two classes are labelled "
+             "consistently, add images of the rarer one, or show finer detail with a larger --short-side.";
     case MissCause::poorly_placed:
-      return "The object was found, but its box fits badly: see that the labelled boxes are drawn tightly, "
-             "train "
-             "for more --epochs, or place boxes more finely with a larger --short-side.";
+      return "Localisation error: the object was detected, but its box overlaps it by an IoU below .5. "
+             "Check that the ground-truth boxes are drawn tightly, train for more --epochs, or place boxes "
+             "more precisely with a larger --short-side.";
   }
   return "";
 }

@@ -32,11 +32,10 @@ struct Places {
   }
 };
 
-/// The faults whose sentence has these words. They are the readers' own; a test reads such files.
-Places find_faults(const Dataset& dataset, const char* words) {
+Places find_faults(const Dataset& dataset, FaultKind kind) {
   Places places;
   for (const Fault& fault : dataset.faults)
-    if (fault.what.find(words) != std::string::npos) places.add(fault.file.string());
+    if (fault.kind == kind) places.add(fault.file.string());
   return places;
 }
 
@@ -114,9 +113,9 @@ std::vector<std::vector<ImageFile>> equal_files(
 
 Sentences label_advice(const Dataset& dataset) {
   const Positions positions(dataset);
-  const Places reversed = find_faults(dataset, "reversed box");
-  const Places outside = find_faults(dataset, "partly outside"),
-               lost = find_faults(dataset, "wholly outside");
+  const Places reversed = find_faults(dataset, FaultKind::reversed_box);
+  const Places outside = find_faults(dataset, FaultKind::box_partly_outside),
+               lost = find_faults(dataset, FaultKind::box_outside);
   const bool is_coco = !dataset.category_ids.empty();
   Sentences advice;
   if (is_share(reversed.count, positions.boxes + reversed.count, 0.05))

@@ -23,14 +23,14 @@ void check_detection(const Detection& detection, const Dataset& dataset) {
   check(!std::isnan(detection.score), "a detection with the score NaN cannot be evaluated");
 }
 
-/// Whether so much of the box is in one crowd region of the class. A region is much larger than what is found
-/// in it, so that intersection over union would say nothing (the rule is COCO's).
-bool lies_in_crowd(const Box& box, int label, const std::vector<Object>& objects, double least_share) {
+/// Whether at least the share `min_share` of the box lies in one crowd region of the class. This is COCO's
+/// rule; a crowd region is much larger than the boxes in it, so intersection over union would be meaningless.
+bool lies_in_crowd(const Box& box, int label, const std::vector<Object>& objects, double min_share) {
   return std::any_of(objects.begin(), objects.end(), [&](const Object& object) {
     if (!object.crowd || object.label != label) return false;
     const Box inside{std::max(box.x1, object.box.x1), std::max(box.y1, object.box.y1),
                      std::min(box.x2, object.box.x2), std::min(box.y2, object.box.y2)};
-    return overlap(box, inside) >= least_share;  // of a whole and its part: the part's share
+    return overlap(box, inside) >= min_share;  // the IoU of a box and a part of it is the part's share
   });
 }
 
@@ -74,7 +74,7 @@ std::vector<Judgement> judge(const std::vector<Detection>& detections, const std
   for (size_t image = 0; image < taken.size(); ++image)
     taken[image].resize(dataset.samples[image].objects.size());
 
-  std::vector<Judgement> judged(detections.size());
+  std::vector<Judgement> judgements(detections.size());
   for (const size_t i : ranking) {
     const Detection& detection = detections[i];
     const auto image = static_cast<size_t>(detection.image);
@@ -89,9 +89,9 @@ std::vector<Judgement> judge(const std::vector<Detection>& detections, const std
       taken[image][static_cast<size_t>(nearest.object)] = true;
       outcome = Outcome::right;
     }
-    judged[i] = {outcome, nearest};
+    judgements[i] = {outcome, nearest};
   }
-  return judged;
+  return judgements;
 }
 
 }  // namespace rcnn

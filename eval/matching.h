@@ -1,37 +1,29 @@
-// Which detection belongs to which object: the Pascal VOC devkit's rule, for all of train/ that counts right
-// and wrong.
+// Matching of detections to ground-truth objects by the rule of the Pascal VOC devkit.
 //
-// A box belongs to the object of its class and image that it overlaps most, if by `iou_threshold` or more.
-// Overlap is intersection over union of continuous boxes, in double.
+// A box belongs to the object of its class and image that it overlaps most, provided that the overlap is at
+// least `iou_threshold`. Overlap is the intersection over union (IoU) of continuous boxes, in double.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
-#include "data/dataset.h"
+#include "eval/detection.h"
 
 namespace rcnn {
-
-struct Detection {
-  int image = 0;  // index into Dataset::samples
-  int label = 0;  // 1..C
-  float score = 0;
-  Box box;  // in pixels of the original image
-};
 
 /// Intersection over union; 0 for boxes that are empty, reversed or not finite.
 double overlap(const Box& a, const Box& b);
 
 struct NearestObject {
-  int object = -1;     // index into the sample's objects; -1: the box overlaps none
-  double overlap = 0;  // with it
+  int object = -1;     // index into the sample's objects; -1 if the box overlaps none
+  double overlap = 0;  // the overlap with this object
 };
-/// The object of this class that the box overlaps most, the first of equals. Crowd regions are passed over:
-/// nothing belongs to one of them.
+/// The object of this class that the box overlaps most, the first one in case of a tie. Crowd regions are
+/// skipped, because no detection belongs to a crowd region.
 NearestObject nearest_object(const Box& box, int label, const std::vector<Object>& objects);
 
-/// The objects of this class that are to be found: those that are not ignored.
+/// The number of ground-truth objects of this class that are not ignored.
 int64_t count_truths(int label, const Dataset& dataset);
 
 enum class Outcome { right, wrong, ignored };
@@ -40,16 +32,18 @@ struct Judgement {
   NearestObject nearest;
 };
 
-/// The order in which detections are judged: by falling score, equal ones by image, then by place. Gives
-/// places in `detections`. Throws Error for one whose image or label is out of range or whose score is NaN.
+/// The order in which detections are matched, as indices into `detections`: by falling score, then by image,
+/// then by index. Throws Error for a detection whose image or label is out of range or whose score is NaN.
 std::vector<size_t> ranked(const std::vector<Detection>& detections, const Dataset& dataset);
 
-/// Judges every detection, in the order of `detections`; `ranking` is what `ranked` gave. It is
-/// - ignored when it belongs to a difficult object, or belongs to none and `iou_threshold` or more of its
-///   area is in one crowd region of its class,
-/// - right when it is the first that belongs to its object,
-/// - wrong otherwise, also where another object that it overlaps enough, though less, is still free.
-/// A detection's judgement does not depend on those that rank after it.
+/// Decides for each detection whether it is right, wrong or ignored. `ranking` is the result of `ranked`; the
+/// results are in the order of `detections`. A detection is
+/// - ignored if it belongs to a difficult object, or if it belongs to no object and a share of at least
+///   `iou_threshold` of its area lies in one crowd region of its class,
+/// - right if it is the first one in the ranking that belongs to its object,
+/// - wrong otherwise, even if it sufficiently overlaps another object that is not taken yet.
+///
+/// The result for a detection does not depend on the detections that rank after it.
 std::vector<Judgement> judge(const std::vector<Detection>& detections, const std::vector<size_t>& ranking,
                              const Dataset& dataset, double iou_threshold);
 

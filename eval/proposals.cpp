@@ -10,7 +10,7 @@
 #include "data/coco.h"
 #include "data/loader.h"
 #include "eval/coco_metrics.h"
-#include "eval/evaluate.h"
+#include "eval/detect.h"
 
 namespace rcnn {
 namespace {
@@ -20,10 +20,10 @@ struct ScoredBox {
   float score = 0;
 };
 
-constexpr size_t kCounted = 300;  // of an image's proposals, for the share of objects found
-constexpr double kFound = 0.5;    // overlap
+constexpr size_t kCounted = 300;  // recall is counted for this number of proposals per image
+constexpr double kFound = 0.5;    // the overlap from which an object counts as found
 
-/// Best first, in pixels of the image.
+/// The proposals for an image, best first, in pixels of the image.
 std::vector<ScoredBox> propose(Context& ctx, FasterRcnn& model, const Image& image) {
   const RawImage raw{image.rgb.data(), image.height, image.width};
   const Proposals found = model.propose(ctx, make_image_batch(ctx, model.config, {&raw, 1}));
@@ -38,7 +38,7 @@ std::vector<ScoredBox> propose(Context& ctx, FasterRcnn& model, const Image& ima
   return result;
 }
 
-/// The entries of one image, a line each.
+/// The entries of one image, one per line.
 std::string entries(const Sample& sample, const std::vector<ScoredBox>& boxes) {
   const auto dump = [](const nlohmann::json& value) {
     return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -69,13 +69,12 @@ void count(const Sample& sample, const std::vector<ScoredBox>& boxes, ProposalCo
 
 ProposalCounts write_proposals(Context& ctx, FasterRcnn& model, const Dataset& dataset, int workers,
                                const std::filesystem::path& path, std::vector<Fault>& faults) {
-  const bool grad = std::exchange(ctx.grad, false), training = std::exchange(ctx.training, false);
   ModelConfig& config = model.config;
   const ModelConfig before = config;
   config.rpn_pre_nms_top_n_test = config.rpn_pre_nms_top_n_train;
   config.rpn_post_nms_top_n_test = config.rpn_post_nms_top_n_train;
   ProposalCounts counts;
-  LoaderOptions options;  // one image a batch, as in detect_dataset
+  LoaderOptions options;  // one image per batch, as in detect_dataset
   options.workers = workers;
   options.cache_bytes = 0;
   Loader loader(dataset, options);
@@ -93,8 +92,6 @@ ProposalCounts write_proposals(Context& ctx, FasterRcnn& model, const Dataset& d
     writer.write("\n]\n");
   });
   config = before;
-  ctx.grad = grad;
-  ctx.training = training;
   faults.insert(faults.end(), loader.faults().begin(), loader.faults().end());
   return counts;
 }
@@ -104,10 +101,10 @@ std::string describe(const ProposalCounts& counts) {
     return static_cast<double>(part) / static_cast<double>(std::max<int64_t>(1, of));
   };
   std::string text =
-      fmt::format("{} images, {:.1f} proposals on each", counts.images, share(counts.boxes, counts.images));
+      fmt::format("{} images, {:.1f} proposals per image", counts.images, share(counts.boxes, counts.images));
   if (counts.objects > 0)
-    text += fmt::format("; {:.3f} of the objects are among the best {} (IoU .5)",
-                        share(counts.found, counts.objects), kCounted);
+    text += fmt::format("; recall {:.3f} with the best {} (IoU .5)", share(counts.found, counts.objects),
+                        kCounted);
   return text;
 }
 

@@ -1,8 +1,9 @@
-// Proposals of an RPN as a file, so that Fast R-CNN can be trained and evaluated on them, or on anybody's.
+// Files of proposals, on which Fast R-CNN can be trained and evaluated. They come from our RPN or from any
+// other source.
 //
-// The file has COCO's results form, as detections have (see eval/evaluate.h), without categories:
-// [{"image_id": ..., "bbox": [x, y, w, h], "score": ...}], in pixels of the image. What the RPN of a joint
-// model proposes is never written anywhere: it goes straight to the head.
+// The format is COCO's results format, as for detections (see eval/detect.h), without categories:
+// [{"image_id": ..., "bbox": [x, y, w, h], "score": ...}], in pixels of the image. The proposals of a jointly
+// trained model are not written to a file; they go directly to the head.
 #pragma once
 
 #include <filesystem>
@@ -15,23 +16,24 @@
 
 namespace rcnn {
 
-/// What was proposed on a split.
+/// Counts of the proposals on a split.
 struct ProposalCounts {
   int64_t images = 0, boxes = 0;
-  int64_t objects = 0, found = 0;  // objects asked for, and those that one of the best 300 overlaps by .5
+  /// The objects that are not ignored, and those that one of the 300 best proposals overlaps by IoU >= .5.
+  int64_t objects = 0, found = 0;
 };
 
-/// Writes what the detector's RPN proposes on every image: up to `rpn-post-nms-top-n-train` boxes, as many as
-/// the head sees in joint training, boxes to a hundredth of a pixel, scores from 0 to 1. An image that cannot
-/// be decoded gets none and an entry in `faults`.
+/// Writes the proposals of the detector's RPN for every image: up to `rpn-post-nms-top-n-train` boxes, as
+/// many as the head sees in joint training. Boxes are rounded to a hundredth of a pixel; scores are from 0 to
+/// 1. An image that cannot be decoded gets no proposals and an entry in `faults`.
 ProposalCounts write_proposals(Context& ctx, FasterRcnn& model, const Dataset& dataset, int workers,
                                const std::filesystem::path& path, std::vector<Fault>& faults);
-/// "300 images, 212.4 proposals on each; 0.961 of the objects are among the best 300 (IoU .5)".
+/// "300 images, 212.4 proposals per image; recall 0.961 with the best 300 (IoU .5)".
 std::string describe(const ProposalCounts& counts);
 
-/// Gives every sample the file's proposals of its image, best first, clipped to the image; an image that the
-/// file does not name gets none. Categories are not read. Throws InputError naming the file for an image that
-/// the dataset lacks, and what read_coco_results throws.
+/// Reads a file of proposals into the samples of a dataset, best first and clipped to the image. An image
+/// that is not in the file gets an empty list. Categories are not read. Throws InputError naming the file for
+/// an image that the dataset lacks, and the exceptions of read_coco_results.
 void read_proposals(const std::filesystem::path& path, Dataset& dataset);
 
 }  // namespace rcnn

@@ -1,4 +1,4 @@
-// Short side and anchor sizes from the boxes of the training images.
+// Chooses the short side and the anchor sizes from the boxes of the training images.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -10,13 +10,13 @@
 namespace rcnn {
 namespace {
 
-constexpr size_t kFewBoxes = 20;  // fewer say little about the objects still to come
+constexpr size_t kFewBoxes = 20;  // fewer boxes say little about objects in other images
 
-/// The short side at which all but the smallest tenth of the boxes have 4 cells of the finest level a side;
-/// of a level with large cells 32 pixels are enough. It is the model's own unless boxes are smaller there,
-/// and grows at most
-///  - to 2.5 times the model's own: a step takes its square of time;
-///  - to twice that of the images: beyond it boxes gain cells, but no detail.
+/// The short side at which all but the smallest tenth of the boxes have a side of 4 cells of the finest
+/// level, or of 32 pixels if its cells are large. It is the model's own short side unless boxes are smaller
+/// than that, and is limited to
+///  - 2.5 times the model's own, because the time of a step grows with its square;
+///  - twice the short side of the images, because beyond that boxes gain cells but no detail.
 int64_t suited_short_side(const ModelConfig& config, const Dataset& train, int64_t finest_stride) {
   const std::vector<float> sizes = box_sizes(train, config);
   if (sizes.size() < kFewBoxes) return config.short_side;
@@ -30,13 +30,13 @@ int64_t suited_short_side(const ModelConfig& config, const Dataset& train, int64
   const double small = quantile(sizes, 0.1);
   if (!(small > 0) || small >= wanted_size) return config.short_side;
   const double wanted = std::ceil(own * wanted_size / small / step) * step;
-  const double most = std::floor(std::min(2.5 * own, 2.0 * *median) / step) * step;
-  return static_cast<int64_t>(std::max(own, std::min(wanted, most)));
+  const double max_side = std::floor(std::min(2.5 * own, 2.0 * *median) / step) * step;
+  return static_cast<int64_t>(std::max(own, std::min(wanted, max_side)));
 }
 
-/// What an anchor of one level may measure. A box twice its stride large is not always near enough to one of
-/// the anchors to overlap it by half, so smaller ones stay with the finest level; one of more than 12 strides
-/// belongs to a coarser level, where there is one. The models' own sizes are 4 to 8 strides.
+/// The range of anchor sizes for a level. A box smaller than two strides may lie too far from the nearest
+/// anchor to overlap it by half, so boxes of such a size are left to the finest level. An anchor of more than
+/// 12 strides belongs to a coarser level, if there is one. The models' own sizes are 4 to 8 strides.
 Bounds level_bounds(const std::vector<int64_t>& strides, size_t level) {
   const auto stride = static_cast<double>(strides[level]);
   const bool finest = level == 0, coarsest = level + 1 == strides.size();
@@ -48,9 +48,10 @@ struct WeightedSize {
   bool operator<(const WeightedSize& other) const { return log < other.log; }
 };
 
-/// The boxes' sizes, ascending, as logarithms, as an overlap depends on the ratio of two sizes: of sizes
-/// themselves the large ones, which differ by more pixels, would take most of the centres. A class of n boxes
-/// weighs sqrt(n), so that one with many boxes does not take all centres either; on average a box weighs 1.
+/// The logarithms of the box sizes, ascending. Logarithms, because an overlap depends on the ratio of two
+/// sizes: with plain sizes the large boxes, which differ by more pixels, would take most of the centres. A
+/// class of n boxes has the weight sqrt(n), so that a class with many boxes does not take all centres either.
+/// The average weight of a box is 1.
 std::vector<WeightedSize> weighted_sizes(const ModelConfig& config, const Dataset& train) {
   std::map<int, double> counts;
   for (const Sample& sample : train.samples)
@@ -71,11 +72,11 @@ std::vector<WeightedSize> weighted_sizes(const ModelConfig& config, const Datase
   return sizes;
 }
 
-/// About `most` sizes that stand for all: neighbours put together.
-std::vector<WeightedSize> thinned(const std::vector<WeightedSize>& sizes, size_t most) {
-  if (sizes.size() <= most) return sizes;
+/// About `max_count` sizes that represent all sizes; each is the weighted mean of a group of neighbours.
+std::vector<WeightedSize> thinned(const std::vector<WeightedSize>& sizes, size_t max_count) {
+  if (sizes.size() <= max_count) return sizes;
   std::vector<WeightedSize> groups;
-  const double whole = static_cast<double>(sizes.size()) / static_cast<double>(most);
+  const double whole = static_cast<double>(sizes.size()) / static_cast<double>(max_count);
   double log = 0, weight = 0;
   for (size_t i = 0; i < sizes.size(); ++i) {
     log += sizes[i].weight * sizes[i].log;
@@ -87,9 +88,9 @@ std::vector<WeightedSize> thinned(const std::vector<WeightedSize>& sizes, size_t
   return groups;
 }
 
-/// k-means of the boxes' sizes, k the number of sizes of all levels, dealt to the levels in ascending order.
-/// Each of the model's own sizes counts as one box, so that a few boxes, or many of one size, change only
-/// some of them.
+/// k-means of the box sizes, where k is the number of anchor sizes of all levels together. The centres are
+/// assigned to the levels in ascending order. Each of the model's own sizes counts as one box, so that a few
+/// boxes, or many boxes of one size, change only some of the anchor sizes.
 Levels suited_anchor_sizes(const ModelConfig& config, const Dataset& train,
                            const std::vector<int64_t>& strides) {
   std::vector<WeightedSize> sizes = thinned(weighted_sizes(config, train), 1000);
@@ -99,7 +100,7 @@ Levels suited_anchor_sizes(const ModelConfig& config, const Dataset& train,
     for (const float own : config.anchor_sizes[l]) {
       sizes.push_back({std::log(static_cast<double>(own)), 1});
       const Bounds pixels = level_bounds(strides, l);
-      bounds.push_back({std::log(pixels.least), std::log(pixels.most)});
+      bounds.push_back({std::log(pixels.min), std::log(pixels.max)});
     }
   std::sort(sizes.begin(), sizes.end());
   std::vector<double> logs, weights;
@@ -109,15 +110,16 @@ Levels suited_anchor_sizes(const ModelConfig& config, const Dataset& train,
   }
   const std::vector<double> centres = cluster(logs, weights, bounds);
 
-  // Even numbers, as anchors reach a whole number of pixels from their middle (kernels/boxes/anchors.h), and
-  // far enough apart to be worth having both: two boxes of sizes 1 : 1.2 overlap by .69.
+  // The sizes are even numbers, because anchors extend a whole number of pixels from their centre (see
+  // kernels/boxes/anchors.h), and differ by a factor of at least 1.2, because anchors that are closer cover
+  // the same boxes: two boxes whose sizes have the ratio 1 : 1.2 overlap by .69.
   Levels fitted = config.anchor_sizes;
   double last = 0;
   size_t i = 0;
   for (std::vector<float>& level : fitted)
     for (float& size : level) {
-      const double centre = std::exp(std::isnan(centres[i]) ? bounds[i].least : centres[i]);
-      // A little less, so that an odd number comes out the same whatever the last bit of exp and log.
+      const double centre = std::exp(std::isnan(centres[i]) ? bounds[i].min : centres[i]);
+      // Subtracting a little makes the rounding of odd numbers independent of the last bit of exp and log.
       last = std::max(2 * std::round(centre / 2 - 1e-6), 2 * std::ceil(1.2 * last / 2));
       size = static_cast<float>(last);
       ++i;

@@ -42,6 +42,9 @@ struct Prepared {
   double tolerance = 0;  // for Match::relative
   double flop = 0;       // arithmetic of one run, for the benchmark
   double bytes = 0;      // inputs read once and outputs written once; filled in when left 0
+
+  void compare_relative(double allowed) { match = Match::relative, tolerance = allowed; }
+  void compare_sum(int64_t products) { match = Match::sum, terms = products; }
 };
 
 /// Makes the tensors of a case. The same seed gives the same values in float and in double: they are drawn as
@@ -97,6 +100,21 @@ class Filler {
     return tensor;
   }
 
+  /// The three kinds of tensors of a case, as what its arguments point to: an input of numbers, an output
+  /// that is always written, and a gradient, which is written or added to.
+  template <class T, class Args>
+  const T* input(Prepared<Args>& p, const Shape& shape) {
+    return numbers<T>(p.inputs, shape).template data<T>();
+  }
+  template <class T, class Args>
+  T* result(Prepared<Args>& p, const Shape& shape) {
+    return poisoned<T>(p.outputs, shape).template mutable_data<T>();
+  }
+  template <class T, class Args>
+  T* gradient(Prepared<Args>& p, const Shape& shape) {
+    return output<T>(p.outputs, shape).template mutable_data<T>();
+  }
+
  private:
   template <class T, class Draw>
   Tensor make(std::vector<Tensor>& keep, const Shape& shape, Draw draw) {
@@ -111,5 +129,24 @@ class Filler {
   Accumulate accumulate_;
   uint32_t tensors_ = 0;
 };
+
+/// What an op is tested and timed with: `tested()` and `timed()` are lists of cases, and `prepare(zero, case,
+/// filler)` makes one of them in the type of `zero`, float or double. cases_of(op) gives it.
+template <class Tested, class Timed, class Prepare>
+struct OpCases {
+  Tested tested;
+  Timed timed;
+  Prepare prepare;
+};
+template <class Tested, class Timed, class Prepare>
+OpCases(Tested, Timed, Prepare) -> OpCases<Tested, Timed, Prepare>;
+
+/// Ties an op to its cases. `prepare_case` names the function that makes one; in it, T is float or double:
+/// RCNN_OP_CASES(dropout, dropout_cases, dropout_bench_cases, prepare_dropout<T>)
+#define RCNN_OP_CASES(op, tested_cases, timed_cases, prepare_case)                                    \
+  inline auto cases_of(decltype((op))) {                                                              \
+    return OpCases{tested_cases, timed_cases,                                                         \
+                   []<class T>(T, const auto& c, Filler filler) { return prepare_case(c, filler); }}; \
+  }
 
 }  // namespace rcnn::kernels

@@ -61,4 +61,55 @@ inline unsigned lane_groups(int64_t size, bool four) {
   return static_cast<unsigned>(groups);
 }
 
+inline constexpr int kLaneThreads = 256;  // of a block
+
+/// A kernel whose threads each work on kWidth neighbouring values is written as a struct. Its members are
+/// what the kernel needs, and its work is a template of the width, called with the thread's index:
+///
+///     template <int kWidth>
+///     __device__ void run(unsigned index) const;
+template <class Work, int kWidth>
+__global__ void lanes_kernel(Work work, unsigned count) {
+  const unsigned index = blockIdx.x * kLaneThreads + threadIdx.x;
+  if (index < count) work.template run<kWidth>(index);
+}
+
+/// Starts it for `size` values that lie in rows of `row`: four per thread where `row` and all addresses allow
+/// it, else one.
+template <class Work>
+void launch_lanes(const Stream& stream, int64_t size, int64_t row,
+                  std::initializer_list<const void*> pointers, const Work& work) {
+  const bool four = four_at_a_time(row, pointers);
+  const unsigned count = lane_groups(size, four), blocks = blocks_for(count, kLaneThreads);
+  if (four)
+    launch<lanes_kernel<Work, 4>>(stream, blocks, kLaneThreads, 0, work, count);
+  else
+    launch<lanes_kernel<Work, 1>>(stream, blocks, kLaneThreads, 0, work, count);
+}
+
+/// See map_elements.
+template <class F>
+struct MapElements {
+  const float* from;
+  float* to;
+  F f;
+  Accumulate accumulate;
+
+  template <int kWidth>
+  __device__ void run(unsigned index) const {
+    const int64_t at = int64_t{index} * kWidth;
+    Lanes<kWidth> values = load_lanes<kWidth>(from + at);
+    RCNN_UNROLL
+    for (int k = 0; k < kWidth; ++k) values.v[k] = f(values.v[k], at + k);
+    put_lanes(to + at, values, accumulate);
+  }
+};
+
+/// to[i] = f(from[i], i), or added to it, for `count` elements.
+template <class F>
+void map_elements(const Stream& stream, int64_t count, const float* from, float* to, const F& f,
+                  Accumulate accumulate = Accumulate::no) {
+  launch_lanes(stream, count, count, {from, to}, MapElements<F>{from, to, f, accumulate});
+}
+
 }  // namespace rcnn::kernels

@@ -13,8 +13,8 @@ inline constexpr int kMaxLevels = 6;
 /// One level's array: N images of `rows` rows each, one behind the other.
 template <class T>
 struct LevelView {
-  T* data;
-  int64_t rows;  // rows an image
+  T* data = nullptr;
+  int64_t rows = 0;  // rows an image
 };
 
 /// Rows of an image over all levels.

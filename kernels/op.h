@@ -1,57 +1,64 @@
-// An op and its table of variants.
+// An op and its table of techniques.
 //
 // An op is a contract: an argument struct of plain pointers and sizes, and a list of functions that fulfil
-// it. The list stands in one place, kernels/<op>.h, one line a variant, fastest first; the last is always
-// `reference`, the plain loop that is the op's specification. Layers call `run`; tests and benchmarks walk
-// the same table, so a variant that is in the table is checked and timed.
+// it, its variants. An op and its gradients are a family with one table, which stands in the header of the
+// op: one row per technique, the preferred one first, with the functions of the technique side by side. The
+// last row is always `reference`, the plain loops that are the specification. Each op takes its column of the
+// table:
+//
+//     inline constexpr RealTechnique<DropoutArgs, DropoutBackwardArgs> dropout_techniques[] = {
+//         {"thread_per_four", on_cuda, dropout_thread_per_four, dropout_backward_thread_per_four},
+//         {"reference", on_cpu, {dropout_reference<float>, dropout_reference<double>},
+//          {dropout_backward_reference<float>, dropout_backward_reference<double>}},
+//     };
+//     inline constexpr Op dropout{"dropout", "dropout", column<0>(dropout_techniques)};
+//     inline constexpr Op dropout_backward{"dropout_backward", "dropout", column<1>(dropout_techniques)};
+//
+// Layers call `run`; tests and benchmarks walk the variants, so that a row of the table is checked and timed.
 #pragma once
 
 #include <fmt/format.h>
 
-#include <span>
+#include <array>
 #include <string>
 #include <string_view>
+#include <tuple>
 
-#include "core/autograd.h"  // Accumulate
+#include "core/accumulate.h"
 #include "core/context.h"
 #include "core/cuda/device.h"
 #include "core/host_device.h"
+#include "kernels/backend.h"
 
 namespace rcnn::kernels {
+
+/// The type of every function that carries out an op: `Run<NmsArgs> nms_reference;` declares one.
+template <class Args>
+using Run = void(const Stream&, Workspace&, const Args&);
 
 /// Stands for "this op has no double version": integer-valued ops, whose results never enter a gradient.
 struct NoArgs {};
 
+/// One way to carry out an op.
 template <class Args, class Args64 = NoArgs>
 struct Variant {
-  DeviceType device;
-  const char* name;
-  void (*run)(const Stream&, Workspace&, const Args&);                // null: not in this build, see `needs`
-  void (*run64)(const Stream&, Workspace&, const Args64&) = nullptr;  // null: no double version
-  bool (*supports)(const Args&) = nullptr;                            // null: everything
-  const char* needs = "";                                             // what the build must have: "oneDNN"
-  Precision precision = Precision::f32;                               // of the operands of its products
-  int capability = 0;  // the least compute capability it runs on, 80 for sm_80; 0 for any
+  const char* name = "";
+  Backend backend = on_cpu;
+  Run<Args>* run = nullptr;                 // null: not in this build, see Backend::needs
+  Run<Args64>* run64 = nullptr;             // null: no double version
+  bool (*supports)(const Args&) = nullptr;  // null: everything
 };
 
-/// A row for CUDA: {"direct", conv2d_direct}. In a build without CUDA the row stays, with the reason.
-template <class A>
-struct OnCuda {
-  const char* name;
-  void (*run)(const Stream&, Workspace&, const A&);
-  bool (*supports)(const A&) = nullptr;
-  Precision precision = Precision::f32;
-  int capability = 0;
-  const char* needs = "CUDA";
+/// The variants of an op, in the order of its table.
+template <class A, class A64>
+struct Variants {
+  std::array<Variant<A, A64>, 12> rows;  // the first `count` are used
+  size_t count = 0;
 
-  template <class A64>
-  constexpr operator Variant<A, A64>() const {
-#if defined(RCNN_CUDA)
-    return {DeviceType::cuda, name, run, nullptr, supports, needs, precision, capability};
-#else
-    return {DeviceType::cuda, name, nullptr, nullptr, nullptr, needs, precision, capability};
-#endif
-  }
+  constexpr void push_back(const Variant<A, A64>& variant) { rows.at(count++) = variant; }
+  constexpr const Variant<A, A64>* begin() const { return rows.data(); }
+  constexpr const Variant<A, A64>* end() const { return rows.data() + count; }
+  constexpr const Variant<A, A64>& back() const { return rows[count - 1]; }
 };
 
 template <class A, class A64 = NoArgs>
@@ -60,14 +67,68 @@ struct Op {
   using Args64 = A64;
   const char* name;    // "conv2d_dx"
   const char* family;  // what --kernel names: "conv2d" for forward and both gradients
-  std::span<const Variant<A, A64>> variants;
+  Variants<A, A64> variants;
 };
+template <class A, class A64>
+Op(const char*, const char*, Variants<A, A64>) -> Op<A, A64>;
+
+/// An entry of a table: what a technique has for one op. `nullptr` stands for nothing: then the op does not
+/// have this variant. Otherwise a function, or in braces a function and its double version, or a function and
+/// a predicate that tells which arguments it supports.
+template <class A, class A64>
+struct Entry {
+  using Args = A;
+  using Args64 = A64;
+  Run<A>* run;
+  Run<A64>* run64 = nullptr;
+  bool (*supports)(const A&) = nullptr;
+
+  // NOLINTNEXTLINE(google-explicit-constructor): a table names the function alone
+  constexpr Entry(Run<A>* function) : run(function) {}
+  constexpr Entry(Run<A>* function, Run<A64>* in_double) : run(function), run64(in_double) {}
+  constexpr Entry(Run<A>* function, bool (*predicate)(const A&)) : run(function), supports(predicate) {}
+};
+
+/// A row of a table: name, backend, and an entry for each op of the family.
+template <class... Entries>
+struct TechniqueOf {
+  const char* name;
+  Backend backend;
+  std::tuple<Entries...> entries;
+
+  constexpr TechniqueOf(const char* technique, const Backend& on, Entries... functions)
+      : name(technique), backend(on), entries(functions...) {}
+};
+
+/// A row for ops with these argument structs.
+template <class... Args>
+using Technique = TechniqueOf<Entry<Args, NoArgs>...>;
+/// A row for ops of real numbers, which exist in float and in double: the argument structs are templates.
+template <template <class> class... Args>
+using RealTechnique = TechniqueOf<Entry<Args<float>, Args<double>>...>;
+
+/// The variants of the family's op number `index`: the rows that have an entry for it. A row whose backend is
+/// not built stays, without functions.
+template <size_t index, class... Entries, size_t rows>
+constexpr auto column(const TechniqueOf<Entries...> (&table)[rows]) {
+  using EntryType = std::tuple_element_t<index, std::tuple<Entries...>>;
+  Variants<typename EntryType::Args, typename EntryType::Args64> variants{};
+  for (const auto& technique : table) {
+    const EntryType& entry = std::get<index>(technique.entries);
+    if (!entry.run) continue;
+    if (technique.backend.built)
+      variants.push_back({technique.name, technique.backend, entry.run, entry.run64, entry.supports});
+    else
+      variants.push_back({technique.name, technique.backend});
+  }
+  return variants;
+}
 
 /// Whether `variant` can run this case for this context: built, on its device, on its card, in its precision.
 template <class A, class A64>
 bool fits(const Context& ctx, const Variant<A, A64>& variant, const A& args) {
-  return variant.run && variant.device == ctx.device.type && variant.capability <= ctx.capability &&
-         (!variant.supports || variant.supports(args));
+  return variant.run && variant.backend.device == ctx.device.type &&
+         variant.backend.capability <= ctx.capability && (!variant.supports || variant.supports(args));
 }
 
 /// The variant that `run` takes: the one the context names for the op's family, else the first of the
@@ -80,18 +141,19 @@ const Variant<A, A64>& choose(const Context& ctx, const Op<A, A64>& op, const A&
   if (wanted == ctx.kernels.end()) {
     for (const Precision precision : {ctx.precision, Precision::f32})
       for (const Variant<A, A64>& variant : op.variants)
-        if (variant.precision == precision && fits(ctx, variant, args)) return variant;
+        if (variant.backend.precision == precision && fits(ctx, variant, args)) return variant;
     throw Error(fmt::format("the op {} has no implementation on {}", op.name, ctx.device.str()));
   }
   std::string names;
   for (const Variant<A, A64>& variant : op.variants) {
-    if (variant.device != ctx.device.type) continue;
+    if (variant.backend.device != ctx.device.type) continue;
     names += (names.empty() ? "" : ", ") + std::string(variant.name);
     if (wanted->second != variant.name) continue;
     check_input(variant.run != nullptr, "--kernel {}={}: this build does not have it; it needs {}", op.family,
-                variant.name, variant.needs);
-    check_input(variant.capability <= ctx.capability, "--kernel {}={}: it needs sm_{}, this card is sm_{}",
-                op.family, variant.name, variant.capability, ctx.capability);
+                variant.name, variant.backend.needs);
+    check_input(variant.backend.capability <= ctx.capability,
+                "--kernel {}={}: it needs sm_{}, this card is sm_{}", op.family, variant.name,
+                variant.backend.capability, ctx.capability);
     check_input(fits(ctx, variant, args), "--kernel {}={}: it does not support this case", op.family,
                 variant.name);
     return variant;
@@ -123,6 +185,22 @@ requires(!std::is_same_v<A64, NoArgs>) void run(Context& ctx, const Op<A, A64>& 
         ctx.device.str());
   const Workspace::Scope scope(ctx.workspace);
   op.variants.back().run64(ctx.stream, ctx.workspace, args);
+}
+
+/// An op of real numbers, which exists in float and in double.
+template <template <class> class Args>
+using RealOp = Op<Args<float>, Args<double>>;
+
+/// Runs an op of real numbers in the precision of `dtype`, with the arguments that `fill` sets:
+///
+///     run_in(ctx, x.dtype(), softmax, [&]<class T>(SoftmaxArgs<T>& args) { args = {...}; });
+template <template <class> class Args, class Fill>
+void run_in(Context& ctx, DType dtype, const RealOp<Args>& op, Fill fill) {
+  visit_float(dtype, op.name, [&](auto zero) {
+    Args<decltype(zero)> args;
+    fill(args);
+    run(ctx, op, args);
+  });
 }
 
 /// `target = value`, or `target += value` where the gradient has a contribution already.

@@ -12,12 +12,15 @@ struct AveragePoolNode : Node {
   void backward(Context& ctx) override {
     const GradientTarget dx = target(ctx, 0);
     const Tensor dy = output_gradient();
-    visit_float(dy.dtype(), name(), [&](auto zero) {
-      using T = decltype(zero);
-      kernels::run(ctx, kernels::average_pool_backward,
-                   kernels::AveragePoolBackwardArgs<T>{dy.dim(0), pixels, dy.dim(1), dy.data<T>(),
-                                                       dx.data<T>(), dx.accumulate});
-    });
+    run_in(ctx, dy.dtype(), kernels::average_pool_backward,
+           [&]<class T>(kernels::AveragePoolBackwardArgs<T>& args) {
+             args = {.n = dy.dim(0),
+                     .p = pixels,
+                     .c = dy.dim(1),
+                     .dy = dy.data<T>(),
+                     .dx = dx.data<T>(),
+                     .accumulate = dx.accumulate};
+           });
   }
 };
 
@@ -28,16 +31,10 @@ Var average_pool(Context& ctx, const Var& x) {
   check(in.rank() == 4 && in[1] > 0 && in[2] > 0,
         "average_pool: x is {}, expected (N, H, W, C) with at least one pixel", in.str());
   Tensor y = ctx.empty({in[0], in[3]}, x.dtype());
-  visit_float(x.dtype(), "average_pool", [&](auto zero) {
-    using T = decltype(zero);
-    kernels::run(
-        ctx, kernels::average_pool,
-        kernels::AveragePoolArgs<T>{in[0], in[1] * in[2], in[3], x.value().data<T>(), y.mutable_data<T>()});
+  run_in(ctx, x.dtype(), kernels::average_pool, [&]<class T>(kernels::AveragePoolArgs<T>& args) {
+    args = {.n = in[0], .p = in[1] * in[2], .c = in[3], .x = x.value().data<T>(), .y = y.mutable_data<T>()};
   });
-  if (!wants_gradient(ctx, {&x})) return Var(y);
-  auto node = std::make_shared<AveragePoolNode>();
-  node->pixels = in[1] * in[2];
-  return record(ctx, node, {&x}, y);
+  return record<AveragePoolNode>(ctx, {&x}, y, [&](AveragePoolNode& node) { node.pixels = in[1] * in[2]; });
 }
 
 }  // namespace rcnn

@@ -49,10 +49,10 @@ void check_shapes(const Var& x, const BatchNorm& p, const Var& residual) {
         x.shape().str(), channels.str(), p.weight.shape().str(), p.bias.shape().str(),
         p.running_mean.shape().str(), p.running_var.shape().str());
   if (!residual.defined()) return;
-  check(residual.shape() == x.shape(), "batch_norm: the residual's shape {} is not x's, {}",
+  check(residual.shape() == x.shape(), "batch_norm: the residual has shape {}, expected that of x, {}",
         residual.shape().str(), x.shape().str());
   check(x.value().numel() == 0 || residual.value().raw() != x.value().raw(),
-        "batch_norm: the residual is x itself");
+        "batch_norm: residual and x must not share memory");
 }
 
 }  // namespace
@@ -60,20 +60,28 @@ void check_shapes(const Var& x, const BatchNorm& p, const Var& residual) {
 Var batch_norm(Context& ctx, const Var& x, BatchNorm& p, const Var& residual, bool relu) {
   check_shapes(x, p, residual);
   check(ctx.training,
-        "batch_norm takes the statistics of the batch, which is for training alone: in evaluation "
-        "fold_batch_norm gives the running statistics to the epilogue of the convolution");
+        "batch_norm uses the statistics of the batch, which is for training only: in evaluation use "
+        "fold_batch_norm, which gives the running statistics to the epilogue of the convolution");
   const int64_t c = x.dim(-1);
   const Tensor y = ctx.empty(x.shape(), x.dtype());
   const Tensor mean = ctx.empty({c}, x.dtype()), inverse_deviation = ctx.empty({c}, x.dtype());
   visit_float(x.dtype(), "batch_norm", [&](auto zero) {
     using T = decltype(zero);
     kernels::run(ctx, kernels::batch_norm,
-                 kernels::BatchNormArgs<T>{x.value().numel() / c, c, x.value().data<T>(),
-                                           p.weight.value().data<T>(), p.bias.value().data<T>(),
-                                           data_or_null<T>(residual.value()), relu, static_cast<T>(p.eps),
-                                           static_cast<T>(p.momentum), p.running_mean.mutable_data<T>(),
-                                           p.running_var.mutable_data<T>(), mean.mutable_data<T>(),
-                                           inverse_deviation.mutable_data<T>(), y.mutable_data<T>()});
+                 kernels::BatchNormArgs<T>{.rows = x.value().numel() / c,
+                                           .c = c,
+                                           .x = x.value().data<T>(),
+                                           .weight = p.weight.value().data<T>(),
+                                           .bias = p.bias.value().data<T>(),
+                                           .residual = data_or_null<T>(residual.value()),
+                                           .relu = relu,
+                                           .eps = static_cast<T>(p.eps),
+                                           .momentum = static_cast<T>(p.momentum),
+                                           .running_mean = p.running_mean.mutable_data<T>(),
+                                           .running_var = p.running_var.mutable_data<T>(),
+                                           .mean = mean.mutable_data<T>(),
+                                           .inverse_deviation = inverse_deviation.mutable_data<T>(),
+                                           .y = y.mutable_data<T>()});
   });
   if (!wants_gradient(ctx, {&x, &p.weight, &p.bias, &residual})) return Var(y);
   auto node = std::make_shared<BatchNormNode>();
@@ -97,10 +105,14 @@ void fold_batch_norm(Context& ctx, const BatchNorm& p, const FoldedBatchNorm& fo
   visit_float(p.weight.dtype(), "fold_batch_norm", [&](auto zero) {
     using T = decltype(zero);
     kernels::run(ctx, kernels::fold_batch_norm,
-                 kernels::FoldBatchNormArgs<T>{
-                     p.weight.value().numel(), p.weight.value().data<T>(), p.bias.value().data<T>(),
-                     p.running_mean.data<T>(), p.running_var.data<T>(), static_cast<T>(p.eps),
-                     folded.scale.mutable_data<T>(), folded.shift.mutable_data<T>()});
+                 kernels::FoldBatchNormArgs<T>{.c = p.weight.value().numel(),
+                                               .weight = p.weight.value().data<T>(),
+                                               .bias = p.bias.value().data<T>(),
+                                               .running_mean = p.running_mean.data<T>(),
+                                               .running_var = p.running_var.data<T>(),
+                                               .eps = static_cast<T>(p.eps),
+                                               .scale = folded.scale.mutable_data<T>(),
+                                               .shift = folded.shift.mutable_data<T>()});
   });
 }
 

@@ -9,7 +9,7 @@ struct BatchNorm {
   Var weight, bias;
   Tensor running_mean, running_var;
   float eps = 1e-5f;
-  float momentum = 0.1f;  // the newest batch's share in the running statistics
+  float momentum = 0.1f;  // the weight of the newest batch in the running statistics
 
   void visit(ParamVisitor& visitor) {
     visitor.parameter("weight", weight);
@@ -19,21 +19,22 @@ struct BatchNorm {
   }
 };
 
-/// relu?(weight (x - mean) / sqrt(variance + eps) + bias + residual) for x and residual (..., C), where
-/// `residual` may be undefined. Mean and variance are those of the batch, and the running statistics move
-/// towards them: this is for training alone, and an Error where ctx.training is off. Saves x, mean, inverse
-/// deviation and (with relu) y. `residual` must not share x's memory. See kernels/norm/batch_norm.h.
+/// weight (x - mean) / sqrt(variance + eps) + bias + residual, then a ReLU if `relu`, for x and residual
+/// (..., C). `residual` may be undefined and must not share x's memory. Mean and variance are those of the
+/// batch, and the running statistics are moved towards them, so this is for training only: throws Error
+/// when ctx.training is off. Saves x, weight, mean, inverse deviation and (with relu) y for backward. See
+/// kernels/norm/batch_norm.h.
 Var batch_norm(Context& ctx, const Var& x, BatchNorm& parameters, const Var& residual = {},
                bool relu = false);
 
-/// Batch normalisation by the running statistics, for evaluation and for frozen layers, as the epilogue of a
-/// convolution: weight (x - running_mean) / sqrt(running_var + eps) + bias = scale x + shift, each (C).
-/// Constants to autograd.
+/// Batch normalisation by the running statistics, for evaluation and for frozen layers, as the epilogue of
+/// a convolution: weight (x - running_mean) / sqrt(running_var + eps) + bias = scale x + shift. Both are
+/// (C), and constants to autograd.
 struct FoldedBatchNorm {
   Tensor scale, shift;
 };
 FoldedBatchNorm fold_batch_norm(Context& ctx, const BatchNorm& parameters);
-/// The same into tensors that are there already.
+/// The same, written into existing tensors.
 void fold_batch_norm(Context& ctx, const BatchNorm& parameters, const FoldedBatchNorm& folded);
 
 }  // namespace rcnn

@@ -28,7 +28,7 @@ struct Conv2dNode : Node {
 
   template <class T>
   void differentiate(Context& ctx) {
-    // g = dLoss / d conv: dy itself when the epilogue changes nothing on the way.
+    // g is the gradient of the convolution's result: dy itself unless the epilogue has a scale or a ReLU.
     const Tensor dy = output_gradient();
     const bool changes = relu || scale.defined();
     const bool needs_g = wants(kX) || wants(kW);
@@ -38,19 +38,31 @@ struct Conv2dNode : Node {
     if (changes || dbias)
       kernels::run(
           ctx, kernels::epilogue_backward,
-          kernels::EpilogueBackwardArgs<T>{dy.numel() / shape.k, shape.k, relu ? y.get().data<T>() : nullptr,
-                                           dy.data<T>(), scale.defined() ? scale.get().data<T>() : nullptr,
-                                           changes && needs_g ? g.mutable_data<T>() : nullptr,
-                                           changes ? dresidual.data<T>() : nullptr, dresidual.accumulate,
-                                           dbias.data<T>(), dbias.accumulate});
+          kernels::EpilogueBackwardArgs<T>{.rows = dy.numel() / shape.k,
+                                           .c = shape.k,
+                                           .y = relu ? y.get().data<T>() : nullptr,
+                                           .dy = dy.data<T>(),
+                                           .scale = scale.defined() ? scale.get().data<T>() : nullptr,
+                                           .dz = changes && needs_g ? g.mutable_data<T>() : nullptr,
+                                           .dresidual = changes ? dresidual.data<T>() : nullptr,
+                                           .accumulate_residual = dresidual.accumulate,
+                                           .dbias = dbias.data<T>(),
+                                           .accumulate_bias = dbias.accumulate});
     if (const GradientTarget dw = target(ctx, kW))
-      kernels::run(
-          ctx, kernels::conv2d_dw,
-          kernels::Conv2dDwArgs<T>{shape, x.get().data<T>(), g.data<T>(), dw.data<T>(), dw.accumulate});
+      kernels::run(ctx, kernels::conv2d_dw,
+                   kernels::Conv2dDwArgs<T>{.shape = shape,
+                                            .x = x.get().data<T>(),
+                                            .g = g.data<T>(),
+                                            .dw = dw.data<T>(),
+                                            .accumulate = dw.accumulate});
     if (const GradientTarget dx = target(ctx, kX))
       kernels::run(ctx, kernels::conv2d_dx,
-                   kernels::Conv2dDxArgs<T>{shape, g.data<T>(), w.get().data<T>(), dx.data<T>(),
-                                            dx.accumulate, key_of(w.get(), {})});
+                   kernels::Conv2dDxArgs<T>{.shape = shape,
+                                            .g = g.data<T>(),
+                                            .w = w.get().data<T>(),
+                                            .dx = dx.data<T>(),
+                                            .accumulate = dx.accumulate,
+                                            .weights = key_of(w.get(), {})});
   }
 };
 
@@ -68,21 +80,25 @@ Var conv2d(Context& ctx, const Var& x, const Var& w, const ConvOptions& options,
         filter.str(), shape.stride, shape.pad, shape.dilation);
   const Shape out{shape.n, shape.oh(), shape.ow(), shape.k};
   const Shape channels{shape.k};
-  check(!e.scale.defined() || e.scale.shape() == channels, "conv2d: scale {} for {} filters",
-        e.scale.shape().str(), shape.k);
-  check(!e.bias.defined() || e.bias.shape() == channels, "conv2d: bias {} for {} filters",
-        e.bias.shape().str(), shape.k);
-  check(!e.residual.defined() || e.residual.shape() == out, "conv2d: residual {} for an output of {}",
-        e.residual.shape().str(), out.str());
+  check(!e.scale.defined() || e.scale.shape() == channels,
+        "conv2d: the scale has shape {}, but there are {} filters", e.scale.shape().str(), shape.k);
+  check(!e.bias.defined() || e.bias.shape() == channels,
+        "conv2d: the bias has shape {}, but there are {} filters", e.bias.shape().str(), shape.k);
+  check(!e.residual.defined() || e.residual.shape() == out,
+        "conv2d: the residual has shape {}, but the output has shape {}", e.residual.shape().str(),
+        out.str());
 
   Tensor y = ctx.empty(out, x.dtype());
-  visit_float(x.dtype(), "conv2d", [&](auto zero) {
-    using T = decltype(zero);
-    kernels::run(
-        ctx, kernels::conv2d,
-        kernels::Conv2dArgs<T>{shape, x.value().data<T>(), w.value().data<T>(), data_or_null<T>(e.scale),
-                               data_or_null<T>(e.bias.value()), data_or_null<T>(e.residual.value()), e.relu,
-                               y.mutable_data<T>(), key_of(w.value(), e.scale)});
+  run_in(ctx, x.dtype(), kernels::conv2d, [&]<class T>(kernels::Conv2dArgs<T>& args) {
+    args = {.shape = shape,
+            .x = x.value().data<T>(),
+            .w = w.value().data<T>(),
+            .scale = data_or_null<T>(e.scale),
+            .bias = data_or_null<T>(e.bias.value()),
+            .residual = data_or_null<T>(e.residual.value()),
+            .relu = e.relu,
+            .y = y.mutable_data<T>(),
+            .weights = key_of(w.value(), e.scale)};
   });
   if (!wants_gradient(ctx, {&x, &w, &e.bias, &e.residual})) return Var(y);
   auto node = std::make_shared<Conv2dNode>();

@@ -9,8 +9,8 @@ struct ConvOptions {
   int64_t stride = 1, pad = 0, dilation = 1;
 };
 
-/// What happens to a convolution's result: y = relu(scale * conv + bias + residual). Undefined members are
-/// left out.
+/// What is applied to the result of a convolution: y = relu(scale * conv + bias + residual). Undefined
+/// members are left out, and so is the ReLU if `relu` is false.
 struct ConvEpilogue {
   Tensor scale;  // (K), a constant
   Var bias;      // (K)
@@ -18,8 +18,8 @@ struct ConvEpilogue {
   bool relu = false;
 };
 
-/// x (N, H, W, C), w (K, R, S, C) -> (N, OH, OW, K). Saved for backward: x, w and, with ReLU, y. See
-/// kernels/gemm/conv2d.h.
+/// x (N, H, W, C), w (K, R, S, C) -> (N, OH, OW, K). Saves for backward what the gradients need: x, w, the
+/// scale and, with ReLU, y. See kernels/gemm/conv2d.h.
 Var conv2d(Context& ctx, const Var& x, const Var& w, const ConvOptions& options,
            const ConvEpilogue& epilogue = {});
 

@@ -48,13 +48,13 @@ void check_shapes(const Var& x, const GroupNorm& p, const Var& residual) {
   check(p.weight.shape() == channels && p.bias.shape() == channels,
         "group_norm: x {} needs weight and bias of shape {}, found {} and {}", x.shape().str(),
         channels.str(), p.weight.shape().str(), p.bias.shape().str());
-  check(p.groups >= 1 && x.dim(-1) % p.groups == 0, "group_norm: {} channels cannot be cut into {} groups",
-        x.dim(-1), p.groups);
+  check(p.groups >= 1 && x.dim(-1) % p.groups == 0,
+        "group_norm: {} channels cannot be divided into {} groups", x.dim(-1), p.groups);
   if (!residual.defined()) return;
-  check(residual.shape() == x.shape(), "group_norm: the residual's shape {} is not x's, {}",
+  check(residual.shape() == x.shape(), "group_norm: the residual has shape {}, expected that of x, {}",
         residual.shape().str(), x.shape().str());
   check(x.value().numel() == 0 || residual.value().raw() != x.value().raw(),
-        "group_norm: the residual is x itself");
+        "group_norm: residual and x must not share memory");
 }
 
 }  // namespace
@@ -71,14 +71,20 @@ Var group_norm(Context& ctx, const Var& x, const GroupNorm& p, const Var& residu
   const Tensor y = ctx.empty(x.shape(), x.dtype());
   const Tensor mean = ctx.empty({node->n, p.groups}, x.dtype());
   const Tensor inverse_deviation = ctx.empty(mean.shape(), x.dtype());
-  visit_float(x.dtype(), "group_norm", [&](auto zero) {
-    using T = decltype(zero);
-    kernels::run(ctx, kernels::group_norm,
-                 kernels::GroupNormArgs<T>{node->n, node->rows, node->c, p.groups, x.value().data<T>(),
-                                           p.weight.value().data<T>(), p.bias.value().data<T>(),
-                                           residual.defined() ? residual.value().data<T>() : nullptr, relu,
-                                           static_cast<T>(p.eps), mean.mutable_data<T>(),
-                                           inverse_deviation.mutable_data<T>(), y.mutable_data<T>()});
+  run_in(ctx, x.dtype(), kernels::group_norm, [&]<class T>(kernels::GroupNormArgs<T>& args) {
+    args = {.n = node->n,
+            .rows = node->rows,
+            .c = node->c,
+            .groups = p.groups,
+            .x = x.value().data<T>(),
+            .weight = p.weight.value().data<T>(),
+            .bias = p.bias.value().data<T>(),
+            .residual = residual.defined() ? residual.value().data<T>() : nullptr,
+            .relu = relu,
+            .eps = static_cast<T>(p.eps),
+            .mean = mean.mutable_data<T>(),
+            .inverse_deviation = inverse_deviation.mutable_data<T>(),
+            .y = y.mutable_data<T>()};
   });
   if (!wants_gradient(ctx, {&x, &p.weight, &p.bias, &residual})) return Var(y);
   node->x = x.value();

@@ -4,7 +4,7 @@
 
 namespace rcnn {
 
-/// Group normalisation of C channels in `groups` groups; weight and bias are (C).
+/// Group normalisation of C channels in `groups` groups. Weight and bias are (C).
 struct GroupNorm {
   Var weight, bias;
   int64_t groups = 32;  // divides C
@@ -16,9 +16,10 @@ struct GroupNorm {
   }
 };
 
-/// relu?(weight (x - mean) / sqrt(variance + eps) + bias + residual) for x and residual (N, ..., C), where
-/// mean and variance are those of the value's image and group and `residual` may be undefined. Saves x, mean,
-/// inverse deviation and (with relu) y. `residual` must not share x's memory. See kernels/norm/group_norm.h.
+/// weight (x - mean) / sqrt(variance + eps) + bias + residual, then a ReLU if `relu`, for x and residual
+/// (N, ..., C). Mean and variance are those of one group of channels of one image. `residual` may be
+/// undefined and must not share x's memory. Saves x, weight, mean, inverse deviation and (with relu) y for
+/// backward. See kernels/norm/group_norm.h.
 Var group_norm(Context& ctx, const Var& x, const GroupNorm& parameters, const Var& residual = {},
                bool relu = false);
 

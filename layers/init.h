@@ -6,7 +6,7 @@
 
 namespace rcnn {
 
-/// Hands out initial values. The n-th tensor asked for depends on the seed and n alone.
+/// Makes parameters with initial values. The random numbers of the n-th depend only on the seed and n.
 class Init {
  public:
   explicit Init(uint64_t seed, DType dtype = DType::f32) : seed_(seed), dtype_(dtype) {}
@@ -14,10 +14,11 @@ class Init {
   Var constant(const Shape& shape, double value);
   Var normal(const Shape& shape, double deviation);
   Var uniform(const Shape& shape, double bound);
-  /// He et al. 2015, normal: deviation sqrt(2 / fan_out), fan_out = K R S of a filter (K, R, S, C).
+  /// He et al. 2015, normal: for a filter (K, R, S, C) the deviation is sqrt(2 / fan_out), fan_out = K R S.
   Var kaiming_normal(const Shape& shape);
-  /// He et al. 2015, uniform with negative slope `a`: bound sqrt(6 / ((1 + a^2) fan_in)); fan_in = elements a
-  /// filter. a = 1 is torchvision's FPN, a = sqrt(5) PyTorch's default for linear layers and convolutions.
+  /// He et al. 2015, uniform with negative slope `a`: the bound is sqrt(6 / ((1 + a^2) fan_in)), where
+  /// fan_in is the number of elements per filter. torchvision's FPN has a = 1; PyTorch's linear layers and
+  /// convolutions have a = sqrt(5) by default.
   Var kaiming_uniform(const Shape& shape, double a);
 
   DType dtype() const { return dtype_; }

@@ -26,17 +26,32 @@ struct LinearNode : Node {
     const GradientTarget dbias = target(ctx, kBias);
     if (relu || dbias)
       kernels::run(ctx, kernels::epilogue_backward,
-                   kernels::EpilogueBackwardArgs<T>{m, n, relu ? y.get().data<T>() : nullptr, dy.data<T>(),
-                                                    nullptr, relu ? g.mutable_data<T>() : nullptr, nullptr,
-                                                    Accumulate::no, dbias.data<T>(), dbias.accumulate});
+                   kernels::EpilogueBackwardArgs<T>{.rows = m,
+                                                    .c = n,
+                                                    .y = relu ? y.get().data<T>() : nullptr,
+                                                    .dy = dy.data<T>(),
+                                                    .dz = relu ? g.mutable_data<T>() : nullptr,
+                                                    .dbias = dbias.data<T>(),
+                                                    .accumulate_bias = dbias.accumulate});
     if (const GradientTarget dw = target(ctx, kW))  // (N, M) (M, K)
       kernels::run(ctx, kernels::matmul,
-                   kernels::MatmulArgs<T>{n, k, m, true, false, g.data<T>(), x.get().data<T>(), nullptr,
-                                          false, dw.data<T>(), dw.accumulate});
+                   kernels::MatmulArgs<T>{.m = n,
+                                          .n = k,
+                                          .k = m,
+                                          .transpose_a = true,
+                                          .a = g.data<T>(),
+                                          .b = x.get().data<T>(),
+                                          .c = dw.data<T>(),
+                                          .accumulate = dw.accumulate});
     if (const GradientTarget dx = target(ctx, kX))  // (M, N) (N, K)
       kernels::run(ctx, kernels::matmul,
-                   kernels::MatmulArgs<T>{m, k, n, false, false, g.data<T>(), w.get().data<T>(), nullptr,
-                                          false, dx.data<T>(), dx.accumulate});
+                   kernels::MatmulArgs<T>{.m = m,
+                                          .n = k,
+                                          .k = n,
+                                          .a = g.data<T>(),
+                                          .b = w.get().data<T>(),
+                                          .c = dx.data<T>(),
+                                          .accumulate = dx.accumulate});
   }
 };
 
@@ -46,16 +61,22 @@ Var linear(Context& ctx, const Var& x, const Var& w, const Var& bias, bool relu)
   const Shape &in = x.shape(), &weights = w.shape();
   check(in.rank() == 2 && weights.rank() == 2 && in[1] == weights[1],
         "linear: x {} and w {} do not fit: expected (M, K) and (N, K)", in.str(), weights.str());
-  check(!bias.defined() || bias.shape() == Shape{weights[0]}, "linear: bias {} for {} outputs",
-        bias.shape().str(), weights[0]);
+  check(!bias.defined() || bias.shape() == Shape{weights[0]},
+        "linear: the bias has shape {}, but there are {} outputs", bias.shape().str(), weights[0]);
   const int64_t m = in[0], n = weights[0], k = in[1];
   Tensor y = ctx.empty({m, n}, x.dtype());
   visit_float(x.dtype(), "linear", [&](auto zero) {
     using T = decltype(zero);
     kernels::run(ctx, kernels::matmul,
-                 kernels::MatmulArgs<T>{m, n, k, false, true, x.value().data<T>(), w.value().data<T>(),
-                                        bias.defined() ? bias.value().data<T>() : nullptr, relu,
-                                        y.mutable_data<T>(), Accumulate::no});
+                 kernels::MatmulArgs<T>{.m = m,
+                                        .n = n,
+                                        .k = k,
+                                        .transpose_b = true,
+                                        .a = x.value().data<T>(),
+                                        .b = w.value().data<T>(),
+                                        .bias = bias.defined() ? bias.value().data<T>() : nullptr,
+                                        .relu = relu,
+                                        .c = y.mutable_data<T>()});
   });
   if (!wants_gradient(ctx, {&x, &w, &bias})) return Var(y);
   auto node = std::make_shared<LinearNode>();

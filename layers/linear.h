@@ -5,16 +5,16 @@
 
 namespace rcnn {
 
-/// x (M, K), w (N, K), bias (N) or undefined -> relu(x w^T + bias), (M, N). Saved for backward: x, w and,
-/// with ReLU, y.
+/// x (M, K), w (N, K), bias (N) or undefined -> relu(x w^T + bias), (M, N), where the ReLU is optional.
+/// Saves for backward what the gradients need: x, w and, with ReLU, y.
 Var linear(Context& ctx, const Var& x, const Var& w, const Var& bias, bool relu = false);
 
 /// A fully connected layer and its parameters.
 struct Linear {
   Var weight, bias;
-  Shape pooled;  // (PH, PW, C) when the inputs are a flattened map: see ParamVisitor::parameter
+  Shape pooled;  // (PH, PW, C) if the inputs are a flattened map: see ParamVisitor::parameter
 
-  /// PyTorch's default initial values: both uniform within 1 / sqrt(K).
+  /// PyTorch's default initial values: weight and bias are uniform between -1 / sqrt(K) and 1 / sqrt(K).
   static Linear make(Init& init, int64_t inputs, int64_t outputs);
   Var operator()(Context& ctx, const Var& x, bool relu = false) const {
     return linear(ctx, x, weight, bias, relu);

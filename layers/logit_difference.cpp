@@ -18,8 +18,11 @@ struct LogitDifferenceNode : Node {
       using T = decltype(zero);
       const int64_t a = dy.dim(-1);
       kernels::run(ctx, kernels::logit_difference_backward,
-                   kernels::LogitDifferenceBackwardArgs<T>{a == 0 ? 0 : dy.numel() / a, a, dy.data<T>(),
-                                                           dx.data<T>(), dx.accumulate});
+                   kernels::LogitDifferenceBackwardArgs<T>{.rows = a == 0 ? 0 : dy.numel() / a,
+                                                           .a = a,
+                                                           .dy = dy.data<T>(),
+                                                           .dx = dx.data<T>(),
+                                                           .accumulate = dx.accumulate});
     });
   }
 };
@@ -33,14 +36,10 @@ Var logit_difference(Context& ctx, const Var& x) {
   std::vector<int64_t> sizes(x.shape().begin(), x.shape().end());
   const int64_t a = sizes.back() /= 2;
   Tensor y = ctx.empty(Shape(std::span<const int64_t>(sizes)), x.dtype());
-  visit_float(x.dtype(), "logit_difference", [&](auto zero) {
-    using T = decltype(zero);
-    kernels::run(ctx, kernels::logit_difference,
-                 kernels::LogitDifferenceArgs<T>{a == 0 ? 0 : y.numel() / a, a, x.value().data<T>(),
-                                                 y.mutable_data<T>()});
+  run_in(ctx, x.dtype(), kernels::logit_difference, [&]<class T>(kernels::LogitDifferenceArgs<T>& args) {
+    args = {.rows = a == 0 ? 0 : y.numel() / a, .a = a, .x = x.value().data<T>(), .y = y.mutable_data<T>()};
   });
-  if (!wants_gradient(ctx, {&x})) return Var(y);
-  return record(ctx, std::make_shared<LogitDifferenceNode>(), {&x}, y);
+  return record<LogitDifferenceNode>(ctx, {&x}, y, [](auto&) {});
 }
 
 }  // namespace rcnn

@@ -1,8 +1,8 @@
-// Modules: plain structs that own parameters and say their names.
+// Modules: plain structs that own parameters and name them.
 //
-// A module has a member `void visit(ParamVisitor&)` that shows every parameter and buffer once, in a fixed
-// order, under torchvision's names. Checkpoints, the optimiser and the summary all go through it; nothing
-// else lists parameters.
+// A module has a member `void visit(ParamVisitor&)` that passes every parameter and buffer to the visitor
+// once, in a fixed order, under torchvision's names. Checkpoints, the optimiser and the summary all use it;
+// nothing else lists parameters.
 #pragma once
 
 #include <string>
@@ -16,15 +16,15 @@ class ParamVisitor {
  public:
   virtual ~ParamVisitor() = default;
 
-  /// A learned tensor: trained when it wants a gradient, frozen otherwise. `pooled` is given for the weight
-  /// (N, K) of the first fully connected layer behind a pooled map, whose K inputs are such a map (PH, PW,
-  /// C): other programs lay it out (C, PH, PW).
+  /// A learned tensor: trained if it requires a gradient, otherwise frozen. `pooled` is given for the
+  /// weight (N, K) of the first fully connected layer after RoI pooling, whose K inputs are a flattened map
+  /// (PH, PW, C): other programs flatten it as (C, PH, PW).
   void parameter(std::string_view name, Var& value, const Shape& pooled = {}) {
     on_parameter(prefix_ + std::string(name), value, pooled);
   }
-  /// A tensor that is part of the state and never gets a gradient (running statistics).
+  /// A tensor that is part of the state but never gets a gradient (running statistics).
   void buffer(std::string_view name, Tensor& value) { on_buffer(prefix_ + std::string(name), value); }
-  /// A module inside this one: its names get `name` and a dot in front.
+  /// A module inside this one: `name` and a dot are put in front of its names.
   template <class Module>
   void child(std::string_view name, Module& module) {
     const size_t length = prefix_.size();
@@ -41,8 +41,8 @@ class ParamVisitor {
   std::string prefix_;
 };
 
-/// Calls `parameter(name, Var&, pooled)` for every parameter of a module and `buffer(name, Tensor&)` for
-/// every buffer.
+/// Calls `parameter(name, Var&, pooled)` for every parameter of a module, and `buffer(name, Tensor&)` for
+/// every one of its buffers.
 template <class Module, class Parameter, class Buffer>
 void visit_module(Module& module, Parameter parameter, Buffer buffer) {
   struct Visitor : ParamVisitor {
@@ -65,8 +65,8 @@ void for_each_parameter(Module& module, F f) {
       [](const std::string&, Tensor&) {});
 }
 
-/// Moves every parameter and buffer to `device`. Gradients and whatever was recorded with the old values are
-/// left behind: to be called before a module is used.
+/// Moves every parameter and buffer to `device`. Gradients, and anything recorded with the old values, do
+/// not move: call it before the module is used.
 template <class Module>
 void move_to(Module& module, Device device) {
   visit_module(

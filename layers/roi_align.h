@@ -14,10 +14,10 @@ struct RoiAlignConfig {
 };
 
 /// Pools each RoI from one of `levels`, finest first, each (N, h, w, C), into (N R, height, width, C).
-/// `rois`: (N, R, 4) f32, xyxy in pixels of the network's input. `count`: (N) i32, how many rows of each
-/// image are valid; undefined: all. Padding rows give 0 and get no gradient, whatever they hold. RoIs are
-/// constants. Saves rois and count for backward. Throws Error when shapes or types do not fit. See
-/// kernels/roi/roi_align.h.
+/// `rois`: (N, R, 4) f32, xyxy in pixels of the network's input. `count`: (N) i32, the number of rows of
+/// each image in use; undefined: all. Padding rows give 0 and get no gradient, whatever they hold. RoIs are
+/// constants to autograd. Saves rois and count for backward. Throws Error if shapes or types do not fit.
+/// See kernels/roi/roi_align.h.
 Var roi_align(Context& ctx, const std::vector<Var>& levels, const Tensor& rois, const Tensor& count,
               const RoiAlignConfig& config);
 

@@ -2,14 +2,9 @@
 
 #include <cmath>
 
+#include "layers/checks.h"
+
 namespace rcnn {
-namespace {
-
-std::string describe(const Tensor& tensor) {
-  return tensor.defined() ? fmt::format("{} {}", name_of(tensor.dtype()), tensor.shape().str()) : "undefined";
-}
-
-}  // namespace
 
 kernels::RoiLevels checked_roi_levels(const char* layer, const std::vector<Var>& levels, const Tensor& rois,
                                       const Tensor& count, int64_t height, int64_t width,
@@ -40,7 +35,7 @@ kernels::RoiLevels checked_roi_levels(const char* layer, const std::vector<Var>&
     check(x.dim(3) == levels[0].dim(3) && x.dtype() == levels[0].dtype(),
           "{}: level {} is {}, level 0 is {}: expected one type and number of channels", layer, l,
           describe(x.value()), describe(levels[0].value()));
-    check(x.dim(1) <= INT32_MAX / x.dim(2), "{}: level {} is {}, expected fewer than 2^31 pixels an image",
+    check(x.dim(1) <= INT32_MAX / x.dim(2), "{}: level {} is {}, expected fewer than 2^31 pixels per image",
           layer, l, describe(x.value()));
     check(scales[l] > 0 && std::isfinite(scales[l]), "{}: scale {} is {}, expected a positive number", layer,
           l, scales[l]);

@@ -1,4 +1,4 @@
-// What the layers that pool RoIs check and set up alike.
+// The checks and the set-up that RoIAlign and RoI pooling share.
 #pragma once
 
 #include <vector>
@@ -8,7 +8,7 @@
 
 namespace rcnn {
 
-/// The RoIs, levels and bins of a call of `layer`, with every argument checked. Throws Error with a sentence
+/// The RoIs, levels and bins of a call of `layer`, with every argument checked. Throws Error with a message
 /// that begins with the layer's name.
 kernels::RoiLevels checked_roi_levels(const char* layer, const std::vector<Var>& levels, const Tensor& rois,
                                       const Tensor& count, int64_t height, int64_t width,

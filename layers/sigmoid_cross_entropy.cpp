@@ -5,7 +5,7 @@
 namespace rcnn {
 namespace {
 
-/// Rows an image in a level's array of n images, however its shape cuts them up.
+/// Rows per image of a level's array of n images, whatever its shape.
 int64_t rows_of(const Tensor& level, int64_t n) { return n == 0 ? 0 : level.numel() / n; }
 
 struct SigmoidCrossEntropyNode : Node {
@@ -43,8 +43,8 @@ void check_shapes(const std::vector<Var>& logits, const Tensor& labels) {
   for (const Var& level : logits) {
     check(
         level.shape().rank() >= 1 && level.dim(0) == labels.dim(0) && level.dtype() == logits[0].dtype(),
-        "sigmoid_cross_entropy: a level of shape {} ({}) beside labels {} of {} images and a first level of "
-        "{}",
+        "sigmoid_cross_entropy: a level has shape {} and type {}, but the labels {} are of {} images and the "
+        "first level has type {}",
         level.shape().str(), name_of(level.dtype()), labels.shape().str(), labels.dim(0),
         name_of(logits[0].dtype()));
     values += level.value().numel();

@@ -5,10 +5,10 @@
 namespace rcnn {
 namespace {
 
-/// Images that the labels are for: (N, rows), or (rows) of one.
+/// The number of images that the labels are for: (N, rows), or (rows) for one image.
 int64_t images(const Tensor& labels) { return labels.shape().rank() == 2 ? labels.dim(0) : 1; }
 
-/// Rows an image in a level's array, however its shape cuts them up.
+/// Rows per image of a level's array, whatever its shape.
 int64_t rows_of(const Tensor& level, int64_t n, int64_t columns) {
   return n == 0 ? 0 : level.numel() / (n * columns * 4);
 }
@@ -52,24 +52,26 @@ void check_shapes(const std::vector<Var>& prediction, int64_t columns, const Ten
   check(labels.shape().rank() == 2 || (labels.shape().rank() == 1 && prediction.size() == 1),
         "smooth_l1: expected labels (N, rows), or (rows) for one level, found shape {} for {} levels",
         labels.shape().str(), prediction.size());
-  check(targets.numel() == labels.numel() * 4, "smooth_l1: targets {} do not hold four offsets for labels {}",
-        targets.shape().str(), labels.shape().str());
+  check(targets.numel() == labels.numel() * 4,
+        "smooth_l1: targets {} do not hold four deltas for each of the labels {}", targets.shape().str(),
+        labels.shape().str());
   const int64_t n = images(labels);
   int64_t values = 0;
   for (const Var& level : prediction) {
     const int64_t numel = level.value().numel();
     check(n == 0 ? numel == 0 : numel % (n * columns * 4) == 0,
-          "smooth_l1: a level of shape {} is not (N, rows, {} columns, 4) of {} images like labels {}",
+          "smooth_l1: a level has shape {}, expected (N, rows, {} columns, 4) of {} images, as labels {}",
           level.shape().str(), columns, n, labels.shape().str());
     check(prediction.size() == 1 || (level.shape().rank() >= 1 && level.dim(0) == n),
-          "smooth_l1: a level of shape {} beside labels {} of {} images", level.shape().str(),
+          "smooth_l1: a level has shape {}, but labels {} are of {} images", level.shape().str(),
           labels.shape().str(), n);
-    check(level.dtype() == prediction[0].dtype(), "smooth_l1: a level of {} beside a first level of {}",
-          name_of(level.dtype()), name_of(prediction[0].dtype()));
+    check(level.dtype() == prediction[0].dtype(),
+          "smooth_l1: a level has type {}, but the first level has type {}", name_of(level.dtype()),
+          name_of(prediction[0].dtype()));
     values += numel;
   }
   check(values == labels.numel() * columns * 4,
-        "smooth_l1: {} predicted offsets in all levels, but labels {} and {} columns", values,
+        "smooth_l1: {} predicted deltas in all levels, but labels {} and {} columns", values,
         labels.shape().str(), columns);
 }
 

@@ -11,9 +11,11 @@ Tensor softmax(Context& ctx, const Tensor& logits) {
   visit_float(logits.dtype(), "softmax", [&](auto zero) {
     using T = decltype(zero);
     const int64_t c = logits.dim(-1);
-    kernels::run(
-        ctx, kernels::softmax,
-        kernels::SoftmaxArgs<T>{logits.numel() / c, c, logits.data<T>(), probabilities.mutable_data<T>()});
+    kernels::run(ctx, kernels::softmax,
+                 kernels::SoftmaxArgs<T>{.rows = logits.numel() / c,
+                                         .c = c,
+                                         .logits = logits.data<T>(),
+                                         .probabilities = probabilities.mutable_data<T>()});
   });
   return probabilities;
 }

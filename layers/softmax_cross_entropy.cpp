@@ -12,13 +12,16 @@ struct SoftmaxCrossEntropyNode : Node {
   void backward(Context& ctx) override {
     const GradientTarget dlogits = target(ctx, 0);
     const Tensor& x = logits.get();
-    visit_float(x.dtype(), name(), [&](auto zero) {
-      using T = decltype(zero);
-      kernels::run(ctx, kernels::softmax_cross_entropy_backward,
-                   kernels::SoftmaxCrossEntropyBackwardArgs<T>{
-                       labels.get().numel(), x.dim(-1), x.data<T>(), labels.get().data<int32_t>(),
-                       output_gradient().data<T>(), dlogits.data<T>(), dlogits.accumulate});
-    });
+    run_in(ctx, x.dtype(), kernels::softmax_cross_entropy_backward,
+           [&]<class T>(kernels::SoftmaxCrossEntropyBackwardArgs<T>& args) {
+             args = {.rows = labels.get().numel(),
+                     .c = x.dim(-1),
+                     .logits = x.data<T>(),
+                     .labels = labels.get().data<int32_t>(),
+                     .dloss = output_gradient().data<T>(),
+                     .dlogits = dlogits.data<T>(),
+                     .accumulate = dlogits.accumulate};
+           });
   }
 };
 
@@ -27,20 +30,21 @@ struct SoftmaxCrossEntropyNode : Node {
 Var softmax_cross_entropy(Context& ctx, const Var& logits, const Tensor& labels) {
   check(logits.shape().rank() >= 1 && logits.dim(-1) >= 1 &&
             labels.numel() * logits.dim(-1) == logits.value().numel(),
-        "softmax_cross_entropy: logits {} and labels {} do not fit: expected (..., C) and one label a row",
+        "softmax_cross_entropy: logits {} and labels {} do not fit: expected (..., C) and one label per row",
         logits.shape().str(), labels.shape().str());
   const Tensor loss = ctx.empty({}, logits.dtype());
-  visit_float(logits.dtype(), "softmax_cross_entropy", [&](auto zero) {
-    using T = decltype(zero);
-    kernels::run(ctx, kernels::softmax_cross_entropy,
-                 kernels::SoftmaxCrossEntropyArgs<T>{labels.numel(), logits.dim(-1), logits.value().data<T>(),
-                                                     labels.data<int32_t>(), loss.mutable_data<T>()});
+  run_in(ctx, logits.dtype(), kernels::softmax_cross_entropy,
+         [&]<class T>(kernels::SoftmaxCrossEntropyArgs<T>& args) {
+           args = {.rows = labels.numel(),
+                   .c = logits.dim(-1),
+                   .logits = logits.value().data<T>(),
+                   .labels = labels.data<int32_t>(),
+                   .loss = loss.mutable_data<T>()};
+         });
+  return record<SoftmaxCrossEntropyNode>(ctx, {&logits}, loss, [&](SoftmaxCrossEntropyNode& node) {
+    node.logits = logits.value();
+    node.labels = labels;
   });
-  if (!wants_gradient(ctx, {&logits})) return Var(loss);
-  auto node = std::make_shared<SoftmaxCrossEntropyNode>();
-  node->logits = logits.value();
-  node->labels = labels;
-  return record(ctx, node, {&logits}, loss);
 }
 
 }  // namespace rcnn

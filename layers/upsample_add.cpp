@@ -13,13 +13,18 @@ struct UpsampleAddNode : Node {
     target(ctx, 0).put(output_gradient());
     const GradientTarget dtop = target(ctx, 1);
     if (!dtop) return;
-    visit_float(dtop.value.dtype(), name(), [&](auto zero) {
-      using T = decltype(zero);
-      kernels::run(
-          ctx, kernels::upsample_add_backward,
-          kernels::UpsampleAddBackwardArgs<T>{y[0], y[1], y[2], y[3], top[1], top[2],
-                                              output_gradient().data<T>(), dtop.data<T>(), dtop.accumulate});
-    });
+    run_in(ctx, dtop.value.dtype(), kernels::upsample_add_backward,
+           [&]<class T>(kernels::UpsampleAddBackwardArgs<T>& args) {
+             args = {.n = y[0],
+                     .h = y[1],
+                     .w = y[2],
+                     .c = y[3],
+                     .th = top[1],
+                     .tw = top[2],
+                     .dy = output_gradient().data<T>(),
+                     .dtop = dtop.data<T>(),
+                     .accumulate = dtop.accumulate};
+           });
   }
 };
 
@@ -33,17 +38,21 @@ Var upsample_add(Context& ctx, const Var& lateral, const Var& top) {
         "upsample_add: lateral {} and top {} do not fit: expected (N, H, W, C) and (N, TH <= H, TW <= W, C)",
         y.str(), t.str());
   Tensor result = ctx.empty(y, lateral.dtype());
-  visit_float(lateral.dtype(), "upsample_add", [&](auto zero) {
-    using T = decltype(zero);
-    kernels::run(ctx, kernels::upsample_add,
-                 kernels::UpsampleAddArgs<T>{y[0], y[1], y[2], y[3], t[1], t[2], lateral.value().data<T>(),
-                                             top.value().data<T>(), result.mutable_data<T>()});
+  run_in(ctx, lateral.dtype(), kernels::upsample_add, [&]<class T>(kernels::UpsampleAddArgs<T>& args) {
+    args = {.n = y[0],
+            .h = y[1],
+            .w = y[2],
+            .c = y[3],
+            .th = t[1],
+            .tw = t[2],
+            .lateral = lateral.value().data<T>(),
+            .top = top.value().data<T>(),
+            .y = result.mutable_data<T>()};
   });
-  if (!wants_gradient(ctx, {&lateral, &top})) return Var(result);
-  auto node = std::make_shared<UpsampleAddNode>();
-  node->y = y;
-  node->top = t;
-  return record(ctx, node, {&lateral, &top}, result);
+  return record<UpsampleAddNode>(ctx, {&lateral, &top}, result, [&](UpsampleAddNode& node) {
+    node.y = y;
+    node.top = t;
+  });
 }
 
 }  // namespace rcnn

@@ -9,11 +9,11 @@ const BackboneEntry& entry_of(std::string_view name) {
   for (const BackboneEntry& entry : backbone_table())
     if (entry.name == name) return entry;
   throw InputError(
-      fmt::format("--model {}: no such model; there are {}", name, fmt::join(model_names(), ", ")));
+      fmt::format("--model {}: unknown model; expected one of {}", name, fmt::join(model_names(), ", ")));
 }
 
 // clang-format off
-/// A ResNet of `layers` layers in its three forms.
+/// The three forms of a ResNet of `layers` layers, and its layer4 as the head.
 template <int layers>
 constexpr auto fpn = [](const ModelConfig& c, Init& init) { return make_resnet_fpn(layers, c, init); };
 template <int layers>
@@ -57,8 +57,8 @@ std::unique_ptr<BoxHead> make_box_head(const ModelConfig& config, Init& init, in
   std::vector<std::string_view> able;
   for (const BackboneEntry& other : backbone_table())
     if (other.make_layer4) able.push_back(other.name);
-  check_input(entry.make_layer4, "--box-head layer4: {} has no stage left for it; {} have", entry.name,
-              fmt::join(able, ", "));
+  check_input(entry.make_layer4, "--box-head layer4: {} has no stage left for the head; expected one of {}",
+              entry.name, fmt::join(able, ", "));
   return entry.make_layer4(config, init);
 }
 

@@ -1,4 +1,5 @@
-// Backbones: from an image to its feature maps. One file each, and one line in `backbone_table`.
+// Backbones compute feature maps from images. Each family has a file, and each model an entry in
+// `backbone_table`.
 #pragma once
 
 #include <memory>
@@ -14,16 +15,16 @@ namespace rcnn {
 
 struct Backbone {
   virtual ~Backbone() = default;
-  /// x (N, H, W, 3), normalised -> one map a level, finest first, each (N, H_l, W_l, channels[l]).
+  /// x (N, H, W, 3), normalised -> one map per level, finest first, each (N, H_l, W_l, channels[l]).
   virtual std::vector<Var> operator()(Context& ctx, const Var& x) = 0;
   virtual void visit(ParamVisitor& visitor) = 0;
-  /// The stage that a tensor with this name in the backbone belongs to: 1 the stem, 2 layer1, and so on.
+  /// The stage of the backbone's tensor with this name: 1 is the stem, 2 is layer1, and so on.
   virtual int64_t stage_of(std::string_view name) const;
 
   std::vector<int64_t> channels;  // of each map, before the pyramid
-  int64_t pyramid_channels = 0;   // of every level of the feature pyramid on top; 0: there is none
-  bool normalised = true;         // its convolutions have normalisations, which norm = folded leaves out
-  bool coarser_level = false;     // the RPN sees one level more: every other element of the coarsest
+  int64_t pyramid_channels = 0;   // of every level of the feature pyramid that follows; 0: none
+  bool normalised = true;         // its convolutions have normalisations, unless norm = folded
+  bool coarser_level = false;     // the RPN reads one more level: every other element of the coarsest
 };
 
 struct BackboneEntry {
@@ -31,19 +32,19 @@ struct BackboneEntry {
   std::vector<int64_t> strides;  // of the levels that the RPN sees, in pixels of the input, finest first
   ModelConfig (*config)();
   std::unique_ptr<Backbone> (*make)(const ModelConfig& config, Init& init);
-  /// The head of `box-head = layer4`; null: there is none.
+  /// The head of `box-head = layer4`; null if there is none.
   std::unique_ptr<BoxHead> (*make_layer4)(const ModelConfig& config, Init& init) = nullptr;
 };
 
-/// One line a model. A test may add its own.
+/// One entry per model. Tests may add their own.
 std::vector<BackboneEntry>& backbone_table();
 
-/// The backbone of this configuration, and its head for pooled maps of `channels` channels; throws InputError
-/// listing the names there are.
+/// The backbone of this configuration, and its head for pooled maps of `channels` channels. Both throw
+/// InputError that lists the possible names.
 std::unique_ptr<Backbone> make_backbone(const ModelConfig& config, Init& init);
 std::unique_ptr<BoxHead> make_box_head(const ModelConfig& config, Init& init, int64_t channels);
 
-// What the table names, each in the file of its backbone.
+// The functions in the table, each defined in the file of its backbone.
 // models/nano_fpn.cpp
 ModelConfig nano_fpn_config();
 std::unique_ptr<Backbone> make_nano_fpn(const ModelConfig& config, Init& init);

@@ -66,7 +66,7 @@ const FoldedBatchNorm& ConvNorm::folded(Context& ctx) {
   if (!folded_.scale.defined() || folded_.scale.device() != ctx.device) {
     folded_ = fold_batch_norm(ctx, *norm);
   } else if (now != folded_from_) {
-    fold_batch_norm(ctx, *norm, folded_);  // into the same tensors: a recorded step goes on reading them
+    fold_batch_norm(ctx, *norm, folded_);  // into the same tensors, which a recorded step keeps reading
   }
   folded_from_ = now;
   return folded_;

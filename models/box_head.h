@@ -1,5 +1,4 @@
-// Box heads: from the pooled map of a region of interest to the features that its class and its box are read
-// from.
+// Box heads compute the features of a RoI from its pooled map. Its class and deltas are predicted from them.
 #pragma once
 
 #include <memory>
@@ -18,8 +17,8 @@ struct BoxHead {
   int64_t features = 0;
 };
 
-/// Two fully connected layers of `box-head-size` (torchvision's TwoMLPHead, VGG16's fc6 and fc7), each
-/// followed by dropout where there is any.
+/// Two fully connected layers of `box-head-size` outputs (torchvision's TwoMLPHead, VGG16's fc6 and fc7),
+/// each followed by dropout unless `box-dropout` is 0.
 std::unique_ptr<BoxHead> make_two_fc_head(const ModelConfig& config, Init& init, int64_t channels);
 
 }  // namespace rcnn

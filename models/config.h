@@ -81,6 +81,9 @@ std::span<const Field<ModelConfig>> model_fields();
 
 /// The configuration of a model of this name, or InputError listing the names there are.
 ModelConfig model_config(std::string_view name);
+/// Sets the short side of resized images, and the long side in proportion. Anchors keep their size in pixels
+/// of the network's input.
+void set_short_side(ModelConfig& model, int64_t pixels);
 /// "f32", "tf32" or "bf16" as a Context has it.
 Precision parse_precision(std::string_view name);
 /// Names of all models.

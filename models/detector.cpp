@@ -11,7 +11,7 @@ namespace {
 constexpr std::string_view kModel = "model.";
 constexpr const char* kFormat = "rcnn.cu 1";
 
-/// COCO's numbers of the classes, where the file has them.
+/// COCO's category ids of the classes, if the file has them.
 std::vector<int64_t> parse_category_ids(const Metadata& metadata, size_t classes,
                                         const std::filesystem::path& path) {
   const auto found = metadata.find("category_ids");
@@ -25,19 +25,19 @@ std::vector<int64_t> parse_category_ids(const Metadata& metadata, size_t classes
   return json.get<std::vector<int64_t>>();
 }
 
-/// Leaves a file's tensors with those of the model alone.
+/// Removes what a training run's checkpoint has in addition to the model.
 void drop_run(std::map<std::string, Tensor>& tensors) {
   take_prefixed(tensors, kOptimizerPrefix);
   take_prefixed(tensors, kAveragePrefix);
 }
 
-/// The model that the metadata describe.
+/// The configuration of the model that the metadata describes.
 ModelConfig config_of(const Metadata& metadata, const std::filesystem::path& path) {
   require_metadata(metadata, "format", path);
   const std::string& name = require_metadata(metadata, std::string(kModel) + "model", path);
   try {
     ModelConfig config = model_config(name);
-    // A file from before there was a setting does not have it: that is its model's default then.
+    // A file older than a setting does not have it: the model's default applies.
     for (const Field<ModelConfig>& field : model_fields())
       if (const auto found = metadata.find(std::string(kModel) + std::string(field.key));
           found != metadata.end())

@@ -1,9 +1,9 @@
 // A trained detector: a model, the names of its classes, and the safetensors file that holds both.
 //
 // The tensors have torchvision's names. The metadata has the model's configuration and class names, so that
-// detection needs nothing but the file. A training run's checkpoint (train/checkpoint.h) is such a file with
-// more tensors in it, under names that begin with kOptimizerPrefix or kAveragePrefix; what reads a detector
-// leaves those out.
+// detection needs nothing but the file. A training run's checkpoint (train/checkpoint.h) is such a file
+// with additional tensors, whose names begin with kOptimizerPrefix or kAveragePrefix; functions that read a
+// detector ignore them.
 #pragma once
 
 #include <filesystem>
@@ -19,32 +19,32 @@
 
 namespace rcnn {
 
-/// A model that knows the names of its classes.
+/// A model and the names of its classes.
 struct Detector {
   std::unique_ptr<FasterRcnn> model;
   std::vector<std::string> classes;        // without the background: label l is classes[l - 1]
-  std::vector<int64_t> category_ids = {};  // COCO's numbers of the classes; empty where the data had none
+  std::vector<int64_t> category_ids = {};  // COCO's category ids of the classes; empty if the data had none
 };
 
-/// The model alone: what `detect` and `eval` take.
+/// Writes the model alone, which is what `detect` and `eval` read.
 void save_model(const std::filesystem::path& path, Detector& detector);
-/// Reads what `save_model` or `save_checkpoint` wrote and builds the model. Throws InputError naming the
-/// file.
+/// Builds the model from a file of `save_model` or `save_checkpoint`. Throws InputError naming the file.
 Detector load_model(const std::filesystem::path& path);
 
-/// Sets the weights of a model from what `save_model` wrote of the same one at another time. Throws
-/// InputError naming the file.
+/// Sets the weights of a model from a file that `save_model` wrote of the same model at another time.
+/// Throws InputError naming the file.
 void reload_model(const std::filesystem::path& path, FasterRcnn& model);
 
-/// The configuration of a detector that this program saved; nothing for another file of weights.
+/// The configuration of a detector that this program saved; nullopt for other files of weights.
 std::optional<ModelConfig> saved_config(const std::filesystem::path& path);
 
-/// Starts the detector from the weights in a file: a detector's, of this program or with torchvision's names,
-/// whatever its classes, or an image classifier's. See start_from_weights, also for what it throws.
+/// Starts the detector from the weights in a file, which may be a detector's, of this program or with
+/// torchvision's names and with any classes, or an image classifier's. See start_from_weights, also for
+/// what it throws.
 WeightsReport load_weights_file(const std::filesystem::path& path, Detector& detector,
                                 bool keep_classes = false);
 
-// ---- what a checkpoint shares with it
+// ---- shared with checkpoints
 
 inline constexpr std::string_view kOptimizerPrefix = "optimizer.", kAveragePrefix = "ema.";
 
@@ -57,7 +57,7 @@ std::vector<std::string> saved_classes(const Metadata& metadata, const std::file
 /// The text under `key`. Throws InputError naming the file when it is missing.
 const std::string& require_metadata(const Metadata& metadata, const std::string& key,
                                     const std::filesystem::path& path);
-/// Takes the tensors whose names begin with `prefix` out of `tensors`; the prefix is removed.
+/// Moves the tensors whose names begin with `prefix` out of `tensors`. Their new names lack the prefix.
 std::map<std::string, Tensor> take_prefixed(std::map<std::string, Tensor>& tensors, std::string_view prefix);
 
 }  // namespace rcnn

@@ -1,5 +1,5 @@
 // The whole detector, as in figure 2 of the paper: shared features, the region proposal network that says
-// where to look, and the Fast R-CNN head that says what is there.
+// where objects may be, and the Fast R-CNN head that says what they are.
 #include "models/faster_rcnn.h"
 
 #include "layers/max_pool.h"
@@ -11,7 +11,7 @@
 namespace rcnn {
 namespace {
 
-int64_t anchors_a_cell(const ModelConfig& config) {
+int64_t anchors_per_cell(const ModelConfig& config) {
   const size_t levels = level_strides(config).size();
   check_input(config.anchor_sizes.size() == levels,
               "anchor-sizes: {} has {} levels (one list each, ';' between them), found sizes for {}",
@@ -26,7 +26,7 @@ int64_t anchors_a_cell(const ModelConfig& config) {
   return static_cast<int64_t>(count);
 }
 
-/// Of the maps that RPN and head read.
+/// The number of channels of the maps that the RPN and the head read.
 int64_t channels_of(const Backbone& backbone) {
   return backbone.pyramid_channels > 0 ? backbone.pyramid_channels : backbone.channels.back();
 }
@@ -43,7 +43,7 @@ FasterRcnn::FasterRcnn(const ModelConfig& c, int64_t object_classes, Init init)
       classes(object_classes + 1),
       backbone(make_backbone(c, init)),
       fpn(make_pyramid(init, *backbone)),
-      rpn(Rpn::make(init, c, channels_of(*backbone), anchors_a_cell(c))),
+      rpn(Rpn::make(init, c, channels_of(*backbone), anchors_per_cell(c))),
       head(RoiHead::make(init, c, make_box_head(c, init, channels_of(*backbone)), classes)) {}
 
 std::vector<Var> FasterRcnn::features(Context& ctx, const ImageBatch& images) {
@@ -72,7 +72,7 @@ Losses FasterRcnn::losses(Context& ctx, const ImageBatch& images, const GroundTr
     if (!fixed && !rpn_alone) proposals = rpn_proposals(ctx, config, output, images, &truth);
     losses.objectness = sigmoid_cross_entropy(ctx, output.objectness, samples.rpn.labels);
     losses.rpn_box =
-        smooth_l1(ctx, output.deltas, 1, samples.rpn.offsets, samples.rpn.labels, config.rpn_smooth_l1_beta);
+        smooth_l1(ctx, output.deltas, 1, samples.rpn.deltas, samples.rpn.labels, config.rpn_smooth_l1_beta);
     terms = {losses.objectness, losses.rpn_box};
   }
   if (!rpn_alone) {  // the Fast R-CNN head
@@ -80,9 +80,9 @@ Losses FasterRcnn::losses(Context& ctx, const ImageBatch& images, const GroundTr
     const RoiSamples& rois = samples.rois;
     const RoiOutput regions = roi_head_forward(ctx, head, config, levels, rois.rois, rois.count, pixels);
     const int64_t rows = regions.logits.dim(0);
-    const Tensor labels = rois.labels.reshape({rows}), offsets = rois.offsets.reshape({1, rows, 4});
+    const Tensor labels = rois.labels.reshape({rows}), deltas = rois.deltas.reshape({1, rows, 4});
     losses.classifier = softmax_cross_entropy(ctx, regions.logits, labels);
-    losses.box = smooth_l1(ctx, {regions.offsets}, regions.offsets.dim(1) / 4, offsets, labels,
+    losses.box = smooth_l1(ctx, {regions.deltas}, regions.deltas.dim(1) / 4, deltas, labels,
                            config.box_smooth_l1_beta);
     terms.insert(terms.end(), {losses.classifier, losses.box});
   }
@@ -98,16 +98,22 @@ Proposals FasterRcnn::propose(Context& ctx, const ImageBatch& images, const std:
 }
 
 Proposals FasterRcnn::propose(Context& ctx, const ImageBatch& images) {
+  const InferenceMode mode(ctx);
   return propose(ctx, images, features(ctx, images));
 }
 
-Detections FasterRcnn::detect(Context& ctx, const ImageBatch& images, DetectionTrace* trace) {
+Detections FasterRcnn::detections(Context& ctx, const ImageBatch& images, DetectionTrace* trace) {
   const std::vector<Var> levels = features(ctx, images);
   const Proposals proposals = propose(ctx, images, levels);
   const RoiOutput regions =
       roi_head_forward(ctx, head, config, levels, proposals.boxes, proposals.count, images.pixels.shape());
   if (trace) trace->proposals = proposals;
   return roi_detections(ctx, config, regions, proposals, images.size, trace ? &trace->before_nms : nullptr);
+}
+
+Detections FasterRcnn::detect(Context& ctx, const ImageBatch& images, DetectionTrace* trace) {
+  const InferenceMode mode(ctx);
+  return detections(ctx, images, trace);
 }
 
 void FasterRcnn::visit(ParamVisitor& visitor) {

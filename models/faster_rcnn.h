@@ -11,53 +11,69 @@
 
 namespace rcnn {
 
-/// The four terms of the loss and their sum; each has one element. Those of a part that was not run are
-/// undefined.
+/// The four terms of the loss and their sum, one element each. Terms of a part that was not run are
+/// undefined, and are not in the sum.
 struct Losses {
   Var objectness, rpn_box, classifier, box, total;
 };
 
-/// What training sampled in one pass: which anchors and RoIs count, and their targets. Constants to autograd;
-/// given to a second pass they hold everything discrete fixed, for gradient checks and for comparing devices.
+/// A member of Losses, with its key in files and its name in texts.
+struct LossTerm {
+  const char* key;
+  const char* words;
+  Var Losses::*value;
+};
+/// The total, then its terms. Everything that goes through the losses of a step walks this table.
+inline constexpr LossTerm kLosses[] = {{"loss", "total", &Losses::total},
+                                       {"rpn_cls", "RPN objectness", &Losses::objectness},
+                                       {"rpn_box", "RPN box", &Losses::rpn_box},
+                                       {"cls", "head class", &Losses::classifier},
+                                       {"box", "head box", &Losses::box}};
+
+/// What one training pass sampled: the anchors and RoIs that count, and their targets. Constants to
+/// autograd. Given to a second pass, they keep every discrete choice the same, for gradient checks and for
+/// comparing devices.
 struct Samples {
   RpnTargets rpn;
   RoiSamples rois;
 };
 
-/// What detection looked at on its way, for whoever asks why an object was not found.
+/// The intermediate results of a detection, which tell why an object was not found.
 struct DetectionTrace {
   Proposals proposals;
-  ClassBoxes before_nms;
+  Candidates before_nms;  // the box of every class for every proposal; the group is the class
 };
 
 struct FasterRcnn {
   ModelConfig config;
   int64_t classes;  // with the background, class 0
   std::unique_ptr<Backbone> backbone;
-  std::optional<Fpn> fpn;  // none: head and RPN read the backbone's own map
+  std::optional<Fpn> fpn;  // none: the head and the RPN read the backbone's own map
   Rpn rpn;
   RoiHead head;
-  bool rpn_alone = false;  // `losses` are the RPN's, and the head is not run
+  bool rpn_alone = false;  // `losses` computes only the RPN's, and the head is not run
 
-  /// A model with initial values; `object_classes` does not count the background.
+  /// A model with initial values; `object_classes` does not include the background.
   FasterRcnn(const ModelConfig& config, int64_t object_classes, Init init);
 
-  /// The losses of a batch; of the head alone where the batch has proposals, of the RPN alone with
-  /// `rpn_alone`. With `fixed` nothing is proposed, matched or sampled; `taken` receives what was used.
+  /// The losses of a batch: only the head's if the batch has proposals, only the RPN's if `rpn_alone`. With
+  /// `fixed`, nothing is proposed, matched or sampled. `taken` receives the samples that were used.
   Losses losses(Context& ctx, const ImageBatch& images, const GroundTruth& truth,
                 const std::optional<Samples>& fixed = {}, Samples* taken = nullptr);
-  /// Where objects may be: the batch's own proposals, else the RPN's. Call with ctx.training and ctx.grad
-  /// off.
+  /// The batch's own proposals, or else the RPN's. Runs in InferenceMode, however the context is set.
   Proposals propose(Context& ctx, const ImageBatch& images);
-  /// What is on each image. Call with ctx.training and ctx.grad off. `trace` receives what was looked at.
+  /// The objects found in each image. Runs in InferenceMode, however the context is set. `trace` receives
+  /// the intermediate results.
   Detections detect(Context& ctx, const ImageBatch& images, DetectionTrace* trace = nullptr);
+  /// The same in the mode that the context is in: what an observer of the graph needs (models/summary.cpp).
+  Detections detections(Context& ctx, const ImageBatch& images, DetectionTrace* trace = nullptr);
   /// Every parameter and buffer under torchvision's name.
   void visit(ParamVisitor& visitor);
 
  private:
-  /// The maps that RoIs are pooled from, finest first.
+  /// The maps from which RoIs are pooled, finest first.
   std::vector<Var> features(Context& ctx, const ImageBatch& images);
-  /// Those with anchors: the same and, with some backbones, a coarser one.
+  /// The maps with anchors: the same and, for some backbones, a coarser one.
   std::vector<Var> rpn_levels(Context& ctx, std::vector<Var> levels) const;
   Proposals propose(Context& ctx, const ImageBatch& images, const std::vector<Var>& levels);
 };

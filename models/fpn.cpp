@@ -22,7 +22,8 @@ Fpn Fpn::make(Init& init, const std::vector<int64_t>& channels, int64_t width) {
 }
 
 std::vector<Var> Fpn::operator()(Context& ctx, const std::vector<Var>& maps) const {
-  check(maps.size() == inner.size(), "a pyramid of {} levels was given {} maps", inner.size(), maps.size());
+  check(maps.size() == inner.size(), "the feature pyramid has {} levels, but there are {} maps", inner.size(),
+        maps.size());
   std::vector<Var> levels(maps.size());
   Var merged;
   for (size_t i = maps.size(); i-- > 0;) {

@@ -1,7 +1,7 @@
 // nano-fpn: a detector of 0.8 M parameters that learns from scratch on a CPU in minutes.
 //
-// A small residual network with maps at strides 4, 8 and 16 (C2, C3, C4), a feature pyramid of 32 channels,
-// two anchor sizes a level. Everything is trained, batch normalisation included.
+// A small residual network with maps at strides 4, 8 and 16 (C2, C3, C4), a feature pyramid of 32 channels
+// and two anchor sizes per level. Everything is trained, batch normalisation included.
 #include "models/backbones.h"
 
 namespace rcnn {
@@ -53,8 +53,8 @@ ModelConfig nano_fpn_config() {
   config.long_side = 640;
   config.size_divisible = 16;
   config.anchor_sizes = {{16, 23}, {32, 45}, {64, 90}};
-  // Two anchor sizes a level leave gaps that a threshold of .7 would not bridge, and a sample of 256 would be
-  // nearly all background, its size dividing the box loss away.
+  // Two anchor sizes per level leave gaps in which no anchor reaches an IoU of 0.7. A sample of 256 anchors
+  // would be nearly all background, and the box loss, which is divided by its size, would nearly vanish.
   config.rpn_fg_iou_thresh = 0.6f;
   config.rpn_batch_size_per_image = 64;
   config.rpn_pre_nms_top_n_train = config.rpn_post_nms_top_n_train = 500;

@@ -23,17 +23,17 @@ void for_each_tensor(FasterRcnn& model, F f) {
       [&](const std::string& name, Tensor& value) { f(name, value, Shape{}); });
 }
 
-/// The stage of the backbone that a tensor belongs to: 1 the stem, 2 layer1, ...; 0 for the rest of the
-/// model.
+/// The stage of the backbone that a tensor belongs to: 1 is the stem, 2 is layer1, and so on; 0 if it
+/// belongs to another part of the model.
 int64_t stage_of(const FasterRcnn& model, std::string_view name) {
   return name.starts_with(kBody) ? model.backbone->stage_of(name.substr(kBody.size())) : 0;
 }
 
-/// Gives an image classifier's tensors the detector's names and drops its output. False for other files.
+/// Gives an image classifier's tensors the detector's names and drops its outputs. False for other files.
 bool rename_classifier(const FasterRcnn& model, Tensors& tensors) {
   const bool vgg = tensors.contains("features.0.weight");
   if (!vgg && !tensors.contains("conv1.weight")) return false;
-  // The part of the classifier that is the detector's head.
+  // Prefixes of the classifier's names and what replaces them; the first that fits counts.
   std::vector<std::pair<std::string, std::string>> head = {{"features.", kBody},
                                                            {"classifier.0.", "roi_heads.box_head.fc6."},
                                                            {"classifier.3.", "roi_heads.box_head.fc7."}};
@@ -51,7 +51,7 @@ bool rename_classifier(const FasterRcnn& model, Tensors& tensors) {
   return true;
 }
 
-/// torchvision 0.12 and before called some layers otherwise; its public weights still do.
+/// Renames the layers that had other names in torchvision 0.12 and before, as its public weights still do.
 void rename_old(Tensors& tensors) {
   Tensors renamed;
   for (auto& [name, tensor] : tensors) {
@@ -66,13 +66,13 @@ void rename_old(Tensors& tensors) {
   tensors = renamed;
 }
 
-/// Puts a normalisation that does nothing but add the convolution's bias in place of it.
+/// Replaces the bias of a convolution with a normalisation that does nothing but add it.
 void unfold(Tensors& tensors, const std::string& conv_bias, const NormNames& norm, float eps) {
   add_shifting_norm(tensors, norm, tensors.at(conv_bias), eps);
   tensors.erase(conv_bias);
 }
 
-/// Multiplies a normalisation into the filter (K, C, R, S) before it and its bias.
+/// Folds a normalisation into the filter (K, C, R, S) and the bias of the convolution before it.
 void fold(Tensors& tensors, const std::string& conv, const NormNames& norm, float eps) {
   Tensor& filter = tensors.at(conv + ".weight");
   BatchNorm parameters;
@@ -91,7 +91,7 @@ void fold(Tensors& tensors, const std::string& conv, const NormNames& norm, floa
   for (const std::string& name : {norm.weight, norm.bias, norm.mean, norm.variance}) tensors.erase(name);
 }
 
-/// Writes the batch normalisation of the file's backbone the way the model has it.
+/// Converts the batch normalisation of the file's backbone to the form that the model has.
 void fit_norms(FasterRcnn& model, Tensors& tensors, const std::string& file) {
   std::set<std::string> wanted;
   for_each_tensor(model, [&](const std::string& name, const Tensor&, const Shape&) { wanted.insert(name); });
@@ -121,7 +121,7 @@ void fit_norms(FasterRcnn& model, Tensors& tensors, const std::string& file) {
   });
 }
 
-/// Which row of the file's class outputs each of the model's is to have: -1 keeps its initial value.
+/// For each row of the model's class outputs, the row of the file's to copy; -1 keeps the initial value.
 std::vector<int64_t> rows_by_name(const std::vector<std::string>& classes,
                                   const std::vector<std::string>& in_file) {
   std::vector<int64_t> rows{0};  // the background
@@ -132,7 +132,7 @@ std::vector<int64_t> rows_by_name(const std::vector<std::string>& classes,
   return rows;
 }
 
-/// Copies groups of rows from `source` to `target`, both (classes x group, ...), one group a class.
+/// Copies groups of rows from `source` to `target`, both (classes x group, ...), one group per class.
 void copy_rows(const Tensor& source, const Tensor& target, const std::vector<int64_t>& rows,
                int64_t classes_in_file) {
   const int64_t from_size = source.numel() / classes_in_file;
@@ -144,7 +144,7 @@ void copy_rows(const Tensor& source, const Tensor& target, const std::vector<int
   target.copy_from(merged.to(target.device()));
 }
 
-/// The part of the model that a tensor belongs to, as one would name it.
+/// The part of the model that a tensor belongs to, for the report: "rpn", or "backbone.body.layer1".
 std::string part_of(const std::string& name) {
   const int dots = name.starts_with(kBody) ? 3 : name.starts_with("backbone.") ? 2 : 1;
   size_t end = 0;
@@ -165,14 +165,14 @@ std::string list_parts(const std::vector<std::string>& names) {
 }
 
 std::string list_some(const std::vector<std::string>& names) {
-  constexpr size_t kMost = 4;
-  const std::vector<std::string> first(names.begin(), names.begin() + std::min(kMost, names.size()));
+  constexpr size_t kMaxNames = 4;
+  const std::vector<std::string> first(names.begin(), names.begin() + std::min(kMaxNames, names.size()));
   const std::string rest =
-      names.size() > kMost ? fmt::format(" and {} more", names.size() - kMost) : std::string();
+      names.size() > kMaxNames ? fmt::format(" and {} more", names.size() - kMaxNames) : std::string();
   return fmt::format("{}{}", fmt::join(first, ", "), rest);
 }
 
-/// Throws where the file is of no use for this model.
+/// Throws if the file is of no use for this model.
 void check_use(const FasterRcnn& model, const WeightsReport& report, size_t taken_in_body) {
   check_input(
       taken_in_body > 0,
@@ -184,7 +184,7 @@ void check_use(const FasterRcnn& model, const WeightsReport& report, size_t take
     for (const std::string& name : *names) {
       const int64_t stage = stage_of(model, name);
       check_input(stage == 0 || stage > model.config.frozen_stages,
-                  "{}: has nothing that fits {}; it would be frozen at a random value: expected "
+                  "{}: none of its tensors fits {}, which would be frozen at random values: expected "
                   "--frozen-stages {} or fewer",
                   report.file, name, stage - 1);
     }
@@ -228,7 +228,7 @@ WeightsReport start_from_weights(FasterRcnn& model, const std::vector<std::strin
     tensors.erase(found);
     const bool by_row = report.other_classes && name.starts_with(kOutputs);
     if (by_row && !keep_classes) return;
-    // Of outputs that are taken row by row, the rows must be of one size.
+    // Outputs that are taken row by row need rows of the same size.
     const Shape expected = file_shape(target.shape());
     const bool fits = by_row ? source.numel() % classes_in_file == 0 &&
                                    source.shape().rank() == expected.rank() &&
@@ -256,21 +256,21 @@ WeightsReport start_from_weights(FasterRcnn& model, const std::vector<std::strin
 
 std::string WeightsReport::text() const {
   std::string text = fmt::format("{}: {} of the model's {} tensors{}", file, taken, tensors,
-                                 classifier ? ", an image classifier's as the backbone" : "");
+                                 classifier ? ", from an image classifier as the backbone" : "");
   if (frozen_stages > 0)
     text += fmt::format("; frozen: the stem{}",
                         frozen_stages == 1   ? std::string()
                         : frozen_stages == 2 ? " and layer1"
                                              : fmt::format(" and layer1 to layer{}", frozen_stages - 1));
-  if (!missing.empty()) text += "\n  not in the file, start at random: " + list_parts(missing);
-  if (!other_shape.empty()) text += "\n  of another shape, start at random: " + list_some(other_shape);
+  if (!missing.empty()) text += "\n  not in the file, initialised at random: " + list_parts(missing);
+  if (!other_shape.empty()) text += "\n  of another shape, initialised at random: " + list_some(other_shape);
   if (!unexpected.empty()) text += "\n  not used: " + list_some(unexpected);
   if (other_classes)
     text += kept_classes.empty()
-                ? "\n  other classes: the outputs for class and box start at random"
+                ? "\n  other classes: the outputs for class and box are initialised at random"
                 : fmt::format(
-                      "\n  other classes: of the outputs for class and box, those of {} are kept, the "
-                      "others start at random",
+                      "\n  other classes: the outputs for class and box are kept for {}, the "
+                      "others are initialised at random",
                       list_some(kept_classes));
   return text;
 }
@@ -295,7 +295,7 @@ std::string start_from_scratch(ModelConfig& config) {
   if (frozen_norm) config.norm = by_group ? "group" : "batch";
   config.frozen_stages = 0;
   return "without --weights nothing is frozen" +
-         std::string(by_group      ? ", and groups of channels are normalised"
+         std::string(by_group      ? ", and group normalisation is used instead"
                      : frozen_norm ? ", and batch normalisation is trained"
                                    : "");
 }

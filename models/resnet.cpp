@@ -1,13 +1,13 @@
-// ResNets (He et al. 2016) as backbones, under the names and with the strides of torchvision's: 18 and 34
-// layers of basic blocks, 50 and 101 of bottlenecks. Three forms of each:
+// ResNets (He et al. 2016) as backbones, with the names and strides of torchvision's: 18 and 34 layers of
+// basic blocks, 50 and 101 of bottlenecks. Each has three forms:
 //
-// -fpn: the maps of all four stages (C2 to C5, strides 4 to 32) and a feature pyramid of 256 channels; the
-// RPN sees a fifth level of stride 64. resnet50-fpn is torchvision's fasterrcnn_resnet50_fpn.
+// -fpn: the maps of all four stages (C2 to C5, strides 4 to 32) and a feature pyramid of 256 channels. The
+// RPN reads a fifth level of stride 64. resnet50-fpn is torchvision's fasterrcnn_resnet50_fpn.
 //
-// -c4: the map of the third stage alone (C4, stride 16), as in the Faster R-CNN paper. RoIs are pooled from
-// it; the fourth stage is the head that each goes through, or two fully connected layers are (`box-head`).
+// -c4: only the map of the third stage (C4, stride 16), as in the Faster R-CNN paper. RoIs are pooled from
+// it, and the head is the fourth stage or two fully connected layers (`box-head`).
 //
-// -dc5: the map of the fourth stage, whose stride is traded for a dilation (C5, stride 16).
+// -dc5: the map of the fourth stage, whose stride is replaced by a dilation (C5, stride 16).
 #include "layers/average_pool.h"
 #include "layers/max_pool.h"
 #include "models/backbones.h"
@@ -33,7 +33,7 @@ constexpr Depth kDepths[] = {
 const Depth& depth_of(int layers) {
   for (const Depth& depth : kDepths)
     if (depth.layers == layers) return depth;
-  throw Error(fmt::format("there is no ResNet of {} layers", layers));
+  throw Error(fmt::format("there is no ResNet with {} layers", layers));
 }
 
 int64_t stage_channels(const Depth& depth, size_t stage) {
@@ -42,8 +42,8 @@ int64_t stage_channels(const Depth& depth, size_t stage) {
 
 using Stage = std::vector<ResidualBlock>;
 
-/// Stage 0 to 3 is layer1 to layer4. Where the stride becomes a dilation the first block still goes without,
-/// as in torchvision: its inputs lie side by side.
+/// Stages 0 to 3 are layer1 to layer4. `dilate` replaces the stride by a dilation, which the first block
+/// does not have, as in torchvision: its input is not spread out yet.
 Stage make_stage(Init& init, Norm norm, const Depth& depth, size_t stage, bool dilate = false) {
   const int64_t outputs = stage_channels(depth, stage), stride = stage > 0 && !dilate ? 2 : 1;
   const auto make = depth.bottleneck ? ResidualBlock::bottleneck : ResidualBlock::basic;
@@ -61,7 +61,7 @@ void visit_stage(ParamVisitor& visitor, Stage& stage, size_t index) {
 struct ResNet : Backbone {
   ConvNorm conv1;
   std::vector<Stage> stages;
-  size_t first_map;  // the first stage whose map is given
+  size_t first_map;  // the first stage whose map is returned
 
   ResNet(Init& init, Norm norm, const Depth& depth, size_t count, size_t first, bool dilate_last = false)
       : conv1(ConvNorm::make(init, norm, 3, 64, 7, 2)), first_map(first) {
@@ -87,9 +87,9 @@ struct ResNet : Backbone {
   }
 };
 
-/// The fourth stage on the pooled map of each RoI, and the mean over what comes out. Rows that are padding,
-/// where an image has fewer RoIs than are sampled, are 0 and would count in the statistics of norm = batch:
-/// frozen and group see each RoI for itself.
+/// The fourth stage applied to the pooled map of each RoI, and the mean over the result. If an image has
+/// fewer RoIs than are sampled, the padding rows are 0 and would count in the statistics of norm = batch;
+/// frozen and group normalise each RoI separately.
 struct Layer4Head : BoxHead {
   Stage layer4;
 
@@ -135,7 +135,7 @@ ModelConfig resnet_fpn_config() {
 ModelConfig resnet_dc5_config() {
   ModelConfig config = resnet_fpn_config();
   config.anchor_sizes = {{32, 64, 128, 256, 512}};
-  // As in Detectron2: one level holds what five hold in a pyramid.
+  // As in Detectron2: one level has to give as many proposals as five levels of a pyramid.
   config.rpn_pre_nms_top_n_train = 12000;
   config.rpn_pre_nms_top_n_test = 6000;
   return config;
@@ -144,14 +144,14 @@ ModelConfig resnet_dc5_config() {
 ModelConfig resnet_c4_config() {
   ModelConfig config = resnet_dc5_config();
   config.box_head = "layer4";
-  config.box_pool_size = 14;  // which layer4 makes 7
+  config.box_pool_size = 14;  // layer4 reduces it to 7
   return config;
 }
 
 ModelConfig small_resnet_c4_config() {
   ModelConfig config = resnet_fpn_config();
-  // Small enough for a CPU: a shorter side than torchvision's, and as many RoIs as the papers take (128 an
-  // image of them in training, 300 in detection).
+  // Small enough for a CPU: a shorter side than torchvision's, and as many RoIs per image as in the papers
+  // (128 in training, 300 in detection).
   config.short_side = 320;
   config.long_side = 640;
   config.size_divisible = 16;

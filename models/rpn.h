@@ -1,43 +1,46 @@
-// Region proposal network (Ren et al., "Faster R-CNN", section 3.1): at every cell of every level, whether
-// each anchor holds an object, and how to move it onto that object.
+// Region proposal network (Ren et al., "Faster R-CNN", section 3.1): for every anchor of every cell of every
+// level, whether it holds an object, and the deltas that move it onto that object.
 #pragma once
 
 #include <vector>
 
+#include "layers/box_targets.h"
+#include "layers/boxes.h"
 #include "layers/conv2d.h"
 #include "models/config.h"
-#include "models/ground_truth.h"
+#include "models/image_batch.h"
 
 namespace rcnn {
 
-/// What the network says of the anchors: one pair of maps a level.
+/// What the network predicts, one map per level, and the anchors that the predictions are for.
 struct RpnOutput {
   std::vector<Var> objectness;  // (N, H, W, A): logits
   std::vector<Var> deltas;      // (N, H, W, A 4)
   Tensor anchors;               // (sum of H W A, 4) f32, in the order of the maps
 };
 
-/// What the RPN is to learn: constants to autograd.
+/// What the RPN should predict. Constants to autograd.
 struct RpnTargets {
-  Tensor labels;   // (N, anchors) i32: 1 object, 0 background, -1 not sampled
-  Tensor offsets;  // (N, anchors, 4) f32, for anchors of label 1
+  Tensor labels;  // (N, anchors) i32: 1 object, 0 background, -1 not sampled
+  Tensor deltas;  // (N, anchors, 4) f32, for anchors of label 1
 };
 
 struct Rpn {
   Conv2d conv, objectness, deltas;
 
-  static Rpn make(Init& init, const ModelConfig& config, int64_t channels, int64_t anchors_a_cell);
+  static Rpn make(Init& init, const ModelConfig& config, int64_t channels, int64_t anchors_per_cell);
   void visit(ParamVisitor& visitor);
 };
 
-/// Runs the shared head over every level. `pixels` (N, H, W, 3) gives the strides: its size over the map's.
+/// Runs the shared head on every level and makes the anchors, for a batch of shape `pixels` (N, H, W, 3).
 RpnOutput rpn_forward(Context& ctx, const Rpn& rpn, const ModelConfig& config, const std::vector<Var>& levels,
                       const Shape& pixels);
-/// The best boxes after NMS, with their scores; in training (`truth` given) the ground truth is appended to
-/// them, and there are no scores.
+/// The best boxes after NMS, with their scores. In training (if `truth` is given) the ground truth is
+/// appended to them, and there are no scores.
 Proposals rpn_proposals(Context& ctx, const ModelConfig& config, const RpnOutput& output,
                         const ImageBatch& images, const GroundTruth* truth);
-/// Matches anchors with objects and samples a balanced batch of them. `image_size` (N, 2): height, width.
+/// Matches the anchors with the ground truth and samples a balanced batch of them. `image_size` is (N, 2),
+/// height and width.
 RpnTargets rpn_targets(Context& ctx, const ModelConfig& config, const Tensor& anchors,
                        const Tensor& image_size, const GroundTruth& truth);
 

@@ -12,7 +12,7 @@ namespace {
 std::string layer_name(const std::string& parameter) { return parameter.substr(0, parameter.rfind('.')); }
 
 double products(const Tensor& weight, const Tensor& output) {
-  // Every element of the output is a sum over what one filter, or one row of weights, covers.
+  // Every element of the output is a sum of products with one filter, or with one row of weights.
   return 2.0 * static_cast<double>(output.numel()) * static_cast<double>(weight.numel() / weight.dim(0));
 }
 
@@ -32,7 +32,7 @@ std::vector<LayerCall> list_layers(FasterRcnn& model, int64_t height, int64_t wi
   std::vector<LayerCall> calls;
   std::set<std::string> counted;
   Context ctx;
-  ctx.grad = true;  // or nothing would be recorded
+  ctx.grad = true;  // otherwise nothing would be recorded
   ctx.watch = [&](const Node& layer, const std::vector<Var>& inputs, const Tensor& output) {
     LayerCall call;
     call.kind = layer.name();
@@ -55,7 +55,7 @@ std::vector<LayerCall> list_layers(FasterRcnn& model, int64_t height, int64_t wi
   for (int64_t i = 0; i < pixels.numel(); ++i)
     pixels.mutable_data<float>()[i] = static_cast<float>(i % 7 - 3) / 2;
   const Tensor size = Tensor::of<float>({1, 2}, {static_cast<float>(height), static_cast<float>(width)});
-  model.detect(ctx, {pixels, size});
+  model.detections(ctx, {pixels, size});
   return calls;
 }
 

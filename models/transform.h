@@ -1,4 +1,4 @@
-// From photographs to the network's input: resized, normalised, padded into one batch.
+// Turns photographs into the network's input: resizes, normalises and pads them into one batch.
 #pragma once
 
 #include <span>
@@ -6,7 +6,7 @@
 #include "core/box.h"
 #include "core/context.h"
 #include "models/config.h"
-#include "models/ground_truth.h"
+#include "models/image_batch.h"
 
 namespace rcnn {
 
@@ -14,18 +14,18 @@ namespace rcnn {
 struct RawImage {
   const uint8_t* pixels;
   int64_t height, width;
-  float scale = 1;  // of the configuration's short and long side
+  float scale = 1;  // multiplies the configuration's short and long side
 };
 
 /// Resizes each image by the configuration's short and long side, normalises and pads to a common size.
 ImageBatch make_image_batch(Context& ctx, const ModelConfig& config, std::span<const RawImage> images);
 
-/// An image after resizing, and the way of boxes there and back.
+/// The size of an image after resizing, and the conversion of boxes between image and network input.
 struct ResizedImage {
   int64_t height, width;
-  float sy, sx;  // multiply boxes on the way there; the rounding of `size-rounding` has its own rule
-  float back_y, back_x;
-  float plus_one;  // 1: boxes end at whole pixels there
+  float sy, sx;          // multiply boxes of the image; `size-rounding` decides how they are computed
+  float back_y, back_x;  // multiply boxes of the input
+  float plus_one;        // 1: boxes in the input follow the convention of whole pixels
 
   Box to_input(const Box& box) const {
     return {box.x1 * sx, box.y1 * sy, (box.x2 - plus_one) * sx, (box.y2 - plus_one) * sy};
@@ -35,7 +35,27 @@ struct ResizedImage {
   }
 };
 
-/// Of an image of this size; `scale` multiplies the configuration's short and long side.
+/// How the sides of a resized image are rounded: see resized_size.
+enum class SizeRounding : uint8_t { torchvision, caffe2015 };
+
+struct ResizedSize {
+  int64_t h, w;
+  double scale;  // before the sides were rounded
+};
+
+/// The size to which an image of h x w pixels (at least 1) is resized. The scale brings its short side to
+/// `short_side`, or its long side to `long_side` if that scale is smaller; both sides are rounded, and are
+/// at least one pixel.
+///
+/// torchvision: the sides are rounded down, with torchvision's arithmetic to the last bit, which sometimes
+/// makes 799 of 800. Boxes are scaled by the ratio of the sizes, separately on each axis.
+///
+/// caffe2015: the sides are rounded to the nearest pixel, halves to even, and so is the long side before it
+/// is compared with `long_side`. Boxes are multiplied by the scale.
+ResizedSize resized_size(int64_t h, int64_t w, int64_t short_side, int64_t long_side,
+                         SizeRounding rounding = SizeRounding::torchvision);
+
+/// How an image of this size is resized; `scale` multiplies the configuration's short and long side.
 ResizedImage resized(const ModelConfig& config, int64_t height, int64_t width, float scale = 1);
 
 }  // namespace rcnn

@@ -1,6 +1,7 @@
 // VGG16 (Simonyan & Zisserman 2015), the backbone of the Fast and Faster R-CNN papers: thirteen 3x3
-// convolutions up to conv5_3, stride 16. The classifier's two fully connected layers of 4096 are the head,
-// with dropout. Names are those of torchvision's vgg16: convolution i of `features` is `backbone.body.<i>`.
+// convolutions up to conv5_3, stride 16. The head is the classifier's two fully connected layers of 4096
+// outputs, with dropout. Names are those of torchvision's vgg16: convolution i of `features` is
+// `backbone.body.<i>`.
 #include <charconv>
 
 #include "layers/max_pool.h"
@@ -37,7 +38,7 @@ struct Vgg16 : Backbone {
   std::vector<Var> operator()(Context& ctx, const Var& x) override {
     Var y = x;
     for (size_t i = 0; i < layers.size(); ++i) {
-      // Caffe rounds up, torchvision down: the same where the input is padded to multiples of 16
+      // Caffe rounds the size up, torchvision down. Both agree if the input is padded to multiples of 16
       // (size-divisible).
       if (i > 0 && layers[i].stage != layers[i - 1].stage) y = max_pool(ctx, y, 2, 2, 0, true);
       y = layers[i].conv(ctx, y, true);
@@ -63,7 +64,7 @@ struct Vgg16 : Backbone {
 
 std::unique_ptr<Backbone> make_vgg16(const ModelConfig& config, Init& init) {
   check_input(norm_of(config).kind == Norm::folded,
-              "--norm {}: vgg16 has no normalisation, which is called folded here", config.norm);
+              "--norm {}: vgg16 has no normalisation: expected --norm folded", config.norm);
   return std::make_unique<Vgg16>(init);
 }
 

@@ -5,7 +5,7 @@
 namespace rcnn {
 namespace {
 
-/// result[i, c, p] = tensor[i, p, c] for a tensor of (n, positions, channels): a transposition of each block.
+/// Transposes each block: result[i, c, p] = tensor[i, p, c] for a tensor of (n, positions, channels).
 Tensor transpose_blocks(const Tensor& tensor, int64_t n, int64_t positions, int64_t channels,
                         const Shape& shape) {
   Tensor result = Tensor::empty(shape, tensor.dtype());
@@ -83,7 +83,7 @@ void add_shifting_norm(std::map<std::string, Tensor>& tensors, const NormNames& 
   tensors[names.weight] = filled(channels, 1);
   tensors[names.bias] = shift;
   tensors[names.mean] = filled(channels, 0);
-  // 1 - eps rounds such that adding eps gives 1 to the last bit.
+  // 1 - eps is rounded so that adding eps gives 1 to the last bit.
   tensors[names.variance] = filled(channels, 1 - static_cast<double>(eps));
 }
 

@@ -13,7 +13,7 @@ namespace rcnn {
 namespace {
 
 constexpr double kLeft = 44, kRight = 12, kTop = 10, kBottom = 26;
-// More points than this cannot be told apart at the width of a screen.
+// More points than this cannot be distinguished at the width of a screen.
 constexpr size_t kMaxPoints = 600;
 
 std::vector<ChartPoint> finite(const std::vector<ChartPoint>& points) {
@@ -23,8 +23,8 @@ std::vector<ChartPoint> finite(const std::vector<ChartPoint>& points) {
   return kept;
 }
 
-/// At most about kMaxPoints of the points: of each group of neighbours the lowest and the highest, so that no
-/// peak is lost.
+/// Reduces the points to about kMaxPoints. Each group of neighbours is replaced by its lowest and highest
+/// point, so that no peak is lost.
 std::vector<ChartPoint> thin_out(const std::vector<ChartPoint>& points) {
   if (points.size() <= kMaxPoints) return points;
   const size_t group = (points.size() + kMaxPoints / 2 - 1) / (kMaxPoints / 2);
@@ -40,7 +40,7 @@ std::vector<ChartPoint> thin_out(const std::vector<ChartPoint>& points) {
   return kept;
 }
 
-/// "2,500", "0.25", "1e-05": as many digits as `step`, the distance of the ticks, needs.
+/// "2,500", "0.25", "1e-05", with as many digits as the distance of the ticks, `step`, requires.
 std::string tick_text(double value, double step) {
   if (value == 0) return "0";
   if (std::abs(value) < 1e-4 || std::abs(value) >= 1e7) return fmt::format("{:.2g}", value);
@@ -53,7 +53,7 @@ std::string tick_text(double value, double step) {
   return fmt::format("{:.{}f}", value, static_cast<int>(std::ceil(-std::log10(step) - 1e-9)));
 }
 
-/// Places values in the picture.
+/// Maps values to positions in the picture.
 struct Frame {
   double width, height;
   double x_low, x_high, y_low, y_high;
@@ -83,7 +83,7 @@ Frame make_frame(const Chart& chart) {
   for (const ChartLine& line : chart.lines)
     for (const ChartPoint& point : line.points) show(point.x, point.y);
   for (const ChartBar& bar : chart.bars) show(bar.x_low, bar.y), show(bar.x_high, bar.y);
-  if (!std::isfinite(frame.x_low)) frame.x_low = frame.x_high = 0;  // no point at all
+  if (!std::isfinite(frame.x_low)) frame.x_low = frame.x_high = 0;  // there are no points
   if (frame.logarithmic && !(frame.x_low > 0)) frame.x_low = frame.x_high = 1;
   if (!(frame.x_low < frame.x_high)) frame.x_high = frame.x_low + 1;
   if (!(frame.y_low < frame.y_high)) frame.y_high = frame.y_low + 1;
@@ -91,7 +91,7 @@ Frame make_frame(const Chart& chart) {
   return frame;
 }
 
-/// 1, 2 and 5 times powers of 10 where a logarithmic axis has room for them, else the powers alone.
+/// Ticks at 1, 2 and 5 times powers of 10 if a logarithmic axis has room for them, else at the powers only.
 std::vector<double> logarithmic_ticks(double low, double high, int count) {
   for (const bool all : {true, false}) {
     std::vector<double> ticks;
@@ -217,8 +217,8 @@ std::string render_chart(const Chart& chart) {
                 [](const ChartBar& bar) { return !std::isfinite(bar.x_low + bar.x_high + bar.y); });
   std::erase_if(shown.marks, [](const ChartMark& mark) { return !std::isfinite(mark.x); });
   const Frame frame = make_frame(shown);
-  // A nested <svg> cuts off what lies outside the frame, without a name that would have to be unique in the
-  // page.
+  // A nested <svg> cuts off whatever lies outside the frame. A <clipPath> would need an id that is unique in
+  // the page.
   std::string lines =
       fmt::format(R"(<svg x="{0}" y="{1}" width="{2}" height="{3}" viewBox="{0} {1} {2} {3}">)", kLeft - 4,
                   kTop - 4, chart.width - kLeft - kRight + 8, chart.height - kTop - kBottom + 8);

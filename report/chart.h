@@ -10,54 +10,54 @@ struct ChartPoint {
   double x = 0, y = 0;
 };
 
-/// One curve of a chart, by ascending x. Points that are not finite are left out.
+/// One curve of a chart, with its points in order of ascending x. Points that are not finite are left out.
 struct ChartLine {
   std::vector<ChartPoint> points;
-  std::string colour = "#1d4ed8";  // as CSS writes it
+  std::string colour = "#1d4ed8";  // in CSS notation
   double width = 2;
   double opacity = 1;
   bool dots = false;    // a dot with a tooltip at every point
-  bool filled = false;  // the area below is tinted
+  bool filled = false;  // tints the area below the curve
 };
 
-/// A column of a histogram, from the axis up.
+/// A column of a histogram, from the axis up to y.
 struct ChartBar {
   double x_low = 0, x_high = 0, y = 0;
   std::string colour = "#1d4ed8";
 };
 
-/// A dashed line at one x, as high as the chart, with a tooltip.
+/// A dashed vertical line at one x, as high as the chart, with a tooltip.
 struct ChartMark {
   double x = 0;
   std::string text;
   std::string colour = "#17202e";
 };
 
-/// A chart without any text but its ticks: title and legend are the page's.
+/// A chart whose only text is that of the ticks. The page adds title and legend.
 struct Chart {
-  std::string label;                 // what it shows, for screen readers
-  double width = 520, height = 270;  // in the SVG's own units; the page scales it
+  std::string label;                 // a description for screen readers
+  double width = 520, height = 270;  // in units of the SVG, which the page scales
   std::vector<ChartBar> bars;        // drawn first
   std::vector<ChartLine> lines;      // drawn in this order
   std::vector<ChartMark> marks;      // drawn last
-  /// The range shown; where low = high it is that of bars and lines, y from 0. What lies outside is cut off.
+  /// The range of the axes. If low = high, it is the range of the bars and lines, with y starting at 0.
+  /// Values outside the range are cut off.
   double x_low = 0, x_high = 0, y_low = 0, y_high = 0;
-  bool x_logarithmic = false;  // x_low > 0 is then required
+  bool x_logarithmic = false;  // requires x_low > 0
 };
 
 /// The chart as an <svg> element.
 std::string render_chart(const Chart& chart);
 
-/// The curve averaged over `window` neighbouring points, centred; fewer at the ends. Points that are not
-/// finite are left out first.
+/// The centred running mean of the curve over `window` neighbouring points, fewer at the ends. Points that
+/// are not finite are left out first.
 std::vector<ChartPoint> smooth(const std::vector<ChartPoint>& points, size_t window);
 
-/// Of the values in each bin the share, percent: bin i is [edges[i], edges[i + 1]), and what lies outside
-/// counts in the first or the last. NaN is left out. Without a value every share is 0.
+/// The percentage of the values in each bin. Bin i is [edges[i], edges[i + 1]); values outside all bins count
+/// in the first or the last. NaN is left out. All percentages are 0 if there are no values.
 std::vector<double> histogram(const std::vector<float>& values, const std::vector<double>& edges);
 
-/// Round numbers from `low` to `high`, at most `count` + 1 of them: a distance of 1, 2 or 5 times a power
-/// of 10.
+/// At most `count` + 1 round numbers from `low` to `high`, whose distance is 1, 2 or 5 times a power of 10.
 std::vector<double> round_ticks(double low, double high, int count);
 
 }  // namespace rcnn

@@ -1,4 +1,4 @@
-// The report's confusion matrix, and what stands in its place where it would be too large to read.
+// The report's confusion matrix, or lists of the most frequent errors if it would be too large to read.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,9 +11,9 @@
 namespace rcnn {
 namespace {
 
-using Matrix = std::vector<std::vector<int64_t>>;  // [truth][found], 0 the background
+using Matrix = std::vector<std::vector<int64_t>>;  // [truth][found], where 0 is the background
 
-constexpr size_t kMaxMatrix = 16;  // classes
+constexpr size_t kMaxMatrix = 16;  // classes; with more the lists are shown
 constexpr size_t kMaxPairs = 12;   // rows of each list
 
 double share_of(int64_t count, int64_t sum) {
@@ -24,7 +24,7 @@ int64_t sum_of(const std::vector<int64_t>& row) {
   return std::accumulate(row.begin(), row.end(), int64_t{0});
 }
 
-/// White at 0; light enough at 1 for dark text.
+/// The background colour of a cell: white for a share of 0, and light enough for dark text for a share of 1.
 std::string shade(double share, bool right) {
   const auto mix = [share](double full) { return static_cast<int>(255 + (full - 255) * share + 0.5); };
   return right ? fmt::format("#{:02x}{:02x}{:02x}", mix(0x8f), mix(0xb0), mix(0xf5))
@@ -40,11 +40,11 @@ std::string cell(const Matrix& matrix, size_t truth, size_t found) {
                      shade(share, truth == found), count, 100 * share);
 }
 
-/// The classes in order, the background last.
+/// The matrix as a table, with the classes in order and the background last.
 std::string matrix_table(const ReportData& data, const Matrix& matrix) {
   std::vector<size_t> labels(matrix.size());
   for (size_t i = 0; i < labels.size(); ++i) labels[i] = (i + 1) % labels.size();
-  std::string head = "<th>is, detected as</th>", rows;
+  std::string head = "<th>ground truth / detected as</th>", rows;
   for (const size_t label : labels)
     head += fmt::format("<th scope=\"col\"><span>{}</span></th>",
                         label == 0 ? "missed" : class_name(data, label));
@@ -64,7 +64,7 @@ struct Pair {
   int64_t count;
 };
 
-/// The pairs that `wanted` takes, the most frequent first.
+/// The pairs for which `wanted` is true, the most frequent first.
 template <class Wanted>
 std::vector<Pair> most_frequent(const Matrix& matrix, const Wanted& wanted) {
   std::vector<Pair> pairs;
@@ -92,10 +92,10 @@ std::string pair_lists(const ReportData& data, const Matrix& matrix) {
   const auto add = [&](const char* heading, const char* head, const std::string& rows) {
     if (!rows.empty()) lists += fmt::format("<div><h3>{}</h3>{}</div>\n", heading, table(head, rows, "", 0));
   };
-  add("Taken for another class",
-      "<th>is</th><th class=\"text\">detected as</th><th>times</th><th>of its objects</th>", confused);
-  add("Missed", "<th>class</th><th>times</th><th>of its objects</th>", missed);
-  add("Seen where nothing is", "<th>detected as</th><th>times</th>", invented);
+  add("Detected as another class",
+      "<th>ground truth</th><th class=\"text\">detected as</th><th>objects</th><th>share</th>", confused);
+  add("Missed (false negatives)", "<th>ground truth</th><th>objects</th><th>share</th>", missed);
+  add("False positives", "<th>detected as</th><th>detections</th>", invented);
   return lists.empty() ? "" : fmt::format("<div class=\"lists\">\n{}</div>\n", lists);
 }
 
@@ -103,9 +103,9 @@ std::string pair_lists(const ReportData& data, const Matrix& matrix) {
 
 ReportSection confusion_section(const ReportData& data) {
   ReportSection section{
-      "confusion", "What is taken for what",
-      "Objects against detections from the recommended scores on, paired where they overlap by half "
-      "or more, whatever their classes.",
+      "confusion", "Confusion matrix",
+      "Ground-truth objects and detections at the recommended confidence thresholds, paired if they overlap "
+      "by an IoU of .5 or more, whatever their classes.",
       ""};
   if (!data.diagnosis || data.diagnosis->confusion.empty()) return section;
   const Matrix& matrix = data.diagnosis->confusion;
@@ -116,13 +116,15 @@ ReportSection confusion_section(const ReportData& data) {
                                [](const std::vector<int64_t>& row) { return sum_of(row) > 0; });
   if (!any) return section;
   if (matrix.size() - 1 > kMaxMatrix) {
-    section.introduction += " The most frequent mistakes:";
+    section.introduction +=
+        " These are the most frequent errors; the share is that of the objects of the class.";
     section.body = pair_lists(data, matrix);
   } else {
     section.introduction +=
-        " A row is what is there, a column what the detector says, with its share of the row: blue is right, "
-        "orange "
-        "wrong. The last row holds detections of nothing.";
+        " Rows are the ground truth, columns the detected classes; each cell has a count and its share of "
+        "the row. Blue cells are correct, orange cells are errors: the last column has the missed objects "
+        "(false negatives), and the last row the detections without an object (false positives), which are "
+        "detections of background, duplicate detections and localisation errors.";
     section.body = matrix_table(data, matrix);
   }
   return section;

@@ -1,4 +1,4 @@
-// The report's view of what the model learned from: the data's figures, and images as training showed them.
+// The report's sections on the dataset: its figures, and training images after augmentation.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,9 +10,9 @@
 namespace rcnn {
 namespace {
 
-constexpr double kCovered = 0.5;  // an overlap with an anchor from which on a box is easily learned
+constexpr double kCovered = 0.5;  // the overlap with an anchor from which a box is easily learned
 
-/// The colour of a split in the charts; the first is drawn as columns.
+/// The colour of a split in the charts.
 std::string split_colour(size_t split) {
   return split == 0   ? kAccent
          : split == 1 ? kSecond
@@ -26,16 +26,14 @@ std::string splits_table(const std::vector<DataSummary>& summaries) {
   std::string rows;
   for (const DataSummary& s : summaries)
     rows += fmt::format(
-        "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{} × {}</td><td>{} × {}</td><td>{} × "
-        "{}</td>"
-        "<td>{}</td></tr>\n",
+        "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{} × {}</td><td>{} × {}</td>"
+        "<td>{} × {}</td><td>{}</td></tr>\n",
         escape_html(s.split), s.images, s.without_objects, s.boxes, s.ignored, s.median_width,
-        s.median_height, s.least_width, s.least_height, s.most_width, s.most_height,
+        s.median_height, s.min_width, s.min_height, s.max_width, s.max_height,
         s.boxes > 0 ? percent(s.poorly_covered) : "–");
   return table(
-      "<th>split</th><th>images</th><th>without objects</th><th>objects</th><th>ignored</th><th>median "
-      "image</th>"
-      "<th>smallest</th><th>largest</th><th>no good anchor</th>",
+      "<th>split</th><th>images</th><th>without objects</th><th>objects</th><th>ignored</th>"
+      "<th>median size</th><th>min. size</th><th>max. size</th><th>anchor IoU below .5</th>",
       rows, "", summaries.size());
 }
 
@@ -45,23 +43,23 @@ const ClassCount* find_class(const DataSummary& summary, const std::string& name
   return found == summary.classes.end() ? nullptr : &*found;
 }
 
-/// Objects by class: the first split with bars, the others as numbers.
+/// Objects by class, with bars for the first split and only numbers for the others.
 std::string classes_table(const std::vector<DataSummary>& summaries) {
   const DataSummary& first = summaries.front();
   if (first.classes.empty()) return "";
   std::string head =
-      fmt::format("<th>class</th><th>objects, {0}</th><th>images, {0}</th>", escape_html(first.split));
+      fmt::format("<th>class</th><th>objects ({0})</th><th>images ({0})</th>", escape_html(first.split));
   for (size_t i = 1; i < summaries.size(); ++i)
-    head += fmt::format("<th>objects, {}</th>", escape_html(summaries[i].split));
-  size_t most = 1;
-  for (const ClassCount& count : first.classes) most = std::max(most, count.boxes);
+    head += fmt::format("<th>objects ({})</th>", escape_html(summaries[i].split));
+  size_t max_boxes = 1;
+  for (const ClassCount& count : first.classes) max_boxes = std::max(max_boxes, count.boxes);
   std::string rows;
   for (size_t c = 0; c < first.classes.size(); ++c) {
     const ClassCount& count = first.classes[c];
     const std::string colour = css_colour(static_cast<int>(c) + 1);
     rows += fmt::format(
         "<tr><td>{}{}</td><td>{}{}</td><td>{}</td>", swatch(colour), escape_html(count.name), count.boxes,
-        bar(static_cast<double>(count.boxes) / static_cast<double>(most), colour), count.images);
+        bar(static_cast<double>(count.boxes) / static_cast<double>(max_boxes), colour), count.images);
     for (size_t i = 1; i < summaries.size(); ++i) {
       const ClassCount* other = find_class(summaries[i], count.name);
       rows += fmt::format("<td>{}</td>", other == nullptr ? 0 : other->boxes);
@@ -73,7 +71,7 @@ std::string classes_table(const std::vector<DataSummary>& summaries) {
 
 // ---- histograms
 
-/// The first split's shares as columns, those of the others as outlines.
+/// Adds the histogram of a split: the first split as columns, the others as outlines.
 void add_shares(Chart& chart, const std::vector<double>& edges, const std::vector<float>& values,
                 size_t split) {
   const std::vector<double> shares = histogram(values, edges);
@@ -97,10 +95,10 @@ std::string legend(const std::vector<DataSummary>& summaries) {
 }
 
 std::string sizes_figure(const ReportData& data) {
-  constexpr double kBinsAnOctave = 4;
+  constexpr double kBinsPerOctave = 4;
   Chart chart;
   chart.label =
-      "Sizes of the objects after resizing, share of objects over the square root of the area in pixels";
+      "Histogram of object sizes after resizing, percentage of objects over the square root of the area";
   double low = 0, high = 0;
   const auto reach = [&](float size) {
     if (!std::isfinite(size)) return;
@@ -116,30 +114,30 @@ std::string sizes_figure(const ReportData& data) {
     for (const float size : level) {
       if (!std::isfinite(size)) continue;
       reach(size);
-      chart.marks.push_back({size, fmt::format("anchors of {:g} pixels", size)});
+      chart.marks.push_back({size, fmt::format("anchor size {:g} pixels", size)});
       sizes += fmt::format("{}{:g}", sizes.empty() ? "" : ", ", size);
     }
   std::vector<double> edges;
-  const double first = std::floor(std::log2(low) * kBinsAnOctave);
-  const double last = std::max(first + 1, std::ceil(std::log2(high) * kBinsAnOctave + 1e-9));
-  for (double k = first; k <= last; ++k) edges.push_back(std::exp2(k / kBinsAnOctave));
+  const double first = std::floor(std::log2(low) * kBinsPerOctave);
+  const double last = std::max(first + 1, std::ceil(std::log2(high) * kBinsPerOctave + 1e-9));
+  for (double k = first; k <= last; ++k) edges.push_back(std::exp2(k / kBinsPerOctave));
   chart.x_logarithmic = true;
   chart.x_low = edges.front();
   chart.x_high = edges.back();
   for (size_t i = 0; i < data.summaries.size(); ++i)
     if (!data.summaries[i].sizes.empty()) add_shares(chart, edges, data.summaries[i].sizes, i);
   const std::string anchors =
-      sizes.empty() ? "" : fmt::format("<span class=\"note\">dashed: the anchors' sizes, {}</span>", sizes);
-  return chart_figure(fmt::format("% of objects over size<div>{}</div>{}", legend(data.summaries), anchors),
-                      chart);
+      sizes.empty() ? "" : fmt::format("<span class=\"note\">dashed: anchor sizes {}</span>", sizes);
+  return chart_figure(
+      fmt::format("Object sizes, % of objects<div>{}</div>{}", legend(data.summaries), anchors), chart);
 }
 
 std::string overlaps_figure(const ReportData& data) {
   constexpr int kBins = 20;
   Chart chart;
-  chart.label = "Overlap of each object with its best anchor, share of objects over the overlap";
+  chart.label = "Histogram of the overlap (IoU) of each object with its best anchor, percentage of objects";
   chart.x_high = 1;
-  chart.marks.push_back({kCovered, "half"});
+  chart.marks.push_back({kCovered, "IoU .5"});
   std::vector<double> edges;
   for (int k = 0; k <= kBins; ++k) edges.push_back(static_cast<double>(k) / kBins);
   std::string below;
@@ -151,7 +149,7 @@ std::string overlaps_figure(const ReportData& data) {
                          escape_html(summary.split));
   }
   if (below.empty()) return "";
-  return chart_figure(fmt::format("% of objects over overlap with the best anchor<div>{}</div>"
+  return chart_figure(fmt::format("IoU with the best anchor, % of objects<div>{}</div>"
                                   "<span class=\"note\">below .5: {}</span>",
                                   legend(data.summaries), below),
                       chart);
@@ -161,18 +159,19 @@ std::string advice_list(const std::vector<DataSummary>& summaries) {
   std::string items;
   for (const DataSummary& summary : summaries)
     for (const std::string& sentence : summary.advice)
-      items += fmt::format("<li><b>{}</b> {}</li>\n", escape_html(summary.split), advice_html(sentence));
-  return items.empty() ? "" : fmt::format("<h3>What looks odd</h3>\n<ul>\n{}</ul>\n", items);
+      items += fmt::format("<li><b>{}:</b> {}</li>\n", escape_html(summary.split), advice_html(sentence));
+  return items.empty() ? "" : fmt::format("<h3>Possible problems</h3>\n<ul>\n{}</ul>\n", items);
 }
 
 }  // namespace
 
 ReportSection data_section(const ReportData& data) {
-  if (data.summaries.empty()) return {"data", "The data", "", ""};
+  if (data.summaries.empty()) return {"data", "Dataset", "", ""};
   return {
-      "data", "The data",
-      "Sizes are square roots of areas, in pixels after resizing to the network's input. An object that no "
-      "anchor overlaps by half is hard to learn. Ignored objects are neither trained on nor counted.",
+      "data", "Dataset",
+      "Object sizes are the square roots of box areas, in pixels after resizing to the network's input. An "
+      "object that no anchor overlaps by an IoU of .5 or more is hard to learn. Ignored objects (difficult "
+      "or crowd) are used neither in training nor in the evaluation.",
       splits_table(data.summaries) + charts("large", sizes_figure(data) + overlaps_figure(data)) +
           classes_table(data.summaries) + advice_list(data.summaries)};
 }
@@ -184,10 +183,10 @@ ReportSection augmentation_section(const ReportData& data) {
                            image_element(picture.image, "Training image " + picture.caption),
                            escape_html(picture.caption));
   if (!figures.empty()) figures = fmt::format("<div class=\"sheet\">\n{}</div>\n", figures);
-  return {"augmentation", "What it was trained on",
-          "Training images with their objects, as the model saw them after augmentation. Are the boxes where "
-          "they "
-          "belong, and could these be photographs of yours? Dashed boxes are ignored.",
+  return {"augmentation", "Augmented training images",
+          "Training images with their ground truth, as the model saw them after augmentation. Check that the "
+          "boxes are in the right places, and that the images still look like your own photographs. Dashed "
+          "boxes are ignored objects.",
           figures};
 }
 

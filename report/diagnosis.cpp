@@ -1,4 +1,4 @@
-// The report's view of the diagnosis: what to do next, thresholds, confusions, misses, the worst images.
+// The report's sections on the diagnosis: next steps, confidence thresholds, missed objects, worst images.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,13 +12,13 @@
 namespace rcnn {
 namespace {
 
-constexpr size_t kCausesToName = 3;  // in "What to do next"
-constexpr size_t kMaxRemarks = 6;    // under one of the worst images
+constexpr size_t kCausesToName = 3;  // the number of causes in "What to do next"
+constexpr size_t kMaxRemarks = 6;    // the number of remarks under a worst image
 constexpr const char* kFound = "#dfe4ec";
 constexpr std::array<const char*, kMissCauses> kCauseColours = {"#1d4ed8", "#7aa7f7", "#8b5cf6", "#fb6f24",
                                                                 "#f5c04a"};
 constexpr std::array<const char*, 3> kSizeBounds = {"below 32² pixels", "32² to 96² pixels",
-                                                    "from 96² pixels on"};
+                                                    "96² pixels or more"};
 
 int64_t misses_of(const Diagnosis& diagnosis, size_t cause) {
   int64_t sum = 0;
@@ -46,13 +46,13 @@ std::string_view size_name(size_t size) { return name_of(static_cast<ObjectSize>
 std::string cause_name(size_t cause) { return escape_html(name_of(static_cast<MissCause>(cause))); }
 std::string cause_advice(size_t cause) { return advice_html(advice_for(static_cast<MissCause>(cause))); }
 
-// ---- scores
+// ---- confidence thresholds
 
 struct AtThreshold {
   double precision, recall;
 };
 
-/// The curve's figures at its recommended score.
+/// Precision and recall of a curve at its recommended threshold.
 AtThreshold at_best(const ScoreCurve& curve) {
   size_t best = 0;
   for (size_t i = 0; i < curve.score.size(); ++i)
@@ -77,8 +77,8 @@ std::string thresholds_table(const ReportData& data) {
     rows += fmt::format("<tr><td>{}{}</td>{}</tr>\n", swatch(colour), class_name(data, i + 1),
                         threshold_cells(data.diagnosis->classes[i], colour));
   }
-  return table("<th>class</th><th>score from</th><th>F1</th><th>precision</th><th>recall</th>", rows,
-               "<td>one score for all</td>" + threshold_cells(data.diagnosis->all, kAccent),
+  return table("<th>class</th><th>threshold</th><th>F1</th><th>precision</th><th>recall</th>", rows,
+               "<td>one threshold for all</td>" + threshold_cells(data.diagnosis->all, kAccent),
                data.diagnosis->classes.size());
 }
 
@@ -97,31 +97,31 @@ Chart score_chart(const std::string& label) {
 }
 
 std::string all_scores_figure(const ScoreCurve& curve) {
-  Chart chart = score_chart("Precision, recall and F1 of all classes over the least score");
+  Chart chart = score_chart("Precision, recall and F1 of all classes over the confidence threshold");
   chart.lines = {score_line(curve, curve.precision, kSecond), score_line(curve, curve.recall, kThird),
                  score_line(curve, curve.f1, kAccent)};
   chart.lines.back().width = 3;
   if (curve.best_f1 > 0)
     chart.marks.push_back(
-        {curve.best_score, fmt::format("best F1 from a score of {:.2f}", curve.best_score)});
-  return chart_figure(
-      fmt::format("all classes<div><span>{}precision</span><span>{}recall</span><span>{}F1</span></div>",
-                  swatch(kSecond), swatch(kThird), swatch(kAccent)),
-      chart);
+        {curve.best_score, fmt::format("best F1 at a threshold of {:.2f}", curve.best_score)});
+  return chart_figure(fmt::format("all classes, by threshold"
+                                  "<div><span>{}precision</span><span>{}recall</span><span>{}F1</span></div>",
+                                  swatch(kSecond), swatch(kThird), swatch(kAccent)),
+                      chart);
 }
 
 std::string class_scores_figure(const std::vector<ScoreCurve>& classes) {
-  Chart chart = score_chart("F1 over the least score, one curve a class");
+  Chart chart = score_chart("F1 over the confidence threshold, one curve per class");
   for (size_t i = 0; i < classes.size(); ++i) {
     const std::string colour = css_colour(static_cast<int>(i) + 1);
     chart.lines.push_back(score_line(classes[i], classes[i].f1, colour));
     if (classes[i].best_f1 > 0)
       chart.marks.push_back({classes[i].best_score, fmt::format("{:.2f}", classes[i].best_score), colour});
   }
-  return chart_figure("F1 by class<span>colours as in the table</span>", chart);
+  return chart_figure("F1 of each class, by threshold<span>colours as in the table</span>", chart);
 }
 
-// ---- misses
+// ---- missed objects
 
 std::string stack_row(const Diagnosis& diagnosis, size_t size, const std::vector<size_t>& causes) {
   const auto& misses = diagnosis.misses_by_size[size];
@@ -141,7 +141,7 @@ std::string stack_row(const Diagnosis& diagnosis, size_t size, const std::vector
     if (misses[cause] > 0) words += fmt::format(", {} {}", misses[cause], cause_name(cause));
   }
   return fmt::format(
-      "<div class=\"stack\"><p><b>{}</b> {}<span><b>{}</b> of {} found, {}</span></p>"
+      "<div class=\"stack\"><p><b>{}</b> {}<span><b>{}</b> of {} found, recall {}</span></p>"
       "<div role=\"img\" aria-label=\"{}\">{}</div></div>\n",
       size_name(size), kSizeBounds[size], found, objects,
       percent(static_cast<double>(found) / static_cast<double>(objects)), words, segments);
@@ -157,7 +157,7 @@ std::string cause_card(const Diagnosis& diagnosis, size_t cause) {
                      cause_advice(cause));
 }
 
-/// What to do about detections of nothing, where they are a fifth of all or more.
+/// What to do about detections that are paired with no object, if they are a fifth of all or more.
 std::string false_alarms_item(const Diagnosis& diagnosis) {
   int64_t shown = 0, nothing = 0;
   for (size_t truth = 0; truth < diagnosis.confusion.size(); ++truth)
@@ -167,10 +167,9 @@ std::string false_alarms_item(const Diagnosis& diagnosis) {
     }
   if (nothing == 0 || 5 * nothing < shown) return "";
   return fmt::format(
-      "<li><b>{} of {} detections: where no object is annotated.</b> Look at the worst images: annotate what "
-      "was "
-      "overlooked there, in the training images too; if the detector is wrong, add images that show the same "
-      "without an object.</li>\n",
+      "<li><b>{} of {} detections are false positives without an annotated object.</b> Look at the worst "
+      "images. If an annotation lacks an object, add it, and check the training images for such objects too. "
+      "If the detector is wrong, add training images that show the same background without an object.</li>\n",
       nothing, shown);
 }
 
@@ -188,8 +187,8 @@ ReportSection next_steps_section(const ReportData& data) {
     for (const std::string& sentence : summary.advice) {
       if (std::find(said.begin(), said.end(), sentence) != said.end()) continue;
       said.push_back(sentence);
-      items +=
-          fmt::format("<li><b>Data, {}.</b> {}</li>\n", escape_html(summary.split), advice_html(sentence));
+      items += fmt::format("<li><b>Dataset ({}):</b> {}</li>\n", escape_html(summary.split),
+                           advice_html(sentence));
     }
   if (data.diagnosis) {
     std::vector<size_t> causes = causes_by_frequency(*data.diagnosis);
@@ -213,13 +212,13 @@ ReportSection scores_section(const ReportData& data) {
                ? charts("large", all + class_scores_figure(data.diagnosis->classes)) + rows
                : fmt::format("<div class=\"beside\">\n<div>{}</div>\n<div>{}</div></div>\n", all, rows);
   }
-  return {"scores", "Which score to ask for",
-          "Only detections from a score on are taken: a higher one makes more of them right (precision) and "
-          "finds "
-          "fewer objects (recall). F1 weighs both; the score recommended is where it is largest (dashed). "
-          "Choose a "
-          "higher one where a false alarm is expensive, a lower one where a miss is.",
-          body};
+  return {
+      "scores", "Confidence threshold",
+      "Only detections whose score reaches the confidence threshold are kept. With a higher threshold more "
+      "of them are correct (precision) and fewer objects are found (recall). F1 combines both; the "
+      "recommended threshold (dashed) is where F1 is largest. Choose a higher threshold if a false "
+      "positive is expensive, a lower one if a false negative is.",
+      body};
 }
 
 ReportSection misses_section(const ReportData& data) {
@@ -232,10 +231,11 @@ ReportSection misses_section(const ReportData& data) {
     if (!rows.empty()) body = fmt::format("<div class=\"stacks\">\n{}</div>\n", rows);
     if (!cards.empty()) body += fmt::format("<div class=\"causes\">\n{}</div>\n", cards);
   }
-  return {"misses", "Why objects are missed",
-          "Objects by size, as COCO has it, in pixels of the original image: the grey part is found at the "
-          "recommended scores, the coloured parts are missed, by cause.",
-          body};
+  return {
+      "misses", "Missed objects (false negatives)",
+      "Objects by COCO's size ranges, in pixels of the original image. The grey part of a bar is found at "
+      "the recommended confidence thresholds. The coloured parts are missed, one colour per cause.",
+      body};
 }
 
 ReportSection worst_section(const ReportData& data) {
@@ -254,14 +254,15 @@ ReportSection worst_section(const ReportData& data) {
   }
   if (!figures.empty())
     figures = fmt::format(
-        "<p class=\"key\"><span><i class=\"missed\"></i>missed</span><span><i class=\"wrong\"></i>wrong, "
-        "with its "
-        "score</span><span><i class=\"right\"></i>right</span></p>\n<div class=\"gallery\">\n{}</div>\n",
+        "<p class=\"key\"><span><i class=\"missed\"></i>missed (false negative)</span>"
+        "<span><i class=\"wrong\"></i>wrong (false positive), with score</span>"
+        "<span><i class=\"right\"></i>correct</span></p>\n"
+        "<div class=\"gallery\">\n{}</div>\n",
         figures);
-  return {"worst", "The worst images",
-          "The worst first, at the recommended scores. Look for what they have in common, and for mistakes "
-          "that are "
-          "none, because the annotation lacks the object or misplaces it.",
+  return {"worst", "Worst images",
+          "The images with the most errors at the recommended confidence thresholds, worst first. Look for "
+          "what they have in common, and for errors that are in the ground truth: objects that are missing "
+          "there or have a misplaced box.",
           figures};
 }
 

@@ -12,7 +12,7 @@
 namespace rcnn {
 namespace {
 
-// Above 90 stb_image_write keeps colour at full resolution, so that thin coloured lines stay sharp.
+// Above a quality of 90 stb_image_write does not subsample colour, so that thin coloured lines stay sharp.
 constexpr int kJpegQuality = 92;
 
 void append_bytes(void* to, void* data, int size) {

@@ -1,4 +1,4 @@
-// The pieces of HTML that the report is made of. Text is taken as HTML unless said otherwise.
+// The HTML elements that the report is made of. String arguments are HTML unless stated otherwise.
 #pragma once
 
 #include <cstdint>
@@ -11,47 +11,47 @@
 
 namespace rcnn {
 
-/// Text as HTML, for between tags and inside quoted attributes: & < > " ' become entities, and control
-/// characters U+FFFD.
+/// Escapes plain text for use between tags and inside quoted attributes: & < > " ' become entities, and
+/// control characters become U+FFFD.
 std::string escape_html(std::string_view text);
 
-/// Plain text as HTML, with the program's options in it ("--short-side") set as code, in one piece.
+/// Plain text as HTML, in which the program's options ("--short-side") are set as code.
 std::string advice_html(std::string_view sentence);
 
 /// RFC 4648, with padding.
 std::string base64(std::span<const uint8_t> bytes);
 
-/// The image as a "data:" address: a JPEG of high quality, a tenth of a PNG's size for photographs. Throws
-/// Error for an image without pixels.
+/// The image as a "data:" address with a JPEG of high quality, which for photographs has a tenth of the size
+/// of a PNG. Throws Error for an image without pixels.
 std::string image_address(const Image& image);
 
-/// The image at its own size; `description` is plain text, for who cannot see it.
+/// An <img> element with the image at its own size. `description` is its alternative text, as plain text.
 std::string image_element(const Image& image, std::string_view description);
 
 inline constexpr const char* kAccent = "#1d4ed8";
 inline constexpr const char* kSecond = "#fb6f24";
 inline constexpr const char* kThird = "#0d9488";
-/// The colour of a class, as its boxes have it.
+/// The colour of a class, which is also the colour of its boxes in images.
 std::string css_colour(int label);
-/// A square of this colour, before a name.
+/// A small square of this colour, to be put before a name.
 std::string swatch(std::string_view colour);
-/// A small bar, `share` of 1 long.
+/// A small bar that is filled up to `share`, from 0 to 1.
 std::string bar(double share, std::string_view colour);
-/// "0.375"; "–" for NaN and below 0.
+/// "0.375"; "–" for NaN and negative values.
 std::string figure(double value);
 /// "37 %", "4.2 %".
 std::string percent(double share);
 
-/// A table of `row_count` rows that scrolls sideways where it is too wide, and downwards where it is long.
+/// A table of `row_count` rows that scrolls horizontally if it is too wide, and vertically if it is long.
 std::string table(const std::string& head, const std::string& rows, const std::string& foot,
                   size_t row_count);
 inline constexpr size_t kLongTable = 20;  // rows
 
-inline constexpr size_t kMaxOverlaid = 8;  // curves in one chart that can be told apart
+inline constexpr size_t kMaxOverlaid = 8;  // more curves in one chart cannot be distinguished
 std::string chart_figure(const std::string& caption, const Chart& chart);
-/// Charts beside one another: "large" or "small".
+/// Charts side by side. `size` is "large" or "small".
 std::string charts(std::string_view size, const std::string& figures);
-/// A small chart's proportions. `label` is plain text.
+/// An empty chart with the proportions of a small one. `label` is plain text.
 Chart small_chart(const std::string& label);
 
 /// The page's style sheet.

@@ -12,13 +12,13 @@ namespace rcnn {
 namespace {
 
 constexpr size_t kExamples = 8;
-constexpr float kShownScore = 0.5f;  // detections beside the truth; the figures count all
+constexpr float kShownScore = 0.5f;  // the confidence threshold of the examples
 constexpr int kAugmentedSide = 320, kWorstSide = 480;
-// As the page's style sheet has them beside "missed", "wrong" and "right".
+// The same colours as in the page's style sheet for "missed", "wrong" and "right".
 constexpr Colour kMissed{255, 255, 255}, kWrong{251, 111, 36}, kRight{46, 204, 113};
 
-/// An image at the size it is shown, for boxes to be drawn in: after shrinking, so that names and lines stay
-/// legible.
+/// An image at the size at which it is shown. Boxes are drawn into it after shrinking, so that their names
+/// and lines stay legible.
 struct Canvas {
   Image image;
   float scale = 1;
@@ -33,14 +33,14 @@ Canvas make_canvas(const Image& image, int width) {
   return canvas;
 }
 
-/// The width at which an image is at most `side` pixels wide and high.
+/// The width at which an image is at most `side` pixels wide and at most `side` pixels high.
 int width_within(const Image& image, int side) {
   return image.height <= image.width
              ? side
              : std::max(1, static_cast<int>(int64_t{image.width} * side / image.height));
 }
 
-/// Nothing for an image that cannot be read: that was reported when it was loaded.
+/// Returns nothing for an image that cannot be read; this was reported when the image was loaded.
 std::optional<Image> try_read(const Sample& sample) {
   try {
     return read_image(sample.image);
@@ -54,7 +54,7 @@ std::string name_of_label(int label, const std::vector<std::string>& classes) {
   return named ? classes[static_cast<size_t>(label - 1)] : fmt::format("{}", label);
 }
 
-/// The class of the object that was missed, by its box.
+/// The class of the missed object with this box.
 std::string missed_name(const Box& box, const Sample& sample, const std::vector<std::string>& classes) {
   const auto found = std::find_if(sample.objects.begin(), sample.objects.end(), [&](const Object& object) {
     return object.box == box && !is_ignored(object);
@@ -119,8 +119,9 @@ std::vector<ReportExample> example_pictures(const std::vector<Detection>& detect
         found.push_back({canvas.place(d.box), d.label, d.score});
     draw_detections(example.truth, truths, dataset.classes);
     draw_detections(example.detected, found, dataset.classes);
-    example.caption = fmt::format("{}: {}, {} above {}", sample.id, counted(truths.size(), "object"),
-                                  counted(found.size(), "detection"), kShownScore);
+    example.caption =
+        fmt::format("{}: {}, {} at a confidence threshold of {}", sample.id, counted(truths.size(), "object"),
+                    counted(found.size(), "detection"), kShownScore);
     examples.push_back(std::move(example));
   }
   return examples;

@@ -1,4 +1,4 @@
-// The pictures of the report: images shrunk to the size it shows, with boxes drawn in.
+// The pictures of the report: images shrunk to the size at which they are shown, with boxes drawn in.
 #pragma once
 
 #include <string>
@@ -9,21 +9,22 @@
 
 namespace rcnn {
 
-/// A training image as the model was shown it, without padding.
+/// A training image after augmentation, as the model sees it, but without padding.
 struct TrainingExample {
   std::string id;
   AugmentedImage picture;
 };
 
-/// With every object and its class; ignored objects are dashed.
+/// The image with the box and the class of each object. Ignored objects are dashed.
 ReportPicture augmented_picture(const TrainingExample& example, const std::vector<std::string>& classes);
 
-/// The diagnosis' worst images, in its order: missed objects dashed in white with their class, wrong
-/// detections orange with class and score, right ones green, the reasons as remarks. Images that cannot be
-/// read are left out.
+/// The worst images of the diagnosis, worst first. Missed objects are dashed in white with their class, wrong
+/// detections are orange with class and score, right detections are green. The reasons become remarks. Images
+/// that cannot be read are left out.
 std::vector<ReportPicture> worst_pictures(const Diagnosis& diagnosis, const Dataset& dataset);
 
-/// A few images spread over the dataset, of those with objects, beside the detections from a score of .5 on.
+/// A few images with objects, spread over the dataset, each with its ground truth and its detections with a
+/// score of at least .5.
 std::vector<ReportExample> example_pictures(const std::vector<Detection>& detections, const Dataset& dataset);
 
 }  // namespace rcnn

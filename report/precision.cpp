@@ -1,4 +1,4 @@
-// The report's average precision: table, precision over recall, and COCO's figures.
+// The report's average precision: table, precision-recall curves, and COCO's metrics.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -29,13 +29,13 @@ std::string ap_table(const VocResult& result) {
     detections += result.classes[i].detections;
   }
   return table(
-      "<th>class</th><th>AP, area</th><th>11 points</th><th>objects</th><th>detections</th>", rows,
-      fmt::format("<td>mean, sum</td><td>{:.3f}{}</td><td>{:.3f}</td><td>{}</td><td>{}</td>", result.map_area,
-                  bar(result.map_area, kAccent), result.map_11point, truths, detections),
+      "<th>class</th><th>AP (area)</th><th>AP (11 points)</th><th>objects</th><th>detections</th>", rows,
+      fmt::format("<td>mean, total</td><td>{:.3f}{}</td><td>{:.3f}</td><td>{}</td><td>{}</td>",
+                  result.map_area, bar(result.map_area, kAccent), result.map_11point, truths, detections),
       result.classes.size());
 }
 
-/// Precision over recall, from recall 0 on.
+/// The precision-recall curve, starting at recall 0.
 ChartLine recall_line(const ClassResult& of_class, int label, bool filled) {
   ChartLine line;
   line.colour = css_colour(label);
@@ -54,28 +54,28 @@ Chart recall_chart(Chart chart, const std::string& label) {
 }
 
 std::string overlaid_curves(const VocResult& result) {
-  Chart chart = recall_chart({}, "precision over recall, one curve a class");
+  Chart chart = recall_chart({}, "precision-recall curves, one per class");
   chart.height = 340;
   for (size_t i = 0; i < result.classes.size(); ++i)
     if (result.classes[i].truths > 0)
       chart.lines.push_back(recall_line(result.classes[i], static_cast<int>(i) + 1, false));
-  return chart_figure("precision over recall<span>colours as in the table</span>", chart);
+  return chart_figure("precision-recall curves<span>colours as in the table</span>", chart);
 }
 
-/// Folded away where they would fill several screens.
+/// One chart per class. The charts are collapsed if they would fill several screens.
 std::string separate_curves(const VocResult& result) {
   std::string figures;
   for (size_t i = 0; i < result.classes.size(); ++i) {
     const ClassResult& of_class = result.classes[i];
     if (of_class.truths == 0) continue;
-    Chart chart = recall_chart(small_chart({}), "precision over recall of " + of_class.name);
+    Chart chart = recall_chart(small_chart({}), "precision-recall curve of " + of_class.name);
     chart.lines.push_back(recall_line(of_class, static_cast<int>(i) + 1, true));
     figures += chart_figure(
         fmt::format("{}<span>{:.3f}</span>", escape_html(of_class.name), of_class.ap_area), chart);
   }
   if (result.classes.size() <= kLongTable)
-    return "<h3>Precision over recall</h3>\n" + charts("small", figures);
-  return fmt::format("<details><summary>Precision over recall, a chart a class</summary>{}</details>\n",
+    return "<h3>Precision-recall curves</h3>\n" + charts("small", figures);
+  return fmt::format("<details><summary>Precision-recall curves, one chart per class</summary>{}</details>\n",
                      charts("small", figures));
 }
 
@@ -87,7 +87,7 @@ std::string voc_part(const VocResult& result) {
                      rows);
 }
 
-/// In two columns: COCO's are six of precision and six of recall.
+/// A table in two columns, because COCO has six metrics of precision and six of recall.
 std::string coco_part(const std::vector<std::pair<std::string, double>>& figures) {
   if (figures.empty()) return "";
   std::string halves;
@@ -99,15 +99,13 @@ std::string coco_part(const std::vector<std::pair<std::string, double>>& figures
       rows += fmt::format("<tr><td>{}</td><td>{}{}</td></tr>\n", escape_html(name), figure(value),
                           value >= 0 ? bar(value, kAccent) : "");
     }
-    halves += fmt::format("<div>{}</div>\n", table("<th>figure</th><th>value</th>", rows, "", half));
+    halves += fmt::format("<div>{}</div>\n", table("<th>metric</th><th>value</th>", rows, "", half));
   }
   return fmt::format(
-      "<h3>COCO's figures</h3>\n<p>Average precision says how many of the detections are right, recall how "
-      "many "
-      "objects are found at all. The higher the overlap (IoU) that is asked for, the better the boxes must "
-      "fit; a "
-      "mean over overlaps is always lower than the figure at .50. – stands where there is no such "
-      "object.</p>\n"
+      "<h3>COCO metrics</h3>\n<p>Average precision (AP) measures how many of the detections are correct, "
+      "average recall (AR) how many of the objects are found. The higher the required overlap (IoU), the "
+      "better the boxes must fit; the mean over IoU .50 to .95 is therefore lower than the AP at IoU .50. "
+      "A dash (–) means that there are no objects of that size.</p>\n"
       "<div class=\"halves\">\n{}</div>\n",
       halves);
 }
@@ -116,11 +114,13 @@ std::string coco_part(const std::vector<std::pair<std::string, double>>& figures
 
 ReportSection precision_section(const ReportData& data) {
   const std::string where =
-      data.evaluated_on.empty() ? "" : fmt::format("On {}. ", escape_html(data.evaluated_on));
+      data.evaluated_on.empty() ? "" : fmt::format("Evaluated on {}. ", escape_html(data.evaluated_on));
   return {"precision", "Average precision",
           where +
-              "A detection is right when it overlaps an object of its class by half or more "
-              "(intersection over union), and is the first to do so.",
+              "A detection is correct (a true positive) if it overlaps an object of its class by an "
+              "intersection over union (IoU) of .5 or more and is the first to do so in order of score; "
+              "duplicate detections are false positives. AP is the area under the precision-recall curve, or "
+              "the mean precision at 11 values of recall.",
           voc_part(data.result) + coco_part(data.coco_figures)};
 }
 

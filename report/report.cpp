@@ -24,11 +24,11 @@ std::string tile(const std::string& value, const std::string& name, bool main = 
 std::string render_tiles(const ReportData& data) {
   std::string tiles;
   if (!data.result.classes.empty()) {
-    tiles += tile(fmt::format("{:.3f}", data.result.map_area), "mAP@.5, area", true);
-    tiles += tile(fmt::format("{:.3f}", data.result.map_11point), "mAP@.5, 11 points");
+    tiles += tile(fmt::format("{:.3f}", data.result.map_area), "mAP@.5 (area)", true);
+    tiles += tile(fmt::format("{:.3f}", data.result.map_11point), "mAP@.5 (11 points)");
   }
   if (!data.coco_figures.empty() && data.coco_figures.front().second >= 0)
-    tiles += tile(fmt::format("{:.3f}", data.coco_figures.front().second), "AP, COCO");
+    tiles += tile(fmt::format("{:.3f}", data.coco_figures.front().second), "mAP@.5:.95 (COCO)");
   for (const auto& [name, value] : data.highlights) tiles += tile(value, name);
   return tiles.empty() ? "" : fmt::format("<div class=\"tiles\">\n{}</div>\n", tiles);
 }
@@ -47,7 +47,7 @@ ReportSection settings_section(const ReportData& data) {
   for (const auto& [name, value] : data.settings)
     rows += fmt::format("<div><span>{}</span><code>{}</code></div>\n", escape_html(name), escape_html(value));
   if (!rows.empty()) rows = fmt::format("<div class=\"settings\">\n{}</div>\n", rows);
-  return {"settings", "Settings", "All of them, as this run used them.", rows};
+  return {"settings", "Settings", "All settings of this run.", rows};
 }
 
 // ---- examples and faults
@@ -63,11 +63,11 @@ ReportSection examples_section(const ReportData& data) {
     figures += fmt::format(
         "<figure class=\"example\"><div class=\"pair\">{}{}</div><figcaption>{}</figcaption>"
         "</figure>\n",
-        half_of_pair(example.truth, "Ground truth"), half_of_pair(example.detected, "Detected"),
+        half_of_pair(example.truth, "Ground truth"), half_of_pair(example.detected, "Detections"),
         escape_html(example.caption));
   if (!figures.empty()) figures = fmt::format("<div class=\"examples\">\n{}</div>\n", figures);
-  return {"examples", "What it detects", "Each image with its ground truth, and with what the model says.",
-          figures};
+  return {"examples", "Example detections",
+          "Each image is shown with its ground truth and with the detections of the model.", figures};
 }
 
 ReportSection faults_section(const std::vector<Fault>& faults) {
@@ -76,7 +76,8 @@ ReportSection faults_section(const std::vector<Fault>& faults) {
     items += fmt::format("<li>{}</li>\n", escape_html(faults[i].what));
   if (faults.size() > kMaxFaults) items += fmt::format("<li>and {} more</li>\n", faults.size() - kMaxFaults);
   if (!items.empty()) items = fmt::format("<ul>\n{}</ul>\n", items);
-  return {"faults", "Faults in the data", fmt::format("{} found; reading went on.", faults.size()), items};
+  return {"faults", "Faults in the dataset",
+          fmt::format("{} found while reading the dataset; reading continued.", faults.size()), items};
 }
 
 // ---- the page
@@ -88,7 +89,7 @@ std::string render_section(const ReportSection& section) {
                      section.body);
 }
 
-/// Links to the sections that there are.
+/// Links to the sections that are not empty.
 std::string render_contents(std::span<const ReportSection> sections) {
   std::string links;
   for (const ReportSection& section : sections)
@@ -120,8 +121,8 @@ Image shrink_to_width(const Image& image, int width) {
 }
 
 std::string render_report(const ReportData& data) {
-  // The policy keeps the page's promise: a browser loads nothing and runs nothing, whatever the names say.
-  // Elements are closed as in XML, so that the tests can check that the page is well-formed.
+  // The content security policy guarantees that a browser loads nothing and runs no script, whatever text the
+  // page contains. Elements are closed as in XML, so that the tests can check that the page is well-formed.
   std::string page = fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"

@@ -1,4 +1,4 @@
-// The sections of the report's page, in the order in which they stand there.
+// The sections of the report's page, in the order of the page.
 #pragma once
 
 #include <string>
@@ -8,9 +8,9 @@
 
 namespace rcnn {
 
-/// Left out where `body` is empty. Introduction and body are HTML.
+/// A section of the page. It is left out if `body` is empty. Introduction and body are HTML.
 struct ReportSection {
-  std::string_view id, heading;  // the address within the page, and the name
+  std::string_view id, heading;  // `id` is also the section's anchor in the page
   std::string introduction, body;
 };
 
@@ -24,7 +24,7 @@ ReportSection confusion_section(const ReportData& data);
 ReportSection misses_section(const ReportData& data);
 ReportSection worst_section(const ReportData& data);
 
-/// "RBC" as HTML; "background" for label 0, the number for a label without a name.
+/// The name of a class as HTML: "RBC"; "background" for label 0; the number for a label without a name.
 std::string class_name(const ReportData& data, size_t label);
 
 }  // namespace rcnn

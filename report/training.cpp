@@ -10,7 +10,7 @@
 namespace rcnn {
 namespace {
 
-/// The largest step of all series: the right end of every chart over steps.
+/// The largest step of all series, which is the right end of every chart over steps.
 double last_step(const ReportData& data) {
   double last = 1;
   const auto look_at = [&](const ReportSeries& series) {
@@ -22,8 +22,9 @@ double last_step(const ReportData& data) {
   return last;
 }
 
-/// The smoothed curve over the raw one. The first steps' peaks would flatten all the rest, so the top is that
-/// of the smoothed curve, or what 98 % of the raw values stay below.
+/// Draws the smoothed curve over the raw one. The peaks of the first steps would flatten the rest of the
+/// curve, so the chart ends at the top of the smoothed curve or at the 98th percentile of the raw values,
+/// whichever is higher.
 Chart loss_chart(Chart chart, const ReportSeries& series, std::vector<ChartPoint> smoothed) {
   std::vector<double> values;
   double low = 0, high = 0;
@@ -56,20 +57,21 @@ std::string loss_figure(const ReportSeries& series, double steps, bool large) {
 
 std::string validation_figure(const std::vector<ReportSeries>& validation, double steps) {
   Chart chart;
-  chart.label = "mAP on the validation images";
+  chart.label = "mean average precision (mAP) on the validation split";
   chart.x_high = steps;
   chart.y_high = 1;
   std::string legend;
   for (size_t i = 0; i < validation.size(); ++i) {
-    const std::vector<ChartPoint> points = smooth(validation[i].points, 1);  // those that are finite
+    const std::vector<ChartPoint> points = smooth(validation[i].points, 1);  // keeps the finite points
     if (points.empty()) continue;
     const std::string colour = i == 0 ? kAccent : i == 1 ? kSecond : css_colour(static_cast<int>(i) + 1);
     chart.lines.push_back({points, colour, 2.2, 1, points.size() <= 60});
     legend += fmt::format("<span>{}{} {:.3f}</span>", swatch(colour), escape_html(validation[i].name),
                           points.back().y);
   }
-  return chart.lines.empty() ? ""
-                             : chart_figure(fmt::format("mAP on validation<div>{}</div>", legend), chart);
+  return chart.lines.empty()
+             ? ""
+             : chart_figure(fmt::format("mAP on the validation split<div>{}</div>", legend), chart);
 }
 
 std::string learning_rate_figure(const ReportSeries& series, double steps) {
@@ -88,9 +90,9 @@ ReportSection training_section(const ReportData& data) {
   for (size_t i = 0; i < data.losses.size(); ++i)
     (i == 0 ? large : small) += loss_figure(data.losses[i], steps, i == 0);
   small += learning_rate_figure(data.learning_rate, steps);
-  return {"training", "Training",
-          "Over the training steps. Losses: every step faint, their running mean on top, with its last "
-          "value; peaks of the first steps are cut off.",
+  return {"training", "Loss and learning rate",
+          "All values are plotted over the training steps. A loss is shown for every step (faint) and as a "
+          "running mean, whose last value is in the caption. Peaks of the first steps are cut off.",
           charts("large", large) + charts("small", small)};
 }
 

@@ -1,5 +1,5 @@
-// Running the program `rcnn` itself: for what only a process shows, its exit status, its error stream, being
-// killed.
+// Runs the program `rcnn` in a process of its own, to test what only a process shows: the exit status, the
+// error stream, and what happens when it is killed.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -21,8 +21,8 @@
 
 namespace rcnn::fixtures {
 
-/// The program's path: RCNN_PROGRAM, or `rcnn` beside the tests, or build/rcnn. Empty, with a message, where
-/// there is none: the test is then skipped.
+/// The path of the program: RCNN_PROGRAM, or `rcnn` beside the tests, or build/rcnn. If none exists, prints a
+/// message and returns an empty path, and the test is to be skipped.
 inline std::filesystem::path find_program() {
   namespace fs = std::filesystem;
   std::vector<fs::path> places;
@@ -32,7 +32,7 @@ inline std::filesystem::path find_program() {
   places.emplace_back("build/rcnn");
   for (const fs::path& place : places)
     if (fs::is_regular_file(place)) return fs::absolute(place);
-  MESSAGE("skipped: the program is not built; RCNN_PROGRAM names another place");
+  MESSAGE("skipped: the program was not found; build it, or set RCNN_PROGRAM to its path");
   return {};
 }
 
@@ -41,10 +41,10 @@ inline std::string content_of(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// A process whose output goes into files. What is still running at the end is killed.
+/// A process whose output goes to files. The destructor kills it if it is still running.
 class Process {
  public:
-  /// `words` are the program's path and its arguments.
+  /// `words` are the path of the program and its arguments.
   explicit Process(std::vector<std::string> words) {
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
@@ -64,7 +64,8 @@ class Process {
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
-  /// The exit status; 128 and the signal's number for a process that died of one.
+  /// Waits for the end and returns the exit status, or 128 plus the signal's number if a signal ended the
+  /// process.
   int wait() {
     int status = 0;
     REQUIRE(::waitpid(id_, &status, 0) == id_);
@@ -76,7 +77,7 @@ class Process {
     ::kill(id_, SIGKILL);
     return wait();
   }
-  /// Whether it runs still; `wait` may follow.
+  /// Whether it is still running. `wait` must still be called.
   bool running() const {
     siginfo_t info{};
     return ::waitid(P_PID, static_cast<id_t>(id_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
@@ -90,7 +91,7 @@ class Process {
   pid_t id_ = -1;
 };
 
-/// What a process left that ran to its end.
+/// The result of a process that has ended.
 struct Finished {
   int status;
   std::string out, err;

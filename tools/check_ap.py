@@ -1,26 +1,26 @@
 #!/usr/bin/env python3
-"""Recomputes average precision at IoU .5 from a detections file, with a public evaluator that is not ours.
+"""Recomputes average precision at IoU .5 from a detections file, with a public evaluator written by others.
 
     python3 -m venv /tmp/ap && /tmp/ap/bin/pip install object-detection-metrics==0.4.post1 shapely
     /tmp/ap/bin/python tools/check_ap.py --data VOC --split test --detections FILE --summary summary.json
     /tmp/ap/bin/python tools/check_ap.py --self-test
 
-Detections are in COCO's results form with the image's id and the class's name; boxes are continuous
-(x, y, w, h) in pixels of the original image. With --summary the figures `map50` and `ap50` (area under the
-curve), `map50_voc07` and `ap50_voc07` (11 points) must agree to 1e-6, or the exit status is 1; `ap50_voc07`
+Detections are in COCO's results format with the image's id and the class's name; boxes are continuous
+(x, y, w, h) in pixels of the original image. With --summary, the exit status is 1 unless the figures `map50`
+and `ap50` (area under the curve) and `map50_voc07` and `ap50_voc07` (11 points) agree to 1e-6; `ap50_voc07`
 may be absent.
 
-Of the evaluators on PyPI, object-detection-metrics (import name podm; it does not say that it needs shapely)
-has the semantics of the VOC devkit for continuous boxes: no +1 in widths, IoU >= .5, each detection belongs
-to the truth it overlaps most, equal scores stay in the file's order, double precision, nothing rounded, a
-mean over the classes that have objects. It knows no `difficult`: `without_difficult` below removes those
-objects and the detections that they absorb, which is the devkit's rule exactly. Looked at and not taken:
-mean-average-precision (widths with +1, IoU > .5, difficult objects counted as positives, unstable order of
-equal scores, float32 results); pycocotools (101 recall points, and a detection may fall back to its
-second-best truth).
+Of the evaluators on PyPI, object-detection-metrics (import name podm; its undeclared dependency is shapely)
+has the semantics of the VOC devkit for continuous boxes: widths without +1, IoU >= .5, each detection is
+assigned to the ground truth with the highest IoU, equal scores stay in the file's order, double precision
+without rounding, and a mean over the classes that have objects. It does not know `difficult` objects:
+`without_difficult` below removes them and the detections assigned to them, which is exactly the rule of the
+devkit. Two other evaluators were considered and rejected: mean-average-precision (widths with +1, IoU > .5,
+difficult objects counted as positives, unstable order of equal scores, float32 results) and pycocotools
+(101 recall points, and a detection may be matched with its second-best ground truth).
 
---self-test compares podm with the plain computation in bench/voc.py on made-up detections with equal scores,
-duplicates, difficult objects and images without any object.
+--self-test compares podm with the plain computation in bench/voc.py on generated detections with equal
+scores, duplicates, difficult objects and images without any object.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def read_detections(path):
 
 
 def without_difficult(detections, objects_by_image):
-    """Detections and objects, less the difficult objects and the detections that are closest to one."""
+    """The detections and objects without the difficult objects and the detections assigned to them."""
     truths = voc.group_by_class(objects_by_image)
 
     def is_absorbed(detection):
@@ -86,7 +86,7 @@ def print_figures(figures):
 
 
 def differences(figures, summary):
-    """A sentence for each figure of the summary that is missing or differs by more than the tolerance."""
+    """One sentence for each figure of the summary that is missing or differs by more than the tolerance."""
     (area, mean_area), (eleven, mean_eleven) = figures["area"], figures["eleven"]
     rows = [("map50", mean_area, summary.get("map50")),
             ("map50_voc07", mean_eleven, summary.get("map50_voc07"))]
@@ -99,7 +99,7 @@ def differences(figures, summary):
 
 
 def scene(rng):
-    """One made-up image: (objects, [(class name, score, box)]); scores are coarse so that many are equal."""
+    """One generated image: (objects, [(class name, score, box)]). Scores are coarse, so that many are equal."""
     objects, found = [], []
     for _ in range(rng.choice([0, 1, 4, 12])):
         x, y = rng.uniform(0, 500), rng.uniform(0, 300)
@@ -118,7 +118,7 @@ def scene(rng):
 
 
 def self_test():
-    """podm against bench/voc.py on 40 made-up data sets; `d` is detected but has no objects."""
+    """Compares podm with bench/voc.py on 40 generated datasets. Class `d` is detected but has no objects."""
     worst = 0.0
     for seed in range(40):
         rng = random.Random(seed)
@@ -134,11 +134,11 @@ def self_test():
             assert by_class.keys() == plain.keys() == set("abc")
             pairs = [(by_class[name], plain[name][index]) for name in plain]
             pairs.append((mean, sum(ap[index] for ap in plain.values()) / len(plain)))
-            assert 0.05 < mean < 0.95, f"Seed {seed} tests nothing: its mean AP is {mean}."
+            assert 0.05 < mean < 0.95, f"Seed {seed} does not test anything: its mean AP is {mean}."
             worst = max(worst, *(abs(a - b) for a, b in pairs))
     if not worst <= 1e-12:
         raise SystemExit(f"podm and bench/voc.py differ by {worst}; expected at most 1e-12.")
-    print(f"podm and bench/voc.py agree on 40 data sets; largest difference {worst:.1e}.")
+    print(f"podm and bench/voc.py agree on 40 datasets; the largest difference is {worst:.1e}.")
 
 
 def main():
@@ -146,9 +146,9 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="folder with Annotations and ImageSets/Main")
     parser.add_argument("--split", default="test")
-    parser.add_argument("--detections", help="JSON in COCO's results form")
+    parser.add_argument("--detections", help="JSON file in COCO's results format")
     parser.add_argument("--summary", help="summary.json of the run that wrote the detections")
-    parser.add_argument("--self-test", action="store_true", help="check podm against bench/voc.py and stop")
+    parser.add_argument("--self-test", action="store_true", help="compare podm with bench/voc.py and exit")
     options = parser.parse_args()
     if options.self_test:
         return self_test()
@@ -160,7 +160,7 @@ def main():
     detections = read_detections(options.detections)
     strange = sorted({image_id for image_id, *_ in detections} - objects.keys())
     if strange:
-        raise SystemExit(f"{options.detections} has detections of image '{strange[0]}', which is not in the "
+        raise SystemExit(f"{options.detections} has detections for image '{strange[0]}', which is not in the "
                          f"split '{options.split}' of {options.data}.")
     figures = evaluate(detections, objects)
     print_figures(figures)

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Compares COCO's twelve figures of `rcnn eval --detections` with those of pycocotools, run beside it.
+"""Compares the twelve COCO figures of `rcnn eval --detections` with those of pycocotools on the same files.
 
     python3 -m venv /tmp/coco && /tmp/coco/bin/pip install pycocotools==2.0.11
     /tmp/coco/bin/python tools/check_coco.py                       # constructed and random cases
     /tmp/coco/bin/python tools/check_coco.py --data instances.json --detections results.json
 
-The twelve figures, and the twelve of each class that has annotations, must agree to 1e-12, or the exit status
-is 1. With --keep DIR the files of a case that does not agree are left there.
+The exit status is 1 unless the twelve figures, and the twelve of each class that has annotations, agree to
+1e-12. With --keep DIR, the files of the first case that does not agree are copied to DIR.
 
 The constructed cases are those where evaluators differ: crowds, areas on the border between two sizes, equal
-scores, more than 100 detections, classes or images without truth or without detections, an empty results
-file, duplicates, ids that are large, sparse or 0, and overlaps that are thresholds exactly. An annotation's id
-is never 0: pycocotools then takes an annotation that was found for one that was not.
+scores, more than 100 detections, classes or images without ground truth or without detections, an empty
+results file, duplicates, ids that are large, sparse or 0, and overlaps that are exactly a threshold. The id
+of an annotation is never 0, because pycocotools treats a matched annotation with id 0 as unmatched.
 """
 
 import argparse
@@ -44,23 +44,23 @@ def mean(values):
 
 
 def figures_of_class(evaluation, k):
-    """The twelve from the arrays that summarize() averages over all classes."""
+    """The twelve figures of class `k`, from the arrays that summarize() averages over all classes."""
     precision, recall = evaluation.eval["precision"], evaluation.eval["recall"]  # (T, R, K, A, M), (T, K, A, M)
     t75 = numpy.where(evaluation.params.iouThrs == .75)[0][0]
     values = [precision[:, :, k, 0, 2], precision[0, :, k, 0, 2], precision[t75, :, k, 0, 2]]
     values += [precision[:, :, k, area, 2] for area in (1, 2, 3)]
-    values += [recall[:, k, 0, most] for most in (0, 1, 2)]
+    values += [recall[:, k, 0, max_dets] for max_dets in (0, 1, 2)]
     values += [recall[:, k, area, 2] for area in (1, 2, 3)]
     return dict(zip(KEYS, map(mean, values)))
 
 
 def reference(data, detections):
-    """pycocotools' twelve, and those of each class that has annotations by its name."""
+    """The twelve figures of pycocotools, and {name: twelve figures} of the classes that have annotations."""
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(data))
         if json.loads(Path(detections).read_text()):
             found = truth.loadRes(str(detections))
-        else:  # loadRes looks at the first detection
+        else:  # loadRes needs at least one detection
             found = COCO()
             found.dataset = {**truth.dataset, "annotations": []}
             found.createIndex()
@@ -94,10 +94,10 @@ def largest_difference(program, data, detections, folder):
     return max(abs(a - b) for a, b in pairs), expected
 
 
-# ---- made-up data
+# ---- generated data
 
 class Case:
-    """A truth and detections in the making."""
+    """The ground truth and the detections of one case, which grow with each call."""
 
     def __init__(self, images=(1,), categories=(1,)):
         self.images, self.categories, self.annotations, self.results = list(images), list(categories), [], []
@@ -126,10 +126,10 @@ def crowds():
     case.truth((10, 10, 40, 40))
     case.truth((300, 10, 40, 40))
     for i in range(6):
-        case.found((20 * i, 50, 30, 30), .9 - .1 * i)  # any number of them is in the crowd
-    case.found((10, 10, 40, 40), .55)    # inside the crowd too, but this truth is its own
-    case.found((190, 40, 20, 20), .5)    # half of it
-    case.found((191, 40, 20, 20), .45)   # less
+        case.found((20 * i, 50, 30, 30), .9 - .1 * i)  # a crowd absorbs any number of detections
+    case.found((10, 10, 40, 40), .55)    # inside the crowd too, but it matches an object of its own
+    case.found((190, 40, 20, 20), .5)    # half of it is in the crowd
+    case.found((191, 40, 20, 20), .45)   # less than half
     case.found((300, 10, 40, 38), .4)
     yield "crowds", case
 
@@ -138,7 +138,7 @@ def crowds():
     case.truth((0, 0, 50, 50), category=2)
     case.found((0, 0, 50, 50), .9)
     case.found((0, 0, 50, 50), .8, category=2)
-    yield "a class of nothing but a crowd", case
+    yield "a class that has only a crowd", case
 
 
 def sizes():
@@ -146,7 +146,7 @@ def sizes():
         for excess in (-1, 0, 1e-9, 1):
             case = Case()
             case.truth((10, 10, side, side), area=side * side + excess)
-            case.truth((300, 10, 20, 20), area=side * side)   # the outline's, unlike the box's
+            case.truth((300, 10, 20, 20), area=side * side)   # the area of the outline, not of the box
             case.found((10, 10, side, side), .9)
             case.found((300, 10, 20, 20), .8)
             case.found((200, 200, side, side + excess / side), .7)
@@ -173,7 +173,7 @@ def orders():
         case.found((100, 0, 50, 50), .95)
         for i in range(place - 2):
             case.found((300 + i % 10, 200, 20, 20), .9)
-        yield f"right at places 1 and {place}", case
+        yield f"correct detections at ranks 1 and {place}", case
 
     case = Case()
     case.truth((0, 0, 50, 50))
@@ -188,25 +188,25 @@ def orders():
     case.truth((0, 0, 50, 60))
     for score in (.9, .8, .7, .6):
         case.found((0, 0, 50, 50), score)
-    yield "two truths at one place", case
+    yield "ground truths at the same place", case
 
 
 def absences():
     case = Case(images=(1, 2, 3), categories=(1, 2, 3))
     case.truth((0, 0, 50, 50), 1, 1)
-    case.truth((0, 0, 50, 50), 2, 1)                # this image has no detection
-    case.truth((0, 0, 50, 50), 1, 3)                # nor has this class any
+    case.truth((0, 0, 50, 50), 2, 1)                # an image without detections
+    case.truth((0, 0, 50, 50), 1, 3)                # a class without detections
     case.found((0, 0, 50, 50), .6, 1, 1)
-    case.found((0, 0, 50, 50), .7, 3, 1)            # this image has no truth
-    case.found((0, 0, 50, 50), .9, 1, 2)            # nor has this class any
+    case.found((0, 0, 50, 50), .7, 3, 1)            # an image without ground truth
+    case.found((0, 0, 50, 50), .9, 1, 2)            # a class without ground truth
     yield "images and classes without truth or detections", case
 
     case = Case()
     case.truth((0, 0, 50, 50))
-    yield "no detection at all", case
+    yield "no detections at all", case
     case = Case()
     case.found((0, 0, 50, 50), .5)
-    yield "no truth at all", case
+    yield "no ground truth at all", case
 
     case = Case(images=(0, 9007199254740993, -4), categories=(90, 0, 2 ** 40))
     for image in case.images:
@@ -214,7 +214,7 @@ def absences():
             case.truth((0, 0, 50, 50), image, category)
             case.found((0, 0, 50, 44), .5, image, category)
             case.found((10, 0, 50, 50), .5, image, category)
-    yield "ids that are 0, negative, large", case
+    yield "ids that are 0, negative or large", case
 
     case = Case()
     case.truth((0, 0, 0, 50))
@@ -226,7 +226,7 @@ def absences():
 
 
 def on_thresholds():
-    """Overlaps of exactly h / 20: .5, .55, ..., .95, at places where sums are rounded and where they are not."""
+    """Overlaps of exactly h / 20 (.5, .55, ..., .95), at positions where sums are rounded and where they are not."""
     for shift in (0, .1, 1 / 3):
         case = Case()
         for i, h in enumerate(range(8, 21)):
@@ -234,15 +234,15 @@ def on_thresholds():
             case.found((30 * i + shift, shift, 20, h), .9 - i / 100)
         yield f"overlaps on the thresholds, shifted by {shift:.3f}", case
     case = Case()
-    for i in range(100):                            # recalls of exactly i in 100
+    for i in range(100):                            # recalls of exactly i / 100
         case.truth((6 * i, 0, 5, 5))
         if i % 3:
             case.found((6 * i, 0, 5, 5), .9)
-    yield "recalls on the recall points", case
+    yield "recalls exactly on the recall points", case
 
 
 def random_case(seed):
-    """Boxes and scores from few values, so that overlaps, areas and scores meet thresholds and each other."""
+    """Draws boxes and scores from few values, so that many overlaps, areas and scores are equal or on thresholds."""
     rng = random.Random(seed)
     categories = rng.sample(range(0, 200), rng.choice((1, 3, 6)))
     images = rng.sample(range(0, 10 ** 6), rng.choice((1, 4, 15)))
@@ -277,7 +277,7 @@ def main():
     parser.add_argument("--data", help="a COCO annotations file")
     parser.add_argument("--detections", help="a COCO results file")
     parser.add_argument("--random", type=int, default=100, help="number of random cases [100]")
-    parser.add_argument("--keep", help="folder for the files of the first case that does not agree")
+    parser.add_argument("--keep", metavar="DIR", help="folder for the files of the first case that does not agree")
     options = parser.parse_args()
     if bool(options.data) != bool(options.detections):
         parser.error("expected --data and --detections together, or neither.")
@@ -302,7 +302,7 @@ def main():
                     break
     if not worst <= TOLERANCE:
         raise SystemExit(f"The figures differ by {worst}; expected at most {TOLERANCE:g}.")
-    print(f"rcnn and pycocotools agree on {count} cases; largest difference {worst:.1e}.")
+    print(f"rcnn and pycocotools agree on {count} cases; the largest difference is {worst:.1e}.")
 
 
 if __name__ == "__main__":

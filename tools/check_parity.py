@@ -1,13 +1,14 @@
-"""Holds detections against torchvision: the same weights, the same images, the same detections.
+"""Compares a model's detections with those of torchvision, with the same weights on the same images.
 
     tools/check_parity.py --weights out/demo/best.safetensors --data out/demo/scenes --detections out/demo/detections.json
 
-Loads a model (nano-fpn or a ResNet with a pyramid) into its twin put together from torchvision's parts, runs it on the
-first images of a split, and pairs each detection of the file with the twin's nearest of its class. Exits with 1 where
-counts differ, or a box by more than .01 pixel or a score by more than 1e-4. Use PNG images: JPEG decoders differ.
+Loads the weights of a model (nano-fpn or a ResNet with a feature pyramid) into the same model built from torchvision's
+parts (its twin), runs the twin on the first images of a split, and pairs each detection of the file with the nearest
+detection of the twin that has the same class. Exits with 1 if the numbers of detections differ, if a box differs by
+more than .01 pixel, or if a score differs by more than 1e-4. Use PNG images, because JPEG decoders differ.
 
-With --out FILE the twin's detections on the whole split go to a file that `rcnn eval --detections` scores, and nothing
-is compared. --exported FILE takes the weights from what `rcnn export` wrote.
+With --out FILE, nothing is compared: the twin's detections on the whole split are written to a file that
+`rcnn eval --detections` can evaluate. --exported FILE takes the weights from a file that `rcnn export` wrote.
 
 Needs torch, torchvision, numpy and Pillow (Debian: python3-torch python3-torchvision python3-pil).
 """
@@ -43,7 +44,8 @@ def read_safetensors(path):
 
 
 def differences(ours, theirs):
-    """(boxes, scores): the largest differences of detections in COCO's form and torchvision's nearest of their class."""
+    """(boxes, scores): the largest differences between our detections, in COCO's results format, and the nearest
+    detections of torchvision with the same class."""
     worst_box = worst_score = 0.0
     for entry in ours:
         x, y, width, height = entry["bbox"]
@@ -56,7 +58,7 @@ def differences(ours, theirs):
 
 
 def twin(metadata):
-    """The model that a checkpoint's metadata describes."""
+    """The torchvision model that a checkpoint's metadata describes."""
     settings = {key[len("model."):]: value for key, value in metadata.items() if key.startswith("model.")}
     name, classes = settings["model"], len(json.loads(metadata["classes"]))
     if name in ("resnet18-fpn", "resnet34-fpn", "resnet50-fpn", "resnet101-fpn"):
@@ -81,7 +83,7 @@ def load_image(root, name):
 
 
 def write_results(path, model, root, names, classes, ids):
-    """The detections of all images in COCO's results form."""
+    """Writes the detections of all images in COCO's results format."""
     rows = []
     for name in names:
         with torch.no_grad():
@@ -98,7 +100,7 @@ def main():
     parser.add_argument("--weights", required=True)
     parser.add_argument("--data", required=True)
     parser.add_argument("--split", default="test")
-    parser.add_argument("--detections", help="what to hold against the twin's")
+    parser.add_argument("--detections", help="file to compare with the twin's detections")
     parser.add_argument("--images", type=int, default=10)
     parser.add_argument("--exported")
     parser.add_argument("--out")
@@ -134,8 +136,8 @@ def main():
         faults += abs(len(ours) - len(theirs["boxes"]))
         box, score = differences(ours, theirs)
         worst_box, worst_score = max(worst_box, box), max(worst_score, score)
-    print(f"{len(names)} images, {total} detections: counts differ by {faults}, boxes by at most {worst_box:.2g} pixel, "
-          f"scores by at most {worst_score:.2g}")
+    print(f"{len(names)} images, {total} detections: the counts differ by {faults}, boxes by at most "
+          f"{worst_box:.2g} pixel, scores by at most {worst_score:.2g}")
     if not (total > 0 and faults == 0 and worst_box <= 0.01 and worst_score <= 1e-4):
         sys.exit(1)
 

@@ -1,4 +1,7 @@
-"""Prints compile_commands.json: `compile_commands.py 'COMPILER FLAGS' SOURCE...`, run from the repository's root."""
+"""Prints compile_commands.json; run it in the root of the repository.
+
+    tools/compile_commands.py 'COMPILER FLAGS' SOURCE...
+"""
 
 import json
 import os

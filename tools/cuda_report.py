@@ -1,10 +1,10 @@
-"""Prints what each CUDA kernel takes of a GPU, and holds the hot ones to spilling nothing.
+"""Prints the resources that each CUDA kernel uses, and fails if a hot kernel spills registers.
 
     tools/cuda_report.py build/release-cuda/kernels/*.log
 
-Reads what `nvcc -Xptxas -v` wrote, one file an object: registers a thread, static shared memory a block (the
-dynamic one is the launcher's choice and not in there), stack and spilled bytes a thread. Exits with 1 where a
-kernel listed as hot spills, or where an entry of that list names no kernel.
+Reads the output of `nvcc -Xptxas -v`, one log per object: registers per thread, static shared memory per block
+(dynamic shared memory is chosen at launch and is not in the log), and the stack and spilled bytes per thread.
+Exits with 1 if a kernel listed as hot spills, or if an entry of that list matches no kernel.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 
-# FILE:KERNEL, with wildcards: the kernels in which a training step or a detection spends its time.
+# The kernels in which a training step or a detection spends most of its time, as FILE:KERNEL with wildcards.
 HOT = [
     "conv2d_implicit_gemm:*",
     "conv2d_*mma:*_mma_kernel*",
@@ -47,15 +47,15 @@ class Kernel:
 
 
 def read_log(path):
-    """The kernels of one log, their names still mangled."""
+    """The kernels of one log, with mangled names."""
     kernels, functions, function = [], {}, None
     for line in path.read_text(errors="replace").splitlines():
         if entry := re.search(r"Compiling entry function '(\S+)' for '(\S+)'", line):
-            # x.cu.o.log is of x.cu.
+            # x.cu.o.log is the log of x.cu.
             kernels.append(Kernel(path.name.split(".")[0], *entry.groups()))
             functions = {entry[1]: kernels[-1]}
         elif properties := re.search(r"Function properties for (\S+)", line):
-            function = functions.get(properties[1])  # none for a function that a kernel calls
+            function = functions.get(properties[1])  # None for a device function that a kernel calls
         elif frame := re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", line):
             if function:
                 function.stack, function.stored, function.loaded = map(int, frame.groups())
@@ -67,7 +67,7 @@ def read_log(path):
 
 
 def short(demangled):
-    """The kernel's own name and template arguments, without namespaces, casts and parameters."""
+    """The kernel's name and template arguments, without namespaces, casts and parameters."""
     name = re.sub(r"\(anonymous namespace\)::|\b(?:\w+::)+", "", demangled.strip()).removeprefix("void ")
     depth = 0
     for i, c in enumerate(name):
@@ -102,15 +102,15 @@ def print_table(kernels):
 
 
 def find_faults(kernels, hot):
-    """A sentence for each hot kernel that spills and each entry of the list without a kernel."""
+    """One sentence for each hot kernel that spills and for each entry of the list that matches no kernel."""
     faults, seen = [], set()
     for pattern in hot:
         matching = [kernel for kernel in kernels if fnmatch.fnmatchcase(f"{kernel.file}:{kernel.name}", pattern)]
         if not matching:
-            faults.append(f"{pattern} is listed as hot, but no kernel has that name: correct HOT in this tool")
+            faults.append(f"{pattern} is listed as hot, but matches no kernel: correct HOT in tools/cuda_report.py")
         for kernel in matching:
-            fault = (f"{kernel.file}: {kernel.name} is hot and spills on {kernel.architecture}: {kernel.stored} bytes "
-                     f"stored, {kernel.loaded} loaded a thread")
+            fault = (f"{kernel.file}: {kernel.name} is hot and spills on {kernel.architecture}: each thread stores "
+                     f"{kernel.stored} bytes and loads {kernel.loaded}")
             if kernel.spills() and fault not in seen:
                 seen.add(fault)
                 faults.append(fault)
@@ -123,7 +123,7 @@ def main():
         sys.exit(__doc__.strip())
     kernels = [kernel for path in paths for kernel in read_log(path)]
     if not kernels:
-        sys.exit(f"no kernel in {len(paths)} logs: they are written when nvcc compiles, by `make CUDA=1`")
+        sys.exit(f"the {len(paths)} logs contain no kernel: `make CUDA=1` writes them when nvcc compiles")
     demangle(kernels)
     kernels.sort(key=lambda kernel: (kernel.file, kernel.name, kernel.architecture))
     print_table(kernels)

@@ -1,21 +1,21 @@
 #!/bin/sh
 # Fills third_party_bundle/ with what the project needs besides a compiler: headers, shared libraries and the
-# font of the labels, from this machine's packages (x86-64, tools/setup.sh installs them). On a machine without
-# a package registry, `make DEPS=third_party_bundle ONEDNN=0` builds with that folder alone; it works where
-# glibc is 2.35 or newer, as in Ubuntu 22.04.
+# font of the labels. They are copied from this machine's packages (x86-64), which tools/setup.sh installs. On a
+# machine without a package registry, `make DEPS=third_party_bundle ONEDNN=0` builds with that folder alone; it
+# needs glibc 2.35 or newer, as in Ubuntu 22.04.
 #
 #     tools/deps_bundle.sh [FOLDER]
 set -eu
 cd "$(dirname "$0")/.."
 bundle=${1:-third_party_bundle}
-most=$((20 * 1024)) # KiB
+max_size=$((20 * 1024)) # KiB
 
 fail() {
   echo "deps_bundle.sh: $1" >&2
   exit 1
 }
 
-[ "$(uname -m)" = x86_64 ] || fail "the bundle is for x86-64, this machine is $(uname -m)"
+[ "$(uname -m)" = x86_64 ] || fail "the bundle is for x86-64, but this machine is $(uname -m)"
 command -v objdump >/dev/null || fail "objdump is missing; it comes with the package binutils"
 
 rm -rf "$bundle"
@@ -29,21 +29,21 @@ done
 for header in stb_image.h stb_image_write.h stb_truetype.h; do
   cp -L "/usr/include/stb/$header" "$bundle/include/stb/"
 done
-# Debian keeps those of OpenSSL's headers that differ by architecture apart.
+# Debian keeps the headers of OpenSSL that depend on the architecture in a folder of their own.
 for header in "/usr/include/$(g++ -print-multiarch)"/openssl/*.h; do
   [ ! -e "$header" ] || cp -L "$header" "$bundle/include/openssl/"
 done
 
 # ---- libraries ----------------------------------------------------------------------------------------------------
-# newest PREFIX FILE: the highest version of PREFIX_x.y that the library wants of the system.
+# newest PREFIX FILE: the highest version of PREFIX_x.y that the library requires from the system.
 newest() {
   objdump -T "$2" | grep -oE "\b$1_[0-9.]+" | sort -uV | tail -1
 }
-# at_most PREFIX LIMIT FILE
+# at_most PREFIX LIMIT FILE: fails if the library requires a version of PREFIX that is newer than LIMIT.
 at_most() {
   found=$(newest "$1" "$3")
   [ "$(printf '%s\n' "$found" "$1_$2" | sort -V | tail -1)" = "$1_$2" ] ||
-    fail "$3 needs $found; expected nothing newer than $1_$2, which the other machine may not have"
+    fail "$3 needs $found; expected at most $1_$2, because the other machine may have nothing newer"
 }
 for name in fmt pugixml exif simdjson zip crypto; do
   library=$(g++ -print-file-name="lib$name.so")
@@ -54,11 +54,11 @@ for name in fmt pugixml exif simdjson zip crypto; do
   at_most CXXABI 1.3.13 "$library"
   soname=$(objdump -p "$library" | awk '$1 == "SONAME" { print $2 }')
   cp -L "$library" "$bundle/lib/$soname"
-  # What -lNAME finds. A script of the linker rather than a link: links get lost on the way.
+  # -lNAME finds this file. It is a linker script, because symbolic links are often lost when a folder is copied.
   echo "INPUT(-l:$soname)" >"$bundle/lib/lib$name.so"
 done
 
-# ---- the font, and everybody's licence ----------------------------------------------------------------------------
+# ---- the font and the licences ------------------------------------------------------------------------------------
 font=
 for file in /usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf /usr/share/fonts/TTF/DejaVuSans-Bold.ttf \
   /usr/share/fonts/dejavu/DejaVuSans-Bold.ttf; do
@@ -73,5 +73,5 @@ for package in libfmt-dev libcli11-dev libtomlplusplus-dev libpugixml-dev libexi
 done
 
 size=$(du -sk "$bundle" | cut -f1)
-[ "$size" -le "$most" ] || fail "$bundle has $size KiB; expected at most $most"
+[ "$size" -le "$max_size" ] || fail "$bundle has $size KiB; expected at most $max_size"
 echo "$bundle: $size KiB"

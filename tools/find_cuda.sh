@@ -1,7 +1,7 @@
 #!/bin/sh
-# Where the CUDA toolkit is, as Makefile assignments: NVCC, CUDA_INCLUDE, CUDA_LIB, CUDA_LIBS and what is there
-# besides (CUDNN, CUBLAS). Looks in CUDA_HOME, on the PATH, in /usr/local/cuda and in Python's packages. Prints
-# nothing where there is none.
+# Prints where the CUDA toolkit is, as Makefile assignments: NVCC, CUDA_INCLUDE, CUDART, and, where these libraries
+# are installed, CUDNN and CUBLAS. Looks in CUDA_HOME, on the PATH, in /usr/local/cuda and in Python's packages.
+# Prints nothing if there is no toolkit.
 set -u
 
 find_nvcc() {
@@ -25,7 +25,8 @@ nvcc=$(find_nvcc)
 nvcc=$(readlink -f "$nvcc")
 home=$(dirname "$(dirname "$nvcc")")
 
-# Python's packages for CUDA 12 keep every library in a folder beside nvcc's; everywhere else one folder has all.
+# Python's packages for CUDA 12 keep each library in a folder of its own beside that of nvcc. Everywhere else all
+# libraries are in one folder.
 homes="$home $(dirname "$home")/cuda_runtime $(dirname "$home")/cublas $(dirname "$home")/cudnn"
 include='' libdirs='' cudnn='' cublas=''
 for h in $homes; do
@@ -40,7 +41,7 @@ for h in $homes; do
   done
 done
 
-# library NAME: how to link it; Python's packages have libNAME.so.MAJOR without the plain link.
+# library NAME: the flags that link it. Python's packages have libNAME.so.MAJOR, but no link libNAME.so.
 library() {
   for dir in $libdirs /usr/lib/x86_64-linux-gnu /usr/lib/aarch64-linux-gnu; do
     for file in "$dir/lib$1.so" "$dir/lib$1.so".[0-9]*; do

@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
 """Builds, tests and times the project on a machine with an NVIDIA GPU.
 
-    tools/gpu_check.py                        every stage, in turn
-    tools/gpu_check.py --quick                the demonstration in two epochs, not seven
-    tools/gpu_check.py --only build,tests     these stages; the results of the others stay as they were
+    tools/gpu_check.py                        runs every stage, one after another
+    tools/gpu_check.py --quick                trains the demonstration for two epochs only
+    tools/gpu_check.py --only build,tests     runs these stages; the results of the others stay as they were
 
-Needs nvcc, g++, make and this Python, no package registry: headers and libraries come from
-third_party_bundle/ where `make deps-bundle` has filled it. Results go to bench/results/<gpu>.json, and a table
-of them to bench/results/<gpu>.md; every command's output is kept in out/gpu-check/logs. A stage that fails, or
-that takes longer than its limit, is reported and the next one runs; the exit status is 0 when all have passed.
+Needs nvcc, g++, make and Python, but no package registry: headers and libraries come from third_party_bundle/
+if `make deps-bundle` has filled it. Writes the results to bench/results/<gpu>.json, and tables of them to
+bench/results/<gpu>.md; the output of every command is kept in out/gpu-check/logs. A stage that fails or exceeds
+its time limit is reported, and the next one runs. The exit status is 0 if all stages pass.
 
-Stages: build; tests (all, on the GPU); memcheck and racecheck (compute-sanitizer over the kernel tests); demo
-(trained on the GPU and on the CPU, and compared); ops (every variant, beside cuDNN, cuBLAS and PyTorch);
-models (a training step and a detection, beside torchvision).
+Stages: build; tests (all tests, on the GPU); memcheck and racecheck (compute-sanitizer on the kernel tests);
+demo (trained on the GPU and on the CPU, and compared); ops (times every variant, cuDNN, cuBLAS and PyTorch);
+models (times a training step and a detection, here and in torchvision).
 """
 
 import argparse
@@ -44,19 +44,19 @@ MAP_TOLERANCE = 0.02
 
 
 def query_gpu():
-    """{"name", "arch" ("90a"), "driver", "memory"} of the first GPU. Throws Failure where there is none."""
+    """{"name", "arch" ("90a"), "driver", "memory"} of the first GPU. Raises Failure if there is none."""
     fields = "name,compute_cap,driver_version,memory.total"
     try:
         done = subprocess.run(["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader"],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
-        raise Failure("there is no GPU on this machine, as far as nvidia-smi can be run") from None
+        raise Failure("no GPU was found on this machine: nvidia-smi cannot be run") from None
     if done.returncode != 0:
         said = (done.stdout.strip().splitlines() or ["nothing"])[0]
-        raise Failure(f"there is no GPU on this machine: nvidia-smi says `{said}`")
+        raise Failure(f"no GPU was found on this machine: nvidia-smi says `{said}`")
     first = [part.strip() for part in done.stdout.strip().splitlines()[0].split(",")]
     if len(first) != 4 or not re.fullmatch(r"\d+\.\d", first[1]):
-        raise Failure(f"nvidia-smi answered `{', '.join(first)}`; expected {fields}")
+        raise Failure(f"nvidia-smi printed `{', '.join(first)}`; expected {fields}")
     arch = first[1].replace(".", "")
     return {"name": first[0], "arch": "90a" if arch == "90" else arch, "driver": first[2], "memory": first[3]}
 
@@ -85,24 +85,24 @@ def build(stage):
         raise Failure("there is no nvcc in CUDA_HOME, on the PATH, in /usr/local/cuda or in Python's packages")
     deps = stage.options.deps or ("third_party_bundle" if Path("third_party_bundle").is_dir() else None)
     if not deps:
-        stage.notes.append("there is no third_party_bundle/, so this machine's own headers were used")
-    # The compilers here may warn of what those of the project's own machines let pass.
+        stage.notes.append("there is no third_party_bundle/, so the headers of this machine were used")
+    # The compilers of this machine may warn where those that the project is developed with do not.
     switches = ["CUDA=1", "ONEDNN=0", f"CUDA_ARCHS={stage.gpu['arch']}", f"BUILD={BUILD}", "WARNINGS=-w",
                 "NVCC_WARNINGS="] + ([f"DEPS={deps}"] if deps else [])
-    # A make that called this one must not lend it its jobs and switches.
+    # When this script is started by make, the inner make must not inherit its jobs and switches.
     clean = {name: "" for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")}
     stage.run(["make", f"-j{os.cpu_count()}", *switches, PROGRAM, TESTS], clean)
     stage.found["version"] = stage.run([PROGRAM, "--version"]).strip()
 
 
 def summary_of_tests(text):
-    """doctest's last counts: "412 test cases, 91234 assertions"."""
+    """The last counts that doctest printed: "412 test cases, 91234 assertions"."""
     counts = dict(re.findall(r"\[doctest\] (test cases|assertions):\s*(\d+)", text))
     return ", ".join(f"{counts[key]} {key}" for key in ("test cases", "assertions") if key in counts)
 
 
 def tests(stage):
-    # Without a device that CUDA accepts, the tests would be content with the CPU.
+    # This fails if CUDA finds no device. Without a device the tests would pass, because they would use only the CPU.
     stage.run([PROGRAM, "bench", "ops", "--device=cuda", "--op=softmax", "--seconds=0.01"])
     text = stage.run([TESTS], {"RCNN_PROGRAM": str(PROGRAM)})
     stage.found["summary"] = summary_of_tests(text)
@@ -113,11 +113,11 @@ def sanitizer(stage, tool, clean_summary):
         "compute-sanitizer", path=str(Path(stage.toolkit.get("nvcc", "/")).parent))
     if not program:
         raise Failure("compute-sanitizer is not on the PATH, nor beside nvcc")
-    # Our kernels alone: those of cuDNN and cuBLAS are not ours to check. The option has had several names.
+    # Only this project's kernels are checked, not those of cuDNN and cuBLAS. The option has had several names.
     offered = stage.run([program, "--help"])
     chosen = [option for option in ("--kernel-regex", "--kernel-name", "--filter") if option in offered][:1]
     only_ours = [chosen[0], "kns=rcnn"] if chosen else []
-    # Libraries probe with calls that may fail; the project checks its own.
+    # Libraries make calls that are allowed to fail; the project checks its own calls.
     quiet = ["--report-api-errors", "no"] if tool == "memcheck" else []
     text = stage.run([program, "--tool", tool, "--error-exitcode", 9, *only_ours, *quiet, TESTS,
                       "--source-file=*tests/kernels/*"], {"RCNN_PROGRAM": str(PROGRAM)})
@@ -138,18 +138,18 @@ def racecheck(stage):
 
 
 def losses(folder):
-    """{step: total loss} of a run."""
+    """{step: total loss} of a training run."""
     rows = json_lines((folder / "metrics.jsonl").read_text())
     return {row["step"]: row["loss"] for row in rows if "loss" in row}
 
 
 def relative(value, expected):
-    """The difference relative to `expected`; infinite where one is not a number, which JSON has as null."""
+    """The difference relative to `expected`; infinite if either is not a number, which JSON stores as null."""
     return abs(value - expected) / abs(expected) if value is not None and expected else math.inf
 
 
 def compare_runs(gpu, cpu):
-    """Of two runs of the demonstration, by their folders: what was found, and sentences on what differs."""
+    """Compares two runs of the demonstration, given by their folders: (what was found, one sentence per fault)."""
     ours, theirs = losses(gpu), losses(cpu)
     steps = [step for step in range(1, FIRST_STEPS + 1) if step in ours and step in theirs]
     faults = []
@@ -188,7 +188,7 @@ def demo(stage):
 
 
 def shape_text(shapes):
-    """[[1, 2], [3]] -> "1x2 3"; the first three are enough to tell a case."""
+    """[[1, 2], [3]] -> "1x2 3". The first three shapes are enough to identify a case."""
     text = " ".join("x".join(map(str, shape)) or "1" for shape in shapes[:3])
     return text + (" ..." if len(shapes) > 3 else "")
 
@@ -211,17 +211,17 @@ def ops(stage):
         peers = json.loads(theirs.read_text())
         stage.found["theirs"] = peers.pop("ops")
         stage.found["peers"] = peers
-        stage.notes += [f"PyTorch's {row['op']} case {row['case']} {row['precision']} failed: {row['error']}"
+        stage.notes += [f"PyTorch failed on {row['op']} case {row['case']} {row['precision']}: {row['error']}"
                         for row in stage.found["theirs"] if "error" in row]
 
 
 def times_of(text):
-    """{what: median seconds} of a `--json` benchmark of a model."""
+    """{what: median seconds} from the `--json` output of a model's benchmark."""
     return {row["what"]: statistics.median(row["seconds"]) for row in json_lines(text) if "seconds" in row}
 
 
 def models(stage):
-    """Ours and theirs in turn, round by round; the figure is the median of the rounds."""
+    """Times this program and its peers in turn, round by round. The figure is the median of the rounds."""
     peer = stage.has_module("torchvision")
     rounds = {}
 
@@ -245,7 +245,7 @@ def models(stage):
     for _ in range(stage.options.rounds):
         for precision in stage.precisions():
             one_round(precision)
-    if peer:  # last and once: compiling takes minutes
+    if peer:  # last, and only once, because compiling takes minutes
         for precision in stage.precisions():
             measure("torch.compile", precision, stage.peer([*twin(precision), "--compile", "--warm-up=10"]))
     stage.found["times"] = [{"what": what, "precision": precision, "program": name,
@@ -256,11 +256,11 @@ def models(stage):
 STAGES = {"build": build, "tests": tests, "memcheck": memcheck, "racecheck": racecheck, "demo": demo, "ops": ops,
           "models": models}
 
-# ---- all of it ---------------------------------------------------------------------------------------------
+# ---- the whole check ---------------------------------------------------------------------------------------
 
 
 def find_toolkit():
-    """{"nvcc", "cuda" ("13.0")}; empty without nvcc."""
+    """{"nvcc", "cuda" ("13.0")}, or an empty dictionary if there is no nvcc."""
     text = subprocess.run(["sh", "tools/find_cuda.sh"], stdout=subprocess.PIPE, text=True).stdout
     found = re.search(r"^NVCC := (\S+)", text, re.MULTILINE)
     if not found:
@@ -271,7 +271,7 @@ def find_toolkit():
 
 
 def run_stage(name, options, gpu, toolkit):
-    """The stage's entry in the results."""
+    """Runs one stage and returns its entry in the results."""
     print(f"{name}:", flush=True)
     stage = Stage(name, options.limit or LIMITS[name], options, gpu, toolkit)
     begin = time.monotonic()
@@ -279,7 +279,7 @@ def run_stage(name, options, gpu, toolkit):
         STAGES[name](stage)
     except Failure as failure:
         stage.faults.append(str(failure))
-    except (OSError, ValueError, KeyError, TypeError) as error:  # a file that is missing or of another form
+    except (OSError, ValueError, KeyError, TypeError) as error:  # a file is missing or has an unexpected form
         stage.faults.append(f"{type(error).__name__}: {error}")
     seconds = time.monotonic() - begin
     for line in stage.notes:
@@ -294,20 +294,20 @@ def run_stage(name, options, gpu, toolkit):
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", metavar="STAGES", help=f"of {','.join(STAGES)}")
+    parser.add_argument("--only", metavar="STAGES", help=f"run only these, separated by commas: {','.join(STAGES)}")
     parser.add_argument("--quick", action="store_true", help="train the demonstration for two epochs")
-    parser.add_argument("--limit", type=float, metavar="SECONDS", help="for each stage, in place of its own")
-    parser.add_argument("--seconds", type=float, default=0.05, help="to time each variant and shape [0.05]")
-    parser.add_argument("--rounds", type=int, default=3, help="of the models' timings [3]")
-    parser.add_argument("--results", type=Path, default=Path("bench/results"), help="folder [bench/results]")
-    parser.add_argument("--python", default=sys.executable, help="the Python with PyTorch [this one]")
-    parser.add_argument("--deps", help="folder of headers and libraries [third_party_bundle where there is one]")
+    parser.add_argument("--limit", type=float, metavar="SECONDS", help="time limit of each stage, instead of its own")
+    parser.add_argument("--seconds", type=float, default=0.05, help="time spent on each variant and shape [0.05]")
+    parser.add_argument("--rounds", type=int, default=3, help="number of times that the models are timed [3]")
+    parser.add_argument("--results", type=Path, default=Path("bench/results"), help="output folder [bench/results]")
+    parser.add_argument("--python", default=sys.executable, help="the Python that has PyTorch [this one]")
+    parser.add_argument("--deps", help="folder of headers and libraries [third_party_bundle, if it exists]")
     options = parser.parse_args()
     options.results = options.results.resolve()
     options.stages = options.only.split(",") if options.only else list(STAGES)
     unknown = [name for name in options.stages if name not in STAGES]
     if unknown:
-        parser.error(f"--only {options.only}: there is no stage {unknown[0]}; there are {', '.join(STAGES)}.")
+        parser.error(f"--only {options.only}: there is no stage {unknown[0]}; expected some of {', '.join(STAGES)}.")
     return options
 
 
@@ -326,7 +326,7 @@ def main():
     options.results.mkdir(parents=True, exist_ok=True)
     for name in options.stages:
         results["stages"][name] = run_stage(name, options, gpu, toolkit)
-        # After each: whatever stops the next one, this stays.
+        # Written after each stage, so that the results remain if a later stage stops the program.
         file.write_text(gpu_report.to_json(results))
         file.with_suffix(".md").write_text(gpu_report.to_markdown(results))
     failed = [name for name in options.stages if not results["stages"][name]["passed"]]

@@ -1,6 +1,6 @@
-"""What gpu_check.py found, as JSON and as a Markdown table made from it.
+"""Writes the results of gpu_check.py as JSON, and as Markdown tables made from that JSON.
 
-    tools/gpu_report.py bench/results/GPU.json      writes GPU.md anew
+    tools/gpu_report.py bench/results/GPU.json      rewrites bench/results/GPU.md
 """
 
 import json
@@ -8,13 +8,13 @@ import math
 import sys
 from pathlib import Path
 
-LIBRARIES = ("cudnn", "cublas")  # how variants begin that are NVIDIA's
+LIBRARIES = ("cudnn", "cublas")  # the prefixes of variants that call NVIDIA's libraries
 PRODUCTS = ("conv2d", "conv2d_dx", "conv2d_dw", "matmul")
 PROGRAMS = ("ours", "ours, graph", "torchvision", "torch.compile")
 
 
 def to_json(value, indent=""):
-    """Text of JSON in which what holds no list or object of its own stands on one line."""
+    """JSON text in which a list or object without nested lists or objects is written on one line."""
     children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
     if not any(isinstance(child, (dict, list)) for child in children):
         return json.dumps(value) + ("" if indent else "\n")
@@ -29,13 +29,13 @@ def to_json(value, indent=""):
 
 
 def table(head, rows):
-    """The lines of a table in Markdown; cells are strings."""
+    """The lines of a Markdown table; cells are strings."""
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return lines + ["| " + " | ".join(cell.replace("|", "/") for cell in row) + " |" for row in rows] + [""]
 
 
 def number(value, digits=4):
-    """Of four significant digits, "-" for None."""
+    """The value with `digits` significant digits, or "-" for None."""
     if value is None:
         return "-"
     return f"{value:.{digits}g}" if abs(value) < 10 ** digits else f"{value:.0f}"
@@ -49,15 +49,16 @@ def geometric_mean(values):
     return math.exp(sum(math.log(value) for value in values) / len(values))
 
 
-# ---- sections: lists of lines ------------------------------------------------------------------------------
+# ---- sections: each is a list of lines ---------------------------------------------------------------------
 
 
 def describe(name, found):
     """What a stage found, in a few words."""
     if name == "demo" and found.get("map50_gpu") is not None:
-        return (f"{found['steps']} steps; losses of the first 20 at most {number(found['loss_difference'], 2)} "
-                f"apart; mAP@.5 {found['map50_gpu']:.4f} on the GPU in {found['seconds_gpu']:.0f} s, "
-                f"{found['map50_cpu']:.4f} on the CPU in {found['seconds_cpu']:.0f} s")
+        return (f"{found['steps']} steps; the losses of the first 20 differ by at most "
+                f"{number(found['loss_difference'], 2)}; mAP@.5 {found['map50_gpu']:.4f} on the GPU in "
+                f"{found['seconds_gpu']:.0f} s, {found['map50_cpu']:.4f} on the CPU in "
+                f"{found['seconds_cpu']:.0f} s")
     if name == "ops" and found.get("ours"):
         return f"{len(found['ours'])} measurements"
     return found.get("version") or found.get("summary") or ""
@@ -78,7 +79,7 @@ def fastest(rows):
 
 
 def compare_cases(found):
-    """A list of {"op", "case", "precision", "shapes", "ours" (row), "library" (ms), "torch" (ms)}."""
+    """A list of {"op", "case", "precision", "shapes", "ours" (a row), "library" (ms), "torch" (ms)}."""
     theirs = {(row["op"], row["case"], row["precision"]): row["ms"] for row in found.get("theirs", [])
               if "ms" in row}
     groups = {}
@@ -117,8 +118,8 @@ def products_section(compared):
                 means.append([op, precision, name, number(geometric_mean(ratios), 3), number(min(ratios), 3),
                               str(len(ratios))])
     return ["## Convolutions and matrix products", "",
-            "Milliseconds of the fastest hand-written variant of each precision. A ratio is the peer's time "
-            "divided by ours: above 1 ours is faster. Inputs beyond x and w are the epilogue's.", "",
+            "Times are in milliseconds, of this project's fastest variant of each precision. A ratio is the peer's "
+            "time divided by ours: above 1, ours is faster. Inputs after x and w belong to the epilogue.", "",
             *table(["op", "precision", "peer", "geometric mean of the ratios", "lowest", "cases"], means),
             *table(["op", "inputs -> outputs", "precision", "variant", "ms", "TFLOP/s", "cuDNN, cuBLAS",
                     "PyTorch", "ratio to the faster"], rows)]
@@ -129,7 +130,8 @@ def others_section(compared):
              number(row["ours"]["gbs"]), number(row["torch"]), number(ratio(row["torch"], row["ours"]["ms"]), 3)]
             for row in compared]
     return ["## Other ops", "",
-            "The fastest variant; NMS and RoIAlign beside torchvision's, SGD beside PyTorch's.", "",
+            "Times are of the fastest variant. The peer of NMS and RoIAlign is torchvision, that of SGD is PyTorch.",
+            "",
             *table(["op", "inputs -> outputs", "variant", "ms", "GB/s", "peer", "ratio"], rows)]
 
 
@@ -141,8 +143,8 @@ def models_section(times):
         ours = min((value for value in ms[:2] if value is not None), default=None)
         rows.append([what, precision, *map(number, ms), *(number(ratio(value, ours), 3) for value in ms[2:])])
     return ["## nano-fpn", "",
-            "Milliseconds of a training step of 4 images and of a detection, 240x320. The ratios are to the "
-            "faster of ours.", "",
+            "Times are in milliseconds, of a training step on 4 images and of a detection, at 240x320. Ratios are the "
+            "peer's time divided by the faster of our two.", "",
             *table(["what", "precision", *PROGRAMS, "torchvision / ours", "torch.compile / ours"], rows)]
 
 
@@ -155,7 +157,7 @@ def to_markdown(results):
                                                      ("torchvision", peers.get("torchvision")),
                                                      ("its cuDNN", peers.get("cudnn"))) if value]
     lines = [f"# {gpu['name']}", "", ", ".join(versions) + ".", "",
-             "Written by tools/gpu_check.py; every variant's times are in the JSON file beside this one.", "",
+             "Written by tools/gpu_check.py. The times of every variant are in the JSON file beside this one.", "",
              *stages_section(stages)]
     compared = compare_cases(operations)
     if compared:

@@ -1,4 +1,4 @@
-"""What the stages of gpu_check.py are run with: commands within a time limit, and what was found."""
+"""Stages of gpu_check.py: each runs commands within a time limit and collects what was found."""
 
 import json
 import os
@@ -13,25 +13,25 @@ LOGS = Path("out/gpu-check/logs")
 
 
 class Failure(Exception):
-    """A sentence: what failed in a stage."""
+    """Its text is a sentence that says what failed in a stage."""
 
 
 def json_lines(text):
-    """The objects among the lines of a program's output. Throws Failure for a broken one."""
+    """The JSON objects among the lines of a program's output. Raises Failure if one is malformed."""
     try:
         return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     except json.JSONDecodeError as error:
-        raise Failure(f"a line that begins with a brace is not JSON: {error}") from None
+        raise Failure(f"a line that begins with a brace is not valid JSON: {error}") from None
 
 
 def telling_line(text):
-    """Of a failed command's output: a compiler's first error, else what it said last."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it said nothing"]
+    """The line of a failed command's output to report: a compiler's first error, otherwise the last line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it printed nothing"]
     return next((line for line in lines if "error: " in line), lines[-1])[:300]
 
 
 class Stage:
-    """Runs a stage's commands within its time, and collects what it found."""
+    """Runs the commands of one stage within its time limit, and collects what it found."""
 
     def __init__(self, name, limit, options, gpu, toolkit):
         self.name, self.options, self.gpu, self.toolkit = name, options, gpu, toolkit
@@ -40,7 +40,7 @@ class Stage:
         self.commands = 0
 
     def run(self, command, environment=None):
-        """The output of `command`. Throws Failure when it fails or the stage's time is over."""
+        """Runs `command` and returns its output. Raises Failure if it fails or exceeds the stage's time limit."""
         command = [str(word) for word in command]
         self.commands += 1
         log = LOGS / f"{self.name}-{self.commands}.log"
@@ -61,16 +61,17 @@ class Stage:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 if isinstance(error, subprocess.TimeoutExpired):
-                    raise Failure(f"`{Path(command[0]).name}` was stopped when the stage's time was over, "
+                    raise Failure(f"`{Path(command[0]).name}` was stopped at the stage's time limit, "
                                   f"see {log}") from None
                 raise
         text = log.read_text(errors="replace")
         if status != 0:
-            raise Failure(f"`{Path(command[0]).name}` ended with {status}, see {log}: {telling_line(text)}")
+            raise Failure(f"`{Path(command[0]).name}` exited with {status}, see {log}: {telling_line(text)}")
         return text
 
     def attempt(self, work, *arguments):
-        """What `work` returns; None when it fails, which the stage then does when it is over."""
+        """Calls `work` and returns its result. If it fails, returns None and records the fault: the stage
+        continues, but is reported as failed."""
         try:
             return work(*arguments)
         except Failure as failure:
@@ -78,7 +79,8 @@ class Stage:
             return None
 
     def peer(self, command):
-        """Like `run`; None and a note when it fails: that PyTorch cannot do something is no fault of ours."""
+        """Like `run`, but returns None and adds a note if the command fails, because a failure of PyTorch is not a
+        fault of this project."""
         try:
             return self.run(command)
         except Failure as failure:
@@ -86,11 +88,11 @@ class Stage:
             return None
 
     def has_module(self, module):
-        """Whether that Python has it, with a GPU."""
+        """Whether the Python given by --python can import `module` and its PyTorch finds a GPU."""
         code = f"import torch, {module}; raise SystemExit(0 if torch.cuda.is_available() else 1)"
         have = self.peer([self.options.python, "-c", code]) is not None
         if not have:
-            self.notes[-1] = f"{self.options.python} has no {module} that finds the GPU: nothing to compare with"
+            self.notes[-1] = f"{self.options.python} has no {module} that finds the GPU, so nothing is compared"
         return have
 
     def precisions(self):

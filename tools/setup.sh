@@ -1,29 +1,29 @@
 #!/bin/sh
-# Installs what is missing for building and testing on Debian 12 or Ubuntu 24.04 (and their like), and does
-# nothing where nothing is. On another system it prints what is needed and ends with 1.
+# Installs the packages that are missing for building and testing on Debian 12, Ubuntu 24.04 and similar systems. Does
+# nothing if all are installed. On other systems it prints which packages are needed and exits with 1.
 set -eu
 
-# package: what it is for
+# Prints one line per package: its name and what it is for.
 requirements() {
   cat <<'END'
 g++: the compiler (C++20)
 make: the build
 git: the commit that `rcnn --version` prints
-libdnnl-dev: oneDNN, convolutions and matrix products on the CPU (not needed with ONEDNN=0)
+libdnnl-dev: oneDNN, convolutions and matrix products on the CPU (not needed with make ONEDNN=0)
 libfmt-dev: fmt, text output
 libcli11-dev: CLI11, the command line
 libtomlplusplus-dev: toml++, configuration files
 libpugixml-dev: pugixml, Pascal VOC annotations
 libexif-dev: libexif, the orientation of photographs
-libsimdjson-dev: simdjson, headers of weights files
+libsimdjson-dev: simdjson, the headers of weights files
 nlohmann-json3-dev: nlohmann-json, metrics, summaries and detections
 libzip-dev: libzip, PyTorch's weights files (.pth)
-libstb-dev: stb, JPEG and PNG images, and drawing of text
+libstb-dev: stb, JPEG and PNG images, and drawing text
 libboost-context-dev: Boost.Context, the threads of simulated kernels (make CUDA=sim)
-libssl-dev: OpenSSL's libcrypto, SHA-256 of weights
+libssl-dev: libcrypto of OpenSSL, the SHA-256 of weights
 fonts-dejavu-core: DejaVu Sans Bold, the font of the labels drawn on detections
 doctest-dev: doctest, the tests
-ccache: repeated builds in less time (optional)
+ccache: faster repeated builds (optional)
 clang-format: `make lint` (optional)
 shellcheck: `make lint` (optional)
 python3: the scripts in tools/ and bench/ (optional)
@@ -32,14 +32,14 @@ END
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
   {
-    echo "setup.sh knows apt alone. Install these by your system's own means (the names are Debian's):"
+    echo "setup.sh works with apt only. Install these packages with your system's package manager (the names are Debian's):"
     requirements | sed 's/^/  /'
   } >&2
   exit 1
 fi
 
 packages=$(requirements | sed 's/:.*//')
-# shellcheck disable=SC2086 # one word a package
+# shellcheck disable=SC2086 # one word per package
 installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $packages 2>/dev/null || true)
 missing=$(for package in $packages; do
   printf '%s\n' "$installed" | grep -qxF "installed $package" || echo "$package"
@@ -50,7 +50,7 @@ as_root=
 if [ "$(id -u)" -ne 0 ]; then
   if ! command -v sudo >/dev/null; then
     # shellcheck disable=SC2086
-    echo "setup.sh needs root to install:" $missing >&2
+    echo "setup.sh needs to be run as root to install:" $missing >&2
     exit 1
   fi
   as_root=sudo

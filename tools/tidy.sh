@@ -1,11 +1,11 @@
 #!/bin/sh
-# clang-tidy, by the rules of .clang-tidy, over what changed.
+# Runs clang-tidy, with the rules of .clang-tidy, on the files that changed.
 #
 #     tools/tidy.sh            files that differ from the last commit
 #     tools/tidy.sh COMMIT     files that differ from COMMIT (a branch, a tag, HEAD~3)
-#     tools/tidy.sh all        everything: about ten seconds a file
+#     tools/tidy.sh all        all files; takes about ten seconds per file
 #
-# A header is looked at through one .cpp that includes it.
+# A header is checked through one .cpp file that includes it.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -27,7 +27,7 @@ units=$(for file in $changed; do
   esac
 done | sort -u)
 
-# The flags that matter to the parser. Threads are the standard library's here: clang comes without omp.h.
+# The flags that matter to the parser. It uses the standard library's threads, because clang comes without omp.h.
 faults=0
 for unit in $units; do
   echo "  TIDY $unit"

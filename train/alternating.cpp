@@ -6,8 +6,8 @@
 #include "eval/proposals.h"
 #include "train/checkpoint.h"
 #include "train/interrupt.h"
+#include "train/run.h"
 #include "train/run_data.h"
-#include "train/run_options.h"
 
 namespace rcnn {
 namespace {
@@ -63,11 +63,12 @@ void propose(const RunOptions& part, const fs::path& file) {
 }  // namespace
 
 void train_alternating(const RunOptions& options) {
+  check_mode(options.train);
   RunOptions part = options;
   if (options.dry_run) {
     fmt::print("a step of joint training, which takes more memory than any of the four parts:\n");
     part.train.mode = "joint";
-    return train_detector(part);
+    return train_run(part);
   }
   const fs::path out = fs::path(options.train.out).lexically_normal();
   check_folders(out, options.resume);
@@ -90,7 +91,7 @@ void train_alternating(const RunOptions& options) {
       part.model = saved_config(train.weights).value();
       part.suited = {false, false};
     }
-    train_detector(part);
+    train_run(part);
     // It may have come too late for the part to notice.
     if (i + 1 < std::size(kParts) && InterruptGuard::signal() != 0)
       throw Interrupted(fmt::format("stopped after part {} of {}; go on with:\n  {}{}", i + 1,

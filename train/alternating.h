@@ -1,7 +1,7 @@
 // The paper's 4-step alternating training (section 3.2): four ordinary runs, one after the other.
 #pragma once
 
-#include "train/trainer.h"
+#include "train/run_options.h"
 
 namespace rcnn {
 

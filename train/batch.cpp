@@ -14,7 +14,7 @@ namespace {
 Proposals with_truth(const ModelConfig& config, const Batch& batch, const GroundTruth& truth) {
   const auto n = static_cast<int64_t>(batch.images.size()), capacity = truth.boxes.dim(1);
   std::vector<std::vector<Box>> boxes(batch.images.size());
-  size_t most = 1;
+  size_t max_boxes = 1;
   for (size_t i = 0; i < boxes.size(); ++i) {
     const LoadedImage& loaded = batch.images[i];
     const ResizedImage size = resized(config, loaded.image.height, loaded.image.width, loaded.scale);
@@ -25,9 +25,9 @@ Proposals with_truth(const ModelConfig& config, const Batch& batch, const Ground
     const auto image = static_cast<int64_t>(i);
     for (int64_t j = 0; j < truth.count.data<int32_t>()[i]; ++j)
       boxes[i].push_back(kernels::load_box(truth.boxes.data<float>() + (image * capacity + j) * 4));
-    most = std::max(most, boxes[i].size());
+    max_boxes = std::max(max_boxes, boxes[i].size());
   }
-  const auto room = static_cast<int64_t>(std::bit_ceil(most));
+  const auto room = static_cast<int64_t>(std::bit_ceil(max_boxes));
   Proposals proposals{Tensor::zeros({n, room, 4}, DType::f32), Tensor::zeros({n}, DType::i32)};
   for (size_t i = 0; i < boxes.size(); ++i) {
     float* row = proposals.boxes.mutable_data<float>() + static_cast<int64_t>(i) * room * 4;
@@ -42,12 +42,12 @@ Proposals with_truth(const ModelConfig& config, const Batch& batch, const Ground
 TrainingBatch make_training_batch(Context& ctx, const ModelConfig& config, const Batch& batch) {
   const auto n = static_cast<int64_t>(batch.images.size());
   std::vector<RawImage> raw;
-  size_t most = 1;
+  size_t max_boxes = 1;
   for (const LoadedImage& loaded : batch.images) {
     raw.push_back({loaded.image.rgb.data(), loaded.image.height, loaded.image.width, loaded.scale});
-    most = std::max(most, loaded.objects.size());
+    max_boxes = std::max(max_boxes, loaded.objects.size());
   }
-  const auto capacity = static_cast<int64_t>(std::bit_ceil(most));
+  const auto capacity = static_cast<int64_t>(std::bit_ceil(max_boxes));
 
   GroundTruth truth{Tensor::zeros({n, capacity, 4}, DType::f32), Tensor::zeros({n, capacity}, DType::i32),
                     Tensor::zeros({n}, DType::i32), Tensor::zeros({n}, DType::i32)};

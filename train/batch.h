@@ -3,8 +3,9 @@
 
 #include "core/context.h"
 #include "data/loader.h"
+#include "layers/box_targets.h"
 #include "models/config.h"
-#include "models/ground_truth.h"
+#include "models/image_batch.h"
 
 namespace rcnn {
 

@@ -27,9 +27,11 @@ void Ema::update(Context& ctx, int64_t step, const Tensor& skipped) {
   share_.fill(1 - static_cast<double>(decay_at(decay_, step)));
   for (const Average& a : averages_) a.average.mark_written();
   kernels::run(ctx, kernels::moving_average,
-               kernels::MovingAverageArgs{static_cast<const kernels::Averaged*>(table_.raw()),
-                                          static_cast<int64_t>(averages_.size()), chunks_,
-                                          share_.data<float>(), skipped.data<int32_t>()});
+               kernels::MovingAverageArgs{.tensors = static_cast<const kernels::Averaged*>(table_.raw()),
+                                          .count = static_cast<int64_t>(averages_.size()),
+                                          .chunks = chunks_,
+                                          .share = share_.data<float>(),
+                                          .skip = skipped.data<int32_t>()});
 }
 
 void Ema::swap() {

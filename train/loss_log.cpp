@@ -8,11 +8,6 @@
 #include "core/error.h"
 
 namespace rcnn {
-namespace {
-
-constexpr const char* kNames[] = {"loss", "rpn_cls", "rpn_box", "cls", "box"};
-
-}  // namespace
 
 void LossLog::add(int64_t step, float learning_rate, const Losses& losses, const Tensor& norm) {
   entries_.push_back({step, learning_rate, losses, norm.clone()});
@@ -21,17 +16,16 @@ void LossLog::add(int64_t step, float learning_rate, const Losses& losses, const
 void LossLog::flush(JsonLines& lines, Progress& progress, bool ends) {
   const int64_t newest = entries_.empty() ? 0 : entries_.back().step;
   for (const Entry& e : entries_) {
-    const Var* terms[] = {&e.losses.total, &e.losses.objectness, &e.losses.rpn_box, &e.losses.classifier,
-                          &e.losses.box};
     nlohmann::ordered_json line{{"step", e.step}};
     last_.clear();
     std::string bad;
-    for (size_t i = 0; i < std::size(terms); ++i) {
-      if (!terms[i]->defined()) continue;  // of a part that is not trained
-      const auto value = static_cast<double>(terms[i]->value().to(Device{}).item<float>());
-      line[kNames[i]] = value;
-      last_.emplace_back(kNames[i], value);
-      if (!std::isfinite(value)) bad = kNames[i];
+    for (const LossTerm& term : kLosses) {
+      const Var& loss = e.losses.*term.value;
+      if (!loss.defined()) continue;  // of a part that is not trained
+      const auto value = static_cast<double>(loss.value().to(Device{}).item<float>());
+      line[term.key] = value;
+      last_.emplace_back(term.key, value);
+      if (!std::isfinite(value)) bad = term.key;
     }
     const auto norm = static_cast<double>(e.norm.to(Device{}).item<float>());
     line["gradient_norm"] = norm;
@@ -47,7 +41,7 @@ void LossLog::flush(JsonLines& lines, Progress& progress, bool ends) {
     if (lost_ == 0) watch(e.step, last_.front().second, progress);
   }
   entries_.clear();
-  if (lost_ >= kMostLost || (ends && lost_ > 1))
+  if (lost_ >= kMaxLost || (ends && lost_ > 1))
     throw Error(fmt::format(
         "steps {} to {}: no loss was finite; training stopped. A lower --lr or --clip-norm may help; "
         "the last checkpoint is intact",

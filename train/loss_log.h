@@ -22,7 +22,7 @@ class LossLog {
   /// The losses of step number `step`, counted from 1, and the gradient's norm before clipping.
   void add(int64_t step, float learning_rate, const Losses& losses, const Tensor& norm);
 
-  /// Writes a line a step and forgets them. Throws Error when the last kMostLost steps, or the last of the
+  /// Writes a line a step and forgets them. Throws Error when the last kMaxLost steps, or the last of the
   /// run
   /// (`ends`), were not finite: nothing is learned any more.
   void flush(JsonLines& lines, Progress& progress, bool ends);
@@ -32,7 +32,7 @@ class LossLog {
   /// Whether that step was finite.
   bool finite() const { return lost_ == 0; }
 
-  static constexpr int64_t kMostLost = 10;
+  static constexpr int64_t kMaxLost = 10;
 
  private:
   struct Entry {

@@ -48,8 +48,8 @@ LargestBatch find_largest(const ModelConfig& config, const MemoryPlan& plan, con
   scaled.short_side = static_cast<int64_t>(static_cast<float>(config.short_side) * plan.largest_scale);
   scaled.long_side = static_cast<int64_t>(static_cast<float>(config.long_side) * plan.largest_scale);
   // Beyond so many batches nothing new turns up that counts.
-  constexpr int64_t kMostLookedAt = 100000;
-  const int64_t batches = std::clamp<int64_t>(plan.steps * plan.accumulate, 1, kMostLookedAt);
+  constexpr int64_t kMaxBatches = 100000;
+  const int64_t batches = std::clamp<int64_t>(plan.steps * plan.accumulate, 1, kMaxBatches);
   LargestBatch largest;
   std::set<std::pair<int64_t, int64_t>> sizes;
   std::set<int> seen;
@@ -64,8 +64,8 @@ LargestBatch find_largest(const ModelConfig& config, const MemoryPlan& plan, con
       largest.capacity = std::max(
           largest.capacity, static_cast<int64_t>(std::bit_ceil(std::max<size_t>(1, sample.objects.size()))));
       if (sample.proposals) {
-        const auto most = static_cast<size_t>(config.rpn_post_nms_top_n_train);
-        const size_t boxes = std::min(sample.proposals->size(), most) + sample.objects.size();
+        const auto max_boxes = static_cast<size_t>(config.rpn_post_nms_top_n_train);
+        const size_t boxes = std::min(sample.proposals->size(), max_boxes) + sample.objects.size();
         largest.proposals =
             std::max(largest.proposals, static_cast<int64_t>(std::bit_ceil(std::max<size_t>(1, boxes))));
       }
@@ -76,7 +76,7 @@ LargestBatch find_largest(const ModelConfig& config, const MemoryPlan& plan, con
     if (height * width > largest.height * largest.width)
       std::tie(largest.height, largest.width) = std::pair(height, width);
   }
-  for (int64_t i = batches; i < batches + Loader::most_batches(plan.loader); ++i)
+  for (int64_t i = batches; i < batches + Loader::max_batches(plan.loader); ++i)
     for (const int index : stream.samples_of(i)) seen.insert(index);
   for (const int index : seen) largest.cached += decoded_bytes(train.samples[static_cast<size_t>(index)]);
   largest.sizes = static_cast<int64_t>(sizes.size());
@@ -201,9 +201,9 @@ int64_t compiled_for_sizes(const Context& like, const MemoryPlan& plan, LargestB
     return std::max<int64_t>(0, beyond_tensors() - before) / kSizes;
   };
   const int64_t with_steps = grows_by(kSteps), detection = grows_by(0);
-  constexpr int64_t kMost = 240 * kMiB;  // of each of three kinds 1024 primitives
-  return std::min(kMost, std::max<int64_t>(0, with_steps - detection) * (batch.sizes - 1) +
-                             detection * std::max<int64_t>(0, batch.watched_sizes - 1));
+  constexpr int64_t kMaxCompiled = 240 * kMiB;  // of each of three kinds 1024 primitives
+  return std::min(kMaxCompiled, std::max<int64_t>(0, with_steps - detection) * (batch.sizes - 1) +
+                                    detection * std::max<int64_t>(0, batch.watched_sizes - 1));
 }
 
 }  // namespace
@@ -223,10 +223,10 @@ MemoryForecast forecast_memory(const Context& like, const MemoryPlan& plan, cons
   const Rehearsed two = rehearse(like, plan, largest, 2);
   forecast.per_image = two.step - one.step;
   forecast.fixed = one.step - forecast.per_image;
-  forecast.least = one.rest;
+  forecast.other = one.rest;
   if (!on_cpu) return forecast;
   // The rest is the program and its libraries, what it compiles, and images.
-  forecast.ahead = Loader::most_batches(plan.loader) * largest.ahead / plan.loader.batch;
+  forecast.ahead = Loader::max_batches(plan.loader) * largest.ahead / plan.loader.batch;
   // What a worker has in hand while it decodes an image: the file and the decoder's own copy.
   const int64_t decoding = plan.loader.workers * largest.ahead / plan.loader.batch;
   forecast.program = one.program + compiled_for_sizes(like, plan, largest, config.size_divisible) +
@@ -234,7 +234,7 @@ MemoryForecast forecast_memory(const Context& like, const MemoryPlan& plan, cons
   return forecast;
 }
 
-int64_t MemoryForecast::most_images() const {
+int64_t MemoryForecast::max_images() const {
   int64_t fits = 0;  // and `above` does not
   int64_t above = int64_t{1} << 20;
   while (above - fits > 1) {
@@ -256,10 +256,11 @@ std::string describe(const MemoryForecast& f) {
       f.batch, f.width, f.height, f.capacity, f.device.str(), format_bytes(f.peak(f.batch)),
       format_bytes(f.per_image + f.ahead));
   if (f.available == 0) return text;
-  const int64_t most = f.most_images();
-  const std::string fits =
-      most == 0 ? "not even a batch of 1 fits: a smaller --short-side may"
-                : fmt::format("{}up to --batch {} fits", most < f.batch ? "that is too much; " : "", most);
+  const int64_t max_batch = f.max_images();
+  const std::string fits = max_batch == 0
+                               ? "not even a batch of 1 fits: a smaller --short-side may"
+                               : fmt::format("{}up to --batch {} fits",
+                                             max_batch < f.batch ? "that is too much; " : "", max_batch);
   return text + fmt::format("{} can be had: {}\n", format_bytes(f.available), fits);
 }
 

@@ -38,16 +38,16 @@ struct MemoryForecast {
   int64_t ahead = 0;      // for each image of the batch: decoded ones that wait for their turn
   int64_t fixed = 0;      // tensors of a step, whatever the batch
   int64_t per_image = 0;  // and for each image
-  int64_t least = 0;      // tensors while a checkpoint is written or an image is looked at
+  int64_t other = 0;      // tensors while a checkpoint is written or an image is looked at
   int64_t available = 0;  // that the run may have; 0: unknown
 
   int64_t peak(int64_t images) const {
-    const int64_t tensors = std::max(least, fixed + images * per_image);
+    const int64_t tensors = std::max(other, fixed + images * per_image);
     return program + images * ahead +
-           (device.type == DeviceType::cpu ? most_held_host_memory(tensors) : tensors);
+           (device.type == DeviceType::cpu ? max_held_host_memory(tensors) : tensors);
   }
   /// The largest batch that fits; 0 when not even one image does.
-  int64_t most_images() const;
+  int64_t max_images() const;
 };
 
 /// Finds the largest batch of the run's stream from the images' sizes alone, trains on noise of that size

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 
 namespace rcnn {
 namespace {
@@ -115,12 +116,8 @@ Pass repeat(Context& ctx, FasterRcnn& model, const TrainingBatch& batch) {
   };
   const Losses losses = model.losses(ctx, batch.images, batch.truth);
   ctx.watch = nullptr;
-  const std::pair<const char*, const Var*> terms[] = {{"rpn_cls", &losses.objectness},
-                                                      {"rpn_box", &losses.rpn_box},
-                                                      {"cls", &losses.classifier},
-                                                      {"box", &losses.box}};
-  for (const auto& [name, term] : terms)
-    if (find_bad(term->value())) pass.terms.emplace_back(name);
+  for (const LossTerm& term : std::span(kLosses).subspan(1))  // without the total
+    if (find_bad((losses.*term.value).value())) pass.terms.emplace_back(term.key);
   forget_gradients(model);
   backward(ctx, losses.total);
   if (!pass.culprit) pass.culprit = find_gradient(model);

@@ -17,8 +17,8 @@ struct RunData {
   bool test_is_val = false;                     // --test and --val name one split: `test` is a copy
 
   /// What is evaluated at the end: the test split, else the validation split.
-  const Dataset& judged() const { return test.samples.empty() ? val : test; }
-  const std::string& judged_name() const { return test.samples.empty() ? val_name : test_name; }
+  const Dataset& evaluated() const { return test.samples.empty() ? val : test; }
+  const std::string& evaluated_name() const { return test.samples.empty() ? val_name : test_name; }
 };
 
 /// Reads the splits that the settings name. Left open, they are train, val and test, as far as the data has

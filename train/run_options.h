@@ -1,4 +1,4 @@
-// A run's settings as the parts of training want them.
+// What a run is asked to do, and the same in the form that the parts of training take.
 #pragma once
 
 #include <filesystem>
@@ -6,20 +6,35 @@
 #include <string>
 
 #include "data/loader.h"
+#include "eval/data_summary.h"
+#include "models/config.h"
+#include "train/config.h"
 #include "train/sgd.h"
-#include "train/trainer.h"
 
 namespace rcnn {
 
-/// Everything the weights depend on besides the data: what a resumed run must share with the one it
-/// continues.
+struct RunOptions {
+  ModelConfig model;
+  TrainConfig train;
+  bool resume = false;
+  /// The share of the steps that the settings ask for: below 1 for a part of alternating training.
+  double share = 1;
+  bool dry_run = false;              // read the data, print how much memory a step takes, and stop
+  SuitedInput suited{false, false};  // the parts of the model's input that follow from the training boxes
+  std::string command_line;          // quoted in the summary and the report
+  std::string version;               // of the program, for the report
+  /// Op family -> variant (see Context::kernels).
+  std::map<std::string, std::string, std::less<>> kernels = {};
+};
+
+/// Every setting that the weights depend on, besides the data: a resumed run must have the same ones.
 std::map<std::string, std::string> result_settings(const RunOptions& options, bool random_split);
 LoaderOptions loader_options(const TrainConfig& config);
 Sgd::Options sgd_options(const TrainConfig& config);
 /// Throws InputError where the settings of what is trained (mode, freeze-backbone, proposals) do not fit
 /// together.
 void check_mode(const TrainConfig& config);
-/// A run's folder is not written into by another: throws InputError where one is and is not to be resumed.
+/// Throws InputError where the folder `out` already holds a run and is not to be resumed.
 void check_run_folder(const std::filesystem::path& out, bool resume);
 
 }  // namespace rcnn

@@ -6,6 +6,8 @@
 
 #include "core/files/atomic_file.h"
 #include "eval/coco_metrics.h"
+#include "eval/print.h"
+#include "models/faster_rcnn.h"
 #include "report/pictures.h"
 #include "train/checkpoint.h"
 
@@ -21,12 +23,7 @@ double images_per_second(const FinishedRun& run) {
 
 /// The curves of metrics.jsonl: the file, not memory, so that a resumed run reports from its first step on.
 void read_curves(const fs::path& path, ReportData& data) {
-  const std::pair<const char*, const char*> losses[] = {{"loss", "total"},
-                                                        {"rpn_cls", "RPN objectness"},
-                                                        {"rpn_box", "RPN box"},
-                                                        {"cls", "head class"},
-                                                        {"box", "head box"}};
-  for (const auto& [key, name] : losses) data.losses.push_back({name, {}});
+  for (const LossTerm& term : kLosses) data.losses.push_back({term.words, {}});
   ReportSeries area{"mAP@.5", {}}, coco{"mAP@.5:.95", {}};
   data.learning_rate.name = "learning rate";
   std::ifstream file(path);
@@ -38,7 +35,7 @@ void read_curves(const fs::path& path, ReportData& data) {
       if (const auto found = line.find(key); found != line.end() && found->is_number())
         series.points.push_back({step, *found});
     };
-    for (size_t i = 0; i < std::size(losses); ++i) add(losses[i].first, data.losses[i]);
+    for (size_t i = 0; i < std::size(kLosses); ++i) add(kLosses[i].key, data.losses[i]);
     add("val_map50", area);
     add("val_map", coco);
     add("lr", data.learning_rate);
@@ -107,26 +104,6 @@ void write_run_report(const fs::path& out, const RunOptions& options, const Fini
   }
   data.faults = run.faults;
   write_report(out / "report.html", data);
-}
-
-void print_ap_table(const VocResult& result, const std::string& split) {
-  size_t width = 5;
-  for (const ClassResult& c : result.classes) width = std::max(width, c.name.size());
-  fmt::print("\n{:<{}}  {:>8}  {:>8}  {:>7}  {:>10}\n", split, width, "AP@.5", "11-point", "objects",
-             "detections");
-  for (const ClassResult& c : result.classes) {
-    if (c.truths == 0)
-      fmt::print("{:<{}}  {:>8}  {:>8}  {:>7}  {:>10}\n", c.name, width, "-", "-", 0, c.detections);
-    else
-      fmt::print("{:<{}}  {:>8.4f}  {:>8.4f}  {:>7}  {:>10}\n", c.name, width, c.ap_area, c.ap_11point,
-                 c.truths, c.detections);
-  }
-  fmt::print("{:<{}}  {:>8.4f}  {:>8.4f}\n\n", "mean", width, result.map_area, result.map_11point);
-}
-
-void print_faults(const std::vector<Fault>& faults) {
-  if (!faults.empty()) fmt::print("{} faults in the data, survived:\n", faults.size());
-  for (const Fault& fault : faults) fmt::print("  {}\n", fault.what);
 }
 
 void print_result(const FinishedRun& run) {

@@ -8,7 +8,7 @@
 
 #include "eval/average_precision.h"
 #include "report/pictures.h"
-#include "train/trainer.h"
+#include "train/run_options.h"
 
 namespace rcnn {
 
@@ -38,7 +38,5 @@ void write_run_report(const std::filesystem::path& out, const RunOptions& option
                       const Dataset& test);
 /// Prints the AP table, every fault in the data, and the speed.
 void print_result(const FinishedRun& run);
-void print_ap_table(const VocResult& result, const std::string& split);
-void print_faults(const std::vector<Fault>& faults);
 
 }  // namespace rcnn

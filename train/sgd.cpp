@@ -32,9 +32,12 @@ void Sgd::step(Context& ctx) {
   std::vector<kernels::SgdParameter> list;
   for (const Parameter& p : parameters_)
     if (p.value.has_gradient())
-      list.push_back({p.value.value().mutable_data<float>(), p.value.gradient().data<float>(),
-                      p.momentum.mutable_data<float>(), p.value.value().numel(),
-                      p.name.ends_with(".bias") ? options_.bias_lr_factor : 1.0f, options_.weight_decay});
+      list.push_back({.weight = p.value.value().mutable_data<float>(),
+                      .gradient = p.value.gradient().data<float>(),
+                      .momentum = p.momentum.mutable_data<float>(),
+                      .size = p.value.value().numel(),
+                      .rate_factor = p.name.ends_with(".bias") ? options_.bias_lr_factor : 1.0f,
+                      .weight_decay = options_.weight_decay});
   const auto count = static_cast<int64_t>(list.size()), chunks = kernels::number_chunks(list);
   if (const Tensor now = bytes_of(std::span<const kernels::SgdParameter>(list)); !same_bytes(now, table_)) {
     device_table_ = now.to(ctx.device);
@@ -42,13 +45,23 @@ void Sgd::step(Context& ctx) {
   }
   const auto* table = static_cast<const kernels::SgdParameter*>(device_table_.raw());
   skip_.fill(0);
-  const float most = options_.clip_norm > 0 ? options_.clip_norm : std::numeric_limits<float>::infinity();
+  const float max_norm = options_.clip_norm > 0 ? options_.clip_norm : std::numeric_limits<float>::infinity();
   kernels::run(ctx, kernels::clip_gradients,
-               kernels::ClipGradientsArgs{table, count, chunks, most, norm_.mutable_data<float>(),
-                                          scale_.mutable_data<float>(), skip_.mutable_data<int32_t>()});
+               kernels::ClipGradientsArgs{.parameters = table,
+                                          .count = count,
+                                          .chunks = chunks,
+                                          .max_norm = max_norm,
+                                          .norm = norm_.mutable_data<float>(),
+                                          .scale = scale_.mutable_data<float>(),
+                                          .skip = skip_.mutable_data<int32_t>()});
   kernels::run(ctx, kernels::sgd,
-               kernels::SgdArgs{table, count, chunks, learning_rate_.data<float>(), options_.momentum,
-                                scale_.data<float>(), skip_.data<int32_t>()});
+               kernels::SgdArgs{.parameters = table,
+                                .count = count,
+                                .chunks = chunks,
+                                .learning_rate = learning_rate_.data<float>(),
+                                .momentum = options_.momentum,
+                                .gradient_scale = scale_.data<float>(),
+                                .skip = skip_.data<int32_t>()});
   for (const Parameter& p : parameters_) p.value.clear_gradient();
 }
 

@@ -17,22 +17,24 @@ std::array<Tensor*, 9> tensors_of(TrainingBatch& batch) {
 
 /// sum + weight losses, or weight losses where there is no sum yet, term by term.
 Losses weighted_sum(Context& ctx, const Losses& sum, const Losses& losses, double weight) {
-  const auto add = [&](const Var& a, const Var& b) {
-    if (!b.defined()) return Var();
-    const Var term(b.value());
-    return a.defined() ? rcnn::weighted_sum(ctx, {a, term}, {1, weight})
-                       : rcnn::weighted_sum(ctx, {term}, {weight});
-  };
-  return {add(sum.objectness, losses.objectness), add(sum.rpn_box, losses.rpn_box),
-          add(sum.classifier, losses.classifier), add(sum.box, losses.box), add(sum.total, losses.total)};
+  Losses result;
+  for (const LossTerm& term : kLosses) {
+    const Var &before = sum.*term.value, &loss = losses.*term.value;
+    if (!loss.defined()) continue;
+    const Var value(loss.value());
+    result.*term.value = before.defined() ? rcnn::weighted_sum(ctx, {before, value}, {1, weight})
+                                          : rcnn::weighted_sum(ctx, {value}, {weight});
+  }
+  return result;
 }
 
 }  // namespace
 
 Losses detached_copy(const Losses& losses) {
-  const auto copy = [](const Var& term) { return term.defined() ? Var(term.value().clone()) : Var(); };
-  return {copy(losses.objectness), copy(losses.rpn_box), copy(losses.classifier), copy(losses.box),
-          copy(losses.total)};
+  Losses copy;
+  for (const LossTerm& term : kLosses)
+    if (const Var& loss = losses.*term.value; loss.defined()) copy.*term.value = Var(loss.value().clone());
+  return copy;
 }
 
 Losses TrainingStep::pass(Context& ctx, const TrainingBatch& batch) {
@@ -71,7 +73,7 @@ Losses TrainingStep::run(int64_t step, float learning_rate, const TrainingBatch&
   const Key key{pixels[0], pixels[1], pixels[2], batch.truth.boxes.dim(1),
                 proposals.defined() ? proposals.dim(1) : 0};
   const bool known = recorded_.contains(key);
-  if (!records_ || ctx_.device.type == DeviceType::cpu || (!known && recorded_.size() == kMostRecorded))
+  if (!records_ || ctx_.device.type == DeviceType::cpu || (!known && recorded_.size() == kMaxRecorded))
     return detached_copy(pass(ctx_, batch));
 
   std::unique_ptr<Recorded>& entry = recorded_[key];

@@ -16,7 +16,7 @@ namespace rcnn {
 class TrainingStep {
  public:
   /// With `records`, a step on a GPU is captured as a CUDA graph, one for every shape of batch, up to
-  /// kMostRecorded of them; batches of further shapes run as they are.
+  /// kMaxRecorded of them; batches of further shapes run as they are.
   TrainingStep(Context& ctx, FasterRcnn& model, Sgd& sgd, bool records)
       : ctx_(ctx), model_(model), sgd_(sgd), records_(records) {}
 
@@ -28,7 +28,7 @@ class TrainingStep {
   /// than one batch it is not recorded: the first batch of a step writes gradients, the others add to them.
   Losses run(int64_t step, float learning_rate, std::span<const TrainingBatch> batches);
 
-  static constexpr size_t kMostRecorded = 8;
+  static constexpr size_t kMaxRecorded = 8;
 
  private:
   /// The inputs and outputs of a recorded step, which stay where they are.

@@ -1,4 +1,4 @@
-// --device, in builds with CUDA and without.
+// Chooses the device that `--device` asks for, in builds with and without CUDA.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 namespace rcnn::cuda {
 
 DeviceChoice choose_device(const std::string& text) {
-  if (text == "cpu") return {{}, "cpu: as --device says"};
+  if (text == "cpu") return {{}, "cpu: chosen by --device"};
   if (text == "auto") {
     if (!is_built()) return {{}, "cpu: this build has no CUDA; make CUDA=1"};
     if (is_simulated())

@@ -11,7 +11,7 @@ namespace rcnn {
 void cuda_check(cudaError_t status, std::string_view what) {
   if (status == cudaSuccess) return;
   const std::string words = cudaGetErrorString(status);
-  static_cast<void>(cudaGetLastError());  // it is told here; the next launch would take it for its own
+  static_cast<void>(cudaGetLastError());  // it is reported here; the next launch must not report it again
   throw Error(fmt::format("{}: {}", what, words));
 }
 
@@ -20,7 +20,7 @@ namespace cuda {
 std::string_view kernel_name(std::string_view signature) {
   std::string_view name = signature;
   if (const size_t at = name.find("Kernel = "); at != name.npos) name.remove_prefix(at + 9);
-  // It ends at the ';' or ']' behind it, and begins behind the last "::", both outside of template arguments.
+  // The name begins after the last "::" and ends at the first ';' or ']' outside template arguments.
   int depth = 0;
   size_t begin = 0, end = name.size();
   for (size_t i = 0; i < name.size(); ++i) {
@@ -47,9 +47,9 @@ void check_launch(cudaError_t status, std::string_view signature, dim3 grid, dim
 }
 
 size_t free_memory(int index) {
-  cuda_check(cudaSetDevice(index), fmt::format("choosing cuda:{}", index));
+  cuda_check(cudaSetDevice(index), fmt::format("selecting cuda:{}", index));
   size_t free_bytes = 0, all = 0;
-  cuda_check(cudaMemGetInfo(&free_bytes, &all), fmt::format("asking for the free memory of cuda:{}", index));
+  cuda_check(cudaMemGetInfo(&free_bytes, &all), fmt::format("querying the free memory of cuda:{}", index));
   return free_bytes;
 }
 

@@ -38,7 +38,7 @@ const Found& found_devices() {
       f = {0, cudaGetErrorString(status)};
       static_cast<void>(cudaGetLastError());
     } else if (f.count == 0) {
-      f.why_none = "the driver lists none";
+      f.why_none = "the driver reports none";
     }
     return f;
   }();
@@ -55,7 +55,7 @@ const DeviceInfo& device_info(int index) {
     std::vector<DeviceInfo> list;
     for (int i = 0; i < device_count(); ++i) {
       cudaDeviceProp p;
-      cuda_check(cudaGetDeviceProperties(&p, i), fmt::format("asking for the properties of cuda:{}", i));
+      cuda_check(cudaGetDeviceProperties(&p, i), fmt::format("querying the properties of cuda:{}", i));
       list.push_back({p.name, p.major * 10 + p.minor, p.multiProcessorCount, p.totalGlobalMem});
     }
     return list;
@@ -67,7 +67,7 @@ const DeviceInfo& device_info(int index) {
 
 namespace {
 
-void use(Device device) { cuda_check(cudaSetDevice(device.index), "choosing " + device.str()); }
+void use(Device device) { cuda_check(cudaSetDevice(device.index), "selecting " + device.str()); }
 
 std::recursive_mutex& mutex() {
   static std::recursive_mutex instance;
@@ -75,7 +75,7 @@ std::recursive_mutex& mutex() {
 }
 using Lock = std::lock_guard<std::recursive_mutex>;
 
-/// The device whose work stream is being captured, -1 for none.
+/// The index of the device whose work stream is being captured; -1 if there is none.
 int& capturing_device() {
   static int index = -1;
   return index;
@@ -146,15 +146,15 @@ void Event::record(const Stream& stream) {
   cuda_check(cudaEventRecord(handle_, stream.handle), "recording an event");
 }
 void Event::hold(const Stream& stream) const {
-  cuda_check(cudaStreamWaitEvent(stream.handle, handle_, 0), "letting a stream wait for an event");
+  cuda_check(cudaStreamWaitEvent(stream.handle, handle_, 0), "making a stream wait for an event");
 }
 bool Event::reached() const {
   const cudaError_t status = cudaEventQuery(handle_);
   if (status == cudaErrorNotReady) {
-    static_cast<void>(cudaGetLastError());  // no failure, but the next launch would take it for its own
+    static_cast<void>(cudaGetLastError());  // no failure, but the next launch would report it as its own
     return false;
   }
-  cuda_check(status, "asking for an event");
+  cuda_check(status, "querying an event");
   return true;
 }
 void Event::wait(std::source_location where) const {
@@ -163,7 +163,8 @@ void Event::wait(std::source_location where) const {
 }
 float Event::since(const Event& begin) const {
   float milliseconds = 0;
-  cuda_check(cudaEventElapsedTime(&milliseconds, begin.handle_, handle_), "the time between two events");
+  cuda_check(cudaEventElapsedTime(&milliseconds, begin.handle_, handle_),
+             "measuring the time between two events");
   return milliseconds;
 }
 
@@ -192,32 +193,32 @@ void Arena::release() {
 
 std::shared_ptr<std::byte> Arena::take(size_t bytes) {
   const Lock lock(mutex());
-  // The simulation's allocations are exact, so that it notices what lies behind them.
+  // The simulation allocates exactly what was asked for, so that it notices accesses past the end.
   constexpr size_t kStep = 512;
   const size_t rounded =
       is_simulated() ? std::max<size_t>(bytes, 1) : (std::max<size_t>(bytes, 1) + kStep - 1) / kStep * kStep;
-  const size_t most = is_simulated() ? rounded : rounded + rounded / 4;
+  const size_t max_size = is_simulated() ? rounded : rounded + rounded / 4;
   std::byte* data = nullptr;
   size_t size = rounded;
-  if (const auto found = unused_.lower_bound(rounded); found != unused_.end() && found->first <= most) {
+  if (const auto found = unused_.lower_bound(rounded); found != unused_.end() && found->first <= max_size) {
     size = found->first;
     data = found->second;
     unused_.erase(found);
   } else {
     check(!is_capturing(device_),
-          "{} bytes of memory were needed on {} while a graph was captured that the runs before did not need",
-          bytes, device_.str());
+          "a graph capture needed {} bytes of memory on {} that the runs before it did not need", bytes,
+          device_.str());
     use(device_);
     void* memory = nullptr;
     const cudaStream_t stream = work_stream(device_).handle;
     cudaError_t status = cudaMallocAsync(&memory, rounded, stream);
     if (status == cudaErrorMemoryAllocation && !unused_.empty()) {
       release();
-      static_cast<void>(cudaStreamSynchronize(stream));  // only then does CUDA have it for other sizes
+      static_cast<void>(cudaStreamSynchronize(stream));  // only then can CUDA reuse it for other sizes
       static_cast<void>(cudaGetLastError());
       status = cudaMallocAsync(&memory, rounded, stream);
     }
-    cuda_check(status, fmt::format("{} bytes were asked for on {}, which has {}", bytes, device_.str(),
+    cuda_check(status, fmt::format("allocating {} bytes on {}, which has {}", bytes, device_.str(),
                                    device_info(device_.index).bytes));
     data = static_cast<std::byte*>(memory);
     reserved_ += rounded;
@@ -228,8 +229,8 @@ std::shared_ptr<std::byte> Arena::take(size_t bytes) {
 
 void Arena::give_back(std::byte* data, size_t bytes) {
   const Lock lock(mutex());
-  // Before its equals: what was given back last is handed out first, so that a step finds its gradients where
-  // they were.
+  // Inserted before entries of the same size: the memory that was returned last is handed out first, so that
+  // a step finds its gradients where they were.
   unused_.emplace_hint(unused_.lower_bound(bytes), bytes, data);
   if (!keeps_) release();
 }
@@ -262,7 +263,7 @@ ArenaScope::~ArenaScope() {
 // ---- transfers ----------------------------------------------------------------------------------
 namespace {
 
-/// Pinned buffers that uploads take in turn; one is used again when its copy has ended.
+/// Pinned buffers that uploads use in turn; a buffer is reused once its copy has completed.
 class UploadRing {
  public:
   explicit UploadRing(Device device) : device_(device) {}
@@ -305,11 +306,11 @@ void upload(Device device, void* to, const void* from, size_t bytes, std::source
   if (bytes == 0) return;
   const Lock lock(mutex());
   use(device);
-  constexpr size_t kFewBytes = 8192, kMostCaptured = 65536;  // captured: the table of many parameters, once
-  if (bytes <= (is_capturing(device) ? kMostCaptured : kFewBytes))
+  constexpr size_t kFewBytes = 8192, kMaxCaptured = 65536;  // captured: the table of many parameters, once
+  if (bytes <= (is_capturing(device) ? kMaxCaptured : kFewBytes))
     return upload_as_arguments(device, to, from, bytes);
   check(!is_capturing(device),
-        "{} bytes were copied to {} while a graph was captured: it could not repeat that", bytes,
+        "{} bytes were copied to {} during a graph capture: a replay could not repeat the copy", bytes,
         device.str());
   static auto* rings = new std::map<int, UploadRing>;
   rings->try_emplace(device.index, device).first->second.copy(to, from, bytes, where);
@@ -362,7 +363,7 @@ void Graph::capture(Device device, const std::function<void()>& work) {
     work();
   } catch (...) {
     if (end() == cudaSuccess) static_cast<void>(cudaGraphDestroy(graph));
-    static_cast<void>(cudaGetLastError());  // it is told by the exception
+    static_cast<void>(cudaGetLastError());  // the exception reports it
     throw;
   }
   cudaError_t status = end();
@@ -370,12 +371,12 @@ void Graph::capture(Device device, const std::function<void()>& work) {
     status = cudaGraphInstantiate(&executable_, graph, 0);
     static_cast<void>(cudaGraphDestroy(graph));
   }
-  static_cast<void>(cudaGetLastError());  // it is told here
+  static_cast<void>(cudaGetLastError());  // reported below
   cuda_check(status, "capturing a graph");
 }
 
 void Graph::replay() const {
-  cuda_check(cudaGraphLaunch(executable_, work_stream(device_).handle), "starting a graph");
+  cuda_check(cudaGraphLaunch(executable_, work_stream(device_).handle), "launching a graph");
 }
 
 Range::Range(const char* name) {

@@ -1,7 +1,7 @@
-// The GPUs of this machine, and what is owned on them: streams, events, pinned host buffers, memory.
+// The GPUs of this machine and the resources on them: streams, events, pinned host buffers, memory.
 //
 // This header names no CUDA type, so that everything above core compiles without the toolkit. In a build
-// without CUDA there are no devices, and whatever asks for one says so.
+// without CUDA there are no devices, and every function that needs one throws an error that says so.
 #pragma once
 
 #include <cstddef>
@@ -21,13 +21,13 @@ struct CUgraphExec_st;
 
 namespace rcnn::cuda {
 
-/// Whether this program has CUDA code, of the toolkit or of the simulation.
+/// Whether this program has CUDA code, for GPUs or for the simulation.
 bool is_built();
 /// Whether devices are simulated on the CPU (make CUDA=sim).
 bool is_simulated();
-/// 0 in a build without CUDA, and where the driver finds none.
+/// 0 in a build without CUDA, and if the driver finds no device.
 int device_count();
-/// Why there is none, in CUDA's words: a driver that is missing or too old. "" where there is one.
+/// Why there is no device, in CUDA's words: the driver may be missing or too old. "" if there is one.
 std::string why_no_device();
 
 struct DeviceInfo {
@@ -36,10 +36,10 @@ struct DeviceInfo {
   int multiprocessors = 0;
   size_t bytes = 0;
 };
-/// Throws InputError where there is no such device.
+/// Throws InputError if there is no such device.
 const DeviceInfo& device_info(int index);
 
-/// Bytes of the device's memory that nobody uses.
+/// Bytes of the device's memory that are free.
 size_t free_memory(int index);
 
 /// What `--device` asks for.
@@ -47,14 +47,14 @@ struct DeviceChoice {
   Device device;
   std::string line;  // what was chosen and why: "cpu: this build has no CUDA; make CUDA=1"
 };
-/// "auto" (a GPU where there is one, else the CPU), "cpu", "cuda" or "cuda:N". Throws InputError for anything
-/// else, for a device that is not there, and for one that the program has no code for.
+/// "auto" (a GPU if there is one, otherwise the CPU), "cpu", "cuda" or "cuda:N". Throws InputError for
+/// anything else, for a device that does not exist, and for one that this program has no code for.
 DeviceChoice choose_device(const std::string& text);
 
-/// "" when the program has code for this device, else a sentence that names both architectures.
+/// "" if the program has code for this device, otherwise a sentence that names both architectures.
 std::string missing_code(int index);
 
-/// Names a stretch of work for NVIDIA's profilers (NVTX) while it lives; nothing in other builds.
+/// Names the work done during its lifetime for NVIDIA's profilers (NVTX); does nothing in other builds.
 class Range {
  public:
   explicit Range(const char* name);
@@ -63,14 +63,14 @@ class Range {
   Range& operator=(const Range&) = delete;
 };
 
-/// The stream on which a device does its work, in program order: one a device, for tensors and ops alike.
+/// The stream on which a device does its work in program order: one per device, for tensors and ops alike.
 Stream work_stream(Device device);
-/// Waits until the device has done what its work stream holds. Counted (see host_waits).
+/// Waits until the device has finished everything on its work stream. Counted (see host_waits).
 void synchronize(Device device, std::source_location where = std::source_location::current());
 
 // ---- ownership ----------------------------------------------------------------------------------
 
-/// A stream of its own, beside the work stream.
+/// A separate stream beside the work stream.
 class OwnedStream {
  public:
   explicit OwnedStream(Device device);
@@ -94,20 +94,20 @@ class Event {
     return *this;
   }
   void record(const Stream& stream);
-  /// What is put on `stream` from now on runs after this point.
+  /// Work that is put on `stream` from now on runs after this point.
   void hold(const Stream& stream) const;
-  /// Whether the device has come to this point; does not wait.
+  /// Whether the device has reached this point; does not wait.
   bool reached() const;
   /// The host waits for this point. Counted (see host_waits).
   void wait(std::source_location where = std::source_location::current()) const;
-  /// Milliseconds from `begin` to this point; both timed, and reached.
+  /// Milliseconds from `begin` to this point; both events must be timed and reached.
   float since(const Event& begin) const;
 
  private:
   CUevent_st* handle_ = nullptr;
 };
 
-/// Host memory that the device copies from and to by itself.
+/// Page-locked host memory, which the device copies from and to without the host's help.
 class PinnedBuffer {
  public:
   explicit PinnedBuffer(size_t bytes);
@@ -127,25 +127,25 @@ class PinnedBuffer {
   size_t bytes_ = 0;
 };
 
-/// Device memory that is kept for the next request of its size: in stream order, memory that was given back
-/// may be handed out again at once. Grows by CUDA's stream-ordered allocator.
+/// Keeps returned device memory for the next request of about its size. Work runs in stream order, so
+/// returned memory can be handed out again at once. Grows through CUDA's stream-ordered allocator.
 class Arena : public std::enable_shared_from_this<Arena> {
  public:
-  /// With `keeps` false, memory goes straight back to CUDA: the simulation then notices who still uses it.
+  /// If `keeps` is false, memory goes straight back to CUDA: the simulation then notices a use after return.
   Arena(Device device, bool keeps);
   ~Arena();
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  /// Uninitialised memory, returned to the arena with the last pointer to it. Throws Error, which says how
-  /// much was asked for and is free, when there is none.
+  /// Uninitialised memory, returned to the arena with the last pointer to it. If there is not enough, throws
+  /// Error, which says how much was asked for and how much the device has.
   std::shared_ptr<std::byte> take(size_t bytes);
   /// Bytes taken from CUDA.
   size_t reserved() const { return reserved_; }
 
  private:
   void give_back(std::byte* data, size_t bytes);
-  void release();  // gives what is unused back to CUDA
+  void release();  // returns the unused memory to CUDA
 
   Device device_;
   bool keeps_;
@@ -153,10 +153,10 @@ class Arena : public std::enable_shared_from_this<Arena> {
   std::multimap<size_t, std::byte*> unused_;  // by size
 };
 
-/// Memory from the device's arena: the one of the innermost ArenaScope, else the device's own.
+/// Memory from the arena of the innermost ArenaScope, or from the device's own arena if there is no scope.
 std::shared_ptr<std::byte> allocate(Device device, size_t bytes);
 
-/// Until it ends, the device's memory is taken from this arena.
+/// During its lifetime, memory on the device is taken from this arena.
 class ArenaScope {
  public:
   ArenaScope(Device device, std::shared_ptr<Arena> arena);
@@ -171,12 +171,12 @@ class ArenaScope {
 
 // ---- transfers ----------------------------------------------------------------------------------
 
-/// Copies host memory to the device: `from` may change as soon as it returns. A few kilobytes travel as
-/// kernel arguments, more through a pinned buffer; nothing waits for the device unless all of these are in
-/// use. Throws Error for more than a few kilobytes while a graph is captured: it could not repeat that.
+/// Copies host memory to the device; `from` may change as soon as the call returns. A few kilobytes travel as
+/// kernel arguments, more through a pinned buffer; the host waits only if all pinned buffers are in use.
+/// Throws Error for more than 64 KiB during a graph capture, because a replay could not repeat the copy.
 void upload(Device device, void* to, const void* from, size_t bytes,
             std::source_location where = std::source_location::current());
-/// Copies from the device to the host, and waits for it. Counted (see host_waits).
+/// Copies from the device to the host and waits for the copy. Counted (see host_waits).
 void download(Device device, void* to, const void* from, size_t bytes, std::source_location where);
 /// Copies within the device.
 void copy(Device device, void* to, const void* from, size_t bytes);
@@ -184,7 +184,7 @@ void fill_zero(Device device, void* to, size_t bytes);
 
 // ---- graphs ----------------------------------------------------------------------------------------
 
-/// A stretch of work that was recorded once and can be started again as a whole (a CUDA graph).
+/// Work that is recorded once and can then be launched again as a whole (a CUDA graph).
 class Graph {
  public:
   Graph() = default;
@@ -210,7 +210,7 @@ struct HostWaits {
   int64_t waits = 0;   // times the host waited for the device
   int64_t copies = 0;  // of these, to fetch values from it
 };
-/// By place in the source ("train/trainer.cpp:81"), since the last reset.
+/// Counts by source location ("train/trainer.cpp:81") since the last reset.
 std::map<std::string, HostWaits> host_waits();
 HostWaits total_host_waits();
 void reset_host_waits();

@@ -9,7 +9,7 @@
 //     m16n8k8 tf32:   a[0..3]  A(group, t), A(group+8, t), A(group, t+4), A(group+8, t+4)
 //                     b[0..1]  B(t, group), B(t+4, group)
 //     m16n8k16 bf16:  a[0..3]  A(group, 2t..), A(group+8, 2t..), A(group, 2t+8..), A(group+8, 2t+8..)
-//                     b[0..1]  B(2t.., group), B(2t+8.., group)     two values a word, the lower index low
+//                     b[0..1]  B(2t.., group), B(2t+8.., group)     two values per word, the lower index low
 #pragma once
 
 #include <cstdint>
@@ -48,9 +48,9 @@ __device__ inline uint32_t shared_address(const void* shared) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(shared));
 }
 
-/// Starts to copy BYTES bytes from global to shared memory, both aligned to that; zeros arrive instead unless
-/// `valid`, and `global` is then not read. The data is there for this thread after cp_async_wait, for others
-/// after a barrier behind it.
+/// Starts to copy BYTES bytes from global to shared memory; both pointers must be aligned to BYTES. Unless
+/// `valid`, zeros are written instead and `global` is not read. The data is visible to this thread after
+/// cp_async_wait, and to other threads after a barrier that follows it.
 template <int BYTES>
 __device__ inline void cp_async(void* shared, const void* global, bool valid) {
   if constexpr (BYTES == 16)
@@ -79,8 +79,9 @@ __device__ inline void cp_async_wait() {
   RCNN_SM80(asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"));
 }
 
-/// Loads four 8x8 matrices of 16-bit elements. Lane l points to row l % 8 (16 bytes) of matrix l / 8; of
-/// matrix i, register r[i] receives elements (lane / 4, 2 (lane % 4)) and the next; transposed with _trans.
+/// Loads four 8x8 matrices of 16-bit elements. Lane l points to row l % 8 (16 bytes) of matrix l / 8. Its
+/// register r[i] receives the elements (l / 4, 2 (l % 4)) and (l / 4, 2 (l % 4) + 1) of matrix i, which the
+/// functions ending in _trans transpose.
 __device__ inline void ldmatrix_x4(uint32_t (&r)[4], const void* row) {
   RCNN_SM80(asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                          : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
@@ -93,7 +94,7 @@ __device__ inline void ldmatrix_x4_trans(uint32_t (&r)[4], const void* row) {
                          : "r"(shared_address(row))
                          : "memory"));
 }
-/// The same for two matrices: lanes 0 to 15 point to their rows, the other lanes' pointers are not used.
+/// The same for two matrices: lanes 0 to 15 point to their rows, and the other lanes' pointers are not used.
 __device__ inline void ldmatrix_x2(uint32_t (&r)[2], const void* row) {
   RCNN_SM80(asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];"
                          : "=r"(r[0]), "=r"(r[1])

@@ -10,7 +10,7 @@ RecordedWork::RecordedWork(const Context& like, bool records)
     context_->precision = like.precision;
     context_->seed = like.seed;
     context_->kernels = like.kernels;
-    context_->step = like.step;  // the same storage: who sets the one sets the other
+    context_->step = like.step;  // they share a storage: setting one sets the other
   };
   if (records_) {
     const cuda::ArenaScope scope(like.device, arena_);
@@ -28,7 +28,7 @@ void RecordedWork::run(const std::function<void(Context&)>& work) {
     if (runs_ < kRunsBefore) {
       const size_t before = arena_->reserved();
       work(*context_);
-      // The last run before the capture must have found all its memory in the arena: the capture has to.
+      // The last run before the capture must find all its memory in the arena, because the capture has to.
       if (++runs_ == kRunsBefore && arena_->reserved() != before) --runs_;
       return;
     }

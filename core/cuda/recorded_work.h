@@ -1,9 +1,9 @@
 // Work that records itself: run twice, captured as a CUDA graph the third time, replayed from then on.
 //
-// What a replay costs the host is one call, however many kernels the work has. In exchange everything it
-// touches has to stay where it was: it gets a Context and an arena of its own, filled by the two runs before
-// the capture, and its inputs have to be tensors that the caller writes to before each run. On the CPU, and
-// where recording is not wanted, the work simply runs.
+// A replay costs the host one call, however many kernels the work launches. In exchange, everything that the
+// work touches has to stay at its address: the work gets its own Context and its own arena, filled by the two
+// runs before the capture, and its inputs have to be tensors that the caller writes to before each run. On
+// the CPU, or if recording is turned off, the work simply runs.
 #pragma once
 
 #include <functional>
@@ -16,11 +16,11 @@ namespace rcnn {
 
 class RecordedWork {
  public:
-  /// Takes device, variants, precision, seed and the step's tensor from `like`.
+  /// Takes the device, variants, precision, seed and the step tensor from `like`.
   RecordedWork(const Context& like, bool records);
 
-  /// Runs `work`, or starts its recording. It must do the same every time but for the values in its tensors,
-  /// must not wait for the device, and what it leaves behind (its outputs) stays valid until the next run.
+  /// Runs `work` or replays its recording. `work` must do the same every time except for the values in its
+  /// tensors, and must not wait for the device. Its outputs stay valid until the next run.
   void run(const std::function<void(Context&)>& work);
 
   bool recorded() const { return graph_.captured(); }

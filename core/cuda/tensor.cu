@@ -11,9 +11,9 @@ namespace rcnn::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kMostBlocks = 1024;  // each thread then takes every so-manieth element
+constexpr int kMaxBlocks = 1024;  // for more elements, each thread strides over the array
 
-/// One thread an element, coalesced; bound by the memory's writes.
+/// One thread per element, coalesced; bound by memory writes.
 template <class T>
 __global__ void fill_kernel(T* data, int64_t count, T value) {
   for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < count;
@@ -27,7 +27,7 @@ __global__ void add_kernel(float* sum, const float* term, int64_t count) {
     sum[i] += term[i];
 }
 
-unsigned grid_for(int64_t count) { return std::min(blocks_for(count, kThreads), unsigned{kMostBlocks}); }
+unsigned grid_for(int64_t count) { return std::min(blocks_for(count, kThreads), unsigned{kMaxBlocks}); }
 
 template <class T>
 void fill_as(const Tensor& tensor, double value) {
@@ -35,7 +35,7 @@ void fill_as(const Tensor& tensor, double value) {
                          tensor.mutable_data<T>(), tensor.numel(), static_cast<T>(value));
 }
 
-/// Bytes that travel as a kernel's argument.
+/// Bytes that travel as a kernel argument.
 struct Packet {
   static constexpr size_t kBytes = 2048;
   unsigned char bytes[kBytes];
@@ -62,7 +62,7 @@ void fill(const Tensor& tensor, double value) {
     case DType::bf16:
       break;
   }
-  throw Error("fill of a bf16 tensor on cuda: there is no such kernel");
+  throw Error("fill of a bf16 tensor on cuda: there is no kernel for this type");
 }
 
 void add_to(const Tensor& sum, const Tensor& term) {
@@ -75,7 +75,7 @@ std::string missing_code(int index) {
   static_cast<void>(index);
   return "";
 #else
-  cuda_check(cudaSetDevice(index), "choosing a device");
+  cuda_check(cudaSetDevice(index), "selecting a device");
   cudaFuncAttributes attributes;
   if (cudaFuncGetAttributes(&attributes, fill_kernel<float>) == cudaSuccess) return "";
   static_cast<void>(cudaGetLastError());

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
       fmt::format("{} cannot be written: {} failed ({}).", path.string(), step, std::strerror(error)));
 }
 
-/// Where the bytes go in the end: the target of a symbolic link, which stays a link.
+/// The file to replace: for a symbolic link its target, so that the link stays a link.
 fs::path resolve(const fs::path& path) {
   std::error_code none;
   if (!fs::is_symlink(path, none)) return path;
@@ -31,7 +31,7 @@ fs::path resolve(const fs::path& path) {
   return none ? path : target;
 }
 
-/// A file of this process's own beside `target`, removed again unless it was renamed to `target`.
+/// A temporary file of this process beside `target`, removed at the end unless it was renamed to `target`.
 class TemporaryFile {
  public:
   TemporaryFile(const fs::path& path, const fs::path& target) : path_(path), target_(target) {
@@ -61,7 +61,7 @@ class TemporaryFile {
   }
 
   void commit(Sync sync) {
-    if (sync == Sync::yes && ::fsync(file_) != 0) fail(path_, "bringing it to the disk", errno);
+    if (sync == Sync::yes && ::fsync(file_) != 0) fail(path_, "syncing it to disk", errno);
     // Some file systems report a full disk only here.
     if (::close(std::exchange(file_, -1)) != 0) fail(path_, "closing it", errno);
     if (std::rename(name_.c_str(), target_.c_str()) != 0) fail(path_, "renaming its temporary file", errno);
@@ -70,14 +70,14 @@ class TemporaryFile {
   }
 
  private:
-  /// The new name itself must reach the disk. File systems that cannot sync a folder say EINVAL.
+  /// The new name must reach the disk too. File systems that cannot sync a folder report EINVAL.
   void sync_folder() const {
     const fs::path folder = target_.has_parent_path() ? target_.parent_path() : fs::path(".");
     const int opened = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (opened < 0) return;  // a folder may be writable and not readable
+    if (opened < 0) return;  // a folder may be writable but not readable
     const int error = ::fsync(opened) == 0 ? 0 : errno;
     ::close(opened);
-    if (error != 0 && error != EINVAL) fail(path_, "bringing its folder to the disk", error);
+    if (error != 0 && error != EINVAL) fail(path_, "syncing its folder to disk", error);
   }
 
   const fs::path& path_;
@@ -96,7 +96,7 @@ void FileWriter::write(std::span<const std::byte> bytes) {
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0)
       throw Error(
-          fmt::format("{} cannot be written: {} bytes were to follow the first {}, and {} are missing ({}).",
+          fmt::format("{} cannot be written: of the {} bytes after the first {}, {} are missing ({}).",
                       path_.string(), bytes.size(), size_ - (bytes.size() - left.size()), left.size(),
                       std::strerror(written < 0 ? errno : ENOSPC)));
     left = left.subspan(static_cast<size_t>(written));

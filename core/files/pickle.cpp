@@ -16,7 +16,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the numbers of a pickle are little-endian");
 
-// The opcodes that are read, under the names of Python's pickletools.
+// The opcodes that this reader accepts, under the names of Python's pickletools.
 constexpr uint8_t kProto = 0x80, kStop = '.', kMark = '(';
 constexpr uint8_t kNone = 'N', kNewTrue = 0x88, kNewFalse = 0x89;
 constexpr uint8_t kBinInt = 'J', kBinInt1 = 'K', kBinInt2 = 'M', kLong1 = 0x8A, kBinFloat = 'G';
@@ -27,7 +27,7 @@ constexpr uint8_t kEmptyDict = '}', kSetItem = 's', kSetItems = 'u';
 constexpr uint8_t kBinPut = 'q', kLongBinPut = 'r', kBinGet = 'h', kLongBinGet = 'j';
 constexpr uint8_t kGlobal = 'c', kReduce = 'R', kNewObj = 0x81, kBuild = 'b', kBinPersId = 'Q';
 
-// Those that are not, for the message.
+// The other opcodes, for error messages.
 constexpr std::pair<uint8_t, const char*> kRefused[] = {
     {'0', "POP"},           {'1', "POP_MARK"},       {'2', "DUP"},
     {'B', "BINBYTES"},      {'C', "SHORT_BINBYTES"}, {'F', "FLOAT"},
@@ -49,13 +49,13 @@ class Machine {
 
   Pickle run() {
     require(number<uint8_t>() == kProto && number<uint8_t>() == 2,
-            "does not begin as one of protocol 2 does");
+            "does not begin like a pickle of protocol 2");
     while (true) {
       const uint8_t opcode = number<uint8_t>();
       if (opcode == kStop) break;
       step(opcode);
     }
-    require(at_ == bytes_.size(), "goes on after its end");
+    require(at_ == bytes_.size(), "continues after its end");
     require(marks_.empty() && stack_.size() == 1, "ends with something other than one value");
     pickle_.root = stack_[0];
     return std::move(pickle_);
@@ -148,10 +148,10 @@ class Machine {
     return value;
   }
 
-  /// Two's complement of as many bytes as the first says.
+  /// A number in two's complement, preceded by its length in bytes.
   int64_t long_integer() {
     const size_t count = number<uint8_t>();
-    require(count <= 8, "has a whole number of more than 64 bits");
+    require(count <= 8, "has an integer of more than 64 bits");
     const std::span<const uint8_t> digits = take(count);
     uint64_t value = count > 0 && digits[count - 1] >= 0x80 ? ~uint64_t{0} : 0;
     for (size_t i = count; i-- > 0;) value = value << 8 | digits[i];
@@ -160,8 +160,8 @@ class Machine {
 
   /// A line of a GLOBAL, which is a name.
   std::string line() {
-    constexpr size_t kMost = 200;
-    const auto rest = bytes_.subspan(at_, std::min(kMost, bytes_.size() - at_));
+    constexpr size_t kMaxLength = 200;
+    const auto rest = bytes_.subspan(at_, std::min(kMaxLength, bytes_.size() - at_));
     const auto end = std::find(rest.begin(), rest.end(), uint8_t{'\n'});
     require(end != rest.end(), "has a name that does not end");
     std::string name(rest.begin(), end);
@@ -169,7 +169,7 @@ class Machine {
     return name;
   }
 
-  // ---- the stack; what lies below the last mark is out of reach
+  // ---- the stack; values below the last mark are out of reach
 
   void push(Kind kind, int64_t integer = 0, std::vector<uint32_t> items = {}, std::string text = {}) {
     require(pickle_.values.size() < kMaxPickleValues, "has too many values");
@@ -199,7 +199,7 @@ class Machine {
   void push_text() {
     const std::span<const uint8_t> bytes = take(number<uint32_t>());
     std::string text(bytes.begin(), bytes.end());
-    require(simdjson::validate_utf8(text), "has a text that is not UTF-8");
+    require(simdjson::validate_utf8(text), "has a string that is not UTF-8");
     push(Kind::text, 0, {}, std::move(text));
   }
 
@@ -207,7 +207,7 @@ class Machine {
 
   void append(Kind to, const std::vector<uint32_t>& items) {
     PickleValue& container = pickle_.values[top()];
-    require(container.kind == to, "adds elements to what is no list or dict");
+    require(container.kind == to, "adds elements to a value that is neither a list nor a dict");
     require(to == Kind::list || items.size() % 2 == 0, "has a key without a value");
     container.items.insert(container.items.end(), items.begin(), items.end());
   }
@@ -217,17 +217,17 @@ class Machine {
     const auto found = std::find_if(globals_.begin(), globals_.end(),
                                     [&](const PickleGlobal& global) { return global.name == name; });
     check_input(found != globals_.end(),
-                "{}: its pickle names {}, which is not among the few functions and classes that a file of "
-                "weights needs. A file with the state_dict() alone has none but these.",
+                "{}: its pickle names {}, which is not one of the few functions and classes that a weights "
+                "file needs. A file that holds only a state_dict() names no others.",
                 file_, in_quotes(name));
     push(Kind::global, found - globals_.begin());
   }
 
-  /// Function and arguments. Nothing is called.
+  /// Pushes a value that stands for a call of `both[0]` with `both[1]`. Nothing is called.
   void call(std::vector<uint32_t> both) {
     const PickleValue &function = pickle_.values[both[0]], &arguments = pickle_.values[both[1]];
-    require(function.kind == Kind::global, "calls what is no function");
-    require(arguments.kind == Kind::tuple, "calls a function with what are no arguments");
+    require(function.kind == Kind::global, "calls a value that is not a function");
+    require(arguments.kind == Kind::tuple, "calls a function with arguments that are not a tuple");
     const PickleGlobal& global = globals_[static_cast<size_t>(function.integer)];
     check_input(global.use != PickleGlobal::Use::name, "{}: its pickle calls {}, which is only a name.",
                 file_, in_quotes(global.name));
@@ -237,11 +237,11 @@ class Machine {
     push(Kind::dict);
   }
 
-  /// Attributes of the value below: a state dict has the versions of its modules there.
+  /// Sets attributes of the value below on the stack: a state dict keeps the versions of its modules there.
   void build(uint32_t state) const {
     const Kind target = pickle_.values[top()].kind;
     require((target == Kind::dict || target == Kind::call) && pickle_.values[state].kind == Kind::dict,
-            "sets attributes on what has none");
+            "sets attributes on a value that has none");
   }
 
   // ---- the memo, which Python fills in order
@@ -267,8 +267,8 @@ class Machine {
     const auto* found = std::find_if(std::begin(kRefused), std::end(kRefused),
                                      [&](const auto& refused) { return refused.first == opcode; });
     throw InputError(
-        fmt::format("{}: its pickle has the opcode {} (0x{:02X}) at byte {}, which no file of weights needs.",
-                    file_, found == std::end(kRefused) ? "of no name" : found->second, opcode, at_ - 1));
+        fmt::format("{}: its pickle has the opcode {} (0x{:02X}) at byte {}, which no weights file needs.",
+                    file_, found == std::end(kRefused) ? "without a name" : found->second, opcode, at_ - 1));
   }
 
   const std::string& file_;

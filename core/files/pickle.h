@@ -1,12 +1,12 @@
 // What a pickle holds, as plain data: the part of Python's format (protocol 2) that PyTorch writes.
 //
 // A pickle is a program for a small stack machine, and Python's own reader calls whatever function it names:
-// loading a stranger's file may do anything. This reader calls nothing. Opcodes build numbers, texts, tuples,
-// lists and dicts; functions and classes are no more than names, accepted from a list that the caller gives;
-// and a call stays a value that says what was to be called with what.
+// loading an untrusted file may do anything. This reader calls nothing. Opcodes build numbers, strings,
+// tuples, lists and dicts; functions and classes are only names, accepted from a list that the caller gives;
+// and a call becomes a value that holds the function's name and its arguments.
 //
-// Values refer to each other by number, so that neither a cycle nor the deepest nesting costs more than its
-// bytes: nothing here recurses.
+// Values refer to each other by index and nothing here recurses, so that neither a cycle nor deep nesting
+// costs more than its bytes.
 #pragma once
 
 #include <cstddef>
@@ -18,18 +18,18 @@
 
 namespace rcnn {
 
-/// The longest pickle that is read, in bytes, and the most values in one; a model of 1,000 tensors takes
-/// about 0.2 MiB and 20,000 values.
+/// The maximum size of a pickle in bytes, and the maximum number of its values. A model of 1,000 tensors
+/// takes about 0.2 MiB and 20,000 values.
 inline constexpr uint64_t kMaxPickle = uint64_t{16} << 20;
 inline constexpr size_t kMaxPickleValues = size_t{1} << 20;
-/// The most opened and not yet closed tuples, lists and dicts.
+/// The maximum number of tuples, lists and dicts that are open at the same time.
 inline constexpr size_t kMaxPickleDepth = 64;
 
 /// A function or class that a pickle may name, as "module.name".
 struct PickleGlobal {
   enum class Use {
-    name,  // is never called
-    dict,  // called without arguments, gives an empty dict
+    name,  // it is never called
+    dict,  // a call of it, without arguments, becomes an empty dict
     call,  // a call of it, or an object of it, becomes a PickleKind::call
   };
   std::string_view name;
@@ -52,10 +52,10 @@ enum class PickleKind : uint8_t {
 
 struct PickleValue {
   PickleKind kind = PickleKind::none;
-  int64_t integer = 0;  // of a boolean 0 or 1; of a global its place in the list
+  int64_t integer = 0;  // of a boolean 0 or 1; of a global its position in the list
   std::string text;     // UTF-8
-  /// By their numbers: a tuple's or list's elements; a dict's keys and values in turn, equal keys not merged;
-  /// a call's function and tuple of arguments; a persistent id.
+  /// The indices of a tuple's or list's elements; of a dict's keys and values in turn (equal keys are not
+  /// merged); of a call's function and tuple of arguments; or of a persistent id.
   std::vector<uint32_t> items;
 };
 
@@ -66,10 +66,11 @@ struct Pickle {
   const PickleValue& operator[](uint32_t number) const { return values[number]; }
 };
 
-/// Throws InputError, a sentence that names `file`, for an opcode or a global outside the lists (with its
-/// name), a call of something else, what is cut off, lacks an operand, nests too deeply or is over the
-/// limits.
-/// The values of floating-point numbers are not kept, nor is what BUILD sets on a dict or on an object.
+/// Throws InputError naming `file` for an opcode or a global outside the lists (with its name), for a call of
+/// anything else, and for a pickle that is cut off, lacks an operand, nests too deeply or exceeds the limits.
+///
+/// The values of floating-point numbers are not kept, nor are the attributes that BUILD sets on a dict or on
+/// an object.
 Pickle read_pickle(const std::string& file, std::span<const uint8_t> bytes,
                    std::span<const PickleGlobal> globals);
 

@@ -26,8 +26,8 @@ using Use = PickleGlobal::Use;
 constexpr std::string_view kRebuildTensor = "torch._utils._rebuild_tensor_v2";
 constexpr std::string_view kRebuildParameter = "torch._utils._rebuild_parameter";
 
-// Everything that a pickle may name. The last three are found in what training programs write beside the
-// weights: settings, the steps of a schedule, and sizes.
+// Everything that a pickle may name. The last three occur in what training programs write beside the weights:
+// settings, the steps of a schedule, and sizes.
 constexpr PickleGlobal kGlobals[] = {
     {"collections.OrderedDict", Use::dict}, {kRebuildTensor, Use::call},
     {kRebuildParameter, Use::call},         {"torch.FloatStorage", Use::name},
@@ -38,7 +38,7 @@ constexpr PickleGlobal kGlobals[] = {
     {"torch.CharStorage", Use::name},       {"argparse.Namespace", Use::call},
     {"collections.Counter", Use::call},     {"torch.Size", Use::call}};
 
-/// The type of a storage's elements; null for one that a tensor cannot have here.
+/// The type of a storage's elements; null for a type that our tensors do not have.
 const FileType* storage_type(std::string_view global) {
   constexpr std::pair<std::string_view, std::string_view> kTypes[] = {
       {"torch.FloatStorage", "F32"},     {"torch.DoubleStorage", "F64"}, {"torch.HalfStorage", "F16"},
@@ -62,18 +62,19 @@ struct Entry {
 /// Finds the tensors in the pickle of an archive.
 class StateDict {
  public:
-  /// `folder` is what stands before the names of the archive's records.
+  /// `folder` is the prefix of the names of the archive's records.
   StateDict(const ZipArchive& archive, const std::string& folder, const Pickle& pickle)
       : archive_(archive), folder_(folder), pickle_(pickle) {}
 
   std::vector<Entry> entries() const {
     const PickleValue& dict = find();
     std::vector<Entry> entries;
-    // A pickle names one text again in two bytes: what is kept of a key is kept once.
+    // A pickle repeats a string in two bytes, so entries that all copy one long key could take any amount of
+    // memory. Every key may occur only once.
     std::set<std::string_view> keys;
     for (size_t i = 0; i < dict.items.size(); i += 2) {
       const PickleValue& key = pickle_[dict.items[i]];
-      check_input(key.kind == PickleKind::text, "{}: its state dict has a key that is no text.",
+      check_input(key.kind == PickleKind::text, "{}: its state dict has a key that is not a string.",
                   archive_.name());
       check_input(keys.insert(key.text).second, "{} names the tensor {} twice.", archive_.name(),
                   in_quotes(key.text));
@@ -96,7 +97,7 @@ class StateDict {
     return root;
   }
 
-  /// The tuple of what `function` would be called with; null where the value is no such call.
+  /// The tuple of arguments of a call of `function`; null if the value is not such a call.
   const PickleValue* arguments_of(const PickleValue& value, std::string_view function) const {
     if (value.kind != PickleKind::call) return nullptr;
     const auto place = static_cast<size_t>(pickle_[value.items[0]].integer);
@@ -113,14 +114,14 @@ class StateDict {
     }
     const PickleValue* arguments = arguments_of(*value, kRebuildTensor);
     require(entry, arguments != nullptr,
-            "is no tensor; expected tensors by name, at the top of the file or under \"model\", "
+            "is not a tensor; expected tensors by name, at the top of the file or under \"model\", "
             "\"state_dict\" or \"model_state_dict\"");
-    // Storage, offset, sizes, strides, whether it wants a gradient, hooks; a seventh would say that the
-    // elements are to be negated or conjugated.
+    // Storage, offset, sizes, strides, requires_grad, hooks; a seventh value would say that the elements must
+    // be negated or conjugated.
     require(entry, arguments->items.size() == 6, "is not made of six values");
     const auto argument = [&](size_t i) -> const PickleValue& { return pickle_[arguments->items[i]]; };
     const int64_t stored = read_storage(entry, argument(0));
-    require(entry, argument(1).kind == PickleKind::integer, "has an offset that is no whole number");
+    require(entry, argument(1).kind == PickleKind::integer, "has an offset that is not an integer");
     entry.offset = argument(1).integer;
     entry.sizes = whole_numbers(entry, argument(2));
     entry.strides = whole_numbers(entry, argument(3));
@@ -128,9 +129,9 @@ class StateDict {
     return entry;
   }
 
-  /// Takes record and type, and returns how many elements the storage has.
+  /// Sets the entry's record and type, and returns the number of elements in the storage.
   int64_t read_storage(Entry& entry, const PickleValue& storage) const {
-    constexpr const char* kFault = "has a storage that is not described as PyTorch does";
+    constexpr const char* kFault = "has a storage that is not described in PyTorch's form";
     require(entry, storage.kind == PickleKind::persistent, kFault);
     const PickleValue& id = pickle_[storage.items[0]];
     require(entry, id.kind == PickleKind::tuple && id.items.size() == 5, kFault);
@@ -143,11 +144,11 @@ class StateDict {
     const std::string_view global = kGlobals[static_cast<size_t>(type.integer)].name;
     entry.type = storage_type(global);
     require(entry, entry.type != nullptr,
-            fmt::format("has the storage {}; expected one of floats (32, 64, 16 bits or bfloat16), of whole "
-                        "numbers (32, 64 or 8 unsigned bits) or of bools",
+            fmt::format("has the storage {}; expected one of floats (64, 32 or 16 bits, or bfloat16), of "
+                        "integers (64, 32 or 8 unsigned bits) or of bools",
                         global));
-    constexpr size_t kLongestKey = 64;  // PyTorch counts the storages
-    require(entry, key.text.size() <= kLongestKey, "has a storage whose key is no short text");
+    constexpr size_t kLongestKey = 64;  // PyTorch numbers the storages
+    require(entry, key.text.size() <= kLongestKey, "has a storage whose key is not a short string");
     entry.record = folder_ + "data/" + key.text;
     const auto found = archive_.records().find(entry.record);
     require(entry, found != archive_.records().end(),
@@ -165,28 +166,28 @@ class StateDict {
     const PickleValue* list = &tuple;
     if (const PickleValue* size = arguments_of(tuple, "torch.Size"); size && size->items.size() == 1)
       list = &pickle_[size->items[0]];
-    require(entry, list->kind == PickleKind::tuple, "has sizes or strides that are no tuple");
+    require(entry, list->kind == PickleKind::tuple, "has sizes or strides that are not a tuple");
     std::vector<int64_t> numbers;
     for (const uint32_t item : list->items) {
       const PickleValue& value = pickle_[item];
       require(entry, value.kind == PickleKind::integer && value.integer >= 0,
-              "has a size or a stride that is no whole number from 0 to 2^63 - 1");
+              "has a size or a stride that is not an integer from 0 to 2^63 - 1");
       numbers.push_back(value.integer);
     }
     require(entry, numbers.size() <= Shape::kMaxRank,
-            fmt::format("has {} dimensions; at most {} are possible", numbers.size(), Shape::kMaxRank));
+            fmt::format("has {} dimensions; at most {} are supported", numbers.size(), Shape::kMaxRank));
     return numbers;
   }
 
   /// Every element must lie in the storage, which has `stored` of them.
   void check_extent(Entry& entry, int64_t stored) const {
-    require(entry, entry.sizes.size() == entry.strides.size(), "has not as many strides as sizes");
+    require(entry, entry.sizes.size() == entry.strides.size(), "has different numbers of sizes and strides");
     const std::optional<int64_t> elements =
         checked_elements(entry.sizes, static_cast<int64_t>(sizeof(double)));
     require(entry, elements.has_value(),
             fmt::format("has the shape ({}), which is too large for any file", fmt::join(entry.sizes, ", ")));
     entry.elements = *elements;
-    int64_t last = entry.offset;  // the place of the last element
+    int64_t last = entry.offset;  // the position of the last element
     bool overflow = false;
     for (size_t i = 0; i < entry.sizes.size() && entry.elements > 0; ++i) {
       int64_t step = 0;
@@ -195,7 +196,7 @@ class StateDict {
     }
     const bool inside = entry.elements > 0 ? last < stored : entry.offset <= stored;
     require(entry, entry.offset >= 0 && !overflow && inside,
-            fmt::format("reaches out of its storage: {} elements, offset {}, shape ({}), strides ({})",
+            fmt::format("reaches beyond its storage: {} elements, offset {}, shape ({}), strides ({})",
                         stored, entry.offset, fmt::join(entry.sizes, ", "), fmt::join(entry.strides, ", ")));
   }
 
@@ -208,7 +209,7 @@ class StateDict {
   const Pickle& pickle_;
 };
 
-/// The elements of a tensor in the order of its indices.
+/// Copies the elements of a tensor in the order of its indices.
 void gather(const Entry& entry, const std::byte* storage, std::byte* to) {
   const auto bytes = static_cast<size_t>(entry.type->bytes);
   const size_t rank = entry.sizes.size();
@@ -240,7 +241,7 @@ Tensor make_tensor(const Entry& entry, const std::vector<std::byte>& storage) {
   return tensor;
 }
 
-/// What stands before "data.pkl" in the name of the archive's record of that name.
+/// The prefix of the name of the archive's record "data.pkl".
 std::string find_folder(const ZipArchive& archive) {
   constexpr std::string_view kPickle = "data.pkl";
   for (const auto& [name, size] : archive.records()) {
@@ -263,27 +264,29 @@ void check_byte_order(const ZipArchive& archive, const std::string& folder) {
               in_quotes(order));
 }
 
-/// Before any memory is asked for.
+/// Bounds the memory that all tensors take, before any of it is allocated.
 void check_total(const ZipArchive& archive, const std::vector<Entry>& entries) {
-  const auto most = static_cast<double>(archive.file_size()) * kMaxPthGrowth;
+  const auto max_total = static_cast<double>(archive.file_size()) * kMaxPthGrowth;
   double total = 0;
   for (const Entry& entry : entries)
     total += static_cast<double>(entry.elements) * static_cast<double>(size_of(entry.type->dtype));
-  check_input(total <= most, "{}: its tensors would take {:.0f} bytes, more than {} times the file's {}.",
-              archive.name(), total, kMaxPthGrowth, archive.file_size());
+  check_input(total <= max_total,
+              "{}: its tensors would take {:.0f} bytes, more than {} times the file's {}.", archive.name(),
+              total, kMaxPthGrowth, archive.file_size());
 }
 
-/// The first bytes of what torch.save wrote before there was the zip form: a pickled number.
+/// Refuses files that torch.save wrote before it used zip archives. They begin with a pickled number.
 void refuse_old_format(const std::filesystem::path& path) {
   constexpr std::array<unsigned char, 8> kOld = {0x80, 0x02, 0x8A, 0x0A, 0x6C, 0xFC, 0x9C, 0x46};
   std::array<unsigned char, 8> start{};
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
   const bool old =
       file && std::fread(start.data(), 1, start.size(), file.get()) == start.size() && start == kOld;
-  check_input(!old,
-              "{} is in PyTorch's format from before version 1.6, which is not read. PyTorch converts it: "
-              "torch.save(torch.load(\"{}\", map_location=\"cpu\", weights_only=True), \"new.pth\").",
-              path.string(), path.filename().string());
+  check_input(
+      !old,
+      "{} is in PyTorch's format from before version 1.6, which is not supported. PyTorch converts it: "
+      "torch.save(torch.load(\"{}\", map_location=\"cpu\", weights_only=True), \"new.pth\").",
+      path.string(), path.filename().string());
 }
 
 }  // namespace
@@ -302,7 +305,7 @@ SafetensorsFile read_pth(const std::filesystem::path& path) {
   }
   check_total(archive, entries);
 
-  // One storage in memory at a time.
+  // Sorted by storage, so that only one storage is in memory at a time.
   std::stable_sort(entries.begin(), entries.end(),
                    [](const Entry& a, const Entry& b) { return a.record < b.record; });
   SafetensorsFile result;

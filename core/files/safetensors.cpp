@@ -60,8 +60,8 @@ class Source {
     errno = 0;
     const bool done = ::fseeko(file_.get(), static_cast<off_t>(position), SEEK_SET) == 0 &&
                       std::fread(to, 1, bytes, file_.get()) == bytes;
-    check_input(done, "{} cannot be read: {} bytes at position {} did not come ({}).", name_, bytes, position,
-                errno != 0 ? std::strerror(errno) : "the file ended");
+    check_input(done, "{} cannot be read: reading {} bytes at position {} failed ({}).", name_, bytes,
+                position, errno != 0 ? std::strerror(errno) : "the file ended");
   }
 
  private:
@@ -82,7 +82,7 @@ class HeaderParser {
     check_input(error == simdjson::SUCCESS, "{} has a header that is not JSON ({}).", file_,
                 simdjson::error_message(error));
     simdjson::dom::object fields;
-    check_input(root.get(fields) == simdjson::SUCCESS, "{} has a header that is no JSON object.", file_);
+    check_input(root.get(fields) == simdjson::SUCCESS, "{} has a header that is not a JSON object.", file_);
 
     Header header;
     std::set<std::string> seen;
@@ -102,13 +102,13 @@ class HeaderParser {
 
   std::map<std::string, std::string> parse_metadata(const Element& value) const {
     simdjson::dom::object fields;
-    check_input(value.get(fields) == simdjson::SUCCESS, "{} has a {} that is no JSON object.", file_,
+    check_input(value.get(fields) == simdjson::SUCCESS, "{} has a {} that is not a JSON object.", file_,
                 kMetadata);
     std::map<std::string, std::string> metadata;
     for (const auto& [key, element] : fields) {
       std::string_view text;
-      check_input(element.get(text) == simdjson::SUCCESS, "{} has a value of {} in its {} that is no string.",
-                  file_, in_quotes(key), kMetadata);
+      check_input(element.get(text) == simdjson::SUCCESS,
+                  "{} has a value of {} in its {} that is not a string.", file_, in_quotes(key), kMetadata);
       check_input(metadata.emplace(key, text).second, "{} has the key {} twice in its {}.", file_,
                   in_quotes(key), kMetadata);
     }
@@ -117,7 +117,7 @@ class HeaderParser {
 
   Entry parse_entry(std::string name, const Element& value) const {
     simdjson::dom::object fields;
-    check_input(value.get(fields) == simdjson::SUCCESS, "{}: the entry of tensor {} is no JSON object.",
+    check_input(value.get(fields) == simdjson::SUCCESS, "{}: the entry of tensor {} is not a JSON object.",
                 file_, in_quotes(name));
     Entry entry;
     entry.name = std::move(name);
@@ -132,7 +132,7 @@ class HeaderParser {
         parse_offsets(entry, element);
         has_offsets = true;
       } else {
-        fail(entry, fmt::format("has the field {} twice or one field too many", in_quotes(key)));
+        fail(entry, fmt::format("has the field {}, which is repeated or unknown", in_quotes(key)));
       }
     }
     if (entry.type == nullptr || !has_shape || !has_offsets)
@@ -143,7 +143,7 @@ class HeaderParser {
 
   const FileType* parse_type(const Entry& entry, const Element& value) const {
     std::string_view text;
-    if (value.get(text) != simdjson::SUCCESS) fail(entry, "has a dtype that is no string");
+    if (value.get(text) != simdjson::SUCCESS) fail(entry, "has a dtype that is not a string");
     const FileType* type = find_file_type(text);
     if (type == nullptr)
       fail(entry,
@@ -153,21 +153,21 @@ class HeaderParser {
 
   Shape parse_shape(const Entry& entry, const Element& value) const {
     simdjson::dom::array sizes;
-    if (value.get(sizes) != simdjson::SUCCESS) fail(entry, "has a shape that is no list");
+    if (value.get(sizes) != simdjson::SUCCESS) fail(entry, "has a shape that is not a list");
     std::vector<int64_t> shape;
     for (const Element& element : sizes) {
       int64_t size = 0;
       if (element.get(size) != simdjson::SUCCESS || size < 0)
-        fail(entry, "has a size in its shape that is no whole number from 0 to 2^63 - 1");
+        fail(entry, "has a size in its shape that is not an integer from 0 to 2^63 - 1");
       shape.push_back(size);
     }
     if (shape.size() > Shape::kMaxRank)
-      fail(entry, fmt::format("has {} dimensions; at most {} are possible", shape.size(), Shape::kMaxRank));
+      fail(entry, fmt::format("has {} dimensions; at most {} are supported", shape.size(), Shape::kMaxRank));
     return Shape(std::span<const int64_t>(shape));
   }
 
   void parse_offsets(Entry& entry, const Element& value) const {
-    constexpr const char* kFault = "has data_offsets that are no two whole numbers, the first not the larger";
+    constexpr const char* kFault = "has data_offsets that are not two integers in ascending order";
     simdjson::dom::array offsets;
     if (value.get(offsets) != simdjson::SUCCESS || offsets.size() != 2) fail(entry, kFault);
     if (offsets.at(0).get(entry.begin) != simdjson::SUCCESS ||
@@ -175,7 +175,7 @@ class HeaderParser {
       fail(entry, kFault);
   }
 
-  /// The shape's bytes must be those of the offsets; a product over 2^63 must not pass as a small one.
+  /// The shape must take as many bytes as the offsets span; a product over 2^63 must not pass as a small one.
   void check_size(const Entry& entry) const {
     const std::optional<int64_t> elements =
         checked_elements({entry.shape.begin(), entry.shape.end()}, entry.type->bytes);
@@ -204,11 +204,11 @@ void check_cover(const std::string& file, const std::vector<Entry>& entries, uin
   uint64_t covered = 0;
   for (const Entry* entry : order) {
     const std::string name = in_quotes(entry->name);
-    check_input(entry->end <= data_bytes, "{}: tensor {} ends at byte {} of the data, of which there are {}.",
-                file, name, entry->end, data_bytes);
+    check_input(entry->end <= data_bytes, "{}: tensor {} ends at byte {} of the data, which has {}.", file,
+                name, entry->end, data_bytes);
     check_input(entry->begin >= covered,
-                "{}: tensor {} starts at byte {} of the data, inside another that ends at {}.", file, name,
-                entry->begin, covered);
+                "{}: tensor {} starts at byte {} of the data, inside another tensor that ends at {}.", file,
+                name, entry->begin, covered);
     check_input(entry->begin == covered,
                 "{}: bytes {} to {} of the data, before tensor {}, belong to no tensor.", file, covered,
                 entry->begin, name);
@@ -291,17 +291,17 @@ SafetensorsFile read_safetensors(const std::filesystem::path& path) {
   const Source source(path);
   const std::string& file = source.name();
   check_input(source.size() >= kLengthBytes,
-              "{} is no safetensors file: it has {} bytes, at least {} are needed.", file, source.size(),
+              "{} is not a safetensors file: it has {} bytes, at least {} are needed.", file, source.size(),
               kLengthBytes);
   uint64_t header_bytes = 0;
   source.read(0, &header_bytes, kLengthBytes);
   check_input(
       header_bytes <= kMaxSafetensorsHeader,
-      "{} is no safetensors file: its first 8 bytes ask for a header of {} bytes, at most {} are read.", file,
+      "{} is not a safetensors file: its first 8 bytes give a header of {} bytes; expected at most {}.", file,
       header_bytes, kMaxSafetensorsHeader);
   check_input(header_bytes <= source.size() - kLengthBytes,
-              "{} is truncated: a header of {} bytes is announced, and {} bytes follow.", file, header_bytes,
-              source.size() - kLengthBytes);
+              "{} is truncated: it should have a header of {} bytes, and {} bytes follow.", file,
+              header_bytes, source.size() - kLengthBytes);
   std::string json(static_cast<size_t>(header_bytes), '\0');
   source.read(kLengthBytes, json.data(), json.size());
 
@@ -324,8 +324,9 @@ void write_safetensors(const std::filesystem::path& path,
   check_writable(path.string(), tensors);
   const std::vector<size_t> order = data_order(tensors);
   const std::string header = make_header(tensors, order, metadata);
-  check(header.size() <= kMaxSafetensorsHeader, "{} cannot be written: its header would take {} bytes of {}.",
-        path.string(), header.size(), kMaxSafetensorsHeader);
+  check(header.size() <= kMaxSafetensorsHeader,
+        "{} cannot be written: its header would take {} bytes of at most {}.", path.string(), header.size(),
+        kMaxSafetensorsHeader);
   write_atomically(path, [&](FileWriter& writer) {
     const uint64_t length = header.size();
     writer.write(std::as_bytes(std::span(&length, 1)));

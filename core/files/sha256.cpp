@@ -12,7 +12,7 @@
 
 namespace rcnn {
 
-// OpenSSL's functions return 1 when they succeed; with valid arguments they fail only for want of memory.
+// OpenSSL's functions return 1 on success; with valid arguments they fail only if memory runs out.
 Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
   check(context_ != nullptr && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1,
         "SHA-256 is not available from the OpenSSL library.");
@@ -25,7 +25,7 @@ void Sha256::update(std::span<const std::byte> bytes) {
 }
 
 std::string Sha256::hex() const {
-  const std::unique_ptr<evp_md_ctx_st, Free> copy(EVP_MD_CTX_new());  // finishing spends a context
+  const std::unique_ptr<evp_md_ctx_st, Free> copy(EVP_MD_CTX_new());  // finishing uses a context up
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned length = 0;
   check(copy != nullptr && EVP_MD_CTX_copy_ex(copy.get(), context_.get()) == 1 &&

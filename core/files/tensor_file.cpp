@@ -40,9 +40,9 @@ void widen_halves(std::span<const uint16_t> halves, float* floats) {
 }
 
 std::string in_quotes(std::string_view name) {
-  constexpr size_t kMost = 200;
+  constexpr size_t kMaxLength = 200;
   const std::string shown =
-      name.size() <= kMost ? std::string(name) : std::string(name.substr(0, kMost)) + "...";
+      name.size() <= kMaxLength ? std::string(name) : std::string(name.substr(0, kMaxLength)) + "...";
   return nlohmann::json(shown).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -1,4 +1,4 @@
-// What the readers of weights files share: types of elements, checked sizes, and names fit for a message.
+// What the readers of weights files share: element types, checked sizes, and names for error messages.
 #pragma once
 
 #include <cstddef>
@@ -12,29 +12,30 @@
 
 namespace rcnn {
 
-/// A type of elements in a file, under its name in safetensors.
+/// The type of a tensor's elements in a file, under its name in safetensors.
 struct FileType {
   const char* name;
   int64_t bytes;  // of one element in the file
   DType dtype;    // in memory
 };
-/// The first of a `dtype` is the one to write. F16 has no counterpart in memory: its elements are widened.
+/// The first entry with a `dtype` is the type that is written. F16 has no counterpart in memory: its elements
+/// are widened.
 inline constexpr FileType kFileTypes[] = {
     {"F32", 4, DType::f32}, {"F64", 8, DType::f64}, {"BF16", 2, DType::bf16}, {"I32", 4, DType::i32},
     {"I64", 8, DType::i64}, {"U8", 1, DType::u8},   {"BOOL", 1, DType::u8},   {"F16", 2, DType::f32}};
 
-/// Null for a name that the table does not have.
+/// Null for a name that is not in the table.
 const FileType* find_file_type(std::string_view name);
 
-/// The elements of a shape, or nothing where a product of sizes, in bytes or elements, exceeds int64: also
-/// where a later size is 0.
+/// The number of elements of a shape, or nothing if a product of sizes, in bytes or elements, exceeds int64,
+/// even if a later size is 0.
 std::optional<int64_t> checked_elements(std::span<const int64_t> sizes, int64_t element_bytes);
 
-/// IEEE halves as floats; every half is exact in float.
+/// Converts IEEE half-precision numbers to float, which represents every one of them exactly.
 void widen_halves(std::span<const uint16_t> halves, float* floats);
 
-/// A name out of a file, fit for an error message: in quotes, control characters and broken UTF-8 replaced,
-/// and cut off where it is very long.
+/// A name from a file, made fit for an error message: in quotes, with control characters and broken UTF-8
+/// replaced, and cut off if it is very long.
 std::string in_quotes(std::string_view name);
 
 }  // namespace rcnn

@@ -28,7 +28,7 @@ ZipArchive::ZipArchive(const std::filesystem::path& path)
   check_input(!failed, "{} cannot be read: {}.", name_, failed.message());
   int code = 0;
   archive_.reset(zip_open(path.c_str(), ZIP_RDONLY, &code));
-  check_input(archive_ != nullptr, "{} cannot be read as a zip archive, it is truncated or damaged: {}.",
+  check_input(archive_ != nullptr, "{} cannot be read as a zip archive; it is truncated or damaged: {}.",
               name_, zip_fault(code));
 
   const auto count = static_cast<uint64_t>(zip_get_num_entries(archive_.get(), 0));
@@ -46,11 +46,12 @@ ZipArchive::ZipArchive(const std::filesystem::path& path)
     check_input(about.encryption_method == ZIP_EM_NONE, "{}: record {} is encrypted.", name_, record);
     check_input(
         about.comp_method == ZIP_CM_STORE && about.comp_size == about.size,
-        "{}: record {} is compressed ({} bytes to become {}); PyTorch writes records uncompressed, and no "
-        "others are read.",
+        "{}: record {} is compressed ({} bytes that expand to {}); PyTorch writes records uncompressed, and "
+        "no others are read.",
         name_, record, about.comp_size, about.size);
     check_input(about.size <= file_size_ - total,
-                "{}: its records up to {} have more bytes than the file's {}.", name_, record, file_size_);
+                "{}: its records up to {} have more bytes than the file, which has {}.", name_, record,
+                file_size_);
     total += about.size;
     check_input(sizes_.emplace(about.name, about.size).second, "{}: two records are named {}.", name_,
                 record);
@@ -73,7 +74,7 @@ std::vector<std::byte> ZipArchive::read(const std::string& record) const {
     if (count == 0) fail("it ends too early");
     at += static_cast<size_t>(count);
   }
-  std::byte beyond{};  // libzip compares the checksum where a record ends
+  std::byte beyond{};  // libzip compares the checksum at the end of a record
   if (zip_fread(file.get(), &beyond, 1) != 0) fail(zip_file_strerror(file.get()));
   return bytes;
 }

@@ -13,22 +13,23 @@ struct zip;
 
 namespace rcnn {
 
-/// The most records in an archive that is read; a model of 1,000 tensors has about as many.
+/// The maximum number of records in an archive; a model of 1,000 tensors has about 1,000.
 inline constexpr size_t kMaxZipRecords = 1 << 16;
 
-/// An opened archive. Every function throws InputError, a sentence that names the file and the record.
+/// An opened archive. Every function throws InputError, which names the file and the record.
 class ZipArchive {
  public:
-  /// Refuses what is no archive or damaged, a record that is compressed (a few bytes could ask for any amount
-  /// of memory) or encrypted, a name that comes twice, and records that together are longer than the file.
+  /// Refuses a file that is not an archive or is damaged, a record that is compressed (a few bytes could ask
+  /// for any amount of memory) or encrypted, a name that occurs twice, and records that together are longer
+  /// than the file.
   explicit ZipArchive(const std::filesystem::path& path);
 
   const std::string& name() const { return name_; }
-  /// Of the whole file, in bytes.
+  /// The size of the whole file in bytes.
   uint64_t file_size() const { return file_size_; }
   /// The size of each record in bytes, by its name.
   const std::map<std::string, uint64_t>& records() const { return sizes_; }
-  /// The content of a record that there is; its checksum must be right.
+  /// The content of an existing record, whose checksum must be right.
   std::vector<std::byte> read(const std::string& record) const;
 
  private:

@@ -1,11 +1,8 @@
-// Anchors: the reference boxes of the region proposal network (Ren et al., "Faster R-CNN", section 3.1.1), a
-// few of different size and shape around every cell of every level.
+// Anchors: the reference boxes of the region proposal network (Ren et al., "Faster R-CNN", section 3.1.1).
+// Every cell of every level has a few anchors, of different sizes and shapes.
 //
 //     anchors[level, y, x, a] = cells[level, a] + (x stride_x, y stride_y, x stride_x, y stride_y)
 #pragma once
-
-#include <span>
-#include <vector>
 
 #include "kernels/levels.h"
 #include "kernels/op.h"
@@ -13,30 +10,22 @@
 namespace rcnn::kernels {
 
 struct AnchorsArgs {
-  int levels;                                        // at most kMaxLevels
-  int64_t h[kMaxLevels], w[kMaxLevels];              // cells of a level's map
-  float stride_y[kMaxLevels], stride_x[kMaxLevels];  // pixels of the input from cell to cell
-  int cell_anchors[kMaxLevels];                      // A of each level
-  const float* cells;                                // (sum A, 4) around the origin, level after level
-  float* anchors;                                    // (sum H W A, 4), in the order (level, y, x, a)
+  int levels = 0;                                              // at most kMaxLevels
+  int64_t h[kMaxLevels] = {}, w[kMaxLevels] = {};              // cells of each level's map
+  float stride_y[kMaxLevels] = {}, stride_x[kMaxLevels] = {};  // input pixels from one cell to the next
+  int cell_anchors[kMaxLevels] = {};                           // A of each level
+  const float* cells = nullptr;  // (sum of A, 4), around the origin, level after level
+  float* anchors = nullptr;      // (sum of H W A, 4), in the order (level, y, x, a)
 };
 
-/// The (ratios x sizes, 4) anchors of a cell around the origin, ratio by ratio, torchvision's order: height
-/// size sqrt(ratio) and width size / sqrt(ratio), corners rounded to whole pixels (halves to even).
-std::vector<float> cell_anchors(std::span<const float> sizes, std::span<const float> ratios);
+Run<AnchorsArgs> anchors_thread_per_anchor, anchors_reference;
 
-/// The same of py-faster-rcnn, for the convention of whole pixels (see spanned). A box of 16 x 16 pixels,
-/// (0, 0, 15, 15), is first given each ratio, its width and height rounded (halves to even), then enlarged
-/// around its centre to size / 16: the paper's sizes 128, 256 and 512 are its scales 8, 16 and 32.
-std::vector<float> caffe2015_cell_anchors(std::span<const float> sizes, std::span<const float> ratios);
-
-void anchors_thread_per_anchor(const Stream&, Workspace&, const AnchorsArgs& a);
-void anchors_reference(const Stream&, Workspace&, const AnchorsArgs& a);
-
-inline constexpr Variant<AnchorsArgs> anchors_variants[] = {
-    OnCuda{"thread_per_anchor", anchors_thread_per_anchor},
-    {DeviceType::cpu, "reference", anchors_reference},
+// clang-format off
+inline constexpr Technique<AnchorsArgs> anchors_techniques[] = {
+    {"thread_per_anchor", on_cuda, anchors_thread_per_anchor},
+    {"reference", on_cpu, anchors_reference},
 };
-inline constexpr Op<AnchorsArgs> anchors{"anchors", "anchors", anchors_variants};
+// clang-format on
+inline constexpr Op anchors{"anchors", "anchors", column<0>(anchors_techniques)};
 
 }  // namespace rcnn::kernels

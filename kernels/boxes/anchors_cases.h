@@ -18,7 +18,7 @@ inline std::vector<AnchorsCase> anchors_cases() {
       {{13, 17, 4, 3},
        {7, 9, 8, 1},
        {0, 0, 16, 2},
-       {1, 1, 32, 5}},  // another number on every level, one empty
+       {1, 1, 32, 5}},  // a different number of anchors on each level, one level empty
       {},
   };
 }
@@ -48,5 +48,7 @@ inline Prepared<AnchorsArgs> prepare_anchors(const AnchorsCase& c, Filler fill) 
   p.args.anchors = fill.poisoned<float>(p.outputs, {rows, 4}).mutable_data<float>();
   return p;
 }
+
+RCNN_OP_CASES(anchors, anchors_cases, anchors_bench_cases, prepare_anchors)
 
 }  // namespace rcnn::kernels

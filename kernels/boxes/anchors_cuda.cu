@@ -6,7 +6,7 @@ namespace {
 
 constexpr int kThreads = 256;
 
-/// A thread an anchor, over all levels. Bottleneck: memory.
+/// One thread per anchor of all levels. Bottleneck: memory.
 __global__ void anchors_kernel(AnchorsArgs a, int64_t total) {
   const int64_t at = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (at >= total) return;
@@ -19,7 +19,7 @@ __global__ void anchors_kernel(AnchorsArgs a, int64_t total) {
     row -= rows;
     cells += a.cell_anchors[level++] * 4;
   }
-  // 32-bit divisions: there are fewer than 2^31 anchors.
+  // 32-bit divisions suffice: there are fewer than 2^31 anchors.
   const auto count = static_cast<uint32_t>(a.cell_anchors[level]), w = static_cast<uint32_t>(a.w[level]);
   const uint32_t cell = static_cast<uint32_t>(row) / count, i = static_cast<uint32_t>(row) % count;
   store_aligned_box(a.anchors + at * 4, anchor_at(load_aligned_box(cells + i * 4), cell / w, cell % w,

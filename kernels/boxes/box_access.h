@@ -1,4 +1,4 @@
-// Boxes in the GPU's memory, moved 16 bytes at a time: one access a box instead of four.
+// Access to boxes in the GPU's memory, 16 bytes at a time: one access per box instead of four.
 #pragma once
 
 #include <initializer_list>
@@ -19,7 +19,7 @@ __device__ inline void store_aligned_box(float* p, const Box& box) {
 }
 
 /// Throws Error unless the arrays (rows of 4 floats) begin at multiples of 16 bytes. A tensor does, and so
-/// does a slice of it, because its rows are multiples of 16 bytes too.
+/// does a slice of it, because each row takes 16 bytes.
 inline void check_box_alignment(const char* op, std::initializer_list<const float*> arrays) {
   for (const float* array : arrays)
     check(aligned_to_16(array), "{}: an array of boxes is not aligned to 16 bytes", op);

@@ -5,9 +5,9 @@
 
 namespace rcnn::kernels {
 
-/// Boxes around a square image of `side` pixels; `shape` ends in 4. Under Fill::small_integers the corners
-/// lie on a grid of an eighth of the side, so that boxes coincide and overlaps tie. A few are faulty: empty,
-/// reversed, or with a NaN or an infinity.
+/// Boxes in and around a square image of `side` pixels; `shape` ends in 4. With Fill::small_integers the
+/// corners lie on a grid of an eighth of the side, so that some boxes coincide and some overlaps are equal. A
+/// few boxes are invalid: empty, reversed, or with a NaN or an infinity.
 inline Tensor random_boxes(Filler& fill, std::vector<Tensor>& keep, const Shape& shape, float side) {
   const Tensor boxes = fill.uniform<float>(keep, shape, 0, 1);
   const std::span<float> values = boxes.mutable_values<float>();
@@ -29,7 +29,7 @@ inline Tensor random_boxes(Filler& fill, std::vector<Tensor>& keep, const Shape&
   return boxes;
 }
 
-/// Boxes of positive area with finite corners, which a matched row and its ground truth always are.
+/// Boxes of positive area with finite corners, as a matched row and its ground truth always are.
 inline Tensor random_sound_boxes(Filler& fill, std::vector<Tensor>& keep, const Shape& shape, float side) {
   const Tensor boxes = fill.uniform<float>(keep, shape, 1, side);
   const std::span<float> values = boxes.mutable_values<float>();
@@ -38,7 +38,7 @@ inline Tensor random_sound_boxes(Filler& fill, std::vector<Tensor>& keep, const 
   return boxes;
 }
 
-/// Numbers around 0, many of them equal under Fill::small_integers; a few are NaN, infinite or -0.
+/// Numbers around 0, many of them equal with Fill::small_integers; a few are NaN, infinite or -0.
 inline Tensor random_scores(Filler& fill, std::vector<Tensor>& keep, const Shape& shape) {
   const Tensor scores = fill.numbers<float>(keep, shape);
   const std::span<float> values = scores.mutable_values<float>();

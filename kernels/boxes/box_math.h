@@ -1,10 +1,11 @@
-// Boxes: area, overlap, the coding of one box relative to another, clipping and anchors.
+// Formulas for boxes: area, overlap, the deltas from one box to another, clipping and anchors.
 //
-// A box is (x1, y1, x2, y2) in pixels of the network's input, continuous coordinates: its width is x2 - x1,
-// without a + 1. Ops with a `plus_one` also take py-faster-rcnn's convention, in which corners are whole
-// pixels, both of them inside: they work on the `spanned` box. Rounding is part of these formulas (matching
-// and NMS compare overlaps for equality), so every op and device uses them as they stand here, built without
-// contraction.
+// A box is (x1, y1, x2, y2) in pixels of the network's input. Its coordinates are continuous: its width is
+// x2 - x1, without a + 1. Ops with an argument `plus_one` also support py-faster-rcnn's convention, in which
+// the corners are whole pixels and both belong to the box: they work on the `spanned` box.
+//
+// Rounding is part of these formulas, because matching compares overlaps for equality and NMS compares them
+// with a threshold. So every op uses these functions on every device, compiled without contraction.
 #pragma once
 
 #include <cmath>
@@ -15,8 +16,8 @@
 
 namespace rcnn::kernels {
 
-/// The largest size ratio that `decode` takes from a regression: ln(1000 / 16). It keeps exp from overflowing
-/// early in training.
+/// The largest logarithm of a size ratio that `decode` applies by default: ln(1000 / 16). It keeps exp from
+/// overflowing early in training.
 inline constexpr double kMaxLogScale = 4.135166556742356;
 
 template <class T>
@@ -32,8 +33,8 @@ RCNN_HOST_DEVICE inline void store_box(T* p, const BoxOf<T>& box) {
   p[3] = box.y2;
 }
 
-/// What a box spans in continuous coordinates: the box itself with `plus_one` 0. With 1 its corners are its
-/// first and its last pixel, so that it ends one further: width x2 - x1 + 1.
+/// The extent of a box in continuous coordinates. With `plus_one` 0 it is the box itself. With 1 the corners
+/// are the first and the last pixel of the box, so the box ends one pixel further: its width is x2 - x1 + 1.
 template <class T>
 RCNN_HOST_DEVICE inline BoxOf<T> spanned(const BoxOf<T>& box, T plus_one) {
   return {box.x1, box.y1, box.x2 + plus_one, box.y2 + plus_one};
@@ -42,7 +43,7 @@ RCNN_HOST_DEVICE inline BoxOf<T> spanned(const BoxOf<T>& box, T plus_one) {
 /// True unless a coordinate is NaN or infinite.
 template <class T>
 RCNN_HOST_DEVICE inline bool is_finite(const BoxOf<T>& box) {
-  // A difference of a number with itself is 0, of an infinity or a NaN it is NaN.
+  // v - v is 0 for a finite number, and NaN for an infinity or a NaN.
   return (box.x1 - box.x1) + (box.y1 - box.y1) + (box.x2 - box.x2) + (box.y2 - box.y2) == T(0);
 }
 
@@ -57,9 +58,9 @@ RCNN_HOST_DEVICE inline T box_area(const BoxOf<T>& box) {
   return (box.x2 - box.x1) * (box.y2 - box.y1);
 }
 
-/// Intersection over union of boxes whose areas are known: for loops that compare one box with many.
-/// 0 when the union is not positive, which covers empty boxes, and NaN or infinite coordinates: a NaN
-/// coordinate makes the area NaN, and with it the union.
+/// Intersection over union of boxes whose areas are known, for loops that compare one box with many. The
+/// result is 0 when the union is not positive, as for two empty boxes, and when a coordinate is NaN or
+/// infinite: the area, and with it the union, is then NaN or infinite.
 template <class T>
 RCNN_HOST_DEVICE inline T iou(const BoxOf<T>& a, T area_a, const BoxOf<T>& b, T area_b) {
   const T left = a.x1 > b.x1 ? a.x1 : b.x1, right = a.x2 < b.x2 ? a.x2 : b.x2;
@@ -75,8 +76,8 @@ RCNN_HOST_DEVICE inline T iou(const BoxOf<T>& a, const BoxOf<T>& b) {
   return iou(a, box_area(a), b, box_area(b));
 }
 
-/// exp and log go through double: the double results of two libraries round to the same float but for about
-/// one argument in 10^8, so the CPU and a GPU decode a box to the same bits.
+/// exp and log are computed in double: the results of two math libraries then round to the same float except
+/// for about one argument in 10^8, so the CPU and a GPU decode a box to the same bits.
 template <class T>
 RCNN_HOST_DEVICE inline T exp_through_double(T x) {
   return static_cast<T>(std::exp(static_cast<double>(x)));
@@ -86,7 +87,7 @@ RCNN_HOST_DEVICE inline T log_through_double(T x) {
   return static_cast<T>(std::log(static_cast<double>(x)));
 }
 
-/// The regression target that moves `reference` onto `gt`, both of positive area:
+/// Writes to `delta` the deltas (4 values) that move `reference` onto `gt`, both of positive area:
 ///
 ///     dx = wx (gt_cx - cx) / w     dw = ww ln(gt_w / w)     and the same for y and h
 ///
@@ -104,11 +105,12 @@ RCNN_HOST_DEVICE inline void encode(const BoxOf<T>& reference, const BoxOf<T>& g
   delta[3] = static_cast<T>(weights[3]) * log_through_double(gt_h / h);
 }
 
-/// The box that the regression `delta` (4 values) makes of `reference`: the inverse of `encode`, with the
-/// logarithms of the size ratios limited to `limit`. A NaN in `delta` gives a NaN in the box.
+/// `reference`, moved by the deltas `delta` (4 values): the inverse of `encode`, with dw and dh limited to
+/// `limit`. A NaN in `delta` gives a NaN in the box.
 ///
-/// py-faster-rcnn encodes spanned boxes, and takes what this makes of a spanned reference for a box of
-/// pixels, without the - 1 on x2 and y2 that would undo the span. Weights trained by it expect that.
+/// py-faster-rcnn encodes spanned boxes. When it decodes from a spanned reference, it takes the result for a
+/// box of whole pixels, without the - 1 on x2 and y2 that would undo the span. Weights trained with it rely
+/// on that.
 template <class T>
 RCNN_HOST_DEVICE inline BoxOf<T> decode(const BoxOf<T>& reference, const T* delta, const float* weights,
                                         T limit = static_cast<T>(kMaxLogScale)) {
@@ -127,24 +129,24 @@ RCNN_HOST_DEVICE inline T clip(T value, T limit) {
   return value < T(0) ? T(0) : value > limit ? limit : value;
 }
 
-/// The part of the box inside an image of this size. The right edge is at x = width; with `plus_one` 1 the
-/// last pixel is width - 1.
+/// The box clipped to an image of this size. The right edge of the image is at x = width; with `plus_one` 1
+/// its last pixel is at x = width - 1.
 template <class T>
 RCNN_HOST_DEVICE inline BoxOf<T> clip(const BoxOf<T>& box, T height, T width, T plus_one = T(0)) {
   const T right = width - plus_one, bottom = height - plus_one;
   return {clip(box.x1, right), clip(box.y1, bottom), clip(box.x2, right), clip(box.y2, bottom)};
 }
 
-/// True when the box lies inside an image of this size and does not reach its right or lower edge:
+/// True when the box lies inside an image of this size and does not reach its right or lower edge. This is
 /// py-faster-rcnn's rule for anchors, whose corners are pixels. False for NaN.
 template <class T>
 RCNN_HOST_DEVICE inline bool is_inside(const BoxOf<T>& box, T height, T width) {
   return box.x1 >= T(0) && box.y1 >= T(0) && box.x2 < width && box.y2 < height;
 }
 
-/// What becomes of `reference` in image `n`: moved by `delta` and clipped, by the weights, the image_size,
-/// the plus_one and the max_log_scale of an op's arguments. False where the box is not to be used: it is not
-/// finite, or a side is shorter than `min_size` after clipping.
+/// Moves `reference` in image `n` by `delta`, clips it and writes the result to `inside`. The arguments of
+/// the op give the weights, image_size, plus_one and max_log_scale. Returns false when the box must not be
+/// used: it is not finite before clipping, or a side is shorter than `min_size` after clipping.
 template <class Args>
 RCNN_HOST_DEVICE inline bool regress(const Args& a, int64_t n, const Box& reference, const float* delta,
                                      float min_size, Box& inside) {
@@ -153,7 +155,8 @@ RCNN_HOST_DEVICE inline bool regress(const Args& a, int64_t n, const Box& refere
   return is_finite(box) && is_large_enough(spanned(inside, a.plus_one), min_size);
 }
 
-/// The anchor of cell (y, x) of a map: the cell anchor, which belongs to the origin, moved by the strides.
+/// The anchor of cell (y, x) of a map: the cell anchor, which is given around the origin, moved by
+/// (x stride_x, y stride_y).
 template <class T>
 RCNN_HOST_DEVICE inline BoxOf<T> anchor_at(const BoxOf<T>& cell, int64_t y, int64_t x, T stride_y,
                                            T stride_x) {

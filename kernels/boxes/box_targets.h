@@ -1,4 +1,5 @@
-// Regression targets of the anchors: what moves each onto the ground truth it was matched with.
+// The deltas that move each anchor onto the ground truth it was matched with: in training, the RPN learns to
+// predict them.
 #pragma once
 
 #include "kernels/op.h"
@@ -6,24 +7,25 @@
 namespace rcnn::kernels {
 
 struct BoxTargetsArgs {
-  int64_t n, r;        // images, rows an image
-  const float* boxes;  // (N, R, 4), or (R, 4) shared by the images
-  int64_t box_stride;  // floats from image to image: 4 R, or 0 when they share the boxes
-  int64_t g;
-  const float* gt;         // (N, G, 4)
-  const int32_t* matched;  // (N, R) from match
-  float weights[4];        // of the box coding: see encode
-  float* targets;          // (N, R, 4), 0 where matched is negative
-  float plus_one = 0;      // 1: corners are whole pixels (see spanned)
+  int64_t n = 0, r = 0;          // images, rows per image
+  const float* boxes = nullptr;  // (N, R, 4), or (R, 4) shared by the images
+  int64_t box_stride = 0;        // floats from image to image: 4 R, or 0 when they share the boxes
+  int64_t g = 0;
+  const float* gt = nullptr;         // (N, G, 4)
+  const int32_t* matched = nullptr;  // (N, R) from match
+  float weights[4] = {1, 1, 1, 1};   // factors of dx, dy, dw and dh: see encode
+  float* targets = nullptr;          // (N, R, 4): deltas, 0 where matched is negative
+  float plus_one = 0;                // 1: corners are whole pixels (see spanned)
 };
 
-void box_targets_reference(const Stream&, Workspace&, const BoxTargetsArgs& a);
-void box_targets_thread_per_row(const Stream&, Workspace&, const BoxTargetsArgs& a);
+Run<BoxTargetsArgs> box_targets_reference, box_targets_thread_per_row;
 
-inline constexpr Variant<BoxTargetsArgs> box_targets_variants[] = {
-    OnCuda{"thread_per_row", box_targets_thread_per_row},
-    {DeviceType::cpu, "reference", box_targets_reference},
+// clang-format off
+inline constexpr Technique<BoxTargetsArgs> box_targets_techniques[] = {
+    {"thread_per_row", on_cuda, box_targets_thread_per_row},
+    {"reference", on_cpu, box_targets_reference},
 };
-inline constexpr Op<BoxTargetsArgs> box_targets{"box_targets", "box_targets", box_targets_variants};
+// clang-format on
+inline constexpr Op box_targets{"box_targets", "box_targets", column<0>(box_targets_techniques)};
 
 }  // namespace rcnn::kernels

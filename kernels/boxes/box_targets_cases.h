@@ -40,4 +40,6 @@ inline Prepared<BoxTargetsArgs> prepare_box_targets(const BoxTargetsCase& c, Fil
   return p;
 }
 
+RCNN_OP_CASES(box_targets, box_targets_cases, box_targets_bench_cases, prepare_box_targets)
+
 }  // namespace rcnn::kernels

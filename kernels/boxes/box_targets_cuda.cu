@@ -6,7 +6,7 @@ namespace {
 
 constexpr int kThreads = 256;
 
-/// A thread a row of image blockIdx.y. Bottleneck: memory.
+/// One thread per row of image blockIdx.y. Bottleneck: memory.
 __global__ void box_targets_kernel(BoxTargetsArgs a) {
   const int64_t n = blockIdx.y, row = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (row >= a.r) return;

@@ -19,7 +19,7 @@ inline std::vector<ClassBoxesCase> class_boxes_cases() {
       {3, 17, 7, 0, 8},
       {2, 61, 6, 0.2f, 1},
       {2, 11, 2, 0.9f, 0},
-      {2, 5, 1, 0, 0},  // the background alone
+      {2, 5, 1, 0, 0},  // only the background
       {3, 19, 5, 0.3f, 16, 1, kInfinity},
       {2, 23, 4, 0.2f, 1, 0, kInfinity, true},
       {2, 0, 4, 0.5f, 0},
@@ -27,7 +27,7 @@ inline std::vector<ClassBoxesCase> class_boxes_cases() {
   };
 }
 
-/// The RoIs of nano-fpn at 4 x 240 x 320 in test, and of a ResNet-50 FPN on COCO.
+/// The RoIs of nano-fpn at 4 x 240 x 320 in detection, and of a ResNet-50 FPN on COCO.
 inline std::vector<ClassBoxesCase> class_boxes_bench_cases() {
   return {{4, 200, 7, 0.9f, 1e-2f}, {1, 1000, 91, 0.95f, 1e-2f}};
 }
@@ -67,5 +67,7 @@ inline Prepared<ClassBoxesArgs> prepare_class_boxes(const ClassBoxesCase& c, Fil
             .class_agnostic = c.class_agnostic};
   return p;
 }
+
+RCNN_OP_CASES(class_boxes, class_boxes_cases, class_boxes_bench_cases, prepare_class_boxes)
 
 }  // namespace rcnn::kernels

@@ -6,8 +6,8 @@ namespace {
 
 constexpr int kThreads = 256;
 
-/// A thread a RoI and class of image blockIdx.y. Few pass the threshold; the rest write zeros. Bottleneck:
-/// memory.
+/// One thread per pair of a RoI and a class of image blockIdx.y. Few pairs pass the threshold; the others
+/// write zeros. Bottleneck: memory.
 __global__ void class_boxes_kernel(ClassBoxesArgs a) {
   const auto rows = static_cast<uint32_t>(a.r * (a.c - 1)), classes = static_cast<uint32_t>(a.c - 1);
   const uint32_t row = blockIdx.x * kThreads + threadIdx.x;

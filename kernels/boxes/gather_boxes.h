@@ -1,5 +1,5 @@
-// The rows that NMS kept, in its order, in arrays of fixed capacity; in training the ground truth follows
-// them, so that the head sees good boxes from the first step on.
+// Copies the rows that NMS kept, in its order, into arrays of fixed capacity. In training the ground truth
+// follows them, so that the head is trained on good boxes from the first step on.
 #pragma once
 
 #include "kernels/op.h"
@@ -7,27 +7,28 @@
 namespace rcnn::kernels {
 
 struct GatherBoxesArgs {
-  int64_t n, m, k;
-  const float* boxes;          // (N, M, 4)
-  const float* scores;         // (N, M), or null: no out_scores
-  const int32_t* labels;       // (N, M), or null: no out_labels
-  const int32_t* keep;         // (N, K): rows to take; entries of -1 are skipped
-  int64_t extra;               // capacity for further boxes
-  const float* extra_boxes;    // (N, extra, 4), appended right behind the kept rows; or null: none
-  const int32_t* extra_count;  // (N): how many of them there are; read only with extra_boxes
-  float* out_boxes;            // (N, K + extra, 4), padded with 0
-  float* out_scores;           // (N, K + extra), 0 for extra boxes and padding; or null
-  int32_t* out_labels;         // (N, K + extra), -1 for extra boxes and padding; or null
-  int32_t* out_count;          // (N): rows that are not padding
+  int64_t n = 0, m = 0, k = 0;
+  const float* boxes = nullptr;          // (N, M, 4)
+  const float* scores = nullptr;         // (N, M); null only without out_scores
+  const int32_t* labels = nullptr;       // (N, M); null only without out_labels
+  const int32_t* keep = nullptr;         // (N, K): rows to take; entries of -1 are skipped
+  int64_t extra = 0;                     // capacity for extra boxes
+  const float* extra_boxes = nullptr;    // (N, extra, 4), appended after the kept rows; null: none
+  const int32_t* extra_count = nullptr;  // (N): number of extra boxes; read only with extra_boxes
+  float* out_boxes = nullptr;            // (N, K + extra, 4), padded with 0
+  float* out_scores = nullptr;           // (N, K + extra), 0 for extra boxes and padding; may be null
+  int32_t* out_labels = nullptr;         // (N, K + extra), -1 for extra boxes and padding; may be null
+  int32_t* out_count = nullptr;          // (N): rows that are not padding
 };
 
-void gather_boxes_reference(const Stream&, Workspace&, const GatherBoxesArgs& a);
-void gather_boxes_block_per_image(const Stream&, Workspace&, const GatherBoxesArgs& a);
+Run<GatherBoxesArgs> gather_boxes_reference, gather_boxes_block_per_image;
 
-inline constexpr Variant<GatherBoxesArgs> gather_boxes_variants[] = {
-    OnCuda{"block_per_image", gather_boxes_block_per_image},
-    {DeviceType::cpu, "reference", gather_boxes_reference},
+// clang-format off
+inline constexpr Technique<GatherBoxesArgs> gather_boxes_techniques[] = {
+    {"block_per_image", on_cuda, gather_boxes_block_per_image},
+    {"reference", on_cpu, gather_boxes_reference},
 };
-inline constexpr Op<GatherBoxesArgs> gather_boxes{"gather_boxes", "gather_boxes", gather_boxes_variants};
+// clang-format on
+inline constexpr Op gather_boxes{"gather_boxes", "gather_boxes", column<0>(gather_boxes_techniques)};
 
 }  // namespace rcnn::kernels

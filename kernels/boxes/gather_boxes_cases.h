@@ -28,7 +28,7 @@ inline Prepared<GatherBoxesArgs> prepare_gather_boxes(const GatherBoxesCase& c, 
   const Tensor boxes = random_boxes(fill, p.inputs, {c.n, c.m, 4}, 500);
   const Tensor scores = fill.numbers<float>(p.inputs, {c.n, c.m});
   const Tensor labels = fill.integers(p.inputs, {c.n, c.m}, 1, 90);
-  // Without boxes to take from, nothing was kept.
+  // Without boxes (m = 0), every entry is -1: nothing was kept.
   const Tensor keep = fill.integers(p.inputs, {c.n, c.k}, -1, static_cast<int>(c.m) - 1);
   const Tensor extra = random_boxes(fill, p.inputs, {c.n, c.extra, 4}, 500);
   const Tensor extra_count = fill.integers(p.inputs, {c.n}, 0, static_cast<int>(c.extra));
@@ -53,5 +53,7 @@ inline Prepared<GatherBoxesArgs> prepare_gather_boxes(const GatherBoxesCase& c, 
   if (c.labels) p.args.out_labels = fill.poisoned<int32_t>(p.outputs, {c.n, rows}).mutable_data<int32_t>();
   return p;
 }
+
+RCNN_OP_CASES(gather_boxes, gather_boxes_cases, gather_boxes_bench_cases, prepare_gather_boxes)
 
 }  // namespace rcnn::kernels

@@ -16,9 +16,9 @@ __device__ void put_row(const GatherBoxesArgs& a, int64_t n, int64_t at, const B
   if (a.out_labels) a.out_labels[out] = label;
 }
 
-/// A block an image. Its threads take an entry of `keep` each, kThreads at a time; an entry's place is the
-/// number of entries before it that are not skipped. Then come the extra boxes and the padding. Latency of
-/// memory and barriers.
+/// One block per image, one thread per entry of `keep`, kThreads entries at a time. The place of an entry is
+/// the number of entries before it that are not skipped. Then come the extra boxes and the padding.
+/// Bottleneck: latency of memory and barriers.
 __global__ void __launch_bounds__(kThreads) gather_boxes_kernel(GatherBoxesArgs a) {
   const int64_t n = blockIdx.x;
   int64_t count = 0;  // rows written so far

@@ -1,14 +1,15 @@
 // Assigns a ground-truth box, or background, to every anchor or proposal (Ren et al., "Faster R-CNN", section
 // 3.1.2).
 //
-// A row takes the ground truth it overlaps most (the lowest index of several equal ones). It is background
-// below IoU `low` and ignored between `low` and `high`. With `low_quality`, the rows that overlap some ground
-// truth as much as any row does (ties included) keep the ground truth that they themselves overlap most,
-// however little that is, so that every object trains somebody. A ground truth that no row overlaps promotes
-// none.
+// A row is matched with the ground truth that it overlaps most (the one with the lowest index, if several are
+// equal). It is background if that IoU is below `low`, and ignored if it is between `low` and `high`. With
+// `low_quality`, the rows that overlap some ground truth as much as any row does (ties included) are
+// promoted: they keep the ground truth that they themselves overlap most, however small that overlap is, so
+// that an object that no row overlaps by `high` can still train a row. A ground truth that no row overlaps
+// promotes no row.
 //
 // py-faster-rcnn leaves out the anchors that reach across the border of their image: with `image_size` they
-// are ignored, and are nobody's best row.
+// are ignored, and do not count as the best row of a ground truth.
 #pragma once
 
 #include "kernels/op.h"
@@ -16,33 +17,38 @@
 namespace rcnn::kernels {
 
 struct MatchArgs {
-  int64_t n, r;              // images, rows an image
-  const float* boxes;        // (N, R, 4), or (R, 4) shared by the images
-  int64_t box_stride;        // floats from image to image: 4 R, or 0 when they share the boxes
-  const int32_t* row_count;  // (N): rows that are not padding, or null: all
-  int64_t g;
-  const float* gt;          // (N, G, 4)
-  const int32_t* gt_count;  // (N): ground truths that are not padding; with 0, all rows are background
-  float high, low;
-  bool low_quality;
-  int32_t* matched;    // (N, R): index of the ground truth; -1 background; -2 ignored, or a padding row
+  int64_t n = 0, r = 0;                // images, rows per image
+  const float* boxes = nullptr;        // (N, R, 4), or (R, 4) shared by the images
+  int64_t box_stride = 0;              // floats from image to image: 4 R, or 0 when they share the boxes
+  const int32_t* row_count = nullptr;  // (N): rows that are not padding; null: all
+  int64_t g = 0;
+  const float* gt = nullptr;  // (N, G, 4)
+  // (N): ground truths that are not padding; if 0, all rows that take part are background.
+  const int32_t* gt_count = nullptr;
+  float high = 0.5f, low = 0.5f;
+  bool low_quality = false;
+  // (N, R): index of the ground truth; -1 background; -2 ignored, or a padding row.
+  int32_t* matched = nullptr;
   float plus_one = 0;  // 1: corners are whole pixels (see spanned)
-  // (N, 2): height, width. Rows that are not inside (see is_inside) take no part; null: all do.
+  // (N, 2): height, width. Rows that are not inside (see is_inside) take no part. Null: all take part.
   const float* image_size = nullptr;
 };
 
 /// Two plain loops over rows and ground truths.
-void match_reference(const Stream&, Workspace&, const MatchArgs& a);
-/// Rows in blocks, a coordinate an array; a block that holds no best row of any ground truth is visited once.
-void match_row_blocks(const Stream&, Workspace&, const MatchArgs& a);
-/// CUDA: a thread a row, a block 256 of them, with the same short cut.
-void match_thread_per_row(const Stream&, Workspace&, const MatchArgs& a);
+Run<MatchArgs> match_reference;
+/// Handles rows in blocks, with one array per coordinate. Only blocks that hold a best row of some ground
+/// truth are visited a second time.
+Run<MatchArgs> match_row_blocks;
+/// CUDA: one thread per row and one block per 256 rows, with the same short cut.
+Run<MatchArgs> match_thread_per_row;
 
-inline constexpr Variant<MatchArgs> match_variants[] = {
-    OnCuda{"thread_per_row", match_thread_per_row},
-    {DeviceType::cpu, "row_blocks", match_row_blocks},
-    {DeviceType::cpu, "reference", match_reference},
+// clang-format off
+inline constexpr Technique<MatchArgs> match_techniques[] = {
+    {"thread_per_row", on_cuda, match_thread_per_row},
+    {"row_blocks", on_cpu, match_row_blocks},
+    {"reference", on_cpu, match_reference},
 };
-inline constexpr Op<MatchArgs> match{"match", "match", match_variants};
+// clang-format on
+inline constexpr Op match{"match", "match", column<0>(match_techniques)};
 
 }  // namespace rcnn::kernels

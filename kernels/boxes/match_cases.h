@@ -20,8 +20,8 @@ inline std::vector<MatchCase> match_cases() {
       {1, 100, 7, true, false, 0.7f, 0.3f, true},
       {3, 1009, 13, true, false, 0.5f, 0.25f, true},  // several blocks, the last one short
       {3, 523, 5, false, true, 0.5f, 0.5f, false},
-      {2, 256, 3, false, true, 0.7f, 0.3f, true},    // exactly a block
-      {4, 300, 1, true, false, 0.7f, 0.3f, true},    // images without ground truth among them
+      {2, 256, 3, false, true, 0.7f, 0.3f, true},    // exactly one block
+      {4, 300, 1, true, false, 0.7f, 0.3f, true},    // some images without ground truth
       {3, 67, 401, false, false, 0.5f, 0.3f, true},  // more ground truths than rows
       {2, 77, 0, true, false, 0.7f, 0.3f, true},
       {3, 1009, 13, true, false, 0.7f, 0.3f, true, 1, true},
@@ -65,5 +65,7 @@ inline Prepared<MatchArgs> prepare_match(const MatchCase& c, Filler fill) {
             .image_size = c.border ? image_size.data<float>() : nullptr};
   return p;
 }
+
+RCNN_OP_CASES(match, match_cases, match_bench_cases, prepare_match)
 
 }  // namespace rcnn::kernels

@@ -33,8 +33,8 @@ namespace {
 
 constexpr int64_t kBlockRows = 256;
 
-/// Matches the rows [begin, end), at most kBlockRows, of an image, without promotion. `block_best` gets the
-/// largest overlap of a row of the block with each ground truth.
+/// Matches the rows [begin, end) of an image, at most kBlockRows, without promotion. Writes the largest
+/// overlap of these rows with each ground truth to `block_best`.
 void match_block(const MatchImage& image, const MatchArgs& a, int64_t begin, int64_t end, float* block_best) {
   float x1[kBlockRows], y1[kBlockRows], x2[kBlockRows], y2[kBlockRows], area[kBlockRows];
   float best[kBlockRows] = {};
@@ -44,14 +44,14 @@ void match_block(const MatchImage& image, const MatchArgs& a, int64_t begin, int
     const Box box = spanned(load_box(image.boxes + (begin + i) * 4), image.plus_one);
     x1[i] = box.x1, y1[i] = box.y1, x2[i] = box.x2, y2[i] = box.y2, area[i] = box_area(box);
   }
-  // Rows that take no part: empty boxes, which overlap nothing.
+  // Rows that take no part become empty boxes, which overlap nothing.
   for (int64_t i = 0; image.size && i < rows; ++i)
     if (!image.takes_part(begin + i)) x1[i] = y1[i] = x2[i] = y2[i] = area[i] = 0;
   for (int64_t g = 0; g < image.gt_count; ++g) {
     const Box gt = spanned(load_box(image.gt + g * 4), image.plus_one);
     const float gt_area = box_area(gt);
-    // Overlaps are not negative, so their bits are in the same order as they; a maximum of integers is
-    // vectorised, one of floats is not.
+    // Overlaps are not negative, so their bits, read as integers, are in the same order. A maximum of
+    // integers is vectorised; one of floats is not.
     int32_t largest = 0;
     for (int64_t i = 0; i < rows; ++i) {
       const Box box{x1[i], y1[i], x2[i], y2[i]};

@@ -5,16 +5,18 @@
 namespace rcnn::kernels {
 namespace {
 
-constexpr int kThreads = 256;  // rows of a block, and ground truths in shared memory at a time
+constexpr int kThreads = 256;  // rows per block, and ground truths in shared memory at a time
 
-/// The largest overlap of a block's rows with each ground truth stands at [image][ground truth][block].
+/// Where `block_best` holds the largest overlap of the rows of this block with ground truth g: at
+/// [image][ground truth][block].
 __device__ int64_t block_best_at(const MatchArgs& a, int64_t g, int64_t blocks) {
   return (blockIdx.y * a.g + g) * blocks + blockIdx.x;
 }
 
-/// Matches rows, without promotion, and leaves the block's largest overlaps in `block_best` unless that is
-/// null. A thread a row of image blockIdx.y; the ground truths pass through shared memory. Overlaps are not
-/// negative, so the maximum of their bits is theirs; most are 0 and need no atomic. Bottleneck: arithmetic.
+/// Matches rows, without promotion, and writes the block's largest overlaps to `block_best` unless that is
+/// null. One thread per row of image blockIdx.y; the ground truths pass through shared memory. Overlaps are
+/// not negative, so the maximum of their bits belongs to the largest one; most overlaps are 0 and need no
+/// atomic. Bottleneck: arithmetic.
 __global__ void match_rows_kernel(MatchArgs a, float* block_best) {
   RCNN_SHARED(float4, gts, [kThreads]);
   RCNN_SHARED(float, areas, [kThreads]);
@@ -22,7 +24,7 @@ __global__ void match_rows_kernel(MatchArgs a, float* block_best) {
   const MatchImage image(a, blockIdx.y);
   const int own = static_cast<int>(threadIdx.x);
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kThreads + own;
-  // Threads without a row, or with one that takes no part, stay for the barriers with an empty box, which
+  // Threads that have no row, or one that takes no part, stay for the barriers with an empty box, which
   // overlaps nothing.
   Box box{0, 0, 0, 0};
   bool valid = row < image.rows;
@@ -56,8 +58,8 @@ __global__ void match_rows_kernel(MatchArgs a, float* block_best) {
   if (row < a.r) image.matched[row] = !valid ? -2 : image.gt_count == 0 ? -1 : decide(best, a);
 }
 
-/// best_of_gt (N, G) = the largest of `block_best` over the blocks of an image. A block for ground truth
-/// blockIdx.x of image blockIdx.y. Latency of memory.
+/// Sets best_of_gt (N, G) to the largest value of `block_best` over the blocks of an image. One block per
+/// ground truth blockIdx.x of image blockIdx.y. Bottleneck: memory latency.
 __global__ void best_of_gt_kernel(MatchArgs a, const float* block_best, int64_t blocks, float* best_of_gt) {
   const int64_t n = blockIdx.y, g = blockIdx.x;
   if (g >= a.gt_count[n]) return;  // the whole block
@@ -76,8 +78,8 @@ __global__ void best_of_gt_kernel(MatchArgs a, const float* block_best, int64_t 
   if (threadIdx.x == 0) best_of_gt[at] = __int_as_float(*largest);
 }
 
-/// Promotes rows. Blocks and threads as in match_rows_kernel; only blocks that hold a best row of some ground
-/// truth look at their rows again, and those are few. Bottleneck: latency.
+/// Promotes rows, with the same blocks and threads as match_rows_kernel. Only blocks that hold a best row of
+/// some ground truth read their rows again, and those are few. Bottleneck: latency.
 __global__ void promote_kernel(MatchArgs a, const float* block_best, const float* best_of_gt) {
   const MatchImage image(a, blockIdx.y);
   const float* best = best_of_gt + blockIdx.y * a.g;

@@ -6,7 +6,7 @@
 
 namespace rcnn::kernels {
 
-/// One image of the arguments.
+/// The arguments for one image.
 struct MatchImage {
   const float* boxes;
   int64_t rows;  // without padding
@@ -25,7 +25,7 @@ struct MatchImage {
         plus_one(a.plus_one),
         size(a.image_size ? a.image_size + n * 2 : nullptr) {}
 
-  /// Whether a row below `rows`, whose box this is, may be matched.
+  /// Whether a row that is not padding and has this box may be matched.
   RCNN_HOST_DEVICE bool takes_part(const Box& box) const { return !size || is_inside(box, size[0], size[1]); }
   RCNN_HOST_DEVICE bool takes_part(int64_t row) const {
     return row < rows && takes_part(load_box(boxes + row * 4));
@@ -35,7 +35,8 @@ struct MatchImage {
   }
 };
 
-/// The ground truth that a row overlaps most, the first of several. Ground truths are offered in their order.
+/// The ground truth that a row overlaps most, the first of several equal ones. `offer` takes the ground
+/// truths in their order.
 struct BestMatch {
   float overlap = 0;
   int32_t gt = 0;
@@ -47,13 +48,13 @@ struct BestMatch {
   }
 };
 
-/// What a row of an image with ground truth is matched with before promotion.
+/// The value of `matched` before promotion, for a row of an image that has ground truth.
 RCNN_HOST_DEVICE inline int32_t decide(const BestMatch& best, const MatchArgs& a) {
   return best.overlap >= a.high ? best.gt : best.overlap < a.low ? -1 : -2;
 }
 
-/// Gives a row that overlaps some ground truth as much as any row does, `best_of_gt`, the ground truth that
-/// it overlaps most. A row that takes no part stays as it is.
+/// Promotes a row that overlaps some ground truth as much as any row does (`best_of_gt`): matches it with the
+/// ground truth that it overlaps most. A row that takes no part stays as it is.
 RCNN_HOST_DEVICE inline void promote(const MatchImage& image, const float* best_of_gt, int64_t row) {
   if (!image.takes_part(row)) return;
   BestMatch best;

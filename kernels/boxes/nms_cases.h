@@ -15,11 +15,11 @@ struct NmsCase {
 
 inline std::vector<NmsCase> nms_cases() {
   return {
-      {1, 100, 1, 0.5f, 100},    {3, 509, 3, 0.3f, 509},    {2, 700, 1, 0.7f, 23},  // full before the end
-      {2, 301, 90, 0.5f, 301},    // most groups have a few boxes
+      {1, 100, 1, 0.5f, 100},    {3, 509, 3, 0.3f, 509},    {2, 700, 1, 0.7f, 23},  // capacity reached early
+      {2, 301, 90, 0.5f, 301},    // many groups with a few boxes each
       {1, 257, 2, 0, 257},        // any overlap suppresses
-      {1, 257, 2, 1, 257},        // none does
-      {1, 5900, 12, 0.3f, 3000},  // more than 5120 boxes, with a group across that border
+      {1, 257, 2, 1, 257},        // no overlap suppresses
+      {1, 5900, 12, 0.3f, 3000},  // more than one band of 5120 boxes, with a group across the border
       {2, 1, 1, 0.5f, 4},        {1, 37, 1, 0.5f, 0},       {2, 0, 1, 0.5f, 3},
       {0, 5, 1, 0.5f, 3},        {2, 301, 3, 0.3f, 301, 1},
   };
@@ -40,17 +40,19 @@ inline Prepared<NmsArgs> prepare_nms(const NmsCase& c, Filler fill) {
   const Tensor group = fill.integers(p.inputs, {c.n, c.m}, -1, c.groups - 1);
   const Tensor keep = fill.poisoned<int32_t>(p.outputs, {c.n, c.capacity});
   const Tensor count = fill.poisoned<int32_t>(p.outputs, {c.n});
-  p.args = {c.n,
-            c.m,
-            boxes.data<float>(),
-            scores.data<float>(),
-            group.data<int32_t>(),
-            c.threshold,
-            c.capacity,
-            keep.mutable_data<int32_t>(),
-            count.mutable_data<int32_t>(),
-            c.plus_one};
+  p.args = {.n = c.n,
+            .m = c.m,
+            .boxes = boxes.data<float>(),
+            .scores = scores.data<float>(),
+            .group = group.data<int32_t>(),
+            .threshold = c.threshold,
+            .capacity = c.capacity,
+            .keep = keep.mutable_data<int32_t>(),
+            .count = count.mutable_data<int32_t>(),
+            .plus_one = c.plus_one};
   return p;
 }
+
+RCNN_OP_CASES(nms, nms_cases, nms_bench_cases, prepare_nms)
 
 }  // namespace rcnn::kernels

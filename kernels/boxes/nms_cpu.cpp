@@ -38,7 +38,7 @@ void nms_reference(const Stream&, Workspace& workspace, const NmsArgs& a) {
 
 namespace {
 
-/// The boxes kept so far, a coordinate an array, so that a loop over them is vectorised.
+/// The boxes kept so far, with one array per coordinate, so that a loop over them is vectorised.
 struct KeptBoxes {
   float *x1, *y1, *x2, *y2, *area;
   int32_t* group;
@@ -57,9 +57,9 @@ struct KeptBoxes {
     group[i] = group_of_box;
   }
 
-  /// True when a box in [begin, end), of the same group, overlaps this one by more than the threshold.
+  /// True when a box in [begin, end) of the same group overlaps this one by more than the threshold.
   bool suppress(int64_t begin, int64_t end, const Box& box, int32_t group_of_box, float threshold) const {
-    constexpr int64_t kStep = 64;  // boxes between two looks at the result
+    constexpr int64_t kStep = 64;  // boxes between two tests of the result
     const float area_of_box = box_area(box);
     for (int64_t from = begin; from < end; from += kStep) {
       const int64_t to = std::min(end, from + kStep);
@@ -75,7 +75,7 @@ struct KeptBoxes {
   }
 };
 
-/// Fills `keys` with the rows that take part, in the order of visit, and returns their number.
+/// Fills `keys` with the keys of the rows that take part, in visiting order, and returns their number.
 int64_t order_rows(const float* scores, const int32_t* group, int64_t rows, uint64_t* keys) {
   int64_t count = 0;
   for (int64_t row = 0; row < rows; ++row)
@@ -93,7 +93,7 @@ void nms_vector_scan(const Stream&, Workspace& workspace, const NmsArgs& a) {
   parallel_chunks(a.n, [&](int64_t n) {
     const float* boxes = a.boxes + n * a.m * 4;
     const int32_t* group = a.group + n * a.m;
-    const int64_t first = n * slots;  // of this image's kept boxes
+    const int64_t first = n * slots;  // place of this image's first kept box
     uint64_t* keys = all_keys + n * a.m;
     int32_t* keep = a.keep + n * a.capacity;
     const int64_t candidates = order_rows(a.scores + n * a.m, group, a.m, keys);

@@ -1,15 +1,16 @@
-// NMS on the GPU: sort, compare, decide, without a look from the host.
+// NMS on the GPU: the boxes are sorted, compared and selected without waiting for the host.
 //
-// The rows of an image are sorted by (score descending, row ascending), and again by (group, that order), so
-// that each group is one segment. Boxes are compared 64 by 64, only within a segment: box j of a tile gets a
-// word whose bit i says that it overlaps box i of another tile. Then a block a segment goes through the
-// segment's tiles in order. A tile's boxes fall to boxes kept in tiles before (an OR over their words), or to
-// one another (see keep_in_tile).
+// The rows of an image are sorted by (score descending, row ascending), and then by (group, place in that
+// order), so that each group is one segment. The sorted boxes are cut into tiles of 64. Two tiles are
+// compared only where they belong to one segment: box j of one tile gets a word whose bit i says that it
+// overlaps box i of the other tile. Then one block per tile goes through the segments that begin in that
+// tile, one tile after another. The boxes of a tile are suppressed by boxes kept in earlier tiles (an OR over
+// the words of those boxes), or by one another (see keep_in_tile).
 //
-// The words of M boxes with one another would take M^2 / 8 bytes, a gigabyte for 90,000 detections. So the
-// sorted order is cut into bands of 80 tiles, and words are made only within a band. Between bands, a box is
-// compared with the boxes that were kept in the bands before. That also spares comparisons with lost boxes,
-// and a box needs no more than 80 words, 640 bytes.
+// The words of all pairs of M boxes would take M^2 / 8 bytes, which is a gigabyte for 90,000 detections. So
+// the sorted order is cut into bands of 80 tiles, and words are computed only within a band. The boxes of a
+// band are compared directly with the boxes that were kept in earlier bands. That also avoids comparisons
+// with suppressed boxes, and a box needs at most 80 words, which are 640 bytes.
 #include <algorithm>
 
 #include "kernels/block_sum.h"
@@ -21,31 +22,33 @@
 namespace rcnn::kernels {
 namespace {
 
-using Word = unsigned long long;  // a bit a box of a tile
+using Word = unsigned long long;  // one bit per box of a tile
 
 constexpr int kTile = 64;
 constexpr int kBandTiles = 80;  // 1000 proposals of each of 5 levels are one band
 constexpr int kThreads = 256;
-constexpr int kTiles = kThreads / kTile;  // tiles that a block compares with one at a time
-constexpr int kCompareSlices = 4;         // blocks that share a tile's comparisons in its band ...
-constexpr int kSuppressSlices = 8;        // ... and with the bands before
+constexpr int kTiles = kThreads / kTile;  // tiles that a block compares with another one at a time
+constexpr int kCompareSlices = 4;         // blocks that share a tile's comparisons within its band ...
+constexpr int kSuppressSlices = 8;        // ... and those with earlier bands
 constexpr int kScanThreads = 512;
-constexpr int kScanWords = kBandTiles * kTile / kScanThreads;  // words of a thread for a tile
+constexpr int kScanWords = kBandTiles * kTile / kScanThreads;  // words per thread for one tile
 constexpr int kEmitThreads = 1024;
 constexpr uint64_t kNoKey = ~uint64_t{0};
 
-/// The rows in the order of groups. Each image has `tiles` tiles; what is behind its boxes has group -1.
+/// The rows in the order of groups. Each image has `tiles` tiles; the places after its last box that takes
+/// part have group -1.
 struct Sorted {
   int tiles;
-  int stride;        // tiles of a band, fewer where there is but one
+  int stride;        // tiles per band, or `tiles` if there is only one band
   float4* boxes;     // (N, tiles * 64), spanned
   int* group;        // (N, tiles * 64)
   int* rank;         // (N, tiles * 64): place in the order of scores
-  Word* lost;        // (N, tiles): bits of the boxes that fall to a band before
-  Word* kept;        // (N, tiles)
+  Word* lost;        // (N, tiles): bits of the boxes that boxes of earlier bands suppress
+  Word* kept;        // (N, tiles): bits of the boxes that are kept
   Word* kept_ranks;  // (N, tiles): bits of the places in the order of scores that are kept
-  Word* overlaps;    // (N, tiles, stride, 64): [t][u][j], the boxes of t that box j of tile u of the band
-                     // overlaps
+  // (N, tiles, stride, 64): [t][u][j] has the bits of the boxes of tile t that box j of tile u of the same
+  // band overlaps.
+  Word* overlaps;
 
   __device__ int64_t tile(int image, int t) const { return static_cast<int64_t>(image) * tiles + t; }
   /// The words of tile t with tile u of its band.
@@ -54,7 +57,7 @@ struct Sorted {
   }
 };
 
-/// Keys for the order of scores. A thread a row of image blockIdx.y.
+/// Keys for the order of scores. One thread per row of image blockIdx.y.
 __global__ void score_keys_kernel(NmsArgs a, uint64_t* keys) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (row >= a.m) return;
@@ -64,7 +67,7 @@ __global__ void score_keys_kernel(NmsArgs a, uint64_t* keys) {
   keys[at] = takes_part ? score_key(score, row) : kNoKey;
 }
 
-/// Keys for the order of groups: (group, place in the order of scores). A thread a place.
+/// Keys for the order of groups: (group, place in the order of scores). One thread per place.
 __global__ void group_keys_kernel(NmsArgs a, const uint64_t* by_score, uint64_t* keys) {
   const int64_t rank = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (rank >= a.m) return;
@@ -78,7 +81,8 @@ __global__ void group_keys_kernel(NmsArgs a, const uint64_t* by_score, uint64_t*
   }
 }
 
-/// Brings the boxes into the order of groups and clears the bits. A thread a place, also behind the boxes.
+/// Copies the boxes into the order of groups and clears the bits. One thread per place, including the places
+/// after the last box.
 __global__ void gather_kernel(NmsArgs a, const uint64_t* by_score, const uint64_t* by_group, Sorted s) {
   const int64_t place = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (place >= static_cast<int64_t>(s.tiles) * kTile) return;
@@ -97,8 +101,8 @@ __global__ void gather_kernel(NmsArgs a, const uint64_t* by_score, const uint64_
   store_aligned_box(&s.boxes[at].x, spanned(load_aligned_box(a.boxes + (image * a.m + row) * 4), a.plus_one));
 }
 
-/// Whether a segment reaches from tile u to the later tile t: then, and only then, do they have a common
-/// group.
+/// Whether a segment reaches from tile u to the later tile t. This is so exactly when the two tiles have a
+/// common group.
 __device__ bool have_common_group(const Sorted& s, int image, int u, int t) {
   const int group = s.group[s.tile(image, t) * kTile];
   return group >= 0 && s.group[s.tile(image, u) * kTile + kTile - 1] == group;
@@ -110,23 +114,23 @@ struct BoxTile {
   float area[kTile];
   int group[kTile];
 
-  /// Copies box `i`, the boxes behind the last excepted.
+  /// Copies the group of place `i` and, if there is a box, the box and its area.
   __device__ void load(const Sorted& s, int64_t first, int i) {
     group[i] = s.group[first + i];
     if (group[i] < 0) return;
     box[i] = s.boxes[first + i];
     area[i] = box_area(to_box(box[i]));
   }
-  /// Whether box `i`, of this group, overlaps a box by more than the threshold.
+  /// Whether box `i` belongs to `other_group` and overlaps `other` by more than the threshold.
   __device__ bool overlaps(int i, int other_group, const Box& other, float other_area,
                            float threshold) const {
     return group[i] == other_group && iou(to_box(box[i]), area[i], other, other_area) > threshold;
   }
 };
 
-/// The words of tile t = blockIdx.x with itself and the tiles of its band before it. A thread a box, four
-/// tiles u at a time; kCompareSlices blocks share the tiles. The boxes of t are in shared memory. Bottleneck:
-/// arithmetic.
+/// Computes the words of tile t = blockIdx.x with itself and with the earlier tiles of its band. One thread
+/// per box of a tile u, four tiles u at a time; kCompareSlices blocks share the tiles u. The boxes of t are
+/// in shared memory. Bottleneck: arithmetic.
 __global__ void compare_kernel(Sorted s, float threshold) {
   RCNN_SHARED(BoxTile, others, [1]);
   const int t = static_cast<int>(blockIdx.x), image = static_cast<int>(blockIdx.z);
@@ -135,7 +139,7 @@ __global__ void compare_kernel(Sorted s, float threshold) {
   __syncthreads();
   const int nearest = t - static_cast<int>(blockIdx.y) * kTiles - thread / kTile;
   for (int u = nearest; u >= t / kBandTiles * kBandTiles; u -= kCompareSlices * kTiles) {
-    // From the nearest tile back: the first without a common group ends the segment.
+    // The loop goes back from the nearest tile; the first one without a common group is outside the segment.
     if (u < t && !have_common_group(s, image, u, t)) break;
     const int64_t at = s.tile(image, u) * kTile + own;
     const int group = s.group[at];
@@ -151,9 +155,9 @@ __global__ void compare_kernel(Sorted s, float threshold) {
   }
 }
 
-/// Finds the boxes of a band that fall to boxes kept in bands before. A thread a box of tile t of the band;
-/// the tiles before pass through shared memory, four at a time, and kSuppressSlices blocks share them.
-/// Bottleneck: arithmetic.
+/// Finds the boxes of a band that boxes kept in earlier bands suppress. Four threads per box of tile t of the
+/// band. The earlier tiles pass through shared memory, four at a time, one for each of the four threads;
+/// kSuppressSlices blocks share these tiles. Bottleneck: arithmetic.
 __global__ void suppress_kernel(Sorted s, int first_tile, float threshold) {
   RCNN_SHARED(BoxTile, others, [kTiles]);
   const int t = first_tile + static_cast<int>(blockIdx.x), image = static_cast<int>(blockIdx.z);
@@ -166,9 +170,9 @@ __global__ void suppress_kernel(Sorted s, int first_tile, float threshold) {
   bool lost = false;
   for (int nearest = first_tile - 1 - static_cast<int>(blockIdx.y) * kTiles; nearest >= 0;
        nearest -= kSuppressSlices * kTiles) {
-    // From the nearest tile back: the first without a common group ends the segment.
+    // The loop goes back from the nearest tile; the first one without a common group is outside the segment.
     if (!have_common_group(s, image, nearest, t)) break;  // the whole block
-    __syncthreads();                                      // nobody reads the tiles before any more
+    __syncthreads();                                      // all threads have read the previous tiles
     const int u = nearest - thread / kTile;
     const bool common = u >= 0 && have_common_group(s, image, u, t);
     if (common) tile.load(s, s.tile(image, u) * kTile, own);
@@ -182,20 +186,21 @@ __global__ void suppress_kernel(Sorted s, int first_tile, float threshold) {
   if (own % 32 == 0 && bits != 0) atomicOr(&s.lost[s.tile(image, t)], static_cast<Word>(bits) << own);
 }
 
-/// The OR of a warp's words, for every lane.
+/// The OR of a warp's words, returned to every lane.
 __device__ Word warp_or(Word word) {
   for (int apart = 16; apart > 0; apart /= 2) word |= __shfl_xor_sync(kAllLanes, word, apart);
   return word;
 }
 
-/// Which of the boxes `alive` of a tile stay: a box stays unless an earlier one that stays overlaps it.
-/// `low` and `high` are the words of boxes lane and lane + 32 with their own tile. Beginning with all of
-/// `alive`, each round takes those that no earlier one of the last round overlaps. A round settles at least
-/// one box more, the first that is not settled, and when two rounds are alike all are; a chain of n boxes,
-/// each overlapping the next, takes n rounds. For one warp, the result for all its lanes.
+/// Which of the boxes `alive` of a tile stay: a box stays unless it overlaps an earlier one that stays. `low`
+/// and `high` are the words of boxes lane and lane + 32 with their own tile. The first set is all of `alive`;
+/// each round computes the next set, those boxes of `alive` that no earlier box of the current set overlaps.
+/// Every round settles at least one more box, the first that is not yet settled, and when a round changes
+/// nothing, all boxes are settled. A chain of n boxes, each of which overlaps the next, takes n rounds. One
+/// whole warp calls this function, and every lane gets the result.
 __device__ Word keep_in_tile(Word alive, Word low, Word high) {
   const unsigned lane = threadIdx.x % 32;
-  // Overlap is symmetric, so a box's word also holds those that overlap it.
+  // Overlap is symmetric, so a box's word also holds the boxes that overlap it.
   const Word earlier_low = low & ((Word{1} << lane) - 1),
              earlier_high = high & ((Word{1} << (lane + 32)) - 1);
   for (Word kept = alive;;) {
@@ -207,16 +212,17 @@ __device__ Word keep_in_tile(Word alive, Word low, Word high) {
   }
 }
 
-/// What the scan reads of a tile t that does not depend on the tiles before.
+/// What the scan loads for a tile t. None of it depends on which boxes of this band are kept.
 struct ScanTile {
-  Word with_earlier[kScanWords];  // a thread's words of t with the tiles from `start` on
+  Word with_earlier[kScanWords];  // this thread's words of t with the tiles from `start` on
   Word low, high;                 // the words of boxes lane and lane + 32 with t itself
   Word lost;
-  int group_low, group_high;  // of the same boxes
+  int group_low, group_high;  // groups of the same boxes
 
   __device__ void load(const Sorted& s, int image, int start, int t) {
     const int own = static_cast<int>(threadIdx.x), lane = own % 32;
-    RCNN_UNROLL for (int i = 0; i < kScanWords; ++i) {
+    RCNN_UNROLL
+    for (int i = 0; i < kScanWords; ++i) {
       const int at = own + i * kScanThreads;
       with_earlier[i] = at < (t - start) * kTile ? s.words(image, t, start + at / kTile)[at % kTile] : 0;
     }
@@ -228,7 +234,7 @@ struct ScanTile {
   }
 };
 
-/// Marks the kept boxes of a tile. For one warp.
+/// Marks the kept boxes of a tile. One whole warp calls this function.
 __device__ void record(const Sorted& s, int image, int t, Word kept) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   if (lane == 0) atomicOr(&s.kept[s.tile(image, t)], kept);
@@ -239,10 +245,12 @@ __device__ void record(const Sorted& s, int image, int t, Word kept) {
     }
 }
 
-/// Decides on the boxes of a band. A block for the segments that begin in tile blockIdx.x of the band: it
-/// settles their boxes in this tile together, and goes on with the last of them if it reaches further. While
-/// the first warp settles a tile, the loads for the next are under way. Shared memory: what is kept in the
-/// tiles. Bottleneck: latency, a load and two barriers a tile of the longest segment.
+/// Decides which boxes of a band are kept. One block per tile of the band (blockIdx.x), for the segments that
+/// begin in that tile; the first tile of a band also takes the segment that continues from the band before.
+/// The block settles the boxes of these segments in this tile together, and then follows the last segment
+/// into further tiles. While the first warp settles a tile, the loads for the next one are under way. Shared
+/// memory: one word per tile, its kept boxes, and one per warp. Bottleneck: latency, one load and two
+/// barriers per tile of the longest segment.
 __global__ void __launch_bounds__(kScanThreads) scan_kernel(Sorted s, int first_tile) {
   RCNN_SHARED(Word, kept, [kBandTiles]);
   RCNN_SHARED(Word, lost_of_warp, [kScanThreads / 32]);
@@ -250,10 +258,10 @@ __global__ void __launch_bounds__(kScanThreads) scan_kernel(Sorted s, int first_
   const int band_end = first_tile + kBandTiles < s.tiles ? first_tile + kBandTiles : s.tiles;
   const int own = static_cast<int>(threadIdx.x), warp = own / 32;
   const int64_t begin = s.tile(image, start) * kTile;
-  // The segment that comes into the first tile from the one before is another block's.
+  // The segment that continues from the tile before belongs to another block.
   const int coming = start > first_tile ? s.group[begin - 1] : -1, going = s.group[begin + kTile - 1];
   if (s.group[begin] < 0 || (going >= 0 && going == coming)) return;  // the whole block has nothing to do
-  // The segment that reaches out of the first tile fills the beginning of `more` tiles behind it.
+  // The last segment of the first tile continues at the beginning of the `more` tiles after it.
   const int next = start + 1 + own;
   const int more =
       __syncthreads_count(going >= 0 && next < band_end && s.group[s.tile(image, next) * kTile] == going);
@@ -264,7 +272,8 @@ __global__ void __launch_bounds__(kScanThreads) scan_kernel(Sorted s, int first_
     const ScanTile current = tile;
     if (t < start + more) tile.load(s, image, start, t + 1);
     Word lost = 0;
-    RCNN_UNROLL for (int i = 0; i < kScanWords; ++i) {
+    RCNN_UNROLL
+    for (int i = 0; i < kScanWords; ++i) {
       const int at = own + i * kScanThreads;
       if (at < (t - start) * kTile && (kept[at / kTile] >> at % kTile & 1) != 0)
         lost |= current.with_earlier[i];
@@ -288,19 +297,20 @@ __global__ void __launch_bounds__(kScanThreads) scan_kernel(Sorted s, int first_
 }
 static_assert(kBandTiles * kTile % kScanThreads == 0 && kBandTiles < kScanThreads);
 
-/// Writes the kept rows in the order of scores. A block an image, first a thread a word of 64 places, then a
-/// thread a place. Shared memory: 12 KiB. Bottleneck: latency.
+/// Writes the kept rows in the order of scores. One block per image; first one thread per word of 64 places,
+/// then one thread per place. Shared memory: 12 KiB. Bottleneck: latency.
 __global__ void __launch_bounds__(kEmitThreads) emit_kernel(NmsArgs a, const uint64_t* by_score, Sorted s) {
   RCNN_SHARED(Word, words, [kEmitThreads]);
   RCNN_SHARED(int, kept_before, [kEmitThreads]);
   const int64_t image = blockIdx.x;
   const int own = static_cast<int>(threadIdx.x);
   int32_t* keep = a.keep + image * a.capacity;
-  int64_t kept = 0;  // in the words before, for every thread the same
+  int64_t kept = 0;  // in the words before; the same in every thread
   for (int first = 0; first < s.tiles && kept < a.capacity; first += kEmitThreads) {
     const int count = s.tiles - first < kEmitThreads ? s.tiles - first : kEmitThreads;
     const Word own_word = own < count ? s.kept_ranks[s.tile(static_cast<int>(image), first + own)] : 0;
-    const BlockScan scan = block_scan(__popcll(own_word));  // its barriers let nobody read the words before
+    // After the barriers in block_scan, no thread still reads the previous words.
+    const BlockScan scan = block_scan(__popcll(own_word));
     words[own] = own_word;
     kept_before[own] = scan.before;
     __syncthreads();

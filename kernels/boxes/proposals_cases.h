@@ -12,7 +12,7 @@ struct ProposalsCase {
   float min_size;
   float plus_one = 0, max_log_scale = static_cast<float>(kMaxLogScale);
   float min_score = -std::numeric_limits<float>::infinity();
-  bool scaled = false;  // min_size, by image
+  bool scaled = false;  // min_size has a factor for each image
 };
 
 inline std::vector<ProposalsCase> proposals_cases() {
@@ -75,5 +75,7 @@ inline Prepared<ProposalsArgs> prepare_proposals(const ProposalsCase& c, Filler 
   p.args.group = fill.poisoned<int32_t>(p.outputs, shape).mutable_data<int32_t>();
   return p;
 }
+
+RCNN_OP_CASES(proposals, proposals_cases, proposals_bench_cases, prepare_proposals)
 
 }  // namespace rcnn::kernels

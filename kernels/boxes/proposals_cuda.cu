@@ -6,12 +6,12 @@ namespace {
 
 constexpr int kThreads = 256;
 
-/// Decodes, clips and judges an anchor: a thread a proposal. Bottleneck: memory; on GPUs with few
-/// double-precision units the exponentials.
+/// Decodes, clips and filters the anchors, one thread per proposal. Bottleneck: memory; on GPUs with few
+/// double-precision units, the exponentials.
 __global__ void proposals_kernel(ProposalsArgs a) {
   const int64_t at = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (at >= a.n * a.levels * a.k) return;
-  // 32-bit divisions: there are fewer than 2^31 proposals.
+  // 32-bit divisions suffice: there are fewer than 2^31 proposals.
   const uint32_t list = static_cast<uint32_t>(at) / static_cast<uint32_t>(a.k);
   const int64_t n = list / static_cast<uint32_t>(a.levels);
   const int level = static_cast<int>(list % static_cast<uint32_t>(a.levels));

@@ -1,4 +1,4 @@
-// What becomes of one anchor.
+// How one anchor becomes a proposal.
 #pragma once
 
 #include "kernels/boxes/box_math.h"
@@ -6,14 +6,14 @@
 
 namespace rcnn::kernels {
 
-/// A row of the outputs: box, box_scores and group.
+/// One row of the outputs: box, box_scores and group.
 struct Proposal {
   Box box;
   float score;
   int32_t group;
 };
 
-/// Row `row` of level `level` of image `n`, whose regression of `anchor` is `delta` (4 values).
+/// The proposal of row `row` of level `level` in image `n`: `anchor`, moved by the deltas `delta` (4 values).
 RCNN_HOST_DEVICE inline Proposal make_proposal(const ProposalsArgs& a, int64_t n, int level, int64_t row,
                                                const Box& anchor, const float* delta) {
   const float score = a.scores[level].data[n * a.scores[level].rows + row];

@@ -52,4 +52,6 @@ inline Prepared<SampleArgs> prepare_sample(const SampleCase& c, Filler fill) {
   return p;
 }
 
+RCNN_OP_CASES(sample, sample_cases, sample_bench_cases, prepare_sample)
+
 }  // namespace rcnn::kernels

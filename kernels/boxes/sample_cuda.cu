@@ -6,21 +6,22 @@ namespace rcnn::kernels {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kBins = 1024;  // by the first bits of the keys; the threads of choose_bins_kernel
+constexpr int kBins = 1024;  // bins of the first bits of the keys; the threads of choose_bins_kernel
 constexpr int kBinShift = 64 - 10;
 static_assert(1ll << (64 - kBinShift) == kBins);
 
-/// A row's label, which also counts the two kinds: 1 positive, 0 negative, -1 neither.
+/// A row's label, which is also the index of its kind: 1 positive, 0 negative, -1 neither.
 __device__ int label_of(int32_t matched) { return matched >= 0 ? 1 : matched == -1 ? 0 : -1; }
 
-/// What the launches hand on. Arrays (N, 2) are indexed by image and label.
+/// The arrays that one launch leaves to the next. Arrays (N, 2) are indexed by image and label.
 struct Selection {
-  int* bins;  // (N, 2, kBins): rows by the bin of their key
-  /// Keys are random, so the bins up to the one that holds the last row to take hold few rows more.
-  int* last_bin;   // (N, 2): that bin; -1 where nothing is taken
+  int* bins;  // (N, 2, kBins): number of rows whose key is in each bin
+  // (N, 2): the bin that holds the last row to take; -1 if no row is taken. Keys are random, so the bins up
+  // to this one hold only few rows that are not taken.
+  int* last_bin;
   int* quota;      // (N, 2): rows to take
-  int* collected;  // (N, 2): rows in those bins, collected so far
-  uint64_t* keys;  // (N, R): theirs, positives from the front and negatives from the back
+  int* collected;  // (N, 2): rows collected so far from the bins up to last_bin
+  uint64_t* keys;  // (N, R): the keys of these rows, positives from the front and negatives from the back
 
   __device__ uint64_t& key(const SampleArgs& a, int64_t n, int label, int i) const {
     return keys[n * a.r + (label == 1 ? i : a.r - 1 - i)];
@@ -32,8 +33,8 @@ __global__ void clear_bins_kernel(int* bins, int64_t size) {
   if (i < size) bins[i] = 0;
 }
 
-/// Counts the rows of each bin, and writes -1 to all labels. A thread a row of image blockIdx.y. The bins are
-/// many and random, so atomics rarely meet. Bottleneck: arithmetic (the random numbers).
+/// Counts the rows of each bin and writes -1 to all labels. One thread per row of image blockIdx.y. With many
+/// bins and random keys, atomics rarely collide. Bottleneck: arithmetic (the random numbers).
 __global__ void count_bins_kernel(SampleArgs a, Selection s) {
   const int64_t n = blockIdx.y, row = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (row >= a.r) return;
@@ -44,8 +45,8 @@ __global__ void count_bins_kernel(SampleArgs a, Selection s) {
   atomicAdd(&s.bins[(n * 2 + label) * kBins + static_cast<int64_t>(bin)], 1);
 }
 
-/// Finds for image blockIdx.x how many rows of each kind are taken and the last bin they come from; writes
-/// the count and -1 to all rows. A thread a bin. Latency of memory and barriers.
+/// Finds how many rows of each kind are taken from image blockIdx.x, and the last bin they come from. Writes
+/// the count, and -1 to all rows. One thread per bin. Bottleneck: latency of memory and barriers.
 __global__ void __launch_bounds__(kBins) choose_bins_kernel(SampleArgs a, Selection s) {
   const int64_t n = blockIdx.x;
   const int bin = static_cast<int>(threadIdx.x);
@@ -67,7 +68,7 @@ __global__ void __launch_bounds__(kBins) choose_bins_kernel(SampleArgs a, Select
     for (int64_t i = bin; i < a.batch; i += kBins) a.rows[n * a.batch + i] = -1;
 }
 
-/// Collects the keys of the chosen bins, in an order that is left to chance. A thread a row of image
+/// Collects the keys of the chosen bins, in an order that varies from run to run. One thread per row of image
 /// blockIdx.y. Bottleneck: arithmetic (the random numbers, which are drawn again rather than stored).
 __global__ void collect_kernel(SampleArgs a, Selection s) {
   const int64_t n = blockIdx.y, row = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
@@ -79,9 +80,9 @@ __global__ void collect_kernel(SampleArgs a, Selection s) {
   s.key(a, n, label, atomicAdd(&s.collected[n * 2 + label], 1)) = key;
 }
 
-/// Takes the smallest keys of label blockIdx.x of image blockIdx.y. A key's place is the number of keys
-/// smaller than it: no two are equal, and with a few hundred that is quicker than sorting and as exact. A
-/// thread a key. Bottleneck: latency of the first-level cache.
+/// Takes the rows with the smallest keys of label blockIdx.x in image blockIdx.y. No two keys are equal, and
+/// a key's place is the number of smaller keys: for a few hundred keys this is faster than sorting and gives
+/// the same result. One thread per key. Bottleneck: latency of the first-level cache.
 __global__ void take_kernel(SampleArgs a, Selection s) {
   const int64_t n = blockIdx.y;
   const int label = static_cast<int>(blockIdx.x);

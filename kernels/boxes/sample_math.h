@@ -5,13 +5,13 @@
 
 namespace rcnn::kernels {
 
-/// How many rows an image may take of each kind.
+/// How many rows of each kind are taken from an image.
 struct SampleQuota {
   int64_t positives, negatives;
 };
 
-/// The quota of an image that has so many rows of each kind: positives up to their share of the batch,
-/// rounded down, and negatives for the rest.
+/// The quota of an image that has `positives` and `negatives` rows of each kind: positives up to their share
+/// of the batch, rounded down, and negatives for the rest.
 RCNN_HOST_DEVICE inline SampleQuota sample_quota(int64_t positives, int64_t negatives, int64_t batch,
                                                  float positive_fraction) {
   const int64_t share = static_cast<int64_t>(static_cast<float>(batch) * positive_fraction);

@@ -14,12 +14,13 @@ RCNN_HOST_DEVICE inline uint32_t descending_bits(float score) {
   const float positive_zero = score + 0.0f;  // -0 becomes 0, nothing else changes
   uint32_t bits;
   std::memcpy(&bits, &positive_zero, sizeof(bits));
-  // The bits of floats of one sign are ordered by magnitude: upwards for positive ones, downwards for
-  // negative ones.
+  // The bits of floats with the same sign are in the order of their magnitudes. A larger magnitude is a
+  // higher score if the sign is positive, and a lower one if it is negative.
   return bits >> 31 ? bits : ~bits & 0x7FFFFFFFu;
 }
 
-/// Sorts before another key where the score is higher, or equal and the row lower. Needs 0 <= row < 2^32.
+/// A key that sorts before another one if its score is higher, or if the scores are equal and its row is
+/// lower. Requires 0 <= row < 2^32.
 RCNN_HOST_DEVICE inline uint64_t score_key(float score, int64_t row) {
   return static_cast<uint64_t>(descending_bits(score)) << 32 | static_cast<uint64_t>(row);
 }

@@ -1,4 +1,5 @@
-// The RoIs that train the head: the sampled proposals, each with its class and its regression target.
+// The RoIs that train the head: the sampled candidates, each with its class and with the deltas that move it
+// onto its ground truth.
 #pragma once
 
 #include "kernels/op.h"
@@ -6,26 +7,27 @@
 namespace rcnn::kernels {
 
 struct SelectRoisArgs {
-  int64_t n, r, g, s;        // images, candidates, ground truths and samples an image
-  const float* candidates;   // (N, R, 4)
-  const int32_t* matched;    // (N, R) from match
-  const int32_t* rows;       // (N, S) from sample, -1 pads
-  const float* gt;           // (N, G, 4)
-  const int32_t* gt_labels;  // (N, G): class, 1 or more
-  float weights[4];          // of the box coding: see encode
-  float* rois;               // (N, S, 4), padded with 0
-  int32_t* labels;           // (N, S): class, 0 for background, -1 for padding
-  float* targets;            // (N, S, 4), 0 for background and padding
-  float plus_one = 0;        // 1: corners are whole pixels (see spanned)
+  int64_t n = 0, r = 0, g = 0, s = 0;  // images; candidates, ground truths and samples per image
+  const float* candidates = nullptr;   // (N, R, 4)
+  const int32_t* matched = nullptr;    // (N, R) from match
+  const int32_t* rows = nullptr;       // (N, S) from sample, padded with -1
+  const float* gt = nullptr;           // (N, G, 4)
+  const int32_t* gt_labels = nullptr;  // (N, G): class, 1 or more
+  float weights[4] = {1, 1, 1, 1};     // factors of dx, dy, dw and dh: see encode
+  float* rois = nullptr;               // (N, S, 4), padded with 0
+  int32_t* labels = nullptr;           // (N, S): class, 0 for background, -1 for padding
+  float* targets = nullptr;            // (N, S, 4): deltas, 0 for background and padding
+  float plus_one = 0;                  // 1: corners are whole pixels (see spanned)
 };
 
-void select_rois_reference(const Stream&, Workspace&, const SelectRoisArgs& a);
-void select_rois_thread_per_row(const Stream&, Workspace&, const SelectRoisArgs& a);
+Run<SelectRoisArgs> select_rois_reference, select_rois_thread_per_row;
 
-inline constexpr Variant<SelectRoisArgs> select_rois_variants[] = {
-    OnCuda{"thread_per_row", select_rois_thread_per_row},
-    {DeviceType::cpu, "reference", select_rois_reference},
+// clang-format off
+inline constexpr Technique<SelectRoisArgs> select_rois_techniques[] = {
+    {"thread_per_row", on_cuda, select_rois_thread_per_row},
+    {"reference", on_cpu, select_rois_reference},
 };
-inline constexpr Op<SelectRoisArgs> select_rois{"select_rois", "select_rois", select_rois_variants};
+// clang-format on
+inline constexpr Op select_rois{"select_rois", "select_rois", column<0>(select_rois_techniques)};
 
 }  // namespace rcnn::kernels

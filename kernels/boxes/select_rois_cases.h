@@ -47,4 +47,6 @@ inline Prepared<SelectRoisArgs> prepare_select_rois(const SelectRoisCase& c, Fil
   return p;
 }
 
+RCNN_OP_CASES(select_rois, select_rois_cases, select_rois_bench_cases, prepare_select_rois)
+
 }  // namespace rcnn::kernels

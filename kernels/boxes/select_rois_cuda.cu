@@ -6,7 +6,7 @@ namespace {
 
 constexpr int kThreads = 256;
 
-/// A thread a sampled row of image blockIdx.y. Latency of memory.
+/// One thread per sampled row of image blockIdx.y. Bottleneck: memory latency.
 __global__ void select_rois_kernel(SelectRoisArgs a) {
   const int64_t n = blockIdx.y, sample = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (sample >= a.s) return;

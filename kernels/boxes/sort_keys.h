@@ -1,5 +1,5 @@
-// Sorting lists of 64-bit keys on the GPU, for ops that put boxes in order: see kernels/boxes/score_order.h
-// for the keys.
+// Sorts lists of 64-bit keys on the GPU, for ops that put boxes in order. kernels/boxes/score_order.h makes
+// the keys.
 #pragma once
 
 #include <cstdint>
@@ -8,9 +8,9 @@
 
 namespace rcnn::kernels {
 
-/// Sorts `lists` lists of `length` keys each, one behind the other, in ascending order. Returns where the
-/// sorted lists stand: in `keys` or in the workspace, the other holds nothing of use. Lists of equal keys are
-/// allowed. Fewer than 2^31 keys.
+/// Sorts `lists` lists of `length` keys each, stored one after another, in ascending order. Returns the
+/// sorted lists, which are in `keys` or in memory of the workspace; in the latter case the contents of `keys`
+/// are unspecified. Keys may be equal. There must be fewer than 2^31 keys.
 uint64_t* sort_keys(const Stream& stream, Workspace& workspace, int64_t lists, int64_t length,
                     uint64_t* keys);
 

@@ -1,8 +1,9 @@
 // Chunks of a list are sorted in shared memory by a bitonic network. Then every key finds its place in the
-// whole list: the number of keys before it in its own chunk, plus that in each other chunk, by bisection.
+// whole list: the number of keys before it in its own chunk, plus the number of keys before it in each other
+// chunk, which is found by bisection.
 //
-// That is a merge of all chunks at once, in one launch, whatever their number: quadratic in it, but lists
-// here have at most a hundred chunks.
+// This merges all chunks at once, in one launch, whatever their number. The work is quadratic in that number,
+// but the lists here have at most a hundred chunks.
 #include "kernels/boxes/sort_keys.h"
 
 #include <algorithm>
@@ -17,8 +18,9 @@ constexpr int kChunk = 1024;
 constexpr int kMergeThreads = 256;
 constexpr uint64_t kAfterAll = ~uint64_t{0};
 
-/// Sorts a chunk of `width` keys, a power of two, at most kChunk; a list has `chunks`. A block a chunk, a
-/// thread a pair of keys. Shared memory: 8 KiB. Bottleneck: barriers, (log2 width)^2 / 2 of them.
+/// Sorts chunks of `width` keys, a power of two that is at most kChunk; a list has `chunks` of them. One
+/// block per chunk, one thread per pair of keys. Shared memory: 8 KiB. Bottleneck: barriers, about
+/// (log2 width)^2 / 2 of them.
 __global__ void sort_chunks_kernel(uint64_t* keys, int length, int width, int chunks) {
   RCNN_SHARED(uint64_t, chunk, [kChunk]);
   const int list = static_cast<int>(blockIdx.x) / chunks,
@@ -29,7 +31,7 @@ __global__ void sort_chunks_kernel(uint64_t* keys, int length, int width, int ch
     chunk[i] = i < count ? own[i] : kAfterAll;
   __syncthreads();
 
-  // Runs of `run` keys, every other one descending, are merged into runs twice as long.
+  // Runs of run / 2 keys, every other one descending, are merged into runs of `run` keys.
   for (int run = 2; run <= width; run *= 2)
     for (int apart = run / 2; apart > 0; apart /= 2) {
       for (int pair = static_cast<int>(threadIdx.x); pair < width / 2; pair += threads) {
@@ -46,7 +48,7 @@ __global__ void sort_chunks_kernel(uint64_t* keys, int length, int width, int ch
   for (int i = static_cast<int>(threadIdx.x); i < count; i += threads) own[i] = chunk[i];
 }
 
-/// How many of `count` ascending keys come before `key`: the smaller ones and, with `equal_too`, equal ones.
+/// How many of `count` ascending keys come before `key`: the smaller and, with `equal_too`, the equal ones.
 __device__ int count_before(const uint64_t* keys, int count, uint64_t key, bool equal_too) {
   int low = 0, high = count;
   while (low < high) {
@@ -60,20 +62,20 @@ __device__ int count_before(const uint64_t* keys, int count, uint64_t key, bool 
   return low;
 }
 
-/// Puts each key of sorted chunks in its place in the sorted list. A thread a key; the chunks pass through
-/// shared memory, 8 KiB. Of equal keys those of earlier chunks come first, so that every key has a place of
-/// its own. Bottleneck: latency of shared memory.
+/// Puts each key of the sorted chunks in its place in the sorted list. One thread per key; the chunks pass
+/// through shared memory (8 KiB), one after another. Of equal keys, those of earlier chunks come first, so
+/// that every key has a place of its own. Bottleneck: latency of shared memory.
 __global__ void merge_chunks_kernel(const uint64_t* keys, int length, int blocks, uint64_t* sorted) {
   RCNN_SHARED(uint64_t, chunk, [kChunk]);
-  const int64_t first = static_cast<int64_t>(blockIdx.x) / blocks * length;  // of the list
+  const int64_t first = static_cast<int64_t>(blockIdx.x) / blocks * length;  // start of the list
   const int at = static_cast<int>(blockIdx.x) % blocks * kMergeThreads + static_cast<int>(threadIdx.x);
   const uint64_t key = at < length ? keys[first + at] : kAfterAll;
   const int own_begin = at / kChunk * kChunk;
   int place = at - own_begin;
   for (int begin = 0; begin < length; begin += kChunk) {
-    if (begin == own_begin) continue;  // the whole block: its threads belong to one chunk
+    if (begin == own_begin) continue;  // the whole block: all its threads belong to one chunk
     const int count = length - begin < kChunk ? length - begin : kChunk;
-    __syncthreads();  // nobody reads the chunk before any more
+    __syncthreads();  // all threads have read the previous chunk
     for (int i = static_cast<int>(threadIdx.x); i < count; i += kMergeThreads)
       chunk[i] = keys[first + begin + i];
     __syncthreads();

@@ -17,10 +17,10 @@ inline std::vector<TopKCase> top_k_cases() {
   return {
       {1, {100}, 10, kAll},        {3, {1009, 211, 7}, 50, kAll},  // the last level has fewer rows than k
       {2, {4099, 0}, 1000, 0.5f},                                  // an empty level, and a bound on the score
-      {2, {513}, 513, kAll},                                       // all that are not NaN
-      {1, {97}, 5, 1e30f},                                         // infinities alone
+      {2, {513}, 513, kAll},                                       // k equals the number of rows
+      {1, {97}, 5, 1e30f},                                         // only infinities
       {1, {31}, 0, kAll},          {0, {17}, 3, kAll},
-      {1, {5003, 97}, 1100, kAll},  // several blocks a level, several chunks to sort
+      {1, {5003, 97}, 1100, kAll},  // several blocks per level, several chunks to sort
   };
 }
 
@@ -43,5 +43,7 @@ inline Prepared<TopKArgs> prepare_top_k(const TopKCase& c, Filler fill) {
   p.args.index = fill.poisoned<int32_t>(p.outputs, {c.n, levels, c.k}).mutable_data<int32_t>();
   return p;
 }
+
+RCNN_OP_CASES(top_k, top_k_cases, top_k_bench_cases, prepare_top_k)
 
 }  // namespace rcnn::kernels

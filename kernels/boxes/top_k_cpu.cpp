@@ -7,9 +7,9 @@
 namespace rcnn::kernels {
 
 void top_k_reference(const Stream&, Workspace& workspace, const TopKArgs& a) {
-  int64_t most = 0;
-  for (int l = 0; l < a.levels; ++l) most = std::max(most, a.scores[l].rows);
-  int32_t* order = workspace.take<int32_t>(most);
+  int64_t max_rows = 0;
+  for (int l = 0; l < a.levels; ++l) max_rows = std::max(max_rows, a.scores[l].rows);
+  int32_t* order = workspace.take<int32_t>(max_rows);
   for (int64_t n = 0; n < a.n; ++n)
     for (int l = 0; l < a.levels; ++l) {
       const float* scores = a.scores[l].data + n * a.scores[l].rows;
@@ -26,19 +26,19 @@ void top_k_reference(const Stream&, Workspace& workspace, const TopKArgs& a) {
 
 namespace {
 
-/// Bins by the sign, the exponent and the first 3 bits of the fraction. They fit in the stack and in the
+/// One bin per sign, exponent and first 3 bits of the fraction. The bins fit on the stack and in the
 /// first-level cache.
 constexpr int kBinBits = 12;
 constexpr int kBinShift = 32 - kBinBits;
 
-/// Writes the keys of rows among which the k best surely are, in no order, and returns their number: at least
-/// k unless there are fewer rows. `keys` has room for every row.
+/// Writes to `keys` a set of keys that contains the k best ones, in no particular order. Returns their
+/// number, which is at least k unless fewer rows take part. `keys` has room for every row.
 int64_t collect_candidates(const float* scores, int64_t rows, int64_t k, float min_score, uint64_t* keys) {
   uint32_t bins[1 << kBinBits] = {};
   for (int64_t row = 0; row < rows; ++row)
     if (scores[row] > min_score) ++bins[descending_bits(scores[row]) >> kBinShift];
 
-  // The best scores are in the first bins: find the bin that holds the k-th.
+  // The best scores are in the first bins: find the bin that holds the k-th best.
   uint32_t last = 0;
   for (int64_t seen = bins[0]; seen < k && last + 1 < std::size(bins);) seen += bins[++last];
 

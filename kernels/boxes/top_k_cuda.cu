@@ -1,8 +1,9 @@
-// Radix selection: the 64-bit keys of (score, row) are told apart digit by digit, from the highest. Each
-// round counts, over many blocks a level, how many keys that share the digits found so far have which next
-// digit; the k-th best key is in the digit where the sum passes what is still wanted. Rounds stop early where
-// a digit holds exactly the rest, so ties of scores alone go on into the digits of the row. At the end every
-// row knows by one comparison whether it is chosen, and the chosen ones are sorted.
+// Radix selection: the 64-bit keys of (score, row) are distinguished digit by digit, from the highest digit
+// on. Each round makes a histogram of the next digit over the keys that share the digits found so far, with
+// many blocks per level. The k-th best key has the digit at which the running sum of the histogram reaches
+// the number of keys still wanted. Rounds stop early when the sum reaches that number exactly, so only ties
+// between scores need the digits of the row. At the end, one comparison tells for each row whether it is
+// chosen, and the chosen keys are sorted.
 #include <algorithm>
 #include <bit>
 
@@ -20,14 +21,14 @@ constexpr int kDigitBits = 11;
 constexpr int kDigits = 1 << kDigitBits;
 constexpr uint64_t kNoKey = ~uint64_t{0};
 
-/// What is known of the k-th best key of a list, a level of an image.
+/// What is known about the k-th best key of a list. A list is one level of one image.
 struct Choice {
-  uint64_t prefix;  // its high digits; when done, a bound: keys up to it are chosen
-  int wanted;       // keys to choose among those with this prefix; the smaller ones are chosen all
+  uint64_t prefix;  // its high digits; when done, a bound: the keys up to it are chosen
+  int wanted;       // keys to choose among those with this prefix; all smaller keys are chosen
   int done;         // 1: no more rounds
 };
 
-/// A part of a list: the block's own. Blocks of a list stand side by side in the grid.
+/// The part of a list that a block handles. The blocks of a list are next to one another in the grid.
 struct Rows {
   int list, begin, end;  // no rows where end <= begin
   const float* scores;   // of the list
@@ -51,7 +52,7 @@ __device__ void for_keys(const TopKArgs& a, const Rows& rows, Body body) {
   }
 }
 
-/// All counters 0, all choices open. A thread a digit.
+/// Sets all counters to 0 and opens all choices. One thread per counter.
 __global__ void begin_kernel(int lists, int rounds, int k, int* histograms, Choice* choices, int* chosen) {
   const int64_t at = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (at < static_cast<int64_t>(lists) * rounds * kDigits) histograms[at] = 0;
@@ -61,24 +62,25 @@ __global__ void begin_kernel(int lists, int rounds, int k, int* histograms, Choi
   }
 }
 
-/// The digit that a round looks at.
+/// The digit that a round counts.
 struct Round {
   int shift;  // of its lowest bit
   int bits;
 };
 
-/// Narrows a choice by the histogram of a round. For all threads of a block; the result is for all, too.
+/// Narrows a choice by the histogram of a round. All threads of a block call it, and all get the result.
 __device__ Choice narrowed(const Choice& before, const Round& round, const int* histogram) {
   RCNN_SHARED(Choice, result, [1]);
   constexpr int kEach = kDigits / kThreads;
   if (before.done) return before;  // all threads
   const int first = static_cast<int>(threadIdx.x) * kEach;
   int counts[kEach], sum = 0;
-  RCNN_UNROLL for (int i = 0; i < kEach; ++i) sum += counts[i] = histogram[first + i];
+  RCNN_UNROLL
+  for (int i = 0; i < kEach; ++i) sum += counts[i] = histogram[first + i];
   const BlockScan scan = block_scan(sum);
   const uint64_t low_bits = (uint64_t{1} << round.shift) - 1;
   if (scan.total <= before.wanted) {
-    // All of them, which is possible in the first round alone.
+    // All keys are chosen, which is possible only in the first round.
     if (threadIdx.x == 0) *result = {kNoKey - 1, 0, 1};
   } else if (scan.before < before.wanted && scan.before + sum >= before.wanted) {
     int smaller = scan.before, i = 0;  // keys with a smaller digit than first + i
@@ -91,10 +93,10 @@ __device__ Choice narrowed(const Choice& before, const Round& round, const int* 
   return *result;
 }
 
-/// Counts the round's digits of the keys that share the digits known so far. Every block first narrows the
-/// choice by the last round's histogram, unless that is null, and the first block of a list leaves it in
-/// `narrowed_choices` for the next launch. Shared memory: a counter a digit, 8 KiB. Bottleneck: memory, and
-/// atomics where many scores share a digit.
+/// Counts the digits of this round, over the keys that share the digits known so far. Every block first
+/// narrows the choice by the last round's histogram, unless that is null, and the first block of a list
+/// stores the result in `narrowed_choices` for the next launch. Shared memory: one counter per digit, 8 KiB.
+/// Bottleneck: memory, and atomics where many scores share a digit.
 __global__ void count_digits_kernel(TopKArgs a, int blocks_of_list, Round last, const int* last_histograms,
                                     const Choice* choices, Choice* narrowed_choices, Round round,
                                     int* histograms) {
@@ -108,7 +110,7 @@ __global__ void count_digits_kernel(TopKArgs a, int blocks_of_list, Round last, 
   if (choice.done || rows.end <= rows.begin) return;  // the whole block
   for (int i = static_cast<int>(threadIdx.x); i < kDigits; i += kThreads) counters[i] = 0;
   __syncthreads();
-  const int known = round.shift + round.bits;  // from this bit on; 64: nothing
+  const int known = round.shift + round.bits;  // the bits from this one on are known; 64: none
   const uint64_t mask = (uint64_t{1} << round.bits) - 1;
   for_keys(a, rows, [&](uint64_t key) {
     if (known == 64 || key >> known == choice.prefix >> known)
@@ -120,7 +122,7 @@ __global__ void count_digits_kernel(TopKArgs a, int blocks_of_list, Round last, 
     if (counters[i] != 0) atomicAdd(&histogram[i], counters[i]);
 }
 
-/// Collects the keys of the chosen rows, at most k of a list, in no order. Bottleneck: memory.
+/// Collects the keys of the chosen rows, at most k per list, in no particular order. Bottleneck: memory.
 __global__ void collect_kernel(TopKArgs a, int blocks_of_list, Round last, const int* last_histograms,
                                const Choice* choices, int* chosen, uint64_t* keys) {
   const Rows rows = rows_of_block(a, blocks_of_list);
@@ -131,7 +133,7 @@ __global__ void collect_kernel(TopKArgs a, int blocks_of_list, Round last, const
   });
 }
 
-/// Fills up the lists behind the chosen keys. A thread a key.
+/// Pads the lists after the chosen keys. One thread per key.
 __global__ void pad_kernel(uint32_t k, int64_t size, const int* chosen, uint64_t* keys) {
   const int64_t at = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (at >= size) return;
@@ -139,21 +141,21 @@ __global__ void pad_kernel(uint32_t k, int64_t size, const int* chosen, uint64_t
   if (at - static_cast<int64_t>(list) * k >= chosen[list]) keys[at] = kNoKey;
 }
 
-/// The rows of sorted keys. A thread a key.
+/// Writes the rows of the sorted keys. One thread per key.
 __global__ void rows_kernel(int64_t size, const uint64_t* keys, int32_t* index) {
   const int64_t at = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (at < size) index[at] = keys[at] == kNoKey ? -1 : row_of_key(keys[at]);
 }
 
-/// The rounds that tell all keys of lists of at most `most` rows apart. Bits of the row that are 0 in all of
-/// them are left out.
+/// The rounds that distinguish all keys of lists of at most `max_rows` rows. Bits of the row that are 0 in
+/// every key are left out.
 struct Rounds {
   int count = 0;
   Round round[6];
 
-  explicit Rounds(int64_t most) {
+  explicit Rounds(int64_t max_rows) {
     add(64, 32);
-    add(static_cast<int>(std::bit_width(static_cast<uint64_t>(most))), 0);
+    add(static_cast<int>(std::bit_width(static_cast<uint64_t>(max_rows))), 0);
   }
   void add(int from, int to) {
     for (int bits; from > to; from -= bits) {
@@ -168,15 +170,15 @@ struct Rounds {
 void top_k_radix_select(const Stream& stream, Workspace& workspace, const TopKArgs& a) {
   const int64_t lists = a.n * a.levels, size = lists * a.k;
   if (size == 0) return;
-  int64_t most = 1;
-  for (int l = 0; l < a.levels; ++l) most = std::max(most, a.scores[l].rows);
-  const Rounds rounds(most);
-  const int64_t counters = lists * kDigits;  // of a round
+  int64_t max_rows = 1;
+  for (int l = 0; l < a.levels; ++l) max_rows = std::max(max_rows, a.scores[l].rows);
+  const Rounds rounds(max_rows);
+  const int64_t counters = lists * kDigits;  // per round
   int* histograms = workspace.take<int>(rounds.count * counters);
   Choice* choices = workspace.take<Choice>(rounds.count * lists);  // before each round
   int* chosen = workspace.take<int>(lists);
   uint64_t* keys = workspace.take<uint64_t>(size);
-  const int blocks_of_list = static_cast<int>(blocks_for(most, kRowsOfBlock));
+  const int blocks_of_list = static_cast<int>(blocks_for(max_rows, kRowsOfBlock));
   const unsigned blocks = static_cast<unsigned>(lists) * static_cast<unsigned>(blocks_of_list);
 
   launch<begin_kernel>(stream, blocks_for(rounds.count * counters, kThreads), kThreads, 0,

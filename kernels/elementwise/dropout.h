@@ -12,51 +12,53 @@ namespace rcnn::kernels {
 /// What decides which elements are dropped: element i where philox(seed, dropout, step, layer, i), as a
 /// number in [0, 1), is below p. Forward and backward draw the same, on every device.
 struct DropoutKey {
-  float p;  // at least 0, below 1
-  uint64_t seed;
-  const int32_t* step;  // one value, on the device: a captured graph sees it change
-  uint32_t layer;       // which of the model's dropouts, and of the micro-batches
+  float p = 0;  // at least 0, below 1
+  uint64_t seed = 0;
+  const int32_t* step = nullptr;  // one value, on the device: a captured graph sees it change
+  uint32_t layer = 0;             // which of the model's dropouts, and of the micro-batches
+
+  /// What becomes of element i: of x, and of dy.
+  template <class T>
+  RCNN_HOST_DEVICE T operator()(T value, int64_t i) const {
+    const uint32_t random =
+        philox(seed, Purpose::dropout, static_cast<uint32_t>(*step), layer, static_cast<uint32_t>(i));
+    return to_unit_float(random) < p ? T(0) : value / (T(1) - static_cast<T>(p));
+  }
 };
 
 template <class T>
 struct DropoutArgs {
-  int64_t count;  // fewer than 2^32
-  const T* x;     // (count)
-  DropoutKey key;
-  T* y;  // (count); may be x
+  int64_t count = 0;     // fewer than 2^32
+  const T* x = nullptr;  // (count)
+  DropoutKey key = {};
+  T* y = nullptr;  // (count); may be x
 };
 
 /// dx[i] = dy[i] / (1 - p) where kept, else 0.
 template <class T>
 struct DropoutBackwardArgs {
-  int64_t count;
-  const T* dy;  // (count)
-  DropoutKey key;
-  T* dx;  // (count)
-  Accumulate accumulate;
+  int64_t count = 0;
+  const T* dy = nullptr;  // (count)
+  DropoutKey key = {};
+  T* dx = nullptr;  // (count)
+  Accumulate accumulate = Accumulate::no;
 };
 
 template <class T>
 void dropout_reference(const Stream&, Workspace&, const DropoutArgs<T>& a);
 template <class T>
 void dropout_backward_reference(const Stream&, Workspace&, const DropoutBackwardArgs<T>& a);
-
-void dropout_thread_per_four(const Stream&, Workspace&, const DropoutArgs<float>& a);
-void dropout_backward_thread_per_four(const Stream&, Workspace&, const DropoutBackwardArgs<float>& a);
+Run<DropoutArgs<float>> dropout_thread_per_four;
+Run<DropoutBackwardArgs<float>> dropout_backward_thread_per_four;
 
 // clang-format off
-inline constexpr Variant<DropoutArgs<float>, DropoutArgs<double>> dropout_variants[] = {
-    OnCuda{"thread_per_four", dropout_thread_per_four},
-    {DeviceType::cpu, "reference", dropout_reference<float>, dropout_reference<double>},
+inline constexpr RealTechnique<DropoutArgs, DropoutBackwardArgs> dropout_techniques[] = {
+    {"thread_per_four", on_cuda, dropout_thread_per_four, dropout_backward_thread_per_four},
+    {"reference", on_cpu, {dropout_reference<float>, dropout_reference<double>},
+     {dropout_backward_reference<float>, dropout_backward_reference<double>}},
 };
-inline constexpr Op<DropoutArgs<float>, DropoutArgs<double>> dropout{"dropout", "dropout", dropout_variants};
-
-inline constexpr Variant<DropoutBackwardArgs<float>, DropoutBackwardArgs<double>> dropout_backward_variants[] = {
-    OnCuda{"thread_per_four", dropout_backward_thread_per_four},
-    {DeviceType::cpu, "reference", dropout_backward_reference<float>, dropout_backward_reference<double>},
-};
-inline constexpr Op<DropoutBackwardArgs<float>, DropoutBackwardArgs<double>> dropout_backward{
-    "dropout_backward", "dropout", dropout_backward_variants};
 // clang-format on
+inline constexpr Op dropout{"dropout", "dropout", column<0>(dropout_techniques)};
+inline constexpr Op dropout_backward{"dropout_backward", "dropout", column<1>(dropout_techniques)};
 
 }  // namespace rcnn::kernels

@@ -1,31 +1,21 @@
 #include "core/parallel.h"
-#include "kernels/elementwise/dropout_math.h"
+#include "kernels/elementwise/dropout.h"
 
 namespace rcnn::kernels {
-namespace {
-
-constexpr int64_t kGrain = 4096;
-
-}  // namespace
 
 template <class T>
 void dropout_reference(const Stream&, Workspace&, const DropoutArgs<T>& a) {
-  parallel_for(a.count, kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) a.y[i] = after_dropout(a.x[i], a.key, *a.key.step, i);
-  });
+  parallel_each(a.count, 4096, [&](int64_t i) { a.y[i] = a.key(a.x[i], i); });
 }
 
 template <class T>
 void dropout_backward_reference(const Stream&, Workspace&, const DropoutBackwardArgs<T>& a) {
-  parallel_for(a.count, kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      put(a.dx[i], after_dropout(a.dy[i], a.key, *a.key.step, i), a.accumulate);
-  });
+  parallel_each(a.count, 4096, [&](int64_t i) { put(a.dx[i], a.key(a.dy[i], i), a.accumulate); });
 }
 
-template void dropout_reference(const Stream&, Workspace&, const DropoutArgs<float>&);
-template void dropout_reference(const Stream&, Workspace&, const DropoutArgs<double>&);
-template void dropout_backward_reference(const Stream&, Workspace&, const DropoutBackwardArgs<float>&);
-template void dropout_backward_reference(const Stream&, Workspace&, const DropoutBackwardArgs<double>&);
+template Run<DropoutArgs<float>> dropout_reference<float>;
+template Run<DropoutArgs<double>> dropout_reference<double>;
+template Run<DropoutBackwardArgs<float>> dropout_backward_reference<float>;
+template Run<DropoutBackwardArgs<double>> dropout_backward_reference<double>;
 
 }  // namespace rcnn::kernels

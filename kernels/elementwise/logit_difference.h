@@ -10,18 +10,18 @@ namespace rcnn::kernels {
 
 template <class T>
 struct LogitDifferenceArgs {
-  int64_t rows, a;  // rows: N H W; A: anchors a cell
-  const T* x;       // (rows, 2 A)
-  T* y;             // (rows, A)
+  int64_t rows = 0, a = 0;  // rows: N H W; A: anchors a cell
+  const T* x = nullptr;     // (rows, 2 A)
+  T* y = nullptr;           // (rows, A)
 };
 
 /// dx[r, a] = -dy[r, a], dx[r, A + a] = dy[r, a].
 template <class T>
 struct LogitDifferenceBackwardArgs {
-  int64_t rows, a;
-  const T* dy;  // (rows, A)
-  T* dx;        // (rows, 2 A)
-  Accumulate accumulate;
+  int64_t rows = 0, a = 0;
+  const T* dy = nullptr;  // (rows, A)
+  T* dx = nullptr;        // (rows, 2 A)
+  Accumulate accumulate = Accumulate::no;
 };
 
 template <class T>
@@ -29,24 +29,20 @@ void logit_difference_reference(const Stream&, Workspace&, const LogitDifference
 template <class T>
 void logit_difference_backward_reference(const Stream&, Workspace&, const LogitDifferenceBackwardArgs<T>& a);
 
-void logit_difference_thread_per_four_anchors(const Stream&, Workspace&, const LogitDifferenceArgs<float>& a);
-void logit_difference_backward_thread_per_four_anchors(const Stream&, Workspace&,
-                                                       const LogitDifferenceBackwardArgs<float>& a);
+Run<LogitDifferenceArgs<float>> logit_difference_thread_per_four_anchors;
+Run<LogitDifferenceBackwardArgs<float>> logit_difference_backward_thread_per_four_anchors;
 
 // clang-format off
-inline constexpr Variant<LogitDifferenceArgs<float>, LogitDifferenceArgs<double>> logit_difference_variants[] = {
-    OnCuda{"thread_per_four_anchors", logit_difference_thread_per_four_anchors},
-    {DeviceType::cpu, "reference", logit_difference_reference<float>, logit_difference_reference<double>},
+inline constexpr RealTechnique<LogitDifferenceArgs, LogitDifferenceBackwardArgs> logit_difference_techniques[] = {
+    {"thread_per_four_anchors", on_cuda, logit_difference_thread_per_four_anchors,
+     logit_difference_backward_thread_per_four_anchors},
+    {"reference", on_cpu, {logit_difference_reference<float>, logit_difference_reference<double>},
+     {logit_difference_backward_reference<float>, logit_difference_backward_reference<double>}},
 };
-inline constexpr Op<LogitDifferenceArgs<float>, LogitDifferenceArgs<double>> logit_difference{
-    "logit_difference", "logit_difference", logit_difference_variants};
-
-inline constexpr Variant<LogitDifferenceBackwardArgs<float>, LogitDifferenceBackwardArgs<double>> logit_difference_backward_variants[] = {
-    OnCuda{"thread_per_four_anchors", logit_difference_backward_thread_per_four_anchors},
-    {DeviceType::cpu, "reference", logit_difference_backward_reference<float>, logit_difference_backward_reference<double>},
-};
-inline constexpr Op<LogitDifferenceBackwardArgs<float>, LogitDifferenceBackwardArgs<double>> logit_difference_backward{
-    "logit_difference_backward", "logit_difference", logit_difference_backward_variants};
 // clang-format on
+inline constexpr Op logit_difference{"logit_difference", "logit_difference",
+                                     column<0>(logit_difference_techniques)};
+inline constexpr Op logit_difference_backward{"logit_difference_backward", "logit_difference",
+                                              column<1>(logit_difference_techniques)};
 
 }  // namespace rcnn::kernels

@@ -24,10 +24,8 @@ Prepared<LogitDifferenceArgs<T>> prepare_logit_difference(const LogitDifferenceC
   if (fill.fill() == Fill::magnitudes)
     for (int64_t row = 0; row < c.rows; ++row)
       for (int64_t i = 0; i < c.a; ++i) x.mutable_data<T>()[row * 2 * c.a + i] *= T(-1);
-  const Tensor y = fill.poisoned<T>(p.outputs, {c.rows, c.a});
-  p.args = {c.rows, c.a, x.data<T>(), y.mutable_data<T>()};
-  p.match = Match::sum;
-  p.terms = 2;
+  p.args = {.rows = c.rows, .a = c.a, .x = x.data<T>(), .y = fill.result<T>(p, {c.rows, c.a})};
+  p.compare_sum(2);
   return p;
 }
 
@@ -35,12 +33,18 @@ template <class T>
 Prepared<LogitDifferenceBackwardArgs<T>> prepare_logit_difference_backward(const LogitDifferenceCase& c,
                                                                            Filler fill) {
   Prepared<LogitDifferenceBackwardArgs<T>> p;
-  const Tensor dy = fill.numbers<T>(p.inputs, {c.rows, c.a});
-  const Tensor dx = fill.output<T>(p.outputs, {c.rows, 2 * c.a});
-  p.args = {c.rows, c.a, dy.data<T>(), dx.mutable_data<T>(), fill.accumulate()};
-  p.match = Match::relative;
-  p.tolerance = 2e-7;
+  p.args = {.rows = c.rows,
+            .a = c.a,
+            .dy = fill.input<T>(p, {c.rows, c.a}),
+            .dx = fill.gradient<T>(p, {c.rows, 2 * c.a}),
+            .accumulate = fill.accumulate()};
+  p.compare_relative(2e-7);
   return p;
 }
+
+RCNN_OP_CASES(logit_difference, logit_difference_cases, logit_difference_bench_cases,
+              prepare_logit_difference<T>)
+RCNN_OP_CASES(logit_difference_backward, logit_difference_cases, logit_difference_bench_cases,
+              prepare_logit_difference_backward<T>)
 
 }  // namespace rcnn::kernels

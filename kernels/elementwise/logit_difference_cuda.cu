@@ -4,8 +4,6 @@
 namespace rcnn::kernels {
 namespace {
 
-constexpr int kThreads = 256;
-
 // A thread takes kWidth neighbouring anchors of one row. Bottleneck: memory.
 
 /// Where the background scores of thread `index` lie in (rows, 2 A); those of object lie A behind.
@@ -15,51 +13,45 @@ __device__ int64_t background_at(unsigned index, int64_t anchors) {
   return row * 2 * anchors + int64_t{index % lanes} * kWidth;
 }
 
-template <int kWidth>
-__global__ void logit_difference_kernel(LogitDifferenceArgs<float> a, unsigned count) {
-  const unsigned index = blockIdx.x * kThreads + threadIdx.x;
-  if (index >= count) return;
-  const float* x = a.x + background_at<kWidth>(index, a.a);
-  const Lanes<kWidth> background = load_lanes<kWidth>(x);
-  Lanes<kWidth> y = load_lanes<kWidth>(x + a.a);
-  RCNN_UNROLL
-  for (int k = 0; k < kWidth; ++k) y.v[k] -= background.v[k];
-  store_lanes(a.y + int64_t{index} * kWidth, y);
-}
+struct LogitDifference {
+  LogitDifferenceArgs<float> a;
 
-template <int kWidth>
-__global__ void logit_difference_backward_kernel(LogitDifferenceBackwardArgs<float> a, unsigned count) {
-  const unsigned index = blockIdx.x * kThreads + threadIdx.x;
-  if (index >= count) return;
-  float* dx = a.dx + background_at<kWidth>(index, a.a);
-  const Lanes<kWidth> dy = load_lanes<kWidth>(a.dy + int64_t{index} * kWidth);
-  Lanes<kWidth> minus_dy;
-  RCNN_UNROLL
-  for (int k = 0; k < kWidth; ++k) minus_dy.v[k] = -dy.v[k];
-  put_lanes(dx, minus_dy, a.accumulate);
-  put_lanes(dx + a.a, dy, a.accumulate);
-}
+  template <int kWidth>
+  __device__ void run(unsigned index) const {
+    const float* x = a.x + background_at<kWidth>(index, a.a);
+    const Lanes<kWidth> background = load_lanes<kWidth>(x);
+    Lanes<kWidth> y = load_lanes<kWidth>(x + a.a);
+    RCNN_UNROLL
+    for (int k = 0; k < kWidth; ++k) y.v[k] -= background.v[k];
+    store_lanes(a.y + int64_t{index} * kWidth, y);
+  }
+};
+
+struct LogitDifferenceBackward {
+  LogitDifferenceBackwardArgs<float> a;
+
+  template <int kWidth>
+  __device__ void run(unsigned index) const {
+    float* dx = a.dx + background_at<kWidth>(index, a.a);
+    const Lanes<kWidth> dy = load_lanes<kWidth>(a.dy + int64_t{index} * kWidth);
+    Lanes<kWidth> minus_dy;
+    RCNN_UNROLL
+    for (int k = 0; k < kWidth; ++k) minus_dy.v[k] = -dy.v[k];
+    put_lanes(dx, minus_dy, a.accumulate);
+    put_lanes(dx + a.a, dy, a.accumulate);
+  }
+};
 
 }  // namespace
 
 void logit_difference_thread_per_four_anchors(const Stream& stream, Workspace&,
                                               const LogitDifferenceArgs<float>& a) {
-  const bool four = four_at_a_time(a.a, {a.x, a.y});
-  const unsigned count = lane_groups(a.rows * a.a, four);
-  if (four)
-    launch<logit_difference_kernel<4>>(stream, blocks_for(count, kThreads), kThreads, 0, a, count);
-  else
-    launch<logit_difference_kernel<1>>(stream, blocks_for(count, kThreads), kThreads, 0, a, count);
+  launch_lanes(stream, a.rows * a.a, a.a, {a.x, a.y}, LogitDifference{a});
 }
 
 void logit_difference_backward_thread_per_four_anchors(const Stream& stream, Workspace&,
                                                        const LogitDifferenceBackwardArgs<float>& a) {
-  const bool four = four_at_a_time(a.a, {a.dy, a.dx});
-  const unsigned count = lane_groups(a.rows * a.a, four);
-  if (four)
-    launch<logit_difference_backward_kernel<4>>(stream, blocks_for(count, kThreads), kThreads, 0, a, count);
-  else
-    launch<logit_difference_backward_kernel<1>>(stream, blocks_for(count, kThreads), kThreads, 0, a, count);
+  launch_lanes(stream, a.rows * a.a, a.a, {a.dy, a.dx}, LogitDifferenceBackward{a});
 }
 
 }  // namespace rcnn::kernels

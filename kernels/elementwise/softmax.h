@@ -11,22 +11,22 @@ namespace rcnn::kernels {
 
 template <class T>
 struct SoftmaxArgs {
-  int64_t rows, c;
-  const T* logits;   // (rows, C)
-  T* probabilities;  // (rows, C); may be logits
+  int64_t rows = 0, c = 0;
+  const T* logits = nullptr;   // (rows, C)
+  T* probabilities = nullptr;  // (rows, C); may be logits
 };
 
 template <class T>
 void softmax_reference(const Stream&, Workspace&, const SoftmaxArgs<T>& a);
 
-void softmax_warp_per_row(const Stream&, Workspace&, const SoftmaxArgs<float>& a);
+Run<SoftmaxArgs<float>> softmax_warp_per_row;
 
 // clang-format off
-inline constexpr Variant<SoftmaxArgs<float>, SoftmaxArgs<double>> softmax_variants[] = {
-    OnCuda{"warp_per_row", softmax_warp_per_row},
-    {DeviceType::cpu, "reference", softmax_reference<float>, softmax_reference<double>},
+inline constexpr RealTechnique<SoftmaxArgs> softmax_techniques[] = {
+    {"warp_per_row", on_cuda, softmax_warp_per_row},
+    {"reference", on_cpu, {softmax_reference<float>, softmax_reference<double>}},
 };
-inline constexpr Op<SoftmaxArgs<float>, SoftmaxArgs<double>> softmax{"softmax", "softmax", softmax_variants};
 // clang-format on
+inline constexpr Op softmax{"softmax", "softmax", column<0>(softmax_techniques)};
 
 }  // namespace rcnn::kernels

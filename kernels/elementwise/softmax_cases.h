@@ -17,12 +17,14 @@ inline std::vector<SoftmaxCase> softmax_bench_cases() { return {{4 * 200, 7}, {1
 template <class T>
 Prepared<SoftmaxArgs<T>> prepare_softmax(const SoftmaxCase& c, Filler fill) {
   Prepared<SoftmaxArgs<T>> p;
-  const Tensor logits = fill.numbers<T>(p.inputs, {c.rows, c.c});
-  const Tensor probabilities = fill.poisoned<T>(p.outputs, {c.rows, c.c});
-  p.args = {c.rows, c.c, logits.data<T>(), probabilities.mutable_data<T>()};
-  p.match = Match::relative;
-  p.tolerance = 1e-6;
+  p.args = {.rows = c.rows,
+            .c = c.c,
+            .logits = fill.input<T>(p, {c.rows, c.c}),
+            .probabilities = fill.result<T>(p, {c.rows, c.c})};
+  p.compare_relative(1e-6);
   return p;
 }
+
+RCNN_OP_CASES(softmax, softmax_cases, softmax_bench_cases, prepare_softmax<T>)
 
 }  // namespace rcnn::kernels

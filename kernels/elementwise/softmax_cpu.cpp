@@ -8,22 +8,20 @@ namespace rcnn::kernels {
 
 template <class T>
 void softmax_reference(const Stream&, Workspace&, const SoftmaxArgs<T>& a) {
-  parallel_for(a.rows, 64, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const T* x = a.logits + row * a.c;
-      T* p = a.probabilities + row * a.c;
-      const T largest = *std::max_element(x, x + a.c);
-      T sum = 0;
-      for (int64_t k = 0; k < a.c; ++k) {
-        p[k] = std::exp(x[k] - largest);
-        sum += p[k];
-      }
-      for (int64_t k = 0; k < a.c; ++k) p[k] /= sum;
+  parallel_each(a.rows, 64, [&](int64_t row) {
+    const T* x = a.logits + row * a.c;
+    T* p = a.probabilities + row * a.c;
+    const T largest = *std::max_element(x, x + a.c);
+    T sum = 0;
+    for (int64_t k = 0; k < a.c; ++k) {
+      p[k] = std::exp(x[k] - largest);
+      sum += p[k];
     }
+    for (int64_t k = 0; k < a.c; ++k) p[k] /= sum;
   });
 }
 
-template void softmax_reference(const Stream&, Workspace&, const SoftmaxArgs<float>&);
-template void softmax_reference(const Stream&, Workspace&, const SoftmaxArgs<double>&);
+template Run<SoftmaxArgs<float>> softmax_reference<float>;
+template Run<SoftmaxArgs<double>> softmax_reference<double>;
 
 }  // namespace rcnn::kernels

@@ -11,20 +11,20 @@ inline constexpr int kMaxTerms = 16;
 
 template <class T>
 struct WeightedSumArgs {
-  int terms;                   // at most kMaxTerms
-  const T* values[kMaxTerms];  // one value each
-  double weights[kMaxTerms];
-  T* y;  // one value
+  int terms = 0;                    // at most kMaxTerms
+  const T* values[kMaxTerms] = {};  // one value each
+  double weights[kMaxTerms] = {};
+  T* y = nullptr;  // one value
 };
 
 /// dvalues[i] = weights[i] dy.
 template <class T>
 struct WeightedSumBackwardArgs {
-  int terms;
-  double weights[kMaxTerms];
-  const T* dy;            // one value
-  T* dvalues[kMaxTerms];  // one value each; null: not wanted
-  Accumulate accumulate[kMaxTerms];
+  int terms = 0;
+  double weights[kMaxTerms] = {};
+  const T* dy = nullptr;       // one value
+  T* dvalues[kMaxTerms] = {};  // one value each; null: not wanted
+  Accumulate accumulate[kMaxTerms] = {};
 };
 
 template <class T>
@@ -32,23 +32,18 @@ void weighted_sum_reference(const Stream&, Workspace&, const WeightedSumArgs<T>&
 template <class T>
 void weighted_sum_backward_reference(const Stream&, Workspace&, const WeightedSumBackwardArgs<T>& a);
 
-void weighted_sum_one_thread(const Stream&, Workspace&, const WeightedSumArgs<float>& a);
-void weighted_sum_backward_one_thread(const Stream&, Workspace&, const WeightedSumBackwardArgs<float>& a);
+Run<WeightedSumArgs<float>> weighted_sum_one_thread;
+Run<WeightedSumBackwardArgs<float>> weighted_sum_backward_one_thread;
 
 // clang-format off
-inline constexpr Variant<WeightedSumArgs<float>, WeightedSumArgs<double>> weighted_sum_variants[] = {
-    OnCuda{"one_thread", weighted_sum_one_thread},
-    {DeviceType::cpu, "reference", weighted_sum_reference<float>, weighted_sum_reference<double>},
+inline constexpr RealTechnique<WeightedSumArgs, WeightedSumBackwardArgs> weighted_sum_techniques[] = {
+    {"one_thread", on_cuda, weighted_sum_one_thread, weighted_sum_backward_one_thread},
+    {"reference", on_cpu, {weighted_sum_reference<float>, weighted_sum_reference<double>},
+     {weighted_sum_backward_reference<float>, weighted_sum_backward_reference<double>}},
 };
-inline constexpr Op<WeightedSumArgs<float>, WeightedSumArgs<double>> weighted_sum{
-    "weighted_sum", "weighted_sum", weighted_sum_variants};
-
-inline constexpr Variant<WeightedSumBackwardArgs<float>, WeightedSumBackwardArgs<double>> weighted_sum_backward_variants[] = {
-    OnCuda{"one_thread", weighted_sum_backward_one_thread},
-    {DeviceType::cpu, "reference", weighted_sum_backward_reference<float>, weighted_sum_backward_reference<double>},
-};
-inline constexpr Op<WeightedSumBackwardArgs<float>, WeightedSumBackwardArgs<double>> weighted_sum_backward{
-    "weighted_sum_backward", "weighted_sum", weighted_sum_backward_variants};
 // clang-format on
+inline constexpr Op weighted_sum{"weighted_sum", "weighted_sum", column<0>(weighted_sum_techniques)};
+inline constexpr Op weighted_sum_backward{"weighted_sum_backward", "weighted_sum",
+                                          column<1>(weighted_sum_techniques)};
 
 }  // namespace rcnn::kernels

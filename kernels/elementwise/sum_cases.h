@@ -46,4 +46,8 @@ Prepared<WeightedSumBackwardArgs<T>> prepare_weighted_sum_backward(const Weighte
   return p;
 }
 
+RCNN_OP_CASES(weighted_sum, weighted_sum_cases, weighted_sum_bench_cases, prepare_weighted_sum<T>)
+RCNN_OP_CASES(weighted_sum_backward, weighted_sum_cases, weighted_sum_bench_cases,
+              prepare_weighted_sum_backward<T>)
+
 }  // namespace rcnn::kernels

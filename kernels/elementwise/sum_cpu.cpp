@@ -15,11 +15,9 @@ void weighted_sum_backward_reference(const Stream&, Workspace&, const WeightedSu
     if (a.dvalues[i]) put(*a.dvalues[i], static_cast<T>(a.weights[i]) * *a.dy, a.accumulate[i]);
 }
 
-template void weighted_sum_reference(const Stream&, Workspace&, const WeightedSumArgs<float>&);
-template void weighted_sum_reference(const Stream&, Workspace&, const WeightedSumArgs<double>&);
-template void weighted_sum_backward_reference(const Stream&, Workspace&,
-                                              const WeightedSumBackwardArgs<float>&);
-template void weighted_sum_backward_reference(const Stream&, Workspace&,
-                                              const WeightedSumBackwardArgs<double>&);
+template Run<WeightedSumArgs<float>> weighted_sum_reference<float>;
+template Run<WeightedSumArgs<double>> weighted_sum_reference<double>;
+template Run<WeightedSumBackwardArgs<float>> weighted_sum_backward_reference<float>;
+template Run<WeightedSumBackwardArgs<double>> weighted_sum_backward_reference<double>;
 
 }  // namespace rcnn::kernels

@@ -4,9 +4,9 @@
 //     conv(x, w)[n, i, j, k] = sum over r, s, c of
 //         x[n, i stride + r dilation - pad, j stride + s dilation - pad, c] * w[k, r, s, c]
 //
-// x is zero outside the image. `scale` is a constant a channel (a frozen BatchNorm), `bias` and `residual`
-// may need gradients. Both gradients take g, the gradient of the bare convolution: see
-// kernels/gemm/epilogue.h for how it is made.
+// x is zero outside the image. `scale` is a constant per channel (a frozen BatchNorm); `bias` and `residual`
+// may need gradients. Both gradients take g, the gradient of the bare convolution, which
+// kernels/gemm/epilogue.h computes as dz.
 #pragma once
 
 #include "core/host_device.h"
@@ -15,21 +15,21 @@
 namespace rcnn::kernels {
 
 struct Conv2dShape {
-  int64_t n, h, w, c;  // input (N, H, W, C)
-  int64_t k, r, s;     // filters (K, R, S, C)
-  int64_t stride, pad, dilation;
+  int64_t n = 0, h = 0, w = 0, c = 0;  // input (N, H, W, C)
+  int64_t k = 0, r = 1, s = 1;         // filters (K, R, S, C)
+  int64_t stride = 1, pad = 0, dilation = 1;
 
   RCNN_HOST_DEVICE int64_t oh() const { return (h + 2 * pad - dilation * (r - 1) - 1) / stride + 1; }
   RCNN_HOST_DEVICE int64_t ow() const { return (w + 2 * pad - dilation * (s - 1) - 1) / stride + 1; }
-  /// Multiplications and additions of one pass.
+  /// The number of multiplications and additions in one pass.
   double flop() const {
     return 2.0 * static_cast<double>(n * oh() * ow() * k) * static_cast<double>(r * s * c);
   }
   auto operator<=>(const Conv2dShape&) const = default;
 };
 
-/// Names the contents of the weights, for variants that keep a packed copy: which storage, and how often it
-/// was written. An id of 0 means unnamed: pack every time.
+/// Identifies the contents of the weights, for variants that keep a packed copy: which storage holds them,
+/// and how often it was written. With an id of 0 the weights are packed every time.
 struct WeightsKey {
   uint64_t id = 0, version = 0;
   uint64_t scale_id = 0, scale_version = 0;
@@ -38,36 +38,36 @@ struct WeightsKey {
 
 template <class T>
 struct Conv2dArgs {
-  Conv2dShape shape;
-  const T* x;         // (N, H, W, C)
-  const T* w;         // (K, R, S, C)
-  const T* scale;     // (K) or null
-  const T* bias;      // (K) or null
-  const T* residual;  // (N, OH, OW, K) or null; may be y
-  bool relu;
-  T* y;  // (N, OH, OW, K)
+  Conv2dShape shape = {};
+  const T* x = nullptr;         // (N, H, W, C)
+  const T* w = nullptr;         // (K, R, S, C)
+  const T* scale = nullptr;     // (K) or null
+  const T* bias = nullptr;      // (K) or null
+  const T* residual = nullptr;  // (N, OH, OW, K) or null; may be y
+  bool relu = false;
+  T* y = nullptr;  // (N, OH, OW, K)
   WeightsKey weights = {};
 };
 
 /// dx from g = dLoss / d conv(x, w).
 template <class T>
 struct Conv2dDxArgs {
-  Conv2dShape shape;
-  const T* g;  // (N, OH, OW, K)
-  const T* w;  // (K, R, S, C)
-  T* dx;       // (N, H, W, C)
-  Accumulate accumulate;
+  Conv2dShape shape = {};
+  const T* g = nullptr;  // (N, OH, OW, K)
+  const T* w = nullptr;  // (K, R, S, C)
+  T* dx = nullptr;       // (N, H, W, C)
+  Accumulate accumulate = Accumulate::no;
   WeightsKey weights = {};
 };
 
 /// dw from g = dLoss / d conv(x, w).
 template <class T>
 struct Conv2dDwArgs {
-  Conv2dShape shape;
-  const T* x;  // (N, H, W, C)
-  const T* g;  // (N, OH, OW, K)
-  T* dw;       // (K, R, S, C)
-  Accumulate accumulate;
+  Conv2dShape shape = {};
+  const T* x = nullptr;  // (N, H, W, C)
+  const T* g = nullptr;  // (N, OH, OW, K)
+  T* dw = nullptr;       // (K, R, S, C)
+  Accumulate accumulate = Accumulate::no;
 };
 
 template <class T>
@@ -77,98 +77,58 @@ void conv2d_dx_reference(const Stream&, Workspace&, const Conv2dDxArgs<T>& a);
 template <class T>
 void conv2d_dw_reference(const Stream&, Workspace&, const Conv2dDwArgs<T>& a);
 
-// CUDA, in the order to read them: one thread an output; operands shared by a block; a tile of outputs in
-// each thread's registers; tensor cores.
-void conv2d_direct(const Stream&, Workspace&, const Conv2dArgs<float>& a);
-void conv2d_dx_direct(const Stream&, Workspace&, const Conv2dDxArgs<float>& a);
-void conv2d_dw_direct(const Stream&, Workspace&, const Conv2dDwArgs<float>& a);
-void conv2d_tiled(const Stream&, Workspace&, const Conv2dArgs<float>& a);
-void conv2d_dx_tiled(const Stream&, Workspace&, const Conv2dDxArgs<float>& a);
-void conv2d_dw_tiled(const Stream&, Workspace&, const Conv2dDwArgs<float>& a);
-void conv2d_implicit_gemm(const Stream&, Workspace&, const Conv2dArgs<float>& a);
-void conv2d_dx_implicit_gemm(const Stream&, Workspace&, const Conv2dDxArgs<float>& a);
-void conv2d_dw_implicit_gemm(const Stream&, Workspace&, const Conv2dDwArgs<float>& a);
-void conv2d_implicit_gemm_tf32(const Stream&, Workspace&, const Conv2dArgs<float>& a);
-void conv2d_dx_implicit_gemm_tf32(const Stream&, Workspace&, const Conv2dDxArgs<float>& a);
-void conv2d_dw_implicit_gemm_tf32(const Stream&, Workspace&, const Conv2dDwArgs<float>& a);
-void conv2d_implicit_gemm_bf16(const Stream&, Workspace&, const Conv2dArgs<float>& a);
-void conv2d_dx_implicit_gemm_bf16(const Stream&, Workspace&, const Conv2dDxArgs<float>& a);
-void conv2d_dw_implicit_gemm_bf16(const Stream&, Workspace&, const Conv2dDwArgs<float>& a);
+// The CUDA variants, in the order to read them: one thread per output; operands shared by a block; a tile of
+// outputs in the registers of each thread; tensor cores.
+Run<Conv2dArgs<float>> conv2d_direct, conv2d_tiled, conv2d_implicit_gemm, conv2d_implicit_gemm_tf32,
+    conv2d_implicit_gemm_bf16;
+Run<Conv2dDxArgs<float>> conv2d_dx_direct, conv2d_dx_tiled, conv2d_dx_implicit_gemm,
+    conv2d_dx_implicit_gemm_tf32, conv2d_dx_implicit_gemm_bf16;
+Run<Conv2dDwArgs<float>> conv2d_dw_direct, conv2d_dw_tiled, conv2d_dw_implicit_gemm,
+    conv2d_dw_implicit_gemm_tf32, conv2d_dw_implicit_gemm_bf16;
 
-/// Gathers the rows of g (one a pixel) that are not 0, where they are few: what an RPN's loss gives.
-void conv2d_dx_nonzero_rows(const Stream&, Workspace&, const Conv2dDxArgs<float>& a);
-void conv2d_dw_nonzero_rows(const Stream&, Workspace&, const Conv2dDwArgs<float>& a);
-/// Looks at g.
+/// For a g with few rows (one per pixel) that are not 0, as the loss of an RPN leaves it: gathers these rows.
+Run<Conv2dDxArgs<float>> conv2d_dx_nonzero_rows;
+Run<Conv2dDwArgs<float>> conv2d_dw_nonzero_rows;
+/// Whether at most one in eight rows of g is not 0. Reads g.
 template <class Args>
 bool has_few_rows(const Args& a);
 
-#if defined(RCNN_CUDNN)
 template <Precision P>
 void conv2d_cudnn(const Stream&, Workspace&, const Conv2dArgs<float>& a);
 template <Precision P>
 void conv2d_dx_cudnn(const Stream&, Workspace&, const Conv2dDxArgs<float>& a);
 template <Precision P>
 void conv2d_dw_cudnn(const Stream&, Workspace&, const Conv2dDwArgs<float>& a);
-#else
-template <Precision P>
-inline constexpr void (*conv2d_cudnn)(const Stream&, Workspace&, const Conv2dArgs<float>&) = nullptr;
-template <Precision P>
-inline constexpr void (*conv2d_dx_cudnn)(const Stream&, Workspace&, const Conv2dDxArgs<float>&) = nullptr;
-template <Precision P>
-inline constexpr void (*conv2d_dw_cudnn)(const Stream&, Workspace&, const Conv2dDwArgs<float>&) = nullptr;
-#endif
 
-#if defined(RCNN_ONEDNN)
-void conv2d_onednn(const Stream&, Workspace&, const Conv2dArgs<float>& a);
-void conv2d_dx_onednn(const Stream&, Workspace&, const Conv2dDxArgs<float>& a);
-void conv2d_dw_onednn(const Stream&, Workspace&, const Conv2dDwArgs<float>& a);
-#else
-inline constexpr void (*conv2d_onednn)(const Stream&, Workspace&, const Conv2dArgs<float>&) = nullptr;
-inline constexpr void (*conv2d_dx_onednn)(const Stream&, Workspace&, const Conv2dDxArgs<float>&) = nullptr;
-inline constexpr void (*conv2d_dw_onednn)(const Stream&, Workspace&, const Conv2dDwArgs<float>&) = nullptr;
-#endif
+Run<Conv2dArgs<float>> conv2d_onednn;
+Run<Conv2dDxArgs<float>> conv2d_dx_onednn;
+Run<Conv2dDwArgs<float>> conv2d_dw_onednn;
 
 // clang-format off
-inline constexpr Variant<Conv2dArgs<float>, Conv2dArgs<double>> conv2d_variants[] = {
-    OnCuda<Conv2dArgs<float>>{"implicit_gemm_bf16", conv2d_implicit_gemm_bf16, nullptr, Precision::bf16, 80},
-    OnCuda<Conv2dArgs<float>>{"implicit_gemm_tf32", conv2d_implicit_gemm_tf32, nullptr, Precision::tf32, 80},
-    OnCuda{"implicit_gemm", conv2d_implicit_gemm},
-    OnCuda{"tiled", conv2d_tiled},
-    OnCuda{"direct", conv2d_direct},
-    OnCuda<Conv2dArgs<float>>{"cudnn_tf32", conv2d_cudnn<Precision::tf32>, nullptr, Precision::tf32, 80, "cuDNN"},
-    OnCuda<Conv2dArgs<float>>{"cudnn", conv2d_cudnn<Precision::f32>, nullptr, Precision::f32, 0, "cuDNN"},
-    {DeviceType::cpu, "onednn", conv2d_onednn, nullptr, nullptr, "oneDNN"},
-    {DeviceType::cpu, "reference", conv2d_reference<float>, conv2d_reference<double>},
+//  name, backend, forward, dx, dw
+inline constexpr RealTechnique<Conv2dArgs, Conv2dDxArgs, Conv2dDwArgs> conv2d_techniques[] = {
+    {"implicit_gemm_bf16", on_cuda.with(Precision::bf16, 80), conv2d_implicit_gemm_bf16,
+     conv2d_dx_implicit_gemm_bf16, conv2d_dw_implicit_gemm_bf16},
+    {"implicit_gemm_tf32", on_cuda.with(Precision::tf32, 80), conv2d_implicit_gemm_tf32,
+     conv2d_dx_implicit_gemm_tf32, conv2d_dw_implicit_gemm_tf32},
+    {"implicit_gemm", on_cuda, conv2d_implicit_gemm, conv2d_dx_implicit_gemm, conv2d_dw_implicit_gemm},
+    {"tiled", on_cuda, conv2d_tiled, conv2d_dx_tiled, conv2d_dw_tiled},
+    {"direct", on_cuda, conv2d_direct, conv2d_dx_direct, conv2d_dw_direct},
+    {"cudnn_tf32", on_cudnn.with(Precision::tf32, 80), conv2d_cudnn<Precision::tf32>,
+     conv2d_dx_cudnn<Precision::tf32>, conv2d_dw_cudnn<Precision::tf32>},
+    {"cudnn", on_cudnn, conv2d_cudnn<Precision::f32>,
+     conv2d_dx_cudnn<Precision::f32>, conv2d_dw_cudnn<Precision::f32>},
+    {"nonzero_rows", on_cpu, nullptr,
+     {conv2d_dx_nonzero_rows, has_few_rows}, {conv2d_dw_nonzero_rows, has_few_rows}},
+    {"onednn", on_onednn, conv2d_onednn, conv2d_dx_onednn, conv2d_dw_onednn},
+    {"reference", on_cpu,
+     {conv2d_reference<float>, conv2d_reference<double>},
+     {conv2d_dx_reference<float>, conv2d_dx_reference<double>},
+     {conv2d_dw_reference<float>, conv2d_dw_reference<double>}},
 };
-inline constexpr Op<Conv2dArgs<float>, Conv2dArgs<double>> conv2d{"conv2d", "conv2d", conv2d_variants};
-
-inline constexpr Variant<Conv2dDxArgs<float>, Conv2dDxArgs<double>> conv2d_dx_variants[] = {
-    OnCuda<Conv2dDxArgs<float>>{"implicit_gemm_bf16", conv2d_dx_implicit_gemm_bf16, nullptr, Precision::bf16, 80},
-    OnCuda<Conv2dDxArgs<float>>{"implicit_gemm_tf32", conv2d_dx_implicit_gemm_tf32, nullptr, Precision::tf32, 80},
-    OnCuda{"implicit_gemm", conv2d_dx_implicit_gemm},
-    OnCuda{"tiled", conv2d_dx_tiled},
-    OnCuda{"direct", conv2d_dx_direct},
-    OnCuda<Conv2dDxArgs<float>>{"cudnn_tf32", conv2d_dx_cudnn<Precision::tf32>, nullptr, Precision::tf32, 80, "cuDNN"},
-    OnCuda<Conv2dDxArgs<float>>{"cudnn", conv2d_dx_cudnn<Precision::f32>, nullptr, Precision::f32, 0, "cuDNN"},
-    {DeviceType::cpu, "nonzero_rows", conv2d_dx_nonzero_rows, nullptr, has_few_rows<Conv2dDxArgs<float>>},
-    {DeviceType::cpu, "onednn", conv2d_dx_onednn, nullptr, nullptr, "oneDNN"},
-    {DeviceType::cpu, "reference", conv2d_dx_reference<float>, conv2d_dx_reference<double>},
-};
-inline constexpr Op<Conv2dDxArgs<float>, Conv2dDxArgs<double>> conv2d_dx{"conv2d_dx", "conv2d", conv2d_dx_variants};
-
-inline constexpr Variant<Conv2dDwArgs<float>, Conv2dDwArgs<double>> conv2d_dw_variants[] = {
-    OnCuda<Conv2dDwArgs<float>>{"implicit_gemm_bf16", conv2d_dw_implicit_gemm_bf16, nullptr, Precision::bf16, 80},
-    OnCuda<Conv2dDwArgs<float>>{"implicit_gemm_tf32", conv2d_dw_implicit_gemm_tf32, nullptr, Precision::tf32, 80},
-    OnCuda{"implicit_gemm", conv2d_dw_implicit_gemm},
-    OnCuda{"tiled", conv2d_dw_tiled},
-    OnCuda{"direct", conv2d_dw_direct},
-    OnCuda<Conv2dDwArgs<float>>{"cudnn_tf32", conv2d_dw_cudnn<Precision::tf32>, nullptr, Precision::tf32, 80, "cuDNN"},
-    OnCuda<Conv2dDwArgs<float>>{"cudnn", conv2d_dw_cudnn<Precision::f32>, nullptr, Precision::f32, 0, "cuDNN"},
-    {DeviceType::cpu, "nonzero_rows", conv2d_dw_nonzero_rows, nullptr, has_few_rows<Conv2dDwArgs<float>>},
-    {DeviceType::cpu, "onednn", conv2d_dw_onednn, nullptr, nullptr, "oneDNN"},
-    {DeviceType::cpu, "reference", conv2d_dw_reference<float>, conv2d_dw_reference<double>},
-};
-inline constexpr Op<Conv2dDwArgs<float>, Conv2dDwArgs<double>> conv2d_dw{"conv2d_dw", "conv2d", conv2d_dw_variants};
 // clang-format on
+inline constexpr Op conv2d{"conv2d", "conv2d", column<0>(conv2d_techniques)};
+inline constexpr Op conv2d_dx{"conv2d_dx", "conv2d", column<1>(conv2d_techniques)};
+inline constexpr Op conv2d_dw{"conv2d_dw", "conv2d", column<2>(conv2d_techniques)};
 
 }  // namespace rcnn::kernels

@@ -8,10 +8,11 @@ namespace rcnn::kernels {
 struct Conv2dCase {
   Conv2dShape shape;
   bool scale = false, bias = false, residual = false, relu = false;
-  int64_t g_every = 1;  // of the rows of g, one a pixel, every so manyth is not 0; 0: none
+  // One in g_every rows of g (one row per pixel) is not 0; 0: all rows are 0.
+  int64_t g_every = 1;
 };
 
-/// Sets the other rows of g (rows, K) to 0.
+/// Keeps every g_every-th row of g (rows, K) and sets the others to 0.
 template <class T>
 void thin_out(const Conv2dCase& c, const Tensor& g) {
   for (int64_t i = 0; i < g.numel(); ++i)
@@ -19,29 +20,21 @@ void thin_out(const Conv2dCase& c, const Tensor& g) {
 }
 
 inline std::vector<Conv2dCase> conv2d_cases() {
-  //   n   h   w   c   k  r  s  stride pad dilation
+  // {n, h, w, c, k, r, s, stride, pad, dilation}, scale, bias, residual, relu, g_every
   return {
       {{1, 5, 7, 3, 4, 3, 3, 1, 1, 1}},
       {{2, 8, 6, 16, 32, 3, 3, 2, 1, 1}, false, true, false, true},
-      {{1, 13, 11, 5, 7, 3, 3, 2, 1, 1},
-       true,
-       true,
-       true,
-       true},  // odd sizes, prime channels, the whole epilogue
+      {{1, 13, 11, 5, 7, 3, 3, 2, 1, 1}, true, true, true, true},  // odd sizes, prime channels
       {{2, 9, 9, 16, 16, 1, 1, 1, 0, 1}, false, true},
-      {{2, 9, 7, 17, 19, 1, 1, 2, 0, 1},
-       true,
-       true,
-       false,
-       false},  // a shortcut: the last row and column are unread
+      {{2, 9, 7, 17, 19, 1, 1, 2, 0, 1}, true, true, false, false},  // a shortcut that skips pixels
       {{1, 16, 19, 3, 8, 7, 7, 2, 3, 1}, true, true, false, true},   // a ResNet stem
       {{1, 10, 12, 8, 8, 3, 3, 1, 2, 2}, false, false, true, true},  // dilated
       {{1, 6, 6, 4, 4, 2, 3, 1, 1, 1}, false, false, true},          // a filter that is not square
       {{1, 1, 1, 64, 24, 3, 3, 1, 1, 1}, false, true},               // padding on every side
       {{3, 5, 5, 32, 64, 3, 3, 1, 1, 1}, false, false, false, true},
-      {{0, 5, 5, 4, 4, 3, 3, 1, 1, 1}, false, true, false, true},  // no image
-      // Edges of the CUDA variants: more than one tile of 128 rows or columns, sums that are split in parts
-      // (long ones for few outputs), strides whose phases of dx have no taps or no rows.
+      {{0, 5, 5, 4, 4, 3, 3, 1, 1, 1}, false, true, false, true},  // no images
+      // Edge cases of the CUDA variants: more than one tile of 128 rows or columns, sums that are split into
+      // parts (long ones for few outputs), strides for which some phases of dx have no taps or no rows.
       {{1, 12, 11, 12, 132, 1, 1, 1, 0, 1}, true, true, true, true},
       {{1, 6, 11, 16, 68, 3, 3, 1, 1, 1}, true, true, true, true},
       {{1, 10, 13, 8, 68, 3, 3, 1, 1, 1}, false, true, false, true},
@@ -50,7 +43,7 @@ inline std::vector<Conv2dCase> conv2d_cases() {
       {{1, 10, 11, 4, 4, 3, 3, 3, 1, 2}},
       {{1, 7, 8, 4, 4, 2, 2, 3, 0, 1}},
       {{1, 2, 2, 4, 4, 1, 1, 3, 0, 1}},
-      // Gradients of which few rows are not 0, at corners too.
+      // Gradients with few rows that are not 0, some of them at corners.
       {{2, 9, 11, 8, 12, 3, 3, 1, 1, 1}, false, false, false, false, 9},
       {{3, 12, 13, 5, 7, 3, 3, 2, 1, 1}, false, false, false, false, 42},
       {{1, 40, 40, 3, 5, 3, 2, 1, 2, 2}, false, false, false, false, 11},
@@ -85,13 +78,13 @@ inline std::vector<Conv2dCase> conv2d_gradient_bench_cases() {
       {{1, 150, 250, 256, 256, 3, 3, 1, 1, 1}},
       {{1, 75, 125, 512, 512, 3, 3, 1, 1, 1}},
       {{1, 37, 62, 512, 512, 3, 3, 1, 1, 1}},
-      // An RPN's, of resnet18-fpn's finest level at 2 x 320 x 320.
+      // The RPN's convolution on the finest level of resnet18-fpn at 2 x 320 x 320.
       {{2, 80, 80, 256, 256, 3, 3, 1, 1, 1}, false, false, false, false, 33},
   };
 }
 
-/// Each of them bare and with an epilogue: scale, bias and ReLU, and the shortcut added where a residual
-/// block ends in such a convolution.
+/// Each of them bare and with an epilogue: scale, bias and ReLU, and the shortcut added if a residual block
+/// ends in such a convolution.
 inline std::vector<Conv2dCase> conv2d_bench_cases() {
   std::vector<Conv2dCase> cases;
   for (const Conv2dCase& bare : conv2d_gradient_bench_cases()) {
@@ -154,5 +147,9 @@ Prepared<Conv2dDwArgs<T>> prepare_conv2d_dw(const Conv2dCase& c, Filler fill) {
   p.flop = s.flop();
   return p;
 }
+
+RCNN_OP_CASES(conv2d, conv2d_cases, conv2d_bench_cases, prepare_conv2d<T>)
+RCNN_OP_CASES(conv2d_dx, conv2d_cases, conv2d_gradient_bench_cases, prepare_conv2d_dx<T>)
+RCNN_OP_CASES(conv2d_dw, conv2d_cases, conv2d_gradient_bench_cases, prepare_conv2d_dw<T>)
 
 }  // namespace rcnn::kernels

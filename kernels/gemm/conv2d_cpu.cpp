@@ -33,7 +33,7 @@ void conv2d_reference(const Stream&, Workspace&, const Conv2dArgs<T>& a) {
   });
 }
 
-// Both gradients gather: each output element is summed by one thread, in one order.
+// Both gradients gather: each output element is summed by one thread, in a fixed order.
 
 template <class T>
 void conv2d_dx_reference(const Stream&, Workspace&, const Conv2dDxArgs<T>& a) {
@@ -84,11 +84,11 @@ void conv2d_dw_reference(const Stream&, Workspace&, const Conv2dDwArgs<T>& a) {
   });
 }
 
-template void conv2d_reference(const Stream&, Workspace&, const Conv2dArgs<float>&);
-template void conv2d_reference(const Stream&, Workspace&, const Conv2dArgs<double>&);
-template void conv2d_dx_reference(const Stream&, Workspace&, const Conv2dDxArgs<float>&);
-template void conv2d_dx_reference(const Stream&, Workspace&, const Conv2dDxArgs<double>&);
-template void conv2d_dw_reference(const Stream&, Workspace&, const Conv2dDwArgs<float>&);
-template void conv2d_dw_reference(const Stream&, Workspace&, const Conv2dDwArgs<double>&);
+template Run<Conv2dArgs<float>> conv2d_reference<float>;
+template Run<Conv2dArgs<double>> conv2d_reference<double>;
+template Run<Conv2dDxArgs<float>> conv2d_dx_reference<float>;
+template Run<Conv2dDxArgs<double>> conv2d_dx_reference<double>;
+template Run<Conv2dDwArgs<float>> conv2d_dw_reference<float>;
+template Run<Conv2dDwArgs<double>> conv2d_dw_reference<double>;
 
 }  // namespace rcnn::kernels

@@ -1,13 +1,13 @@
-// Convolution through cuDNN: the rung to beat. Each pass of each shape is run once by every engine that cuDNN
-// suggests, and the fastest is kept.
+// Convolution through cuDNN, the baseline to beat. For each pass of each shape, every engine that cuDNN
+// suggests is timed, and the fastest is kept.
 //
-// That search takes seconds and waits for the GPU, so it belongs in front of a measurement or a recording. It
-// may find another engine in another run, and another engine adds in another order: unlike the project's own
-// kernels, these variants do not give the same bits every time the program is started. Within a run they do:
-// engines with atomic additions are left out. The epilogue is a pass of its own.
+// The search takes seconds and waits for the GPU, so it should come before a measurement or a recording.
+// Another run of the program may find another engine, and another engine adds in another order: unlike the
+// project's own kernels, these variants do not give the same bits in every run. Within a run they do, because
+// engines with atomic additions are left out. The epilogue is a separate pass.
 //
-// There is no bf16 row: the op's outputs are f32, and cuDNN 9.19 has no engine for dx and dw that writes f32
-// from bf16 operands.
+// There is no bf16 variant: the op's outputs are f32, and cuDNN 9.19 has no engine for dx and dw that writes
+// f32 from bf16 operands.
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
@@ -26,7 +26,8 @@ namespace {
 
 enum class Pass { forward, dx, dw };
 
-/// How cuDNN names what it calls x, w and y in every pass. dx is the x of the backward pass, g its y.
+/// cuDNN's names for the tensors x, w and y in every pass. In a backward pass, dx or dw takes the place of x
+/// or w, and g that of y.
 struct PassNames {
   const char* name;
   cudnnBackendDescriptorType_t operation;
@@ -47,33 +48,34 @@ constexpr PassNames kPassNames[] = {
      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA},
 };
 
-/// What an engine is chosen for.
+/// The problem that an engine is chosen for.
 struct Problem {
   Pass pass;
   Conv2dShape shape;
   Precision precision;
-  bool add;           // to what the output holds
+  bool add;           // whether the result is added to the output
   int64_t alignment;  // of every pointer, in bytes
   auto operator<=>(const Problem&) const = default;
 
   const PassNames& names() const { return kPassNames[static_cast<int>(pass)]; }
   std::string str() const {
     return fmt::format(
-        "{} of a convolution of ({}, {}, {}, {}) with ({}, {}, {}, {}), stride {}, pad {}, "
+        "the {} pass of a convolution of ({}, {}, {}, {}) with filters ({}, {}, {}, {}), stride {}, pad {}, "
         "dilation {}",
         names().name, shape.n, shape.h, shape.w, shape.c, shape.k, shape.r, shape.s, shape.c, shape.stride,
         shape.pad, shape.dilation);
   }
 };
 
-/// x (N, H, W, C), w (K, R, S, C) and y (N, OH, OW, K): two are read, and one is written.
+/// x (N, H, W, C), w (K, R, S, C) and y (N, OH, OW, K), or their gradients. A pass reads two and
+/// writes the third.
 struct Operands {
   void *x, *w, *y;
 };
 
 enum TensorId : int64_t { kX = 1, kW, kY };
 
-/// A dense tensor whose channels run fastest. cuDNN lists sizes as (N, C, H, W) whatever the layout.
+/// A dense tensor whose channels run fastest. cuDNN lists the sizes as (N, C, H, W) for every layout.
 CudnnDescriptor tensor(TensorId id, int64_t alignment, int64_t n, int64_t h, int64_t w, int64_t c) {
   CudnnDescriptor t(CUDNN_BACKEND_TENSOR_DESCRIPTOR, "a tensor");
   t.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, int64_t{id});
@@ -85,7 +87,7 @@ CudnnDescriptor tensor(TensorId id, int64_t alignment, int64_t n, int64_t h, int
   return t;
 }
 
-/// The graph of one convolution. All tensors are f32; which engines may run it decides about tf32.
+/// The graph of one convolution. All its tensors are f32; whether products are tf32 depends on the engine.
 CudnnDescriptor operation_graph(cudnnHandle_t handle, const Problem& problem) {
   const Conv2dShape& p = problem.shape;
   CudnnDescriptor convolution(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, "a convolution");
@@ -115,7 +117,7 @@ CudnnDescriptor operation_graph(cudnnHandle_t handle, const Problem& problem) {
   return graph;
 }
 
-/// The engines that cuDNN suggests, each with its settings, the most promising first.
+/// The engines that cuDNN suggests, each with its settings, the most promising one first.
 std::vector<CudnnDescriptor> suggested_engines(const CudnnDescriptor& graph, cudnnBackendHeurMode_t mode) {
   CudnnDescriptor heuristic(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, "a list of engines");
   heuristic.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
@@ -125,13 +127,14 @@ std::vector<CudnnDescriptor> suggested_engines(const CudnnDescriptor& graph, cud
                                    "an engine's settings");
 }
 
-/// Whether an engine computes what the op promises: a plain sum of products in that precision, in one order.
+/// Whether an engine computes what the op promises: a plain sum of products in this precision, in
+/// a fixed order.
 bool is_faithful(const CudnnDescriptor& settings, Precision precision) {
   const std::vector<CudnnDescriptor> engine =
       settings.get_descriptors(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR, "an engine");
   for (const cudnnBackendNumericalNote_t note : engine.at(0).get<cudnnBackendNumericalNote_t>(
            CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_NUMERICAL_NOTE_TYPE_COUNT)) {
-    if (note == CUDNN_NUMERICAL_NOTE_TENSOR_CORE && precision == Precision::f32) return false;  // it is tf32
+    if (note == CUDNN_NUMERICAL_NOTE_TENSOR_CORE && precision == Precision::f32) return false;  // tf32
     if (note == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC || note == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS ||
         note == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION || note == CUDNN_NUMERICAL_NOTE_FFT ||
         note == CUDNN_NUMERICAL_NOTE_WINOGRAD)
@@ -141,27 +144,28 @@ bool is_faithful(const CudnnDescriptor& settings, Precision precision) {
 }
 
 struct Plan {
-  CudnnDescriptor settings;  // of its engine; kept while the plan is
+  CudnnDescriptor settings;  // of its engine; kept as long as the plan
   CudnnDescriptor descriptor;
   int64_t scratch_bytes;
 };
 
-/// The most scratch memory that an engine may ask for.
-constexpr int64_t kMostScratch = int64_t{512} << 20;
+/// The maximum scratch memory that an engine may ask for.
+constexpr int64_t kMaxScratch = int64_t{512} << 20;
 
-/// The plan that runs an engine; nothing where the engine does not serve this case, or asks for too much.
+/// The plan that runs an engine; nothing if the engine does not support this case or asks for too much
+/// scratch memory.
 std::optional<Plan> make_plan(cudnnHandle_t handle, CudnnDescriptor settings) {
   CudnnDescriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, "a plan");
   plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, handle);
   plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, settings);
   if (!plan.try_finalize()) return std::nullopt;
   const int64_t bytes = plan.get<int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, 1).at(0);
-  if (bytes > kMostScratch) return std::nullopt;
+  if (bytes > kMaxScratch) return std::nullopt;
   return Plan{std::move(settings), std::move(plan), bytes};
 }
 
-/// The plans of an operation that may be chosen. cuDNN's second list are engines that serve nearly every
-/// case.
+/// The plans of an operation that may be chosen. cuDNN's second list consists of engines that support
+/// nearly every case.
 std::vector<Plan> find_plans(cudnnHandle_t handle, const Problem& problem) {
   const CudnnDescriptor graph = operation_graph(handle, problem);
   std::vector<Plan> plans;
@@ -174,7 +178,7 @@ std::vector<Plan> find_plans(cudnnHandle_t handle, const Problem& problem) {
   return plans;
 }
 
-/// Queues a plan. `scratch` has its scratch_bytes.
+/// Queues a plan. `scratch` points to plan.scratch_bytes bytes.
 cudnnStatus_t execute(cudnnHandle_t handle, const Plan& plan, const Operands& operands, void* scratch) {
   CudnnDescriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, "a plan's operands");
   pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, {int64_t{kX}, int64_t{kW}, int64_t{kY}});
@@ -184,7 +188,7 @@ cudnnStatus_t execute(cudnnHandle_t handle, const Plan& plan, const Operands& op
   return cudnnBackendExecute(handle, plan.descriptor.raw(), pack.raw());
 }
 
-/// The best of a few runs, in milliseconds; infinity where cuDNN refuses to run the plan.
+/// The shortest of a few runs, in milliseconds; infinity if cuDNN refuses to run the plan.
 float best_time(cudnnHandle_t handle, const Stream& stream, Workspace& workspace, const Plan& plan,
                 const Operands& operands) {
   constexpr int kRuns = 4;  // the first also loads the kernel
@@ -203,15 +207,15 @@ float best_time(cudnnHandle_t handle, const Stream& stream, Workspace& workspace
   return best;
 }
 
-/// The fastest plan. Runs all of them on the operands, but into scratch memory.
+/// The fastest plan. Runs every plan on the operands, but lets it write to scratch memory.
 Plan find_fastest(cudnnHandle_t handle, const Stream& stream, Workspace& workspace, const Problem& problem,
                   Operands operands) {
   cudaStreamCaptureStatus capture{};
   const cudaError_t status = cudaStreamIsCapturing(stream.handle, &capture);
-  check(status == cudaSuccess, "asking whether a stream is recorded: {}", cudaGetErrorString(status));
+  check(status == cudaSuccess, "asking whether the stream is being recorded: {}", cudaGetErrorString(status));
   check(capture == cudaStreamCaptureStatusNone,
-        "cuDNN's engine for {} is looked for in its first run, and that cannot be recorded in a CUDA graph: "
-        "run it once before",
+        "cuDNN's engine for {} is chosen in its first run, which cannot be recorded in a CUDA graph: run it "
+        "once before recording",
         problem.str());
   const Conv2dShape& p = problem.shape;
   const Workspace::Scope scope(workspace);
@@ -220,20 +224,20 @@ Plan find_fastest(cudnnHandle_t handle, const Stream& stream, Workspace& workspa
   if (problem.pass == Pass::dw) operands.w = workspace.take<float>(p.k * p.r * p.s * p.c);
   std::vector<Plan> plans = find_plans(handle, problem);
   Plan* fastest = nullptr;
-  float least = std::numeric_limits<float>::infinity();
+  float min_time = std::numeric_limits<float>::infinity();
   for (Plan& plan : plans) {
     const float time = best_time(handle, stream, workspace, plan, operands);
-    if (time < least) {
-      least = time;
+    if (time < min_time) {
+      min_time = time;
       fastest = &plan;
     }
   }
-  static_cast<void>(cudaGetLastError());  // an engine that refused may have left its failure behind
-  check(fastest != nullptr, "cuDNN ran none of its engines for {}", problem.str());
+  static_cast<void>(cudaGetLastError());  // an engine that refused may have left an error
+  check(fastest != nullptr, "cuDNN could run none of its engines for {}", problem.str());
   return std::move(*fastest);
 }
 
-/// A workspace's handle and the plans that were chosen.
+/// The cuDNN handle of a workspace, and the plans chosen so far.
 struct CudnnCache {
   CudnnCache() { cudnn_check(cudnnCreate(&handle), "creating a handle"); }
   ~CudnnCache() {
@@ -247,7 +251,7 @@ struct CudnnCache {
   std::map<Problem, Plan> plans;
 };
 
-/// One bare convolution.
+/// Runs one pass of a convolution, without an epilogue.
 void convolve(const Stream& stream, Workspace& workspace, Pass pass, const Conv2dShape& p,
               Precision precision, bool add, Operands operands) {
   const bool aligned = aligned_to_16(operands.x) && aligned_to_16(operands.w) && aligned_to_16(operands.y);
@@ -275,7 +279,14 @@ void conv2d_cudnn(const Stream& stream, Workspace& workspace, const Conv2dArgs<f
   const int64_t rows = p.n * p.oh() * p.ow();
   float* z = a.residual == a.y ? workspace.take<float>(rows * p.k) : a.y;
   convolve(stream, workspace, Pass::forward, p, P, false, {writable(a.x), writable(a.w), z});
-  epilogue_pass(stream, {rows, p.k, z, a.scale, a.bias, a.residual, a.relu, a.y});
+  epilogue_pass(stream, {.rows = rows,
+                         .columns = p.k,
+                         .z = z,
+                         .scale = a.scale,
+                         .bias = a.bias,
+                         .residual = a.residual,
+                         .relu = a.relu,
+                         .y = a.y});
 }
 
 template <Precision P>

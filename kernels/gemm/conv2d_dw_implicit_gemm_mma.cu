@@ -1,10 +1,10 @@
 // The gradient dw of a convolution on tensor cores, in TF32 or bf16: G^T times the matrix of patches of x
 // (kernels/gemm/conv2d_gemm.h), tile by tile (kernels/gemm/mma_tile.h).
 //
-// The reduction runs over positions, so both operands run along their outer index: filters of g, channels of
-// x. Channels that do not fill vectors of 16 bytes are padded in a packed copy; the product then has (tap,
-// padded channel) columns, of which those of the padding are not written. The output is small and the
-// reduction long: most of the parallelism is in its parts.
+// The reduction runs over positions, so both operands lie along their outer index: the filters of g, the
+// channels of x. Channels that do not fill vectors of 16 bytes are padded in a packed copy; the product then
+// has (tap, padded channel) columns, and those of the padding are not written. The output is small and the
+// reduction long, so most of the parallelism comes from splitting the reduction into parts.
 #include "kernels/gemm/conv2d_gemm.h"
 #include "kernels/gemm/mma_tile.h"
 
@@ -24,8 +24,8 @@ struct DwGemm {
   int column_tiles;
 };
 
-/// Copies the chunks of a tile. A chunk is a few positions; prepare finds their pixels, one thread each, so
-/// that the copying threads need not divide.
+/// Copies the chunks of a tile. A chunk is a few positions. `prepare` finds their pixels, one position per
+/// thread, so that the threads that copy need not divide.
 template <class Stored, class T>
 struct DwCopy {
   using ChunkB = Chunk<Stored, Order::along_outer, T::kN>;
@@ -49,7 +49,8 @@ struct DwCopy {
     g.copy(chunk, a);
     constexpr int kEach = kThreads / ChunkB::kVectors;  // positions at a time
     const int v = static_cast<int>(threadIdx.x) % ChunkB::kVectors;
-    RCNN_UNROLL for (int i = 0; i < ChunkB::kLines / kEach; ++i) {
+    RCNN_UNROLL
+    for (int i = 0; i < ChunkB::kLines / kEach; ++i) {
       const int line = static_cast<int>(threadIdx.x) / ChunkB::kVectors + i * kEach;
       const PatchRow row = positions[chunk % kStages][line].patch;
       const bool valid = patches.inside(row, tap);
@@ -58,16 +59,16 @@ struct DwCopy {
   }
 };
 
-// A block computes a tile (blockIdx.x: columns fastest) of one part (blockIdx.z) of the positions. 128
-// threads, see kernels/gemm/mma_tile.h; shared memory: the ring of chunks, and the pixels of as many chunks.
-// x and g: 16-byte aligned. Bottleneck: shared memory; TF32 reads it float by float, as ldmatrix cannot
-// transpose them.
+// One block of 128 threads per tile (blockIdx.x, columns fastest) and part of the positions (blockIdx.z);
+// kernels/gemm/mma_tile.h describes its threads. Shared memory: the ring of chunks, and the pixels of as many
+// chunks. x and g are aligned to 16 bytes. Bottleneck: shared memory; TF32 reads it float by float, because
+// ldmatrix cannot transpose floats.
 template <class Element, class T>
 __global__ void __launch_bounds__(kThreads, T::kBlocks)
     conv2d_dw_mma_kernel(DwGemm<typename Element::Stored> gemm) {
   using Stored = typename Element::Stored;
   using Copy = DwCopy<Stored, T>;
-  // Behind the ring, not in an array of its own: what goes beyond 48 KiB must all be dynamic.
+  // Placed behind the ring, not in a static array: shared memory beyond 48 KiB must be dynamic.
   auto& positions =
       *reinterpret_cast<typename Copy::Positions*>(dynamic_shared<unsigned char>() + T::kSharedBytes);
   const Patches& patches = gemm.patches;
@@ -101,19 +102,20 @@ __global__ void __launch_bounds__(kThreads, T::kBlocks)
 template <class Element>
 void run(const Stream& stream, Workspace& workspace, const Conv2dDwArgs<float>& a, std::optional<Plan> plan) {
   using Stored = typename Element::Stored;
-  Conv2dShape s = a.shape;
+  const Conv2dShape& s = a.shape;
+  Conv2dShape packed = s;
+  packed.c = padded<Stored>(s.c), packed.k = padded<Stored>(s.k);
+  const ConvDims dims = conv_dims(packed), bare = conv_dims(s);
   const int64_t rows = s.n * s.oh() * s.ow();
   DwGemm<Stored> gemm{};
   gemm.x = packed_rows<Stored>(stream, workspace, a.x, s.n * s.h * s.w, s.c);
   gemm.g = packed_rows<Stored>(stream, workspace, a.g, rows, s.k);
-  gemm.k = static_cast<int>(s.k), gemm.c = static_cast<int>(s.c);
-  gemm.g_columns = static_cast<int>(padded<Stored>(s.k));
-  s.c = padded<Stored>(s.c), s.k = padded<Stored>(s.k);
-  check_conv2d_sizes(s);
-  gemm.patches = patches_of_x(s);
-  gemm.output = output_of(a);
+  gemm.k = bare.k, gemm.c = bare.c;
+  gemm.g_columns = dims.k;
+  gemm.patches = patches_of_x(dims);
+  gemm.output = output_of(bare, a);
 
-  const int64_t columns = s.r * s.s * s.c;
+  const int columns = dims.r * dims.s * dims.c;
   if (!plan) plan = choose_plan(gemm.k, columns, blocks_for(rows, kDepth<Stored>));
   gemm.parts = take_parts(workspace, plan->parts, gemm.k, gemm.output);
   with_tile(plan->tile, [&](auto tile) {

@@ -1,8 +1,9 @@
-// Convolution as an implicit matrix product on register tiles: see kernels/gemm/conv2d_gemm.h for the three
-// products and kernels/gemm/gemm_tiles.h for how a block multiplies.
+// Convolution as an implicit matrix product on register tiles: kernels/gemm/conv2d_gemm.h describes the three
+// products and kernels/gemm/gemm_tiles.h how a block multiplies.
 //
-// Bottleneck: the multiply-add pipes, for maps with many channels; a value that reaches shared memory is used
-// 64 to 128 times there and 4 to 8 times in registers. A 1 x 1 filter on few channels is bound by memory.
+// Bottleneck: the multiply-add pipes, for maps with many channels; a value in shared memory is used 64 to
+// 128 times in all, and 4 or 8 times for each read into a register. A 1 x 1 filter on few channels is
+// limited by memory.
 #include "kernels/gemm/conv2d_gemm.h"
 #include "kernels/gemm/gemm_tiles.h"
 
@@ -23,10 +24,12 @@ struct PatchLines {
   __device__ PatchRow line(int index) const { return patches.row(index); }
   __device__ PatchTap depth(int index) const { return patches.tap(index); }
   __device__ void read(const PatchRow& row, const PatchTap& tap, float (&values)[V]) const {
-    if (patches.inside(row, tap))
+    if (patches.inside(row, tap)) {
       read_values<V>(image + (row.offset + tap.offset), values);
-    else
-      RCNN_UNROLL for (int i = 0; i < V; ++i) values[i] = 0;
+    } else {
+      RCNN_UNROLL
+      for (int i = 0; i < V; ++i) values[i] = 0;
+    }
   }
   __device__ int output_row(int index) const { return patches.output_row(index); }
 };
@@ -65,16 +68,18 @@ struct FilterColumns {
     return index < patches.depth() ? patches.filter_offset(index, c) : -1;
   }
   __device__ void read(int line, int depth, float (&values)[V]) const {
-    if (line >= 0 && depth >= 0)
+    if (line >= 0 && depth >= 0) {
       read_values<V>(w + line + depth, values);
-    else
-      RCNN_UNROLL for (int i = 0; i < V; ++i) values[i] = 0;
+    } else {
+      RCNN_UNROLL
+      for (int i = 0; i < V; ++i) values[i] = 0;
+    }
   }
 };
 
-// The kernels. A block of 256 threads computes tile blockIdx.x, part blockIdx.z of its reduction, and for dx
-// phase blockIdx.y. V = 4 reads float4: it needs channels (for dx and dw also filters) in multiples of 4, and
-// aligned tensors.
+// The kernels: one block of 256 threads per tile (blockIdx.x), part of its reduction (blockIdx.z) and, in dx,
+// phase (blockIdx.y). V = 4 reads float4: it requires that the number of channels (in dx and dw also that of
+// filters) is a multiple of 4 and that the tensors are aligned.
 
 template <class Tile, int V>
 __global__ __launch_bounds__(kTileThreads, kBlocksAProcessor)  //
@@ -86,8 +91,8 @@ __global__ __launch_bounds__(kTileThreads, kBlocksAProcessor)  //
 
 template <class Tile, int V>
 __global__ __launch_bounds__(kTileThreads, kBlocksAProcessor)  //
-    void dx_kernel(Conv2dShape shape, const float* g, const float* w, GemmOutput output, GemmParts parts) {
-  const Patches patches = patches_of_g(shape, static_cast<int>(blockIdx.y));
+    void dx_kernel(ConvDims dims, const float* g, const float* w, GemmOutput output, GemmParts parts) {
+  const Patches patches = patches_of_g(dims, static_cast<int>(blockIdx.y));
   const PatchLines<V> left{patches, g};
   const FilterColumns<V> right{patches, w, output.columns};
   multiply_tile<Tile>(left, right, patches.rows(), patches.depth(), output, parts);
@@ -104,10 +109,10 @@ __global__ __launch_bounds__(kTileThreads, kBlocksAProcessor)  //
 }  // namespace
 
 void conv2d_implicit_gemm(const Stream& stream, Workspace& workspace, const Conv2dArgs<float>& a) {
-  check_conv2d_sizes(a.shape);
-  const Patches patches = patches_of_x(a.shape);
-  const GemmOutput output = output_of(a);
-  const bool vectors = four_at_a_time(a.shape.c, {a.x, a.w});
+  const ConvDims p = conv_dims(a.shape);
+  const Patches patches = patches_of_x(p);
+  const GemmOutput output = output_of(p, a);
+  const bool vectors = four_at_a_time(p.c, {a.x, a.w});
   with_tile<WidestTile>(patches.rows(), output.columns, vectors, [&](auto tile, auto vector) {
     using Tile = decltype(tile);
     const int64_t tiles = Tile::tiles(patches.rows(), output.columns);
@@ -120,33 +125,33 @@ void conv2d_implicit_gemm(const Stream& stream, Workspace& workspace, const Conv
 }
 
 void conv2d_dx_implicit_gemm(const Stream& stream, Workspace& workspace, const Conv2dDxArgs<float>& a) {
-  check_conv2d_sizes(a.shape);
-  const Patches largest = patches_of_g(a.shape, 0);
-  const int phases = dx_phases(a.shape);
-  const GemmOutput output = output_of(a);
-  const bool vectors = a.shape.k % 4 == 0 && four_at_a_time(a.shape.c, {a.g, a.w});
-  // The two operands' index arithmetic leaves dx no registers for 8 x 8 sums a thread.
+  const ConvDims p = conv_dims(a.shape);
+  const Patches largest = patches_of_g(p, 0);
+  const int phases = dx_phases(p);
+  const GemmOutput output = output_of(p, a);
+  const bool vectors = p.k % 4 == 0 && four_at_a_time(p.c, {a.g, a.w});
+  // The index arithmetic of the two operands leaves dx no registers for 8 x 8 sums per thread.
   with_tile<GemmTile<8, 4, 16>>(largest.rows(), output.columns, vectors, [&](auto tile, auto vector) {
     using Tile = decltype(tile);
     const int64_t tiles = Tile::tiles(largest.rows(), output.columns);
-    const int64_t depth = a.shape.r * a.shape.s * a.shape.k / phases;  // of a phase, about
+    const int64_t depth = p.r * p.s * p.k / phases;  // of one phase, on average
     const GemmParts parts =
-        take_parts(workspace, Tile::parts(tiles * phases, depth), a.shape.n * a.shape.h * a.shape.w, output);
-    launch<dx_kernel<Tile, vector()>>(stream, grid_of(tiles, phases, parts), kTileThreads, 0, a.shape, a.g,
-                                      a.w, output, parts);
+        take_parts(workspace, Tile::parts(tiles * phases, depth), p.n * p.h * p.w, output);
+    launch<dx_kernel<Tile, vector()>>(stream, grid_of(tiles, phases, parts), kTileThreads, 0, p, a.g, a.w,
+                                      output, parts);
     combine_parts(stream, parts, output);
   });
 }
 
 void conv2d_dw_implicit_gemm(const Stream& stream, Workspace& workspace, const Conv2dDwArgs<float>& a) {
-  check_conv2d_sizes(a.shape);
-  const Patches patches = patches_of_x(a.shape);
-  const GemmOutput output = output_of(a);
-  const bool vectors = a.shape.k % 4 == 0 && four_at_a_time(a.shape.c, {a.x, a.g});
-  with_tile<WidestTile>(a.shape.k, output.columns, vectors, [&](auto tile, auto vector) {
+  const ConvDims p = conv_dims(a.shape);
+  const Patches patches = patches_of_x(p);
+  const GemmOutput output = output_of(p, a);
+  const bool vectors = p.k % 4 == 0 && four_at_a_time(p.c, {a.x, a.g});
+  with_tile<WidestTile>(p.k, output.columns, vectors, [&](auto tile, auto vector) {
     using Tile = decltype(tile);
-    const int64_t tiles = Tile::tiles(a.shape.k, output.columns);
-    const GemmParts parts = take_parts(workspace, Tile::parts(tiles, patches.rows()), a.shape.k, output);
+    const int64_t tiles = Tile::tiles(p.k, output.columns);
+    const GemmParts parts = take_parts(workspace, Tile::parts(tiles, patches.rows()), p.k, output);
     launch<dw_kernel<Tile, vector()>>(stream, grid_of(tiles, 1, parts), kTileThreads, 0, patches, a.g, a.x,
                                       output, parts);
     combine_parts(stream, parts, output);

@@ -1,9 +1,10 @@
 // Convolution and its gradient dx on tensor cores, in TF32 or bf16: the matrix of patches
 // (kernels/gemm/conv2d_gemm.h) times the filters, tile by tile (kernels/gemm/mma_tile.h).
 //
-// Both operands run along k: a patch's and a filter's channels are neighbours in memory, so every copy is a
-// vector of 16 bytes of one tap. Channels that do not fill vectors are padded with zeros in a packed copy; dx
-// has its filters transposed to (C, R, S, K). The bf16 variant packs both operands, TF32 reads x in place.
+// Both operands lie along k: the channels of a patch and of a filter are neighbours in memory, so every copy
+// is a vector of 16 bytes of one tap. Channels that do not fill vectors are padded with zeros in a packed
+// copy; for dx the filters are transposed to (C, R, S, K). The bf16 variant packs both operands; the TF32
+// variant reads an operand in place if it needs neither padding nor transposing and is aligned.
 #include <algorithm>
 
 #include "kernels/gemm/conv2d_gemm.h"
@@ -15,7 +16,7 @@ namespace {
 
 template <class Stored>
 struct ConvGemm {
-  Conv2dShape shape;  // with the channels of `image` as packed
+  ConvDims dims;  // with the channels of `image` as packed
   bool dx;
   const Stored* image;    // x (N, H, W, C), or g (N, OH, OW, K)
   const Stored* filters;  // (columns, R, S, channels)
@@ -23,19 +24,17 @@ struct ConvGemm {
   GemmParts parts;
   int column_tiles;
 
-  __device__ Patches patches(int phase) const {
-    return dx ? patches_of_g(shape, phase) : patches_of_x(shape);
-  }
+  __device__ Patches patches(int phase) const { return dx ? patches_of_g(dims, phase) : patches_of_x(dims); }
 };
 
-/// A position of the tile: where it reads, and the row of the output that it is written to, or -1.
+/// A position of the tile: the patch that it reads, and the row of the output that it is written to, or -1.
 struct alignas(16) Position {
   PatchRow patch;
   int output_row;
 };
 
-/// Copies the chunks of a tile. A thread always copies the same vector of a line, so that it walks through
-/// taps and channels without dividing.
+/// Copies the chunks of a tile. A thread always copies the same vector of a line, so it steps through taps
+/// and channels without dividing.
 template <class Stored, class T>
 struct ConvCopy {
   using ChunkA = Chunk<Stored, Order::along_k, T::kM>;
@@ -63,7 +62,8 @@ struct ConvCopy {
     const bool some = tap_i < patches.taps_h;
     const int y = tap_i * patches.tap_step, x = tap_j * patches.tap_step;
     const PatchTap tap{y, x, (y * patches.w + x) * patches.channels + channel};
-    RCNN_UNROLL for (int i = 0; i < T::kM / kEach; ++i) {
+    RCNN_UNROLL
+    for (int i = 0; i < T::kM / kEach; ++i) {
       const PatchRow row = positions[first + i * kEach].patch;
       const bool valid = some && patches.inside(row, tap);
       cuda::cp_async_16(ChunkA::at(a, first + i * kEach, v),
@@ -72,7 +72,8 @@ struct ConvCopy {
     const int r = patches.r0 + tap_i * patches.filter_step, s = patches.s0 + tap_j * patches.filter_step;
     const int taps = patches.filter_r * patches.filter_s;
     const int filter = (r * patches.filter_s + s) * patches.channels + channel;
-    RCNN_UNROLL for (int i = 0; i < T::kN / kEach; ++i) {
+    RCNN_UNROLL
+    for (int i = 0; i < T::kN / kEach; ++i) {
       const int n = column + first + i * kEach;
       const bool valid = some && n < gemm.output.columns;
       cuda::cp_async_16(ChunkB::at(b, first + i * kEach, v),
@@ -85,15 +86,15 @@ struct ConvCopy {
   static __device__ int vector() { return static_cast<int>(threadIdx.x) % ChunkA::kVectors; }
 };
 
-// A block computes a tile (blockIdx.x: columns fastest, so that neighbours share the patches in the cache) of
-// one part of the reduction of one phase (blockIdx.z: parts fastest). 128 threads, see
-// kernels/gemm/mma_tile.h; shared memory: the ring of chunks, and a table of the tile's positions. Images,
-// filters: 16-byte aligned. Bottleneck: the tensor cores; for 1 x 1 filters, memory.
+// One block of 128 threads per tile (blockIdx.x, columns fastest, so that neighbours share the patches in the
+// cache), phase and part of the reduction (blockIdx.z, parts fastest); kernels/gemm/mma_tile.h describes its
+// threads. Shared memory: the ring of chunks, and a table of the positions of the tile. Images and filters
+// are aligned to 16 bytes. Bottleneck: the tensor cores; for 1 x 1 filters, memory.
 template <class Element, class T>
 __global__ void __launch_bounds__(kThreads, T::kBlocks)
     conv2d_mma_kernel(ConvGemm<typename Element::Stored> gemm) {
   using Stored = typename Element::Stored;
-  // Behind the ring, not in an array of its own: what goes beyond 48 KiB must all be dynamic.
+  // Placed behind the ring, not in a static array: shared memory beyond 48 KiB must be dynamic.
   auto* const positions = reinterpret_cast<Position*>(dynamic_shared<unsigned char>() + T::kSharedBytes);
   const int part = static_cast<int>(blockIdx.z) % gemm.parts.count;
   const Patches patches = gemm.patches(static_cast<int>(blockIdx.z) / gemm.parts.count);
@@ -114,15 +115,15 @@ __global__ void __launch_bounds__(kThreads, T::kBlocks)
       [&](int i) { return positions[i].output_row; }, [](int c) { return c; });
 }
 
-/// Completes `gemm` (shape, dx, image, filters and output are given) and runs it. `rows` are of the output.
+/// Completes `gemm`, in which dims, dx, image, filters and output are set, and runs it. The output
+/// has `rows` rows.
 template <class Element>
 void run(const Stream& stream, Workspace& workspace, ConvGemm<typename Element::Stored> gemm, int64_t rows,
          std::optional<Plan> plan) {
-  check_conv2d_sizes(gemm.shape);
-  const int phases = gemm.dx ? dx_phases(gemm.shape) : 1;
-  const Patches largest = gemm.dx ? patches_of_g(gemm.shape, 0) : patches_of_x(gemm.shape);
-  const Conv2dShape& s = gemm.shape;
-  const int64_t depth = s.r * s.s * (gemm.dx ? s.k : s.c) / phases;
+  const ConvDims& p = gemm.dims;
+  const int phases = gemm.dx ? dx_phases(p) : 1;
+  const Patches largest = gemm.dx ? patches_of_g(p, 0) : patches_of_x(p);
+  const int depth = p.r * p.s * (gemm.dx ? p.k : p.c) / phases;
   if (!plan)
     plan = choose_plan(largest.rows(), gemm.output.columns,
                        blocks_for(depth, kDepth<typename Element::Stored>), phases);
@@ -143,12 +144,13 @@ void forward(const Stream& stream, Workspace& workspace, const Conv2dArgs<float>
              std::optional<Plan> plan) {
   using Stored = typename Element::Stored;
   const Conv2dShape& s = a.shape;
+  Conv2dShape packed = s;
+  packed.c = padded<Stored>(s.c);
   ConvGemm<Stored> gemm{};
-  gemm.shape = s;
-  gemm.shape.c = padded<Stored>(s.c);
+  gemm.dims = conv_dims(packed);
   gemm.image = packed_rows<Stored>(stream, workspace, a.x, s.n * s.h * s.w, s.c);
   gemm.filters = packed_rows<Stored>(stream, workspace, a.w, s.k * s.r * s.s, s.c);
-  gemm.output = output_of(a);
+  gemm.output = output_of(conv_dims(s), a);
   run<Element>(stream, workspace, gemm, s.n * s.oh() * s.ow(), plan);
 }
 
@@ -157,13 +159,14 @@ void backward(const Stream& stream, Workspace& workspace, const Conv2dDxArgs<flo
               std::optional<Plan> plan) {
   using Stored = typename Element::Stored;
   const Conv2dShape& s = a.shape;
+  Conv2dShape packed = s;
+  packed.k = padded<Stored>(s.k);
   ConvGemm<Stored> gemm{};
   gemm.dx = true;
-  gemm.shape = s;
-  gemm.shape.k = padded<Stored>(s.k);
+  gemm.dims = conv_dims(packed);
   gemm.image = packed_rows<Stored>(stream, workspace, a.g, s.n * s.oh() * s.ow(), s.k);
   gemm.filters = packed_transposed<Stored>(stream, workspace, a.w, s.k, s.r * s.s, s.c);
-  gemm.output = output_of(a);
+  gemm.output = output_of(conv_dims(s), a);
   run<Element>(stream, workspace, gemm, s.n * s.h * s.w, plan);
 }
 

@@ -1,12 +1,13 @@
-// Gradients of a convolution where most rows of g (one a pixel of the output) are 0.
+// Gradients of a convolution if most rows of g (one per pixel of the output) are 0.
 //
-// The RPN's loss reaches 256 anchors an image out of many thousands, so nearly all of what comes back to its
-// 3x3 convolution is 0. The rows that are not are gathered into a matrix G (P, K). With the patches X (P, R S
-// C) of x under those pixels
+// The loss of the RPN reaches 256 anchors per image, out of many thousands, so nearly all of the gradient
+// that comes back to its 3x3 convolution is 0. The rows that are not 0 are gathered into a matrix G (P, K).
+// With the patches X (P, R S C) of x under those pixels,
 //
 //     dw = G^T X,    dx = the rows of G w, each (R, S, C), added where their patch lies.
 //
-// A row that is 0 is taken not to count even where x or w is not finite: forward has shown that already.
+// A row of zeros is skipped even where x or w is not finite, although 0 times infinity is NaN: the forward
+// pass has already shown such a value.
 #include <algorithm>
 
 #include "core/parallel.h"
@@ -16,9 +17,10 @@
 namespace rcnn::kernels {
 namespace {
 
-/// Fewer than one row in this many must be left for gathering to pay.
+/// At most one row in this many may be other than 0, or gathering does not pay.
 constexpr int64_t kShare = 8;
-/// G has a multiple of this many rows, the last ones 0: products of few different shapes are kept prepared.
+/// G is filled up with rows of zeros to a multiple of this many, so that products of few different shapes
+/// occur: oneDNN prepares each shape once.
 constexpr int64_t kRows = 64;
 
 int64_t rows_of(const Conv2dShape& s) { return s.n * s.oh() * s.ow(); }
@@ -28,11 +30,11 @@ bool is_zero(const float* g, int64_t row, int64_t k) {
   return std::all_of(g + row * k, g + (row + 1) * k, [](float value) { return value == 0; });
 }
 
-/// The gathered rows.
+/// The rows of g that are not 0.
 struct Rows {
-  int64_t* at;        // which rows of all they are, ascending
-  int64_t found = 0;  // so many
-  int64_t count;      // with those that fill up
+  int64_t* at;        // their indices in g, ascending
+  int64_t found = 0;  // their number
+  int64_t count;      // with the rows of zeros
   float* g;           // (count, K)
 
   Rows(const Conv2dShape& s, const float* all, Workspace& workspace)
@@ -46,8 +48,8 @@ struct Rows {
   }
 };
 
-/// Calls `visit(element of the image (N, H, W, C), place in the patch)` for every pixel of the patch under
-/// row `row` of g; -1 for one outside the image.
+/// Calls `visit(offset in the images (N, H, W, C), offset in the patch)` for every pixel of the patch under
+/// row `row` of g. The first offset is -1 for a pixel outside the image.
 template <class Visit>
 void for_each_pixel(const Conv2dShape& p, int64_t row, Visit visit) {
   const int64_t ow = p.ow(), oh = p.oh(), image = row / (oh * ow);

@@ -12,7 +12,7 @@ using dnnl::memory;
 using Tag = memory::format_tag;
 using Type = memory::data_type;
 
-/// The logical sizes oneDNN speaks of; it writes (N, C, H, W) whatever the layout.
+/// The sizes as oneDNN takes them: it writes (N, C, H, W) for every layout.
 struct Descs {
   explicit Descs(const Conv2dShape& p)
       : x({p.n, p.c, p.h, p.w}, Type::f32, Tag::nhwc),
@@ -23,7 +23,7 @@ struct Descs {
         strides{p.stride, p.stride},
         dilates{p.dilation - 1, p.dilation - 1},
         pad_left{p.pad, p.pad},
-        // What is read beyond the right border: exactly enough for the last output.
+        // What is read beyond the lower and the right border: exactly enough for the last output.
         pad_right{(p.oh() - 1) * p.stride + p.dilation * (p.r - 1) + 1 - p.h - p.pad,
                   (p.ow() - 1) * p.stride + p.dilation * (p.s - 1) + 1 - p.w - p.pad} {}
   memory::desc x, y, plain_w, any_w, bias;
@@ -75,7 +75,7 @@ struct ConvolutionCache : OneDnn {
     return {desc, dnnl::convolution_forward(desc)};
   }
 
-  /// Backward primitives want to see the forward descriptor they belong to.
+  /// Backward primitives need the descriptor of their forward primitive as a hint.
   dnnl::convolution_forward::primitive_desc hint(const Descs& d) const {
     return make_descriptor<dnnl::convolution_forward>(
         engine, dnnl::primitive_attr(), dnnl::prop_kind::forward_training,
@@ -103,8 +103,8 @@ struct ConvolutionCache : OneDnn {
     });
   }
 
-  /// `w`, times `scale` for each output channel, in the layout `wanted`: packed now, or the copy kept from
-  /// the last call with weights of this key.
+  /// `w`, multiplied by `scale` for each output channel (unless null), in the layout `wanted`: packed now, or
+  /// the copy kept from the last call with weights of this key.
   memory pack(Workspace& workspace, const Conv2dShape& p, const float* w, const float* scale,
               const WeightsKey& key, const memory::desc& wanted) {
     const memory::desc plain = Descs(p).plain_w;

@@ -1,4 +1,4 @@
-// What the variants that call NVIDIA's libraries, cuDNN and cuBLAS, do around a call.
+// What the variants that call NVIDIA's libraries, cuDNN and cuBLAS, do besides the call.
 #pragma once
 
 #include "core/bf16.h"
@@ -6,19 +6,18 @@
 
 namespace rcnn::kernels {
 
-/// y = relu(scale[column] * z + bias[column] + residual): kernels/gemm/epilogue_math.h.
+/// y = relu(scale[column] * z + bias[column] + residual), as in kernels/gemm/epilogue_math.h.
 struct EpiloguePass {
-  int64_t rows, columns;
-  const float* z;         // (rows, columns); may be y
-  const float* scale;     // (columns) or null
-  const float* bias;      // (columns) or null
-  const float* residual;  // (rows, columns) or null; may be y
-  bool relu;
-  float* y;  // (rows, columns)
+  int64_t rows = 0, columns = 0;
+  const float* z = nullptr;         // (rows, columns); may be y
+  const float* scale = nullptr;     // (columns) or null
+  const float* bias = nullptr;      // (columns) or null
+  const float* residual = nullptr;  // (rows, columns) or null; may be y
+  bool relu = false;
+  float* y = nullptr;  // (rows, columns)
 };
 
-/// The epilogue as a pass of its own. Does nothing where y is z and there is neither scale, bias, residual
-/// nor ReLU.
+/// The epilogue as a separate pass. Does nothing if y is z and there is no scale, bias, residual or ReLU.
 void epilogue_pass(const Stream& stream, const EpiloguePass& pass);
 
 /// `count` values rounded to bf16, in scratch memory.
@@ -27,7 +26,7 @@ bf16* round_to_bf16(const Stream& stream, Workspace& workspace, const float* val
 /// Sets `count` values to 0.
 void clear(const Stream& stream, float* values, int64_t count);
 
-/// Scratch memory aligned to 256 bytes, as the libraries expect it.
+/// Scratch memory aligned to 256 bytes, as the libraries expect.
 void* take_library_scratch(Workspace& workspace, int64_t bytes);
 
 }  // namespace rcnn::kernels

@@ -1,8 +1,8 @@
-// What the cuDNN variants are written with: checked calls and the descriptors of its graph API.
+// What the cuDNN variants are written with: checked calls, and the descriptors of the graph API of cuDNN.
 //
-// In that API everything is a descriptor: a tensor, an operation, the graph it makes, an engine's
-// configuration, a plan. One is created, its attributes are set, it is finalized, and from then on it is
-// read.
+// In that API everything is a descriptor: a tensor, an operation, a graph of operations, the configuration
+// of an engine, a plan. A descriptor is created, its attributes are set, it is finalized, and from then on
+// it is only read.
 #pragma once
 
 #include <cudnn.h>
@@ -16,8 +16,8 @@
 
 namespace rcnn::kernels {
 
-/// Throws Error with what was tried, the formatted sentence, and cuDNN's own words unless `status` is
-/// success.
+/// Throws Error unless `status` is success. The message says what was tried (the formatted sentence) and how
+/// cuDNN describes the status.
 template <class... Args>
 void cudnn_check(cudnnStatus_t status, fmt::format_string<Args...> tried, Args&&... args) {
   if (status == CUDNN_STATUS_SUCCESS) [[likely]]
@@ -28,7 +28,7 @@ void cudnn_check(cudnnStatus_t status, fmt::format_string<Args...> tried, Args&&
                           cudnnGetErrorString(status), detail));
 }
 
-/// How cuDNN calls the type of an attribute whose value is a T.
+/// cuDNN's name for the type of an attribute whose value is a T.
 template <class T>
 constexpr cudnnBackendAttributeType_t cudnn_attribute_type() {
   if constexpr (std::is_same_v<T, int64_t>) return CUDNN_TYPE_INT64;
@@ -74,14 +74,14 @@ class CudnnDescriptor {
   }
 
   void finalize() { cudnn_check(cudnnBackendFinalize(descriptor_), "finalizing {}", name_); }
-  /// Whether cuDNN accepts it: how it says that an engine does not serve a case.
+  /// Whether cuDNN accepts the descriptor. It refuses one whose engine does not support the case.
   bool try_finalize() { return cudnnBackendFinalize(descriptor_) == CUDNN_STATUS_SUCCESS; }
 
-  /// The values of an attribute, at most `most`.
+  /// The values of an attribute, at most `max_count`.
   template <class T>
-  std::vector<T> get(Attribute attribute, int64_t most) const {
-    std::vector<T> values(static_cast<size_t>(most));
-    values.resize(get_array(attribute, cudnn_attribute_type<T>(), most, values.data()));
+  std::vector<T> get(Attribute attribute, int64_t max_count) const {
+    std::vector<T> values(static_cast<size_t>(max_count));
+    values.resize(get_array(attribute, cudnn_attribute_type<T>(), max_count, values.data()));
     return values;
   }
   /// The descriptors of `type` that an attribute holds.
@@ -103,7 +103,7 @@ class CudnnDescriptor {
     cudnn_check(cudnnBackendSetAttribute(descriptor_, attribute, type, count, values),
                 "setting attribute {} of {}", static_cast<int>(attribute), name_);
   }
-  /// The number of values that the attribute has, of which `count` at most are written.
+  /// The number of values that the attribute has, of which at most `count` are written.
   size_t get_array(Attribute attribute, cudnnBackendAttributeType_t type, int64_t count, void* values) const {
     int64_t found = 0;
     cudnn_check(cudnnBackendGetAttribute(descriptor_, attribute, type, count, &found, values),

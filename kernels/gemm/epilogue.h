@@ -1,5 +1,5 @@
-// The backward of an epilogue y = relu(scale[c] * z + bias[c] + residual), shared by convolution and matrix
-// product.
+// The backward of an epilogue y = relu(scale[c] * z + bias[c] + residual), which convolution and matrix
+// product share.
 //
 //     g = y > 0 ? dy : 0   with ReLU, else dy
 //     dresidual = g,   dbias[c] = sum of g over rows,   dz = scale[c] * g
@@ -11,31 +11,30 @@ namespace rcnn::kernels {
 
 template <class T>
 struct EpilogueBackwardArgs {
-  int64_t rows, c;
-  const T* y;      // (rows, C), or null without ReLU
-  const T* dy;     // (rows, C)
-  const T* scale;  // (C) or null: 1
-  T* dz;           // (rows, C), or null: not wanted
-  T* dresidual;    // (rows, C), or null
-  Accumulate accumulate_residual;
-  T* dbias;  // (C), or null
-  Accumulate accumulate_bias;
+  int64_t rows = 0, c = 0;
+  const T* y = nullptr;      // (rows, C), or null without ReLU
+  const T* dy = nullptr;     // (rows, C)
+  const T* scale = nullptr;  // (C), or null for 1
+  T* dz = nullptr;           // (rows, C), or null: not needed
+  T* dresidual = nullptr;    // (rows, C), or null
+  Accumulate accumulate_residual = Accumulate::no;
+  T* dbias = nullptr;  // (C), or null
+  Accumulate accumulate_bias = Accumulate::no;
 };
 
 template <class T>
 void epilogue_backward_reference(const Stream&, Workspace&, const EpilogueBackwardArgs<T>& a);
 template <class T>
 void epilogue_backward_row_chunks(const Stream&, Workspace&, const EpilogueBackwardArgs<T>& a);
-void epilogue_backward_block_per_chunk(const Stream&, Workspace&, const EpilogueBackwardArgs<float>& a);
+Run<EpilogueBackwardArgs<float>> epilogue_backward_block_per_chunk;
 
 // clang-format off
-inline constexpr Variant<EpilogueBackwardArgs<float>, EpilogueBackwardArgs<double>> epilogue_backward_variants[] = {
-    OnCuda{"block_per_chunk", epilogue_backward_block_per_chunk},
-    {DeviceType::cpu, "row_chunks", epilogue_backward_row_chunks<float>},
-    {DeviceType::cpu, "reference", epilogue_backward_reference<float>, epilogue_backward_reference<double>},
+inline constexpr RealTechnique<EpilogueBackwardArgs> epilogue_techniques[] = {
+    {"block_per_chunk", on_cuda, epilogue_backward_block_per_chunk},
+    {"row_chunks", on_cpu, epilogue_backward_row_chunks<float>},
+    {"reference", on_cpu, {epilogue_backward_reference<float>, epilogue_backward_reference<double>}},
 };
-inline constexpr Op<EpilogueBackwardArgs<float>, EpilogueBackwardArgs<double>> epilogue_backward{
-    "epilogue_backward", "epilogue", epilogue_backward_variants};
 // clang-format on
+inline constexpr Op epilogue_backward{"epilogue_backward", "epilogue", column<0>(epilogue_techniques)};
 
 }  // namespace rcnn::kernels

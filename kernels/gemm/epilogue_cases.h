@@ -19,11 +19,11 @@ inline std::vector<EpilogueCase> epilogue_cases() {
       {11, 1, false, true, true},
       {0, 4, true, false, true, false, true},   // no rows: dbias is 0
       {3, 1030, true, true, true, true, true},  // more channels than threads in a CUDA block
-      {900, 68, true, true, true, true, true},  // vectors of 4, several blocks down
+      {900, 68, true, true, true, true, true},  // vectors of 4, several blocks along the rows
   };
 }
 
-/// nano-fpn's pyramid at 4 x 240 x 320, and R50-FPN's.
+/// A pyramid level of nano-fpn at 4 x 240 x 320, and one of R50-FPN at 800 x 1344.
 inline std::vector<EpilogueCase> epilogue_bench_cases() {
   return {{4 * 60 * 80, 32, true, false, true, false, true},
           {200 * 336, 256, true, false, true, false, true}};
@@ -36,7 +36,7 @@ Prepared<EpilogueBackwardArgs<T>> prepare_epilogue_backward(const EpilogueCase& 
   p.args = {};
   p.args.rows = c.rows;
   p.args.c = c.c;
-  // The sign of y decides which terms there are, so it must not follow the fill.
+  // The sign of y decides which terms exist, so y must not depend on the fill.
   if (c.relu) p.args.y = fill.uniform<T>(p.inputs, shape, -1, 1).template data<T>();
   p.args.dy = fill.numbers<T>(p.inputs, shape).template data<T>();
   if (c.scale) p.args.scale = fill.numbers<T>(p.inputs, {c.c}).template data<T>();
@@ -48,5 +48,7 @@ Prepared<EpilogueBackwardArgs<T>> prepare_epilogue_backward(const EpilogueCase& 
   p.terms = c.rows;
   return p;
 }
+
+RCNN_OP_CASES(epilogue_backward, epilogue_cases, epilogue_bench_cases, prepare_epilogue_backward<T>)
 
 }  // namespace rcnn::kernels

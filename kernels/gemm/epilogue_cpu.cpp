@@ -21,7 +21,8 @@ void epilogue_backward_reference(const Stream&, Workspace&, const EpilogueBackwa
   }
 }
 
-/// One pass in memory order: each chunk of rows sums its share of dbias, the shares are added in chunk order.
+/// One pass in memory order: each chunk of rows sums its share of dbias, and the shares are added
+/// in chunk order.
 template <class T>
 void epilogue_backward_row_chunks(const Stream&, Workspace& workspace, const EpilogueBackwardArgs<T>& a) {
   const int64_t grain = std::max<int64_t>(1, 65536 / std::max<int64_t>(1, a.c));
@@ -53,8 +54,8 @@ void epilogue_backward_row_chunks(const Stream&, Workspace& workspace, const Epi
     for (int64_t c = 0; c < a.c; ++c) a.dbias[c] += shares[chunk * a.c + c];
 }
 
-template void epilogue_backward_reference(const Stream&, Workspace&, const EpilogueBackwardArgs<float>&);
-template void epilogue_backward_reference(const Stream&, Workspace&, const EpilogueBackwardArgs<double>&);
-template void epilogue_backward_row_chunks(const Stream&, Workspace&, const EpilogueBackwardArgs<float>&);
+template Run<EpilogueBackwardArgs<float>> epilogue_backward_reference<float>;
+template Run<EpilogueBackwardArgs<double>> epilogue_backward_reference<double>;
+template Run<EpilogueBackwardArgs<float>> epilogue_backward_row_chunks<float>;
 
 }  // namespace rcnn::kernels

@@ -8,13 +8,14 @@ namespace rcnn::kernels {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int64_t kMostChunks = 512;  // a constant, so that every card adds dbias in the same order
+constexpr int64_t kMaxChunks = 512;  // a constant, so that every card adds dbias in the same order
 
-/// A block walks down one chunk of rows, chunk blockIdx.y, at blockDim.x vectors of V channels; its
-/// blockDim.y rows of threads take turns. Each thread sums its rows' g in registers; thread row 0 then adds
-/// the sums of all thread rows in their order, through shared memory, and writes them to shares (chunks, C).
+/// One block per chunk of rows (blockIdx.y) and blockDim.x vectors of V channels (blockIdx.x); its blockDim.y
+/// rows of threads take the rows of the chunk in turn. Each thread sums the g of its rows in registers.
+/// Thread row 0 then adds the sums of all thread rows in order, through shared memory, and writes them to
+/// shares (chunks, C).
 ///
-/// Shared memory: 4 KB. Bottleneck: memory, one pass over y, dy and the results.
+/// Shared memory: 4 KiB for V = 4. Bottleneck: memory, one pass over y, dy and the results.
 template <int V>
 __global__ void backward_kernel(EpilogueBackwardArgs<float> a, int64_t rows_a_chunk, float* shares) {
   RCNN_SHARED(float, thread_sums, [kThreads][V]);
@@ -26,7 +27,8 @@ __global__ void backward_kernel(EpilogueBackwardArgs<float> a, int64_t rows_a_ch
   float sums[V] = {};
   if (c < a.c) {
     float scale[V];
-    RCNN_UNROLL for (int i = 0; i < V; ++i) scale[i] = 1;
+    RCNN_UNROLL
+    for (int i = 0; i < V; ++i) scale[i] = 1;
     if (a.scale) read_values<V>(a.scale + c, scale);
     for (int64_t row = first + threadIdx.y; row < last; row += blockDim.y) {
       const int64_t at = row * a.c + c;
@@ -35,11 +37,13 @@ __global__ void backward_kernel(EpilogueBackwardArgs<float> a, int64_t rows_a_ch
       if (a.y) {
         float y[V];
         read_values<V>(a.y + at, y);
-        RCNN_UNROLL for (int i = 0; i < V; ++i) g[i] = relu_gradient(y[i], g[i]);
+        RCNN_UNROLL
+        for (int i = 0; i < V; ++i) g[i] = relu_gradient(y[i], g[i]);
       }
       if (a.dresidual && a.accumulate_residual == Accumulate::yes)
         read_values<V>(a.dresidual + at, dresidual);
-      RCNN_UNROLL for (int i = 0; i < V; ++i) {
+      RCNN_UNROLL
+      for (int i = 0; i < V; ++i) {
         dz[i] = scale[i] * g[i];
         put(dresidual[i], g[i], a.accumulate_residual);
         sums[i] += g[i];
@@ -48,19 +52,21 @@ __global__ void backward_kernel(EpilogueBackwardArgs<float> a, int64_t rows_a_ch
       if (a.dresidual) write_values<V>(a.dresidual + at, dresidual);
     }
   }
-  if (!shares) return;  // all threads
+  if (!shares) return;  // in all threads alike
   write_values<V>(thread_sums[thread], sums);
   __syncthreads();
   if (threadIdx.y != 0 || c >= a.c) return;
-  for (unsigned row = 1; row < blockDim.y; ++row)
-    RCNN_UNROLL for (int i = 0; i < V; ++i) sums[i] += thread_sums[row * blockDim.x + threadIdx.x][i];
+  for (unsigned row = 1; row < blockDim.y; ++row) {
+    RCNN_UNROLL
+    for (int i = 0; i < V; ++i) sums[i] += thread_sums[row * blockDim.x + threadIdx.x][i];
+  }
   write_values<V>(shares + blockIdx.y * a.c + c, sums);
 }
 
 constexpr int kColumns = 32, kLines = kThreads / kColumns;
 
-/// dbias: adds the chunks' shares in an order that is always the same. A block takes 32 channels; its 8 rows
-/// of threads add every eighth chunk each, thread row 0 adds the eight.
+/// dbias: adds the shares of the chunks in a fixed order. One block per 32 channels; each of its 8 rows of
+/// threads adds every eighth chunk, and thread row 0 adds the eight sums.
 __global__ void dbias_kernel(EpilogueBackwardArgs<float> a, const float* shares, int chunks) {
   RCNN_SHARED(float, thread_sums, [kLines][kColumns]);
   const int64_t c = static_cast<int64_t>(blockIdx.x) * kColumns + threadIdx.x;
@@ -85,8 +91,8 @@ void epilogue_backward_block_per_chunk(const Stream& stream, Workspace& workspac
   unsigned width = 1;  // threads along the channels, a power of two
   while (width < across && width < kThreads) width *= 2;
   const dim3 block(width, kThreads / width);
-  // At least 4 rows a thread, as far as there are rows.
-  const int64_t rows_a_chunk = std::max<int64_t>(4 * block.y, (a.rows + kMostChunks - 1) / kMostChunks);
+  // At least 4 rows per thread, if there are enough rows.
+  const int64_t rows_a_chunk = std::max<int64_t>(4 * block.y, (a.rows + kMaxChunks - 1) / kMaxChunks);
   const dim3 grid(blocks_for(across, width), blocks_for(a.rows, rows_a_chunk));
   float* shares = a.dbias ? workspace.take<float>(grid.y * a.c) : nullptr;
   if (vectors)

@@ -6,8 +6,8 @@
 
 namespace rcnn::kernels {
 
-/// relu(scale * z + bias + residual); a NaN stays a NaN. What is absent is given as scale 1, bias 0, residual
-/// 0.
+/// relu(scale * z + bias + residual); a NaN stays a NaN. A term that is absent is given as scale 1, bias 0
+/// or residual 0.
 template <class T>
 RCNN_HOST_DEVICE inline T epilogue_value(T z, T scale, T bias, T residual, bool relu) {
   const T value = z * scale + bias + residual;

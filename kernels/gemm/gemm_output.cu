@@ -5,7 +5,7 @@ namespace {
 
 constexpr int kThreads = 256;
 
-/// One thread for V neighbouring outputs: reads them from every array, in order, and writes them once.
+/// One thread per V neighbouring outputs: it adds their sums from all arrays, in order, and writes them once.
 /// Bottleneck: memory, count + 1 passes over the output.
 template <int V>
 __global__ void write_sums_kernel(const float* arrays, int count, int64_t size, GemmOutput output) {

@@ -1,14 +1,14 @@
-// How the kernels that compute a convolution or a matrix product as blocks of a matrix write their sums: with
-// the epilogue, or added to a gradient, and in parts where the reduction is split.
+// How the kernels that compute a convolution or a matrix product in tiles write their sums: with the epilogue
+// applied or added to a gradient, and in parts if the reduction is split.
 //
-// Split reduction ("split-K"). A small output has too few tiles to fill a GPU. Then several blocks share one
-// tile: part p sums its share of the reduction and writes it to `partials`, and a second launch,
-// combine_parts, adds the parts in their order, so the bits do not depend on the scheduling. A launcher reads
+// Split reduction ("split-K"): a small output has too few tiles to fill a GPU, so several blocks share one
+// tile. Part p sums its share of the reduction and writes it to `partials`; a second launch, combine_parts,
+// adds the parts in their order, so the bits do not depend on the scheduling. A launcher reads
 //
-//     const int parts = parts_of(tiles, steps, least_steps);         // 1: nothing is split
+//     const int parts = parts_of(tiles, steps, min_steps);           // 1: not split
 //     const GemmParts split = take_parts(workspace, parts, rows, output);
 //     launch<kernel>(stream, grid_of(tiles, 1, split), ..., output, split);
-//     combine_parts(stream, split, output);                          // nothing to do for one part
+//     combine_parts(stream, split, output);                          // does nothing for one part
 //
 // and its kernel
 //
@@ -21,26 +21,26 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "core/autograd.h"  // Accumulate
+#include "core/accumulate.h"
 #include "core/context.h"
 #include "kernels/gemm/epilogue_math.h"
 #include "kernels/vectors.h"
 
 namespace rcnn::kernels {
 
-/// out[row, column] = relu(scale[column] * sum + bias[column] + residual[row, column]); with Accumulate::yes
-/// out += sum, and then there is no epilogue. Element offsets are below 2^31.
+/// out[row, column] = relu(scale[column] * sum + bias[column] + residual[row, column]), or with
+/// Accumulate::yes out += sum, without an epilogue. Element offsets are below 2^31.
 struct GemmOutput {
-  float* out;  // (rows, columns)
-  int columns;
+  float* out = nullptr;  // (rows, columns)
+  int columns = 0;
   const float* scale = nullptr;     // (columns) or null
   const float* bias = nullptr;      // (columns) or null
   const float* residual = nullptr;  // (rows, columns) or null; may be `out`
   bool relu = false;
   Accumulate accumulate = Accumulate::no;
-  bool vectors = false;  // float4 may be used: set by with_vectors
+  bool vectors = false;  // whether float4 may be used; set by with_vectors
 
-  /// This output with `vectors` found from the alignment of its pointers and rows.
+  /// This output with `vectors` set according to the alignment of its pointers and rows.
   GemmOutput with_vectors() const {
     GemmOutput o = *this;
     o.vectors = four_at_a_time(columns, {out, scale, bias, residual});
@@ -48,12 +48,11 @@ struct GemmOutput {
   }
 };
 
-/// Writes V neighbouring columns, from `column` on, of each of these rows, and nothing where a row is
-/// negative; V is 4 only where `vectors` and column % 4 == 0. The caller has checked that the rows and
-/// columns exist.
+/// Writes V neighbouring columns, starting at `column`, of each of `rows`; a negative row is skipped. V = 4
+/// requires `vectors` and column % 4 == 0. The caller has checked that the rows and the columns exist.
 ///
-/// All addends are read before the first result is written: they may be the same memory, so the compiler must
-/// keep that order, and would wait for each of them.
+/// All addends are loaded before the first result is written: addends and results may be the same memory, so
+/// the compiler must keep the order of loads and stores, and would wait for each load in turn.
 template <int V, int kRows>
 __device__ inline void write_rows(const GemmOutput& o, const int (&rows)[kRows], int column,
                                   const float (&sums)[kRows][V]) {
@@ -93,13 +92,14 @@ __device__ inline void write(const GemmOutput& o, int row, int column, const flo
   write_rows(o, rows, column, sums_of_row);
 }
 
-/// Writes the four columns from `column` on, a multiple of 4, or as many of them as there are.
+/// Writes the four columns that start at `column`, a multiple of 4, or as many of them as exist.
 __device__ inline void write_up_to_4(const GemmOutput& o, int row, int column, const float (&sums)[4]) {
   if (o.vectors) {
     if (column < o.columns) write<4>(o, row, column, sums);
   } else {
-    RCNN_UNROLL for (int i = 0; i < 4; ++i) if (column + i < o.columns)
-        write<1>(o, row, column + i, {sums[i]});
+    RCNN_UNROLL
+    for (int i = 0; i < 4; ++i)
+      if (column + i < o.columns) write<1>(o, row, column + i, {sums[i]});
   }
 }
 
@@ -110,15 +110,15 @@ struct GemmParts {
   float* partials;  // (count, rows, columns)
 };
 
-/// Blocks that a launch should have where its reduction allows: two for each of an H200's 132
-/// multiprocessors. A constant, so that the same weights give the same bits on every card.
+/// The number of blocks that a launch should have if its reduction allows it: two for each of the 132
+/// multiprocessors of an H200. It is a constant, so that the same weights give the same bits on every card.
 constexpr int64_t kWantedBlocks = 264;
 
-/// In how many parts to split a reduction of `steps` steps so that `tiles` tiles become about kWantedBlocks
-/// blocks, each part of at least `least_steps` steps.
-inline int parts_of(int64_t tiles, int64_t steps, int64_t least_steps) {
+/// The number of parts to split a reduction of `steps` steps into, so that `tiles` tiles become about
+/// kWantedBlocks blocks and each part has at least `min_steps` steps.
+inline int parts_of(int64_t tiles, int64_t steps, int64_t min_steps) {
   if (tiles <= 0) return 1;
-  return static_cast<int>(std::max<int64_t>(1, std::min(kWantedBlocks / tiles, steps / least_steps)));
+  return static_cast<int>(std::max<int64_t>(1, std::min(kWantedBlocks / tiles, steps / min_steps)));
 }
 
 inline GemmParts take_parts(Workspace& workspace, int count, int64_t rows, const GemmOutput& output) {
@@ -126,20 +126,21 @@ inline GemmParts take_parts(Workspace& workspace, int count, int64_t rows, const
   return {count, static_cast<int>(rows), partials};
 }
 
-/// The grid of a kernel whose blocks are (tile, phase, part).
+/// The grid of a kernel with one block per tile, phase and part.
 inline dim3 grid_of(int64_t tiles, int phases, const GemmParts& parts) {
   return dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(phases),
               static_cast<unsigned>(parts.count));
 }
 
-/// Where part `part` of a split reduction writes its plain sums.
+/// Where part `part` of a split reduction writes its sums, without an epilogue.
 __device__ inline GemmOutput share_of_part(const GemmOutput& output, const GemmParts& parts, int part) {
-  GemmOutput share{parts.partials + static_cast<int64_t>(part) * parts.rows * output.columns, output.columns};
+  GemmOutput share{.out = parts.partials + static_cast<int64_t>(part) * parts.rows * output.columns,
+                   .columns = output.columns};
   share.vectors = output.columns % 4 == 0;
   return share;
 }
 
-/// Where a block of part `part` writes: the output itself, or its share.
+/// Where a block of part `part` writes: the output itself, or the share of its part.
 __device__ inline GemmOutput output_of_part(const GemmOutput& output, const GemmParts& parts, int part) {
   return parts.count == 1 ? output : share_of_part(output, parts, part);
 }
@@ -149,14 +150,14 @@ struct StepRange {
   int begin, end;
 };
 
-/// The steps of part `part`, of `steps` in all; none where there are fewer steps than parts.
+/// The steps of part `part`, out of `steps` in all. With fewer steps than parts, some parts have none.
 RCNN_HOST_DEVICE inline StepRange steps_of_part(int steps, const GemmParts& parts, int part) {
   return {static_cast<int>(static_cast<int64_t>(steps) * part / parts.count),
           static_cast<int>(static_cast<int64_t>(steps) * (part + 1) / parts.count)};
 }
 
-/// Adds `count` arrays (count, rows, columns) of sums in their order and writes the output. The sums of one
-/// array may be the output's own memory.
+/// Adds `count` arrays of sums, (count, rows, columns), in their order, and writes the output. A single array
+/// may be the memory of the output itself.
 void write_sums(const Stream& stream, const float* sums, int count, int64_t rows, const GemmOutput& output);
 
 /// Adds the parts in their order and writes the output. Does nothing for one part.

@@ -20,8 +20,8 @@ inline std::vector<MatmulCase> matmul_cases() {
       {1, 1, 1, false, true, false, true},
       {0, 4, 3, false, true, true},  // no rows
       {3, 4, 0, true, false},        // an empty sum: zero
-      // Edges of the CUDA variants: more than one tile of 128 rows or columns, vectors and scalars, sums that
-      // are split in parts.
+      // Edge cases of the CUDA variants: more than one tile of 128 rows or columns, vectors and scalars, sums
+      // that are split into parts.
       {68, 72, 132, false, true, true, true},
       {68, 72, 20},
       {72, 68, 20, true, false, true},
@@ -48,24 +48,26 @@ Prepared<MatmulArgs<T>> prepare_matmul(const MatmulCase& c, Filler fill) {
   const Tensor a = fill.numbers<T>(p.inputs, c.transpose_a ? Shape{c.k, c.m} : Shape{c.m, c.k});
   const Tensor b = fill.numbers<T>(p.inputs, c.transpose_b ? Shape{c.n, c.k} : Shape{c.k, c.n});
   // The epilogue and accumulation exclude each other.
-  const bool add = fill.accumulate() == Accumulate::yes;
-  const T* bias = c.bias && !add ? fill.numbers<T>(p.inputs, {c.n}).template data<T>() : nullptr;
+  const bool accumulated = fill.accumulate() == Accumulate::yes;
+  const T* bias = c.bias && !accumulated ? fill.numbers<T>(p.inputs, {c.n}).template data<T>() : nullptr;
   const Tensor out = fill.output<T>(p.outputs, {c.m, c.n});
-  p.args = {c.m,
-            c.n,
-            c.k,
-            c.transpose_a,
-            c.transpose_b,
-            a.data<T>(),
-            b.data<T>(),
-            bias,
-            c.relu && !add,
-            out.mutable_data<T>(),
-            fill.accumulate()};
+  p.args = {.m = c.m,
+            .n = c.n,
+            .k = c.k,
+            .transpose_a = c.transpose_a,
+            .transpose_b = c.transpose_b,
+            .a = a.data<T>(),
+            .b = b.data<T>(),
+            .bias = bias,
+            .relu = c.relu && !accumulated,
+            .c = out.mutable_data<T>(),
+            .accumulate = fill.accumulate()};
   p.match = Match::sum;
   p.terms = c.k;
   p.flop = 2.0 * static_cast<double>(c.m * c.n) * static_cast<double>(c.k);
   return p;
 }
+
+RCNN_OP_CASES(matmul, matmul_cases, matmul_bench_cases, prepare_matmul<T>)
 
 }  // namespace rcnn::kernels

@@ -19,7 +19,7 @@ void matmul_reference(const Stream&, Workspace&, const MatmulArgs<T>& x) {
   });
 }
 
-template void matmul_reference(const Stream&, Workspace&, const MatmulArgs<float>&);
-template void matmul_reference(const Stream&, Workspace&, const MatmulArgs<double>&);
+template Run<MatmulArgs<float>> matmul_reference<float>;
+template Run<MatmulArgs<double>> matmul_reference<double>;
 
 }  // namespace rcnn::kernels

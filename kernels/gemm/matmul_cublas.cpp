@@ -1,4 +1,4 @@
-// Matrix product through cuBLAS: the rung to beat. The epilogue is a pass of its own.
+// Matrix product through cuBLAS, the baseline to beat. The epilogue is a separate pass.
 #include <cublas_v2.h>
 
 #include "kernels/gemm/cuda_library.h"
@@ -7,8 +7,8 @@
 namespace rcnn::kernels {
 namespace {
 
-/// Throws Error with what was tried, the formatted sentence, and cuBLAS's own words unless `status` is
-/// success.
+/// Throws Error unless `status` is success. The message says what was tried (the formatted sentence) and how
+/// cuBLAS describes the status.
 template <class... Args>
 void cublas_check(cublasStatus_t status, fmt::format_string<Args...> tried, Args&&... args) {
   if (status == CUBLAS_STATUS_SUCCESS) [[likely]]
@@ -17,7 +17,7 @@ void cublas_check(cublasStatus_t status, fmt::format_string<Args...> tried, Args
                           cublasGetStatusString(status)));
 }
 
-/// A workspace's handle.
+/// The cuBLAS handle of a workspace.
 struct CublasCache {
   CublasCache() { cublas_check(cublasCreate(&handle), "creating a handle"); }
   ~CublasCache() { cublasDestroy(handle); }
@@ -27,8 +27,9 @@ struct CublasCache {
   cublasHandle_t handle = nullptr;
 };
 
-/// The handle, set to the stream and to scratch memory of the workspace: its own would be shared by all
-/// streams and allocated outside of a recording's sight. cuBLAS advises 32 MiB on sm_90.
+/// The handle, set to this stream and to scratch memory of the workspace. The scratch memory of cuBLAS itself
+/// would be shared by all streams, and its allocation would escape the recording of a CUDA graph. cuBLAS
+/// recommends 32 MiB on sm_90.
 cublasHandle_t handle_on(const Stream& stream, Workspace& workspace) {
   constexpr int64_t kScratch = int64_t{32} << 20;
   const cublasHandle_t handle = workspace.cache<CublasCache>().handle;
@@ -38,8 +39,8 @@ cublasHandle_t handle_on(const Stream& stream, Workspace& workspace) {
   return handle;
 }
 
-/// c = op(a) op(b), or c += op(a) op(b). cuBLAS counts columns first: what is row-major here, it sees
-/// transposed. So it is asked for c^T (N, M) = op(b)^T (N, K) times op(a)^T (K, M).
+/// c = op(a) op(b), or c += op(a) op(b). cuBLAS stores matrices by columns, so it sees each row-major matrix
+/// as its transpose. It is therefore asked for c^T (N, M) = op(b)^T (N, K) times op(a)^T (K, M).
 void multiply(const Stream& stream, Workspace& workspace, const MatmulArgs<float>& x, Precision precision) {
   const void *a = x.a, *b = x.b;
   if (precision == Precision::bf16) {
@@ -54,7 +55,7 @@ void multiply(const Stream& stream, Workspace& workspace, const MatmulArgs<float
                                x.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, x.n, x.m, x.k, &alpha, b, type,
                                x.transpose_b ? x.k : x.n, a, type, x.transpose_a ? x.m : x.k, &beta, x.c,
                                CUDA_R_32F, x.n, compute, CUBLAS_GEMM_DEFAULT),
-               "a product of ({}, {}) and ({}, {})", x.m, x.k, x.k, x.n);
+               "multiplying ({}, {}) by ({}, {})", x.m, x.k, x.k, x.n);
 }
 
 }  // namespace
@@ -67,7 +68,7 @@ void matmul_cublas(const Stream& stream, Workspace& workspace, const MatmulArgs<
   } else if (x.accumulate == Accumulate::no) {  // an empty sum
     clear(stream, x.c, x.m * x.n);
   }
-  epilogue_pass(stream, {x.m, x.n, x.c, nullptr, x.bias, nullptr, x.relu, x.c});
+  epilogue_pass(stream, {.rows = x.m, .columns = x.n, .z = x.c, .bias = x.bias, .relu = x.relu, .y = x.c});
 }
 
 template void matmul_cublas<Precision::f32>(const Stream&, Workspace&, const MatmulArgs<float>&);

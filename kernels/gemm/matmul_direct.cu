@@ -5,9 +5,9 @@ namespace {
 
 constexpr int kThreads = 256;
 
-/// One thread an output: thread = row * N + column. Neighbouring threads share a row of the left factor and
-/// read neighbouring columns of the right one (or, transposed, addresses K apart). Bottleneck: the loads, two
-/// for one multiply-add.
+/// One thread per output: thread = row * N + column. Neighbouring threads share a row of the left factor and
+/// read neighbouring columns of the right one (if it is transposed, addresses K apart). Bottleneck: the
+/// loads, two for each multiply-add.
 __global__ void direct_kernel(int m, int k, StridedMatrix left, StridedMatrix right, GemmOutput output) {
   const int thread = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
   const int row = thread / output.columns, column = thread % output.columns;
@@ -20,9 +20,9 @@ __global__ void direct_kernel(int m, int k, StridedMatrix left, StridedMatrix ri
 }  // namespace
 
 void matmul_direct(const Stream& stream, Workspace&, const MatmulArgs<float>& x) {
-  check_matmul_sizes(x);
-  launch<direct_kernel>(stream, blocks_for(x.m * x.n, kThreads), kThreads, 0, static_cast<int>(x.m),
-                        static_cast<int>(x.k), left_of(x), right_of(x), output_of(x));
+  const MatmulDims p = matmul_dims(x);
+  launch<direct_kernel>(stream, blocks_for(p.m * p.n, kThreads), kThreads, 0, p.m, p.k, left_of(p, x),
+                        right_of(p, x), output_of(p, x));
 }
 
 }  // namespace rcnn::kernels

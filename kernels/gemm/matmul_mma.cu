@@ -1,10 +1,9 @@
 // Matrix product on tensor cores, in TF32 or bf16, tile by tile (kernels/gemm/mma_tile.h).
 //
-// Neither operand is ever transposed in memory: each lies along k or along its outer index, and the fragments
-// are read accordingly. The bf16 variant packs both operands; TF32 packs only an operand whose lines do not
-// consist of aligned vectors of 16 bytes.
-#include "kernels/gemm/matmul.h"
-
+// Neither operand is transposed in memory: each lies along k or along its outer index, and the fragments are
+// read accordingly. The bf16 variant packs both operands; the TF32 variant packs an operand only if its lines
+// do not consist of aligned vectors of 16 bytes.
+#include "kernels/gemm/matmul_gemm.h"
 #include "kernels/gemm/mma_tile.h"
 
 namespace rcnn::kernels {
@@ -16,7 +15,7 @@ struct MatmulGemm {
   const Stored* a;
   const Stored* b;
   int m, n, k;
-  int a_length, b_length;  // elements of a line, as packed
+  int a_length, b_length;  // elements of a packed line
   GemmOutput output;
   GemmParts parts;
   int column_tiles;
@@ -34,9 +33,9 @@ struct MatmulCopy {
   }
 };
 
-// A block computes a tile (blockIdx.x: columns fastest) of one part (blockIdx.z) of the reduction. 128
-// threads and shared memory as in kernels/gemm/mma_tile.h. Bottleneck: the tensor cores, or memory where a
-// matrix is thin.
+// One block of 128 threads per tile (blockIdx.x, columns fastest) and part of the reduction (blockIdx.z);
+// kernels/gemm/mma_tile.h describes its threads and its shared memory. Bottleneck: the tensor cores, or
+// memory if a matrix is thin.
 template <class Element, Order OrderA, Order OrderB, class T>
 __global__ void __launch_bounds__(kThreads, T::kBlocks)
     matmul_mma_kernel(MatmulGemm<typename Element::Stored> gemm) {
@@ -71,20 +70,17 @@ template <class Element>
 void run(const Stream& stream, Workspace& workspace, const MatmulArgs<float>& args,
          std::optional<Plan> plan) {
   using Stored = typename Element::Stored;
-  check(std::max({args.m * args.k, args.k * args.n, args.m * args.n}) < int64_t{1} << 31,
-        "a matrix product of ({}, {}) and ({}, {}) on CUDA: every matrix must have fewer than 2^31 elements",
-        args.m, args.k, args.k, args.n);
-  // A line of `a` is k long, of its transposed storage m; of `b` n, and k.
+  const MatmulDims p = matmul_dims(args);
+  // A line of `a` has k elements (m if it is stored transposed), a line of `b` has n (k if transposed).
   const int64_t a_length = args.transpose_a ? args.m : args.k, a_lines = args.transpose_a ? args.k : args.m;
   const int64_t b_length = args.transpose_b ? args.k : args.n, b_lines = args.transpose_b ? args.n : args.k;
   MatmulGemm<Stored> gemm{};
   gemm.a = packed_rows<Stored>(stream, workspace, args.a, a_lines, a_length);
   gemm.b = packed_rows<Stored>(stream, workspace, args.b, b_lines, b_length);
-  gemm.m = static_cast<int>(args.m), gemm.n = static_cast<int>(args.n), gemm.k = static_cast<int>(args.k);
+  gemm.m = p.m, gemm.n = p.n, gemm.k = p.k;
   gemm.a_length = static_cast<int>(padded<Stored>(a_length));
   gemm.b_length = static_cast<int>(padded<Stored>(b_length));
-  gemm.output =
-      GemmOutput{args.c, gemm.n, nullptr, args.bias, nullptr, args.relu, args.accumulate}.with_vectors();
+  gemm.output = output_of(p, args);
 
   if (!plan) plan = choose_plan(args.m, args.n, blocks_for(args.k, kDepth<Stored>));
   gemm.parts = take_parts(workspace, plan->parts, args.m, gemm.output);

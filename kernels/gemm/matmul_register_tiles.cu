@@ -1,13 +1,13 @@
 // Matrix product on register tiles: see kernels/gemm/gemm_tiles.h. Bottleneck: the multiply-add pipes; with
-// few rows, as many as there are regions in a fully connected layer, reading the weights.
+// few rows (a fully connected layer has one per RoI), reading the weights.
 #include "kernels/gemm/gemm_tiles.h"
 #include "kernels/gemm/matmul_gemm.h"
 
 namespace rcnn::kernels {
 namespace {
 
-/// A block of 256 threads computes tile blockIdx.x, part blockIdx.z of its sums. TA and TB: transposed. V = 4
-/// reads float4: see vectors_in.
+/// One block of 256 threads per tile (blockIdx.x) and part of its sums (blockIdx.z). TA and TB: whether a and
+/// b are transposed. V = 4 reads float4: see vectors_in.
 template <class Tile, bool TA, bool TB, int V>
 __global__ __launch_bounds__(kTileThreads,
                              kBlocksAProcessor) void register_tiles_kernel(int m, int k, const float* a,
@@ -20,14 +20,14 @@ __global__ __launch_bounds__(kTileThreads,
 
 template <bool TA, bool TB>
 void multiply(const Stream& stream, Workspace& workspace, const MatmulArgs<float>& x) {
-  const GemmOutput output = output_of(x);
-  with_tile<WidestTile>(x.m, x.n, vectors_in(x), [&](auto tile, auto vector) {
+  const MatmulDims p = matmul_dims(x);
+  const GemmOutput output = output_of(p, x);
+  with_tile<WidestTile>(p.m, p.n, vectors_in(x), [&](auto tile, auto vector) {
     using Tile = decltype(tile);
-    const int64_t tiles = Tile::tiles(x.m, x.n);
-    const GemmParts parts = take_parts(workspace, Tile::parts(tiles, x.k), x.m, output);
+    const int64_t tiles = Tile::tiles(p.m, p.n);
+    const GemmParts parts = take_parts(workspace, Tile::parts(tiles, p.k), p.m, output);
     launch<register_tiles_kernel<Tile, TA, TB, vector()>>(stream, grid_of(tiles, 1, parts), kTileThreads, 0,
-                                                          static_cast<int>(x.m), static_cast<int>(x.k), x.a,
-                                                          x.b, output, parts);
+                                                          p.m, p.k, x.a, x.b, output, parts);
     combine_parts(stream, parts, output);
   });
 }
@@ -35,7 +35,6 @@ void multiply(const Stream& stream, Workspace& workspace, const MatmulArgs<float
 }  // namespace
 
 void matmul_register_tiles(const Stream& stream, Workspace& workspace, const MatmulArgs<float>& x) {
-  check_matmul_sizes(x);
   if (x.transpose_a)
     x.transpose_b ? multiply<true, true>(stream, workspace, x) : multiply<true, false>(stream, workspace, x);
   else

@@ -13,7 +13,7 @@ Plan choose_plan(int64_t m, int64_t n, int64_t chunks, int64_t products) {
   struct Candidate {
     TileSize tile;
     int64_t m, n;
-    double chunk;  // clocks an SM spends on one chunk of one tile, other blocks filling the gaps
+    double chunk;  // clocks that an SM spends on one chunk of one tile while other blocks fill the gaps
   };
   // Smaller tiles read more shared memory for each multiplication.
   constexpr Candidate candidates[] = {{TileSize::m128n128, 128, 128, 800},
@@ -23,7 +23,7 @@ Plan choose_plan(int64_t m, int64_t n, int64_t chunks, int64_t products) {
   constexpr double processors = kWantedBlocks / 2;
   constexpr double around = 3;            // a block's start and end, in chunks
   constexpr double second_launch = 4000;  // clocks
-  constexpr double bytes_a_clock = 1500;  // of device memory and second-level cache
+  constexpr double bytes_a_clock = 1500;  // of device memory and second-level cache together
 
   Plan best;
   double best_clocks = std::numeric_limits<double>::infinity();
@@ -53,8 +53,8 @@ struct alignas(16) Vector {
   Stored values[16 / sizeof(Stored)];
 };
 
-// A thread converts one vector of 16 bytes. No shared memory. `quads`: c % 4 == 0 and `values` is 16-byte
-// aligned, so four floats are read at once. Bottleneck: memory.
+// One thread per vector of 16 bytes; no shared memory. `quads`: c % 4 == 0 and `values` is aligned to 16
+// bytes, so four floats are read at once. Bottleneck: memory.
 template <class Stored>
 __global__ void __launch_bounds__(kThreads)
     pack_rows_kernel(const float* values, unsigned vectors, unsigned vectors_a_row, int c, bool quads,
@@ -67,19 +67,23 @@ __global__ void __launch_bounds__(kThreads)
   const float* from = values + static_cast<int64_t>(row) * c + column;
   Vector<Stored> result;
   if (quads) {
-    RCNN_UNROLL for (int i = 0; i < kCount; i += 4) {
+    RCNN_UNROLL
+    for (int i = 0; i < kCount; i += 4) {
       float four[4] = {};
       if (column + i < c) read_values<4>(from + i, four);
-      RCNN_UNROLL for (int j = 0; j < 4; ++j) convert(four[j], result.values[i + j]);
+      RCNN_UNROLL
+      for (int j = 0; j < 4; ++j) convert(four[j], result.values[i + j]);
     }
   } else {
-    RCNN_UNROLL for (int i = 0; i < kCount; ++i) convert(column + i < c ? from[i] : 0.0f, result.values[i]);
+    RCNN_UNROLL
+    for (int i = 0; i < kCount; ++i) convert(column + i < c ? from[i] : 0.0f, result.values[i]);
   }
   packed[index] = result;
 }
 
-// A block transposes a 32 x 32 square (k, c) of one tap (blockIdx.z) through shared memory, in rows of 33 so
-// that neither direction meets a bank twice. 256 threads, a warp a row. Bottleneck: memory.
+// One block of 256 threads per 32 x 32 square (k, c) of one tap (blockIdx.z); each warp takes every eighth
+// row. It transposes the square through shared memory, in rows of 33 so that neither direction has bank
+// conflicts. Bottleneck: memory.
 template <class Stored>
 __global__ void __launch_bounds__(kThreads)
     pack_transposed_kernel(const float* filters, int k, int taps, int c, int padded_k, Stored* packed) {
@@ -109,7 +113,7 @@ const Stored* packed_rows(const Stream& stream, Workspace& workspace, const floa
     if (quads) return values;
   const int64_t width = padded<Stored>(c), vectors = rows * width * static_cast<int64_t>(sizeof(Stored)) / 16;
   Stored* packed = workspace.take<Stored>(rows * width);
-  // Rows without padding are one long row.
+  // Rows without padding are treated as one long row.
   const int64_t row_vectors =
       width == c ? std::max<int64_t>(vectors, 1) : vectors / std::max<int64_t>(rows, 1);
   launch<pack_rows_kernel<Stored>>(stream, blocks_for(vectors, kThreads), kThreads, 0, values,

@@ -1,5 +1,5 @@
 // How a matrix product on tensor cores is cut into blocks, and the passes that bring its operands into the
-// form that kernels/gemm/mma_tile.h wants.
+// form that kernels/gemm/mma_tile.h needs.
 #pragma once
 
 #include <optional>
@@ -13,16 +13,16 @@ namespace rcnn::kernels::mma {
 
 enum class TileSize { m128n128, m128n64, m64n64 };
 
-/// The tile of a block, and how many blocks share the reduction of one tile (kernels/gemm/gemm_output.h:
-/// parts).
+/// The tile of a block, and how many blocks share the reduction of one tile: the parts
+/// of kernels/gemm/gemm_output.h.
 struct Plan {
   TileSize tile = TileSize::m64n64;
   int parts = 1;
 };
 
-/// The plan that a rough model of the time prefers for `products` products (m x n) in one launch, each at
-/// most `chunks` chunks deep. It depends on the sizes alone, not on the card, so that all cards give the same
-/// bits.
+/// The plan that a rough model of the running time prefers for `products` products (m x n) in one launch,
+/// each about `chunks` chunks deep. It depends only on the sizes, not on the card, so that all cards give
+/// the same bits.
 Plan choose_plan(int64_t m, int64_t n, int64_t chunks, int64_t products = 1);
 
 /// c rounded up to whole vectors of 16 bytes.
@@ -32,19 +32,19 @@ constexpr int64_t padded(int64_t c) {
   return (c + vector - 1) / vector * vector;
 }
 
-/// The matrix (rows, c) as (rows, padded(c)) of Stored, zeros in the padding. Floats that need no padding and
-/// are aligned are used where they are.
+/// The matrix (rows, c) as (rows, padded(c)) of Stored, with zeros in the padding. Aligned floats that need
+/// no padding are used in place.
 template <class Stored>
 const Stored* packed_rows(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
                           int64_t c);
 
-/// The filters (k, taps, c) as (c, taps, padded(k)) of Stored, zeros in the padding.
+/// The filters (k, taps, c) as (c, taps, padded(k)) of Stored, with zeros in the padding.
 template <class Stored>
 const Stored* packed_transposed(const Stream& stream, Workspace& workspace, const float* filters, int64_t k,
                                 int64_t taps, int64_t c);
 
-/// The ops with the plan given, or chosen where there is none. `precision` is tf32 or bf16. For tests and
-/// experiments: the variants in the ops' tables choose.
+/// The ops with the given plan, or with a chosen one if none is given. `precision` is tf32 or bf16. For tests
+/// and experiments; the variants in the ops' tables choose their plans.
 void conv2d_planned(const Stream&, Workspace&, const Conv2dArgs<float>&, Precision, std::optional<Plan>);
 void conv2d_dx_planned(const Stream&, Workspace&, const Conv2dDxArgs<float>&, Precision, std::optional<Plan>);
 void conv2d_dw_planned(const Stream&, Workspace&, const Conv2dDwArgs<float>&, Precision, std::optional<Plan>);

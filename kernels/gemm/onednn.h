@@ -1,9 +1,9 @@
-// What the oneDNN variants share: the engine, primitives cached by shape, and packed weights cached by
-// version.
+// What the oneDNN variants share: the engine, primitives that are cached by shape, and packed weights that
+// are cached by version.
 //
-// oneDNN is quick only when it may choose the layout of the weights itself, so each variant keeps a private
-// packed copy and remakes it when the weights' storage was written to. Activations stay (N, H, W, C).
-// oneDNN 2.6 and 3.x are both served; they differ in how a primitive descriptor is made.
+// oneDNN is fast only if it may choose the layout of the weights itself, so the convolutions keep a private
+// packed copy and renew it when the storage of the weights was written to. Activations stay (N, H, W, C).
+// oneDNN 2.6 and 3.x are both supported; they differ in how a primitive descriptor is made.
 #pragma once
 
 #include <dnnl.hpp>
@@ -19,8 +19,8 @@
 
 namespace rcnn::kernels {
 
-/// Makes `Primitive::primitive_desc` from what both versions of oneDNN take in this order; `hint` is the
-/// forward descriptor that backward primitives want, or nothing.
+/// Makes a `Primitive::primitive_desc` from the arguments that both versions of oneDNN take in this order.
+/// Backward primitives also need `hint`, the descriptor of their forward primitive.
 template <class Primitive, class... Args>
 typename Primitive::primitive_desc make_descriptor(const dnnl::engine& engine,
                                                    const dnnl::primitive_attr& attributes,
@@ -42,7 +42,7 @@ typename Primitive::primitive_desc make_backward_descriptor(const dnnl::engine& 
 #endif
 }
 
-/// Scratch memory comes from the workspace, so that a primitive owns none.
+/// Makes a primitive take its scratch memory from the workspace, so that it owns none.
 inline dnnl::primitive_attr workspace_attributes() {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -51,21 +51,22 @@ inline dnnl::primitive_attr workspace_attributes() {
 
 inline bool same(const dnnl::memory::desc& a, const dnnl::memory::desc& b) { return a == b; }
 
-/// What was made for a key, of the keys used last. Photographs come in many sizes, and each needs primitives
-/// of its own, which take milliseconds to make and memory to keep.
+/// A cache of what was made for the keys used last. Photographs come in many sizes, and each size needs its
+/// own primitives, which take milliseconds to make and memory to keep.
 template <class Key, class Value>
 class RecentlyUsed {
  public:
-  explicit RecentlyUsed(size_t most = 1024) : most_(most) {}
+  explicit RecentlyUsed(size_t max_size = 1024) : max_size_(max_size) {}
 
-  /// The value of `key`; where there is none, what `make()` returns. Valid until the next call.
+  /// The value of `key`; if there is none, what `make()` returns is kept. The reference is valid until
+  /// the next call.
   template <class Make>
   const Value& get(const Key& key, Make make) {
     if (const auto found = places_.find(key); found != places_.end()) {
       entries_.splice(entries_.begin(), entries_, found->second);
       return entries_.front().second;
     }
-    if (entries_.size() == most_) {
+    if (entries_.size() == max_size_) {
       places_.erase(entries_.back().first);
       entries_.pop_back();
     }
@@ -75,12 +76,12 @@ class RecentlyUsed {
   }
 
  private:
-  size_t most_;
-  std::list<std::pair<Key, Value>> entries_;  // the one used last in front
+  size_t max_size_;
+  std::list<std::pair<Key, Value>> entries_;  // the one used last comes first
   std::map<Key, typename std::list<std::pair<Key, Value>>::iterator> places_;
 };
 
-/// The engine and stream of a workspace: one of each, with everything cached beside them.
+/// The base of the caches of a workspace: an engine, a stream, and the packed weights.
 struct OneDnn {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
@@ -90,7 +91,8 @@ struct OneDnn {
     WeightsKey key;
     dnnl::memory memory;
   };
-  /// Packed weights by storage: one copy a layout, with the scale and without, whatever the images' sizes.
+  /// Packed weights by storage: one copy for each layout, with and without the scale, for all
+  /// sizes of images.
   std::unordered_map<uint64_t, std::vector<Packed>> packed;
 
   Packed& packed_slot(const WeightsKey& key, const dnnl::memory::desc& layout) {

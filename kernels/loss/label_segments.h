@@ -1,6 +1,6 @@
-// A walk over the labels of all levels of a pyramid, for losses on the CPU. Labels are one (N, rows of all
-// levels) array, logits and offsets an array a level: the walk says which stretch of labels belongs to which
-// stretch of which level.
+// Matches labels to the rows of the levels of a feature pyramid, for losses on the CPU. The labels are one
+// array (N, rows of all levels), whereas logits and deltas are one array per level: the functions here say
+// which run of labels belongs to which rows of which level.
 #pragma once
 
 #include <algorithm>
@@ -12,14 +12,14 @@
 
 namespace rcnn::kernels {
 
-/// `count` consecutive labels from `label` on belong to consecutive rows of `level` from `row` on, counted
-/// over all images.
+/// `count` consecutive labels, starting at `label`, belong to as many consecutive rows of `level`, starting
+/// at `row` (counted over all images).
 struct LabelSegment {
   int level;
   int64_t row, label, count;
 };
 
-/// Calls body(segment) for the segments that labels [begin, end) consist of.
+/// Splits the labels [begin, end) into segments and calls body(segment) for each.
 template <class Views, class F>
 void for_segments(const Views& views, int levels, int64_t begin, int64_t end, F body) {
   const int64_t total = total_rows(views, levels);
@@ -31,10 +31,10 @@ void for_segments(const Views& views, int levels, int64_t begin, int64_t end, F 
   }
 }
 
-/// Labels in a chunk of work.
+/// Labels in one chunk of work.
 inline constexpr int64_t kLabelGrain = 1 << 11;
 
-/// Adds up share(begin, end) over chunks of [0, size), in parallel, in chunk order.
+/// Computes share(begin, end) for chunks of [0, size) in parallel, then adds the shares in chunk order.
 template <class F>
 LossShare sum_shares(Workspace& workspace, int64_t size, F share) {
   const int64_t chunks = (size + kLabelGrain - 1) / kLabelGrain;
@@ -50,7 +50,7 @@ LossShare sum_shares(Workspace& workspace, int64_t size, F share) {
   return all;
 }
 
-/// The number of labels >= 0, for backward.
+/// The number of labels >= 0.
 inline int64_t count_labels(const int32_t* labels, int64_t size) {
   int64_t count = 0;
   for (int64_t i = 0; i < size; ++i) count += labels[i] >= 0;

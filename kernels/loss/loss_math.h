@@ -1,4 +1,4 @@
-// Formulas of the losses, forward and backward.
+// The formulas of the losses and of their derivatives.
 #pragma once
 
 #include <cmath>
@@ -8,13 +8,13 @@
 
 namespace rcnn::kernels {
 
-/// What a part of the labels adds to a loss.
+/// What some of the labels contribute to a loss.
 struct LossShare {
-  double sum = 0;     // of the loss's terms
+  double sum = 0;     // of the terms of the loss
   int64_t count = 0;  // labels >= 0
 };
 
-/// The mean's divisor: max(1, number of labels >= 0).
+/// The divisor of the mean: max(1, number of labels >= 0).
 RCNN_HOST_DEVICE inline double divisor(int64_t count) { return static_cast<double>(count < 1 ? 1 : count); }
 
 /// log(1 + exp(x)) - x z, the cross-entropy of sigmoid(x) with a label z of 0 or 1, without overflow.
@@ -23,7 +23,7 @@ RCNN_HOST_DEVICE inline T sigmoid_cross_entropy_term(T x, T z) {
   return (x < 0 ? T(0) : x) - x * z + std::log1p(std::exp(-std::fabs(x)));
 }
 
-/// 1 / (1 + exp(-x)); its derivative's other half is that d term / dx = sigmoid(x) - z.
+/// 1 / (1 + exp(-x)). The derivative of sigmoid_cross_entropy_term with respect to x is sigmoid(x) - z.
 template <class T>
 RCNN_HOST_DEVICE inline T sigmoid(T x) {
   return T(1) / (T(1) + std::exp(-x));
@@ -36,11 +36,11 @@ RCNN_HOST_DEVICE inline T smooth_l1_term(T d, T beta) {
   return size < beta ? d * d / (2 * beta) : size - beta / 2;
 }
 
-/// The derivative of smooth_l1_term; 0 at d = 0, also where beta = 0 leaves a kink there.
+/// The derivative of smooth_l1_term. It is 0 at d = 0, even where beta = 0 makes a kink there.
 template <class T>
 RCNN_HOST_DEVICE inline T smooth_l1_slope(T d, T beta) {
   if (std::fabs(d) < beta) return d / beta;
-  return d > 0 ? T(1) : d < 0 ? T(-1) : d;  // d: 0, or a NaN that must be noticed
+  return d > 0 ? T(1) : d < 0 ? T(-1) : d;  // d is 0, or a NaN, which must not be hidden
 }
 
 }  // namespace rcnn::kernels

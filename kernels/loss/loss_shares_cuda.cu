@@ -3,7 +3,7 @@
 namespace rcnn::kernels {
 namespace {
 
-/// One block, a thread a share. Latency of memory.
+/// One block, one thread per share. Bottleneck: latency of memory.
 __global__ void finish_loss_kernel(const LossShare* shares, unsigned blocks, float* loss) {
   const LossShare own = threadIdx.x < blocks ? shares[threadIdx.x] : LossShare{};
   const double sum = block_sum(own.sum);
@@ -11,7 +11,7 @@ __global__ void finish_loss_kernel(const LossShare* shares, unsigned blocks, flo
   if (threadIdx.x == 0) *loss = static_cast<float>(sum / divisor(count));
 }
 
-/// A thread a label, the grid striding over them. Bottleneck: memory.
+/// One thread per label, in a grid-stride loop. Bottleneck: memory.
 __global__ void count_labels_kernel(const int32_t* labels, int64_t size, int32_t* counts) {
   int32_t count = 0;
   const int64_t stride = static_cast<int64_t>(gridDim.x) * kLossThreads;

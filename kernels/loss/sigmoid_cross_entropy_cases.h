@@ -8,7 +8,7 @@ namespace rcnn::kernels {
 struct SigmoidCrossEntropyCase {
   int64_t n;
   std::vector<int64_t> rows;  // of each level
-  int sampled;                // labels >= 0 in a thousand
+  int sampled;                // expected number of labels >= 0 per thousand
 };
 
 inline std::vector<SigmoidCrossEntropyCase> sigmoid_cross_entropy_cases() {
@@ -16,7 +16,7 @@ inline std::vector<SigmoidCrossEntropyCase> sigmoid_cross_entropy_cases() {
       {2, {13, 7, 5}, 600},     {1, {29}, 1000}, {3, {4, 0, 1, 9, 2, 3}, 500},  // six levels, one empty
       {2, {3001, 1409, 1}, 40},                                                 // several chunks
       {2, {5, 3}, 0},                                                           // every label ignored
-      {0, {5, 3}, 500},         {2, {0}, 500},                                  // nothing at all
+      {0, {5, 3}, 500},         {2, {0}, 500},                                  // no labels
   };
 }
 
@@ -26,7 +26,7 @@ inline std::vector<SigmoidCrossEntropyCase> sigmoid_cross_entropy_bench_cases() 
           {2, {200 * 336 * 3, 100 * 168 * 3, 50 * 84 * 3, 25 * 42 * 3, 13 * 21 * 3}, 1}};
 }
 
-/// Labels 1 and 0, most of them -1 instead where few are sampled.
+/// Labels that are 0 or 1 in `c.sampled` of a thousand rows, and -1 in the others.
 inline Tensor sampled_labels(const SigmoidCrossEntropyCase& c, Filler& fill, std::vector<Tensor>& keep) {
   int64_t rows = 0;
   for (const int64_t level_rows : c.rows) rows += level_rows;
@@ -35,14 +35,14 @@ inline Tensor sampled_labels(const SigmoidCrossEntropyCase& c, Filler& fill, std
   return labels;
 }
 
-/// Fills args.n, levels, labels and the logits, which are NaN where they are ignored.
+/// Sets args.n, levels, labels and logits. Logits that are ignored are NaN.
 template <class T, class Args>
 void prepare_levels(const SigmoidCrossEntropyCase& c, Filler& fill, Prepared<Args>& p) {
   const Tensor labels = sampled_labels(c, fill, p.inputs);
   p.args.n = c.n;
   p.args.levels = static_cast<int>(c.rows.size());
   p.args.labels = labels.data<int32_t>();
-  int64_t before = 0;  // rows of the levels before
+  int64_t before = 0;  // rows of the previous levels
   for (size_t level = 0; level < c.rows.size(); ++level) {
     const int64_t rows = c.rows[level];
     const Tensor logits = fill.numbers<T>(p.inputs, {c.n, rows});
@@ -73,12 +73,17 @@ Prepared<SigmoidCrossEntropyBackwardArgs<T>> prepare_sigmoid_cross_entropy_backw
   prepare_levels<T>(c, fill, p);
   p.args.dloss = fill.numbers<T>(p.inputs, {}).template data<T>();
   for (size_t level = 0; level < c.rows.size(); ++level) {
-    if (level == 1) continue;  // the second level's gradient is not wanted
+    if (level == 1) continue;  // the second level's gradient is not needed
     const Tensor gradient = fill.output<T>(p.outputs, {c.n, c.rows[level]});
     p.args.dlogits[level] = {gradient.mutable_data<T>(), c.rows[level]};
     p.args.accumulate[level] = fill.accumulate();
   }
   return p;
 }
+
+RCNN_OP_CASES(sigmoid_cross_entropy, sigmoid_cross_entropy_cases, sigmoid_cross_entropy_bench_cases,
+              prepare_sigmoid_cross_entropy<T>)
+RCNN_OP_CASES(sigmoid_cross_entropy_backward, sigmoid_cross_entropy_cases, sigmoid_cross_entropy_bench_cases,
+              prepare_sigmoid_cross_entropy_backward<T>)
 
 }  // namespace rcnn::kernels

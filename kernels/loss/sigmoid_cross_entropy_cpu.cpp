@@ -44,13 +44,9 @@ void sigmoid_cross_entropy_backward_reference(const Stream&, Workspace&,
   });
 }
 
-template void sigmoid_cross_entropy_reference(const Stream&, Workspace&,
-                                              const SigmoidCrossEntropyArgs<float>&);
-template void sigmoid_cross_entropy_reference(const Stream&, Workspace&,
-                                              const SigmoidCrossEntropyArgs<double>&);
-template void sigmoid_cross_entropy_backward_reference(const Stream&, Workspace&,
-                                                       const SigmoidCrossEntropyBackwardArgs<float>&);
-template void sigmoid_cross_entropy_backward_reference(const Stream&, Workspace&,
-                                                       const SigmoidCrossEntropyBackwardArgs<double>&);
+template Run<SigmoidCrossEntropyArgs<float>> sigmoid_cross_entropy_reference<float>;
+template Run<SigmoidCrossEntropyArgs<double>> sigmoid_cross_entropy_reference<double>;
+template Run<SigmoidCrossEntropyBackwardArgs<float>> sigmoid_cross_entropy_backward_reference<float>;
+template Run<SigmoidCrossEntropyBackwardArgs<double>> sigmoid_cross_entropy_backward_reference<double>;
 
 }  // namespace rcnn::kernels

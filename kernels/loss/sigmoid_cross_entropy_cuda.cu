@@ -7,8 +7,8 @@ namespace {
 __device__ int64_t first_label() { return static_cast<int64_t>(blockIdx.x) * kLossThreads + threadIdx.x; }
 __device__ int64_t label_stride() { return static_cast<int64_t>(gridDim.x) * kLossThreads; }
 
-/// A thread a label, over all images and levels, the grid striding over them. A logit is read where its label
-/// counts, which few do. Bottleneck: memory (the labels).
+/// One thread per label of all images and levels, in a grid-stride loop. A logit is read only where its label
+/// is >= 0, which is rare. Bottleneck: memory (the labels).
 __global__ void sigmoid_cross_entropy_kernel(SigmoidCrossEntropyArgs<float> a, int64_t size, int64_t total,
                                              LossShare* shares) {
   LossShare own;
@@ -23,7 +23,7 @@ __global__ void sigmoid_cross_entropy_kernel(SigmoidCrossEntropyArgs<float> a, i
   store_share(own.sum, own.count, shares);
 }
 
-/// A thread a label, as forward. Bottleneck: memory (labels read, gradients written).
+/// One thread per label, as in forward. Bottleneck: memory (labels read, gradients written).
 __global__ void sigmoid_cross_entropy_backward_kernel(SigmoidCrossEntropyBackwardArgs<float> a, int64_t size,
                                                       int64_t total, LabelCounts counts) {
   const float scale = gradient_scale(a.dloss, counts);

@@ -10,33 +10,33 @@ struct SmoothL1Case {
   std::vector<int64_t> rows;  // of each level
   int64_t columns;
   float beta;
-  int sampled;          // labels >= 0 in a thousand
-  int64_t classes = 0;  // that labels are of, where there are more than columns
+  int sampled;          // expected number of labels >= 0 per thousand
+  int64_t classes = 0;  // number of classes of the labels, if greater than `columns`
 };
 
 inline std::vector<SmoothL1Case> smooth_l1_cases() {
   return {
       {2, {13, 7, 5}, 1, 1.0f / 9, 600},
-      {1, {67}, 5, 1, 800},                // a column a class
+      {1, {67}, 5, 1, 800},                // one column per class
       {3, {4, 0, 1, 9, 2, 3}, 1, 0, 700},  // six levels, one empty, plain L1
       {2, {3001, 1409, 1}, 1, 0.5f, 40},   // several chunks
       {2, {5, 3}, 2, 1, 0},                // every label ignored
       {0, {5, 3}, 1, 1, 500},
-      {2, {0}, 3, 1, 500},      // nothing at all
+      {2, {0}, 3, 1, 500},      // no labels
       {2, {41}, 1, 1, 800, 7},  // one column for all classes
   };
 }
 
-/// The region proposal networks of nano-fpn at 4 x 240 x 320 and of R50-FPN at 2 x 800 x 1344, and the
-/// latter's RoI head.
+/// The region proposal networks of nano-fpn at 4 x 240 x 320 and of R50-FPN at 2 x 800 x 1344, and the RoI
+/// head of the latter.
 inline std::vector<SmoothL1Case> smooth_l1_bench_cases() {
   return {{4, {60 * 80 * 6, 30 * 40 * 6, 15 * 20 * 6}, 1, 1.0f / 9, 7},
           {2, {200 * 336 * 3, 100 * 168 * 3, 50 * 84 * 3, 25 * 42 * 3, 13 * 21 * 3}, 1, 1.0f / 9, 1},
           {2, {512}, 91, 1.0f / 9, 1000}};
 }
 
-/// Fills args.n, levels, columns, beta, labels, targets and predictions. Targets and predictions that are not
-/// looked at are NaN.
+/// Sets args.n, levels, columns, beta, labels, targets and prediction. Targets and predictions that the loss
+/// ignores are NaN.
 template <class T, class Args>
 void prepare_levels(const SmoothL1Case& c, Filler& fill, Prepared<Args>& p) {
   int64_t total = 0;
@@ -54,7 +54,7 @@ void prepare_levels(const SmoothL1Case& c, Filler& fill, Prepared<Args>& p) {
   p.args.beta = c.beta;
   p.args.labels = labels.data<int32_t>();
   p.args.targets = targets.data<float>();
-  int64_t before = 0;  // rows of the levels before
+  int64_t before = 0;  // rows of the previous levels
   for (size_t level = 0; level < c.rows.size(); ++level) {
     const int64_t rows = c.rows[level];
     const Tensor prediction = fill.numbers<T>(p.inputs, {c.n, rows, c.columns, 4});
@@ -86,12 +86,15 @@ Prepared<SmoothL1BackwardArgs<T>> prepare_smooth_l1_backward(const SmoothL1Case&
   prepare_levels<T>(c, fill, p);
   p.args.dloss = fill.numbers<T>(p.inputs, {}).template data<T>();
   for (size_t level = 0; level < c.rows.size(); ++level) {
-    if (level == 1) continue;  // the second level's gradient is not wanted
+    if (level == 1) continue;  // the second level's gradient is not needed
     const Tensor gradient = fill.output<T>(p.outputs, {c.n, c.rows[level], c.columns, 4});
     p.args.dprediction[level] = {gradient.mutable_data<T>(), c.rows[level]};
     p.args.accumulate[level] = fill.accumulate();
   }
   return p;
 }
+
+RCNN_OP_CASES(smooth_l1, smooth_l1_cases, smooth_l1_bench_cases, prepare_smooth_l1<T>)
+RCNN_OP_CASES(smooth_l1_backward, smooth_l1_cases, smooth_l1_bench_cases, prepare_smooth_l1_backward<T>)
 
 }  // namespace rcnn::kernels

@@ -5,7 +5,7 @@
 namespace rcnn::kernels {
 namespace {
 
-/// Where the four offsets of row `row` of a level stand, for a row of this label.
+/// The index of the four deltas that take part in the loss, in row `row` of a level whose label is `label`.
 template <class Args>
 int64_t offsets_at(const Args& a, int64_t row, int32_t label) {
   check(a.columns == 1 || label < a.columns, "smooth_l1: label {}, but there are {} columns", label,
@@ -61,9 +61,9 @@ void smooth_l1_backward_reference(const Stream&, Workspace&, const SmoothL1Backw
   });
 }
 
-template void smooth_l1_reference(const Stream&, Workspace&, const SmoothL1Args<float>&);
-template void smooth_l1_reference(const Stream&, Workspace&, const SmoothL1Args<double>&);
-template void smooth_l1_backward_reference(const Stream&, Workspace&, const SmoothL1BackwardArgs<float>&);
-template void smooth_l1_backward_reference(const Stream&, Workspace&, const SmoothL1BackwardArgs<double>&);
+template Run<SmoothL1Args<float>> smooth_l1_reference<float>;
+template Run<SmoothL1Args<double>> smooth_l1_reference<double>;
+template Run<SmoothL1BackwardArgs<float>> smooth_l1_backward_reference<float>;
+template Run<SmoothL1BackwardArgs<double>> smooth_l1_backward_reference<double>;
 
 }  // namespace rcnn::kernels

@@ -5,14 +5,14 @@
 namespace rcnn::kernels {
 namespace {
 
-/// The column of a row's offsets that its label takes part in the loss with. The label is positive.
+/// The column whose deltas take part in the loss, in a row with this label, which is positive.
 __device__ int64_t column_of(int64_t columns, int32_t label) { return columns == 1 ? 0 : label; }
 
 __device__ int64_t first_item() { return static_cast<int64_t>(blockIdx.x) * kLossThreads + threadIdx.x; }
 __device__ int64_t item_stride() { return static_cast<int64_t>(gridDim.x) * kLossThreads; }
 
-/// A thread a label, over all images and levels, the grid striding over them. Offsets are read where the
-/// label is positive, which few are. Bottleneck: memory (the labels).
+/// One thread per label of all images and levels, in a grid-stride loop. Deltas are read only where the label
+/// is positive, which is rare. Bottleneck: memory (the labels).
 __global__ void smooth_l1_kernel(SmoothL1Args<float> a, int64_t size, int64_t total, LossShare* shares) {
   LossShare own;
   for (int64_t i = first_item(); i < size; i += item_stride()) {
@@ -29,8 +29,8 @@ __global__ void smooth_l1_kernel(SmoothL1Args<float> a, int64_t size, int64_t to
   store_share(own.sum, own.count, shares);
 }
 
-/// A thread the four offsets of a row and column, over all images and levels, the grid striding over them.
-/// Most are zeros that are written 16 bytes at a time. Bottleneck: memory.
+/// One thread per row and column (four deltas) of all images and levels, in a grid-stride loop. Most
+/// gradients are zeros, which are written 16 bytes at a time. Bottleneck: memory.
 __global__ void smooth_l1_backward_kernel(SmoothL1BackwardArgs<float> a, int64_t items, int64_t total,
                                           LabelCounts counts) {
   const float scale = gradient_scale(a.dloss, counts);

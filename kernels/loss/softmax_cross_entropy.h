@@ -1,10 +1,9 @@
 // Softmax cross-entropy of class labels: the classification loss of the RoI head.
 //
-//     loss = sum over rows with label >= 0 of (log sum_j exp(logits[r, j]) - logits[r, label]) / max(1,
-//     count)
+//     loss = sum over labels >= 0 of (log sum_j exp(logits[r, j]) - logits[r, label]) / max(1, count)
 //
-// where count is the number of labels >= 0. A row of label -1 (padding, not sampled) is not looked at:
-// whatever its logits are, its gradient is 0.
+// where r is the label's row and count the number of labels >= 0. A row whose label is -1 (padding, or not
+// sampled) is ignored: its gradient is 0, whatever its logits.
 #pragma once
 
 #include "kernels/op.h"
@@ -13,21 +12,21 @@ namespace rcnn::kernels {
 
 template <class T>
 struct SoftmaxCrossEntropyArgs {
-  int64_t rows, c;
-  const T* logits;        // (rows, C)
-  const int32_t* labels;  // (rows), each -1 (ignored) or in [0, C)
-  T* loss;                // one value
+  int64_t rows = 0, c = 0;
+  const T* logits = nullptr;        // (rows, C)
+  const int32_t* labels = nullptr;  // (rows), each -1 (ignored) or in [0, C)
+  T* loss = nullptr;                // one value
 };
 
 /// dlogits[r, k] = dloss (softmax(logits[r])[k] - (k == label)) / max(1, count); 0 where the label is -1.
 template <class T>
 struct SoftmaxCrossEntropyBackwardArgs {
-  int64_t rows, c;
-  const T* logits;        // (rows, C)
-  const int32_t* labels;  // (rows)
-  const T* dloss;         // one value
-  T* dlogits;             // (rows, C)
-  Accumulate accumulate;
+  int64_t rows = 0, c = 0;
+  const T* logits = nullptr;        // (rows, C)
+  const int32_t* labels = nullptr;  // (rows)
+  const T* dloss = nullptr;         // one value
+  T* dlogits = nullptr;             // (rows, C)
+  Accumulate accumulate = Accumulate::no;
 };
 
 template <class T>
@@ -35,24 +34,20 @@ void softmax_cross_entropy_reference(const Stream&, Workspace&, const SoftmaxCro
 template <class T>
 void softmax_cross_entropy_backward_reference(const Stream&, Workspace&,
                                               const SoftmaxCrossEntropyBackwardArgs<T>& a);
-void softmax_cross_entropy_warp_per_row(const Stream&, Workspace&, const SoftmaxCrossEntropyArgs<float>& a);
-void softmax_cross_entropy_backward_warp_per_row(const Stream&, Workspace&,
-                                                 const SoftmaxCrossEntropyBackwardArgs<float>& a);
+Run<SoftmaxCrossEntropyArgs<float>> softmax_cross_entropy_warp_per_row;
+Run<SoftmaxCrossEntropyBackwardArgs<float>> softmax_cross_entropy_backward_warp_per_row;
 
 // clang-format off
-inline constexpr Variant<SoftmaxCrossEntropyArgs<float>, SoftmaxCrossEntropyArgs<double>> softmax_cross_entropy_variants[] = {
-    OnCuda{"warp_per_row", softmax_cross_entropy_warp_per_row},
-    {DeviceType::cpu, "reference", softmax_cross_entropy_reference<float>, softmax_cross_entropy_reference<double>},
+inline constexpr RealTechnique<SoftmaxCrossEntropyArgs, SoftmaxCrossEntropyBackwardArgs> softmax_cross_entropy_techniques[] = {
+    {"warp_per_row", on_cuda, softmax_cross_entropy_warp_per_row,
+     softmax_cross_entropy_backward_warp_per_row},
+    {"reference", on_cpu, {softmax_cross_entropy_reference<float>, softmax_cross_entropy_reference<double>},
+     {softmax_cross_entropy_backward_reference<float>, softmax_cross_entropy_backward_reference<double>}},
 };
-inline constexpr Op<SoftmaxCrossEntropyArgs<float>, SoftmaxCrossEntropyArgs<double>> softmax_cross_entropy{
-    "softmax_cross_entropy", "softmax_cross_entropy", softmax_cross_entropy_variants};
-
-inline constexpr Variant<SoftmaxCrossEntropyBackwardArgs<float>, SoftmaxCrossEntropyBackwardArgs<double>> softmax_cross_entropy_backward_variants[] = {
-    OnCuda{"warp_per_row", softmax_cross_entropy_backward_warp_per_row},
-    {DeviceType::cpu, "reference", softmax_cross_entropy_backward_reference<float>, softmax_cross_entropy_backward_reference<double>},
-};
-inline constexpr Op<SoftmaxCrossEntropyBackwardArgs<float>, SoftmaxCrossEntropyBackwardArgs<double>> softmax_cross_entropy_backward{
-    "softmax_cross_entropy_backward", "softmax_cross_entropy", softmax_cross_entropy_backward_variants};
 // clang-format on
+inline constexpr Op softmax_cross_entropy{"softmax_cross_entropy", "softmax_cross_entropy",
+                                          column<0>(softmax_cross_entropy_techniques)};
+inline constexpr Op softmax_cross_entropy_backward{"softmax_cross_entropy_backward", "softmax_cross_entropy",
+                                                   column<1>(softmax_cross_entropy_techniques)};
 
 }  // namespace rcnn::kernels

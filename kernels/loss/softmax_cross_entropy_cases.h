@@ -7,7 +7,7 @@ namespace rcnn::kernels {
 
 struct SoftmaxCrossEntropyCase {
   int64_t rows, c;
-  int highest_label;  // labels are drawn from -1 to this
+  int highest_label;  // labels are drawn from [-1, highest_label]
 };
 
 inline std::vector<SoftmaxCrossEntropyCase> softmax_cross_entropy_cases() {
@@ -41,7 +41,11 @@ Prepared<SoftmaxCrossEntropyArgs<T>> prepare_softmax_cross_entropy(const Softmax
   const Tensor labels = fill.integers(p.inputs, {c.rows}, -1, c.highest_label);
   const Tensor logits = padded_logits<T>(c, labels, fill, p.inputs);
   const Tensor loss = fill.poisoned<T>(p.outputs, {});
-  p.args = {c.rows, c.c, logits.data<T>(), labels.data<int32_t>(), loss.mutable_data<T>()};
+  p.args = {.rows = c.rows,
+            .c = c.c,
+            .logits = logits.data<T>(),
+            .labels = labels.data<int32_t>(),
+            .loss = loss.mutable_data<T>()};
   p.match = Match::relative;
   p.tolerance = 1e-6;
   return p;
@@ -55,13 +59,21 @@ Prepared<SoftmaxCrossEntropyBackwardArgs<T>> prepare_softmax_cross_entropy_backw
   const Tensor logits = padded_logits<T>(c, labels, fill, p.inputs);
   const Tensor dloss = fill.numbers<T>(p.inputs, {});
   const Tensor dlogits = fill.output<T>(p.outputs, {c.rows, c.c});
-  p.args = {c.rows,           c.c,
-            logits.data<T>(), labels.data<int32_t>(),
-            dloss.data<T>(),  dlogits.mutable_data<T>(),
-            fill.accumulate()};
+  p.args = {.rows = c.rows,
+            .c = c.c,
+            .logits = logits.data<T>(),
+            .labels = labels.data<int32_t>(),
+            .dloss = dloss.data<T>(),
+            .dlogits = dlogits.mutable_data<T>(),
+            .accumulate = fill.accumulate()};
   p.match = Match::relative;
   p.tolerance = 1e-6;
   return p;
 }
+
+RCNN_OP_CASES(softmax_cross_entropy, softmax_cross_entropy_cases, softmax_cross_entropy_bench_cases,
+              prepare_softmax_cross_entropy<T>)
+RCNN_OP_CASES(softmax_cross_entropy_backward, softmax_cross_entropy_cases, softmax_cross_entropy_bench_cases,
+              prepare_softmax_cross_entropy_backward<T>)
 
 }  // namespace rcnn::kernels

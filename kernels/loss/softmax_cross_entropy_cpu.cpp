@@ -8,7 +8,7 @@
 namespace rcnn::kernels {
 namespace {
 
-/// log sum_k exp(x[k]), with the maximum taken off so that nothing overflows.
+/// log sum_k exp(x[k]). The maximum is subtracted first, so that nothing overflows.
 template <class T>
 T log_sum_exp(const T* x, int64_t c) {
   const T largest = *std::max_element(x, x + c);
@@ -59,13 +59,9 @@ void softmax_cross_entropy_backward_reference(const Stream&, Workspace&,
   });
 }
 
-template void softmax_cross_entropy_reference(const Stream&, Workspace&,
-                                              const SoftmaxCrossEntropyArgs<float>&);
-template void softmax_cross_entropy_reference(const Stream&, Workspace&,
-                                              const SoftmaxCrossEntropyArgs<double>&);
-template void softmax_cross_entropy_backward_reference(const Stream&, Workspace&,
-                                                       const SoftmaxCrossEntropyBackwardArgs<float>&);
-template void softmax_cross_entropy_backward_reference(const Stream&, Workspace&,
-                                                       const SoftmaxCrossEntropyBackwardArgs<double>&);
+template Run<SoftmaxCrossEntropyArgs<float>> softmax_cross_entropy_reference<float>;
+template Run<SoftmaxCrossEntropyArgs<double>> softmax_cross_entropy_reference<double>;
+template Run<SoftmaxCrossEntropyBackwardArgs<float>> softmax_cross_entropy_backward_reference<float>;
+template Run<SoftmaxCrossEntropyBackwardArgs<double>> softmax_cross_entropy_backward_reference<double>;
 
 }  // namespace rcnn::kernels

@@ -4,9 +4,9 @@
 namespace rcnn::kernels {
 namespace {
 
-constexpr int kRows = kLossThreads / 32;  // rows that a block works on at a time: one a warp
+constexpr int kRows = kLossThreads / 32;  // rows that a block processes at a time: one per warp
 
-/// log sum_k exp(x[k]) for every lane of a warp, with the maximum taken off so that nothing overflows.
+/// log sum_k exp(x[k]), for every lane of a warp. The maximum is subtracted first, so that nothing overflows.
 __device__ float warp_log_sum_exp(const float* x, int64_t c) {
   const unsigned lane = threadIdx.x % 32;
   float largest = -INFINITY;
@@ -20,12 +20,12 @@ __device__ float warp_log_sum_exp(const float* x, int64_t c) {
 __device__ int64_t first_row() { return static_cast<int64_t>(blockIdx.x) * kRows + threadIdx.x / 32; }
 __device__ int64_t row_stride() { return static_cast<int64_t>(gridDim.x) * kRows; }
 
-/// A warp a row, its lanes striding over the classes. Bottleneck: latency (two passes over a short row).
+/// One warp per row; each lane takes every 32nd class. Bottleneck: latency (two passes over a short row).
 __global__ void softmax_cross_entropy_kernel(SoftmaxCrossEntropyArgs<float> a, LossShare* shares) {
   LossShare own;  // of the warp, in its first lane
   for (int64_t row = first_row(); row < a.rows; row += row_stride()) {
     const int32_t label = a.labels[row];
-    if (label < 0) continue;  // the whole warp
+    if (label < 0) continue;  // for the whole warp, which has one label
     const float* x = a.logits + row * a.c;
     const float log_sum = warp_log_sum_exp(x, a.c);
     if (threadIdx.x % 32 != 0) continue;
@@ -35,7 +35,7 @@ __global__ void softmax_cross_entropy_kernel(SoftmaxCrossEntropyArgs<float> a, L
   store_share(own.sum, own.count, shares);
 }
 
-/// As forward.
+/// One warp per row; each lane takes every 32nd class. Bottleneck: latency, as in forward.
 __global__ void softmax_cross_entropy_backward_kernel(SoftmaxCrossEntropyBackwardArgs<float> a,
                                                       LabelCounts counts) {
   const float scale = gradient_scale(a.dloss, counts);

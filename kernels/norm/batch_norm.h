@@ -4,31 +4,32 @@
 //
 //     y = relu(weight (x - mean) / sqrt(variance + eps) + bias + residual)
 //
-// In evaluation and in frozen layers the running statistics normalise: `fold_batch_norm` turns them into the
-// scale and the shift of the convolution's epilogue.
+// In evaluation, and in frozen layers, the running statistics take the place of the mean and the variance:
+// `fold_batch_norm` turns them into the scale and the shift of the epilogue of the convolution.
 #pragma once
 
 #include "kernels/op.h"
 
 namespace rcnn::kernels {
 
-/// Training. The running statistics move towards the batch's: running = (1 - momentum) running + momentum
-/// batch, with the batch's variance divided by rows - 1. With no rows they stay, and mean is 0.
+/// Training. The running statistics move towards those of the batch: running = (1 - momentum) running +
+/// momentum batch, with the batch's variance divided by rows - 1 (by 1 if there is one row). Without rows
+/// they stay as they are, and the mean is 0.
 template <class T>
 struct BatchNormArgs {
-  int64_t rows, c;       // rows = N H W; C >= 1
-  const T* x;            // (rows, C)
-  const T* weight;       // (C)
-  const T* bias;         // (C)
-  const T* residual;     // (rows, C), or null
-  bool relu;             // y = max(0, ...)
-  T eps;                 // added to the variance
-  T momentum;            // .1: the batch's share in the new running statistics
-  T* running_mean;       // (C), read and written; null: not kept
-  T* running_var;        // (C), the same
-  T* mean;               // (C), written: saved for backward
-  T* inverse_deviation;  // (C), written: 1 / sqrt(variance + eps), variance divided by rows
-  T* y;                  // (rows, C)
+  int64_t rows = 0, c = 0;         // rows = N H W; C >= 1
+  const T* x = nullptr;            // (rows, C)
+  const T* weight = nullptr;       // (C)
+  const T* bias = nullptr;         // (C)
+  const T* residual = nullptr;     // (rows, C), or null
+  bool relu = false;               // y = max(0, ...)
+  T eps = 0;                       // added to the variance
+  T momentum = 0;                  // the batch's share in the new running statistics, e.g. 0.1
+  T* running_mean = nullptr;       // (C), read and written, or null: not kept
+  T* running_var = nullptr;        // (C), likewise
+  T* mean = nullptr;               // (C), written: saved for backward
+  T* inverse_deviation = nullptr;  // (C), written: 1 / sqrt(variance + eps), variance divided by rows
+  T* y = nullptr;                  // (rows, C)
 };
 
 /// Backward, through the mean and the variance too. With g = dy where y > 0, else 0 (dy itself without ReLU),
@@ -37,39 +38,39 @@ struct BatchNormArgs {
 ///     dweight = sum g z        dbias = sum g        dresidual = g
 ///     dx = weight inverse_deviation (g - dbias / rows - z dweight / rows)
 ///
-/// No two of the outputs, and no output and an input, may overlap.
+/// No output may overlap another output or an input.
 template <class T>
 struct BatchNormBackwardArgs {
-  int64_t rows, c;
-  const T* x;                  // (rows, C)
-  const T* weight;             // (C)
-  const T* mean;               // (C)
-  const T* inverse_deviation;  // (C)
-  const T* y;                  // (rows, C); null unless relu
-  const T* dy;                 // (rows, C)
-  bool relu;
-  T* dx;  // (rows, C), or null: not wanted
-  Accumulate accumulate;
-  T* dweight;  // (C), or null
-  Accumulate accumulate_weight;
-  T* dbias;  // (C), or null
-  Accumulate accumulate_bias;
-  T* dresidual;  // (rows, C), or null
-  Accumulate accumulate_residual;
+  int64_t rows = 0, c = 0;
+  const T* x = nullptr;                  // (rows, C)
+  const T* weight = nullptr;             // (C)
+  const T* mean = nullptr;               // (C)
+  const T* inverse_deviation = nullptr;  // (C)
+  const T* y = nullptr;                  // (rows, C); null unless relu
+  const T* dy = nullptr;                 // (rows, C)
+  bool relu = false;
+  T* dx = nullptr;  // (rows, C), or null: not needed
+  Accumulate accumulate = Accumulate::no;
+  T* dweight = nullptr;  // (C), or null
+  Accumulate accumulate_weight = Accumulate::no;
+  T* dbias = nullptr;  // (C), or null
+  Accumulate accumulate_bias = Accumulate::no;
+  T* dresidual = nullptr;  // (rows, C), or null
+  Accumulate accumulate_residual = Accumulate::no;
 };
 
-/// Running statistics as one multiplication and one addition: scale = weight / sqrt(running_var + eps), shift
-/// = bias - running_mean scale.
+/// Turns the running statistics into one multiplication and one addition: scale = weight / sqrt(running_var +
+/// eps), shift = bias - running_mean scale.
 template <class T>
 struct FoldBatchNormArgs {
-  int64_t c;
-  const T* weight;  // (C), as all the others
-  const T* bias;
-  const T* running_mean;
-  const T* running_var;
-  T eps;
-  T* scale;
-  T* shift;
+  int64_t c = 0;
+  const T* weight = nullptr;  // (C), like all the others
+  const T* bias = nullptr;
+  const T* running_mean = nullptr;
+  const T* running_var = nullptr;
+  T eps = 0;
+  T* scale = nullptr;
+  T* shift = nullptr;
 };
 
 template <class T>
@@ -79,36 +80,32 @@ void batch_norm_backward_reference(const Stream&, Workspace&, const BatchNormBac
 template <class T>
 void fold_batch_norm_reference(const Stream&, Workspace&, const FoldBatchNormArgs<T>& a);
 
-void batch_norm_folded_rows(const Stream&, Workspace&, const BatchNormArgs<float>& a);
-void batch_norm_backward_folded_rows(const Stream&, Workspace&, const BatchNormBackwardArgs<float>& a);
+Run<BatchNormArgs<float>> batch_norm_folded_rows;
+Run<BatchNormBackwardArgs<float>> batch_norm_backward_folded_rows;
 
-void batch_norm_two_level_sums(const Stream&, Workspace&, const BatchNormArgs<float>& a);
-void batch_norm_backward_two_level_sums(const Stream&, Workspace&, const BatchNormBackwardArgs<float>& a);
-void fold_batch_norm_thread_per_channel(const Stream&, Workspace&, const FoldBatchNormArgs<float>& a);
+Run<BatchNormArgs<float>> batch_norm_two_level_sums;
+Run<BatchNormBackwardArgs<float>> batch_norm_backward_two_level_sums;
+Run<FoldBatchNormArgs<float>> fold_batch_norm_thread_per_channel;
 
 // clang-format off
-inline constexpr Variant<BatchNormArgs<float>, BatchNormArgs<double>> batch_norm_variants[] = {
-    OnCuda{"two_level_sums", batch_norm_two_level_sums},
-    {DeviceType::cpu, "folded_rows", batch_norm_folded_rows},
-    {DeviceType::cpu, "reference", batch_norm_reference<float>, batch_norm_reference<double>},
+inline constexpr RealTechnique<BatchNormArgs, BatchNormBackwardArgs> batch_norm_techniques[] = {
+    {"two_level_sums", on_cuda, batch_norm_two_level_sums, batch_norm_backward_two_level_sums},
+    {"folded_rows", on_cpu, batch_norm_folded_rows, batch_norm_backward_folded_rows},
+    {"reference", on_cpu, {batch_norm_reference<float>, batch_norm_reference<double>},
+     {batch_norm_backward_reference<float>, batch_norm_backward_reference<double>}},
 };
-inline constexpr Op<BatchNormArgs<float>, BatchNormArgs<double>> batch_norm{
-    "batch_norm", "batch_norm", batch_norm_variants};
-
-inline constexpr Variant<BatchNormBackwardArgs<float>, BatchNormBackwardArgs<double>> batch_norm_backward_variants[] = {
-    OnCuda{"two_level_sums", batch_norm_backward_two_level_sums},
-    {DeviceType::cpu, "folded_rows", batch_norm_backward_folded_rows},
-    {DeviceType::cpu, "reference", batch_norm_backward_reference<float>, batch_norm_backward_reference<double>},
-};
-inline constexpr Op<BatchNormBackwardArgs<float>, BatchNormBackwardArgs<double>> batch_norm_backward{
-    "batch_norm_backward", "batch_norm", batch_norm_backward_variants};
-
-inline constexpr Variant<FoldBatchNormArgs<float>, FoldBatchNormArgs<double>> fold_batch_norm_variants[] = {
-    OnCuda{"thread_per_channel", fold_batch_norm_thread_per_channel},
-    {DeviceType::cpu, "reference", fold_batch_norm_reference<float>, fold_batch_norm_reference<double>},
-};
-inline constexpr Op<FoldBatchNormArgs<float>, FoldBatchNormArgs<double>> fold_batch_norm{
-    "fold_batch_norm", "fold_batch_norm", fold_batch_norm_variants};
 // clang-format on
+inline constexpr Op batch_norm{"batch_norm", "batch_norm", column<0>(batch_norm_techniques)};
+inline constexpr Op batch_norm_backward{"batch_norm_backward", "batch_norm",
+                                        column<1>(batch_norm_techniques)};
+
+// clang-format off
+inline constexpr RealTechnique<FoldBatchNormArgs> fold_batch_norm_techniques[] = {
+    {"thread_per_channel", on_cuda, fold_batch_norm_thread_per_channel},
+    {"reference", on_cpu, {fold_batch_norm_reference<float>, fold_batch_norm_reference<double>}},
+};
+// clang-format on
+inline constexpr Op fold_batch_norm{"fold_batch_norm", "fold_batch_norm",
+                                    column<0>(fold_batch_norm_techniques)};
 
 }  // namespace rcnn::kernels

@@ -8,7 +8,7 @@ namespace rcnn::kernels {
 struct BatchNormCase {
   int64_t rows, c;
   bool residual = false, relu = false;
-  float offset = 0;  // added to x, to see that a large mean cancels nothing
+  float offset = 0;  // added to x, to check that a large mean causes no cancellation
 };
 
 inline std::vector<BatchNormCase> batch_norm_cases() {
@@ -17,9 +17,9 @@ inline std::vector<BatchNormCase> batch_norm_cases() {
       {129, 16, false, true},
       {61, 5, true, true},
       {211, 131, true, false},        // more channels than lanes in a wide row
-      {101, 132, true, true},         // the same in fours
+      {101, 132, true, true},         // the same with vectors of 4
       {997, 20, true, true},          // threads that do not fill a block
-      {9001, 4, true, true},          // several chunks, the last one odd
+      {9001, 4, true, true},          // several chunks, the last one shorter
       {5003, 8, false, false, 1000},  // several chunks with a large mean
       {997, 1, false, true},          // one channel
       {1, 6, true, true},             // one row: variance 0
@@ -36,7 +36,7 @@ inline std::vector<BatchNormCase> batch_norm_bench_cases() {
           {25 * 42, 2048, true, true}};
 }
 
-/// x of a case, the same in float and double.
+/// The input x of a case, the same in float and in double.
 template <class T>
 const T* batch_norm_input(const BatchNormCase& c, Filler& fill, std::vector<Tensor>& keep) {
   const Tensor x = fill.numbers<T>(keep, {c.rows, c.c});
@@ -106,5 +106,9 @@ Prepared<FoldBatchNormArgs<T>> prepare_fold_batch_norm(const BatchNormCase& c, F
   p.tolerance = 1e-6;
   return p;
 }
+
+RCNN_OP_CASES(batch_norm, batch_norm_cases, batch_norm_bench_cases, prepare_batch_norm<T>)
+RCNN_OP_CASES(batch_norm_backward, batch_norm_cases, batch_norm_bench_cases, prepare_batch_norm_backward<T>)
+RCNN_OP_CASES(fold_batch_norm, batch_norm_cases, batch_norm_bench_cases, prepare_fold_batch_norm<T>)
 
 }  // namespace rcnn::kernels

@@ -70,7 +70,7 @@ void fold_batch_norm_reference(const Stream&, Workspace&, const FoldBatchNormArg
   for (int64_t c = 0; c < a.c; ++c) fold_channel(a, c);
 }
 
-/// Reads x twice and writes y: the first pass takes the statistics, the second normalises.
+/// Reads x twice and writes y: the first pass computes the statistics, the second normalises.
 void batch_norm_folded_rows(const Stream&, Workspace& workspace, const BatchNormArgs<float>& a) {
   const Segments all{1, a.rows, a.c};
   double* mean = workspace.take<double>(a.c);
@@ -87,9 +87,9 @@ void batch_norm_folded_rows(const Stream&, Workspace& workspace, const BatchNorm
   normalize_rows(workspace, all, a.x, a.mean, scale, a.bias, a.residual, a.relu, a.y);
 }
 
-/// Two passes: the sums (and dresidual), then dx, which is a line in g and x: with M = sum g (x - mean),
-/// scale = weight inverse_deviation, dx = scale g - scale inverse_deviation^2 M / rows (x - mean) - scale
-/// dbias / rows.
+/// Two passes: the first computes the sums (and dresidual), the second dx, which is affine in g and x. With M
+/// = sum g (x - mean) and scale = weight inverse_deviation,
+///     dx = scale g - scale inverse_deviation^2 M / rows (x - mean) - scale dbias / rows.
 void batch_norm_backward_folded_rows(const Stream&, Workspace& workspace,
                                      const BatchNormBackwardArgs<float>& a) {
   const Segments all{1, a.rows, a.c};
@@ -113,16 +113,16 @@ void batch_norm_backward_folded_rows(const Stream&, Workspace& workspace,
     slope[c] = static_cast<float>(-s * inverse * inverse * moment[c] / rows);
     offset[c] = static_cast<float>(-s * sum[c] / rows);
   }
-  // dresidual is g already: reading it spares y.
+  // dresidual already holds g, so that y need not be read again.
   if (a.dresidual && a.accumulate_residual == Accumulate::no) gradient = {nullptr, a.dresidual};
   gradient_rows(workspace, all, a.x, a.mean, gradient, {scale, slope, offset}, a.dx, a.accumulate);
 }
 
-template void batch_norm_reference(const Stream&, Workspace&, const BatchNormArgs<float>&);
-template void batch_norm_reference(const Stream&, Workspace&, const BatchNormArgs<double>&);
-template void batch_norm_backward_reference(const Stream&, Workspace&, const BatchNormBackwardArgs<float>&);
-template void batch_norm_backward_reference(const Stream&, Workspace&, const BatchNormBackwardArgs<double>&);
-template void fold_batch_norm_reference(const Stream&, Workspace&, const FoldBatchNormArgs<float>&);
-template void fold_batch_norm_reference(const Stream&, Workspace&, const FoldBatchNormArgs<double>&);
+template Run<BatchNormArgs<float>> batch_norm_reference<float>;
+template Run<BatchNormArgs<double>> batch_norm_reference<double>;
+template Run<BatchNormBackwardArgs<float>> batch_norm_backward_reference<float>;
+template Run<BatchNormBackwardArgs<double>> batch_norm_backward_reference<double>;
+template Run<FoldBatchNormArgs<float>> fold_batch_norm_reference<float>;
+template Run<FoldBatchNormArgs<double>> fold_batch_norm_reference<double>;
 
 }  // namespace rcnn::kernels

@@ -10,8 +10,8 @@ namespace {
 
 constexpr int kThreads = 256;
 
-/// The second level of the sums, see kernels/norm/norm_rows.h. A block a channel: its threads stride over
-/// what the chunks left and are merged in shared memory. Bottleneck: latency; there is little to read.
+/// The second level of the sums, see kernels/norm/norm_rows.h. One block per channel: its threads stride over
+/// the results of the chunks and are merged in shared memory. Bottleneck: latency; there is little to read.
 __global__ void __launch_bounds__(kNormThreads)
     batch_statistics(RowChunks r, ChunkMoments partial, BatchNormArgs<float> a) {
   RCNN_SHARED(Moments<1>, all, [kNormThreads]);
@@ -23,7 +23,7 @@ __global__ void __launch_bounds__(kNormThreads)
   a.inverse_deviation[c] = inverse_deviation(m, a.eps);
 }
 
-/// A thread a channel.
+/// One thread per channel.
 __global__ void fold_batch_norm_kernel(FoldBatchNormArgs<float> a) {
   const int64_t c = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (c < a.c) fold_channel(a, c);
@@ -40,8 +40,8 @@ void batch_norm_two_level_sums(const Stream& stream, Workspace& workspace, const
                    a.y);
 }
 
-/// With the statistics given, batch norm is group norm of one image that holds all rows, with a group for
-/// each channel.
+/// Given the statistics, batch norm is the group norm of one image that holds all rows, with one
+/// group per channel.
 void batch_norm_backward_two_level_sums(const Stream& stream, Workspace& workspace,
                                         const BatchNormBackwardArgs<float>& a) {
   group_norm_backward_two_level_sums(stream, workspace,

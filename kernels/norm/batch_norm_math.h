@@ -1,4 +1,4 @@
-// What batch norm works out once a channel.
+// What batch norm computes once per channel.
 #pragma once
 
 #include <cmath>
@@ -7,8 +7,8 @@
 
 namespace rcnn::kernels {
 
-/// Moves the running statistics of channel c towards a batch of `rows` rows with this mean and sum of squared
-/// deviations.
+/// Moves the running statistics of channel c towards those of a batch of `rows` rows, given its mean and its
+/// sum of squared deviations.
 template <class T>
 RCNN_HOST_DEVICE inline void update_running(const BatchNormArgs<T>& a, int64_t c, double mean,
                                             double squares) {
@@ -20,7 +20,7 @@ RCNN_HOST_DEVICE inline void update_running(const BatchNormArgs<T>& a, int64_t c
     a.running_var[c] = (1 - a.momentum) * a.running_var[c] + a.momentum * static_cast<T>(unbiased);
 }
 
-/// Running statistics as one multiplication and one addition.
+/// Turns the running statistics into one multiplication and one addition.
 template <class T>
 RCNN_HOST_DEVICE inline void fold_channel(const FoldBatchNormArgs<T>& a, int64_t c) {
   a.scale[c] = a.weight[c] * (T(1) / std::sqrt(a.running_var[c] + a.eps));

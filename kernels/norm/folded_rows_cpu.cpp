@@ -7,13 +7,13 @@
 namespace rcnn::kernels {
 namespace {
 
-/// How the rows of a segment are folded into wide rows and cut into chunks; it depends on the sizes alone.
+/// How the rows of a segment are folded into wide rows and cut into chunks. It depends only on the sizes.
 struct Folding {
   int64_t segments, rows, c;
   int64_t fold;    // rows in a wide row
   int64_t lanes;   // fold * c
-  int64_t grain;   // rows in a chunk, at most
-  int64_t chunks;  // of one segment
+  int64_t grain;   // maximum number of rows in a chunk
+  int64_t chunks;  // per segment
 
   explicit Folding(const Segments& s) : segments(s.count), rows(s.rows), c(s.c) {
     fold = (127 + c) / c;
@@ -41,7 +41,7 @@ void for_wide_rows(const Folding& f, int64_t rows, F body) {
   for (int64_t row = 0; row < rows; row += f.fold) body(row * f.c, std::min(f.fold, rows - row) * f.c);
 }
 
-/// A (segments, C) array with every channel's value repeated in all its lanes: (segments, lanes).
+/// A (segments, C) array with each channel's value repeated in all its lanes: (segments, lanes).
 const float* spread(Workspace& workspace, const Folding& f, const float* values) {
   float* wide = workspace.take<float>(f.segments * f.lanes);
   for (int64_t segment = 0; segment < f.segments; ++segment)
@@ -106,7 +106,7 @@ void line_row(int64_t n, const float* __restrict g, const float* __restrict x, c
   }
 }
 
-/// g of one wide row: dy itself, or gated into `scratch`.
+/// g of one wide row: dy itself, or computed into `scratch`.
 const float* gated_row(GatedGradient gradient, int64_t at, int64_t n, float* scratch) {
   if (!gradient.y) return gradient.dy + at;
   gate_row(n, gradient.y + at, gradient.dy + at, scratch);

@@ -14,17 +14,17 @@ inline std::vector<GroupNormCase> group_norm_cases() {
   return {
       {2, 35, 6, 3},
       {3, 17, 5, 1, false, true},      // one group: layer norm
-      {2, 29, 4, 4, true, true},       // a group a channel: instance norm
-      {2, 67, 12, 2, true, true},      // groups that end inside a four of channels
+      {2, 29, 4, 4, true, true},       // one group per channel: instance norm
+      {2, 67, 12, 2, true, true},      // groups that end inside a vector of 4 channels
       {1, 211, 132, 33, true, false},  // more channels than lanes in a wide row
-      {2, 4099, 8, 4, true, true},     // several chunks an image
-      {5, 1, 8, 2, false, true},       // one row an image
+      {2, 4099, 8, 4, true, true},     // several chunks per image
+      {5, 1, 8, 2, false, true},       // one row per image
       {2, 0, 4, 2, true, true},        // no rows
       {0, 3, 4, 2, true, true},        // no images
   };
 }
 
-/// C2 of nano-fpn at 4 x 240 x 320, of a ResNet-50 FPN at 800 x 1344, and 512 RoIs in a head.
+/// C2 of nano-fpn at 4 x 240 x 320 and of a ResNet-50 FPN at 800 x 1344, and 512 RoIs in a head.
 inline std::vector<GroupNormCase> group_norm_bench_cases() {
   return {
       {4, 60 * 80, 32, 8, true, true}, {1, 200 * 336, 256, 32, true, true}, {512, 49, 256, 32, false, true}};
@@ -77,5 +77,8 @@ Prepared<GroupNormBackwardArgs<T>> prepare_group_norm_backward(const GroupNormCa
   p.tolerance = 2e-6;
   return p;
 }
+
+RCNN_OP_CASES(group_norm, group_norm_cases, group_norm_bench_cases, prepare_group_norm<T>)
+RCNN_OP_CASES(group_norm_backward, group_norm_cases, group_norm_bench_cases, prepare_group_norm_backward<T>)
 
 }  // namespace rcnn::kernels

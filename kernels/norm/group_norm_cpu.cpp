@@ -9,7 +9,7 @@
 namespace rcnn::kernels {
 namespace {
 
-/// Calls body(at, c) for every value of one group of one image: its place in x and its channel.
+/// Calls body(at, c) for every value of one group of one image, with its place in x and its channel.
 template <class Args, class F>
 void for_group(const Args& a, int64_t n, int64_t group, F body) {
   const int64_t size = a.c / a.groups;
@@ -23,7 +23,7 @@ void for_groups(const Args& a, F body) {
   for (int64_t index = 0; index < a.n * a.groups; ++index) body(index / a.groups, index % a.groups, index);
 }
 
-/// Values in a group; 1 where there are none, so that it can be divided by.
+/// The number of values in a group; 1 if there are none, because it is a divisor.
 template <class Args>
 double group_values(const Args& a) {
   return static_cast<double>(std::max<int64_t>(1, a.rows * (a.c / a.groups)));
@@ -83,7 +83,7 @@ void group_norm_backward_reference(const Stream&, Workspace& workspace, const Gr
   }
 }
 
-/// Reads x twice and writes y: the moments of every channel of every image give those of its group.
+/// Reads x twice and writes y: the moments of the channels of an image give those of its groups.
 void group_norm_folded_rows(const Stream&, Workspace& workspace, const GroupNormArgs<float>& a) {
   const Segments images{a.n, a.rows, a.c};
   const int64_t size = a.c / a.groups;
@@ -114,9 +114,10 @@ void group_norm_folded_rows(const Stream&, Workspace& workspace, const GroupNorm
   normalize_rows(workspace, images, a.x, mean, scale, bias, a.residual, a.relu, a.y);
 }
 
-/// Two passes: the sums of every channel of every image (and dresidual), then dx, which is a line in g and x:
-/// with S and M the group's sums of weight g and of weight g (x - mean), dx = inverse_deviation weight g -
-/// inverse_deviation^3 M / values (x - mean) - inverse_deviation S / values.
+/// Two passes: the first computes the sums of every channel of every image (and dresidual), the second dx,
+/// which is affine in g and x. With S and M the group's sums of weight g and of weight g (x - mean),
+///     dx = weight inverse_deviation g - inverse_deviation^3 M / values (x - mean)
+///          - inverse_deviation S / values.
 void group_norm_backward_folded_rows(const Stream&, Workspace& workspace,
                                      const GroupNormBackwardArgs<float>& a) {
   const Segments images{a.n, a.rows, a.c};
@@ -154,14 +155,14 @@ void group_norm_backward_folded_rows(const Stream&, Workspace& workspace,
       offset[i] = static_cast<float>(-inverse * weighted_sum / group_values(a));
     }
   });
-  // dresidual is g already: reading it spares y.
+  // dresidual already holds g, so that y need not be read again.
   if (a.dresidual && a.accumulate_residual == Accumulate::no) gradient = {nullptr, a.dresidual};
   gradient_rows(workspace, images, a.x, mean, gradient, {scale, slope, offset}, a.dx, a.accumulate);
 }
 
-template void group_norm_reference(const Stream&, Workspace&, const GroupNormArgs<float>&);
-template void group_norm_reference(const Stream&, Workspace&, const GroupNormArgs<double>&);
-template void group_norm_backward_reference(const Stream&, Workspace&, const GroupNormBackwardArgs<float>&);
-template void group_norm_backward_reference(const Stream&, Workspace&, const GroupNormBackwardArgs<double>&);
+template Run<GroupNormArgs<float>> group_norm_reference<float>;
+template Run<GroupNormArgs<double>> group_norm_reference<double>;
+template Run<GroupNormBackwardArgs<float>> group_norm_backward_reference<float>;
+template Run<GroupNormBackwardArgs<double>> group_norm_backward_reference<double>;
 
 }  // namespace rcnn::kernels

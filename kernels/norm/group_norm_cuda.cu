@@ -6,10 +6,10 @@
 namespace rcnn::kernels {
 namespace {
 
-// The second level of the sums, see kernels/norm/norm_rows.h: a block for each result, whose threads stride
-// over what the chunks left and are merged in shared memory. Bottleneck: latency; there is little to read.
+// The second level of the sums, see kernels/norm/norm_rows.h: one block per result, whose threads stride over
+// the results of the chunks and are merged in shared memory. Bottleneck: latency; there is little to read.
 
-/// A block a group of an image.
+/// One block per group of an image.
 __global__ void __launch_bounds__(kNormThreads)
     group_statistics(RowChunks r, ChunkMoments partial, float eps, float* mean, float* inverse) {
   RCNN_SHARED(Moments<1>, all, [kNormThreads]);
@@ -20,7 +20,8 @@ __global__ void __launch_bounds__(kNormThreads)
   inverse[index] = inverse_deviation(m, eps);
 }
 
-/// A block a channel: dweight = sum of moment inverse_deviation and dbias = sum of g, over images and chunks.
+/// One block per channel: dweight = sum of moment inverse_deviation and dbias = sum of g, over
+/// images and chunks.
 __global__ void __launch_bounds__(kNormThreads)
     parameter_gradients(RowChunks r, ChunkSums partial, GroupNormBackwardArgs<float> a) {
   RCNN_SHARED(PairSums<1>, all, [kNormThreads]);
@@ -38,7 +39,8 @@ __global__ void __launch_bounds__(kNormThreads)
   if (a.dbias) put(a.dbias[channel], static_cast<float>(all[0].second[0]), a.accumulate_bias);
 }
 
-/// A block a group of an image: the line by which dx follows from x, see group_norm_backward_two_level_sums.
+/// One block per group of an image: slope and offset of dx as a function of x,
+/// see group_norm_backward_two_level_sums.
 __global__ void __launch_bounds__(kNormThreads)
     group_lines(RowChunks r, ChunkSums partial, const float* weight, const float* inverse_deviation,
                 float* slope, float* offset) {
@@ -73,9 +75,10 @@ void group_norm_two_level_sums(const Stream& stream, Workspace& workspace, const
                    a.y);
 }
 
-/// Reads x, y and dy for the sums and again for dx, which is a line in g and x: with S and M the group's sums
-/// of weight g and of weight g (x - mean), dx = weight inverse_deviation g - inverse_deviation^3 M / values
-/// (x - mean) - inverse_deviation S / values.
+/// Reads x, y and dy for the sums, and again for dx, which is affine in g and x. With S and M the group's
+/// sums of weight g and of weight g (x - mean),
+///     dx = weight inverse_deviation g - inverse_deviation^3 M / values (x - mean)
+///          - inverse_deviation S / values.
 void group_norm_backward_two_level_sums(const Stream& stream, Workspace& workspace,
                                         const GroupNormBackwardArgs<float>& a) {
   OutputGradient gradient{a.relu ? a.y : nullptr, a.dy};
@@ -90,7 +93,7 @@ void group_norm_backward_two_level_sums(const Stream& stream, Workspace& workspa
   float* offset = workspace.take<float>(a.n * a.groups);
   launch<group_lines>(stream, blocks_for(a.n * a.groups, 1), chunks.group_threads(), 0, chunks, partial,
                       a.weight, a.inverse_deviation, slope, offset);
-  // dresidual is g already: reading it spares y.
+  // dresidual already holds g, so that y need not be read again.
   if (a.dresidual && a.accumulate_residual == Accumulate::no) gradient = {nullptr, a.dresidual};
   gradient_chunks(stream, chunks, a.x, gradient, {a.mean, a.inverse_deviation, a.weight, slope, offset}, a.dx,
                   a.accumulate);

@@ -6,20 +6,20 @@
 namespace rcnn::kernels {
 namespace {
 
-constexpr int kBatch = 4;           // rows whose loads a thread has under way at once
-constexpr int kWantedBlocks = 512;  // about four on each multiprocessor of a large GPU
+constexpr int kBatch = 4;           // rows that a thread loads at once
+constexpr int kWantedBlocks = 512;  // about four per multiprocessor of a large GPU
 
-// All kernels here: a block for a chunk of rows (grid.x) and a tile of channels (grid.y); thread t works on
-// the channels of lane t % lanes and on every row_lanes-th row from t / lanes on. Loads of 4 * kWidth bytes,
-// aligned to that. Bottleneck: memory.
+// All kernels here: one block per chunk of rows (blockIdx.x) and tile of channels (blockIdx.y). Thread t
+// works on the channels of lane t % lanes and on every row_lanes-th row, starting at row t / lanes. Loads
+// have 4 * kWidth bytes and are aligned to that. Bottleneck: memory.
 
-/// Where the running thread works: rows first, first + row_lanes, ... below end, and kWidth channels. A
-/// thread without a place (the lanes need not fill a block, nor the tiles match C) has no rows.
+/// Where the running thread works: rows first, first + row_lanes, ... below `end`, and kWidth channels. A
+/// thread that has no place (the lanes need not fill a block, nor the tiles match C) has no rows.
 struct Place {
   int first, end;
   int channel;  // the first of kWidth
   int segment;
-  int64_t start;  // of the segment's first row, at `channel`
+  int64_t start;  // offset of the segment's first row, at `channel`
   bool active;
 
   __device__ explicit Place(const RowChunks& r) {
@@ -33,10 +33,11 @@ struct Place {
     first = chunk * r.chunk_rows + row_lane;
     start = int64_t{segment} * r.rows * r.c + channel;
   }
-  /// Whether this thread writes what its row lanes found, and where in a (segments, chunks, C) array.
+  /// Whether this thread writes the result of its row lanes.
   __device__ bool leads(const RowChunks& r) const {
     return active && static_cast<int>(threadIdx.x) < r.lanes;
   }
+  /// Where it writes that, in a (segments, chunks, C) array.
   __device__ int64_t partial(const RowChunks& r) const { return int64_t{blockIdx.x} * r.c + channel; }
   /// The group of channel `channel + k`, in a (segments, groups) array.
   __device__ int group(const RowChunks& r, int k) const {
@@ -44,7 +45,8 @@ struct Place {
   }
 };
 
-/// Loads the kBatch rows from `row` on; rows from `end` on are not read and stay 0. Gives how many were.
+/// Loads the kBatch rows of this thread that start at `row`. Rows from `end` on are not read and stay 0.
+/// Returns how many were read.
 template <int kWidth>
 __device__ int load_batch(const RowChunks& r, const Place& at, int row, const float* x,
                           Lanes<kWidth> (&values)[kBatch]) {
@@ -61,7 +63,7 @@ __device__ int load_batch(const RowChunks& r, const Place& at, int row, const fl
   return count;
 }
 
-/// g of the kBatch rows from `row` on, 0 beyond `end`.
+/// g of the kBatch rows of this thread that start at `row`; 0 from `end` on.
 template <int kWidth>
 __device__ void load_gradient(const RowChunks& r, const Place& at, int row, const OutputGradient& gradient,
                               Lanes<kWidth> (&g)[kBatch]) {
@@ -76,8 +78,8 @@ __device__ void load_gradient(const RowChunks& r, const Place& at, int row, cons
   }
 }
 
-/// The moments of the first `count` >= 1 of a batch. Squares are taken about a float near the mean; that it
-/// is rounded, or off by more, the sum of the distances puts right.
+/// The moments of the first `count` >= 1 rows of a batch. Squares are taken about a pivot, a float near the
+/// mean; the sum of the distances from the pivot corrects them for its distance from the mean.
 template <int kWidth>
 __device__ Moments<kWidth> batch_moments(const Lanes<kWidth> (&x)[kBatch], int count) {
   Moments<kWidth> m;
@@ -103,7 +105,7 @@ __device__ Moments<kWidth> batch_moments(const Lanes<kWidth> (&x)[kBatch], int c
   return m;
 }
 
-/// Shared memory: the moments of every thread, 18 KiB.
+/// The first level of the moments. Shared memory: the moments of every thread, 18 KiB for kWidth = 4.
 template <int kWidth>
 __global__ void __launch_bounds__(kNormThreads)
     chunk_moments_kernel(RowChunks r, const float* x, ChunkMoments to) {
@@ -152,7 +154,8 @@ __global__ void __launch_bounds__(kNormThreads) normalize_kernel(RowChunks r, co
   }
 }
 
-/// Shared memory: the sums of every thread, 16 KiB.
+/// The first level of the sums; also writes dresidual. Shared memory: the sums of every thread, 16 KiB
+/// for kWidth = 4.
 template <int kWidth>
 __global__ void __launch_bounds__(kNormThreads)
     chunk_sums_kernel(RowChunks r, const float* x, const float* means, OutputGradient gradient,
@@ -237,10 +240,10 @@ RowChunks::RowChunks(int64_t segments_, int64_t rows_, int64_t c_, int64_t group
   lanes = std::min(32, c / width);
   row_lanes = kNormThreads / lanes;
   tiles = ceil_div(c / width, lanes);
-  // At least two batches a thread, so that merging the row lanes is little beside them.
-  const int least = kBatch * row_lanes;
+  // At least two batches per thread, so that merging the row lanes costs little in comparison.
+  const int batch_rows = kBatch * row_lanes;
   const int wanted = std::max(1, kWantedBlocks / std::max(1, segments * tiles));
-  chunk_rows = least * std::max(2, ceil_div(ceil_div(rows, wanted), least));
+  chunk_rows = batch_rows * std::max(2, ceil_div(ceil_div(rows, wanted), batch_rows));
   chunks = ceil_div(rows, chunk_rows);
 }
 

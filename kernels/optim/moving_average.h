@@ -12,17 +12,17 @@ namespace rcnn::kernels {
 
 /// A tensor and its average.
 struct Averaged {
-  float* average;      // (size), read and written
-  const float* value;  // (size)
-  int64_t size;
-  int64_t first_chunk = 0;  // chunks of the tensors before: see number_chunks
+  float* average = nullptr;      // (size), read and written
+  const float* value = nullptr;  // (size)
+  int64_t size = 0;
+  int64_t first_chunk = 0;  // number of chunks of the previous tensors: see number_chunks
 };
 
 struct MovingAverageArgs {
-  const Averaged* tensors;  // (count), in the device's memory; all are distinct
-  int64_t count, chunks;    // tensors, and their number_chunks
-  const float* share;       // one value: of the new values in the average
-  const int32_t* skip;      // one value: other than 0, nothing is changed; null: never skip
+  const Averaged* tensors = nullptr;  // (count), in the device's memory; no two overlap
+  int64_t count = 0, chunks = 0;      // of the tensors; see number_chunks
+  const float* share = nullptr;       // one value: the weight of the new values in the average
+  const int32_t* skip = nullptr;      // one value: if not 0, nothing is changed; null: never skip
 };
 
 /// One element's new average.
@@ -30,15 +30,16 @@ RCNN_HOST_DEVICE inline float averaged(float average, float value, float share) 
   return average + share * (value - average);
 }
 
-void moving_average_reference(const Stream&, Workspace&, const MovingAverageArgs& a);
-/// CUDA: a block a chunk.
-void moving_average_block_per_chunk(const Stream&, Workspace&, const MovingAverageArgs& a);
+Run<MovingAverageArgs> moving_average_reference;
+/// CUDA: one block per chunk.
+Run<MovingAverageArgs> moving_average_block_per_chunk;
 
-inline constexpr Variant<MovingAverageArgs> moving_average_variants[] = {
-    OnCuda{"block_per_chunk", moving_average_block_per_chunk},
-    {DeviceType::cpu, "reference", moving_average_reference},
+// clang-format off
+inline constexpr Technique<MovingAverageArgs> moving_average_techniques[] = {
+    {"block_per_chunk", on_cuda, moving_average_block_per_chunk},
+    {"reference", on_cpu, moving_average_reference},
 };
-inline constexpr Op<MovingAverageArgs> moving_average{"moving_average", "moving_average",
-                                                      moving_average_variants};
+// clang-format on
+inline constexpr Op moving_average{"moving_average", "moving_average", column<0>(moving_average_techniques)};
 
 }  // namespace rcnn::kernels

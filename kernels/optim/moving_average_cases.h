@@ -13,13 +13,13 @@ struct MovingAverageCase {
 inline std::vector<MovingAverageCase> moving_average_cases() {
   return {
       {{5, 1, 33}},
-      {{3, 40001, 0, 17, 8192, 0}},  // several chunks, and a whole one; tensors that are empty
+      {{3, 40001, 0, 17, 8192, 0}},  // several chunks, exactly one, and empty tensors
       {{7, 9}, true},
       {{}},
   };
 }
 
-/// The sizes of nano-fpn (0.8 M values) and of R50-FPN (41.8 M), in tensors of like sizes.
+/// The sizes of nano-fpn (0.8 M values) and of R50-FPN (41.8 M), split into tensors of equal size.
 inline std::vector<MovingAverageCase> moving_average_bench_cases() {
   return {{std::vector<int64_t>(70, 11500)}, {std::vector<int64_t>(160, 261000)}};
 }
@@ -30,8 +30,9 @@ inline Prepared<MovingAverageArgs> prepare_moving_average(const MovingAverageCas
   p.inputs.push_back(table);
   auto* tensors = static_cast<Averaged*>(table.mutable_raw());
   for (size_t i = 0; i < c.sizes.size(); ++i)
-    tensors[i] = {fill.numbers<float>(p.outputs, {c.sizes[i]}).mutable_data<float>(),
-                  fill.numbers<float>(p.inputs, {c.sizes[i]}).data<float>(), c.sizes[i]};
+    tensors[i] = {.average = fill.numbers<float>(p.outputs, {c.sizes[i]}).mutable_data<float>(),
+                  .value = fill.numbers<float>(p.inputs, {c.sizes[i]}).data<float>(),
+                  .size = c.sizes[i]};
   p.args.tensors = tensors;
   p.args.count = static_cast<int64_t>(c.sizes.size());
   p.args.chunks = number_chunks(std::span(tensors, c.sizes.size()));
@@ -39,5 +40,7 @@ inline Prepared<MovingAverageArgs> prepare_moving_average(const MovingAverageCas
   p.args.skip = fill.integers(p.inputs, {}, c.skipped, c.skipped).data<int32_t>();
   return p;
 }
+
+RCNN_OP_CASES(moving_average, moving_average_cases, moving_average_bench_cases, prepare_moving_average)
 
 }  // namespace rcnn::kernels

@@ -4,8 +4,8 @@
 namespace rcnn::kernels {
 namespace {
 
-/// A block a chunk of some tensor, a thread four neighbouring elements at a time where the tensors are
-/// aligned to 16 bytes, and else one. Bottleneck: memory (two values read and one written an element).
+/// One block per chunk of a tensor. A thread takes four neighbouring elements at a time where both tensors
+/// are aligned to 16 bytes, otherwise one. Bottleneck: memory (two values read, one written per element).
 __global__ void moving_average_kernel(MovingAverageArgs a) {
   const auto chunk = find_chunk(a.tensors, a.count);
   if (a.skip && *a.skip != 0) return;

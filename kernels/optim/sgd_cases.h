@@ -14,19 +14,19 @@ struct SgdCase {
 inline std::vector<SgdCase> sgd_cases() {
   return {
       {{5, 1, 33}},
-      {{3, 40001, 0, 17, 8192, 0}, true},  // several chunks, and a whole one; parameters that are empty
+      {{3, 40001, 0, 17, 8192, 0}, true},  // several chunks, exactly one, and empty parameters
       {{7, 9}, true, true},
       {{}},
   };
 }
 
-/// The sizes of nano-fpn (0.8 M values) and of R50-FPN (41.8 M), in parameters of like sizes.
+/// The sizes of nano-fpn (0.8 M values) and of R50-FPN (41.8 M), split into parameters of equal size.
 inline std::vector<SgdCase> sgd_bench_cases() {
   return {{std::vector<int64_t>(70, 11500), true}, {std::vector<int64_t>(160, 261000), true}};
 }
 
-/// Sets the arguments' table of parameters, which is kept like a tensor. Every third has its own rate and
-/// decay.
+/// Sets the table of parameters in `args`; the table itself is kept in a tensor of bytes. Every third
+/// parameter has twice the learning rate and no weight decay.
 template <class Args>
 void prepare_parameters(const SgdCase& c, Filler& fill, std::vector<Tensor>& inputs,
                         std::vector<Tensor>& outputs, Args& args) {
@@ -68,5 +68,8 @@ inline Prepared<ClipGradientsArgs> prepare_clip_gradients(const SgdCase& c, Fill
   p.args.skip = fill.integers(p.outputs, {}, 0, 0).mutable_data<int32_t>();
   return p;
 }
+
+RCNN_OP_CASES(clip_gradients, sgd_cases, sgd_bench_cases, prepare_clip_gradients)
+RCNN_OP_CASES(sgd, sgd_cases, sgd_bench_cases, prepare_sgd)
 
 }  // namespace rcnn::kernels

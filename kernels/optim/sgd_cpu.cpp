@@ -11,7 +11,7 @@ void step(int64_t n, const SgdRule& rule, const float* __restrict gradient, floa
   for (int64_t i = 0; i < n; ++i) sgd_step(rule, gradient[i], weight[i], momentum[i]);
 }
 
-/// The sum of the squares, in 16 lanes so that no addition waits for the one before it.
+/// The sum of the squares of x, added up in 16 lanes so that no addition waits for the one before it.
 double sum_of_squares(int64_t n, const float* x) {
   constexpr int kLanes = 16;
   double lanes[kLanes] = {};

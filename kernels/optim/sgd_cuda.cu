@@ -8,8 +8,9 @@ namespace {
 
 constexpr int kThreads = kChunkThreads;
 
-/// A block a chunk of some parameter, a thread four neighbouring elements at a time where the tensors are
-/// aligned to 16 bytes, and else one. Bottleneck: memory (three values read and two written an element).
+/// One block per chunk of a parameter. A thread takes four neighbouring elements at a time where all three
+/// tensors are aligned to 16 bytes, otherwise one. Bottleneck: memory (per element,
+/// three values read and two written).
 __global__ void sgd_kernel(SgdArgs a) {
   const auto chunk = find_chunk(a.parameters, a.count);
   if (a.skip && *a.skip != 0) return;
@@ -41,8 +42,9 @@ __global__ void sgd_kernel(SgdArgs a) {
 
 __device__ double square(float x) { return static_cast<double>(x) * static_cast<double>(x); }
 
-/// A block the sum of the squares of a chunk of some gradient, a thread four neighbouring elements at a time
-/// where the tensor is aligned to 16 bytes. Bottleneck: memory; on GPUs that are slow in double, arithmetic.
+/// One block per chunk of a gradient: it stores the sum of the chunk's squares. A thread takes four
+/// neighbouring elements at a time where the gradient is aligned to 16 bytes, otherwise one. Bottleneck:
+/// memory; on GPUs that are slow in double, arithmetic.
 __global__ void square_chunks_kernel(ClipGradientsArgs a, double* shares) {
   const auto chunk = find_chunk(a.parameters, a.count);
   const float* gradient = chunk.entry.gradient + chunk.begin;
@@ -58,7 +60,7 @@ __global__ void square_chunks_kernel(ClipGradientsArgs a, double* shares) {
   if (threadIdx.x == 0) shares[blockIdx.x] = sum;
 }
 
-/// One block adds up the chunks' sums in a fixed order. Latency of memory.
+/// One block adds up the sums of the chunks in a fixed order. Bottleneck: latency of memory.
 __global__ void clip_kernel(ClipGradientsArgs a, const double* shares) {
   double sum = 0;
   for (int64_t chunk = threadIdx.x; chunk < a.chunks; chunk += kThreads) sum += shares[chunk];

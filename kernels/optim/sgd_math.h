@@ -1,11 +1,11 @@
-// One element's step, and what gradients are scaled by.
+// The update of one element, and the factor that clips gradients.
 #pragma once
 
 #include "core/host_device.h"
 
 namespace rcnn::kernels {
 
-/// What the elements of a parameter have in common in a step.
+/// The factors of a step that all elements of a parameter share.
 struct SgdRule {
   float gradient_scale, weight_decay, momentum_factor, rate;
 };

@@ -21,7 +21,7 @@ inline std::vector<RoiAlignCase> roi_align_cases() {
       {{1, 31, 2, 3, 3, 19, 19, 3, 4, 32, true, true}, 0, true},
       {{1, 53, 5, 1, 1, 33, 37, 6, 1, 2, false, false}, 4, false},  // six levels, one bin
       {{1, 3, 1, 7, 7, 1, 1, 1, 16, 64, false, false}, 2, false},   // a map of one pixel
-      {{1, 3, 264, 1, 2, 4, 5, 2, 8, 64, false, false}, 2, false},  // several vectors of channels a lane
+      {{1, 3, 264, 1, 2, 4, 5, 2, 8, 64, false, false}, 2, false},  // several vectors of channels per lane
       {{1, 270, 1, 2, 2, 3, 9, 2, 8, 32, true, true}, 2, false},    // many RoIs on every pixel
       {{1, 3, 2, 33, 1, 9, 7, 1, 4, 32, false, false}, 1, false},   // more bins than lanes
       {{2, 0, 3, 7, 7, 4, 4, 2, 4, 32, true, false}, 2, false},     // no RoIs
@@ -38,8 +38,8 @@ inline std::vector<RoiAlignCase> roi_align_bench_cases() {
   };
 }
 
-/// The weights of a bin's points sum to at most 1, over 4 pixels a point. In Fill::small_integers too they
-/// are no integers, so nothing is exact.
+/// The weights of a bin's points sum to at most 1, over 4 pixels per point. They are not integers even with
+/// Fill::small_integers, so no result is exact.
 template <class Args>
 void set_roi_align_match(const RoiAlignCase& c, const Filler& fill, int64_t bins, Prepared<Args>& p) {
   const int64_t points = c.sampling > 0 ? c.sampling : std::max(c.roi.h, c.roi.w);
@@ -75,5 +75,8 @@ Prepared<RoiAlignBackwardArgs<T>> prepare_roi_align_backward(const RoiAlignCase&
   set_roi_align_match(c, fill, c.roi.r * c.roi.ph * c.roi.pw, p);
   return p;
 }
+
+RCNN_OP_CASES(roi_align, roi_align_cases, roi_align_bench_cases, prepare_roi_align<T>)
+RCNN_OP_CASES(roi_align_backward, roi_align_cases, roi_align_bench_cases, prepare_roi_align_backward<T>)
 
 }  // namespace rcnn::kernels

@@ -88,9 +88,9 @@ void roi_align_backward_reference(const Stream&, Workspace&, const RoiAlignBackw
   });
 }
 
-template void roi_align_reference(const Stream&, Workspace&, const RoiAlignArgs<float>&);
-template void roi_align_reference(const Stream&, Workspace&, const RoiAlignArgs<double>&);
-template void roi_align_backward_reference(const Stream&, Workspace&, const RoiAlignBackwardArgs<float>&);
-template void roi_align_backward_reference(const Stream&, Workspace&, const RoiAlignBackwardArgs<double>&);
+template Run<RoiAlignArgs<float>> roi_align_reference<float>;
+template Run<RoiAlignArgs<double>> roi_align_reference<double>;
+template Run<RoiAlignBackwardArgs<float>> roi_align_backward_reference<float>;
+template Run<RoiAlignBackwardArgs<double>> roi_align_backward_reference<double>;
 
 }  // namespace rcnn::kernels

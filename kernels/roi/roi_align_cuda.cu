@@ -10,11 +10,11 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
-constexpr int kGroups = 2;  // channel vectors that a lane has under way
+constexpr int kGroups = 2;  // channel vectors that a lane sums at a time
 
-/// A block a RoI, a warp a bin, kWidth channels a lane at a time. The taps of all bins stand in shared
-/// memory, 68 (ph + pw) bytes. Neighbouring bins share pixels, which the first-level cache serves.
-/// Bottleneck: that cache and, for large RoIs, the second.
+/// One block per RoI, one warp per bin; each lane takes every 32nd vector of kWidth channels. The taps of all
+/// bins are in shared memory, 68 (ph + pw) bytes. Neighbouring bins share pixels, which come from the
+/// first-level cache. Bottleneck: that cache and, for large RoIs, the second-level cache.
 template <int kWidth>
 __global__ void __launch_bounds__(kThreads) warp_per_bin_kernel(RoiAlignArgs<float> a) {
   RCNN_SHARED(int, level_of_roi, [1]);
@@ -50,16 +50,18 @@ __global__ void __launch_bounds__(kThreads) warp_per_bin_kernel(RoiAlignArgs<flo
           const Tap from_row = rows.taps[i], from_column = columns.taps[j];
           const float weight = from_row.weight * from_column.weight;
           const float* pixel = map + (from_row.at * w + from_column.at) * static_cast<int64_t>(c);
-          RCNN_UNROLL for (int g = 0; g < kGroups; ++g) {
+          RCNN_UNROLL
+          for (int g = 0; g < kGroups; ++g) {
             const int channel = first + g * 32 * kWidth;
             if (channel >= c) continue;
             const Lanes<kWidth> values = load_lanes<kWidth>(pixel + channel);
-            RCNN_UNROLL for (int v = 0; v < kWidth; ++v) sums[g].v[v] =
-                fmaf(weight, values.v[v], sums[g].v[v]);
+            RCNN_UNROLL
+            for (int v = 0; v < kWidth; ++v) sums[g].v[v] = fmaf(weight, values.v[v], sums[g].v[v]);
           }
         }
-      RCNN_UNROLL for (int g = 0; g < kGroups; ++g) if (first + g * 32 * kWidth < c)
-          store_lanes(y + bin * c + first + g * 32 * kWidth, sums[g]);
+      RCNN_UNROLL
+      for (int g = 0; g < kGroups; ++g)
+        if (first + g * 32 * kWidth < c) store_lanes(y + bin * c + first + g * 32 * kWidth, sums[g]);
     }
   }
 }
@@ -84,7 +86,8 @@ __device__ float pool_value(const RoiAlignArgs<float>& a, const RoiAxes& roi, in
   return sum / static_cast<float>(sample_count(roi.y, roi.x));
 }
 
-/// A thread a value of y. Bottleneck: arithmetic, every thread works out its RoI's positions anew.
+/// One thread per value of y. Bottleneck: arithmetic, because every thread recomputes the positions of its
+/// RoI.
 __global__ void thread_per_output_kernel(RoiAlignArgs<float> a) {
   const int64_t at = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (at >= a.n * a.r * a.ph * a.pw * a.c) return;
@@ -101,12 +104,12 @@ __global__ void thread_per_output_kernel(RoiAlignArgs<float> a) {
 
 // ---- backward --------------------------------------------------------------------------------------------
 
-/// The rule of roi_gather.h.
+/// The rule of roi_gather.h: a bin spreads its gradient over the pixels around its samples.
 struct SpreadSamples {
   RoiAlignBackwardArgs<float> a;
   const RoiAxes* axes;  // (N R)
 
-  /// How much of a bin's mean is pixel `at` of an axis.
+  /// The weight of pixel `at` of an axis in a bin's mean.
   __device__ static float weight(const RoiAxis& axis, int bin, int64_t size, int at) {
     AxisSample sample{};
     float sum = 0;
@@ -126,23 +129,25 @@ struct SpreadSamples {
   template <int kWidth>
   __device__ void add(Lanes<kWidth>& sum, int64_t at, float weight, int) const {
     const Lanes<kWidth> dy = load_lanes<kWidth>(a.dy + at);
-    RCNN_UNROLL for (int i = 0; i < kWidth; ++i) sum.v[i] = fmaf(weight, dy.v[i], sum.v[i]);
+    RCNN_UNROLL
+    for (int i = 0; i < kWidth; ++i) sum.v[i] = fmaf(weight, dy.v[i], sum.v[i]);
   }
 };
 
-/// The pixels between the first and the last sample of an axis: positions rise or fall from bin to bin.
+/// The pixels that the samples of an axis lie between. Positions rise or fall from bin to bin, so the first
+/// and the last sample are the extremes.
 __device__ AxisReach reach_of(const RoiAxis& axis, int64_t bins, int64_t size) {
   const AxisReach none{0, -1};
   if (axis.points == 0) return none;
   const float one = sample_position(axis, 0, 0), other = sample_position(axis, bins - 1, axis.points - 1);
   const float low = one < other ? one : other, high = one < other ? other : one;
   const float last = static_cast<float>(size - 1);
-  if (!(high >= -1.0f && low <= last + 1.0f)) return none;  // so written that a NaN is outside
+  if (!(high >= -1.0f && low <= last + 1.0f)) return none;  // written so that a NaN is outside
   return {static_cast<int>(clip(low, last)),
           high + 1.0f < last ? static_cast<int>(clip(high, last)) + 1 : static_cast<int>(size - 1)};
 }
 
-/// A thread a RoI.
+/// Computes the axes and the reach of every RoI, with one thread per RoI.
 __global__ void axes_kernel(RoiAlignGrid a, RoiAxes* axes, RoiReach* reaches) {
   const int64_t k = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (k >= a.n * a.r) return;

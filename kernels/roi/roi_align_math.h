@@ -1,9 +1,9 @@
 // Where RoIAlign samples the feature map, and with which weights.
 //
 // Bilinear sampling is separable: a sample at (y, x) is inside when y is inside the rows and x inside the
-// columns, and each of its four weights is a row weight times a column weight. So everything here is about
-// one axis. Positions are computed in float whatever the type of the features, like the boxes: float and
-// double runs sample the same points.
+// columns, and each of its four weights is the product of a row weight and a column weight. So everything
+// here concerns one axis. Positions are computed in float, like the boxes, whatever the type of the features,
+// so that float and double runs sample the same points.
 #pragma once
 
 #include "kernels/roi/roi_align.h"
@@ -18,23 +18,23 @@ struct RoiAxis {
 };
 
 /// The axis of a RoI from `low` to `high` in image pixels over a map of `size` pixels. With `aligned`, pixel
-/// i of the map covers [i, i + 1) and its value stands at i + 1/2; without, as in the original RoIAlign, its
-/// value stands at i, and a RoI is at least one pixel long. `sampling` 0 takes ceil(length / bins) points, no
-/// more than the map has pixels.
+/// i of the map covers [i, i + 1) and its value is at i + 1/2. Without it, as in the original RoIAlign, its
+/// value is at i, and a RoI is at least one pixel long. With `sampling` 0 a bin has ceil(length / bins)
+/// points, but at most as many as the map has pixels.
 RCNN_HOST_DEVICE inline RoiAxis roi_axis(float low, float high, float scale, int64_t bins, int64_t size,
                                          int sampling, bool aligned) {
   const float offset = aligned ? 0.5f : 0.0f;
   const float start = low * scale - offset;
   float length = (high * scale - offset) - start;
-  if (!aligned && length < 1.0f) length = 1.0f;  // a NaN stays one
+  if (!aligned && length < 1.0f) length = 1.0f;  // a NaN stays NaN
   const float bin = length / static_cast<float>(bins);
   if (sampling > 0) return {start, bin, sampling};
-  const float wanted = std::ceil(bin), most = static_cast<float>(size);
+  const float wanted = std::ceil(bin), max_points = static_cast<float>(size);
   if (!(wanted > 0.0f)) return {start, bin, 0};
-  return {start, bin, static_cast<int>(wanted < most ? wanted : most)};
+  return {start, bin, static_cast<int>(wanted < max_points ? wanted : max_points)};
 }
 
-/// One axis of a bilinear sample: pixels `low` and `high` with their weights. They may be the same pixel.
+/// One axis of a bilinear sample: pixels `low` and `high`, which may be the same pixel, with their weights.
 struct AxisSample {
   int64_t low, high;
   float low_weight, high_weight;
@@ -46,12 +46,12 @@ RCNN_HOST_DEVICE inline float sample_position(const RoiAxis& axis, int64_t bin, 
          (static_cast<float>(point) + 0.5f) * axis.bin / static_cast<float>(axis.points);
 }
 
-/// Places a sample between the pixels of an axis of `size` pixels. False when it lies outside, further than
-/// one pixel before the first or after the last: it then contributes nothing.
+/// Places a sample between the pixels of an axis of `size` pixels. Returns false when the sample is outside,
+/// more than one pixel before the first or after the last pixel, and so contributes nothing.
 RCNN_HOST_DEVICE inline bool axis_sample(const RoiAxis& axis, int64_t bin, int point, int64_t size,
                                          AxisSample& sample) {
   float at = sample_position(axis, bin, point);
-  if (!(at >= -1.0f && at <= static_cast<float>(size))) return false;  // so written that a NaN is outside
+  if (!(at >= -1.0f && at <= static_cast<float>(size))) return false;  // written so that a NaN is outside
   if (at < 0.0f) at = 0.0f;
   const int64_t low = static_cast<int64_t>(at);
   if (low >= size - 1) {
@@ -75,7 +75,7 @@ RCNN_HOST_DEVICE inline RoiAxes axes_of(const RoiAlignGrid& a, const float* roi)
           roi_axis(roi[0], roi[2], scale, a.pw, a.w[level], a.sampling, a.aligned)};
 }
 
-/// What a bin's sum of samples is divided by.
+/// The number that a bin's sum of samples is divided by.
 RCNN_HOST_DEVICE inline int sample_count(const RoiAxis& y, const RoiAxis& x) {
   const int count = y.points * x.points;
   return count > 1 ? count : 1;

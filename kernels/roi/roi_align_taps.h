@@ -1,14 +1,14 @@
 // The pixels that a bin of RoIAlign reads, each once. The points of a bin lie close together and share
-// pixels: with 2 x 2 points a bin reads 16 corners but, where a bin is one to two pixels wide, only 9
-// distinct pixels. Because sampling is separable, the pixels of a bin are its rows times its columns, and two
-// short lists an axis describe all of a RoI.
+// pixels: with 2 x 2 points a bin reads 16 corners, but only 9 distinct pixels where it is one to two pixels
+// wide. Because sampling is separable, the pixels of a bin are its rows times its columns, so one short list
+// per row and per column of bins describes a whole RoI.
 #pragma once
 
 #include "kernels/roi/roi_align_math.h"
 
 namespace rcnn::kernels {
 
-inline constexpr int kMostTaps = 2 * kMostTapSampling;  // of a bin on one axis
+inline constexpr int kMaxTaps = 2 * kMaxTapSampling;  // of one bin on one axis
 
 /// A row (or column) that a bin reads, and its weight in the bin's mean.
 struct Tap {
@@ -19,7 +19,7 @@ struct Tap {
 /// What one bin reads along one axis.
 struct BinTaps {
   int32_t count;
-  Tap taps[kMostTaps];
+  Tap taps[kMaxTaps];
 };
 
 RCNN_HOST_DEVICE inline void add_tap(BinTaps& bin, int64_t at, float weight) {
@@ -31,7 +31,7 @@ RCNN_HOST_DEVICE inline void add_tap(BinTaps& bin, int64_t at, float weight) {
   bin.taps[bin.count++] = {static_cast<int32_t>(at), weight};
 }
 
-/// The taps of bin `bin` on an axis of `size` pixels with at most kMostTapSampling points a bin.
+/// The taps of bin `bin` on an axis of `size` pixels with at most kMaxTapSampling points per bin.
 RCNN_HOST_DEVICE inline void fill_taps(const RoiAxis& axis, int64_t bin, int64_t size, BinTaps& taps) {
   const float points = static_cast<float>(axis.points);
   AxisSample sample{};

@@ -1,4 +1,4 @@
-// RoIAlign by merged taps: see kernels/roi/roi_align_taps.h.
+// RoIAlign with merged taps: see kernels/roi/roi_align_taps.h.
 #include <algorithm>
 
 #include "core/parallel.h"
@@ -7,11 +7,11 @@
 namespace rcnn::kernels {
 namespace {
 
-/// All RoIs' taps, in the workspace.
+/// The taps of all RoIs, in the workspace.
 struct TapTable {
-  int32_t* level;  // (N R); -1: padding, nothing else is set
-  int32_t* first;  // (N R): first and last row that the RoI reads; none where last < first
-  int32_t* last;   // (N R)
+  int32_t* level;  // (N R); -1: padding, for which nothing else is set
+  int32_t* first;  // (N R): first row that the RoI reads
+  int32_t* last;   // (N R): last row that the RoI reads; none if last < first
   BinTaps* y;      // (N R, PH)
   BinTaps* x;      // (N R, PW)
 };
@@ -46,12 +46,12 @@ TapTable make_table(const RoiAlignGrid& a, Workspace& workspace) {
   return table;
 }
 
-/// y += weight x: everything after the tables is this, and memory.
+/// y += weight x. Once the tables are made, all the time goes into this loop and its memory accesses.
 void add_scaled(float* __restrict y, float weight, const float* __restrict x, int64_t size) {
   for (int64_t c = 0; c < size; ++c) y[c] += weight * x[c];
 }
 
-/// One bin: its rows times its columns of `map`.
+/// Pools one bin from `map`: its rows times its columns.
 void pool_bin(const BinTaps& rows, const BinTaps& columns, const float* map, int64_t w, int64_t c, float* y) {
   std::fill(y, y + c, 0.0f);
   for (int i = 0; i < rows.count; ++i)
@@ -61,7 +61,7 @@ void pool_bin(const BinTaps& rows, const BinTaps& columns, const float* map, int
     }
 }
 
-/// The part of a RoI's gradient that falls into rows [begin, end) of `map`.
+/// Adds to `map` the part of a RoI's gradient that falls into the rows [begin, end).
 void spread_roi(const RoiAlignGrid& a, const BinTaps* y, const BinTaps* x, const float* dy, int64_t begin,
                 int64_t end, float* map, int64_t w) {
   for (int64_t py = 0; py < a.ph; ++py)

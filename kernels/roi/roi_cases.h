@@ -6,7 +6,7 @@
 
 namespace rcnn::kernels {
 
-/// Levels of h x w, h/2 x w/2 (rounded up), ... at strides `stride`, 2 `stride`, ... Boxes of side
+/// Levels of h x w, h/2 x w/2 (rounded up), ... at strides `stride`, 2 `stride`, ... RoIs of side
 /// `canonical_size` belong to level 1.
 struct RoiCase {
   int64_t n, r, c, ph, pw;
@@ -15,10 +15,10 @@ struct RoiCase {
   float stride;
   float canonical_size;
   bool counted;  // the last row of the first image, and all of the last image but one, are padding
-  bool wild;     // among the RoIs are NaNs, infinities, boxes outside, reversed, without area and huge
+  bool wild;     // some RoIs have NaNs or infinities, or are outside, reversed, empty or huge
 };
 
-/// Boxes of all sizes, also across the borders; NaN in the padding.
+/// RoIs of all sizes, some across the borders; NaN in the padding.
 inline void make_rois(const RoiCase& c, Filler& fill, std::vector<Tensor>& keep, RoiLevels& a) {
   const float height = static_cast<float>(c.h) * c.stride, width = static_cast<float>(c.w) * c.stride;
   const Tensor rois = fill.uniform<float>(keep, {c.n, c.r, 4}, 0, 1);
@@ -64,7 +64,7 @@ inline void make_rois(const RoiCase& c, Filler& fill, std::vector<Tensor>& keep,
   a.count = c.counted ? count.data<int32_t>() : nullptr;
 }
 
-/// Everything but the features.
+/// All arguments except the features.
 inline RoiLevels make_roi_levels(const RoiCase& c, Filler& fill, std::vector<Tensor>& keep) {
   RoiLevels a{};
   a.n = c.n, a.r = c.r, a.c = c.c;
@@ -84,7 +84,7 @@ inline RoiLevels make_roi_levels(const RoiCase& c, Filler& fill, std::vector<Ten
 
 inline Shape level_shape(const RoiLevels& a, int level) { return {a.n, a.h[level], a.w[level], a.c}; }
 
-/// Fills the rows of an (N R, PH, PW, C) gradient that belong to padding with NaN: nobody may read them.
+/// Fills the padding rows of an (N R, PH, PW, C) gradient with NaN, because they must not be read.
 template <class T>
 void poison_padding(const RoiLevels& a, const Tensor& dy) {
   const int64_t size = a.ph * a.pw * a.c;

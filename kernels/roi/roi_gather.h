@@ -1,14 +1,13 @@
-// The backward pass of ops that pool RoIs, on the GPU, in a fixed order and without atomics: every pixel of
-// the gradient gathers what comes to it from all RoIs, RoI by RoI, bin by bin.
+// The backward pass of the ops that pool RoIs, on the GPU, in a fixed order and without atomics: every pixel
+// of the gradient gathers its contributions from all RoIs, RoI by RoI and bin by bin.
 //
-// A rule says what an op's RoIs give:
+// A rule tells what the bins of an op contribute to a pixel:
 //
 //     rule.a                             the op's arguments, with dx and accumulate
 //     rule.y_weight(roi, level, bin, y)  how much row y of the map counts in bin row `bin`; 0: not at all
 //     rule.x_weight(roi, level, bin, x)  the same for columns
-//     rule.add(sum, at, weight, pixel)   adds to `sum` what the gradients at dy[at] and behind give to a
-//     pixel
-//                                        that counts `weight` in their bin
+//     rule.add(sum, at, weight, pixel)   adds to `sum` what the gradients from dy[at] on contribute to a
+//                                        pixel that counts `weight` in their bin
 #pragma once
 
 #include "kernels/block_sum.h"
@@ -18,12 +17,12 @@
 
 namespace rcnn::kernels {
 
-/// First and last pixel of an axis that a RoI may reach; none where last < first.
+/// The first and the last pixel that a RoI may reach on an axis; none if last < first.
 struct AxisReach {
   int first, last;
 };
 
-/// Pixels that a RoI may give something to. Level -1: none.
+/// The pixels that a RoI may contribute to. Level -1: none.
 struct RoiReach {
   int level;
   AxisReach y, x;
@@ -31,17 +30,17 @@ struct RoiReach {
 
 namespace roi_gather {
 
-constexpr int kTile = 8;              // pixels in a row, a warp each
-constexpr int kThreads = 32 * kTile;  // also RoIs looked at together
-constexpr int kBatch = 16;            // RoIs whose weights are in shared memory together
-constexpr int kGroups = 2;            // channel vectors of a lane
+constexpr int kTile = 8;              // pixels of one row of a map, one warp each
+constexpr int kThreads = 32 * kTile;  // also the number of RoIs tested at a time
+constexpr int kBatch = 16;            // RoIs whose weights are in shared memory at a time
+constexpr int kGroups = 2;            // channel vectors per lane
 
 struct TilePlace {
   int level, y, x;
 };
 
-/// The place of tile `tile`, counted over the levels that want a gradient, the coarsest first: there a pixel
-/// has the most to gather.
+/// The place of tile number `tile`. Tiles are counted over the levels that need a gradient, the coarsest
+/// level first, because its pixels have the most contributions to gather.
 template <class Args>
 __device__ TilePlace tile_place(const Args& a, int tile) {
   for (int level = a.levels - 1;; --level) {
@@ -59,10 +58,10 @@ __device__ inline bool reaches(const RoiReach& reach, int level, int y, int x, i
          x <= reach.x.last;
 }
 
-/// A block a tile, a warp a pixel, 2 kWidth channels a lane; blockIdx.y counts channels, blockIdx.z images.
-/// The block picks the RoIs that reach the tile, in order, and works out their weights in shared memory,
-/// kBatch at a time: (ph + 8 pw) floats a RoI. Bottleneck: latency of the gradients' loads where many RoIs
-/// overlap, writing dx where few do.
+/// One block per tile, one warp per pixel, 2 kWidth channels per lane; blockIdx.y counts groups of channels,
+/// blockIdx.z images. The block selects the RoIs that reach the tile, in order, and computes their weights in
+/// shared memory, kBatch RoIs at a time, (ph + 8 pw) floats per RoI. Bottleneck: the latency of loading
+/// gradients where many RoIs overlap, writing dx where few do.
 template <class Rule, int kWidth>
 __global__ void warp_per_pixel_kernel(Rule rule, const RoiReach* all_reaches) {
   RCNN_SHARED(int, chosen, [kThreads]);
@@ -75,7 +74,7 @@ __global__ void warp_per_pixel_kernel(Rule rule, const RoiReach* all_reaches) {
   const int pixel = tile.y * w + x;
   const int first_channel = (static_cast<int>(blockIdx.y) * kGroups * 32 + lane) * kWidth;
   const int64_t first_roi = static_cast<int64_t>(blockIdx.z) * rois;
-  const int size = ph + kTile * pw;  // weights of a RoI
+  const int size = ph + kTile * pw;  // weights per RoI
   Lanes<kWidth> sums[kGroups] = {};
 
   for (int first = 0; first < rois; first += kThreads) {
@@ -105,7 +104,8 @@ __global__ void warp_per_pixel_kernel(Rule rule, const RoiReach* all_reaches) {
             const int px = __ffs(static_cast<int>(left)) - 1;
             const float weight = y_weights[py] * x_weights[px];
             const int64_t at = ((roi * ph + py) * pw + px) * c;
-            RCNN_UNROLL for (int g = 0; g < kGroups; ++g) {
+            RCNN_UNROLL
+            for (int g = 0; g < kGroups; ++g) {
               const int channel = first_channel + g * 32 * kWidth;
               if (channel < c) rule.add(sums[g], at + channel, weight, pixel);
             }
@@ -117,18 +117,20 @@ __global__ void warp_per_pixel_kernel(Rule rule, const RoiReach* all_reaches) {
   }
   if (x >= w) return;
   float* dx = a.dx[level] + (blockIdx.z * a.h[level] * w + pixel) * c;
-  RCNN_UNROLL for (int g = 0; g < kGroups; ++g) {
+  RCNN_UNROLL
+  for (int g = 0; g < kGroups; ++g) {
     const int channel = first_channel + g * 32 * kWidth;
     if (channel >= c) continue;
     Lanes<kWidth> result = sums[g];
     if (a.accumulate[level] == Accumulate::yes) result = load_lanes<kWidth>(dx + channel);
-    RCNN_UNROLL for (int i = 0; i < kWidth; ++i) put(result.v[i], sums[g].v[i], a.accumulate[level]);
+    RCNN_UNROLL
+    for (int i = 0; i < kWidth; ++i) put(result.v[i], sums[g].v[i], a.accumulate[level]);
     store_lanes(dx + channel, result);
   }
 }
 
-/// The same in the plainest form: a thread a value of dx[level] (N, h, w, C). Bottleneck: arithmetic, nearly
-/// all of it to find out that a RoI gives nothing.
+/// The same in its simplest form: one thread per value of dx[level] (N, h, w, C). Bottleneck: arithmetic,
+/// nearly all of it to find out that a RoI contributes nothing.
 template <class Rule>
 __global__ void thread_per_input_kernel(Rule rule, const RoiReach* all_reaches, int level) {
   const auto& a = rule.a;
@@ -155,7 +157,7 @@ __global__ void thread_per_input_kernel(Rule rule, const RoiReach* all_reaches, 
 
 }  // namespace roi_gather
 
-/// Gathers with a warp a pixel. Needs bins_fit_a_warp.
+/// Gathers with one warp per pixel. Requires bins_fit_a_warp.
 template <int kWidth, class Rule>
 void gather_warp_per_pixel(const Stream& stream, const Rule& rule, const RoiReach* reaches) {
   const auto& a = rule.a;
@@ -169,7 +171,7 @@ void gather_warp_per_pixel(const Stream& stream, const Rule& rule, const RoiReac
                                                           weights * sizeof(float), rule, reaches);
 }
 
-/// Gathers with a thread a value.
+/// Gathers with one thread per value.
 template <class Rule>
 void gather_thread_per_input(const Stream& stream, const Rule& rule, const RoiReach* reaches) {
   const auto& a = rule.a;

@@ -10,7 +10,7 @@ inline std::vector<RoiCase> roi_pool_cases() {
       {2, 17, 5, 3, 2, 13, 11, 3, 4, 32, true, true},  {3, 7, 19, 7, 7, 17, 23, 2, 8, 64, true, false},
       {1, 53, 5, 1, 1, 33, 37, 6, 1, 2, false, true},  {1, 5, 1, 7, 7, 1, 1, 1, 16, 64, false, false},
       {2, 13, 33, 5, 5, 29, 31, 4, 2, 16, true, true},  // channels over several blocks
-      {1, 3, 264, 1, 2, 4, 5, 2, 8, 64, true, true},    // several vectors of channels a lane
+      {1, 3, 264, 1, 2, 4, 5, 2, 8, 64, true, true},    // several vectors of channels per lane
       {1, 270, 1, 2, 2, 3, 9, 2, 8, 32, true, true},    // many RoIs on every pixel
       {1, 3, 2, 33, 1, 9, 7, 1, 4, 32, false, false},   // more bins than lanes
       {2, 0, 3, 7, 7, 4, 4, 2, 4, 32, true, false},     // no RoIs
@@ -18,7 +18,7 @@ inline std::vector<RoiCase> roi_pool_cases() {
   };
 }
 
-/// VGG16 at 600 x 1000 with 128 RoIs in training; nano-fpn's sizes.
+/// VGG16 at 600 x 1000 with 128 RoIs in training, and the sizes of nano-fpn.
 inline std::vector<RoiCase> roi_pool_bench_cases() {
   return {{1, 128, 512, 7, 7, 37, 62, 1, 16, 224, false, false},
           {4, 64, 32, 5, 5, 60, 80, 3, 4, 64, false, false}};
@@ -42,7 +42,7 @@ Prepared<RoiPoolBackwardArgs<T>> prepare_roi_pool_backward(const RoiCase& c, Fil
   static_cast<RoiLevels&>(p.args) = make_roi_levels(c, fill, p.inputs);
   const Shape out{c.n * c.r, c.ph, c.pw, c.c};
 
-  // The places of the maxima of a forward pass, the same whatever the fill.
+  // The argmax of a forward pass over features that do not depend on the fill.
   RoiPoolArgs<T> forward{};
   static_cast<RoiLevels&>(forward) = p.args;
   for (int l = 0; l < c.levels; ++l)
@@ -65,5 +65,8 @@ Prepared<RoiPoolBackwardArgs<T>> prepare_roi_pool_backward(const RoiCase& c, Fil
   p.terms = c.r * c.ph * c.pw;
   return p;
 }
+
+RCNN_OP_CASES(roi_pool, roi_pool_cases, roi_pool_bench_cases, prepare_roi_pool<T>)
+RCNN_OP_CASES(roi_pool_backward, roi_pool_cases, roi_pool_bench_cases, prepare_roi_pool_backward<T>)
 
 }  // namespace rcnn::kernels

@@ -57,7 +57,7 @@ void roi_pool_reference(const Stream&, Workspace&, const RoiPoolArgs<T>& a) {
 
 template <class T>
 void roi_pool_backward_reference(const Stream&, Workspace&, const RoiPoolBackwardArgs<T>& a) {
-  // RoIs overlap, channels do not: a chunk is a few channels of an image.
+  // RoIs overlap but channels do not, so each chunk is a few channels of one image.
   constexpr int64_t kBlock = 16;
   const int64_t blocks = (a.c + kBlock - 1) / kBlock, bins = a.ph * a.pw;
   parallel_chunks(a.n * blocks, [&](int64_t chunk) {
@@ -81,9 +81,9 @@ void roi_pool_backward_reference(const Stream&, Workspace&, const RoiPoolBackwar
   });
 }
 
-template void roi_pool_reference(const Stream&, Workspace&, const RoiPoolArgs<float>&);
-template void roi_pool_reference(const Stream&, Workspace&, const RoiPoolArgs<double>&);
-template void roi_pool_backward_reference(const Stream&, Workspace&, const RoiPoolBackwardArgs<float>&);
-template void roi_pool_backward_reference(const Stream&, Workspace&, const RoiPoolBackwardArgs<double>&);
+template Run<RoiPoolArgs<float>> roi_pool_reference<float>;
+template Run<RoiPoolArgs<double>> roi_pool_reference<double>;
+template Run<RoiPoolBackwardArgs<float>> roi_pool_backward_reference<float>;
+template Run<RoiPoolBackwardArgs<double>> roi_pool_backward_reference<double>;
 
 }  // namespace rcnn::kernels

@@ -22,8 +22,8 @@ __device__ BinPixels bin_pixels_of(const RoiLevels& a, const float* roi, int lev
           static_cast<int>(columns.end)};
 }
 
-/// A warp a bin, kWidth channels a lane at a time. Bottleneck: the caches, which serve the pixels that
-/// neighbouring bins share.
+/// One warp per bin; each lane takes every 32nd vector of kWidth channels. Bottleneck: the caches, which
+/// serve the pixels that neighbouring bins share.
 template <int kWidth>
 __global__ void warp_per_bin_kernel(RoiPoolArgs<float> a) {
   const int64_t at = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;  // the bin, over all RoIs
@@ -43,16 +43,19 @@ __global__ void warp_per_bin_kernel(RoiPoolArgs<float> a) {
   for (int channel = static_cast<int>(threadIdx.x) % 32 * kWidth; channel < c; channel += 32 * kWidth) {
     Lanes<kWidth> best{};
     Lanes<kWidth, int32_t> argmax;
-    RCNN_UNROLL for (int v = 0; v < kWidth; ++v) argmax.v[v] = pixels.empty() ? -1 : first;
+    RCNN_UNROLL
+    for (int v = 0; v < kWidth; ++v) argmax.v[v] = pixels.empty() ? -1 : first;
     if (!pixels.empty()) best = load_lanes<kWidth>(map + int64_t{first} * c + channel);
     for (int i = pixels.first_row; i < pixels.end_row; ++i)
       for (int j = pixels.first_column; j < pixels.end_column; ++j) {
         const int pixel = i * w + j;
         const Lanes<kWidth> values = load_lanes<kWidth>(map + int64_t{pixel} * c + channel);
-        RCNN_UNROLL for (int v = 0; v < kWidth; ++v) if (exceeds(values.v[v], best.v[v])) {
-          best.v[v] = values.v[v];
-          argmax.v[v] = pixel;
-        }
+        RCNN_UNROLL
+        for (int v = 0; v < kWidth; ++v)
+          if (exceeds(values.v[v], best.v[v])) {
+            best.v[v] = values.v[v];
+            argmax.v[v] = pixel;
+          }
       }
     store_lanes(a.y + at * c + channel, best);
     store_lanes(a.argmax + at * c + channel, argmax);
@@ -61,7 +64,7 @@ __global__ void warp_per_bin_kernel(RoiPoolArgs<float> a) {
 
 // ---- backward --------------------------------------------------------------------------------------------
 
-/// Where a RoI lies, on both axes of its level.
+/// The pixels of a RoI on both axes of its level.
 struct PooledRoi {
   RoiPixels y, x;
 };
@@ -85,7 +88,9 @@ struct GiveToMaximum {
   __device__ void add(Lanes<kWidth>& sum, int64_t at, float, int pixel) const {
     const Lanes<kWidth, int32_t> argmax = load_lanes<kWidth>(a.argmax + at);
     const Lanes<kWidth> dy = load_lanes<kWidth>(a.dy + at);
-    RCNN_UNROLL for (int v = 0; v < kWidth; ++v) if (argmax.v[v] == pixel) sum.v[v] += dy.v[v];
+    RCNN_UNROLL
+    for (int v = 0; v < kWidth; ++v)
+      if (argmax.v[v] == pixel) sum.v[v] += dy.v[v];
   }
 };
 
@@ -94,7 +99,7 @@ __device__ AxisReach reach_of(const RoiPixels& roi, int64_t bins, int64_t size) 
           static_cast<int>(bin_pixels(roi, bins - 1, bins, size).end) - 1};
 }
 
-/// A thread a RoI.
+/// Computes the pixels and the reach of every RoI, with one thread per RoI.
 __global__ void pixels_kernel(RoiLevels a, PooledRoi* rois, RoiReach* reaches) {
   const int64_t k = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (k >= a.n * a.r) return;

@@ -1,5 +1,5 @@
-// Which pixels the bins of RoIPool cover. One axis at a time; positions are float whatever the type of the
-// features.
+// Which pixels the bins of RoIPool cover. Everything here concerns one axis. Positions are float, whatever
+// the type of the features.
 #pragma once
 
 #include <cmath>
@@ -9,23 +9,24 @@
 
 namespace rcnn::kernels {
 
-/// One axis of a RoI in whole pixels of its level's map: `length` pixels from `start` on, at least 1; 0 for a
-/// RoI that is nowhere.
+/// One axis of a RoI in whole pixels of its level's map: `length` pixels from `start` on. `length` is at
+/// least 1, or 0 for a RoI without pixels.
 struct RoiPixels {
   int64_t start, length;
 };
 
 /// The axis of a RoI from `low` to `high` in image pixels. Both ends are rounded to the nearest pixel, halves
-/// away from 0, and belong to the RoI. Coordinates that are not finite, or beyond 2^30 pixels, are nowhere.
+/// away from 0, and belong to the RoI. If an end is not finite, or further than 2^30 pixels from 0, the RoI
+/// has no pixels.
 RCNN_HOST_DEVICE inline RoiPixels roi_pixels(float low, float high, float scale) {
   const float first = std::round(low * scale), last = std::round(high * scale);
-  constexpr float kMost = 0x1p30f;
-  if (!(std::fabs(first) <= kMost && std::fabs(last) <= kMost)) return {0, 0};
+  constexpr float kMax = 0x1p30f;
+  if (!(std::fabs(first) <= kMax && std::fabs(last) <= kMax)) return {0, 0};
   const int64_t start = static_cast<int64_t>(first), length = static_cast<int64_t>(last) - start + 1;
   return {start, length > 1 ? length : 1};
 }
 
-/// Pixels [begin, end) of a map's axis; none where end <= begin.
+/// Pixels [begin, end) of a map's axis; none if end <= begin.
 struct PixelRange {
   int64_t begin, end;
 };

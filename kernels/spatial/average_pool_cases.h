@@ -19,10 +19,12 @@ inline std::vector<AveragePoolCase> average_pool_bench_cases() { return {{512, 4
 template <class T>
 Prepared<AveragePoolArgs<T>> prepare_average_pool(const AveragePoolCase& c, Filler fill) {
   Prepared<AveragePoolArgs<T>> p;
-  const Tensor x = fill.numbers<T>(p.inputs, {c.n, c.p, c.c});
-  const Tensor y = fill.poisoned<T>(p.outputs, {c.n, c.c});
-  p.args = {c.n, c.p, c.c, x.data<T>(), y.mutable_data<T>()};
-  p.match = Match::relative;  // multiplying by 1 / P is not exact, whatever the numbers
+  p.args = {.n = c.n,
+            .p = c.p,
+            .c = c.c,
+            .x = fill.input<T>(p, {c.n, c.p, c.c}),
+            .y = fill.result<T>(p, {c.n, c.c})};
+  p.match = Match::relative;  // the factor 1 / P is not exact, even on small integers
   p.tolerance = 1e-6;
   return p;
 }
@@ -30,12 +32,18 @@ Prepared<AveragePoolArgs<T>> prepare_average_pool(const AveragePoolCase& c, Fill
 template <class T>
 Prepared<AveragePoolBackwardArgs<T>> prepare_average_pool_backward(const AveragePoolCase& c, Filler fill) {
   Prepared<AveragePoolBackwardArgs<T>> p;
-  const Tensor dy = fill.numbers<T>(p.inputs, {c.n, c.c});
-  const Tensor dx = fill.output<T>(p.outputs, {c.n, c.p, c.c});
-  p.args = {c.n, c.p, c.c, dy.data<T>(), dx.mutable_data<T>(), fill.accumulate()};
-  p.match = Match::relative;
-  p.tolerance = 1e-6;
+  p.args = {.n = c.n,
+            .p = c.p,
+            .c = c.c,
+            .dy = fill.input<T>(p, {c.n, c.c}),
+            .dx = fill.gradient<T>(p, {c.n, c.p, c.c}),
+            .accumulate = fill.accumulate()};
+  p.compare_relative(1e-6);
   return p;
 }
+
+RCNN_OP_CASES(average_pool, average_pool_cases, average_pool_bench_cases, prepare_average_pool<T>)
+RCNN_OP_CASES(average_pool_backward, average_pool_cases, average_pool_bench_cases,
+              prepare_average_pool_backward<T>)
 
 }  // namespace rcnn::kernels

@@ -7,15 +7,15 @@
 namespace rcnn::kernels {
 namespace {
 
-constexpr int64_t kBlock = 64;  // channels that backward searches together
+constexpr int64_t kBlock = 64;  // channels that backward searches at a time
 
 template <class Args>
 PoolWindow window(const Args& a, int64_t out, int64_t size) {
   return pool_window(out, size, a.kernel, a.stride, a.pad);
 }
 
-/// The pixel (row * w + column) of the first maximum of a window, for each of `count` <= kBlock channels from
-/// `x` on.
+/// Finds the pixel (row * w + column) of the first maximum of a window, for each of the `count` <= kBlock
+/// channels that begin at `x`.
 template <class T>
 void find_maxima(const MaxPoolBackwardArgs<T>& a, const T* x, PoolWindow rows, PoolWindow columns,
                  int64_t count, int32_t* place) {
@@ -59,8 +59,8 @@ void max_pool_reference(const Stream&, Workspace&, const MaxPoolArgs<T>& a) {
 
 template <class T>
 void max_pool_backward_reference(const Stream&, Workspace&, const MaxPoolBackwardArgs<T>& a) {
-  // Windows may overlap, so a chunk is a band of rows of dx, which takes what falls into it from every window
-  // that meets it.
+  // Windows may overlap, so a chunk of work is a band of rows of dx: it searches every window that meets
+  // the band and adds the values of dy whose maximum lies in it.
   constexpr int64_t kBand = 16;
   const int64_t bands = (a.h + kBand - 1) / kBand;
   parallel_chunks(a.n * bands, [&](int64_t chunk) {
@@ -83,9 +83,9 @@ void max_pool_backward_reference(const Stream&, Workspace&, const MaxPoolBackwar
   });
 }
 
-template void max_pool_reference(const Stream&, Workspace&, const MaxPoolArgs<float>&);
-template void max_pool_reference(const Stream&, Workspace&, const MaxPoolArgs<double>&);
-template void max_pool_backward_reference(const Stream&, Workspace&, const MaxPoolBackwardArgs<float>&);
-template void max_pool_backward_reference(const Stream&, Workspace&, const MaxPoolBackwardArgs<double>&);
+template Run<MaxPoolArgs<float>> max_pool_reference<float>;
+template Run<MaxPoolArgs<double>> max_pool_reference<double>;
+template Run<MaxPoolBackwardArgs<float>> max_pool_backward_reference<float>;
+template Run<MaxPoolBackwardArgs<double>> max_pool_backward_reference<double>;
 
 }  // namespace rcnn::kernels

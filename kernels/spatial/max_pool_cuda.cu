@@ -8,17 +8,18 @@ namespace {
 
 constexpr int kThreads = 256;
 
-// A thread takes kWidth neighbouring channels of one pixel: loads of 4 * kWidth bytes, aligned to that.
-// Bottleneck: memory; where windows overlap, neighbours read the same pixels from a cache.
+// A thread takes kWidth neighbouring channels of one pixel, so that its loads and stores have 4 * kWidth
+// bytes and that alignment. Bottleneck: memory; where windows overlap, neighbouring threads read the same
+// pixels from a cache.
 
-/// The largest values of a window and their pixels, row * W + column.
+/// The maxima of a window and their pixels, row * W + column.
 template <int kWidth>
 struct Maxima {
   Lanes<kWidth> best;
   Lanes<kWidth, int> pixel;
 };
 
-/// Looks through the window of output `at`, row by row.
+/// Searches the window of output `at`, row by row.
 template <int kWidth, class Args>
 __device__ Maxima<kWidth> find_maxima(const Args& a, const Pixel& at) {
   const PoolWindow rows = pool_window(at.i, a.h, a.kernel, a.stride, a.pad);
@@ -42,7 +43,7 @@ __device__ Maxima<kWidth> find_maxima(const Args& a, const Pixel& at) {
   return maxima;
 }
 
-/// A thread for each place of y.
+/// One thread per kWidth channels of a pixel of y.
 template <int kWidth>
 __global__ void max_pool_kernel(MaxPoolArgs<float> a, unsigned count) {
   const unsigned index = blockIdx.x * kThreads + threadIdx.x;
@@ -51,7 +52,7 @@ __global__ void max_pool_kernel(MaxPoolArgs<float> a, unsigned count) {
   store_lanes(a.y + int64_t{index} * kWidth, maxima.best);
 }
 
-/// A thread for each place of dy: which pixel it goes to.
+/// Stores the pixel that each value of dy goes to. One thread per kWidth channels of a pixel of dy.
 template <int kWidth>
 __global__ void places_kernel(MaxPoolBackwardArgs<float> a, int* places, unsigned count) {
   const unsigned index = blockIdx.x * kThreads + threadIdx.x;
@@ -60,14 +61,15 @@ __global__ void places_kernel(MaxPoolBackwardArgs<float> a, int* places, unsigne
   store_lanes(places + int64_t{index} * kWidth, maxima.pixel);
 }
 
-/// The windows [begin, end) of an axis with `windows` that a pixel lies in.
+/// The windows [begin, end) that contain `pixel`, on an axis with `windows` of them.
 __device__ PoolWindow windows_over(int pixel, int64_t windows, int kernel, int stride, int pad) {
   const int place = pixel + pad, end = place / stride + 1;
   return {place < kernel ? 0 : (place - kernel) / stride + 1,
           end < windows ? end : static_cast<int>(windows)};
 }
 
-/// A thread for each place of dx, which gathers from the windows over it those that chose it, row by row.
+/// One thread per kWidth channels of a pixel of dx: it visits the windows that contain the pixel, row by
+/// row, and adds up dy of those that chose it.
 template <int kWidth>
 __global__ void gather_kernel(MaxPoolBackwardArgs<float> a, const int* places, unsigned count) {
   const unsigned index = blockIdx.x * kThreads + threadIdx.x;
@@ -102,8 +104,8 @@ void max_pool_thread_per_four_channels(const Stream& stream, Workspace&, const M
     launch<max_pool_kernel<1>>(stream, blocks_for(count, kThreads), kThreads, 0, a, count);
 }
 
-/// The first kernel writes which pixel each window chose, the second gathers; so x is read once, and the sums
-/// have the reference's order.
+/// The first kernel stores the pixel that each window chose, the second gathers. Each window is thus
+/// searched once, and the sums have the reference's order.
 void max_pool_backward_places_then_gather(const Stream& stream, Workspace& workspace,
                                           const MaxPoolBackwardArgs<float>& a) {
   const bool four = four_at_a_time(a.c, {a.x, a.dy, a.dx});

@@ -1,4 +1,4 @@
-// The rule by which a maximum is chosen, shared by max pooling and RoI pooling, and max pooling's windows.
+// The rule that chooses a maximum, which max pooling and RoI pooling share, and the windows of max pooling.
 #pragma once
 
 #include <cstdint>
@@ -7,14 +7,14 @@
 
 namespace rcnn::kernels {
 
-/// Whether `candidate`, met after `best`, takes its place: of equal values the first stays; a NaN wins over
-/// every number, so that it shows in the output.
+/// Whether `candidate`, visited after `best`, replaces it. Of equal values the first one stays; a NaN
+/// replaces every number, so that it shows in the output.
 template <class T>
 RCNN_HOST_DEVICE inline bool exceeds(T candidate, T best) {
   return candidate > best || candidate != candidate;
 }
 
-/// The part [begin, end) of a pooling window that lies on an axis.
+/// The part [begin, end) of a pooling window that lies on the axis.
 struct PoolWindow {
   int begin, end;
 };

@@ -1,68 +1,48 @@
-// From the bytes of photographs to the input of the network: bilinear resizing, normalisation, and padding to
-// one common size.
+// Turns the bytes of photographs into the input of the network: bilinear resizing, normalisation, and
+// padding to one common size.
 //
-//     y[n, i, j, k] = (resize(image n)[i, j, k] * range - mean[k]) / deviation[k]     inside the resized
-//     image
-//                   = 0                                                               in the padding
+//     y[n, i, j, k] = (resize(image n)[i, j, k] * range - mean[k]) / deviation[k]  inside the resized image
+//                   = 0                                                            in the padding
 //
-// Resizing is torchvision's: output pixel i reads the image at (i + 1/2) h / rh - 1/2, never before pixel 0
-// or after the last; two by two pixels are mixed also where the image shrinks (no antialiasing). torchvision
-// normalises first and resizes then; both are linear, so only the rounding differs, and this order takes
-// bytes.
+// Resizing follows torchvision: output pixel i reads the image at (i + 1/2) h / rh - 1/2, limited to the
+// first and last pixel, and mixes two by two pixels even where the image shrinks (no antialiasing).
+// torchvision normalises before it resizes; both are linear, so only the rounding differs, and the order
+// used here can read bytes.
 #pragma once
 
 #include "kernels/op.h"
 
 namespace rcnn::kernels {
 
-struct Resized {
-  int64_t h, w;
-  double scale = 1;  // that they were rounded from
-};
-
-/// How the sides of a resized image are rounded: see resized_size.
-enum class SizeRounding { torchvision, caffe2015 };
-
-/// The size that an image of h x w pixels (at least 1) is resized to: the scale that brings its short side to
-/// `short_side`, or its long side to `long_side` if that is smaller, and both sides rounded, but at least one
-/// pixel.
-///
-/// torchvision: rounded down, as it does to the last bit, which sometimes makes 799 of 800. Boxes follow the
-/// ratio of the sizes, each axis its own.
-/// caffe2015: rounded to the nearest pixel, halves to even, as is the long side before it is compared. Boxes
-/// are multiplied by the scale.
-Resized resized_size(int64_t h, int64_t w, int64_t short_side, int64_t long_side,
-                     SizeRounding rounding = SizeRounding::torchvision);
-
 struct PreprocessImage {
-  const uint8_t* pixels;  // (h, w, 3), RGB
-  int64_t h, w;           // at least 1, unless rh and rw are 0
-  int64_t rh, rw;         // the size it is resized to, at most the batch's height and width; 0: an empty slot
+  const uint8_t* pixels = nullptr;  // (h, w, 3), RGB
+  int64_t h = 0, w = 0;             // at least 1, unless rh and rw are 0
+  // Size after resizing, at most the height and width of the batch; 0 marks an empty slot.
+  int64_t rh = 0, rw = 0;
 };
 
 struct PreprocessArgs {
-  int64_t n;
-  const PreprocessImage* images;  // (N); on the op's device, as are the pixels
-  int64_t height, width;          // of the batch
-  float mean[3], deviation[3];    // of the channels of y, in their order
-  float range;                    // value of a byte's unit: 1 / 255 or 1
-  bool bgr;                       // channel 0 of y is blue, not red
-  float* y;                       // (N, height, width, 3)
+  int64_t n = 0;
+  const PreprocessImage* images = nullptr;       // (N); on the op's device, as are the pixels
+  int64_t height = 0, width = 0;                 // of the output
+  float mean[3] = {}, deviation[3] = {1, 1, 1};  // of the channels of y, in their order
+  float range = 1;                               // factor of the bytes: 1 / 255 or 1
+  bool bgr = false;                              // channel 0 of y is blue, not red
+  float* y = nullptr;                            // (N, height, width, 3)
 };
 
-void preprocess_thread_per_pixel(const Stream&, Workspace&, const PreprocessArgs& a);
-void preprocess_reference(const Stream&, Workspace&, const PreprocessArgs& a);
+Run<PreprocessArgs> preprocess_thread_per_pixel, preprocess_reference;
 /// Mixes the two rows of bytes first, over their whole width, then pairs of pixels of the mixed row, whose
-/// positions and weights are worked out once an image. Bit for bit the reference.
-void preprocess_mixed_rows(const Stream&, Workspace&, const PreprocessArgs& a);
+/// positions and weights are computed once per image. The result equals the reference's bit for bit.
+Run<PreprocessArgs> preprocess_mixed_rows;
 
 // clang-format off
-inline constexpr Variant<PreprocessArgs> preprocess_variants[] = {
-    OnCuda{"thread_per_pixel", preprocess_thread_per_pixel},
-    {DeviceType::cpu, "mixed_rows", preprocess_mixed_rows},
-    {DeviceType::cpu, "reference", preprocess_reference},
+inline constexpr Technique<PreprocessArgs> preprocess_techniques[] = {
+    {"thread_per_pixel", on_cuda, preprocess_thread_per_pixel},
+    {"mixed_rows", on_cpu, preprocess_mixed_rows},
+    {"reference", on_cpu, preprocess_reference},
 };
-inline constexpr Op<PreprocessArgs> preprocess{"preprocess", "preprocess", preprocess_variants};
 // clang-format on
+inline constexpr Op preprocess{"preprocess", "preprocess", column<0>(preprocess_techniques)};
 
 }  // namespace rcnn::kernels

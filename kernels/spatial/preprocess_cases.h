@@ -17,7 +17,7 @@ struct PreprocessCase {
 inline std::vector<PreprocessCase> preprocess_cases() {
   return {
       {{{7, 11, 13, 19}, {5, 3, 9, 5}}, 13, 19, false},              // enlarged, padded
-      {{{31, 37, 7, 5}, {8, 8, 8, 8}, {0, 0, 0, 0}}, 11, 23, true},  // shrunk, kept, an empty slot
+      {{{31, 37, 7, 5}, {8, 8, 8, 8}, {0, 0, 0, 0}}, 11, 23, true},  // shrunk, same size, an empty slot
       {{{1, 1, 4, 5}, {2, 1, 1, 1}, {1, 9, 3, 2}}, 5, 5, false},     // single rows and columns
       {{}, 4, 4, false},                                             // no images
   };
@@ -32,7 +32,7 @@ inline std::vector<PreprocessCase> preprocess_bench_cases() {
           {{{480, 640, 800, 1066}}, 800, 1088, false}};
 }
 
-/// Float alone, whatever T: the op has no double version.
+/// Always float, whatever T is: the op has no double version.
 template <class T>
 Prepared<PreprocessArgs> prepare_preprocess(const PreprocessCase& c, Filler fill) {
   Prepared<PreprocessArgs> p;
@@ -45,20 +45,23 @@ Prepared<PreprocessArgs> prepare_preprocess(const PreprocessCase& c, Filler fill
     std::vector<Tensor> numbers;
     const Tensor pixels = fill.uniform<float>(numbers, {image.h, image.w, 3}, 0, 256).cast(DType::u8);
     p.inputs.push_back(pixels);
-    images[i] = {pixels.data<uint8_t>(), image.h, image.w, image.rh, image.rw};
+    images[i] = {
+        .pixels = pixels.data<uint8_t>(), .h = image.h, .w = image.w, .rh = image.rh, .rw = image.rw};
   }
   p.inputs.push_back(list);
   const Tensor y = fill.poisoned<float>(p.outputs, {n, c.height, c.width, 3});
-  p.args = {n,
-            images,
-            c.height,
-            c.width,
-            {0.485f, 0.456f, 0.406f},
-            {0.229f, 0.224f, 0.225f},
-            1 / 255.0f,
-            c.bgr,
-            y.mutable_data<float>()};
+  p.args = {.n = n,
+            .images = images,
+            .height = c.height,
+            .width = c.width,
+            .mean = {0.485f, 0.456f, 0.406f},
+            .deviation = {0.229f, 0.224f, 0.225f},
+            .range = 1 / 255.0f,
+            .bgr = c.bgr,
+            .y = y.mutable_data<float>()};
   return p;
 }
+
+RCNN_OP_CASES(preprocess, preprocess_cases, preprocess_bench_cases, prepare_preprocess<T>)
 
 }  // namespace rcnn::kernels

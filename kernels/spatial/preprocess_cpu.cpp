@@ -7,32 +7,9 @@
 namespace rcnn::kernels {
 namespace {
 
-constexpr int64_t kGrain = 8;  // rows of the batch a chunk
-
-/// py-faster-rcnn's sizes: numpy and OpenCV round in double.
-Resized nearest_size(int64_t h, int64_t w, int64_t short_side, int64_t long_side) {
-  const auto longest = static_cast<double>(std::max(h, w)), limit = static_cast<double>(long_side);
-  double scale = static_cast<double>(short_side) / static_cast<double>(std::min(h, w));
-  if (std::nearbyint(scale * longest) > limit) scale = limit / longest;
-  const auto scaled = [scale](int64_t side) {
-    return std::max<int64_t>(1, static_cast<int64_t>(std::nearbyint(static_cast<double>(side) * scale)));
-  };
-  return {scaled(h), scaled(w), scale};
-}
+constexpr int64_t kGrain = 8;  // rows of the batch per chunk
 
 }  // namespace
-
-Resized resized_size(int64_t h, int64_t w, int64_t short_side, int64_t long_side, SizeRounding rounding) {
-  if (rounding == SizeRounding::caffe2015) return nearest_size(h, w, short_side, long_side);
-  // torch divides a number by a tensor as number * (1 / tensor): 800 / 375 is not 800 * (1 / 375).
-  const float scale = std::min(static_cast<float>(short_side) * (1.0f / static_cast<float>(std::min(h, w))),
-                               static_cast<float>(long_side) * (1.0f / static_cast<float>(std::max(h, w))));
-  const auto scaled = [scale](int64_t side) {
-    const double size = std::floor(static_cast<double>(side) * static_cast<double>(scale));
-    return std::max<int64_t>(1, static_cast<int64_t>(size));
-  };
-  return {scaled(h), scaled(w), static_cast<double>(scale)};
-}
 
 void preprocess_reference(const Stream&, Workspace&, const PreprocessArgs& a) {
   const Channels channels = channels_of(a);
@@ -61,7 +38,7 @@ void preprocess_mixed_rows(const Stream&, Workspace& workspace, const Preprocess
     for (int64_t j = 0; j < a.images[n].rw; ++j)
       pairs[n * a.width + j] = source_pair(j, a.images[n].w, a.images[n].rw);
   const int64_t rows_in_all = a.n * a.height, chunks = (rows_in_all + kGrain - 1) / kGrain;
-  float* mixed_rows = workspace.take<float>(chunks * widest * 3);  // one of its own for each chunk
+  float* mixed_rows = workspace.take<float>(chunks * widest * 3);  // one row for each chunk
 
   parallel_for(rows_in_all, kGrain, [&](int64_t begin, int64_t end) {
     float* mixed = mixed_rows + begin / kGrain * widest * 3;

@@ -7,7 +7,8 @@ namespace {
 
 constexpr int kThreads = 256;
 
-/// A thread a pixel of row blockIdx.y of the batch, all three channels. Bottleneck: memory.
+/// One thread per pixel and its three channels: blockIdx.y is the row, and blockIdx.z strides over the
+/// images. Bottleneck: memory.
 __global__ void preprocess_kernel(PreprocessArgs a, Channels channels) {
   const int64_t row = blockIdx.y, j = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (j >= a.width) return;
@@ -27,9 +28,9 @@ __global__ void preprocess_kernel(PreprocessArgs a, Channels channels) {
 }  // namespace
 
 void preprocess_thread_per_pixel(const Stream& stream, Workspace&, const PreprocessArgs& a) {
-  constexpr int64_t kMostImages = 65535;
+  constexpr int64_t kMaxImages = 65535;  // of gridDim.z
   const dim3 grid(blocks_for(a.width, kThreads), static_cast<unsigned>(a.height),
-                  static_cast<unsigned>(a.n < kMostImages ? a.n : kMostImages));
+                  static_cast<unsigned>(a.n < kMaxImages ? a.n : kMaxImages));
   launch<preprocess_kernel>(stream, grid, kThreads, 0, a, channels_of(a));
 }
 

@@ -1,20 +1,20 @@
-// Where a resized image reads its source, and what becomes of the bytes.
+// Which source pixels a resized image reads, and how their bytes are normalised.
 #pragma once
 
 #include "kernels/spatial/preprocess.h"
 
 namespace rcnn::kernels {
 
-/// The two source pixels of an output pixel on one axis, and the weight of the second.
+/// The two source pixels that an output pixel reads along one axis, and the weight of the second.
 struct SourcePair {
   int64_t low, high;
   float high_weight;
 };
 
-/// Output pixel `at` of `resized` on an axis of `size` source pixels.
+/// The source pixels of output pixel `at` of `resized`, on an axis of `size` source pixels.
 RCNN_HOST_DEVICE inline SourcePair source_pair(int64_t at, int64_t size, int64_t resized) {
-  // torch's precision: the scale is rounded to float, the place is not, or the weight would lose what the
-  // place has before the point.
+  // As precise as torch: the scale is rounded to float, but the position is not, because its digits before
+  // the point would take precision from the weight.
   const float scale = static_cast<float>(size) / static_cast<float>(resized);
   double source = (static_cast<double>(at) + 0.5) * static_cast<double>(scale) - 0.5;
   if (source < 0) source = 0;
@@ -27,7 +27,7 @@ RCNN_HOST_DEVICE inline float mix(float low, float high, float high_weight) {
   return (1.0f - high_weight) * low + high_weight * high;
 }
 
-/// y = byte * gain + offset is (byte * range - mean) / deviation.
+/// Normalisation as byte * gain + offset, which equals (byte * range - mean) / deviation.
 struct PixelNormalization {
   float gain, offset;
 };
@@ -35,10 +35,10 @@ RCNN_HOST_DEVICE inline PixelNormalization normalization(float range, float mean
   return {range / deviation, -mean / deviation};
 }
 
-/// What becomes of the three channels.
+/// How the three channels of y are made.
 struct Channels {
-  PixelNormalization normal[3];  // of the channels of y
-  int source[3];                 // the byte of a pixel that each takes
+  PixelNormalization normal[3];  // of each channel of y
+  int source[3];                 // the byte of a pixel that each channel of y reads
 };
 inline Channels channels_of(const PreprocessArgs& a) {
   Channels channels{};
@@ -49,7 +49,7 @@ inline Channels channels_of(const PreprocessArgs& a) {
   return channels;
 }
 
-/// Channel k of y at a pixel that reads these rows and columns of the image.
+/// Channel k of the output pixel that reads these rows and columns of the image.
 RCNN_HOST_DEVICE inline float resized_value(const PreprocessImage& image, const SourcePair& rows,
                                             const SourcePair& columns, const Channels& channels, int k) {
   const auto byte = [&](int64_t i, int64_t j) {

@@ -28,23 +28,37 @@ template <class T>
 Prepared<UpsampleAddArgs<T>> prepare_upsample_add(const UpsampleAddCase& c, Filler fill) {
   Prepared<UpsampleAddArgs<T>> p;
   const Tensor lateral = fill.numbers<T>(p.inputs, {c.n, c.h, c.w, c.c});
-  const Tensor top = fill.numbers<T>(p.inputs, {c.n, c.th, c.tw, c.c});
-  const Tensor y = fill.poisoned<T>(p.outputs, lateral.shape());
-  p.args = {c.n, c.h, c.w, c.c, c.th, c.tw, lateral.data<T>(), top.data<T>(), y.mutable_data<T>()};
-  p.match = Match::sum;
-  p.terms = 2;
+  p.args = {.n = c.n,
+            .h = c.h,
+            .w = c.w,
+            .c = c.c,
+            .th = c.th,
+            .tw = c.tw,
+            .lateral = lateral.data<T>(),
+            .top = fill.input<T>(p, {c.n, c.th, c.tw, c.c}),
+            .y = fill.result<T>(p, lateral.shape())};
+  p.compare_sum(2);
   return p;
 }
 
 template <class T>
 Prepared<UpsampleAddBackwardArgs<T>> prepare_upsample_add_backward(const UpsampleAddCase& c, Filler fill) {
   Prepared<UpsampleAddBackwardArgs<T>> p;
-  const Tensor dy = fill.numbers<T>(p.inputs, {c.n, c.h, c.w, c.c});
-  const Tensor dtop = fill.output<T>(p.outputs, {c.n, c.th, c.tw, c.c});
-  p.args = {c.n, c.h, c.w, c.c, c.th, c.tw, dy.data<T>(), dtop.mutable_data<T>(), fill.accumulate()};
-  p.match = Match::sum;
-  p.terms = (c.h / c.th + 1) * (c.w / c.tw + 1);
+  p.args = {.n = c.n,
+            .h = c.h,
+            .w = c.w,
+            .c = c.c,
+            .th = c.th,
+            .tw = c.tw,
+            .dy = fill.input<T>(p, {c.n, c.h, c.w, c.c}),
+            .dtop = fill.gradient<T>(p, {c.n, c.th, c.tw, c.c}),
+            .accumulate = fill.accumulate()};
+  p.compare_sum((c.h / c.th + 1) * (c.w / c.tw + 1));
   return p;
 }
+
+RCNN_OP_CASES(upsample_add, upsample_add_cases, upsample_add_bench_cases, prepare_upsample_add<T>)
+RCNN_OP_CASES(upsample_add_backward, upsample_add_cases, upsample_add_bench_cases,
+              prepare_upsample_add_backward<T>)
 
 }  // namespace rcnn::kernels

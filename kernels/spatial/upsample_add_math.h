@@ -5,13 +5,13 @@
 
 namespace rcnn::kernels {
 
-/// The row (or column) of `top_size` that row i of `size` reads.
+/// The coarse row (or column) that fine row i reads, on maps of `top_size` and `size` rows.
 template <class Int>
 RCNN_HOST_DEVICE inline Int upsample_source(Int i, Int size, Int top_size) {
   return i * top_size / size;
 }
 
-/// The first row of `size` that reads row r of `top_size`, or a later one: ceil(r size / top_size).
+/// The first fine row that reads coarse row r or a later one: ceil(r size / top_size).
 template <class Int>
 RCNN_HOST_DEVICE inline Int upsample_first(Int r, Int size, Int top_size) {
   return (r * size + top_size - 1) / top_size;

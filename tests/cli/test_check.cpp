@@ -12,7 +12,8 @@ using namespace rcnn::fixtures;
 
 namespace {
 
-/// Whether no line of the output is wider than a terminal; the faults, which hold paths, may be.
+/// Checks that no line of the output is wider than a terminal, except the lines of faults, which contain
+/// paths.
 void check_width(const std::string& out) {
   std::istringstream lines(out);
   for (std::string line; std::getline(lines, line);) {
@@ -26,7 +27,7 @@ void check_width(const std::string& out) {
 
 }  // namespace
 
-TEST_CASE("check: every split, its faults, and images given twice") {
+TEST_CASE("check: reports every split, its faults, and images that are in two splits") {
   const auto program = find_program();
   if (program.empty()) return;
   const TemporaryFolder folder;
@@ -39,10 +40,11 @@ TEST_CASE("check: every split, its faults, and images given twice") {
   CHECK(contains(whole.out, "\ntrain: 30 images; 96 x 96 pixels\n"));
   CHECK(contains(whole.out, "\ntest: 3 images; 96 x 96 pixels\n"));
   CHECK(contains(whole.out, "0 faults in the annotations"));
-  CHECK_FALSE(contains(whole.out, "overlap no anchor by half"));  // the anchors are those of the boxes
+  CHECK_FALSE(contains(whole.out, "overlap no anchor by an IoU of .5"));  // the anchors suit the boxes
   check_width(whole.out);
 
-  // A fault is told and is no failure; an image that is in train and test is.
+  // Faults in annotations and images that are in both train and test are reported, but the exit status stays
+  // 0.
   write_text(folder / "Annotations/train_00001.xml",
              "<annotation><size><width>96</width><height>96</height></size><object><name>disc</name><bndbox>"
              "<xmin>50</xmin><ymin>5</ymin><xmax>20</xmax><ymax>30</ymax></bndbox></object></annotation>");
@@ -56,7 +58,7 @@ TEST_CASE("check: every split, its faults, and images given twice") {
   CHECK(contains(faulty.out, "1 image of test is in train as well"));
 }
 
-TEST_CASE("check: settings that are given are kept") {
+TEST_CASE("check: keeps the settings that are given") {
   const auto program = find_program();
   if (program.empty()) return;
   const TemporaryFolder folder;
@@ -71,11 +73,11 @@ TEST_CASE("check: settings that are given are kept") {
   const Finished large = run_program(program, {"check", data, "--anchor-sizes", "400,500;600,700;800,900"});
   CAPTURE(large.out);
   CHECK(large.status == 0);
-  CHECK(contains(large.out, "100.0 % of the boxes overlap no anchor by half"));
+  CHECK(contains(large.out, "100.0 % of the boxes overlap no anchor by an IoU of .5"));
   CHECK(contains(large.out, "--anchor-sizes '"));
 }
 
-TEST_CASE("check: what cannot be used ends with 2") {
+TEST_CASE("check: exits with 2 if the data or a setting cannot be used") {
   const auto program = find_program();
   if (program.empty()) return;
   const TemporaryFolder folder;

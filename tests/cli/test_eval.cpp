@@ -1,4 +1,4 @@
-// `rcnn eval`: figures of anybody's detections, and of a model.
+// `rcnn eval`: evaluates a results file of any origin, or a model.
 #include <doctest/doctest.h>
 
 #include <nlohmann/json.hpp>
@@ -14,7 +14,8 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-/// Two images, two classes (numbers 3 and 0), of which the first is found at an overlap of exactly .5.
+/// Two images with one object each, a cat (category 0) and a dog (category 3). The cat is detected with an
+/// IoU of exactly .5, the dog as a cow.
 const char* const kTruth = R"({
   "images": [{"id": 10, "file_name": "a.jpg"}, {"id": 20, "file_name": "b.jpg"}],
   "categories": [{"id": 3, "name": "dog"}, {"id": 0, "name": "cat"}, {"id": 4, "name": "cow"}],
@@ -48,7 +49,7 @@ struct Trial {
 
 }  // namespace
 
-TEST_CASE("eval: a results file against a COCO file, without images or model") {
+TEST_CASE("eval: a results file is evaluated against a COCO file, without images or a model") {
   const Trial trial;
   if (!trial) return;
   const std::string truth = trial.text("truth.json", kTruth), found = trial.text("found.json", kFound);
@@ -56,7 +57,7 @@ TEST_CASE("eval: a results file against a COCO file, without images or model") {
       trial.run({"eval", "--detections", found, "--data", truth, "--json", trial.path("figures.json")});
   CAPTURE(result.err);
   CHECK(result.status == 0);
-  CHECK(contains(result.out, "AP     0.0500\n"));  // of two classes one, at one of ten thresholds
+  CHECK(contains(result.out, "AP     0.0500\n"));  // one of two classes, at one of ten thresholds
   CHECK(contains(result.out, "AP50   0.5000\n"));
   CHECK(contains(result.out, "APl         -\n"));
   const nlohmann::json json = trial.json("figures.json");
@@ -69,7 +70,7 @@ TEST_CASE("eval: a results file against a COCO file, without images or model") {
   CHECK_FALSE(json["by_class"].contains("cow"));
 }
 
-TEST_CASE("eval: a list of images judges those alone") {
+TEST_CASE("eval: with a list of images, only those are evaluated") {
   const Trial trial;
   if (!trial) return;
   const std::string truth = trial.text("truth.json", kTruth), found = trial.text("found.json", kFound);
@@ -83,10 +84,10 @@ TEST_CASE("eval: a list of images judges those alone") {
     CHECK(json["AP50"].get<double>() == doctest::Approx(json["map50"].get<double>()));
     return json["map50"].get<double>();
   };
-  CHECK(ap50("a\n") == 1);  // the cat, found at exactly .5; the dog is not asked for
+  CHECK(ap50("a\n") == 1);  // the cat, detected with an IoU of exactly .5; the dog's image is not listed
   CHECK(ap50("b.jpg\n") == 0);
   CHECK(ap50("b\na.jpg\n") == doctest::Approx(0.5));
-  CHECK(ap50("b\na.jpg\nb.jpg\nb\n") == doctest::Approx(0.5));  // each counts once
+  CHECK(ap50("b\na.jpg\nb.jpg\nb\n") == doctest::Approx(0.5));  // each image counts once
   CHECK(contains(trial.refusal({"eval", "--detections", found, "--data", truth, "--images",
                                 trial.text("list.txt", "a\nc\n")}),
                  "lists the image 'c', which is not among the 2"));
@@ -95,7 +96,7 @@ TEST_CASE("eval: a list of images judges those alone") {
       "none.txt"));
 }
 
-TEST_CASE("eval: the images that a run watched of data without splits, as its report judges them") {
+TEST_CASE("eval: the validation images of a run on data without splits give the figures of its report") {
   const Trial trial;
   if (!trial) return;
   write_tiny_scenes(trial.folder / "data", 6);
@@ -126,7 +127,8 @@ TEST_CASE("eval: the images that a run watched of data without splits, as its re
   const nlohmann::json summary = trial.json("run/summary.json"), figures = trial.json("figures.json");
   for (const auto& [key, value] : summary["coco"].items()) CHECK(figures[key] == value);
   CHECK(trial.json("found.json") == trial.json("run/detections.json"));
-  // The same from the file of detections, whose images have names; those beyond the list do not count.
+  // The same figures come from a results file, which identifies images by name. Images that are not listed
+  // are ignored.
   REQUIRE(trial
               .run({"eval", "--weights", trial.path("run/best.safetensors"), "--data", trial.path("data"),
                     "--out", trial.path("all.json")})
@@ -137,7 +139,8 @@ TEST_CASE("eval: the images that a run watched of data without splits, as its re
               .status == 0);
   CHECK(trial.json("again.json") == figures);
 
-  // The model where its own RPN says: proposals of all images, judged on those of the list.
+  // The model on the proposals of its own RPN: they were written for all images, and the listed images are
+  // evaluated.
   const Finished proposed = trial.run({"propose", "--weights", trial.path("run/best.safetensors"), "--data",
                                        trial.path("data"), "--out", trial.path("proposals.json")});
   CAPTURE(proposed.err);
@@ -150,7 +153,7 @@ TEST_CASE("eval: the images that a run watched of data without splits, as its re
         doctest::Approx(figures["map50"].get<double>()).epsilon(0.02));
 }
 
-TEST_CASE("eval: results that belong to other data") {
+TEST_CASE("eval: results that do not belong to the data are refused or reported") {
   const Trial trial;
   if (!trial) return;
   const std::string truth = trial.text("truth.json", kTruth);
@@ -163,7 +166,7 @@ TEST_CASE("eval: results that belong to other data") {
   };
   CHECK(contains(trial.refusal(eval(found("11", "0"))), "the image 11"));
   CHECK(contains(trial.refusal(eval(found("\"x\"", "0"))), "the image 'x'"));
-  CHECK(trial.run(eval(found("\"a\"", "0"))).status == 0);  // by the image's name
+  CHECK(trial.run(eval(found("\"a\"", "0"))).status == 0);  // images may be given by name
   const Finished other = trial.run(eval(found("10", "7")));
   CHECK(other.status == 0);
   CHECK(contains(other.out, "1 detections of the category 7"));
@@ -171,7 +174,7 @@ TEST_CASE("eval: results that belong to other data") {
   CHECK(contains(trial.refusal(eval(trial.path("missing.json"))), "missing.json"));
 }
 
-TEST_CASE("eval: a model's detections, written and read back, give the same figures") {
+TEST_CASE("eval: detections of a model that are written and read back give the same figures") {
   const Trial trial;
   if (!trial) return;
   const std::string data = trial.path("data");
@@ -182,7 +185,8 @@ TEST_CASE("eval: a model's detections, written and read back, give the same figu
     train.push_back(key == "steps" ? "1" : text);
   }
   REQUIRE(trial.run(train).status == 0);
-  // The detections of the model on `words`, and the same file without the model.
+  // Evaluates the model with the options `words`, then the file of its detections, and returns the
+  // detections.
   const auto compare = [&](const Words& words) {
     Words model = {"eval",
                    "--weights",
@@ -205,7 +209,7 @@ TEST_CASE("eval: a model's detections, written and read back, give the same figu
   };
   CHECK(compare({"--data", data, "--split", "train"})[0]["image_id"].is_string());
 
-  // The same images as COCO has them: with numbers, which are those of the results.
+  // The same images as a COCO file, where images and categories have numbers. The results use these numbers.
   const Dataset dataset = read_voc(trial.folder / "data", "train");
   nlohmann::json coco = {{"images", nlohmann::json::array()},
                          {"categories", nlohmann::json::array()},
@@ -229,7 +233,7 @@ TEST_CASE("eval: a model's detections, written and read back, give the same figu
                  "has no split 'val'"));
 }
 
-TEST_CASE("eval: either a model or detections") {
+TEST_CASE("eval: expects either a model or detections, but not both") {
   const Trial trial;
   if (!trial) return;
   CHECK(contains(trial.refusal({"eval", "--data", "x"}), "found neither"));

@@ -1,5 +1,5 @@
-// The program with bad input: one sentence on the error stream that names the file or option and the fault,
-// exit status 2, and nothing damaged.
+// The program with bad input: it prints one sentence to the error stream that names the file or option and
+// the fault, exits with status 2, and damages nothing.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -27,12 +27,12 @@ struct Trial {
   fs::path program = find_program();
   TemporaryFolder folder;
 
-  /// False where the program is not there: the test is skipped.
+  /// False if the program was not found, in which case the test is skipped.
   explicit operator bool() const { return !program.empty(); }
   std::string path(const std::string& name) const { return (folder / name).string(); }
   Finished run(const Words& words) const { return run_program(program, words); }
 
-  /// What the program says to input that is at fault; checks the form of it.
+  /// The error message of the program for bad input; checks its form.
   std::string refusal(const Words& words) const {
     const Finished result = run(words);
     CAPTURE(result.out);
@@ -44,7 +44,8 @@ struct Trial {
     return result.err;
   }
 
-  /// A tiny run on the folder's data; needs `write_tiny_scenes(folder / "data", ...)`.
+  /// The command of a tiny training run on the folder's data; needs `write_tiny_scenes(folder / "data",
+  /// ...)`.
   Words train(const std::string& out = "out", const std::string& steps = "6") const {
     Words words = {"train", "--data", path("data"), "--out", path(out)};
     for (const auto& [key, text] : tiny_settings())
@@ -65,7 +66,7 @@ size_t count_files(const fs::path& folder) {
 
 }  // namespace
 
-TEST_CASE("program: --version and --help") {
+TEST_CASE("program: --version describes the build, and --help lists the options") {
   const Trial trial;
   if (!trial) return;
   const Finished version = trial.run({"--version"});
@@ -81,7 +82,7 @@ TEST_CASE("program: --version and --help") {
     return result.out;
   };
   for (const char* word : {"train", "eval", "detect", "synth", "--version"}) CHECK(contains(help({}), word));
-  // The first screen has what most people need, and says where the rest is.
+  // --help shows the options that are needed most often, and says how to see the rest.
   const std::string first = help({"train"});
   for (const char* word : {"--data", "--model", "--weights", "--epochs", "--batch", "--short-side",
                            "--device", "--out", "--resume", "--seed", "--config", "--help-all"})
@@ -107,7 +108,7 @@ TEST_CASE("program: --version and --help") {
     CHECK(contains(synth, word));
 }
 
-TEST_CASE("program: a command line that cannot be") {
+TEST_CASE("program: a wrong command line is refused with the name of the option") {
   const Trial trial;
   if (!trial) return;
   CHECK(contains(trial.refusal({}), "subcommand is required; `rcnn --help`"));
@@ -124,7 +125,7 @@ TEST_CASE("program: a command line that cannot be") {
   CHECK(contains(trial.refusal({"synth", "--out", trial.path("s"), "--width", "3"}), "3 x 240 pixels"));
 }
 
-TEST_CASE("program: values of settings that cannot be") {
+TEST_CASE("program: a wrong value of a setting is refused with the value that was expected") {
   const Trial trial;
   if (!trial) return;
   CHECK(contains(trial.refusal({"train", "--batch", "0"}), "batch: expected a number from 1 to 4096"));
@@ -132,7 +133,8 @@ TEST_CASE("program: values of settings that cannot be") {
   CHECK(contains(trial.refusal({"train", "--lr", "abc"}), "lr: expected a number, found 'abc'"));
   CHECK(contains(trial.refusal({"train", "--lr", "1e30"}), "lr: expected a number from 0 to 100"));
   CHECK(contains(trial.refusal({"train", "--lr", "nan"}), "lr: expected a finite number"));
-  CHECK(contains(trial.refusal({"train", "--model", "foo"}), "--model foo: no such model; there are nano"));
+  CHECK(contains(trial.refusal({"train", "--model", "foo"}),
+                 "--model foo: unknown model; expected one of nano"));
   CHECK(contains(trial.refusal({"train", "--device", "foo"}),
                  "--device foo: expected auto, cpu, cuda or cuda:N"));
   CHECK(contains(trial.refusal({"train", "--schedule", "foo"}), "schedule: expected cosine or step"));
@@ -151,7 +153,7 @@ TEST_CASE("program: a configuration file sets what the flags do not") {
   write_text(trial.folder / "good.toml",
              "seed = 5\n[train]\nmomentum = 0.8\nflip-vertical = true\nsteps = 3\n"
              "[model]\nanchor-sizes = [[8, 12.5], [32, 45], [64, 90]]\nbox-head-size = 7\n");
-  // The command line names steps and box-head-size, too, and goes before the file.
+  // The command line also sets steps and box-head-size, and takes precedence over the file.
   REQUIRE(trial.run(trial.train() + Words{"--config", trial.path("good.toml")}).status == 0);
   const auto metadata = read_safetensors(trial.folder / "out" / "last.safetensors").metadata;
   CHECK(metadata.at("setting.seed") == "5");
@@ -162,7 +164,7 @@ TEST_CASE("program: a configuration file sets what the flags do not") {
   CHECK(metadata.at("setting.box-head-size") == "32");
 }
 
-TEST_CASE("program: configuration files at fault, by file and line") {
+TEST_CASE("program: faults in configuration files are reported with file and line") {
   const Trial trial;
   if (!trial) return;
   const std::string file = trial.path("c.toml");
@@ -187,7 +189,7 @@ TEST_CASE("program: configuration files at fault, by file and line") {
   CHECK(contains(trial.refusal({"train", "--config", trial.folder.path().string()}), "is a folder"));
 }
 
-TEST_CASE("program: data that is not there or not whole") {
+TEST_CASE("program: train refuses data that is missing or incomplete") {
   const Trial trial;
   if (!trial) return;
   write_tiny_scenes(trial.folder / "data", 2);
@@ -208,7 +210,7 @@ TEST_CASE("program: data that is not there or not whole") {
   CHECK_FALSE(fs::exists(trial.folder / "out"));
 }
 
-TEST_CASE("program: annotations at fault are skipped, counted and listed at the end") {
+TEST_CASE("program: faulty annotations are skipped, counted and listed at the end") {
   const Trial trial;
   if (!trial) return;
   write_tiny_scenes(trial.folder / "data", 5);
@@ -221,7 +223,7 @@ TEST_CASE("program: annotations at fault are skipped, counted and listed at the 
              "<name>disc</name><bndbox><xmin>5</xmin><ymin>9</ymin><xmax>5</xmax><ymax>20</ymax></bndbox>"
              "</object></annotation>");
   const std::string image = trial.path("data/JPEGImages/train_00003.png");
-  fs::resize_file(image, fs::file_size(image) / 2);  // found out when it is decoded
+  fs::resize_file(image, fs::file_size(image) / 2);  // noticed only when it is decoded
 
   const Finished result = trial.run(trial.train());
   CAPTURE(result.out);
@@ -234,7 +236,7 @@ TEST_CASE("program: annotations at fault are skipped, counted and listed at the 
   CHECK(contains(content_of(trial.folder / "out/report.html"), "train_00002.xml"));
 }
 
-TEST_CASE("program: weights files at fault, in train, eval and detect") {
+TEST_CASE("program: train, eval and detect refuse faulty weights files") {
   const Trial trial;
   if (!trial) return;
   const std::string model = trial.trained_model(), bad = trial.path("bad.safetensors");
@@ -268,18 +270,18 @@ TEST_CASE("program: weights files at fault, in train, eval and detect") {
   write_text(bad, bytes.substr(0, bytes.size() / 2));
   in_all(bad, "tensor \"");
   write_text(bad, bytes.substr(0, 5));
-  in_all(bad, "is no safetensors file");
+  in_all(bad, "is not a safetensors file");
   write_text(bad, "");
-  in_all(bad, "is no safetensors file");
+  in_all(bad, "is not a safetensors file");
   CHECK_FALSE(fs::exists(trial.folder / "out/last.safetensors"));
-  // A model is wanted whole; training starts from what fits, and says what did not.
+  // eval and detect need the whole model. Training starts from the tensors that fit, and reports the others.
   const auto starts = [&](const std::string& out, const std::string& file, const std::string& line) {
     const Finished result = trial.run(trial.train(out, "1") + Words{"--weights", file});
     CHECK(result.status == 0);
     CHECK_MESSAGE(contains(result.out, line), result.out);
   };
   in(models, changed([&](Tensors& t) { t.erase(name); }), "tensor '" + name + "' is missing");
-  starts("one", bad, "not in the file, start at random: rpn (1)");
+  starts("one", bad, "not in the file, initialised at random: rpn (1)");
   in(models, changed([&](Tensors& t) { t["more"] = Tensor::zeros({2}, DType::f32); }),
      "tensor 'more' of shape (2) is not part of this model");
   starts("two", bad, "more");
@@ -289,7 +291,7 @@ TEST_CASE("program: weights files at fault, in train, eval and detect") {
   CHECK_FALSE(fs::exists(trial.folder / "found"));
 }
 
-TEST_CASE("program: detect goes on after an image that cannot be read, and says so at the end") {
+TEST_CASE("program: detect continues after an image that cannot be read, and says so at the end") {
   const Trial trial;
   if (!trial) return;
   const std::string model = trial.trained_model();
@@ -316,7 +318,7 @@ TEST_CASE("program: detect goes on after an image that cannot be read, and says 
   CHECK(trial.run(detect + Words{one}).status == 0);
 }
 
-TEST_CASE("program: a run that is there already, and a folder that cannot be made") {
+TEST_CASE("program: train refuses a folder that holds a run, and one that cannot be created") {
   const Trial trial;
   if (!trial) return;
   trial.trained_model();
@@ -326,7 +328,7 @@ TEST_CASE("program: a run that is there already, and a folder that cannot be mad
   CHECK(contains(trial.refusal(trial.train("file/out")), trial.path("file/out") + ": cannot create"));
 }
 
-TEST_CASE("program: a disk that is full when a checkpoint is written leaves the old one as it was") {
+TEST_CASE("program: if the disk is full when a checkpoint is written, the previous one is left intact") {
   const Trial trial;
   if (!trial) return;
   write_tiny_scenes(trial.folder / "data", 8);
@@ -338,7 +340,7 @@ TEST_CASE("program: a disk that is full when a checkpoint is written leaves the 
   const std::string before = sha256_hex_of_file(last);
   const size_t files = count_files(trial.folder / "out");
 
-  // A limit on the size of files fails a write half way, as a full disk does.
+  // A limit on the size of files makes a write fail half way, as a full disk does.
   const Words resuming = trial.train() + often + Words{"--resume"};
   const Finished full = run_program(
       "/bin/sh", Words{"-c", "ulimit -f 1000 && exec \"$0\" \"$@\"", trial.program.string()} + resuming);
@@ -347,14 +349,14 @@ TEST_CASE("program: a disk that is full when a checkpoint is written leaves the 
   CHECK(full.err.starts_with("rcnn: " + last.string() + " cannot be written: "));
   CHECK(std::count(full.err.begin(), full.err.end(), '\n') == 1);
   CHECK(sha256_hex_of_file(last) == before);
-  CHECK(count_files(trial.folder / "out") == files);  // no half file lies about
+  CHECK(count_files(trial.folder / "out") == files);  // no partial file is left behind
 
   REQUIRE(trial.run(resuming).status == 0);
   CHECK(sha256_hex_of_file(trial.folder / "out/best.safetensors") ==
         sha256_hex_of_file(trial.folder / "whole/best.safetensors"));
 }
 
-TEST_CASE("program: a run is resumed without the weights that it began with") {
+TEST_CASE("program: a run can be resumed without the weights file that it started from") {
   const Trial trial;
   if (!trial) return;
   fs::copy_file(trial.trained_model(), trial.folder / "begin.safetensors");

@@ -1,4 +1,4 @@
-// `rcnn summary --weights` on files of both formats, and on what is none.
+// `rcnn summary`: lists weights files of both formats, refuses other files, and lists the layers of models.
 #include <doctest/doctest.h>
 
 #include "core/files/safetensors.h"
@@ -8,7 +8,7 @@
 using namespace rcnn;
 using namespace rcnn::fixtures;
 
-TEST_CASE("summary: the tensors of a file of either format, by name, with totals") {
+TEST_CASE("summary: lists the tensors of a file of either format by name, with totals") {
   const auto program = find_program();
   if (program.empty()) return;
   const TemporaryFolder folder;
@@ -47,7 +47,7 @@ TEST_CASE("summary: the tensors of a file of either format, by name, with totals
         two + ": 0 tensors, 0 elements, 0 bytes\n");
 }
 
-TEST_CASE("summary: a file at fault is refused with one sentence") {
+TEST_CASE("summary: a faulty file is refused with one sentence") {
   const auto program = find_program();
   if (program.empty()) return;
   const TemporaryFolder folder;
@@ -65,13 +65,13 @@ TEST_CASE("summary: a file at fault is refused with one sentence") {
   write_pth(file, py_pickle(py_call(py_global("os", "system"), {py_text("true")})), {});
   CHECK(contains(refusal(file), "names \"os.system\""));
   write_text(file, "not weights");
-  CHECK(contains(refusal(file), "no safetensors file"));
+  CHECK(contains(refusal(file), "not a safetensors file"));
   const Finished nothing = run_program(program, {"summary"});
   CHECK(nothing.status == 2);
   CHECK(contains(nothing.err, "expected the name of a model or --weights FILE"));
 }
 
-TEST_CASE("summary: a real .pth that nobody here made") {
+TEST_CASE("summary: lists a .pth file that was written by another project") {
   const auto program = find_program();
   const std::filesystem::path path = real_data("weights") / "shufflenetv2.pth";
   if (program.empty() || !std::filesystem::exists(path)) return;
@@ -82,14 +82,14 @@ TEST_CASE("summary: a real .pth that nobody here made") {
   CHECK(contains(listed.out, ": 330 tensors, 149,095 elements, 596,600 bytes\n"));
 }
 
-TEST_CASE("summary: the layers of a model, its totals and its settings") {
+TEST_CASE("summary: lists the layers of a model, its totals and its settings") {
   const auto program = find_program();
   if (program.empty()) return;
   const Finished model =
       run_program(program, {"summary", "nano-fpn", "--height", "64", "--width", "96", "--classes", "3"});
   CHECK(model.status == 0);
   CHECK(model.out.starts_with("nano-fpn for 3 classes, one image of 64 x 96, 200 RoIs\n"));
-  // 32 x 48 x 16 outputs of 27 products each.
+  // The convolution has 32 x 48 x 16 outputs of 27 products each.
   CHECK(contains(model.out,
                  "backbone.body.conv1                      conv2d                   32x48x16         432"));
   CHECK(contains(model.out, "Settings of the profile torchvision:\n"));
@@ -108,14 +108,13 @@ TEST_CASE("summary: the layers of a model, its totals and its settings") {
   CHECK(contains(none.err, "expected the name of a model or --weights FILE; models: nano-fpn, "));
 }
 
-TEST_CASE("summary: what a profile and a flag together make of a setting") {
+TEST_CASE("summary: an option overrides the profile, and settings that depend on it follow") {
   const auto program = find_program();
   if (program.empty()) return;
   const Finished half = run_program(program, {"summary", "vgg16", "--height", "64", "--width", "96",
                                               "--profile", "caffe2015", "--short-side", "300"});
   CHECK(half.status == 0);
-  CHECK(
-      contains(half.out, "  short-side = 300\n  long-side = 500\n"));  // the profile's 600 and 1000, by half
+  CHECK(contains(half.out, "  short-side = 300\n  long-side = 500\n"));  // half of the profile's 600 and 1000
   const Finished grey = run_program(
       program, {"summary", "nano-fpn", "--height", "64", "--width", "96", "--image-mean", "0,0,0"});
   CHECK(contains(grey.out, "  image-mean = 0,0,0\n"));

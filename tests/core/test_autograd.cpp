@@ -11,7 +11,7 @@ Var leaf(double value) { return Var::parameter(Tensor::of<double>({1, 1}, {value
 
 }  // namespace
 
-TEST_CASE("backward reaches leaves through values that nobody holds any more") {
+TEST_CASE("backward reaches leaves through values that no longer exist") {
   Context ctx;
   ctx.grad = true;
   const Var a = leaf(3), b = leaf(5);
@@ -39,7 +39,7 @@ TEST_CASE("gradients add up over passes until they are cleared") {
   CHECK(a.gradient().item<double>() == 5);
 }
 
-TEST_CASE("constants and values off the loss's path get no gradient, and are not asked for one") {
+TEST_CASE("constants, and values that the loss does not depend on, get no gradient") {
   Context ctx;
   ctx.grad = true;
   const Var a = leaf(3), unused = leaf(7), constant(Tensor::of<double>({1, 1}, {2}));

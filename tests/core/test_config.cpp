@@ -1,4 +1,4 @@
-// Configuration tables: text to values and back, and the sentences for what cannot be.
+// Configuration tables: text to values and back, and the messages for invalid values.
 #include "core/config.h"
 
 #include <doctest/doctest.h>
@@ -22,9 +22,12 @@ struct Example {
 
 std::span<const Field<Example>> example_fields() {
   static const Field<Example> fields[] = {
-      {"count", &Example::count, 1, 10, "how many"}, {"rate", &Example::rate, 0, 1, "how fast"},
-      {"flip", &Example::flip, 0, 0, "whether"},     {"kind", &Example::kind, 0, 0, "which", "cosine|step"},
-      {"name", &Example::name, 0, 0, "anything"},    {"sizes", &Example::sizes, 0.5, 100, "lists"},
+      number("count", &Example::count, 1, 10, "how many"),
+      number("rate", &Example::rate, 0, 1, "how fast"),
+      flag("flip", &Example::flip, "whether"),
+      choice("kind", &Example::kind, "cosine|step", "which"),
+      text("name", &Example::name, "anything"),
+      numbers("sizes", &Example::sizes, 0.5, 100, "lists"),
   };
   return fields;
 }
@@ -44,7 +47,7 @@ std::string refusal(std::string_view text) {
 std::string refusal_of(std::string_view key, std::string_view text) {
   Example example;
   const std::string sentence = input_error([&] { set_field(example, example_fields(), key, text); });
-  // Whatever was wrong, the old value stays.
+  // The old value stays in any case.
   CHECK(list_fields(example, example_fields()) == list_fields(Example{}, example_fields()));
   return sentence;
 }
@@ -60,7 +63,7 @@ TEST_CASE("config: numbers") {
   CHECK(parsed<float>("7") == 7.0f);
 }
 
-TEST_CASE("config: numbers that are none") {
+TEST_CASE("config: text that is not a number") {
   for (const char* text : {"", " ", "abc", "4x", "4 5", "1.5", "1e3", "0x10", "+", "9223372036854775808"}) {
     CAPTURE(text);
     CHECK(refusal<int64_t>(text).starts_with("key: expected a whole number, found '"));
@@ -75,7 +78,7 @@ TEST_CASE("config: numbers that are none") {
   }
 }
 
-TEST_CASE("config: truth values and texts") {
+TEST_CASE("config: bools and strings") {
   CHECK(parsed<bool>("true"));
   CHECK_FALSE(parsed<bool>(" false "));
   for (const char* text : {"", "1", "True", "yes", "truefalse"})
@@ -97,7 +100,7 @@ TEST_CASE("config: lists of numbers by level") {
   }
 }
 
-TEST_CASE("config: what is formatted is parsed back to the same value") {
+TEST_CASE("config: a formatted value is parsed back to the same value") {
   for (const int64_t value : {int64_t{0}, int64_t{-1}, INT64_MIN, INT64_MAX})
     CHECK(parsed<int64_t>(format_value(value)) == value);
   for (const float value : {0.0f, 0.1f, 1.0f / 9, 1e-38f, 1e-45f, 3.4e38f, -0.02f, 16777217.0f}) {
@@ -131,7 +134,7 @@ TEST_CASE("config: a field is set by its key") {
   CHECK(example.count == 10);
 }
 
-TEST_CASE("config: what is out of range or no choice is refused, and changes nothing") {
+TEST_CASE("config: a value that is out of range or not a choice is refused, and changes nothing") {
   CHECK(refusal_of("count", "0") == "count: expected a number from 1 to 10, found 0");
   CHECK(contains(refusal_of("count", "11"), "from 1 to 10, found 11"));
   CHECK(contains(refusal_of("count", "x"), "a whole number"));
@@ -143,7 +146,7 @@ TEST_CASE("config: what is out of range or no choice is refused, and changes not
   CHECK(contains(refusal_of("sizes", "1;-2"), "sizes: expected a number from 0.5 to 100, found -2"));
 }
 
-TEST_CASE("config: the list has every field in the table's order, and sets another configuration alike") {
+TEST_CASE("config: the list has every field in the table's order, and makes another configuration equal") {
   Example example;
   example.rate = 1.0f / 3;
   example.name = std::string(2, 'n');

@@ -1,4 +1,4 @@
-// The counters of memory, and the CPU's blocks behind tensors.
+// The memory counters, and the memory that the CPU's tensors use.
 #include "core/memory.h"
 
 #include <doctest/doctest.h>
@@ -18,14 +18,14 @@ using namespace rcnn;
 namespace {
 
 constexpr int64_t kMiB = int64_t{1} << 20;
-/// What one byte more than whole pages takes: a page; without the pool, which sanitizers do, 64 bytes.
+/// What one byte beyond whole pages takes: a page, or 64 bytes under the sanitizers, which turn the pool off.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr int64_t kRest = 64;
 #else
 constexpr int64_t kRest = 4096;
 #endif
 
-/// Bytes of this process that are in memory.
+/// The resident memory of this process in bytes.
 [[maybe_unused]] int64_t resident() {
   std::ifstream file("/proc/self/statm");
   int64_t all = 0, pages = -1;
@@ -37,25 +37,25 @@ Tensor bytes(int64_t count) { return Tensor::empty({count}, DType::u8); }
 
 }  // namespace
 
-TEST_CASE("memory: what is in use is counted, and its peak since the reset") {
+TEST_CASE("memory: counts the bytes in use, and their peak since the reset") {
   const int64_t before = memory_in_use({});
   reset_peak_memory({});
   CHECK(peak_memory({}) == before);
   {
     const Tensor small = bytes(100), large = bytes(3 * kMiB + 1);
-    CHECK(memory_in_use({}) == before + 128 + 3 * kMiB + kRest);  // whole lines of 64 bytes, or whole pages
+    CHECK(memory_in_use({}) == before + 128 + 3 * kMiB + kRest);  // multiples of 64 bytes, or whole pages
     const Tensor view = large.slice(5, 9);
     CHECK(memory_in_use({}) == before + 128 + 3 * kMiB + kRest);
   }
   CHECK(memory_in_use({}) == before);
   CHECK(peak_memory({}) == before + 128 + 3 * kMiB + kRest);
   const Tensor other = bytes(kMiB);
-  CHECK(peak_memory({}) == before + 128 + 3 * kMiB + kRest);  // a lower one does not count
+  CHECK(peak_memory({}) == before + 128 + 3 * kMiB + kRest);  // a lower value does not change the peak
   reset_peak_memory({});
   CHECK(peak_memory({}) == before + kMiB);
 }
 
-TEST_CASE("memory: blocks of many sizes keep to themselves, whatever the order they come and go in") {
+TEST_CASE("memory: blocks of many sizes do not overlap, in whatever order they are taken and returned") {
   RandomSequence random(5, Purpose::test);
   struct Block {
     Tensor tensor;
@@ -84,7 +84,7 @@ TEST_CASE("memory: blocks of many sizes keep to themselves, whatever the order t
   CHECK(all);
 }
 
-TEST_CASE("memory: threads allocate at once") {
+TEST_CASE("memory: threads allocate at the same time") {
   const int64_t before = memory_in_use({});
   std::vector<int> good(200);
   parallel_chunks(200, [&](int64_t chunk) {
@@ -98,7 +98,7 @@ TEST_CASE("memory: threads allocate at once") {
   CHECK(memory_in_use({}) == before);
 }
 
-TEST_CASE("memory: the process is hardly larger than its tensors were at most, in whatever sizes they came") {
+TEST_CASE("memory: the process is hardly larger than its tensors at their peak, whatever their sizes") {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   MESSAGE("skipped: a sanitizer keeps freed memory");
 #else
@@ -114,7 +114,7 @@ TEST_CASE("memory: the process is hardly larger than its tensors were at most, i
   const int64_t before = resident();
   for (int64_t i = 1; i < 20; ++i) fill(std::vector<int64_t>(static_cast<size_t>(i), kPeak / i - 8192));
   CHECK(resident() <= before + kSpare + kMiB);
-  // Three gaps between blocks, none of which holds a block of their size together: they go back.
+  // None of the three gaps between the blocks holds a block of their total size: their pages are returned.
   {
     std::vector<Tensor> tensors;
     for (int i = 0; i < 6; ++i) {
@@ -126,12 +126,12 @@ TEST_CASE("memory: the process is hardly larger than its tensors were at most, i
     large.fill(1);
     CHECK(resident() <= before + kSpare + kMiB);
   }
-  // What was given back is warm: taking it again does not go to the system, so it may not shrink either.
+  // Returned memory stays warm, so that taking it again needs no system call: the process must not shrink.
   CHECK(resident() >= before - kMiB);
 #endif
 }
 
-TEST_CASE("memory: once a step has been done its pages stay, though its blocks leave gaps") {
+TEST_CASE("memory: the pages of a step stay for the next one, although its blocks leave gaps") {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   MESSAGE("skipped: a sanitizer keeps freed memory");
 #else
@@ -140,8 +140,8 @@ TEST_CASE("memory: once a step has been done its pages stay, though its blocks l
     ::getrusage(RUSAGE_SELF, &usage);
     return usage.ru_minflt;
   };
-  // Of 40 blocks every fourth goes, and a larger one comes that no gap holds: only with pages to spare can
-  // the gaps wait for the next step.
+  // Two of 40 blocks are returned, and a larger one is taken that fits into neither gap: the gaps can wait
+  // for the next step only if there are pages to spare.
   const auto step = [] {
     std::vector<Tensor> tensors;
     for (int i = 0; i < 40; ++i) {
@@ -156,17 +156,17 @@ TEST_CASE("memory: once a step has been done its pages stay, though its blocks l
   const auto before = faults();
   for (int i = 0; i < 3; ++i) step();
   CHECK(faults() - before < 100);
-  // What is held is told: everything was given back, and nothing is less than one block.
+  // The memory that is held is reported although all of it was returned.
   CHECK(held_host_memory() >= 162 * kMiB);
-  CHECK(most_held_host_memory(160) == 170);
+  CHECK(max_held_host_memory(160) == 170);
 #endif
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which end the program instead
-TEST_CASE("memory: a request beyond the machine's memory is refused, and counts nothing") {
+TEST_CASE("memory: a request beyond the machine's memory is refused and not counted") {
   const int64_t before = memory_in_use({});
   CHECK_THROWS_WITH_AS(allocate_host(size_t{1} << 60),
-                       "out of memory: 1152921504606846976 bytes were asked for on the cpu", Error);
+                       "out of memory: 1152921504606846976 bytes were requested on the cpu", Error);
   CHECK(memory_in_use({}) == before);
 }
 #endif

@@ -21,7 +21,7 @@ TEST_CASE("parallel_for covers every index once, in ranges that do not depend on
   }
 }
 
-TEST_CASE("the exception of the lowest chunk comes back") {
+TEST_CASE("the exception of the lowest chunk is rethrown") {
   std::string message;
   try {
     parallel_chunks(20, [](int64_t chunk) {
@@ -33,7 +33,7 @@ TEST_CASE("the exception of the lowest chunk comes back") {
   CHECK(message == "2");
 }
 
-TEST_CASE("a workspace gives its memory back with the scope, and never moves what was taken") {
+TEST_CASE("a workspace takes its memory back with the scope, and never moves memory that is in use") {
   Workspace workspace;
   {
     const Workspace::Scope scope(workspace);

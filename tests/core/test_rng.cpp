@@ -31,7 +31,7 @@ TEST_CASE("draws differ by seed, purpose and index, and repeat") {
   CHECK(base != philox(1, Purpose::init, 2, 3, 5));
 }
 
-TEST_CASE("a sequence's numbers have the distributions they are named for") {
+TEST_CASE("the numbers of a sequence have the distributions that the functions are named for") {
   RandomSequence random(7, Purpose::test);
   constexpr int kDraws = 20000;
   double mean = 0, square = 0, uniform = 0;
@@ -45,7 +45,7 @@ TEST_CASE("a sequence's numbers have the distributions they are named for") {
     square += z * z;
     ++below[random.below(5)];
   }
-  // Five deviations of each estimate.
+  // Within five standard deviations of each estimate.
   CHECK(std::fabs(uniform / kDraws - 0.5) <= 5 * 0.29 / std::sqrt(kDraws));
   CHECK(std::fabs(mean / kDraws) <= 5 / std::sqrt(kDraws));
   CHECK(std::fabs(square / kDraws - 1) <= 5 * 1.42 / std::sqrt(kDraws));

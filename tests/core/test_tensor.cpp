@@ -17,7 +17,7 @@ TEST_CASE("views share storage, copies do not, and writing changes the version")
   CHECK(copy.storage().id != t.storage().id);
 }
 
-TEST_CASE("reshape works out one size and refuses what does not fit") {
+TEST_CASE("reshape infers one size and refuses shapes that do not fit") {
   const Tensor t = Tensor::zeros({2, 3, 4}, DType::f32);
   CHECK(t.reshape({6, -1}).shape() == Shape{6, 4});
   CHECK(Tensor::zeros({0, 4}, DType::f32).reshape({0, 2, 2}).shape() == Shape{0, 2, 2});
@@ -26,7 +26,7 @@ TEST_CASE("reshape works out one size and refuses what does not fit") {
   CHECK_THROWS_AS(t.slice(1, 3), Error);
 }
 
-TEST_CASE("elements are asked for in their own type, and cast between types") {
+TEST_CASE("elements are accessed in their own type, and cast between types") {
   const Tensor t = Tensor::of<float>({3}, {1.5f, -2, 0});
   CHECK_THROWS_WITH_AS(t.data<int32_t>(), doctest::Contains("f32"), Error);
   CHECK(t.cast(DType::f64).values<double>()[0] == 1.5);
@@ -36,7 +36,7 @@ TEST_CASE("elements are asked for in their own type, and cast between types") {
   CHECK_THROWS_WITH_AS(Tensor().data<float>(), doctest::Contains("undefined"), Error);
 }
 
-TEST_CASE("a device that is not there is named") {
+TEST_CASE("a device that does not exist is named") {
   CHECK_THROWS_WITH_AS(Tensor::zeros({1}, DType::f32).to({DeviceType::cuda, 99}),
                        doctest::Contains("cuda:99"), Error);
   CHECK_THROWS_AS((Tensor::empty({2, -1}, DType::f32)), Error);

@@ -1,4 +1,4 @@
-// Files that the tests of data/ make for themselves.
+// Helpers for tests that write their own files.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -22,7 +22,7 @@
 
 namespace rcnn::fixtures {
 
-/// A fresh folder that is gone with the object.
+/// A new temporary folder, which is removed with the object.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
@@ -55,7 +55,7 @@ inline void write_text(const std::filesystem::path& path, std::string_view text)
   write_bytes(path, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
 }
 
-/// An image in which every pixel differs, the same for the same number.
+/// An image of random pixels; the same number gives the same image.
 inline Image random_image(int width, int height, uint32_t number = 0) {
   Image image(width, height);
   RandomSequence random(1, Purpose::test, number);
@@ -63,7 +63,7 @@ inline Image random_image(int width, int height, uint32_t number = 0) {
   return image;
 }
 
-/// A smooth image, which JPEG keeps within a few steps.
+/// A smooth image, which JPEG reproduces within a few steps.
 inline Image smooth_image(int width, int height) {
   Image image(width, height);
   for (int y = 0; y < height; ++y)
@@ -75,7 +75,7 @@ inline Image smooth_image(int width, int height) {
   return image;
 }
 
-/// A JPEG file of the image, colour or, from its red channel, greyscale.
+/// The image as a JPEG file, in colour or, from its red channel, in greyscale.
 inline std::vector<uint8_t> encode_jpeg(const Image& image, bool grey = false) {
   std::vector<uint8_t> bytes, pixels = image.rgb;
   const auto append = [](void* to, void* data, int size) {
@@ -89,7 +89,7 @@ inline std::vector<uint8_t> encode_jpeg(const Image& image, bool grey = false) {
   return bytes;
 }
 
-/// Where a two-byte JPEG marker stands.
+/// The position of a two-byte JPEG marker.
 inline size_t find_marker(const std::vector<uint8_t>& jpeg, uint8_t code) {
   for (size_t i = 0; i + 1 < jpeg.size(); ++i)
     if (jpeg[i] == 0xFF && jpeg[i + 1] == code) return i;
@@ -102,33 +102,33 @@ inline void append_big_endian(std::vector<uint8_t>& bytes, uint32_t value, int c
     bytes.push_back(static_cast<uint8_t>(value >> shift));
 }
 
-/// A number of two or four bytes in either order.
+/// Appends a number of two or four bytes in either byte order.
 inline void append_number(std::vector<uint8_t>& bytes, uint32_t value, int count, bool big_endian) {
   if (big_endian) return append_big_endian(bytes, value, count);
   for (int i = 0; i < count; ++i) bytes.push_back(static_cast<uint8_t>(value >> (8 * i)));
 }
 
-/// An EXIF block (TIFF) whose first directory holds the orientation and whose second, a thumbnail's, holds
-/// another.
+/// An EXIF block (TIFF) whose first directory holds the orientation. The second one, for a thumbnail, holds
+/// another orientation.
 inline std::vector<uint8_t> exif_block(uint32_t orientation, bool big_endian = false,
                                        uint32_t thumbnail = 1) {
   std::vector<uint8_t> tiff(2, big_endian ? 'M' : 'I');
   const auto add = [&](uint32_t value, int count) { append_number(tiff, value, count, big_endian); };
   add(42, 2);
-  add(8, 4);  // where the first directory stands
+  add(8, 4);  // the offset of the first directory
   for (const auto& [value, next] : {std::pair(orientation, 26u), std::pair(thumbnail, 0u)}) {
     add(1, 2);       // entries
-    add(0x0112, 2);  // the orientation,
-    add(3, 2);       // of two bytes,
-    add(1, 4);       // one of them,
+    add(0x0112, 2);  // the tag: orientation
+    add(3, 2);       // the type: two bytes
+    add(1, 4);       // one value
     add(value, 2);
     add(0, 2);
-    add(next, 4);  // where the next directory stands
+    add(next, 4);  // the offset of the next directory
   }
   return tiff;
 }
 
-/// The JPEG with a segment of this content right after its start.
+/// The JPEG with a segment with this content inserted directly after its start.
 inline std::vector<uint8_t> with_segment(std::vector<uint8_t> jpeg, uint8_t code, std::string_view name,
                                          std::span<const uint8_t> content) {
   std::vector<uint8_t> segment = {0xFF, code};
@@ -164,7 +164,7 @@ inline void append_chunk(std::vector<uint8_t>& png, std::string_view type, std::
   append_big_endian(png, crc32(std::span(png).subspan(begin)));
 }
 
-/// Bytes as an uncompressed zlib stream of one block.
+/// The bytes as an uncompressed zlib stream of one block.
 inline std::vector<uint8_t> stored_zlib(std::span<const uint8_t> data) {
   const auto length = static_cast<uint16_t>(data.size());
   std::vector<uint8_t> stream = {0x78, 0x01, 0x01};
@@ -182,7 +182,7 @@ inline std::vector<uint8_t> stored_zlib(std::span<const uint8_t> data) {
   return stream;
 }
 
-/// The parts of a PNG that stb_image_write cannot make: any depth and colour type, palette, transparency.
+/// A PNG of a kind that stb_image_write cannot make: any depth and colour type, palette, transparency.
 struct RawPng {
   uint32_t width = 1, height = 1;
   uint8_t depth = 8, colour_type = 2;                    // 0 grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGBA
@@ -206,7 +206,7 @@ inline std::vector<uint8_t> encode_raw_png(const RawPng& image) {
   return png;
 }
 
-/// The sentence of the InputError that `action` throws; fails the test where it throws none.
+/// The message of the InputError that `action` throws; fails the test if it throws none.
 template <class Action>
 std::string input_error(const Action& action) {
   try {
@@ -222,7 +222,7 @@ inline bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
-/// The folder of a real dataset, empty where it is not there. RCNN_DATA overrides ../shared/data.
+/// The folder of a real dataset; empty if it does not exist. RCNN_DATA overrides ../shared/data.
 inline std::filesystem::path real_data(const std::string& name) {
   const char* root = std::getenv("RCNN_DATA");
   const std::filesystem::path path = std::filesystem::path(root ? root : "../shared/data") / name;

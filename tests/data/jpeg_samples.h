@@ -1,5 +1,5 @@
-// JPEG files that stb_image_write cannot make, written with libjpeg from a picture of the project's own: 16 x
-// 16 pixels in four flat quarters, quality 100. The bytes are hexadecimal.
+// JPEG files that stb_image_write cannot make. They were written with libjpeg, at quality 100, from a picture
+// made for this project: 16 x 16 pixels in four flat quarters. The bytes are hexadecimal.
 #pragma once
 
 #include <cstdint>
@@ -38,8 +38,8 @@ inline constexpr std::string_view kProgressiveColour =
     "08010301013f101fffc40014110100000000000000000000000000000020ffda0008010201013f101fffc4001410010000"
     "0000000000000000000000000020ffda0008010100013f101fffd9";
 
-// Ink of 255 in C, M, Y, K: (0, 255, 255, 0), (200, 40, 10, 30), (0, 0, 0, 200), (20, 0, 240, 0). Stored
-// inverted with Adobe's marker, as Photoshop does; as CMYK (transform 0) and as YCCK (transform 2).
+// Ink, out of 255, in C, M, Y, K: (0, 255, 255, 0), (200, 40, 10, 30), (0, 0, 0, 200), (20, 0, 240, 0).
+// Stored inverted with Adobe's marker, as Photoshop does, as CMYK (transform 0) and as YCCK (transform 2).
 inline constexpr std::string_view kCmyk =
     "ffd8ffee000e41646f626500640000000000ffdb0043000101010101010101010101010101010101010101010101010101"
     "0101010101010101010101010101010101010101010101010101010101010101010101010101ffc0001408001000100443"

@@ -1,4 +1,4 @@
-// Images that tell where each of their pixels comes from.
+// Images whose pixels encode where they come from.
 #pragma once
 
 #include <memory>
@@ -11,8 +11,8 @@ namespace rcnn::fixtures {
 
 inline constexpr int kSeeds = 300;
 
-/// Samples whose pixels say where they come from: red is the column, green the row, blue the sample. Linear
-/// ramps stay what they are when an image is scaled.
+/// Samples whose pixels encode where they come from: red is the column, green the row, blue the sample.
+/// Linear ramps stay correct when an image is scaled.
 struct Ramps {
   Dataset data;
   std::vector<std::shared_ptr<const Image>> images;

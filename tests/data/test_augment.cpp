@@ -1,4 +1,4 @@
-// Augmented images: the boxes go where their pixels go.
+// Augmented images: the boxes move with their pixels.
 #include "data/augment.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@ using namespace rcnn::fixtures;
 
 namespace {
 
-/// What a pixel says: sample and position there, at the pixel's centre.
+/// What a pixel encodes: its sample and its position there, at the pixel's centre.
 struct Origin {
   int sample;
   float x, y;
@@ -28,8 +28,9 @@ bool inside(const Box& box, const Origin& o, float margin) {
   return o.x >= box.x1 - margin && o.x <= box.x2 + margin && o.y >= box.y1 - margin && o.y <= box.y2 + margin;
 }
 
-/// What lies within the box's sides comes from one object, and what lies beyond them does not, unless the
-/// image ends there or, out of step, another begins. Gives the share of the object's area that is seen.
+/// Checks that the pixels just inside the sides of the box come from one object and those just outside do
+/// not, unless the image ends there or another image begins, which shows as a jump of the ramps. Returns the
+/// share of the object's area that is visible.
 float check_box(const Ramps& ramps, const AugmentedImage& made, const Object& object) {
   const Image& image = made.image;
   const Box& box = object.box;
@@ -41,7 +42,7 @@ float check_box(const Ramps& ramps, const AugmentedImage& made, const Object& ob
   REQUIRE(box.y2 - box.y1 >= 1);
   const int x1 = static_cast<int>(std::ceil(box.x1)), y1 = static_cast<int>(std::ceil(box.y1)),
             x2 = static_cast<int>(std::floor(box.x2)) - 1, y2 = static_cast<int>(std::floor(box.y2)) - 1;
-  if (x2 < x1 || y2 < y1) return 1;  // no whole pixel in it
+  if (x2 < x1 || y2 < y1) return 1;  // it contains no whole pixel
   const int xm = (x1 + x2) / 2, ym = (y1 + y2) / 2;
   const Origin centre = origin(image, xm, ym);
   const std::vector<Object>& from = ramps.data.samples[static_cast<size_t>(centre.sample)].objects;
@@ -78,7 +79,7 @@ Object crowd_at(const Box& box) {
 
 }  // namespace
 
-TEST_CASE("augment: all off is the image as it is, without a partner") {
+TEST_CASE("augment: with everything off the image stays as it is, and no other image is fetched") {
   const Ramps ramps = four_ramps();
   for (uint64_t seed = 0; seed < 20; ++seed) {
     const AugmentedImage made = augment({}, seed, 3, 1, ramps.data, *ramps.images[1], nullptr);
@@ -128,8 +129,8 @@ TEST_CASE("augment: a painted rectangle is framed after everything but a mosaic"
   for (uint64_t seed = 0; seed < kSeeds; ++seed) {
     const AugmentedImage made = augment(all, seed, 0, 0, data, image, nullptr);
     REQUIRE(made.objects.size() == 1);
-    const auto [least, most] = std::minmax_element(made.image.rgb.begin(), made.image.rgb.end());
-    const int middle = (*least + *most) / 2;
+    const auto [min, max] = std::minmax_element(made.image.rgb.begin(), made.image.rgb.end());
+    const int middle = (*min + *max) / 2;
     Box found{1e6f, 1e6f, -1, -1};
     for (int y = 0; y < made.image.height; ++y)
       for (int x = 0; x < made.image.width; ++x)
@@ -145,16 +146,15 @@ TEST_CASE("augment: a painted rectangle is framed after everything but a mosaic"
   CHECK(sizes.size() > 10);
 }
 
-TEST_CASE(
-    "augment: a crop has half to all of each side, the image's aspect, and every box whose centre it has") {
+TEST_CASE("augment: a crop has half to all of each side, the aspect ratio, and the boxes centred in it") {
   const Ramps ramps = four_ramps();
-  int least = 240, kept_both = 0, whole = 0;
+  int min_width = 240, kept_both = 0, whole = 0;
   for (uint64_t seed = 0; seed < kSeeds; ++seed) {
     const AugmentedImage made = ramps.augmented({.crop = 1}, seed);
     CHECK(made.image.width >= 120);
     CHECK(made.image.width <= 240);
     CHECK(std::abs(made.image.width * 180 - made.image.height * 240) <= 240);
-    least = std::min(least, made.image.width);
+    min_width = std::min(min_width, made.image.width);
     whole += made.image.width == 240 ? 1 : 0;
     const Origin first = origin(made.image, 0, 0);
     const float x2 = first.x + static_cast<float>(made.image.width),
@@ -173,13 +173,13 @@ TEST_CASE(
     CHECK(!made.objects.empty());
     kept_both += made.objects.size() == 2 ? 1 : 0;
   }
-  CHECK(least < 130);
+  CHECK(min_width < 130);
   CHECK(whole < kSeeds / 10);
   CHECK(kept_both > 0);
   CHECK(kept_both < kSeeds);
 }
 
-TEST_CASE("augment: a crop must show one object that training asks for, and ignored ones go along") {
+TEST_CASE("augment: a crop keeps at least one object to train on, and ignored objects move with it") {
   Ramps ramps;
   ramps.add(200, 200, {crowd_at({0, 0, 200, 200}), {{0, 0, 4, 4}, 2}});
   ramps.add(200, 200, {crowd_at({0, 0, 4, 4})});
@@ -193,30 +193,30 @@ TEST_CASE("augment: a crop must show one object that training asks for, and igno
     without += ramps.augmented({.crop = 1}, seed, 1).objects.empty() ? 1 : 0;
     CHECK(ramps.augmented({.crop = 1}, seed, 2).objects.empty());
   }
-  CHECK(whole > kSeeds / 2);  // such a corner is seldom in a crop
+  CHECK(whole > kSeeds / 2);  // few crops contain such a corner
   CHECK(without > kSeeds / 2);
 }
 
-TEST_CASE("augment: probabilities are those asked for") {
+TEST_CASE("augment: the changes have the requested probabilities") {
   const Ramps ramps = four_ramps();
   int cropped = 0, mosaics = 0;
   for (uint64_t seed = 0; seed < 400; ++seed) {
     cropped += ramps.augmented({.crop = 0.25f}, seed).image.rgb != ramps.images[0]->rgb ? 1 : 0;
     mosaics += ramps.augmented({.mosaic = 0.25f}, seed).image.rgb != ramps.images[0]->rgb ? 1 : 0;
   }
-  CHECK(std::abs(cropped - 100) < 35);  // four deviations
+  CHECK(std::abs(cropped - 100) < 35);  // four standard deviations
   CHECK(std::abs(mosaics - 100) < 35);
 }
 
-TEST_CASE("augment: a mosaic shows this image and three others, and boxes with a fifth of their area") {
+TEST_CASE("augment: a mosaic shows this image and three others, and boxes that keep a fifth of their area") {
   const Ramps ramps = four_ramps();
-  float least = 1;
+  float min_share = 1;
   std::array<int, 4> shown{};
   for (uint64_t seed = 0; seed < kSeeds; ++seed) {
     const AugmentedImage made = ramps.augmented({.mosaic = 1}, seed);
     CHECK(made.image.width == 240);
     CHECK(made.image.height == 180);
-    for (const Object& object : made.objects) least = std::min(least, check_box(ramps, made, object));
+    for (const Object& object : made.objects) min_share = std::min(min_share, check_box(ramps, made, object));
     const std::array<Origin, 4> corners = {origin(made.image, 2, 2), origin(made.image, 237, 2),
                                            origin(made.image, 2, 177), origin(made.image, 237, 177)};
     std::set<int> different;
@@ -226,12 +226,12 @@ TEST_CASE("augment: a mosaic shows this image and three others, and boxes with a
     }
     CHECK(different.size() == 4);
   }
-  CHECK(least > 0.16f);  // read off pixels
-  CHECK(least < 0.25f);
+  CHECK(min_share > 0.16f);  // measured in whole pixels
+  CHECK(min_share < 0.25f);
   for (const int count : shown) CHECK(count > kSeeds / 8);
 }
 
-TEST_CASE("augment: this image takes the place of partners that cannot be decoded, or are not there") {
+TEST_CASE("augment: this image takes the place of others that cannot be decoded or do not exist") {
   Ramps ramps = four_ramps();
   const FetchImage none = [](int) { return nullptr; };
   Ramps alone;
@@ -245,7 +245,7 @@ TEST_CASE("augment: this image takes the place of partners that cannot be decode
   }
 }
 
-TEST_CASE("augment: images of one pixel and of one row, objects of hardly more") {
+TEST_CASE("augment: images of one pixel and of one row, and objects that are hardly larger") {
   Ramps ramps;
   ramps.add(1, 1, {{{0, 0, 1, 1}, 1}});
   ramps.add(1, 40, {{{0, 10, 1, 20}, 2}});
@@ -272,11 +272,11 @@ TEST_CASE("augment: images of one pixel and of one row, objects of hardly more")
     }
 }
 
-TEST_CASE("augment: keyed by seed, epoch and sample, each part for itself") {
+TEST_CASE("augment: every change is keyed by seed, epoch and sample, independently of the others") {
   const Ramps ramps = four_ramps();
   const AugmentOptions all{
       .mosaic = 0.3f, .crop = 0.5f, .flip_horizontal = true, .colour_jitter = 0.4f, .scale_jitter = 0.3f};
-  // Each part alone makes something of each of the three numbers.
+  // Every change depends on each of the three numbers.
   const AugmentOptions parts[] = {
       {.mosaic = 1}, {.crop = 1}, {.flip_horizontal = true}, {.colour_jitter = 0.4f}, {.scale_jitter = 0.3f}};
   Ramps twins;
@@ -296,7 +296,7 @@ TEST_CASE("augment: keyed by seed, epoch and sample, each part for itself") {
     for (const auto& different : outcomes) CHECK(different.size() > 1);
     CHECK(outcome(1, 2, 3) == outcome(1, 2, 3));
   }
-  // Colours on or off: the same crops. Crops on or off: the same scales.
+  // Turning colours off does not change the crops, and turning crops off does not change the scales.
   for (uint64_t seed = 0; seed < 20; ++seed) {
     AugmentOptions without = all;
     without.colour_jitter = 0;
@@ -306,7 +306,7 @@ TEST_CASE("augment: keyed by seed, epoch and sample, each part for itself") {
   }
 }
 
-TEST_CASE("augment: the scale takes few values, as far down as up") {
+TEST_CASE("augment: the scale takes few values, spread equally downwards and upwards") {
   const Ramps ramps = four_ramps();
   std::set<float> scales;
   for (uint64_t seed = 0; seed < kSeeds; ++seed)
@@ -327,7 +327,7 @@ TEST_CASE("augment: colours differ from image to image, within their bounds") {
   for (uint64_t seed = 0; seed < kSeeds; ++seed) {
     const Image made = ramps.augmented({.colour_jitter = 0.3f}, seed).image;
     levels.insert(made.rgb.begin(), made.rgb.end());
-    CHECK(std::count(made.rgb.begin(), made.rgb.end(), made.rgb[0]) == 48);  // grey and even, as before
+    CHECK(std::count(made.rgb.begin(), made.rgb.end(), made.rgb[0]) == 48);  // still grey and uniform
   }
   CHECK(*levels.begin() >= 70);
   CHECK(*levels.begin() < 75);

@@ -1,4 +1,4 @@
-// Proposals of augmented images: they go where objects go.
+// The proposals of augmented images move like the objects.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 using namespace rcnn;
 using namespace rcnn::fixtures;
 
-TEST_CASE("augment: a mosaic's proposals are those of its four images in turn, so that the best come first") {
+TEST_CASE("augment: a mosaic takes the proposals of its four images in turn, so that the best come first") {
   Ramps ramps;
   for (int i = 0; i < 4; ++i) ramps.add(200, 200, {});
   for (Sample& sample : ramps.data.samples) {
@@ -22,7 +22,7 @@ TEST_CASE("augment: a mosaic's proposals are those of its four images in turn, s
     const AugmentedImage made = ramps.augmented({.mosaic = 1}, seed);
     REQUIRE(made.proposals);
     REQUIRE(made.proposals->size() >= 4);
-    // The first four are the quarters' first: each fills its quarter.
+    // The first four are the first proposals of the quarters, which fill them.
     const auto corners = [&](size_t i) {
       const Box& box = (*made.proposals)[i];
       return (box.x1 == 0 || box.x2 == static_cast<float>(made.image.width)) &&
@@ -33,12 +33,12 @@ TEST_CASE("augment: a mosaic's proposals are those of its four images in turn, s
   CHECK(wholes == 4 * kSeeds);
 }
 
-TEST_CASE("augment: proposals go where objects of the same boxes go, and leave the objects alone") {
+TEST_CASE("augment: proposals move like objects with the same boxes, and do not change the objects") {
   Ramps plain = four_ramps(), proposed = plain;
   for (Sample& sample : proposed.data.samples) {
     sample.proposals.emplace();
     for (const Object& object : sample.objects) sample.proposals->push_back(object.box);
-    sample.proposals->push_back({0, 0, 6, 7});  // and one place more
+    sample.proposals->push_back({0, 0, 6, 7});  // and one without an object
   }
   const AugmentOptions options{
       .mosaic = 0.3f, .crop = 0.6f, .flip_horizontal = true, .flip_vertical = true, .scale_jitter = 0.3f};

@@ -10,7 +10,7 @@ namespace {
 const std::string kImages = R"([{"id": 7, "file_name": "a.jpg", "width": 40, "height": 30}])";
 const std::string kCategories = R"([{"id": 0, "name": "cat"}])";
 
-/// An annotation of image 7 and category 0.
+/// An annotation for image 7 and category 0.
 std::string annotation(const std::string& bbox, const std::string& more = "") {
   return R"({"image_id": 7, "category_id": 0, "bbox": )" + bbox + more + "}";
 }
@@ -38,7 +38,7 @@ struct CocoFolder {
 
 CocoFile parse(const std::string& json) { return read_coco_file(CocoFolder(json).file); }
 
-/// What is said about a file that cannot be read; it names the file.
+/// The message about a file that cannot be read, which must name the file.
 std::string refusal(const std::string& json) {
   const CocoFolder coco(json);
   const std::string sentence = input_error([&] { read_coco_file(coco.file); });
@@ -48,7 +48,7 @@ std::string refusal(const std::string& json) {
   return sentence;
 }
 
-/// The one fault of the data, with all of `words`.
+/// Checks that the data has one fault, whose message has all of `words`.
 void check_fault(const std::vector<Fault>& faults, const std::vector<std::string>& words) {
   REQUIRE(faults.size() == 1);
   INFO(faults[0].what);
@@ -68,7 +68,7 @@ std::vector<CocoResult> parse_results(const std::string& json, const CocoNumbers
 
 }  // namespace
 
-TEST_CASE("coco: numbers as they stand, ids of any size, unknown keys passed over") {
+TEST_CASE("coco: numbers are exact, ids may have any size, and unknown keys are skipped") {
   const CocoFile file = parse(coco_json(
       R"({"id": 5, "segmentation": [[1, 2, 3]], "image_id": 9223372036854775807, "category_id": -3,
           "bbox": [258.15, 41.29, 0.1, 1e1], "area": 12.345678901234567, "iscrowd": 1},
@@ -95,17 +95,17 @@ TEST_CASE("coco: numbers as they stand, ids of any size, unknown keys passed ove
   CHECK(first.height == 10);
   CHECK(first.area == 12.345678901234567);
   CHECK(first.crowd);
-  CHECK(file.annotations[1].area == 12);  // the box's
+  CHECK(file.annotations[1].area == 12);  // that of the box
   CHECK_FALSE(file.annotations[1].crowd);
-  CHECK(file.annotations[2].area == 0);  // the file's
+  CHECK(file.annotations[2].area == 0);  // that of the file
   CHECK(file.annotations[2].crowd);
 }
 
-TEST_CASE("coco: a byte order mark and no annotation at all are no fault") {
+TEST_CASE("coco: a byte order mark and an empty list of annotations are not faults") {
   CHECK(parse("\xEF\xBB\xBF" + coco_json("")).images.size() == 1);
 }
 
-TEST_CASE("coco: what is no COCO file is refused with the place") {
+TEST_CASE("coco: a file that is not COCO's is refused, naming the place") {
   CHECK(contains(refusal("{\"images\": [1, 2\n,\n, 3]}"), "line 3"));
   CHECK(contains(refusal(""), "is not JSON"));
   CHECK(contains(refusal(coco_json("").substr(0, 90)), "is not JSON"));
@@ -127,14 +127,14 @@ TEST_CASE("coco: what is no COCO file is refused with the place") {
     CHECK(contains(with_images(R"([{"id": )" + std::string(id) + R"(, "file_name": "a.jpg"}])"),
                    "whole number"));
   CHECK(contains(with_images(R"([{"id": 1, "file_name": "a"}, {"id": 1.0, "file_name": "b"}])"),
-                 "images[1] has the id 1 of an earlier one"));
+                 "images[1] has the id 1 of an earlier entry"));
   CHECK(contains(refusal(coco_json("", kImages, R"([{"id": 1, "name": "a"}, {"id": 1, "name": "b"}])")),
                  "categories[1] has the id 1"));
   CHECK(contains(refusal(coco_json("", kImages, R"([{"id": 1, "name": 3}])")), "categories[0] has a name"));
   CHECK(contains(input_error([] { read_coco_file("missing.json"); }), "missing.json"));
 }
 
-TEST_CASE("coco: an annotation at fault is skipped and reported with its place") {
+TEST_CASE("coco: a faulty annotation is skipped and reported with its place") {
   const auto check_skipped = [](const std::string& bad, const std::vector<std::string>& words) {
     const CocoFile file = parse(coco_json(annotation("[1, 2, 3, 4]") + "," + bad));
     CHECK(file.annotations.size() == 1);
@@ -153,7 +153,7 @@ TEST_CASE("coco: an annotation at fault is skipped and reported with its place")
   check_skipped(annotation("[1, 2, 3, 4]", R"(, "iscrowd": "no")"), {"the iscrowd \"no\""});
 }
 
-TEST_CASE("coco: told from other files") {
+TEST_CASE("coco: a COCO file is told apart from other files") {
   CHECK(is_coco_file(CocoFolder(coco_json("")).file));
   const TemporaryFolder folder;
   const auto is_coco = [&](const std::string& name, const std::string& text) {
@@ -170,7 +170,7 @@ TEST_CASE("coco: told from other files") {
   CHECK_FALSE(is_coco_file(folder.path()));
 }
 
-TEST_CASE("coco: a results file, numbers or names") {
+TEST_CASE("coco: a results file with numbers or names") {
   const auto results = parse_results(
       R"([{"image_id": 42, "category_id": 18.0, "bbox": [258.15, 41.29, 348.26, 243.78], "score": 0.236},
           {"image_id": 1, "category_id": 2, "category_name": "x", "bbox": [0, 0, -1, 0], "score": -3}])");
@@ -200,14 +200,14 @@ TEST_CASE("coco: a results file, numbers or names") {
                  "'cow'"));
   CHECK(contains(refused(R"({"image_id": 9, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1})"),
                  "lacks \"category_name\""));
-  // With numbers for categories, a name may still stand for an image.
+  // If categories have numbers, images may still have names.
   const auto mixed = parse_results(
       R"([{"image_id": "beach", "category_id": 9, "bbox": [1, 2, 3, 4], "score": 1}])", {{{"beach", 5}}, {}});
   CHECK(mixed[0].image == 5);
   CHECK(mixed[0].category == 9);
 }
 
-TEST_CASE("coco: a results file at fault is refused with the entry") {
+TEST_CASE("coco: a faulty results file is refused, naming the entry") {
   const auto refused = [](const std::string& json) {
     const std::string sentence = input_error([&] { parse_results(json); });
     CHECK(contains(sentence, "found.json"));
@@ -227,7 +227,7 @@ TEST_CASE("coco: a results file at fault is refused with the entry") {
   CHECK(contains(refused(R"([{"score": NaN}])"), "is not JSON"));
 }
 
-TEST_CASE("coco: classes by the categories' ids, samples by the images' names") {
+TEST_CASE("coco: classes are in the order of the category ids, samples are named after the images") {
   CocoFolder coco(coco_json(
       R"({"image_id": 300, "category_id": 90, "bbox": [1.5, 2.25, 10, 20], "area": 55.5, "iscrowd": 1},
          {"image_id": 7, "category_id": 0, "bbox": [0, 0, 40, 30]})",
@@ -255,7 +255,7 @@ TEST_CASE("coco: classes by the categories' ids, samples by the images' names") 
   CHECK(data.samples[2].objects.empty());
 }
 
-TEST_CASE("coco: ids stay unique even where a name looks like one made unique") {
+TEST_CASE("coco: ids stay unique even if a name looks like an id that was made unique") {
   const CocoFolder coco(coco_json("", R"([{"id": 1, "file_name": "x_2.jpg"}, {"id": 3, "file_name": "x.jpg"},
                                           {"id": 2, "file_name": "x.png"}, {"id": 4, "file_name": ""}])"));
   const Dataset data = make_coco_dataset(read_coco_file(coco.file));
@@ -265,13 +265,13 @@ TEST_CASE("coco: ids stay unique even where a name looks like one made unique") 
   CHECK(data.samples[3].id == "_4");
 }
 
-TEST_CASE("coco: a heading is no class, and two categories of one name are one") {
+TEST_CASE("coco: a heading is not a class, and two categories with the same name are one class") {
   const std::string boxes = R"({"image_id": 7, "category_id": 2, "bbox": [1, 2, 3, 4]})";
   CocoFolder heading(coco_json(boxes, kImages, R"([{"id": 0, "name": "animals", "supercategory": "none"},
       {"id": 1, "name": "person", "supercategory": "person"}, {"id": 2, "name": "cat", "supercategory": "animals"}])"));
   Dataset data = heading.read();
   CHECK(data.faults.empty());
-  CHECK(data.classes == std::vector<std::string>{"person", "cat"});  // a heading of its own alone is a class
+  CHECK(data.classes == std::vector<std::string>{"person", "cat"});  // its own supercategory: still a class
   CHECK(data.category_ids == std::vector<int64_t>{1, 2});
   CHECK(data.samples[0].objects[0].label == 2);
 
@@ -298,13 +298,13 @@ TEST_CASE("coco: the given classes decide the labels; other names are reported o
   const Dataset data = coco.read({"dog", "cat"});
   check_fault(data.faults, {"2 objects", "'cow'", "dog, cat"});
   CHECK(data.classes == std::vector<std::string>{"dog", "cat"});
-  CHECK(data.category_ids == std::vector<int64_t>{1, 3});  // the least free number, and the file's
+  CHECK(data.category_ids == std::vector<int64_t>{1, 3});  // the smallest free number, and the file's
   REQUIRE(data.samples[0].objects.size() == 1);
   CHECK(data.samples[0].objects[0].label == 2);
   CHECK(contains(input_error([&] { coco.read({"cat", "cat"}); }), "twice"));
 }
 
-TEST_CASE("coco: a box at fault is skipped or clipped, and reported") {
+TEST_CASE("coco: a faulty box is skipped or clipped, and reported") {
   const auto boxes = [](const std::string& bbox, const std::vector<std::string>& words) {
     const Dataset data = CocoFolder(coco_json(annotation("[1, 2, 3, 4]") + "," + annotation(bbox))).read();
     check_fault(data.faults, words);
@@ -325,7 +325,7 @@ TEST_CASE("coco: a box at fault is skipped or clipped, and reported") {
   CHECK(clipped[0].box == Box{0, 4, 40, 19.5f});
 }
 
-TEST_CASE("coco: an image at fault is skipped and reported, and its size is the file's") {
+TEST_CASE("coco: a faulty image is skipped and reported, and the size is that of the image file") {
   const auto of_image = [](const std::string& second) {
     return CocoFolder(coco_json("", R"([{"id": 1, "file_name": "a.jpg"}, )" + second + "]"));
   };
@@ -348,7 +348,7 @@ TEST_CASE("coco: an image at fault is skipped and reported, and its size is the 
                              R"([{"id": 7, "file_name": "a.jpg", "width": 80, "height": 60}])"));
   data = other.read();
   REQUIRE(data.faults.size() == 2);
-  CHECK(contains(data.faults[0].what, "a.jpg is given the size 80 x 60 where the image has 40 x 30"));
+  CHECK(contains(data.faults[0].what, "a.jpg is given the size 80 x 60, but the image has 40 x 30"));
   CHECK(data.samples[0].width == 40);
   CHECK(data.samples[0].objects[0].box == Box{0, 0, 40, 10});
 

@@ -1,4 +1,4 @@
-// Changes of colour against a slow reference in double.
+// Changes of colour compared with a slow reference in double precision.
 #include "data/colour_jitter.h"
 
 #include <cmath>
@@ -14,15 +14,15 @@ double limit(double value) { return std::fmin(std::fmax(value, 0), 255); }
 
 double luma(const double* p) { return 0.2989 * p[0] + 0.587 * p[1] + 0.114 * p[2]; }
 
-/// By way of HSV, case by case, as textbooks have it.
+/// Turns the hue through HSV, case by case, as in textbooks.
 void turn(double* p, double circles) {
-  const double most = std::fmax(p[0], std::fmax(p[1], p[2])), least = std::fmin(p[0], std::fmin(p[1], p[2]));
-  if (most == least) return;
-  const double value = most, saturation = (most - least) / most, range = most - least;
+  const double max = std::fmax(p[0], std::fmax(p[1], p[2])), min = std::fmin(p[0], std::fmin(p[1], p[2]));
+  if (max == min) return;
+  const double value = max, saturation = (max - min) / max, range = max - min;
   double hue = 0;
-  if (most == p[0])
+  if (max == p[0])
     hue = (p[1] - p[2]) / range / 6;
-  else if (most == p[1])
+  else if (max == p[1])
     hue = (2 + (p[2] - p[0]) / range) / 6;
   else
     hue = (4 + (p[0] - p[1]) / range) / 6;
@@ -75,7 +75,7 @@ TEST_CASE("colour jitter: neutral factors change nothing") {
   CHECK(none.rgb.empty());
 }
 
-TEST_CASE("colour jitter: each change and all together, against a reference") {
+TEST_CASE("colour jitter: each change, and all together, match a reference") {
   for (const auto& [width, height] : {std::pair{1, 1}, {3, 2}, {16, 16}, {37, 21}, {90, 40}})
     for (const Image& image : {random_image(width, height), smooth_image(width, height)})
       for (const ColourFactors factors :

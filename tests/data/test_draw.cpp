@@ -34,7 +34,7 @@ Image grey_image(int width, int height) {
 
 }  // namespace
 
-TEST_CASE("draw: a frame follows the box and leaves its inside alone") {
+TEST_CASE("draw: a frame follows the box and does not change its inside") {
   Image image = grey_image(100, 80);
   draw_box(image, {20, 30, 60, 70}, kRed, "");
   for (int x = 20; x < 60; ++x)
@@ -54,7 +54,7 @@ TEST_CASE("draw: the line grows with the image") {
   CHECK(width == 4);
 }
 
-TEST_CASE("draw: the tag stands above the box and holds text in a contrasting colour") {
+TEST_CASE("draw: the tag is above the box and has text in a contrasting colour") {
   Image image = grey_image(200, 100);
   draw_box(image, {50, 40, 150, 90}, kRed, "cat 0.97");
   CHECK(colour_at(image, 50, 39) == kRed);
@@ -84,7 +84,7 @@ TEST_CASE("draw: tags stay inside the image at every border") {
   }
 }
 
-TEST_CASE("draw: two tags do not cover one another where there is room") {
+TEST_CASE("draw: two tags do not cover one another if there is room") {
   const std::vector<std::string> names = {"first", "second"};
   const Box box{60, 50, 120, 90};
   Image one = grey_image(200, 150), two = one;
@@ -119,7 +119,7 @@ TEST_CASE("draw: a score below zero is not written, a label without a name is a 
   CHECK(drawn({{20, 40, 90, 90}, 7, 0.5f}) == by_hand(7, "7 0.50"));
 }
 
-TEST_CASE("draw: UTF-8 names are drawn as their letters, other bytes as replacement signs") {
+TEST_CASE("draw: UTF-8 names are drawn as their letters, other bytes as replacement characters") {
   const auto drawn = [](std::string_view text) {
     Image image = grey_image(200, 100);
     draw_box(image, {20, 40, 190, 90}, kRed, text);
@@ -132,7 +132,7 @@ TEST_CASE("draw: UTF-8 names are drawn as their letters, other bytes as replacem
   CHECK(drawn("a\xC3") == drawn("a\xEF\xBF\xBD"));
 }
 
-TEST_CASE("draw: boxes outside, reversed, empty or not finite do no harm") {
+TEST_CASE("draw: boxes that are outside, reversed, empty or not finite do no harm") {
   const float nan = std::numeric_limits<float>::quiet_NaN(),
               infinity = std::numeric_limits<float>::infinity();
   for (const Box& box :
@@ -146,7 +146,7 @@ TEST_CASE("draw: boxes outside, reversed, empty or not finite do no harm") {
   }
 }
 
-TEST_CASE("draw: classes have colours of their own") {
+TEST_CASE("draw: every class has its own colour") {
   std::set<std::tuple<int, int, int>> seen;
   for (int label = 1; label <= 40; ++label) {
     const Colour colour = class_colour(label);
@@ -156,7 +156,7 @@ TEST_CASE("draw: classes have colours of their own") {
   CHECK(class_colour(5) == class_colour(5));
 }
 
-TEST_CASE("draw: a dashed frame is dashes and black gaps of equal length, no wider than a solid one") {
+TEST_CASE("draw: a dashed frame has dashes and black gaps of equal length, as wide as a solid one") {
   Image image = grey_image(100, 80);
   const DrawnBox dashed{{20, 30, 60, 70}, kRed, "", true};
   draw_boxes(image, {&dashed, 1});

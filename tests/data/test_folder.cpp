@@ -13,13 +13,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A folder in the making. Images are 40 x 30.
+/// Fills a folder. Images are 40 x 30.
 struct Maker {
   TemporaryFolder folder;
 
   const fs::path& root() const { return folder.path(); }
   void image(const std::string& path) const { write_bytes(folder / path, encode_jpeg(smooth_image(40, 30))); }
-  /// With one object of the class, or none.
+  /// Writes an annotation with one object of the class, or with none if the name is empty.
   void xml(const std::string& path, const std::string& name = "cat", const std::string& more = "") const {
     const std::string object = name.empty() ? ""
                                             : "<object><name>" + name +
@@ -28,12 +28,12 @@ struct Maker {
     write_text(folder / path, "<annotation>" + more + "<size><width>40</width><height>30</height></size>" +
                                   object + "</annotation>");
   }
-  /// An image and its XML beside it.
+  /// Writes an image and its XML beside it.
   void pair(const std::string& stem, const std::string& name = "cat") const {
     image(stem + ".jpg");
     xml(stem + ".xml", name);
   }
-  /// A COCO file of these images, the first with a box.
+  /// Writes a COCO file with these images, the first of which has a box.
   void coco(const std::string& path, const std::vector<std::string>& images) const {
     std::string list;
     for (size_t i = 0; i < images.size(); ++i)
@@ -66,7 +66,7 @@ const Box kBox{2, 3, 10, 12};  // of every object above
 
 }  // namespace
 
-TEST_CASE("folder: VOC, its splits in order, without the lists of single classes") {
+TEST_CASE("folder: VOC has its splits in order, without the lists of single classes") {
   Maker maker;
   for (const std::string id : {"a", "b", "c", "d"}) {
     maker.image("JPEGImages/" + id + ".jpg");
@@ -86,7 +86,7 @@ TEST_CASE("folder: VOC, its splits in order, without the lists of single classes
   CHECK(contains(missing, "train, val, test, extra, trainval"));
 }
 
-TEST_CASE("folder: VOC with a list called valid, and trainval of the two") {
+TEST_CASE("folder: VOC with a list named valid, and trainval from both lists") {
   Maker maker;
   for (const std::string id : {"a", "b"}) {
     maker.image("JPEGImages/" + id + ".jpg");
@@ -108,7 +108,7 @@ TEST_CASE("folder: VOC without lists is one unnamed split") {
   maker.xml("Annotations/b.xml");
   maker.xml("Annotations/\xC3\xA4 b.xml", "");
   maker.xml("Annotations/c.xml", "dog", "<filename>named otherwise.png</filename>");
-  maker.xml("Annotations/d.xml", "dog", "<filename>b.JPG</filename>");  // which is b.xml's
+  maker.xml("Annotations/d.xml", "dog", "<filename>b.JPG</filename>");  // the image of b.xml
   write_text(maker.folder / "Annotations/._b.xml", "rubbish of macOS");
   check_form(maker, "voc", {});
   const Dataset data = maker.read();
@@ -118,7 +118,7 @@ TEST_CASE("folder: VOC without lists is one unnamed split") {
   CHECK(data.classes == Names{"cat", "dog"});
   REQUIRE(data.faults.size() == 1);
   CHECK(contains(data.faults[0].what, "d.jpg does not exist"));
-  CHECK(contains(input_error([&] { maker.read("train"); }), "its images are in no split"));
+  CHECK(contains(input_error([&] { maker.read("train"); }), "its images are not divided into splits"));
 }
 
 TEST_CASE("folder: XML beside the images, at any depth") {
@@ -126,7 +126,7 @@ TEST_CASE("folder: XML beside the images, at any depth") {
   maker.pair("z");
   maker.pair("deep/er/\xC3\xA4 1", "dog");
   maker.image("deep/er/b.JPG");
-  maker.xml("deep/er/b.xml", "");  // a negative
+  maker.xml("deep/er/b.xml", "");  // without objects
   maker.image("unlabelled 1.jpg");
   maker.image("deep/unlabelled.png");
   maker.pair(".hidden/a");
@@ -166,12 +166,12 @@ TEST_CASE("folder: XML in a folder beside that of the images, and names that the
   for (const Fault& fault : data.faults) what[fault.file.filename().string()] = fault.what;
   CHECK(data.faults.size() == 4);
   CHECK(contains(what["lost.xml"], "'nowhere.jpg'"));
-  CHECK(contains(what["x.xml"], "so does"));
+  CHECK(contains(what["x.xml"], "does already"));
   CHECK(contains(what["cut.xml"], "not readable XML"));
   CHECK(contains(what["other.xml"], "has no image"));
 }
 
-TEST_CASE("folder: of images with one name the XML's <filename> decides") {
+TEST_CASE("folder: the XML's <filename> chooses among images with the same name") {
   Maker maker;
   maker.image("a.jpg");
   write_bytes(maker.folder / "a.png", encode_png(random_image(40, 30)));
@@ -180,10 +180,10 @@ TEST_CASE("folder: of images with one name the XML's <filename> decides") {
   REQUIRE(data.samples.size() == 1);
   CHECK(data.samples[0].image.filename() == "a.png");
   REQUIRE(data.faults.size() == 1);
-  CHECK(contains(data.faults[0].what, "1 image without an annotation (a.jpg), left out"));
+  CHECK(contains(data.faults[0].what, "1 image without an annotation (a.jpg), which is left out"));
 }
 
-TEST_CASE("folder: train, valid and test, each of its own form") {
+TEST_CASE("folder: train, valid and test, each in its own layout") {
   Maker maker;
   maker.pair("train/a");
   maker.image("train/images/b.jpg");
@@ -208,7 +208,7 @@ TEST_CASE("folder: train, valid and test, each of its own form") {
   CHECK(contains(input_error([&] { maker.read("other"); }), "train, val, test"));
 }
 
-TEST_CASE("folder: split folders without labels are none") {
+TEST_CASE("folder: folders without labels are not splits") {
   Maker maker;
   maker.pair("Train/a");
   maker.image("test/b.jpg");
@@ -282,12 +282,12 @@ TEST_CASE("folder: splits in the names of COCO files") {
   CHECK(found == expected);
 }
 
-TEST_CASE("folder: where several layouts fit") {
+TEST_CASE("folder: several layouts fit") {
   Maker maker;
   maker.pair("loose");
   check_form(maker, "beside", {});
   maker.pair("test/a");
-  check_form(maker, "beside", {});  // annotations right in the folder, and no train/
+  check_form(maker, "beside", {});  // annotations directly in the folder, and no train/
   maker.image("images/a.jpg");
   maker.coco("instances.json", {"a.jpg"});
   check_form(maker, "coco", {});
@@ -298,7 +298,7 @@ TEST_CASE("folder: where several layouts fit") {
   check_form(maker, "voc", {});
 }
 
-TEST_CASE("folder: what holds no labelled images") {
+TEST_CASE("folder: a folder without labelled images") {
   const Maker maker;
   const auto sentence = [&] { return input_error([&] { maker.find(); }); };
   CHECK(contains(sentence(), "0 images, 0 XML, 0 JSON and 0 text files"));

@@ -33,7 +33,7 @@ Names sorted(Names names) {
 
 }  // namespace
 
-TEST_CASE("split: a share of the images, every image in one part, in the old order") {
+TEST_CASE("split: a share of the images, every image in one part, in the original order") {
   Dataset data = numbered(101);
   data.faults.push_back({"x", "x is wrong."});
   const auto [first, second] = random_split(data, 0.2, 7);
@@ -59,7 +59,7 @@ TEST_CASE("split: the seed and the ids decide, not the order") {
   CHECK(once != ids(random_split(data, 0.3, 2).second));
   std::reverse(data.samples.begin(), data.samples.end());
   CHECK(sorted(once) == sorted(ids(random_split(data, 0.3, 1).second)));
-  // Each image is chosen about as often as the others: 300 of 1000 times, deviation 14.5.
+  // All images are chosen about equally often: 300 of 1000 times, with a standard deviation of 14.5.
   std::vector<int> times(50);
   for (uint64_t seed = 0; seed < 1000; ++seed)
     for (const Sample& sample : random_split(data, 0.3, seed).second.samples)
@@ -68,7 +68,7 @@ TEST_CASE("split: the seed and the ids decide, not the order") {
   CHECK(*std::max_element(times.begin(), times.end()) < 300 + 5 * 14.5);
 }
 
-TEST_CASE("split: at least one image in each part, where there are two") {
+TEST_CASE("split: at least one image in each part if there are two") {
   const auto sizes = [](int count, double share) {
     const auto [first, second] = random_split(numbered(count), share, 3);
     return std::pair(first.samples.size(), second.samples.size());
@@ -85,12 +85,12 @@ TEST_CASE("split: at least one image in each part, where there are two") {
     CHECK(contains(input_error([&] { random_split(numbered(4), share, 3); }), "expected 0 to 1"));
 }
 
-TEST_CASE("split: the last image with a class stays in the first part, where others can go") {
+TEST_CASE("split: the last image with a class stays in the first part if others can go") {
   Dataset data = numbered(20);
   data.samples[3].objects.push_back({{1, 1, 2, 2}, 2});
   data.samples[8].objects.push_back({{1, 1, 2, 2}, 3});
   data.samples[9].objects.push_back({{1, 1, 2, 2}, 3});
-  data.samples[12].objects.push_back({{1, 1, 2, 2}, 2, true});  // difficult: nothing is learned from it
+  data.samples[12].objects.push_back({{1, 1, 2, 2}, 2, true});  // difficult: not trained on
   for (uint64_t seed = 0; seed < 50; ++seed) {
     const auto [first, second] = random_split(data, 0.5, seed);
     CHECK(second.samples.size() == 10);
@@ -105,7 +105,7 @@ TEST_CASE("split: the last image with a class stays in the first part, where oth
   CHECK(random_split(all_different, 0.34, 1).second.samples.size() == 1);
 }
 
-TEST_CASE("split: a list of ids comes back") {
+TEST_CASE("split: a list of ids is written and read back") {
   const TemporaryFolder folder;
   Dataset data = numbered(3);
   data.samples[1].id = "deep/\xC3\xA4 b";

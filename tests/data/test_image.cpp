@@ -11,7 +11,8 @@ using namespace rcnn::fixtures;
 
 namespace {
 
-/// Writes the bytes as `name`, reads them as an image and returns the sentence, which must name the file.
+/// Writes the bytes as `name`, reads them as an image and returns the error message, which must name the
+/// file.
 std::string failure_of(const std::string& name, const std::vector<uint8_t>& bytes,
                        const ImageLimits& limits = {}) {
   const TemporaryFolder folder;
@@ -35,7 +36,7 @@ std::vector<uint8_t> first_part(std::vector<uint8_t> bytes, size_t count) {
   return bytes;
 }
 
-/// A baseline JPEG's header with the given size and number of components.
+/// A baseline JPEG whose header has the given size and number of components.
 std::vector<uint8_t> jpeg_with_frame(uint32_t width, uint32_t height, uint8_t components) {
   std::vector<uint8_t> jpeg = encode_jpeg(smooth_image(16, 16));
   const size_t frame = find_marker(jpeg, 0xC0);
@@ -54,7 +55,7 @@ std::vector<uint8_t> jpeg_with_frame(uint32_t width, uint32_t height, uint8_t co
 
 using Quarters = std::vector<std::vector<int>>;
 
-/// The colours in the middle of an image's quarters: top left, top right, bottom left, bottom right.
+/// Checks the colours in the middle of the quarters: top left, top right, bottom left, bottom right.
 void check_quarters(std::string_view hexadecimal, const Quarters& expected) {
   const Image image = read_back(from_hexadecimal(hexadecimal));
   REQUIRE(image.width == 16);
@@ -69,7 +70,7 @@ void check_quarters(std::string_view hexadecimal, const Quarters& expected) {
 
 }  // namespace
 
-TEST_CASE("image: a PNG comes back byte for byte") {
+TEST_CASE("image: a PNG is read back byte for byte") {
   const TemporaryFolder folder;
   const Image image = random_image(37, 23);
   write_png(folder / "a.png", image);
@@ -80,7 +81,7 @@ TEST_CASE("image: a PNG comes back byte for byte") {
   CHECK(read_image_size(folder / "a.png") == ImageSize{37, 23});
 }
 
-TEST_CASE("image: a JPEG comes back nearly") {
+TEST_CASE("image: a JPEG is read back approximately") {
   const Image image = smooth_image(50, 34);
   const Image back = read_back(encode_jpeg(image));
   REQUIRE(back.rgb.size() == image.rgb.size());
@@ -89,7 +90,7 @@ TEST_CASE("image: a JPEG comes back nearly") {
   CHECK(worst <= 12);
 }
 
-TEST_CASE("image: the format is told by the content, not by the name") {
+TEST_CASE("image: the content decides the format, not the name") {
   const TemporaryFolder folder;
   write_bytes(folder / "really_a_png.jpg", encode_png(random_image(5, 4)));
   CHECK(read_image(folder / "really_a_png.jpg").rgb == random_image(5, 4).rgb);
@@ -113,7 +114,7 @@ TEST_CASE("image: an interlaced PNG") {
   CHECK(image.rgb == std::vector<uint8_t>{1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 6});
 }
 
-TEST_CASE("image: 16 bits a channel become the high 8") {
+TEST_CASE("image: 16 bits per channel become the high 8") {
   const Image image =
       read_back(encode_raw_png({.depth = 16, .rows = {0, 0x12, 0xFF, 0x80, 0x00, 0xFE, 0x01}}));
   CHECK(image.rgb == std::vector<uint8_t>{0x12, 0x80, 0xFE});
@@ -134,7 +135,7 @@ TEST_CASE("image: transparency is blended over white") {
   CHECK(image.rgb == std::vector<uint8_t>{255, 255, 255, 177, 127, 255, 1, 2, 3});
 }
 
-TEST_CASE("image: a missing file, a folder") {
+TEST_CASE("image: a missing file and a folder") {
   const TemporaryFolder folder;
   const std::string missing = input_error([&] { read_image(folder / "nowhere.jpg"); });
   CHECK(contains(missing, "nowhere.jpg"));
@@ -150,14 +151,14 @@ TEST_CASE("image: another format") {
   CHECK(contains(failure_of("b.jpg", {0xFF}), "neither a JPEG nor a PNG"));
 }
 
-TEST_CASE("image: a JPEG cut anywhere is truncated") {
+TEST_CASE("image: a JPEG that is cut off anywhere is reported as truncated") {
   const std::vector<uint8_t> jpeg = encode_jpeg(random_image(40, 40));
   for (const size_t count : {size_t{4}, find_marker(jpeg, 0xC0) + 6, find_marker(jpeg, 0xDA), jpeg.size() / 2,
                              jpeg.size() - 2, jpeg.size() - 1})
     CHECK(contains(failure_of("cut.jpg", first_part(jpeg, count)), "truncated"));
 }
 
-TEST_CASE("image: the end marker of a thumbnail is not the photograph's") {
+TEST_CASE("image: the end marker of a thumbnail is not that of the photograph") {
   const std::vector<uint8_t> thumbnail = encode_jpeg(random_image(8, 8));
   const std::vector<uint8_t> jpeg = with_segment(encode_jpeg(random_image(40, 30)), 0xE1, "", thumbnail);
   const Image image = read_back(jpeg);
@@ -165,7 +166,7 @@ TEST_CASE("image: the end marker of a thumbnail is not the photograph's") {
   CHECK(contains(failure_of("cut.jpg", first_part(jpeg, jpeg.size() - 10)), "truncated"));
 }
 
-TEST_CASE("image: the size is found behind a header of any length") {
+TEST_CASE("image: the size is found after a header of any length") {
   std::vector<uint8_t> jpeg = encode_jpeg(random_image(24, 18));
   std::vector<uint8_t> profile;
   for (int i = 0; i < 3; ++i) {
@@ -177,14 +178,14 @@ TEST_CASE("image: the size is found behind a header of any length") {
   CHECK(read_back(jpeg).width == 24);
 }
 
-TEST_CASE("image: a PNG cut anywhere is truncated") {
+TEST_CASE("image: a PNG that is cut off anywhere is reported as truncated") {
   const std::vector<uint8_t> png = encode_png(random_image(40, 40));
   for (const size_t count :
        {size_t{8}, size_t{20}, size_t{40}, png.size() / 2, png.size() - 12, png.size() - 5})
     CHECK(contains(failure_of("cut.png", first_part(png, count)), "truncated"));
 }
 
-TEST_CASE("image: damage inside") {
+TEST_CASE("image: a file that is damaged inside") {
   std::vector<uint8_t> png = encode_png(random_image(40, 40));
   for (size_t i = 43; i < 120; ++i) png[i] = 0xFF;
   CHECK(contains(failure_of("bad.png", png), "cannot be decoded"));
@@ -221,7 +222,7 @@ TEST_CASE("image: limits are inclusive") {
   CHECK(read_image(folder / "a.png", {.max_side = 20, .max_pixels = 200}).width == 20);
 }
 
-TEST_CASE("image: JPEG of every kind") {
+TEST_CASE("image: every kind of JPEG") {
   check_quarters(kProgressiveGrey, {{40, 40, 40}, {90, 90, 90}, {140, 140, 140}, {190, 190, 190}});
   check_quarters(kProgressiveColour, {{250, 20, 30}, {30, 200, 60}, {40, 60, 220}, {240, 230, 40}});
   // (255 - ink) (255 - black) / 255
@@ -239,7 +240,7 @@ TEST_CASE("image: a greyscale JPEG has three equal channels") {
   }
 }
 
-TEST_CASE("image: a JPEG of four colours that no marker tells is refused") {
+TEST_CASE("image: a JPEG with four colours and without Adobe's marker is refused") {
   CHECK(contains(failure_of("print.jpg", jpeg_with_frame(16, 16, 4)), "Adobe"));
   const TemporaryFolder folder;
   write_bytes(folder / "print.jpg", jpeg_with_frame(16, 16, 4));
@@ -259,7 +260,7 @@ TEST_CASE("image: encode_png refuses an image without pixels, or with too few by
   CHECK_THROWS_AS(encode_png(image), Error);
 }
 
-TEST_CASE("files: a limit reads the beginning") {
+TEST_CASE("files: with a limit only the beginning is read") {
   const TemporaryFolder folder;
   write_text(folder / "a", "0123456789");
   CHECK(read_file(folder / "a", 4) == std::vector<uint8_t>{'0', '1', '2', '3'});

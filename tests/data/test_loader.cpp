@@ -28,7 +28,7 @@ struct Pictures {
   void spoil(int i) const { write_text(data.samples[static_cast<size_t>(i)].image, "no image at all"); }
 };
 
-/// Everything that a stream of batches consists of, so that streams can be compared.
+/// The whole content of a stream of batches, for comparison.
 struct Stream {
   std::vector<int64_t> indices;
   std::vector<int> epochs;
@@ -80,7 +80,7 @@ Stream take(const Dataset& data, const LoaderOptions& options, int count, int64_
 
 }  // namespace
 
-TEST_CASE("loader: in order and unchanged where nothing else is asked for") {
+TEST_CASE("loader: by default samples are in order and unchanged") {
   const Pictures pictures(5);
   Loader loader(pictures.data, {.batch = 2, .workers = 0});
   CHECK(loader.batches_per_epoch() == 3);
@@ -104,7 +104,7 @@ TEST_CASE("loader: drop_last leaves the short batch out, but never the only one"
   CHECK(stream.samples == std::vector<std::vector<int>>{{0, 1, 2, 3, 4}, {0, 1, 2, 3, 4}});
 }
 
-TEST_CASE("loader: a shuffled epoch has every image once, each epoch in another order") {
+TEST_CASE("loader: a shuffled epoch has every image once, and every epoch has a different order") {
   const Pictures pictures(12);
   const Stream stream = take(pictures.data, {.batch = 12, .seed = 3, .shuffle = true, .workers = 0}, 3);
   const Stream other = take(pictures.data, {.batch = 12, .seed = 4, .shuffle = true, .workers = 0}, 1);
@@ -131,7 +131,7 @@ TEST_CASE("loader: each flip happens about half of the time, independently") {
       vertical += v ? 1 : 0;
       both += h && v ? 1 : 0;
     }
-  CHECK(std::abs(horizontal - images / 2) < 40);  // four deviations
+  CHECK(std::abs(horizontal - images / 2) < 40);  // four standard deviations
   CHECK(std::abs(vertical - images / 2) < 40);
   CHECK(std::abs(both - images / 4) < 35);
 }
@@ -150,7 +150,7 @@ TEST_CASE("loader: the stream does not depend on the number of workers or the ca
   CHECK(take(pictures.data, small, 14) == expected);
 }
 
-TEST_CASE("loader: a stream can be taken up at any batch") {
+TEST_CASE("loader: a stream can start at any batch") {
   const Pictures pictures(11);
   const Stream whole = take(pictures.data, training_options(2), 12);
   for (const int first : {1, 2, 7}) {
@@ -198,7 +198,7 @@ TEST_CASE("loader: a batch that would be empty takes the next image, whatever th
   for (const int workers : {1, 2, 5}) CHECK(take(pictures.data, training_options(workers), 9) == expected);
 }
 
-TEST_CASE("loader: faults count only once their batch is handed out") {
+TEST_CASE("loader: faults are reported only when their batch is handed out") {
   const Pictures pictures(6);
   pictures.spoil(5);
   Loader loader(pictures.data, {.batch = 2, .workers = 3});
@@ -208,7 +208,7 @@ TEST_CASE("loader: faults count only once their batch is handed out") {
   CHECK(loader.faults().size() == 1);
 }
 
-TEST_CASE("loader: no image at all is an InputError, in next() and not in a thread") {
+TEST_CASE("loader: if no image can be loaded, next() throws InputError, not a thread") {
   const Pictures pictures(3);
   for (int i = 0; i < 3; ++i) pictures.spoil(i);
   for (const int workers : {0, 2}) {
@@ -227,7 +227,7 @@ TEST_CASE("loader: options out of range") {
   CHECK_THROWS_AS(Loader(pictures.data, {}, -1), Error);
 }
 
-TEST_CASE("loader: ends at once, wherever it stands") {
+TEST_CASE("loader: it can be destroyed at any point of the stream") {
   const Pictures pictures(9);
   for (int taken = 0; taken < 6; ++taken) {
     Loader loader(pictures.data, training_options(3));
@@ -235,7 +235,7 @@ TEST_CASE("loader: ends at once, wherever it stands") {
   }
 }
 
-TEST_CASE("loader: flips are keyed as they were before there was any other augmentation") {
+TEST_CASE("loader: the keys of flips do not depend on other augmentations") {
   const Pictures pictures(6);
   const LoaderOptions options{
       .batch = 6, .seed = 77, .augment = {.flip_horizontal = true, .flip_vertical = true}, .workers = 0};
@@ -272,13 +272,13 @@ TEST_CASE("loader: groups by aspect") {
     }
     CHECK(count == 23);
     CHECK(seen.size() == 23);
-    CHECK(mixed == 0);  // 2 batches of tall ones, 3 of wide ones, and 3 wide ones left
+    CHECK(mixed == 0);  // 2 batches of tall images, 3 of wide ones, and 3 wide ones left over
   }
   CHECK(stream.samples[0] != stream.samples[6]);
   CHECK(take(pictures.data, options, 25, 9).samples ==
         std::vector<std::vector<int>>(stream.samples.begin() + 9, stream.samples.begin() + 34));
 
-  options.batch = 7;  // one of each is left over, and dropped
+  options.batch = 7;  // one image of each kind is left over and dropped
   options.drop_last = true;
   CHECK(Loader(pictures.data, options).batches_per_epoch() == 3);
   for (const std::vector<int>& batch : take(pictures.data, options, 30).samples) {
@@ -286,12 +286,12 @@ TEST_CASE("loader: groups by aspect") {
     const auto tall = std::count_if(batch.begin(), batch.end(), is_tall);
     CHECK((tall == 0 || tall == 7));
   }
-  options.batch = 3;  // 2 tall ones are left over: the last batch
+  options.batch = 3;  // 2 tall images are left over and form the last batch
   options.drop_last = false;
   const Stream threes = take(pictures.data, options, 8);
   CHECK(threes.samples.back().size() == 2);
 
-  options.batch = 9;  // 8 tall ones and 6 wide ones are left: a mixed batch, and 5 of either, in random order
+  options.batch = 9;  // 8 tall and 6 wide images are left over: a mixed batch of 9 and one of 5
   for (const int first : {0, 3, 6, 9, 12}) {
     const Stream nines = take(pictures.data, options, 3, first);
     CHECK(nines.samples[1].size() == 9);
@@ -300,7 +300,7 @@ TEST_CASE("loader: groups by aspect") {
   }
   CHECK(left_out.size() == 2);
 
-  options.shuffle = false;  // then the order stays
+  options.shuffle = false;  // the order is then kept
   options.batch = 4;
   CHECK(take(pictures.data, options, 1).samples[0] == std::vector<int>{0, 1, 2, 3});
 }

@@ -10,13 +10,13 @@ using namespace rcnn::fixtures;
 
 namespace {
 
-/// What stands in the corners (top left, top right, bottom left, bottom right) of an image as it is seen,
-/// when A B stands above C D as it is stored: where EXIF 2.3 puts the first row and the first column.
+/// The corners (top left, top right, bottom left, bottom right) of the turned image for each orientation, if
+/// the stored image has A B above C D. EXIF 2.3 defines where the first row and the first column go.
 constexpr std::string_view kSeen[] = {"ABCD", "BADC", "DCBA", "CDAB", "ACBD", "CADB", "DBCA", "BDAC"};
 
 constexpr uint8_t kColours[4][3] = {{220, 40, 40}, {40, 200, 60}, {50, 60, 210}, {230, 220, 60}};
 
-/// 32 x 16, of four quarters A, B, C and D.
+/// A 32 x 16 image of four quarters A, B, C and D.
 Image quarters() {
   Image image(32, 16);
   for (int y = 0; y < 16; ++y)
@@ -46,7 +46,7 @@ ImageInfo info_of(int width, int height, int orientation) {
 
 }  // namespace
 
-TEST_CASE("orientation: a JPEG is turned as its EXIF entry says, in either byte order") {
+TEST_CASE("orientation: a JPEG is turned by its EXIF orientation, in either byte order") {
   const TemporaryFolder folder;
   for (int orientation = 1; orientation <= 8; ++orientation)
     for (const bool big_endian : {false, true}) {
@@ -83,7 +83,7 @@ TEST_CASE("orientation: the entry of a photograph is found among other segments"
   std::vector<uint8_t> jpeg = with_orientation(encode_jpeg(quarters()), 8);
   jpeg = with_segment(std::move(jpeg), 0xE1, "http://ns.adobe.com/xap/1.0/", {});
   jpeg = with_segment(std::move(jpeg), 0xE2, "", std::vector<uint8_t>(60000));
-  jpeg = with_segment(std::move(jpeg), 0xE2, "", std::vector<uint8_t>(60000));  // behind the first 64 KiB
+  jpeg = with_segment(std::move(jpeg), 0xE2, "", std::vector<uint8_t>(60000));  // after the first 64 KiB
   const TemporaryFolder folder;
   write_bytes(folder / "a.jpg", jpeg);
   CHECK(read_image_info(folder / "a.jpg").orientation == 8);
@@ -138,7 +138,7 @@ TEST_CASE("orientation: boxes turn with the pixels") {
   }
 }
 
-TEST_CASE("orientation: what the sizes tell, and the majority where they do not") {
+TEST_CASE("orientation: the sizes decide, or else the majority") {
   const SizeClaim seen{info_of(40, 30, 6), {30, 40}}, stored{info_of(40, 30, 8), {40, 30}};
   const SizeClaim half{info_of(40, 30, 3), {40, 30}}, square{info_of(30, 30, 5), {30, 30}};
   const SizeClaim upright{info_of(40, 30, 1), {40, 30}}, silent{info_of(40, 30, 6), {}};
@@ -156,8 +156,8 @@ TEST_CASE("orientation: what the sizes tell, and the majority where they do not"
 
 namespace {
 
-/// A dataset of one 40 x 30 photograph of the given orientation with the pixels [2, 10) x [3, 7) marked, and
-/// a second photograph that tells the frame: its annotation gives the size as stored or as seen.
+/// A dataset of one 40 x 30 photograph with the given orientation and the pixels [2, 10) x [3, 7) marked, and
+/// of a second photograph that determines the frame: its annotation gives the size as stored or as seen.
 class TurnedData {
  public:
   TurnedData(int orientation, bool stored_frame) {
@@ -211,12 +211,12 @@ void check_turned(const Dataset& data, int orientation, bool stored_frame) {
   if (orientation != 1) CHECK(contains(data.faults[0].what, "a.jpg"));
   CHECK(contains(data.faults.back().what, "b.jpg as it is stored, 40 x 30"));
   CHECK(contains(data.faults.back().what, "EXIF orientation 6"));
-  CHECK(contains(data.faults.back().what, "its boxes were turned with it."));
+  CHECK(contains(data.faults.back().what, "its boxes were turned with the image."));
 }
 
 }  // namespace
 
-TEST_CASE("orientation: annotations in either frame, in VOC's form and in COCO's") {
+TEST_CASE("orientation: annotations in either frame, in VOC's and in COCO's format") {
   for (int orientation = 1; orientation <= 8; ++orientation)
     for (const bool stored_frame : {false, true}) {
       const TurnedData data(orientation, stored_frame);

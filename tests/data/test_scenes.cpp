@@ -10,7 +10,7 @@
 using namespace rcnn;
 using namespace rcnn::fixtures;
 
-TEST_CASE("scenes: the same number gives the same scene, another another") {
+TEST_CASE("scenes: the same number gives the same scene, and another number another scene") {
   const Scene a = make_scene(5, 3), b = make_scene(5, 3), c = make_scene(5, 4), d = make_scene(6, 3);
   CHECK(a.image.rgb == b.image.rgb);
   CHECK(a.objects == b.objects);
@@ -43,7 +43,7 @@ TEST_CASE("scenes: boxes lie at whole pixels inside the image, every kind and so
 }
 
 TEST_CASE("scenes: the picture shows an object exactly where its box says") {
-  // The same scene without its shapes: the random draws up to the background are the same.
+  // Compares with the background alone, whose random draws are the same as those of the scene.
   int checked = 0;
   for (uint32_t i = 0; i < 40 && checked < 15; ++i) {
     const SceneOptions options{
@@ -58,7 +58,7 @@ TEST_CASE("scenes: the picture shows an object exactly where its box says") {
       for (int x = 0; x < 160; ++x) {
         const Rgb& before = background.at(x, y);
         const uint8_t* now = scene.image.pixel(x, y);
-        // Shadow, grain and vignette keep the ratio of the channels; a shape's own colour changes it.
+        // Shadow, grain and vignette keep the ratio of the channels; the colour of a shape changes it.
         const float r = static_cast<float>(now[0]) / 255, g = static_cast<float>(now[1]) / 255,
                     b = static_cast<float>(now[2]) / 255;
         const float sum = r + g + b + 1e-6f, was = before.r + before.g + before.b + 1e-6f;
@@ -72,13 +72,13 @@ TEST_CASE("scenes: the picture shows an object exactly where its box says") {
     const float off =
         std::max({std::abs(box.x1 - static_cast<float>(x1)), std::abs(box.y1 - static_cast<float>(y1)),
                   std::abs(box.x2 - static_cast<float>(x2)), std::abs(box.y2 - static_cast<float>(y2))});
-    checked +=
-        off <= 2 ? 1 : 0;  // not every colour differs enough from what is behind it to be told this way
+    // Not every colour differs enough from the background to be detected this way.
+    checked += off <= 2 ? 1 : 0;
   }
   CHECK(checked >= 8);
 }
 
-TEST_CASE("scenes: the more may be hidden, the more shapes stay") {
+TEST_CASE("scenes: more shapes stay if more of a shape may be hidden") {
   std::vector<size_t> counts;
   for (const float max_hidden : {0.0f, 0.2f, 0.5f}) {
     const SceneOptions options{
@@ -89,7 +89,7 @@ TEST_CASE("scenes: the more may be hidden, the more shapes stay") {
   for (size_t i = 1; i < counts.size(); ++i) CHECK(counts[i] > counts[i - 1]);
 }
 
-TEST_CASE("scenes: no object where none is asked for") {
+TEST_CASE("scenes: no objects if the options ask for none") {
   for (uint32_t i = 0; i < 5; ++i) {
     CHECK(make_scene(1, i, {.width = 40, .height = 32, .max_objects = 0}).objects.empty());
     CHECK(make_scene(1, i, {.width = 40, .height = 32, .empty_share = 1}).objects.empty());
@@ -117,7 +117,7 @@ TEST_CASE("scenes: a distance is negative inside, and every kind fills its circl
   }
 }
 
-TEST_CASE("scenes: written to a folder, two splits beside one another, and read back") {
+TEST_CASE("scenes: two splits are written to the same folder and read back") {
   const TemporaryFolder folder;
   const SceneOptions options{.width = 96, .height = 64, .max_size = 40};
   write_scenes(folder.path(), 5, 9, "train", options);
@@ -139,7 +139,7 @@ TEST_CASE("scenes: written to a folder, two splits beside one another, and read 
   CHECK(pictures.size() == 8);
 }
 
-TEST_CASE("scenes: every pair of seed and split has a stream of its own") {
+TEST_CASE("scenes: every pair of seed and split has its own stream") {
   std::set<uint64_t> streams;
   for (const uint64_t seed : {0, 1, 2})
     for (const char* split : {"train", "test", "val", "tset", "trainval"})

@@ -66,7 +66,7 @@ TEST_CASE("transforms: a box still frames its pixels after a flip") {
     }
 }
 
-TEST_CASE("transforms: a crop is the part it names") {
+TEST_CASE("transforms: a crop has the pixels of its area") {
   const Image image = random_image(9, 6);
   const Image part = crop(image, {2, 1, 5, 4});
   REQUIRE(part.width == 5);
@@ -78,7 +78,7 @@ TEST_CASE("transforms: a crop is the part it names") {
   CHECK_THROWS_AS(crop(image, {5, 1, 5, 4}), Error);
 }
 
-TEST_CASE("transforms: drawing at the same size copies, at another mixes by the half-pixel rule") {
+TEST_CASE("transforms: drawing copies at the same size, and interpolates between pixel centres at another") {
   const Image image = random_image(9, 6);
   Image target(12, 8);
   draw_scaled(image, {0, 0, 9, 6}, target, {2, 1, 9, 6});
@@ -86,13 +86,14 @@ TEST_CASE("transforms: drawing at the same size copies, at another mixes by the 
   CHECK(target.pixel(1, 1)[0] == 0);
   CHECK(target.pixel(2, 0)[0] == 0);
 
-  // Two pixels drawn over four: at .25, .75, 1.25 and 1.75 of the source lie -.25, .25, .75 and 1.25.
+  // Two pixels drawn over four: the centres lie at .25, .75, 1.25 and 1.75 in the source, whose own centres
+  // are .5 and 1.5.
   Image pair(2, 1), row(4, 1);
   std::fill_n(pair.pixel(1, 0), 3, uint8_t{100});
   draw_scaled(pair, {0, 0, 2, 1}, row, {0, 0, 4, 1});
   for (const auto& [x, value] : {std::pair{0, 0}, {1, 25}, {2, 75}, {3, 100}})
     CHECK(row.pixel(x, 0)[1] == value);
-  // A window of one pixel in the middle: the pixels' centres lie at .625, .875, 1.125 and 1.375 less a half.
+  // A window of one pixel in the middle: the centres lie at .625, .875, 1.125 and 1.375.
   draw_scaled(pair, {0.5f, 0, 1.5f, 1}, row, {0, 0, 4, 1});
   for (const auto& [x, value] : {std::pair{0, 13}, {1, 38}, {2, 63}, {3, 88}})
     CHECK(row.pixel(x, 0)[1] == value);
@@ -105,10 +106,10 @@ TEST_CASE("transforms: a moved box is scaled, shifted and clipped, its outline's
   Object wanted{{105, 60, 115, 70}, 2, true};
   wanted.area = 50;
   CHECK(moved(object, {0, 0, 40, 40}, {100, 50, 20, 20}) == wanted);
-  // A window that sees the right half of it.
+  // A window with the right half of the object.
   wanted.box = {0, 20, 10, 40};
   wanted.area = 100;
   CHECK(moved(object, {20, 0, 60, 60}, {0, 0, 40, 60}) == wanted);
-  // Nothing of it.
+  // A window without any part of the object.
   CHECK(moved(object, {40, 0, 80, 60}, {0, 0, 40, 60}).box == Box{0, 20, 0, 40});
 }

@@ -19,7 +19,7 @@ std::string annotation_xml(const std::string& objects,
   return "<annotation><filename>x.jpg</filename>" + size + objects + "</annotation>";
 }
 
-/// A VOC folder in the making. Images are 40 x 30.
+/// Fills a VOC folder. Images are 40 x 30.
 struct VocFolder {
   TemporaryFolder folder;
 
@@ -43,7 +43,7 @@ struct VocFolder {
 
 const std::string kGoodObject = object_xml("cat", "3", "4", "10", "12");
 
-/// A folder with the good image `good` and the image `bad`, whose annotation is given.
+/// A folder with a good image `good`, and an image `bad` with the given annotation.
 struct OneBad : VocFolder {
   explicit OneBad(const std::string& xml) {
     image("good.jpg");
@@ -54,7 +54,7 @@ struct OneBad : VocFolder {
   }
 };
 
-/// Reads the folder, expecting one fault, under the file `bad.xml`, with all of `words`.
+/// Reads the folder and expects one fault, in the file `bad.xml`, whose message has all of `words`.
 Dataset read_with_fault(const VocFolder& voc, const std::vector<std::string>& words,
                         const std::vector<std::string>& classes = {}, const std::string& file = "bad.xml") {
   Dataset data = voc.read("train", classes);
@@ -71,7 +71,7 @@ Dataset read_with_fault(const VocFolder& voc, const std::vector<std::string>& wo
   return data;
 }
 
-/// The objects left of an image whose annotation holds one bad object and a good one after it.
+/// The objects that are left of an image whose annotation has one bad object and a good one after it.
 std::vector<Object> objects_beside(const std::string& bad_object, const std::vector<std::string>& words,
                                    const std::vector<std::string>& classes = {}) {
   const OneBad voc(annotation_xml(bad_object + kGoodObject));
@@ -83,7 +83,7 @@ std::vector<Object> objects_beside(const std::string& bad_object, const std::vec
 
 }  // namespace
 
-TEST_CASE("voc: pixels counted from 1, both ends included, become the area that they cover") {
+TEST_CASE("voc: pixels counted from 1, with both ends included, become the area that they cover") {
   VocFolder voc;
   voc.image("a.jpg");
   voc.annotation(
@@ -117,7 +117,7 @@ TEST_CASE("voc: the given classes decide the labels") {
   CHECK(contains(input_error([&] { voc.read("train", {"cat", "cat"}); }), "twice"));
 }
 
-TEST_CASE("voc: parts of an object are no objects") {
+TEST_CASE("voc: parts of an object are not objects") {
   VocFolder voc;
   voc.image("a.jpg");
   voc.annotation("a", annotation_xml(object_xml(
@@ -149,7 +149,7 @@ TEST_CASE("voc: lists with Windows line ends, blank lines, a second column and n
   CHECK(data.samples[3].id == "my photo 1");
 }
 
-TEST_CASE("voc: images by any of the extensions, in any case") {
+TEST_CASE("voc: images with any of the extensions, in any case") {
   VocFolder voc;
   voc.list("train", "a\nb\nc\nd\n");
   for (const std::string file : {"a.jpg", "b.JPG", "c.jpeg", "d.PnG"}) voc.image(file);
@@ -161,7 +161,7 @@ TEST_CASE("voc: images by any of the extensions, in any case") {
   CHECK(data.samples[3].image.filename() == "d.PnG");
 }
 
-TEST_CASE("voc: trainval is train and val where it has no list") {
+TEST_CASE("voc: trainval is train and val if it has no list") {
   VocFolder voc;
   for (const std::string id : {"a", "b", "c"}) {
     voc.image(id + ".jpg");
@@ -205,7 +205,7 @@ TEST_CASE("voc: a box partly outside the image is clipped and kept") {
   CHECK(objects[0].box == Box{0, 0, 40, 30});
 }
 
-TEST_CASE("voc: a coordinate that is no number, or missing, loses the object") {
+TEST_CASE("voc: an object with a coordinate that is missing or not a number is skipped") {
   for (const std::string bad : {"twelve", "", "1e99", "nan", "inf", "12px"}) {
     INFO(bad);
     CHECK(objects_beside(object_xml("cat", "1", bad, "5", "9"), {"ymin", "'" + bad + "'", "number"}).size() ==
@@ -221,7 +221,7 @@ TEST_CASE("voc: an object of an unknown class, or without a name, is skipped") {
   CHECK(objects_beside(object_xml("", "1", "2", "5", "9"), {"no name", "object 1"}).size() == 1);
 }
 
-TEST_CASE("voc: XML that is truncated, empty or something else loses its image") {
+TEST_CASE("voc: an image whose XML is truncated, empty or something else is skipped") {
   const std::string whole = annotation_xml(kGoodObject);
   for (const std::string& xml :
        {whole.substr(0, whole.size() / 2), whole.substr(0, whole.size() - 5), std::string()})
@@ -229,7 +229,7 @@ TEST_CASE("voc: XML that is truncated, empty or something else loses its image")
   CHECK(read_with_fault(OneBad("<html></html>"), {"no <annotation>"}).samples.size() == 1);
 }
 
-TEST_CASE("voc: the image's size is used where the XML lacks it or disagrees") {
+TEST_CASE("voc: the image's size is used if the XML lacks it or disagrees") {
   const Dataset lacking =
       read_with_fault(OneBad(annotation_xml(kGoodObject, "")), {"lacks a <size>", "40 x 30"});
   REQUIRE(lacking.samples.size() == 2);
@@ -241,19 +241,19 @@ TEST_CASE("voc: the image's size is used where the XML lacks it or disagrees") {
   CHECK(wrong.samples[1].width == 40);
 }
 
-TEST_CASE("voc: a missing image loses the sample") {
+TEST_CASE("voc: a sample without its image is skipped") {
   const OneBad voc(annotation_xml(kGoodObject));
   std::filesystem::remove(voc.folder / "JPEGImages/bad.jpg");
   CHECK(read_with_fault(voc, {"does not exist", "skipped"}, {}, "bad.jpg").samples.size() == 1);
 }
 
-TEST_CASE("voc: a missing annotation loses the sample") {
+TEST_CASE("voc: a sample without its annotation is skipped") {
   const OneBad voc(annotation_xml(kGoodObject));
   std::filesystem::remove(voc.folder / "Annotations/bad.xml");
   CHECK(read_with_fault(voc, {"does not exist"}).samples.size() == 1);
 }
 
-TEST_CASE("voc: an image whose header cannot be read loses the sample") {
+TEST_CASE("voc: an image whose header cannot be read is skipped") {
   const OneBad voc(annotation_xml(kGoodObject));
   write_text(voc.folder / "JPEGImages/bad.jpg", "");
   CHECK(read_with_fault(voc, {"is empty"}, {}, "bad.jpg").samples.size() == 1);
@@ -265,7 +265,7 @@ TEST_CASE("voc: an id listed twice counts once") {
   CHECK(read_with_fault(voc, {"good", "more than once"}, {}, "train.txt").samples.size() == 2);
 }
 
-TEST_CASE("voc: what cannot be gone on from is an InputError") {
+TEST_CASE("voc: faults that reading cannot continue from are InputErrors") {
   const OneBad voc(annotation_xml(kGoodObject));
   CHECK(contains(input_error([&] { read_voc(voc.folder / "nowhere", "train"); }), "nowhere is not a folder"));
   CHECK(contains(input_error([&] { voc.read("test"); }), "test.txt does not exist"));
@@ -290,7 +290,7 @@ TEST_CASE("voc: images without objects are kept, but classes must come from some
   CHECK(data.samples[0].objects.empty());
 }
 
-TEST_CASE("voc: an annotation comes back as it was written") {
+TEST_CASE("voc: an annotation is read back as it was written") {
   VocFolder voc;
   voc.image("a.jpg");
   Sample sample{

@@ -21,7 +21,7 @@ inline Dataset dataset_of(std::vector<std::vector<Object>> images,
   return dataset;
 }
 
-/// A box of 10 x 10 pixels in row `row` of a column of boxes that do not touch.
+/// A box of 10 x 10 pixels in row `row` of a column of boxes that do not touch each other.
 inline Box cell(int row, float x = 0) {
   const auto y = static_cast<float>(20 * row);
   return {x, y, x + 10, y + 10};

@@ -1,5 +1,5 @@
-// Labels in the wrong convention, images given twice, learning rates: each in files or figures that have it,
-// and silence where all is well.
+// Advice on labels in the wrong convention, repeated images and learning rates: each problem is found in data
+// that has it, and nothing is reported for good data.
 #include "eval/advice.h"
 
 #include <doctest/doctest.h>
@@ -16,8 +16,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// A VOC folder of 12 images of 200 x 100 with two boxes each; `corners` says how a box (x, y, w, h in
-/// pixels) is written.
+/// A VOC folder with 12 images of 200 x 100 pixels and two boxes each. `corners` gives the four numbers that
+/// are written for a box (x, y, w, h in pixels).
 template <class Corners>
 Dataset read_written(const fs::path& folder, const Corners& corners) {
   RandomSequence random(1, Purpose::test, 5);
@@ -73,7 +73,8 @@ TEST_CASE("advice: labels in another convention") {
 }
 
 TEST_CASE("advice: corners in a COCO file") {
-  // As the reader leaves them: x1 + x2 and y1 + y2 for corners, clipped, each clipping a fault.
+  // The boxes as the reader leaves them: corners become x1 + x2 and y1 + y2, clipped, with a fault for each
+  // clipped box.
   const auto read_as = [](bool corners) {
     RandomSequence random(1, Purpose::test, 6);
     Dataset dataset;
@@ -88,8 +89,8 @@ TEST_CASE("advice: corners in a COCO file") {
       Box box{x, y, x + w, y + h};
       if (corners) box = {x, y, x + x + w, y + y + h};
       if (box.x2 > 100 || box.y2 > 100)
-        dataset.faults.push_back(
-            {"labels.json", "labels.json has a box partly outside the 100 x 100 image."});
+        dataset.faults.push_back({"labels.json", "labels.json has a box partly outside the 100 x 100 image.",
+                                  FaultKind::box_partly_outside});
       sample.objects = {{{x, y, std::min(box.x2, 100.0f), std::min(box.y2, 100.0f)}, 1}};
       dataset.samples.push_back(sample);
     }
@@ -102,7 +103,31 @@ TEST_CASE("advice: corners in a COCO file") {
   CHECK(contains(corners[0], "corners (x1, y1, x2, y2) look like this"));
 }
 
-TEST_CASE("advice: boxes at the border of real photographs are no sign of anything") {
+TEST_CASE("advice: the name of a class or a file is not taken for a fault") {
+  // Each box has no area, so that the reader's sentence about it names the class and the file.
+  const TemporaryFolder folder;
+  std::string list;
+  for (int i = 0; i < 6; ++i) {
+    const std::string id = fmt::format("wholly outside {}", i);
+    list += id + "\n";
+    write_bytes(folder / "JPEGImages" / (id + ".jpg"), encode_jpeg(smooth_image(200, 100)));
+    write_text(folder / "Annotations" / (id + ".xml"),
+               "<annotation><size><width>200</width><height>100</height></size>"
+               "<object><name>reversed box</name><bndbox><xmin>20</xmin><ymin>20</ymin><xmax>20</xmax>"
+               "<ymax>40</ymax></bndbox></object>"
+               "<object><name>reversed box</name><bndbox><xmin>150</xmin><ymin>60</ymin><xmax>200</xmax>"
+               "<ymax>100</ymax></bndbox></object></annotation>");
+  }
+  write_text(folder / "ImageSets" / "Main" / "train.txt", list);
+  const Dataset dataset = read_voc(folder.path(), "train");
+  REQUIRE(dataset.faults.size() == 6);
+  CHECK(contains(dataset.faults[0].what, "zero area"));
+  CHECK(contains(dataset.faults[0].what, "reversed box"));
+  CHECK(contains(dataset.faults[0].what, "wholly outside"));
+  CHECK(label_advice(dataset).empty());
+}
+
+TEST_CASE("advice: boxes at the border of real photographs are not reported") {
   for (const char* name : {"bccd", "raccoon"}) {
     const auto folder = real_data(name);
     if (folder.empty()) return;
@@ -110,7 +135,7 @@ TEST_CASE("advice: boxes at the border of real photographs are no sign of anythi
   }
 }
 
-TEST_CASE("advice: the same box twice") {
+TEST_CASE("advice: a repeated box in an image is reported") {
   Dataset dataset;
   dataset.classes = {"cat", "dog"};
   Sample sample;
@@ -125,7 +150,7 @@ TEST_CASE("advice: the same box twice") {
   CHECK(contains(label_advice(dataset)[0], "in twice.jpg"));
 }
 
-TEST_CASE("advice: classes") {
+TEST_CASE("advice: absent, rare and outnumbered classes are named") {
   const auto classes = [](std::vector<size_t> boxes) {
     std::vector<ClassCount> counts;
     for (size_t i = 0; i < boxes.size(); ++i)
@@ -134,18 +159,18 @@ TEST_CASE("advice: classes") {
   };
   CHECK(classes({20, 100, 900}).empty());
   REQUIRE(classes({0, 20, 0}).size() == 1);
-  CHECK(contains(classes({0, 20, 0})[0], "without an object, which cannot be learned: a, c."));
+  CHECK(contains(classes({0, 20, 0})[0], "have no objects and cannot be learned: a, c."));
   REQUIRE(classes({19, 20}).size() == 1);
   CHECK(contains(classes({19, 20})[0], "fewer than 20 boxes: a (19)."));
   REQUIRE(classes({20, 1000, 21}).size() == 1);
   CHECK(contains(classes({20, 1000, 21})[0],
-                 "The class b has 1000 boxes, at least 50 times as many as: a (20)."));
-  CHECK(contains(classes({0, 0}).at(0), "no object at all"));
-  CHECK(contains(classes({}).at(0), "no object at all"));
+                 "imbalanced: b has 1000 boxes, at least 50 times as many as a (20)."));
+  CHECK(contains(classes({0, 0}).at(0), "contains no objects"));
+  CHECK(contains(classes({}).at(0), "contains no objects"));
   CHECK(contains(classes({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 50}).at(0), "g, h and 2 more."));
 }
 
-TEST_CASE("advice: images given twice") {
+TEST_CASE("advice: repeated images are reported within a split and across splits") {
   const TemporaryFolder folder;
   const auto dataset = [&](const std::vector<std::string>& names) {
     Dataset made;
@@ -158,7 +183,7 @@ TEST_CASE("advice: images given twice") {
     return made;
   };
   write_text(folder / "a", "one");
-  write_text(folder / "b", "two");  // as long as a
+  write_text(folder / "b", "two");  // the same size as a
   write_text(folder / "c", "one");
   write_text(folder / "d", "longer");
   const Dataset train = dataset({"a", "b", "d"}), twice = dataset({"a", "c", "b"}),
@@ -178,7 +203,7 @@ TEST_CASE("advice: images given twice") {
   const Sentences listed = advice({{"train", &train}, {"val", &same}});  // one file in two lists
   REQUIRE(listed.size() == 1);
   CHECK(contains(listed[0], "as " + (folder / "d").string() + ": "));
-  // The first 64 KiB decide, and the size.
+  // Files of different size are different, even if their first 64 KiB are the same.
   const std::string head(1 << 16, 'x');
   write_text(folder / "e", head + "1");
   write_text(folder / "f", head + "22");
@@ -192,8 +217,8 @@ TEST_CASE("advice: images given twice") {
   }
 }
 
-TEST_CASE("advice: learning rates") {
-  // What is known to train passes: torchvision's, ours, a batch of 2 with ours.
+TEST_CASE("advice: learning rates that are too high are reported") {
+  // Rates that are known to train are accepted: torchvision's, ours, and ours with a batch of 2.
   CHECK(learning_rate_advice(0.02, 16, false).empty());
   CHECK(learning_rate_advice(static_cast<double>(0.02f), 4, false).empty());
   CHECK(learning_rate_advice(static_cast<double>(0.02f), 2, false).empty());
@@ -201,10 +226,10 @@ TEST_CASE("advice: learning rates") {
   CHECK(learning_rate_advice(static_cast<double>(0.04f), 1, true).empty());
   CHECK(learning_rate_advice(0, 1, false).empty());
   const std::string large = learning_rate_advice(0.5, 4, false);
-  CHECK(contains(large, "0.5 is large for 4 images a step"));
-  CHECK(contains(large, "--lr 0.02 suits"));
-  CHECK(contains(learning_rate_advice(0.02, 1, false), "1 image a step"));
-  CHECK(contains(learning_rate_advice(0.02, 1, false), "--lr 0.005 suits"));
+  CHECK(contains(large, "0.5 is high for 4 images per step"));
+  CHECK(contains(large, "Try --lr 0.02."));
+  CHECK(contains(learning_rate_advice(0.02, 1, false), "1 image per step"));
+  CHECK(contains(learning_rate_advice(0.02, 1, false), "Try --lr 0.005."));
   CHECK_FALSE(learning_rate_advice(0.2, 4, true).empty());
-  CHECK_FALSE(learning_rate_advice(2, 4096, true).empty());  // whatever the batch
+  CHECK_FALSE(learning_rate_advice(2, 4096, true).empty());  // for any batch size
 }

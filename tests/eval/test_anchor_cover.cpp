@@ -1,4 +1,4 @@
-// The best anchor of a box, against all anchors of the region proposal network itself.
+// The best anchor of a box, compared with all anchors of the region proposal network itself.
 #include "eval/anchor_cover.h"
 
 #include <doctest/doctest.h>
@@ -14,7 +14,7 @@ using namespace rcnn;
 
 namespace {
 
-/// All anchors that the network has on a batch of this size.
+/// All anchors of the network for a batch of this size.
 Tensor anchors_of_model(const ModelConfig& config, const std::vector<int64_t>& strides, int64_t height,
                         int64_t width) {
   Context ctx;
@@ -44,7 +44,7 @@ void compare(const ModelConfig& config, const std::vector<int64_t>& strides, int
   RandomSequence random(1, Purpose::test, 3);
   const auto h = static_cast<float>(height), w = static_cast<float>(width);
   for (int trial = 0; trial < 300; ++trial) {
-    // Long and flat ones, tiny ones, ones at the border and as large as the image.
+    // Tall and wide boxes, tiny boxes, boxes at the border and boxes as large as the image.
     const float bw = std::max(0.5f, std::pow(random.uniform(), 3.0f) * w),
                 bh = std::max(0.5f, random.uniform() * h);
     const float x = trial % 5 == 0 ? 0 : random.uniform() * (w - bw),
@@ -58,7 +58,7 @@ void compare(const ModelConfig& config, const std::vector<int64_t>& strides, int
 
 }  // namespace
 
-TEST_CASE("anchor cover: the best of all anchors") {
+TEST_CASE("anchor cover: the best overlap is that of the best of all anchors") {
   const ModelConfig nano = model_config("nano-fpn");
   compare(nano, {4, 8, 16}, 64, 96);
   compare(nano, {4, 8, 16}, 53, 37);  // padded
@@ -66,13 +66,13 @@ TEST_CASE("anchor cover: the best of all anchors") {
   one_level.anchor_sizes = {{9, 20, 33}};
   one_level.anchor_ratios = {{0.3f, 1, 4}};
   compare(one_level, {16}, 70, 50);
-  ModelConfig uneven = nano;  // 96 pixels are 2 cells of 64: the cells are 48 apart
+  ModelConfig uneven = nano;  // 96 pixels are covered by 2 cells of stride 64, which are 48 pixels apart
   uneven.size_divisible = 32;
   uneven.anchor_sizes = {{16}, {64}};
   compare(uneven, {32, 64}, 96, 160);
 }
 
-TEST_CASE("anchor cover: by hand") {
+TEST_CASE("anchor cover: overlaps worked out by hand") {
   ModelConfig config = model_config("nano-fpn");
   config.short_side = 64;
   config.long_side = 128;
@@ -80,12 +80,12 @@ TEST_CASE("anchor cover: by hand") {
   config.anchor_ratios = {{1}};
   const AnchorCover cover(config, {16});
   CHECK(cover.best_overlap({8, 8, 24, 24}, 64, 64) == 1);                            // an anchor itself
-  CHECK(cover.best_overlap({12, 8, 28, 24}, 64, 64) == doctest::Approx(12.0 / 20));  // a quarter aside
-  CHECK(cover.best_overlap({56, 56, 64, 64}, 64, 64) ==
-        doctest::Approx(0.0));  // between the last anchors ...
-  CHECK(cover.best_overlap({40, 40, 64, 64}, 64, 64) == doctest::Approx(256.0 / 576));  // ... and around one
+  CHECK(cover.best_overlap({12, 8, 28, 24}, 64, 64) == doctest::Approx(12.0 / 20));  // shifted by a quarter
+  // A box beyond the last anchor, and one that contains the last anchor.
+  CHECK(cover.best_overlap({56, 56, 64, 64}, 64, 64) == doctest::Approx(0.0));
+  CHECK(cover.best_overlap({40, 40, 64, 64}, 64, 64) == doctest::Approx(256.0 / 576));
 
-  // Each axis by its own ratio: 100 x 60 becomes 106 x 64.
+  // Each axis is scaled by its own ratio: 100 x 60 becomes 106 x 64.
   Dataset dataset;
   dataset.classes = {"a"};
   Sample sample;
@@ -93,7 +93,7 @@ TEST_CASE("anchor cover: by hand") {
   sample.objects = {{{0, 0, 50, 30}, 1}, {{0, 0, 9, 9}, 1, true}, {{0, 0, 9, 9}, 1, false, true}};
   dataset.samples = {sample};
   const std::vector<float> sizes = box_sizes(dataset, config);
-  REQUIRE(sizes.size() == 1);  // difficult and crowd are left out
+  REQUIRE(sizes.size() == 1);  // difficult and crowd objects are left out
   CHECK(sizes[0] == doctest::Approx(std::sqrt(53.0 * 32.0)));
   CHECK(anchor_overlaps(dataset, config, {16}).size() == 1);
 

@@ -13,7 +13,7 @@ namespace {
 
 bool near(double a, double b) { return std::abs(a - b) <= 1e-12; }
 
-/// A box of 10 x 10 pixels in row `row` of a column of boxes that do not touch.
+/// A box of 10 x 10 pixels in row `row` of a column of boxes that do not touch each other.
 Box cell(int row) {
   const auto y = static_cast<float>(20 * row);
   return {0, y, 10, y + 10};
@@ -31,7 +31,8 @@ Dataset dataset_of(std::vector<std::vector<Object>> images,
   return dataset;
 }
 
-/// One image with `truths` cats, and detections of cats by falling score: 'r' finds the next truth, 'w' none.
+/// The result for one image with `truths` cats and detections of cats by falling score: 'r' finds the next
+/// truth, 'w' finds none.
 ClassResult result_of(int truths, const std::string& outcomes) {
   std::vector<Object> objects;
   for (int row = 0; row < truths; ++row) objects.push_back({cell(row), 1});
@@ -49,9 +50,8 @@ using Floats = std::vector<float>;
 }  // namespace
 
 TEST_CASE("average precision: a curve worked out by hand") {
-  // Four truths; right, wrong, right, wrong, wrong, right.
-  // Precision 1, 1/2, 2/3, 1/2, 2/5, 3/6 at recall 1/4, 1/4, 2/4, 2/4, 2/4, 3/4; monotone: 1, 2/3, 2/3, 1/2
-  // ...
+  // Four truths, and detections that are right, wrong, right, wrong, wrong, right: precision is 1, 1/2, 2/3,
+  // 1/2, 2/5, 3/6 at recall 1/4, 1/4, 2/4, 2/4, 2/4, 3/4. Made monotone it is 1, 2/3, 2/3, 1/2, 1/2, 1/2.
   const ClassResult result = result_of(4, "rwrwwr");
   CHECK(result.name == "cat");
   CHECK(result.truths == 4);
@@ -61,11 +61,11 @@ TEST_CASE("average precision: a curve worked out by hand") {
   CHECK(result.score.size() == 6);
   CHECK(result.score[1] == 0.99F);
   CHECK(near(result.ap_area, 0.25 * 1 + 0.25 * 2 / 3 + 0.25 * 0.5));
-  // Recall 0, .1, .2 have 1; .3, .4, .5 have 2/3; .6, .7 have 1/2; .8, .9, 1 are never reached.
+  // Precision is 1 at recall 0, .1, .2; 2/3 at .3, .4, .5; 1/2 at .6, .7; recall .8, .9, 1 is never reached.
   CHECK(near(result.ap_11point, (3 * 1 + 3 * 2.0 / 3 + 2 * 0.5) / 11));
 }
 
-TEST_CASE("average precision: the best and the worst") {
+TEST_CASE("average precision: all detections right, all wrong, and none") {
   CHECK(near(result_of(3, "rrr").ap_area, 1));
   CHECK(near(result_of(3, "rrr").ap_11point, 1));
   CHECK(near(result_of(3, "rrrwwww").ap_area, 1));
@@ -73,13 +73,13 @@ TEST_CASE("average precision: the best and the worst") {
   CHECK(near(result_of(3, "www").ap_11point, 0));
   CHECK(near(result_of(3, "").ap_area, 0));
   CHECK(near(result_of(3, "").ap_11point, 0));
-  // Precision rises to 2/4 in the end, and the monotone curve is that everywhere.
+  // Precision rises to 2/4 at the end, so the monotone curve is 1/2 everywhere.
   CHECK(near(result_of(2, "wwrr").ap_area, 0.5));
   CHECK(near(result_of(2, "wwrr").ap_11point, 0.5));
 }
 
-TEST_CASE("average precision: eleven points where recall meets one of them") {
-  // 1/2 is reached exactly by 5 * 0.1; 3/5 lies a bit below 6 * 0.1 (see mean_at_eleven_points).
+TEST_CASE("average precision: a recall that equals one of the eleven points") {
+  // 5 * 0.1 equals 1/2 exactly; 3/5 lies slightly below 6 * 0.1 (see mean_at_eleven_points).
   CHECK(near(result_of(2, "r").ap_11point, 6.0 / 11));
   CHECK(near(result_of(5, "rrr").ap_11point, 6.0 / 11));
   CHECK(near(result_of(5, "rrrr").ap_11point, 9.0 / 11));
@@ -87,12 +87,12 @@ TEST_CASE("average precision: eleven points where recall meets one of them") {
   CHECK(near(result_of(10, "rrrr").ap_11point, 5.0 / 11));
 }
 
-TEST_CASE("average precision: overlap is continuous, and a half is enough") {
+TEST_CASE("average precision: overlap is continuous, and an overlap of a half is enough") {
   const Dataset dataset = dataset_of({{{{0, 0, 10, 10}, 1}}});
   const auto ap = [&](const Box& box, double threshold) {
     return evaluate_voc({{0, 1, 0.5F, box}}, dataset, threshold).map_area;
   };
-  CHECK(ap({0, 0, 5, 10}, 0.5) == 1);  // 50 / 100; with widths + 1 it would be 66 / 121
+  CHECK(ap({0, 0, 5, 10}, 0.5) == 1);  // 50 / 100; counting pixels (width + 1) would give 66 / 121
   CHECK(ap({0, 0, 4.99F, 10}, 0.5) == 0);
   CHECK(ap({0, 0, 10, 20}, 0.5) == 1);  // 100 / 200
   CHECK(ap({5, 0, 15, 10}, 0.5) == 0);  // 50 / 150
@@ -110,8 +110,8 @@ TEST_CASE("average precision: a second detection of the same object is wrong") {
   CHECK(result.classes[0].recall == Floats{0.5F, 0.5F, 1});
 }
 
-TEST_CASE("average precision: a detection does not turn to its second-best object") {
-  // The second detection overlaps the first truth by .9 and the other by .6; the first is taken.
+TEST_CASE("average precision: a detection is not matched to its second-best object") {
+  // The second detection overlaps the first truth by .9 and the other by .6; the first truth is taken.
   const Dataset dataset = dataset_of({{{{0, 0, 10, 10}, 1}, {{0, 3, 10, 13}, 1}}});
   const std::vector<Detection> detections = {{0, 1, 0.9F, {0, 0, 10, 10}},
                                              {0, 1, 0.8F, {0, 0.5F, 10, 10.5F}}};
@@ -142,7 +142,7 @@ TEST_CASE("average precision: image and label must both agree") {
   CHECK(map({{0, 1, 0.5F, cell(0)}}) == 0.5);
   CHECK(map({{0, 1, 0.5F, cell(0)}, {1, 2, 0.5F, cell(0)}}) == 1);
   CHECK(map({{1, 1, 0.5F, cell(0)}, {0, 2, 0.5F, cell(0)}}) == 0);
-  CHECK(map({{2, 1, 0.5F, cell(0)}}) == 0);  // an image without any object
+  CHECK(map({{2, 1, 0.5F, cell(0)}}) == 0);  // an image without objects
   CHECK(map({}) == 0);
 }
 
@@ -167,8 +167,9 @@ TEST_CASE("average precision: the mean is over the classes that have objects") {
   CHECK(nothing.map_11point == 0);
 }
 
-TEST_CASE("average precision: equal scores are taken by image, then by their place") {
-  // In image 0 the cat is found first and then missed; image 1 comes first in the list and misses.
+TEST_CASE("average precision: detections of equal score are ordered by image, then by position") {
+  // Of the detections with score .5, those of image 0 come first (right, wrong), then those of image 1
+  // (wrong, right).
   const Dataset dataset = dataset_of({{{cell(0), 1}}, {{cell(0), 1}}});
   const std::vector<Detection> detections = {{1, 1, 0.5F, cell(9)},
                                              {0, 1, 0.5F, cell(0)},
@@ -179,7 +180,7 @@ TEST_CASE("average precision: equal scores are taken by image, then by their pla
   CHECK(evaluate_voc(detections, dataset).classes[0].recall == Floats{0, 0.5F, 0.5F, 0.5F, 1});
 }
 
-TEST_CASE("average precision: detections that cannot be are refused") {
+TEST_CASE("average precision: invalid detections are refused") {
   const Dataset dataset = dataset_of({{{cell(0), 1}}});
   for (const Detection& detection :
        {Detection{1, 1, 0.5F, cell(0)}, Detection{-1, 1, 0.5F, cell(0)}, Detection{0, 0, 0.5F, cell(0)},

@@ -1,4 +1,4 @@
-// k-means on a line against every way there is to deal the values out.
+// One-dimensional k-means, compared with all possible assignments of values to centres.
 #include "eval/clusters.h"
 
 #include <doctest/doctest.h>
@@ -13,11 +13,11 @@ using namespace rcnn;
 
 namespace {
 
-/// The least error over all k^n assignments of values to centres, runs or not.
-double least_error(const std::vector<double>& values, const std::vector<double>& weights,
-                   const std::vector<Bounds>& bounds) {
+/// The minimum error over all k^n assignments of values to centres, whether or not they are consecutive runs.
+double min_error(const std::vector<double>& values, const std::vector<double>& weights,
+                 const std::vector<Bounds>& bounds) {
   const size_t k = bounds.size();
-  double least = std::numeric_limits<double>::infinity();
+  double lowest = std::numeric_limits<double>::infinity();
   size_t ways = 1;
   for (size_t i = 0; i < values.size(); ++i) ways *= k;
   for (size_t way = 0; way < ways; ++way) {
@@ -27,17 +27,17 @@ double least_error(const std::vector<double>& values, const std::vector<double>&
       size_t digits = way;
       for (size_t i = 0; i < values.size(); ++i, digits /= k)
         if (digits % k == j) weight += weights[i], sum += weights[i] * values[i];
-      const double centre = std::clamp(sum / weight, bounds[j].least, bounds[j].most);
+      const double centre = std::clamp(sum / weight, bounds[j].min, bounds[j].max);
       digits = way;
       for (size_t i = 0; i < values.size(); ++i, digits /= k)
         if (digits % k == j) error += weights[i] * (values[i] - centre) * (values[i] - centre);
     }
-    least = std::min(least, error);
+    lowest = std::min(lowest, error);
   }
-  return least;
+  return lowest;
 }
 
-/// The error where each value is taken by its nearest centre.
+/// The error if each value is assigned to its nearest centre.
 double error_of(const std::vector<double>& centres, const std::vector<double>& values,
                 const std::vector<double>& weights) {
   double error = 0;
@@ -52,7 +52,7 @@ double error_of(const std::vector<double>& centres, const std::vector<double>& v
 
 }  // namespace
 
-TEST_CASE("clusters: the optimum of small inputs, against all assignments") {
+TEST_CASE("clusters: small inputs give the optimum over all assignments") {
   RandomSequence random(1, Purpose::test, 7);
   for (int trial = 0; trial < 60; ++trial) {
     CAPTURE(trial);
@@ -74,32 +74,33 @@ TEST_CASE("clusters: the optimum of small inputs, against all assignments") {
     double last = -1e9;
     for (size_t j = 0; j < k; ++j) {
       if (std::isnan(centres[j])) continue;
-      CHECK(centres[j] >= bounds[j].least);
-      CHECK(centres[j] <= bounds[j].most);
+      CHECK(centres[j] >= bounds[j].min);
+      CHECK(centres[j] <= bounds[j].max);
       CHECK(centres[j] >= last);
       last = centres[j];
     }
-    const double error = error_of(centres, values, weights), least = least_error(values, weights, bounds);
-    // With bounds, the nearest centre may be better still than the runs that were decided on.
-    CHECK(error <= least + 1e-9);
-    if (trial % 3 != 0) CHECK(std::fabs(error - least) <= 1e-9);
+    const double error = error_of(centres, values, weights), lowest = min_error(values, weights, bounds);
+    // With bounds, assigning values to the nearest centre may be even better than the chosen runs.
+    CHECK(error <= lowest + 1e-9);
+    if (trial % 3 != 0) CHECK(std::fabs(error - lowest) <= 1e-9);
   }
 }
 
-TEST_CASE("clusters: by hand") {
+TEST_CASE("clusters: examples worked out by hand") {
   const std::vector<Bounds> two(2, Bounds{-100, 100});
   const std::vector<double> ones(5, 1.0);
   CHECK(cluster(std::vector<double>{1, 2, 3, 11, 13}, ones, two) == std::vector<double>{2, 12});
-  // Weights pull.
+  // A centre is the weighted mean.
   CHECK(cluster(std::vector<double>{0, 4}, std::vector<double>{3, 1}, std::vector<Bounds>{{-9, 9}}) ==
         std::vector<double>{1});
-  // The second centre may not follow below 20: it keeps 13 alone (62.75 + 49, with 11 it were 2 + 130).
+  // The second centre may not go below 20, so it gets only 13: the error is 62.75 + 49, and would be 2 + 130
+  // if it got 11 as well.
   CHECK(cluster(std::vector<double>{1, 2, 3, 11, 13}, ones, std::vector<Bounds>{{-9, 9}, {20, 30}}) ==
         std::vector<double>{4.25, 20});
-  // No value: no centre.
+  // Without values every centre is NaN.
   for (const double centre : cluster({}, {}, two)) CHECK(std::isnan(centre));
   CHECK(cluster({}, {}, {}).empty());
-  // Equal values: one centre takes all.
+  // One centre takes all values if they are equal.
   const std::vector<double> equal = cluster(std::vector<double>(5, 7.0), ones, two);
   CHECK(std::count(equal.begin(), equal.end(), 7.0) >= 1);
   CHECK(std::count_if(equal.begin(), equal.end(), [](double c) { return std::isnan(c) || c == 7; }) == 2);

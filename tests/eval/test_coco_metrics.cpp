@@ -4,7 +4,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "eval/evaluate.h"
+#include "eval/detect.h"
 #include "tests/data/fixtures.h"
 
 using namespace rcnn;
@@ -16,7 +16,7 @@ struct Place {
   double x, y, width, height;
 };
 
-/// An annotation of image 1 and category 1, with the box's area.
+/// An annotation, by default of image 1 and category 1, with the area of its box.
 CocoAnnotation truth(const Place& box, int64_t image = 1, int64_t category = 1) {
   return {image, category, box.x, box.y, box.width, box.height, box.width * box.height};
 }
@@ -41,7 +41,7 @@ const Place kA{10, 10, 40, 40}, kB{110, 10, 40, 40}, kC{210, 10, 40, 40}, kNowhe
 
 }  // namespace
 
-TEST_CASE("coco metrics: what was found exactly is right at all thresholds and in its size alone") {
+TEST_CASE("coco metrics: an exact detection is right at all thresholds, and counts only for its size") {
   const CocoFigures f = figures({truth(kA)}, {found(kA, 0.3)});
   for (const double value : {f.ap, f.ap50, f.ap75, f.ap_medium, f.ar1, f.ar10, f.ar100, f.ar_medium})
     CHECK(value == near(1));
@@ -49,7 +49,7 @@ TEST_CASE("coco metrics: what was found exactly is right at all thresholds and i
 }
 
 TEST_CASE("coco metrics: an overlap of exactly a threshold is enough") {
-  for (int h = 10; h <= 20; ++h) {  // of 20: .5, .55, ..., .95, 1
+  for (int h = 10; h <= 20; ++h) {  // overlaps of .5, .55, ..., .95, 1
     CAPTURE(h);
     const CocoFigures f = figures({truth({0, 0, 20, 20})}, {found({0, 0, 20, static_cast<double>(h)}, 0.5)});
     const double thresholds = std::min(h - 9, 10);
@@ -62,42 +62,42 @@ TEST_CASE("coco metrics: an overlap of exactly a threshold is enough") {
 }
 
 TEST_CASE("coco metrics: precision and recall at 101 points") {
-  // Wrong, then right: precision 1/2 wherever recall is reached.
+  // Wrong, then right: precision is 1/2 at every recall.
   CHECK(figures({truth(kA)}, {found(kNowhere, 0.9), found(kA, 0.8)}).ap == near(0.5));
-  // One of two: the points 0, .01, ..., .50.
+  // One of two is found: the points 0, .01, ..., .50 are reached.
   CHECK(figures({truth(kA), truth(kB)}, {found(kA, 0.9)}).ap == near(51.0 / 101));
-  // Right, wrong, right: 1 up to recall 1/2, then 2/3.
+  // Right, wrong, right: precision is 1 up to recall 1/2, then 2/3.
   const CocoFigures f =
       figures({truth(kA), truth(kB)}, {found(kB, 0.1), found(kA, 0.9), found(kNowhere, 0.5)});
   CHECK(f.ap == near((51 + 50 * 2.0 / 3) / 101));
   CHECK(f.ar100 == near(1));
 }
 
-TEST_CASE("coco metrics: a truth is taken once, and a detection takes the last of equal overlaps") {
+TEST_CASE("coco metrics: a truth is matched once, and a detection takes the last of equal overlaps") {
   CHECK(figures({truth(kA), truth(kB)}, {found(kA, 0.9), found(kA, 0.8), found(kB, 0.7)}).ap ==
         near((51 + 50 * 2.0 / 3) / 101));
-  // The first detection lies midway between two truths (overlap 30/50 each) and takes the later one, so that
-  // the second, which fits only that one, comes too late.
+  // The first detection lies midway between two truths (overlap 30/50 each) and takes the later one. The
+  // second detection, which fits only that one, is then wrong.
   const std::vector<CocoAnnotation> pair = {truth({0, 0, 40, 40}), truth({20, 0, 40, 40})};
   const CocoFigures f = figures(pair, {found({10, 0, 40, 40}, 0.9), found({20, 0, 40, 40}, 0.8)});
   CHECK(f.ap50 == near(51.0 / 101));
 }
 
-TEST_CASE("coco metrics: a crowd takes any number of detections by the share that lies in it") {
+TEST_CASE("coco metrics: a crowd matches any number of detections, by the share that lies in it") {
   const CocoAnnotation people = crowd({100, 0, 200, 100});
   CHECK(figures({people}, {found(kB, 0.9)}).ap == -1);
   CHECK(figures({people, truth(kA)}, {found(kB, 0.9), found(kC, 0.8), found(kB, 0.7), found(kA, 0.6)}).ap ==
         near(1));
-  // Half in the crowd: ignored at .5, wrong at the nine thresholds above.
+  // A detection with half its area in the crowd is ignored at .5, and wrong at the nine thresholds above.
   const CocoFigures half = figures({people, truth(kA)}, {found({80, 10, 40, 40}, 0.9), found(kA, 0.6)});
   CHECK(half.ap50 == near(1));
   CHECK(half.ap == near((1 + 9 * 0.5) / 10));
-  // A truth of its own goes first, though the overlap with the crowd is larger.
+  // A single object takes precedence, although the overlap with the crowd is larger.
   const CocoFigures own = figures({people, truth(kB)}, {found({110, 10, 40, 50}, 0.9)});
   CHECK(own.ap50 == near(1));
 }
 
-TEST_CASE("coco metrics: an ignored object takes one detection by the usual overlap") {
+TEST_CASE("coco metrics: an ignored object matches one detection, by the usual overlap") {
   CocoAnnotation ignored = truth(kB);
   ignored.ignore = true;
   CHECK(figures({ignored}, {found(kB, 0.9)}).ap == -1);
@@ -125,16 +125,16 @@ TEST_CASE("coco metrics: areas of exactly 32^2 and 96^2 belong to both sizes") {
   CHECK(sizes(9216.1) == Bools{false, false, true, false, false, true});
 }
 
-TEST_CASE("coco metrics: a wrong detection counts in its own size alone") {
+TEST_CASE("coco metrics: a wrong detection counts only for its own size") {
   const Place small{0, 0, 20, 20}, large{200, 200, 100, 100};
   const CocoFigures f = figures({truth(small)}, {found(large, 0.9), found(small, 0.5)});
   CHECK(f.ap == near(0.5));
   CHECK(f.ap_small == near(1));
-  // 32 x 32 is of either size.
+  // 32 x 32 belongs to both sizes.
   CHECK(figures({truth(small)}, {found({200, 200, 32, 32}, 0.9), found(small, 0.5)}).ap_small == near(0.5));
 }
 
-TEST_CASE("coco metrics: the 1, 10 and 100 best of each class and image") {
+TEST_CASE("coco metrics: recall with the 1, 10 and 100 best detections per class and image") {
   const auto at_place = [](int place) {
     std::vector<CocoResult> results = {found(kA, 0.5)};
     for (int i = 1; i < place; ++i) results.push_back(found(kNowhere, 0.9));
@@ -148,14 +148,14 @@ TEST_CASE("coco metrics: the 1, 10 and 100 best of each class and image") {
   CHECK(at_place(100).ap == near(0.01));
   CHECK(at_place(101).ar100 == 0);
   CHECK(at_place(101).ap == 0);
-  // Three of one image and one of another: the best of each are 2 of 4.
+  // Three detections in one image and one in another: the best of each image find 2 of 4 truths.
   const CocoFigures f = figures({truth(kA), truth(kB), truth(kC), truth(kA, 2)},
                                 {found(kA, 0.1), found(kB, 0.9), found(kC, 0.5), found(kA, 0.4, 2)});
   CHECK(f.ar1 == near(0.5));
   CHECK(f.ar10 == near(1));
 }
 
-TEST_CASE("coco metrics: equal scores by image number, then in the order given") {
+TEST_CASE("coco metrics: equal scores are ordered by image number, then as given") {
   const std::vector<CocoAnnotation> annotations = {truth(kA, 8)};
   const CocoResult right = found(kA, 0.5, 8);
   CHECK(figures(annotations, {right, found(kA, 0.5, 7)}).ap == near(0.5));
@@ -164,8 +164,8 @@ TEST_CASE("coco metrics: equal scores by image number, then in the order given")
   CHECK(figures(annotations, {found(kB, 0.5, 8), right}).ap == near(0.5));
 }
 
-TEST_CASE("coco metrics: means over the categories with objects") {
-  // Category 1 is found, -5 is not, 3 has a crowd alone, 4 only detections.
+TEST_CASE("coco metrics: the mean is over the categories that have objects") {
+  // Category 1 is found, -5 is not, 3 has only a crowd, 4 only detections.
   CocoAnnotation only_crowd = crowd(kA);
   only_crowd.category = 3;
   const CocoScores scores = evaluate_coco({truth(kA), truth(kA, 1, -5), only_crowd},
@@ -177,7 +177,7 @@ TEST_CASE("coco metrics: means over the categories with objects") {
   CHECK(scores.by_category.at(3).ap == -1);
 }
 
-TEST_CASE("coco metrics: nothing at all, and scores that are no numbers") {
+TEST_CASE("coco metrics: no objects, no detections, and scores that are not finite") {
   for (const CocoFigureName& figure : kCocoFigures) {
     CHECK(figures({}, {}).*figure.value == -1);
     CHECK(figures({}, {found(kA, 0.5)}).*figure.value == -1);
@@ -189,7 +189,7 @@ TEST_CASE("coco metrics: nothing at all, and scores that are no numbers") {
   CHECK(figures({truth(kA)}, {found(kA, -INFINITY)}).ap == near(1));
 }
 
-TEST_CASE("coco metrics: a table with a dash where nothing was asked for") {
+TEST_CASE("coco metrics: the table has a dash for metrics without objects") {
   const std::string table = coco_table(figures({truth(kA)}, {found({10, 10, 40, 30}, 0.5)}));
   CHECK(std::count(table.begin(), table.end(), '\n') == 12);
   CHECK(contains(table, "AP     0.6000\n"));
@@ -198,7 +198,7 @@ TEST_CASE("coco metrics: a table with a dash where nothing was asked for") {
 
 namespace {
 
-/// Two images of a dataset, with COCO's numbers or without.
+/// A dataset of two images, with or without COCO's numbers.
 Dataset small_dataset(bool with_numbers) {
   Dataset data;
   data.classes = {"cat", "dog"};
@@ -217,7 +217,7 @@ const std::vector<Detection> kDetections = {{1, 2, 0.7f, {0.1f, 0.2f, 9.3f, 9}},
 
 }  // namespace
 
-TEST_CASE("coco metrics: a dataset's objects as annotations") {
+TEST_CASE("coco metrics: the objects of a dataset become annotations") {
   const auto plain = coco_annotations(small_dataset(false));
   REQUIRE(plain.size() == 3);
   CHECK(plain[0].image == 0);
@@ -240,7 +240,7 @@ TEST_CASE("coco metrics: a dataset's objects as annotations") {
   CHECK(evaluate_coco(kDetections, small_dataset(false)).mean.ap == near(1));  // the others are ignored
 }
 
-TEST_CASE("coco metrics: detections go through a results file and come back as they were") {
+TEST_CASE("coco metrics: detections written to a results file are read back unchanged") {
   for (const bool with_numbers : {false, true}) {
     CAPTURE(with_numbers);
     const Dataset data = small_dataset(with_numbers);
@@ -277,7 +277,7 @@ TEST_CASE("coco metrics: detections go through a results file and come back as t
   CHECK(detections_of({found(kA, 0.5, 900, 3), found(kA, 0.5, 7, 44)}, small_dataset(true)).empty());
 }
 
-TEST_CASE("coco metrics: the figures that pycocotools gives for a real file") {
+TEST_CASE("coco metrics: a real file gives the same figures as pycocotools") {
   const std::filesystem::path folder = real_data("coco_eval");
   if (folder.empty()) return;
   const CocoFile file = read_coco_file(folder / "instances_val2014_100.json");

@@ -1,4 +1,4 @@
-// The summary of a dataset by hand, and the settings that are taken from one.
+// Summaries of datasets compared with figures worked out by hand, and settings that are suited to the data.
 #include "eval/data_summary.h"
 
 #include <doctest/doctest.h>
@@ -28,7 +28,7 @@ Sample make_sample(const std::string& id, int width, int height, std::vector<Obj
   return sample;
 }
 
-/// Square boxes of these sides, ten an image of 320 x 240, which nano-fpn does not resize.
+/// Square boxes with these sides, ten per image of 320 x 240 pixels, a size that nano-fpn does not change.
 Dataset squares(const std::vector<float>& sides) {
   Dataset dataset;
   dataset.classes = {"square"};
@@ -51,7 +51,7 @@ bool has_advice(const DataSummary& summary, std::string_view part) {
                      [&](const std::string& sentence) { return contains(sentence, part); });
 }
 
-/// Characters of the longest line; all of ours take one column but those the tests do not use.
+/// The number of characters in the longest line. All characters in these tests take one column.
 size_t widest(const std::string& text) {
   size_t widest = 0, columns = 0;
   for (const char c : text) {
@@ -65,7 +65,7 @@ size_t widest(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("data summary: counts by hand") {
+TEST_CASE("data summary: counts worked out by hand") {
   Dataset dataset;
   dataset.classes = {"cat", "dog", "owl"};
   dataset.samples = {
@@ -85,28 +85,28 @@ TEST_CASE("data summary: counts by hand") {
   CHECK(summary.classes[1].boxes == 2);
   CHECK(summary.classes[1].images == 2);
   CHECK(summary.classes[2].boxes == 0);
-  CHECK(summary.least_width == 160);
+  CHECK(summary.min_width == 160);
   CHECK(summary.median_width == 320);
-  CHECK(summary.most_height == 480);
-  CHECK(summary.sizes == std::vector<float>{9, 16, 32, 100});  // b at half its size
+  CHECK(summary.max_height == 480);
+  CHECK(summary.sizes == std::vector<float>{9, 16, 32, 100});  // image b is resized to half its size
   REQUIRE(summary.anchor_overlaps.size() == 4);
-  // An anchor of 16 on the origin or 4, 8 pixels off: (8, 8) is the middle of the second box. That of 9 x 9
-  // around (4.5, 4.5) has 9 x 9 of (-4, -4, 12, 12).
+  // Anchors of 16 pixels lie around (0, 0), (4, 4), (8, 8), ... The last is exactly the box of 16 x 16. The
+  // box of 9 x 9 around (4.5, 4.5) lies inside the anchor (-4, -4, 12, 12).
   CHECK(summary.anchor_overlaps.back() == 1);
   CHECK(summary.anchor_overlaps.front() == doctest::Approx(81.0 / 256));
   CHECK(summary.poorly_covered == 0.25);
-  CHECK(has_advice(summary, "without an object, which cannot be learned: owl"));
+  CHECK(has_advice(summary, "have no objects and cannot be learned: owl"));
   CHECK(has_advice(summary, "fewer than 20 boxes: cat (2), dog (2)"));
-  CHECK(has_advice(summary, "25.0 % of the boxes overlap no anchor by half"));
+  CHECK(has_advice(summary, "25.0 % of the boxes overlap no anchor by an IoU of .5"));
 
   const std::string text = summary_text(summary);
   CHECK(contains(text, "train: 4 images, 1 without objects; 160 x 120 to 640 x 480 pixels"));
-  CHECK(contains(text, "4 boxes in all, and 2 difficult or crowd, ignored"));
+  CHECK(contains(text, "4 boxes in total, plus 2 ignored (difficult or crowd)"));
   CHECK(contains(text, "below .5 for 25.0 %"));
   CHECK(widest(text) <= 100);
 }
 
-TEST_CASE("data summary: nothing in it") {
+TEST_CASE("data summary: an empty dataset") {
   Dataset dataset;
   dataset.classes = {"cat"};
   ModelConfig config = model_config("nano-fpn");
@@ -114,14 +114,14 @@ TEST_CASE("data summary: nothing in it") {
   CHECK(empty.images == 0);
   CHECK(empty.sizes.empty());
   CHECK(empty.poorly_covered == 0);
-  CHECK(has_advice(empty, "no object at all"));
+  CHECK(has_advice(empty, "contains no objects"));
   CHECK(contains(summary_text(empty), "all images: 0 images"));
 
   const Levels own = config.anchor_sizes;
   suit_to_data(config, dataset, kStrides, {});
   CHECK(config.anchor_sizes == own);
   CHECK(config.short_side == 240);
-  dataset.samples = {make_sample("a", 320, 240, {{{0, 0, 9, 9}, 1, true}})};  // only a difficult one
+  dataset.samples = {make_sample("a", 320, 240, {{{0, 0, 9, 9}, 1, true}})};  // only a difficult object
   suit_to_data(config, dataset, kStrides, {});
   CHECK(config.anchor_sizes == own);
   config.anchor_sizes = {{8}, {16}};
@@ -129,7 +129,7 @@ TEST_CASE("data summary: nothing in it") {
   CHECK(contains(input_error([&] { summarise(dataset, "", config, kStrides); }), "for 3 levels, found 2"));
 }
 
-TEST_CASE("data summary: many classes, long and wide names, in 100 columns") {
+TEST_CASE("data summary: many classes and long names fit into 100 columns") {
   Dataset dataset;
   for (int c = 0; c < 80; ++c) dataset.classes.push_back("class number " + std::to_string(c));
   dataset.classes[3] = "a name that is far too long for a table and goes on and on, as people do";
@@ -143,13 +143,13 @@ TEST_CASE("data summary: many classes, long and wide names, in 100 columns") {
   CHECK(widest(text) <= 100);
   CHECK(contains(text, "class number 23 "));
   CHECK_FALSE(contains(text, "class number 24 "));
-  CHECK(contains(text, "... and 56 more classes with 1596 boxes in all"));  // 56 + 55 + ... + 1
+  CHECK(contains(text, "... and 56 more classes with 1596 boxes in total"));  // 56 + 55 + ... + 1
   CHECK(contains(text, "a name that is far too long fo.."));
   CHECK(contains(text, "\u00e9l\u00e9phant"));
 }
 
-TEST_CASE("suit to data: sizes follow the boxes") {
-  // Six sizes, forty boxes each: they are the anchors.
+TEST_CASE("suit to data: anchor sizes follow the sizes of the boxes") {
+  // Six sizes with forty boxes each become the anchor sizes.
   std::vector<float> sides;
   for (const float side : {18.0f, 26.0f, 38.0f, 56.0f, 84.0f, 124.0f}) sides.insert(sides.end(), 40, side);
   ModelConfig config = model_config("nano-fpn");
@@ -158,20 +158,20 @@ TEST_CASE("suit to data: sizes follow the boxes") {
   CHECK(config.short_side == 240);
   CHECK(config.long_side == 640);
 
-  // What is not wanted stays.
+  // A setting that is not asked for does not change.
   ModelConfig kept = model_config("nano-fpn");
   suit_to_data(kept, squares(sides), kStrides, {.short_side = true, .anchor_sizes = false});
   CHECK(kept.anchor_sizes == model_config("nano-fpn").anchor_sizes);
 
-  // One box, or a thousand of one size: it gets a size, and of the model's own those two that are nearest to
-  // each other by ratio, 23 and 32, become one: sqrt(23 x 32) = 27.1.
+  // One box, or a thousand boxes of one size: their size becomes an anchor size, and of the model's own sizes
+  // the two that are nearest to each other by ratio, 23 and 32, become one: sqrt(23 x 32) = 27.1.
   for (const size_t count : {size_t{1}, size_t{1000}}) {
     ModelConfig few = model_config("nano-fpn");
     suit_to_data(few, squares(std::vector<float>(count, 150)), kStrides, {});
     CHECK(few.anchor_sizes == Levels{{16, 28}, {44, 64}, {90, 150}});
   }
 
-  // A huge box gets no size of a fine level: 150 pixels on stride 4.
+  // Large boxes give no sizes to fine levels: an anchor of 150 pixels does not belong to stride 4.
   ModelConfig huge = model_config("nano-fpn");
   std::vector<float> large;
   for (int i = 0; i < 200; ++i) large.push_back(100.0f + static_cast<float>(i % 100));
@@ -181,7 +181,7 @@ TEST_CASE("suit to data: sizes follow the boxes") {
   CHECK(poorly_covered(anchor_overlaps(squares(large), huge, kStrides)) == 0);
 }
 
-TEST_CASE("suit to data: boxes too small for a level leave it its cells") {
+TEST_CASE("suit to data: small boxes do not make the anchors of coarse levels smaller than two cells") {
   std::vector<float> sides;
   for (int i = 0; i < 1000; ++i) sides.push_back(6 + static_cast<float>(i) / 100);
   ModelConfig config = model_config("nano-fpn");
@@ -193,8 +193,8 @@ TEST_CASE("suit to data: boxes too small for a level leave it its cells") {
   CHECK(config.anchor_sizes[2][0] >= 32);
 }
 
-TEST_CASE("suit to data: a class of few boxes gets its sizes too") {
-  // 2000 boxes of 40 to 80 pixels and 30 of 17 and 25, once as one class and once as two.
+TEST_CASE("suit to data: a class with few boxes gets its own anchor sizes") {
+  // 2000 boxes of 40 to 80 pixels and 30 boxes of 17 and 25 pixels, once as one class and once as two.
   std::vector<float> sides;
   for (int i = 0; i < 2000; ++i) sides.push_back(40 * std::pow(2.0f, static_cast<float>(i) / 2000));
   for (int i = 0; i < 30; ++i) sides.push_back(i % 2 == 0 ? 17.0f : 25.0f);
@@ -212,7 +212,7 @@ TEST_CASE("suit to data: a class of few boxes gets its sizes too") {
   CHECK(std::fabs(of_two.anchor_sizes[0][1] - 25) <= 2);
 }
 
-TEST_CASE("suit to data: every level keeps its number of sizes, ascending, even and apart") {
+TEST_CASE("suit to data: every level keeps its number of sizes, which are ascending, even and distinct") {
   RandomSequence random(1, Purpose::test, 11);
   for (int trial = 0; trial < 40; ++trial) {
     std::vector<float> sides;
@@ -234,11 +234,11 @@ TEST_CASE("suit to data: every level keeps its number of sizes, ascending, even 
     }
     CHECK(config.short_side % config.size_divisible == 0);
     CHECK(config.short_side >= 240);
-    CHECK(config.short_side <= 480);  // twice what the images have
+    CHECK(config.short_side <= 480);  // twice the short side of the images
   }
 }
 
-TEST_CASE("suit to data: a larger short side for small boxes alone") {
+TEST_CASE("suit to data: only small boxes lead to a larger short side") {
   const auto short_side = [](const std::vector<float>& sides) {
     ModelConfig config = model_config("nano-fpn");
     suit_to_data(config, squares(sides), kStrides, {});
@@ -248,35 +248,35 @@ TEST_CASE("suit to data: a larger short side for small boxes alone") {
   };
   CHECK(short_side(std::vector<float>(100, 16)) == 240);  // 4 cells of 4 pixels
   CHECK(short_side(std::vector<float>(100, 12)) == 320);  // 240 x 16 / 12
-  CHECK(short_side(std::vector<float>(100, 11)) == 352);  // 349.1, up to a multiple of 16
-  CHECK(short_side(std::vector<float>(100, 7)) == 480);   // 548, but the images have 240
-  CHECK(short_side(std::vector<float>(19, 7)) == 240);    // too few to tell
+  CHECK(short_side(std::vector<float>(100, 11)) == 352);  // 349.1, rounded up to a multiple of 16
+  CHECK(short_side(std::vector<float>(100, 7)) == 480);   // 548, limited to twice the images' 240
+  CHECK(short_side(std::vector<float>(19, 7)) == 240);    // too few boxes
   std::vector<float> mixed(100, 60);
-  std::fill_n(mixed.begin(), 9, 7.0f);  // fewer than a tenth
+  std::fill_n(mixed.begin(), 9, 7.0f);  // fewer than a tenth of the boxes
   CHECK(short_side(mixed) == 240);
 
-  // No more than 2.5 times the model's own.
+  // The limit is 2.5 times the model's own short side.
   Dataset photographs = squares(std::vector<float>(100, 20));
   for (Sample& sample : photographs.samples) sample.width = 3200, sample.height = 2400;
   ModelConfig config = model_config("nano-fpn");
   suit_to_data(config, photographs, kStrides, {});
-  CHECK(config.short_side == 592);  // 600 down to a multiple of 16
+  CHECK(config.short_side == 592);  // 600, rounded down to a multiple of 16
 }
 
-TEST_CASE("data summary: the advice names what helps, and by how much") {
+TEST_CASE("data summary: the advice names the setting that helps, and by how much") {
   const ModelConfig config = model_config("nano-fpn");
   const auto advice = [&](const Dataset& dataset) {
     const DataSummary summary = summarise(dataset, "train", config, kStrides);
     CHECK(summary.poorly_covered > 0.1);
     const auto found = std::find_if(summary.advice.begin(), summary.advice.end(), [](const std::string& s) {
-      return contains(s, "overlap no anchor by half");
+      return contains(s, "overlap no anchor by an IoU of .5");
     });
     return found == summary.advice.end() ? std::string() : *found;
   };
-  // Far larger than 90 pixels.
+  // Boxes far larger than 90 pixels.
   CHECK(contains(advice(squares(std::vector<float>(50, 200))), "--anchor-sizes '"));
-  CHECK(contains(advice(squares(std::vector<float>(50, 200))), "would leave 0.0 %"));
-  // Of covered sizes, but six times as wide as high.
+  CHECK(contains(advice(squares(std::vector<float>(50, 200))), "would reduce this to 0.0 %"));
+  // Boxes whose sizes are covered, but that are six times as wide as high.
   Dataset flat_boxes;
   flat_boxes.classes = {"flat"};
   for (int i = 0; i < 30; ++i) {
@@ -284,16 +284,16 @@ TEST_CASE("data summary: the advice names what helps, and by how much") {
     flat_boxes.samples.push_back(
         make_sample(std::to_string(i), 320, 240, {{{at, at, at + 120, at + 20}, 1}}));
   }
-  CHECK(contains(advice(flat_boxes), "--anchor-ratios 0.17 would leave 0.0 %"));
-  // Of 3 pixels, less than a cell.
+  CHECK(contains(advice(flat_boxes), "--anchor-ratios 0.17 would reduce this to 0.0 %"));
+  // Boxes of 3 pixels, smaller than a cell.
   CHECK(contains(advice(squares(std::vector<float>(50, 3))), "--short-side 480"));
-  // Well covered: nothing is said.
+  // No advice for boxes that are well covered.
   const DataSummary good = summarise(squares(std::vector<float>(50, 32)), "train", config, kStrides);
   CHECK(good.poorly_covered <= 0.1);
-  CHECK_FALSE(has_advice(good, "overlap no anchor by half"));
+  CHECK_FALSE(has_advice(good, "overlap no anchor by an IoU of .5"));
 }
 
-TEST_CASE("data summary: real photographs") {
+TEST_CASE("data summary: anchors suited to real photographs cover their boxes") {
   for (const char* name : {"bccd", "raccoon"}) {
     const auto folder = real_data(name);
     if (folder.empty()) return;

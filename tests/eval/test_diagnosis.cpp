@@ -27,8 +27,8 @@ int64_t sum_of_row(const Diagnosis& diagnosis, size_t row) {
 
 }  // namespace
 
-TEST_CASE("diagnosis: curve and recommended score worked out by hand") {
-  // Four cats; scores .9 right, .7 wrong, .5 right, .25 wrong, and .9 at a difficult one.
+TEST_CASE("diagnosis: the curve and the recommended threshold, worked out by hand") {
+  // Four cats. The detections: .9 right, .7 wrong, .5 right, .25 wrong, and .9 on a difficult cat.
   const Dataset dataset = dataset_of(
       {{{cell(0), kCat}, {cell(1), kCat}, {cell(2), kCat}, {cell(3), kCat}, {cell(4), kCat, true}}});
   const std::vector<Detection> detections = {{0, kCat, 0.25F, cell(90)},
@@ -67,7 +67,7 @@ TEST_CASE("diagnosis: curve and recommended score worked out by hand") {
   CHECK(dogs.recall[0] == 0);
 }
 
-TEST_CASE("diagnosis: all classes together share one score") {
+TEST_CASE("diagnosis: the curve of all classes has one threshold for all") {
   const Dataset dataset = dataset_of({{{cell(0), kCat}, {cell(1), kDog}, {cell(2), kDog}}});
   const Diagnosis diagnosis = diagnose({{0, kCat, 0.8F, cell(0)},
                                         {0, kCat, 0.3F, cell(9)},
@@ -76,7 +76,7 @@ TEST_CASE("diagnosis: all classes together share one score") {
                                        {}, dataset);
   CHECK(diagnosis.classes[0].best_score == 0.55F);  // the middle of .31 to .80
   CHECK(diagnosis.classes[0].best_f1 == 1);
-  CHECK(diagnosis.classes[1].best_score == 0.15F);  // and of 0 to .30
+  CHECK(diagnosis.classes[1].best_score == 0.15F);  // the middle of 0 to .30
   CHECK(diagnosis.all.best_score == 0.15F);
   CHECK(diagnosis.all.best_f1 == 6.0F / 7);
   CHECK(diagnosis.all.precision[30] == 0.75F);
@@ -84,24 +84,24 @@ TEST_CASE("diagnosis: all classes together share one score") {
   CHECK(diagnosis.all.recall[31] == 1.0F / 3);
 }
 
-TEST_CASE("diagnosis: the recommended score leaves room on both sides") {
+TEST_CASE("diagnosis: the recommended threshold leaves a margin on both sides") {
   const Dataset dataset = dataset_of({{{cell(0), kCat}, {cell(1), kCat}}});
   const auto recommended = [&](std::vector<Detection> detections) {
     const ScoreCurve curve = diagnose(detections, {}, dataset).classes.at(0);
     return std::pair(curve.best_score, curve.best_f1);
   };
-  // Without a mistake all of 0 to .93 are as good, with one at .25 those of .26 to .93.
+  // Without an error all thresholds from 0 to .93 are equally good; with one at .25, those from .26 to .93.
   CHECK(recommended({{0, kCat, 0.9301F, cell(0)}, {0, kCat, 0.97F, cell(1)}}) == std::pair(0.46F, 1.0F));
   CHECK(recommended({{0, kCat, 0.9301F, cell(0)}, {0, kCat, 0.97F, cell(1)}, {0, kCat, 0.25F, cell(9)}}) ==
         std::pair(0.59F, 1.0F));
-  // Found .8 (right), .6 (wrong), .5 (wrong), .4 (right): F1 is 2/3 from .61 to .80, and at .40 and below.
+  // The detections .8 right, .6 wrong, .5 wrong, .4 right: F1 is 2/3 from .61 to .80, and at .40 and below.
   CHECK(recommended({{0, kCat, 0.8001F, cell(0)},
                      {0, kCat, 0.6F, cell(8)},
                      {0, kCat, 0.5F, cell(9)},
                      {0, kCat, 0.4001F, cell(1)}}) == std::pair(0.2F, 2.0F / 3));
 }
 
-TEST_CASE("diagnosis: scores outside 0 to 1 are counted where they belong") {
+TEST_CASE("diagnosis: scores outside 0 to 1 lie above or below all thresholds") {
   const Dataset dataset = dataset_of({{{cell(0), kCat}, {cell(1), kCat}}});
   const ScoreCurve curve =
       diagnose({{0, kCat, 7, cell(0)}, {0, kCat, -1, cell(1)}}, {}, dataset).classes.at(0);
@@ -109,7 +109,7 @@ TEST_CASE("diagnosis: scores outside 0 to 1 are counted where they belong") {
   CHECK(curve.recall.back() == 0.5F);
 }
 
-TEST_CASE("diagnosis: no dataset, no objects, no detections, nothing right") {
+TEST_CASE("diagnosis: an empty dataset, no objects, no detections, and no detection that is right") {
   const Diagnosis nothing = diagnose({}, {}, dataset_of({}));
   CHECK(nothing.classes.size() == 2);
   CHECK(nothing.all.best_score == 0.5F);
@@ -121,9 +121,9 @@ TEST_CASE("diagnosis: no dataset, no objects, no detections, nothing right") {
   const Diagnosis no_objects =
       diagnose({{0, kCat, 0.5F, cell(0)}, {0, kCat, 0.4F, cell(0)}}, {}, dataset_of({{}, {}}));
   CHECK(no_objects.classes[0].best_score == 0.5F);
-  CHECK(no_objects.confusion[0][kCat] == 1);  // that of .5, not that of .4
+  CHECK(no_objects.confusion[0][kCat] == 1);  // only the detection of .5 reaches the threshold
   REQUIRE(no_objects.worst.size() == 1);
-  CHECK(no_objects.worst[0].reasons == std::vector<std::string>{"takes background for cat (score 0.50)"});
+  CHECK(no_objects.worst[0].reasons == std::vector<std::string>{"background detected as cat (score 0.50)"});
 
   const Diagnosis no_detections = diagnose({}, {}, dataset_of({{{cell(0), kCat}}}));
   CHECK(no_detections.classes[0].best_score == 0.5F);
@@ -136,7 +136,7 @@ TEST_CASE("diagnosis: no dataset, no objects, no detections, nothing right") {
   CHECK(all_wrong.confusion[0][kCat] == 0);
 }
 
-TEST_CASE("diagnosis: what cannot be diagnosed is refused") {
+TEST_CASE("diagnosis: invalid detections and a wrong number of traces are refused") {
   const Dataset dataset = dataset_of({{{cell(0), kCat}}});
   for (const Detection& detection :
        {Detection{1, 1, 0.5F, cell(0)}, Detection{-1, 1, 0.5F, cell(0)}, Detection{0, 0, 0.5F, cell(0)},
@@ -145,13 +145,13 @@ TEST_CASE("diagnosis: what cannot be diagnosed is refused") {
   CHECK_THROWS_AS(diagnose({}, {{}, {}}, dataset), Error);
 }
 
-TEST_CASE("diagnosis: sizes are COCO's") {
+TEST_CASE("diagnosis: object sizes are those of COCO") {
   const auto sized = [](double area) {
     Object object{{0, 0, 5, 5}, kCat};
     object.area = area;
     return object;
   };
-  // 1023.9, 1024, 9215.9, 9216 and, from their boxes, 31 x 33 = 1023, 32 x 32 and 96 x 96.
+  // Areas of 1023.9, 1024, 9215.9 and 9216, and boxes of 31 x 33 = 1023, 32 x 32 and 96 x 96 pixels.
   const Dataset dataset =
       dataset_of({{sized(1023.9), sized(1024), sized(9215.9), sized(9216), Object{{0, 0, 31, 33}, kCat},
                    Object{{0, 0, 32, 32}, kCat}, Object{{0, 0, 96, 96}, kCat}}});
@@ -164,9 +164,9 @@ TEST_CASE("diagnosis: sizes are COCO's") {
   CHECK(diagnosis.misses[3].size == ObjectSize::large);
 }
 
-TEST_CASE("diagnosis: the worst images, at most twenty, equals by index") {
+TEST_CASE("diagnosis: the worst images are at most twenty, and ties are ordered by index") {
   std::vector<std::vector<Object>> images(30, {{cell(0), kCat}});
-  images[7] = {};  // nothing wrong
+  images[7] = {};  // no errors
   images[25] = {{cell(0), kCat}, {cell(1), kCat}};
   const Diagnosis diagnosis = diagnose({}, {}, dataset_of(images));
   REQUIRE(diagnosis.worst.size() == 20);
@@ -176,7 +176,7 @@ TEST_CASE("diagnosis: the worst images, at most twenty, equals by index") {
   CHECK(diagnosis.misses.size() == 30);
 }
 
-TEST_CASE("diagnosis: on random cases everything adds up, and agrees with average precision") {
+TEST_CASE("diagnosis: in random cases all counts add up and agree with average precision") {
   int64_t cause_seen[kMissCauses] = {};
   for (uint32_t seed = 0; seed < 300; ++seed) {
     CAPTURE(seed);
@@ -219,7 +219,7 @@ TEST_CASE("diagnosis: on random cases everything adds up, and agrees with averag
       objects += truths;
       CHECK(sum_of_row(diagnosis, c) == truths);
 
-      // A recount at the recommended score with average precision's own curve.
+      // Count again at the recommended threshold, with the curve of average precision.
       std::vector<Detection> kept;
       for (const Detection& d : detections)
         if (d.label == l && d.score >= curve.best_score) kept.push_back(d);
@@ -240,7 +240,7 @@ TEST_CASE("diagnosis: on random cases everything adds up, and agrees with averag
                         double{curve.precision[best]}) <= 1e-6);
 
       float highest = 0;
-      int below = 0, above = 0;  // scores at which the same is found as at the recommended one
+      int below = 0, above = 0;  // the thresholds with the same detections as the recommended one
       for (size_t i = 0; i < curve.score.size(); ++i) {
         const float p = curve.precision[i], r = curve.recall[i];
         CHECK(std::fabs(curve.f1[i] - (p + r > 0 ? 2 * p * r / (p + r) : 0)) <= 1e-6F);
@@ -250,7 +250,7 @@ TEST_CASE("diagnosis: on random cases everything adds up, and agrees with averag
         (i < best ? below : above) += same;
         if (i < best && !same) CHECK(curve.f1[i] < curve.best_f1);
       }
-      CHECK((curve.best_f1 == 0 || above - below == 1 || above - below == 2));  // itself is among those above
+      CHECK((curve.best_f1 == 0 || above - below == 1 || above - below == 2));  // `above` includes itself
       CHECK(curve.best_f1 == highest);
       if (highest > 0) CHECK(curve.f1[best] == highest);
     }
@@ -281,7 +281,7 @@ TEST_CASE("diagnosis: on random cases everything adds up, and agrees with averag
   for (const int64_t count : cause_seen) CHECK(count > 20);
 }
 
-TEST_CASE("diagnosis: every cause has a name, and advice that names settings there are") {
+TEST_CASE("diagnosis: every cause has a name, and advice that names existing settings") {
   std::set<std::string> names, settings;
   for (const auto& field : model_fields()) settings.insert(std::string(field.key));
   for (const auto& field : train_fields()) settings.insert(std::string(field.key));
@@ -301,7 +301,7 @@ TEST_CASE("diagnosis: every cause has a name, and advice that names settings the
   CHECK_FALSE(names.contains(""));
 }
 
-TEST_CASE("diagnosis: as JSON") {
+TEST_CASE("diagnosis: the JSON has thresholds, confusion matrix and misses") {
   const Dataset dataset = dataset_of({{{cell(0), kCat}, {{0, 0, 100, 100}, kCat}}});
   const Diagnosis diagnosis = diagnose({{0, kCat, 0.93F, cell(0)}, {0, kCat, 0.92F, cell(9)}}, {}, dataset);
   const auto misses = [](int not_proposed) {

@@ -1,4 +1,4 @@
-// Why objects are missed and detections wrong, a case at a time.
+// Why objects are missed and detections are wrong, case by case.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -12,8 +12,8 @@ using namespace rcnn::fixtures;
 
 namespace {
 
-/// Image 0 puts the recommended score of both classes at .6: ten of each are found with it, and ten mistakes
-/// of each score .59. Image 1 is the case in question.
+/// Image 0 sets the recommended threshold of both classes to .6: ten objects of each class are found with
+/// this score, and ten wrong detections of each class score .59. Image 1 is the case that is tested.
 struct Case {
   std::vector<Object> objects;
   std::vector<Detection> detections;
@@ -38,7 +38,7 @@ struct Case {
     for (const ScoreCurve& curve : diagnosis.classes) REQUIRE(curve.best_score == 0.6F);
     return diagnosis;
   }
-  /// The cause of each miss, by object; "" where there is none.
+  /// The cause of each miss, by object; "" if there is no miss.
   std::string causes(bool traced = true) const {
     std::string text;
     for (const Miss& miss : diagnose(traced).misses) {
@@ -50,14 +50,14 @@ struct Case {
 };
 
 const Box kBox{0, 0, 100, 100};
-/// The upper part of kBox: its overlap with kBox is `share`.
+/// The upper part of kBox. Its overlap with kBox is `share`.
 Box upper(float share) { return {0, 0, 100, 100 * share}; }
 Detection cat(float score, const Box& box) { return {1, kCat, score, box}; }
 Detection dog(float score, const Box& box) { return {1, kDog, score, box}; }
 
 }  // namespace
 
-TEST_CASE("diagnosis: an object that is found is no miss") {
+TEST_CASE("diagnosis: an object that is found is not a miss") {
   CHECK(Case{{{kBox, kCat}}, {cat(0.6F, kBox)}, {}}.causes().empty());
   CHECK(Case{{{kBox, kCat}}, {cat(0.9F, upper(0.5F)), dog(0.9F, kBox)}, {}}.causes().empty());
 }
@@ -66,15 +66,15 @@ TEST_CASE("diagnosis: wrong class") {
   const std::vector<Object> one = {{kBox, kCat}};
   CHECK(Case{one, {dog(0.6F, kBox)}, {}}.causes() == "0: wrong class");
   CHECK(Case{one, {dog(0.9F, upper(0.5F))}, {}}.causes() == "0: wrong class");
-  // It comes before every other cause.
+  // This cause takes precedence over all others.
   CHECK(Case{one, {dog(0.9F, kBox), cat(0.8F, upper(0.4F)), cat(0.3F, kBox)}, {{kBox}, {cat(0.9F, kBox)}}}
             .causes() == "0: wrong class");
-  // One that is not shown, that overlaps too little or that is right for an object of its own is none.
+  // A detection that is not shown, overlaps too little, or is right for another object is not a cause.
   CHECK(Case{one, {dog(0.5F, kBox)}, {}}.causes() == "0: not proposed");
   CHECK(Case{one, {dog(0.9F, upper(0.49F))}, {}}.causes() == "0: not proposed");
   CHECK(Case{{{kBox, kCat}, {kBox, kDog}}, {dog(0.9F, kBox)}, {}}.causes() == "0: not proposed");
   CHECK(Case{{{kBox, kCat}, {kBox, kDog, true}}, {dog(0.9F, kBox)}, {}}.causes() == "0: not proposed");
-  // One detection explains one miss: that which it overlaps most, the first of equals.
+  // One detection explains one miss: the object that it overlaps most, the first in case of a tie.
   CHECK(Case{{{upper(0.8F), kCat}, {kBox, kCat}}, {dog(0.9F, kBox)}, {}}.causes() ==
         "0: not proposed, 1: wrong class");
   CHECK(Case{{{kBox, kCat}, {kBox, kCat}}, {dog(0.9F, kBox)}, {}}.causes() ==
@@ -85,13 +85,13 @@ TEST_CASE("diagnosis: poorly placed") {
   const std::vector<Object> one = {{kBox, kCat}};
   CHECK(Case{one, {cat(0.6F, upper(0.49F))}, {}}.causes() == "0: poorly placed");
   CHECK(Case{one, {cat(0.6F, upper(0.1F))}, {}}.causes() == "0: poorly placed");
-  // Before NMS, low score and no proposal.
+  // This cause takes precedence over NMS, low score and no proposal.
   CHECK(Case{one, {cat(0.9F, upper(0.4F)), cat(0.3F, kBox)}, {{kBox}, {cat(0.8F, kBox)}}}.causes() ==
         "0: poorly placed");
   CHECK(Case{one, {cat(0.6F, upper(0.09F))}, {}}.causes() == "0: not proposed");
   CHECK(Case{one, {cat(0.5F, upper(0.4F))}, {}}.causes() == "0: not proposed");
   CHECK(Case{one, {dog(0.9F, upper(0.4F))}, {}}.causes() == "0: not proposed");
-  // A second detection of a neighbour is no attempt at this one: it overlaps the neighbour more.
+  // A duplicate detection of a neighbour does not belong to this object: it overlaps the neighbour more.
   CHECK(Case{{{kBox, kCat}, {{0, 60, 100, 160}, kCat}}, {cat(0.9F, kBox), cat(0.8F, kBox)}, {}}.causes() ==
         "1: not proposed");
 }
@@ -103,8 +103,7 @@ TEST_CASE("diagnosis: lost in NMS") {
         "0: lost in NMS");
   CHECK(Case{one, {}, {{}, {dog(0.9F, kBox), cat(0.9F, upper(0.49F))}}}.causes() == "0: not proposed");
   CHECK(Case{one, {}, {{}, {cat(0.9F, kBox)}}}.causes(false) == "0: not proposed");
-  // Two cats side by side, a box around each, and NMS kept one. That one's box overlaps the other by 80 /
-  // 120.
+  // Two cats side by side with a box around each, of which NMS kept one. The boxes overlap by 80 / 120.
   const std::vector<Object> two = {{kBox, kCat}, {{0, 20, 100, 120}, kCat}};
   const Detection first = cat(0.9F, two[0].box), second = cat(0.8F, two[1].box);
   CHECK(Case{two, {first}, {{}, {first, second}}}.causes() == "1: lost in NMS");
@@ -127,7 +126,7 @@ TEST_CASE("diagnosis: not proposed") {
         "0: not proposed");
 }
 
-TEST_CASE("diagnosis: ignored objects are neither missed nor held against a detection") {
+TEST_CASE("diagnosis: ignored objects are not missed, and detections of them are not wrong") {
   Object difficult{kBox, kCat, true}, crowd{{200, 0, 400, 200}, kCat, false, true};
   const Diagnosis diagnosis = Case{
       {difficult, crowd},
@@ -137,20 +136,20 @@ TEST_CASE("diagnosis: ignored objects are neither missed nor held against a dete
   CHECK(diagnosis.worst.empty());
   CHECK(diagnosis.confusion == std::vector<std::vector<int64_t>>{{0, 0, 0}, {0, 10, 0}, {0, 0, 10}});
   CHECK(diagnosis.objects_by_size[0] + diagnosis.objects_by_size[1] + diagnosis.objects_by_size[2] == 20);
-  // What is ignored for the crowd's sake is no attempt at an object beside it either.
+  // A detection that is ignored because of a crowd is not a detection of an object next to it either.
   CHECK(Case{{{kBox, kCat}, {{0, 0, 100, 40}, kCat, false, true}}, {cat(0.9F, upper(0.4F))}, {}}.causes() ==
         "0: not proposed");
-  // A dog where there is a difficult cat is wrong, as in average precision; the sentence says what is there.
+  // A dog on a difficult cat is wrong, as in average precision; the reason names the cat, not the background.
   const Diagnosis dog_there = Case{{difficult}, {dog(0.9F, kBox)}, {}}.diagnose();
   CHECK(dog_there.confusion[0][kDog] == 1);
-  CHECK(dog_there.worst.at(0).reasons == std::vector<std::string>{"takes cat for dog (score 0.90)"});
+  CHECK(dog_there.worst.at(0).reasons == std::vector<std::string>{"cat detected as dog (score 0.90)"});
 }
 
-TEST_CASE("diagnosis: the confusion pairs right detections first") {
-  // The dog on the first cat scores more, but the cat is found all the same.
+TEST_CASE("diagnosis: the confusion matrix pairs right detections first") {
+  // The detection of a dog has the higher score, but the cat counts as found.
   const Diagnosis found = Case{{{kBox, kCat}}, {dog(0.9F, kBox), cat(0.7F, kBox)}, {}}.diagnose();
   CHECK(found.confusion == std::vector<std::vector<int64_t>>{{0, 0, 1}, {0, 11, 0}, {0, 0, 10}});
-  // Two cats: one taken for a dog, one missed; a dog missed; a mistake.
+  // Two cats, one detected as a dog and one missed; a missed dog; a false positive.
   const Diagnosis mixed = Case{
       {{cell(0), kCat}, {cell(1), kCat}, {cell(2), kDog}},
       {dog(0.9F, cell(0)), cat(0.9F, cell(7))},
@@ -158,18 +157,18 @@ TEST_CASE("diagnosis: the confusion pairs right detections first") {
   CHECK(mixed.confusion == std::vector<std::vector<int64_t>>{{0, 1, 0}, {1, 10, 1}, {1, 0, 10}});
 }
 
-TEST_CASE("diagnosis: what is wrong in an image, in words") {
+TEST_CASE("diagnosis: the reasons describe the errors in an image") {
   const std::vector<Object> objects = {{cell(0), kCat}, {cell(1), kCat},       {cell(2), kCat},
                                        {cell(3), kCat}, {cell(5), kCat, true}, {cell(6), kDog}};
   Trace trace;
   trace.proposals = {cell(2)};
   const Diagnosis diagnosis = Case{objects,
                                    {cat(0.75F, cell(0)),          // right
-                                    cat(0.7F, cell(0)),           // again
+                                    cat(0.7F, cell(0)),           // duplicate
                                     dog(0.875F, cell(1)),         // wrong class
                                     dog(0.625F, cell(40)),        // background, twice
                                     dog(0.8F, cell(41)),          //
-                                    cat(0.65F, {0, 60, 10, 64}),  // misplaced: object 3, by 40 / 100
+                                    cat(0.65F, {0, 60, 10, 64}),  // overlaps object 3 by 40 / 100
                                     dog(0.9F, cell(6))},          // right
                                    trace}
                                   .diagnose();
@@ -184,10 +183,10 @@ TEST_CASE("diagnosis: what is wrong in an image, in words") {
   REQUIRE(worst.right.size() == 2);
   CHECK(worst.right[0].label == kDog);
   CHECK(worst.reasons ==
-        std::vector<std::string>{"misses 3 of 4 cat (1 low score, 1 wrong class, 1 poorly placed)",
-                                 "takes cat for dog (score 0.88)",
-                                 "takes background for dog, 2 times (scores up to 0.80)",
-                                 "finds the same cat again (score 0.70)", "misplaces cat (score 0.65)"});
+        std::vector<std::string>{
+            "3 of 4 cat missed (1 low score, 1 wrong class, 1 poorly placed)",
+            "cat detected as dog (score 0.88)", "background detected as dog, 2 times (scores up to 0.80)",
+            "duplicate detection of cat (score 0.70)", "localisation error on cat (score 0.65)"});
   CHECK(Case{{{kBox, kDog}, {kBox, kDog}}, {}, {}}.diagnose().worst.at(0).reasons ==
-        std::vector<std::string>{"misses 2 of 2 dog (not proposed)"});
+        std::vector<std::string>{"2 of 2 dog missed (not proposed)"});
 }

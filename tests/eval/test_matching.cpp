@@ -21,7 +21,7 @@ Dataset one_image(std::vector<Object> objects) {
 Object crowd(const Box& box, int label = 1) { return {box, label, false, true}; }
 Object difficult(const Box& box, int label = 1) { return {box, label, true}; }
 
-/// How boxes of cats are judged, given best first, on one image: 'r', 'w' or 'i' each.
+/// Whether detections of cats in one image, given best first, are right, wrong or ignored: 'r', 'w' or 'i'.
 std::string outcomes(const std::vector<Object>& objects, const std::vector<Box>& boxes) {
   const Dataset dataset = one_image(objects);
   std::vector<Detection> detections;
@@ -35,7 +35,7 @@ std::string outcomes(const std::vector<Object>& objects, const std::vector<Box>&
 
 }  // namespace
 
-TEST_CASE("matching: overlap of continuous boxes") {
+TEST_CASE("matching: overlap is that of continuous boxes") {
   CHECK(overlap({0, 0, 10, 10}, {0, 0, 10, 10}) == 1);
   CHECK(overlap({0, 0, 10, 10}, {5, 0, 15, 10}) == 50.0 / 150);
   CHECK(overlap({0, 0, 10, 10}, {2, 2, 4, 7}) == 0.1);
@@ -46,7 +46,7 @@ TEST_CASE("matching: overlap of continuous boxes") {
   CHECK(overlap({0, 0, INFINITY, 10}, {0, 0, 10, 10}) == 0);
 }
 
-TEST_CASE("matching: the nearest object is of the class, the first of equals and no crowd") {
+TEST_CASE("matching: the nearest object is of the same class, the first of equals, and not a crowd") {
   const std::vector<Object> objects = {crowd({0, 0, 10, 10}),
                                        {{0, 0, 10, 10}, 2},
                                        {{0, 0, 10, 8}, 1},
@@ -54,7 +54,7 @@ TEST_CASE("matching: the nearest object is of the class, the first of equals and
                                        {{0, 0, 10, 9}, 1}};
   CHECK(nearest_object({0, 0, 10, 10}, 1, objects).object == 4);
   CHECK(nearest_object({0, 0, 10, 10}, 1, objects).overlap == 0.9);
-  CHECK(nearest_object({0, 2, 10, 8}, 1, objects).object == 2);  // 60 / 80 with the fourth as well
+  CHECK(nearest_object({0, 2, 10, 8}, 1, objects).object == 2);  // the overlap with object 3 is 60 / 80 too
   CHECK(nearest_object({0, 0, 10, 10}, 2, objects).object == 1);
   CHECK(nearest_object({20, 0, 30, 10}, 1, objects).object == -1);
   CHECK(nearest_object({20, 0, 30, 10}, 1, objects).overlap == 0);
@@ -62,14 +62,14 @@ TEST_CASE("matching: the nearest object is of the class, the first of equals and
   CHECK(nearest_object({0, 0, 10, 10}, 1, {}).object == -1);
 }
 
-TEST_CASE("matching: the first of an object is right, at an overlap of a half") {
+TEST_CASE("matching: the first detection of an object is right, from an overlap of a half") {
   CHECK(outcomes({{{0, 0, 10, 10}, 1}}, {{0, 0, 10, 10}, {0, 0, 10, 10}}) == "rw");
   CHECK(outcomes({{{0, 0, 10, 10}, 1}}, {{0, 0, 10, 4.99F}, {0, 0, 10, 5}, {0, 0, 10, 10}}) == "wrw");
   CHECK(outcomes({{{0, 0, 10, 10}, 2}}, {{0, 0, 10, 10}}) == "w");
   CHECK(outcomes({}, {{0, 0, 10, 10}}) == "w");
 }
 
-TEST_CASE("matching: what belongs to a difficult object is ignored, however often") {
+TEST_CASE("matching: all detections of a difficult object are ignored") {
   CHECK(outcomes({difficult({0, 0, 10, 10})}, {{0, 0, 10, 10}, {0, 0, 10, 9}, {0, 0, 10, 4}}) == "iiw");
 }
 
@@ -77,7 +77,7 @@ TEST_CASE("matching: in a crowd region a detection is ignored unless it belongs 
   const std::vector<Object> objects = {crowd({0, 0, 100, 100}), {{10, 10, 20, 20}, 1}};
   CHECK(outcomes(objects, {{10, 10, 20, 20}, {50, 50, 60, 60}, {70, 70, 80, 80}}) == "rii");
   CHECK(outcomes(objects, {{10, 10, 20, 20}, {10, 10, 20, 20}}) == "rw");  // the same object twice
-  CHECK(outcomes({crowd({0, 0, 100, 100})}, {{95, 0, 105, 10}}) == "i");   // half of it is inside
+  CHECK(outcomes({crowd({0, 0, 100, 100})}, {{95, 0, 105, 10}}) == "i");   // half of its area is inside
   CHECK(outcomes({crowd({0, 0, 100, 100})}, {{95.1F, 0, 105.1F, 10}}) == "w");
   CHECK(outcomes({crowd({0, 0, 100, 100})}, {{200, 0, 210, 10}}) == "w");
   CHECK(outcomes({crowd({0, 0, 100, 100})}, {{NAN, 0, 10, 10}}) == "w");
@@ -92,7 +92,7 @@ TEST_CASE("matching: ignored objects are not counted") {
   CHECK(count_truths(3, dataset) == 0);
 }
 
-TEST_CASE("matching: ranked by score, image and place") {
+TEST_CASE("matching: detections are ranked by score, image and position") {
   Dataset dataset = one_image({});
   dataset.samples.resize(2);
   const std::vector<Detection> detections = {

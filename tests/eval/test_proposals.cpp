@@ -1,10 +1,10 @@
-// Proposals in files: read, written, and their way into the samples.
+// Files of proposals: writing, reading, and reading into the samples of a dataset.
 #include "eval/proposals.h"
 
 #include <doctest/doctest.h>
 
 #include "data/folder.h"
-#include "eval/evaluate.h"
+#include "eval/detect.h"
 #include "tests/train/tiny_run.h"
 
 using namespace rcnn;
@@ -30,7 +30,7 @@ std::string refusal(const std::string& text, Dataset data = two_samples()) {
 
 }  // namespace
 
-TEST_CASE("proposals: best first, clipped to their image, whatever their category") {
+TEST_CASE("proposals: are read best first and clipped to their image, and categories are not read") {
   const TemporaryFolder folder;
   write_text(folder / "p.json", R"([
     {"image_id": "a", "bbox": [1, 2, 3, 4], "score": 0.25},
@@ -42,7 +42,7 @@ TEST_CASE("proposals: best first, clipped to their image, whatever their categor
   Dataset data = two_samples();
   read_proposals(folder / "p.json", data);
   CHECK(data.samples[0].proposals.value() == std::vector<Box>{{0, 20, 40, 30}, {1, 2, 4, 6}, {5, 6, 12, 14}});
-  CHECK(data.samples[1].proposals.value().empty());  // none is not the RPN's
+  CHECK(data.samples[1].proposals.value().empty());  // an empty list, not an absent one, which means the RPN
 
   write_text(folder / "p.json", R"([{"image_id": 7, "bbox": [1, 2, 3, 4], "score": -3}])");
   read_proposals(folder / "p.json", data);
@@ -57,7 +57,7 @@ TEST_CASE("proposals: best first, clipped to their image, whatever their categor
   CHECK(data.samples[0].proposals.value() == std::vector<Box>{{1, 2, 4, 6}});
 }
 
-TEST_CASE("proposals: what a file may not hold is refused in a sentence") {
+TEST_CASE("proposals: an invalid file is refused with a sentence that says why") {
   CHECK(contains(refusal("{}"), "no list"));
   CHECK(contains(refusal(R"([{"image_id": "b", "bbox": [1, 2, 3, 4], "score": 1}])"),
                  "the image 'b', which the data lacks"));
@@ -72,7 +72,7 @@ TEST_CASE("proposals: what a file may not hold is refused in a sentence") {
                  "the image 72, which the data lacks"));
 }
 
-TEST_CASE("proposals: written by an RPN and read again, they are its best boxes in the image's pixels") {
+TEST_CASE("proposals: a written file holds the best boxes of the RPN, in pixels of the image") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 3);
   Dataset data = read_split(find_data(folder / "data"), "train");
@@ -87,7 +87,7 @@ TEST_CASE("proposals: written by an RPN and read again, they are its best boxes 
   CHECK(model.config.rpn_post_nms_top_n_test == 20);
   read_proposals(folder / "p.json", data);
 
-  // detect_image's trace goes another way to the same boxes.
+  // The trace of detect_image gets the same boxes by another path.
   model.config.rpn_pre_nms_top_n_test = model.config.rpn_post_nms_top_n_test = 50;
   int64_t boxes = 0;
   for (const Sample& sample : data.samples) {
@@ -96,7 +96,7 @@ TEST_CASE("proposals: written by an RPN and read again, they are its best boxes 
     boxes += std::ssize(*sample.proposals);
     REQUIRE(sample.proposals->size() == trace.proposals.size());
     CHECK(trace.proposals.size() > 20);
-    size_t same = 0;  // scores are rounded: near equals may change places
+    size_t same = 0;  // the scores are rounded, so boxes with nearly equal scores may be swapped
     for (const Box& box : *sample.proposals)
       same += std::any_of(trace.proposals.begin(), trace.proposals.end(), [&](const Box& other) {
         return std::abs(box.x1 - other.x1) <= 0.02f && std::abs(box.y1 - other.y1) <= 0.02f &&
@@ -106,7 +106,7 @@ TEST_CASE("proposals: written by an RPN and read again, they are its best boxes 
   }
   CHECK(boxes == counts.boxes);
 
-  // The head on given proposals: those of the file, none where there are none.
+  // The head uses the given proposals; an empty list gives no detections.
   Trace trace;
   const std::vector<Box> given = {{8, 16, 40, 56}};
   detect_image(ctx, model, read_image(data.samples[0].image), 0, &trace, &given);
@@ -118,7 +118,7 @@ TEST_CASE("proposals: written by an RPN and read again, they are its best boxes 
   CHECK(trace.proposals.empty());
 }
 
-TEST_CASE("proposals: an image that cannot be decoded has none, and is reported") {
+TEST_CASE("proposals: an image that cannot be decoded gets no proposals and is reported") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 2);
   write_broken_split(folder / "data", "broken");

@@ -6,7 +6,7 @@ void rcnn::fuzz::image(const std::filesystem::path& file) {
   const ImageLimits limits{4096, 1'000'000};
   const ImageInfo info = read_image_info(file, limits);
   const Image image = read_image(file, limits);
-  check(info.seen == ImageSize{image.width, image.height}, "the header told another size");
+  check(info.seen == ImageSize{image.width, image.height}, "the header gives another size than the image");
   check(image.rgb.size() == size_t{3} * image.width * image.height,
-        "the pixels are not as many as the size says");
+        "the number of pixels does not match the size");
 }

@@ -1,5 +1,5 @@
-// A checksum stands between a fuzzer and the pickle of a .pth: what is no zip archive is taken for the pickle
-// of one, with a few storages beside it.
+// The checksums of a zip archive keep a fuzzer from reaching the pickle of a .pth file. Therefore an input
+// that is not a zip archive is used as the pickle of one, beside a few storages.
 #include "core/files/pth.h"
 
 #include <zip.h>
@@ -13,12 +13,12 @@
 
 namespace {
 
-/// The bytes of an archive of uncompressed records.
+/// The bytes of a zip archive with these records, (name, content), stored without compression.
 std::vector<std::byte> zip_of(const std::vector<std::pair<std::string, std::string>>& records) {
   zip_source_t* bytes = zip_source_buffer_create(nullptr, 0, 0, nullptr);
   zip_source_keep(bytes);  // closing the archive frees it once
   zip_t* archive = zip_open_from_source(bytes, ZIP_TRUNCATE, nullptr);
-  rcnn::check(archive != nullptr, "an archive in memory cannot be made");
+  rcnn::check(archive != nullptr, "an archive in memory cannot be created");
   for (const auto& [name, content] : records) {
     zip_source_t* source = zip_source_buffer(archive, content.data(), content.size(), 0);
     const zip_int64_t place = zip_file_add(archive, name.c_str(), source, 0);

@@ -1,9 +1,9 @@
-// What a fuzzer runs: each target hands a file of any content to one of the readers of strangers' files. An
-// InputError is the normal outcome; any other exception, a sanitizer's report, a hang or too much memory is a
-// finding.
+// The fuzz targets. Each passes a file of arbitrary content to one of the readers of untrusted files. An
+// InputError is the normal outcome. Any other exception, a sanitizer's report, a hang or excessive use of
+// memory is a finding.
 //
-// `make fuzz` makes a program of each (tests/fuzz/libfuzzer/entry.cpp); the ordinary tests run every target
-// on its corpus (tests/fuzz/test_corpus.cpp).
+// `make fuzz` builds one program per target (tests/fuzz/libfuzzer/entry.cpp). The ordinary tests run every
+// target on its corpus (tests/fuzz/test_corpus.cpp).
 #pragma once
 
 #include <sys/mman.h>
@@ -28,11 +28,11 @@ void safetensors(const std::filesystem::path& file);
 void settings(const std::filesystem::path& file);     // TOML
 // clang-format on
 
-/// Bytes as a file that has a path and lies in memory alone.
+/// A file with the given bytes that has a path but exists only in memory.
 class MemoryFile {
  public:
   explicit MemoryFile(std::span<const std::byte> bytes) : id_(::memfd_create("input", 0)) {
-    check(id_ >= 0, "a file in memory cannot be made");
+    check(id_ >= 0, "a file in memory cannot be created");
     while (!bytes.empty()) {
       const ssize_t written = ::write(id_, bytes.data(), bytes.size());
       check(written > 0, "a file in memory cannot be written");

@@ -1,4 +1,4 @@
-// Every input in tests/fuzz/corpus/, once: what a fuzzer begins with, and what it once found.
+// Runs every input in tests/fuzz/corpus/ once: the inputs that fuzzers start from, and those that they found.
 #include <doctest/doctest.h>
 
 #include <utility>

@@ -1,4 +1,4 @@
-// Examples worked out by hand, run through every variant of an op that this machine can run, on its device.
+// Runs examples that were worked out by hand through every variant of an op that this machine can run.
 #pragma once
 
 #include "tests/kernels/verify.h"
@@ -22,6 +22,18 @@ T* poisoned(Prepared<Args>& example, int64_t count) {
   return Filler(1, Fill::normal).poisoned<T>(example.outputs, {count}).template mutable_data<T>();
 }
 
+/// The example that `make` returns, or with which it fills the one it is given.
+template <class Args, class Make>
+Prepared<Args> made(Make make) {
+  if constexpr (std::is_invocable_v<Make>) {
+    return make();
+  } else {
+    Prepared<Args> example;
+    make(example);
+    return example;
+  }
+}
+
 /// The values of an output on the host.
 inline std::vector<float> floats(const Tensor& output) {
   const auto values = output.values<float>();
@@ -32,7 +44,7 @@ inline std::vector<int32_t> ints(const Tensor& output) {
   return {values.begin(), values.end()};
 }
 
-/// For each variant: makes the example, runs it, and calls expect(outputs) with its outputs as tensors.
+/// For each variant, makes the example, runs it, and calls expect(outputs) with the outputs as tensors.
 template <class A, class A64, class Make, class Expect>
 void each_result(const Op<A, A64>& op, Make make, Expect expect) {
   std::vector<Device> devices{{}};
@@ -40,7 +52,7 @@ void each_result(const Op<A, A64>& op, Make make, Expect expect) {
   for (const Device& device : devices) {
     Context ctx(device);
     for (const auto& variant : op.variants) {
-      const Prepared<A> example = make();
+      const Prepared<A> example = made<A>(make);
       if (!fits(ctx, variant, example.args)) continue;
       const std::string on = variant.name + (" on " + device.str());
       CAPTURE(on);
@@ -49,7 +61,7 @@ void each_result(const Op<A, A64>& op, Make make, Expect expect) {
   }
 }
 
-/// The same with the values of the outputs, which are floats.
+/// The same for outputs of floats: calls expect(outputs) with their values.
 template <class A, class A64, class Make, class Expect>
 void hand_worked(const Op<A, A64>& op, Make make, Expect expect) {
   each_result(op, make, [&](const std::vector<Tensor>& results) {

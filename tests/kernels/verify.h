@@ -1,5 +1,5 @@
-// Runs every variant of an op that this machine can run, on every case of its table, and compares with the
-// op's reference in double.
+// Runs every variant of an op that this machine can run on every case of its table, and compares the results
+// with those of the op's reference in double.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -18,15 +18,16 @@
 
 namespace rcnn::kernels {
 
-/// "" when `actual` agrees with `expected`, else where and by how much it does not. `bound` holds the
-/// absolute error allowed for each element, or is empty for equality. A NaN agrees with a NaN alone.
+/// Empty if `actual` agrees with `expected`, otherwise a sentence on where and by how much they differ.
+/// `bound` has the absolute error allowed for each element; if it is empty, elements must be equal. A NaN
+/// agrees only with a NaN.
 inline std::string difference(const Tensor& actual, const Tensor& expected,
                               const std::vector<double>& bound) {
   const Tensor a = actual.cast(DType::f64), e = expected.cast(DType::f64);
   const auto found = a.values<double>(), wanted = e.values<double>();
   for (size_t i = 0; i < wanted.size(); ++i) {
     if (std::isnan(wanted[i]) && std::isnan(found[i])) continue;
-    if (found[i] == wanted[i]) continue;  // infinities too
+    if (found[i] == wanted[i]) continue;  // includes infinities
     const double allowed = bound.empty() ? 0 : bound[i];
     if (!(std::fabs(found[i] - wanted[i]) <= allowed))
       return fmt::format("element {} of shape {} is {}, expected {} +- {}", i, expected.shape().str(),
@@ -35,7 +36,7 @@ inline std::string difference(const Tensor& actual, const Tensor& expected,
   return "";
 }
 
-/// The error allowed for output `o`, by the case's kind of comparison.
+/// The error allowed for each element of output `o`, according to the case's kind of comparison.
 template <class Prepared64>
 std::vector<double> error_bound(const Prepared64& expected, const Prepared64& magnitudes, size_t o,
                                 Fill fill) {
@@ -58,8 +59,8 @@ std::vector<double> error_bound(const Prepared64& expected, const Prepared64& ma
   return bound;
 }
 
-/// Rounds what a variant of lower precision rounds: the operands of its products, which are the first two
-/// inputs of the ops that have such variants.
+/// Rounds the operands of the products, as a variant of lower precision does. They are the first two inputs
+/// of the ops that have such variants.
 template <class Prepared64>
 void round_operands(const Prepared64& prepared, Precision precision) {
   if (precision == Precision::f32) return;
@@ -71,8 +72,8 @@ void round_operands(const Prepared64& prepared, Precision precision) {
     }
 }
 
-/// The orders in which a simulated device runs threads: results must be the same to the last bit. A GPU has
-/// one. RCNN_TEST_ORDERS=2 takes fewer.
+/// The orders in which a simulated device runs threads; the results must be equal to the last bit. On a GPU
+/// there is one. RCNN_TEST_ORDERS=N limits their number to N.
 inline std::vector<cuda_sim::Settings> simulated_orders() {
   using cuda_sim::Order;
   if (!cuda::is_simulated()) return {{}};
@@ -94,12 +95,12 @@ inline void use_order(const cuda_sim::Settings&) {}
 inline void forget_fault() {}
 #endif
 
-/// True when both tensors hold the same bits.
+/// True if both tensors have the same bits.
 inline bool same_bits(const Tensor& a, const Tensor& b) {
   return a.bytes() == b.bytes() && (a.bytes() == 0 || std::memcmp(a.raw(), b.raw(), a.bytes()) == 0);
 }
 
-/// Runs a variant on its device: the outputs, on the host.
+/// Runs a variant on its device and returns the outputs on the host.
 template <class A, class A64>
 std::vector<Tensor> run_variant(Context& ctx, const Variant<A, A64>& variant, const Prepared<A>& host) {
   const Workspace::Scope scope(ctx.workspace);
@@ -114,15 +115,16 @@ std::vector<Tensor> run_variant(Context& ctx, const Variant<A, A64>& variant, co
   return outputs;
 }
 
-/// `prepare(zero, case, filler)` makes the case in the type of `zero`, float or double.
+/// Runs the whole comparison. `prepare(zero, case, filler)` makes a case in the type of `zero`, float or
+/// double.
 template <class A, class A64, class Case, class Prepare>
 void verify(const Op<A, A64>& op, const std::vector<Case>& cases, Prepare prepare) {
   CHECK(std::string_view(op.variants.back().name) == "reference");
 #if defined(RCNN_CUDA_SIM)
-  REQUIRE(cuda::device_count() == 1);  // or nothing below would run on it
+  REQUIRE(cuda::device_count() == 1);  // otherwise nothing below would run on it
 #endif
   Context cpu;
-  std::set<const void*> ran;  // variants that some case ran
+  std::set<const void*> ran;  // the variants that at least one case ran
   std::vector<std::unique_ptr<Context>> contexts;
   contexts.push_back(std::make_unique<Context>());
   if (cuda::device_count() > 0) contexts.push_back(std::make_unique<Context>(Device{DeviceType::cuda, 0}));
@@ -149,8 +151,9 @@ void verify(const Op<A, A64>& op, const std::vector<Case>& cases, Prepare prepar
             const auto host = make(float{}, fill);
             if (!fits(*ctx, variant, host.args)) continue;
             ran.insert(&variant);
-            const auto expected =
-                variant.precision == Precision::f32 ? expected32 : expect(variant.precision, fill);
+            const auto expected = variant.backend.precision == Precision::f32
+                                      ? expected32
+                                      : expect(variant.backend.precision, fill);
             std::vector<Tensor> first;
             for (const cuda_sim::Settings& order : ctx->device.type == DeviceType::cuda
                                                        ? simulated_orders()
@@ -185,8 +188,23 @@ void verify(const Op<A, A64>& op, const std::vector<Case>& cases, Prepare prepar
       }
   for (const auto& ctx : contexts)
     for (const auto& variant : op.variants)
-      if (variant.run && variant.device == ctx->device.type && variant.capability <= ctx->capability)
-        CHECK_MESSAGE(ran.contains(&variant), "no case of ", op.name, " runs its variant ", variant.name);
+      if (variant.run && variant.backend.device == ctx->device.type &&
+          variant.backend.capability <= ctx->capability)
+        CHECK_MESSAGE(ran.contains(&variant), "no case of ", op.name, " runs the variant ", variant.name);
 }
+
+/// The names of the ops that this program verifies.
+inline std::set<std::string_view>& verified_ops() {
+  static std::set<std::string_view> names;
+  return names;
+}
+
+/// The test of an op: every variant on every case, against the reference.
+#define VERIFY_OP(op)                                                         \
+  static const bool op##_is_verified = verified_ops().insert(op.name).second; \
+  TEST_CASE(#op ": every variant agrees with the reference") {                \
+    CHECK(op##_is_verified);                                                  \
+    verify(op, cases_of(op).tested(), cases_of(op).prepare);                  \
+  }
 
 }  // namespace rcnn::kernels

@@ -1,4 +1,4 @@
-// Compares a layer's gradients with central differences, in double.
+// Compares the gradients of a layer with central differences, in double precision.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -12,7 +12,7 @@
 
 namespace rcnn {
 
-/// A double tensor of random numbers around 0, a leaf that wants a gradient.
+/// A leaf that requires a gradient: a double tensor of normally distributed random numbers.
 inline Var random_leaf(const Shape& shape, uint64_t seed) {
   RandomSequence random(seed, Purpose::test);
   Tensor tensor = Tensor::empty(shape, DType::f64);
@@ -22,14 +22,13 @@ inline Var random_leaf(const Shape& shape, uint64_t seed) {
 
 struct GradcheckOptions {
   double step = 1e-6;
-  double tolerance = 1e-6;    // relative to max(1, the largest gradient)
-  size_t most_elements = 60;  // a leaf with more has this many of its elements checked, evenly spread
+  double tolerance = 1e-6;   // relative to max(1, the largest gradient of the leaf)
+  size_t max_elements = 60;  // of a larger leaf, about this many elements are checked, evenly spread
 };
 
-/// `f` builds its output (of any shape) from the leaves' current values. The output is weighted with fixed
-/// random numbers and summed, so that every output element matters. Each leaf is used through a second graph
-/// as well, so that gradients that add to existing ones are checked too. `tolerance` is relative to the
-/// largest gradient of the leaf.
+/// Checks the gradients of `f` with respect to the leaves. `f` computes an output of any shape from the
+/// leaves' current values. The output is multiplied by fixed random numbers and summed, so that every element
+/// of it matters. Backward runs twice, so that adding to an existing gradient is checked as well.
 inline void gradcheck(const std::function<Var(Context&)>& f, const std::vector<Var>& leaves,
                       const GradcheckOptions& options = {}) {
   struct WeightedSum : Node {
@@ -75,13 +74,13 @@ inline void gradcheck(const std::function<Var(Context&)>& f, const std::vector<V
   run_backward();
   std::vector<Tensor> once;
   for (const Var& leaf : leaves) once.push_back(leaf.gradient().clone());
-  run_backward();  // a second contribution: every gradient doubles
+  run_backward();  // adds a second contribution, so that every gradient doubles
   for (size_t l = 0; l < leaves.size(); ++l) {
     const Tensor& value = leaves[l].value();
     double largest = 1;
     for (double g : once[l].values<double>()) largest = std::max(largest, std::fabs(g));
     const int64_t count = value.numel(),
-                  stride = std::max<int64_t>(1, count / static_cast<int64_t>(options.most_elements));
+                  stride = std::max<int64_t>(1, count / static_cast<int64_t>(options.max_elements));
     for (int64_t i = 0; i < count; i += stride) {
       const double analytic = once[l].data<double>()[i], twice = leaves[l].gradient().data<double>()[i];
       CHECK(std::fabs(twice - 2 * analytic) <= 1e-9 * largest);

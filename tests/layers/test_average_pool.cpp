@@ -4,7 +4,7 @@
 
 namespace rcnn {
 
-TEST_CASE("average_pool: the mean over each map") {
+TEST_CASE("average_pool: computes the mean over each map") {
   Context ctx;
   const Var x(Tensor::of<float>({2, 1, 2, 2}, {1, 10, 3, 30, -1, 0, 2, 5}));
   const Tensor y = average_pool(ctx, x).value();
@@ -21,7 +21,7 @@ TEST_CASE("average_pool: gradients agree with central differences") {
   }
 }
 
-TEST_CASE("average_pool: a map without pixels has no mean") {
+TEST_CASE("average_pool: a map without pixels is an error") {
   Context ctx;
   CHECK_THROWS_AS(average_pool(ctx, Var(Tensor::zeros({1, 0, 3, 2}, DType::f32))), Error);
 }

@@ -31,7 +31,7 @@ TEST_CASE("batch_norm: gradients agree with central differences") {
   gradcheck([&](Context& ctx) { return batch_norm(ctx, x, p, {}, true); }, {x});
 }
 
-TEST_CASE("batch_norm: training moves the running statistics, folding uses them") {
+TEST_CASE("batch_norm: training updates the running statistics, and folding uses them") {
   BatchNorm p;
   p.weight = Tensor::of<float>({1}, {2});
   p.bias = Tensor::of<float>({1}, {1});
@@ -50,13 +50,13 @@ TEST_CASE("batch_norm: training moves the running statistics, folding uses them"
   CHECK(p.running_mean.item<float>() == doctest::Approx(0.475));
 }
 
-TEST_CASE("batch_norm: outside training it is an error that says what to do instead") {
+TEST_CASE("batch_norm: a call outside training is an error that says what to do instead") {
   BatchNorm p = batch_norm_of(3);
   Context ctx;
   CHECK_THROWS_WITH_AS(
       batch_norm(ctx, random_leaf({5, 3}, 4), p),
-      "batch_norm takes the statistics of the batch, which is for training alone: in evaluation "
-      "fold_batch_norm gives the running statistics to the epilogue of the convolution",
+      "batch_norm uses the statistics of the batch, which is for training only: in evaluation use "
+      "fold_batch_norm, which gives the running statistics to the epilogue of the convolution",
       Error);
 }
 
@@ -85,7 +85,7 @@ TEST_CASE("batch_norm: an empty batch has an empty output") {
   CHECK(y.shape() == x.shape());
 }
 
-TEST_CASE("batch_norm: wrong shapes are errors that name them") {
+TEST_CASE("batch_norm: errors name the shapes that do not fit") {
   BatchNorm p = batch_norm_of(3);
   const Var x = random_leaf({2, 2, 2, 4}, 1), fits = random_leaf({2, 3}, 1),
             residual = random_leaf({3, 3}, 2);
@@ -95,8 +95,9 @@ TEST_CASE("batch_norm: wrong shapes are errors that name them") {
                        "(4), found (3), (3), (3) and (3)",
                        Error);
   CHECK_THROWS_WITH_AS(batch_norm(ctx, fits, p, residual),
-                       "batch_norm: the residual's shape (3, 3) is not x's, (2, 3)", Error);
-  CHECK_THROWS_WITH_AS(batch_norm(ctx, fits, p, fits), "batch_norm: the residual is x itself", Error);
+                       "batch_norm: the residual has shape (3, 3), expected that of x, (2, 3)", Error);
+  CHECK_THROWS_WITH_AS(batch_norm(ctx, fits, p, fits), "batch_norm: residual and x must not share memory",
+                       Error);
 }
 
 }  // namespace rcnn

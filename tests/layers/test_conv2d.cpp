@@ -19,11 +19,11 @@ TEST_CASE("conv2d: gradients of x, w, bias and residual agree with central diffe
         [&](Context& ctx) {
           return conv2d(ctx, x, w, {s.stride, s.pad, s.dilation}, epilogue);
         },
-        leaves, {.most_elements = 25});
+        leaves, {.max_elements = 25});
   }
 }
 
-TEST_CASE("conv2d: a tensor that changed before backward is an error") {
+TEST_CASE("conv2d: backward fails if a saved tensor has changed") {
   Context ctx;
   ctx.grad = true;
   const Var x = random_leaf({1, 3, 3, 1}, 1), w = random_leaf({1, 3, 3, 1}, 2);
@@ -32,7 +32,7 @@ TEST_CASE("conv2d: a tensor that changed before backward is an error") {
   CHECK_THROWS_WITH_AS(backward(ctx, y), doctest::Contains("changed after the forward pass"), Error);
 }
 
-TEST_CASE("conv2d: shapes that do not fit are named") {
+TEST_CASE("conv2d: errors name the shapes that do not fit") {
   Context ctx;
   const Var x(Tensor::zeros({1, 4, 4, 3}, DType::f32)), w(Tensor::zeros({8, 3, 3, 4}, DType::f32));
   CHECK_THROWS_WITH_AS(conv2d(ctx, x, w, {}), doctest::Contains("(1, 4, 4, 3)"), Error);

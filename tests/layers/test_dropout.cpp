@@ -8,7 +8,7 @@ TEST_CASE("dropout: gradients agree with central differences") {
   for (const float p : {0.5f, 0.3f}) gradcheck([&](Context& ctx) { return dropout(ctx, x, p, 4); }, {x});
 }
 
-TEST_CASE("dropout: x itself where there is nothing to drop") {
+TEST_CASE("dropout: returns x itself if nothing is to be dropped") {
   const Var x = random_leaf({2, 3}, 1);
   Context ctx;
   ctx.grad = true;
@@ -19,7 +19,7 @@ TEST_CASE("dropout: x itself where there is nothing to drop") {
   CHECK(dropout(ctx, Tensor::empty({0, 5}, DType::f32), 0.5f, 0).shape() == Shape{0, 5});
 }
 
-TEST_CASE("dropout: the share that is dropped, and the mean that stays") {
+TEST_CASE("dropout: drops the given fraction of elements and preserves the mean") {
   constexpr int64_t kCount = 100000;
   Tensor ones = Tensor::empty({kCount}, DType::f32);
   ones.fill(1);
@@ -35,12 +35,12 @@ TEST_CASE("dropout: the share that is dropped, and the mean that stays") {
       dropped += value == 0;
       sum += static_cast<double>(value);
     }
-    // Four standard deviations of so many draws.
+    // Within four standard deviations for this number of draws.
     const double chance = static_cast<double>(p), deviation = std::sqrt(chance * (1 - chance) / kCount);
     CHECK(std::fabs(dropped / kCount - chance) <= 4 * deviation);
     CHECK(std::fabs(sum / kCount - 1) <= 4 * deviation / (1 - chance));
   }
-  // The same call drops the same elements; another layer, micro-batch, step or seed others.
+  // The same call drops the same elements; another layer, micro-batch, step or seed drops others.
   const auto first = values_of(0.5f, 0);
   CHECK(values_of(0.5f, 0) == first);
   CHECK(values_of(0.5f, 1) != first);
@@ -55,12 +55,12 @@ TEST_CASE("dropout: the share that is dropped, and the mean that stays") {
   CHECK(values_of(0.5f, 0) != first);
 }
 
-TEST_CASE("dropout: faults are named") {
+TEST_CASE("dropout: a wrong probability is an error, and so is a step that changes before backward") {
   Context ctx;
   const Var x = random_leaf({2, 3}, 1);
   for (const float p : {1.0f, -0.1f, std::nanf("")}) CHECK_THROWS_AS(dropout(ctx, x, p, 0), Error);
 
-  // A step that begins before the last one's backward would drop other elements there.
+  // If the next step began before backward of this one, backward would drop other elements than forward.
   ctx.training = ctx.grad = true;
   const Var one = random_leaf({1}, 2);
   const Var y = dropout(ctx, one, 0.5f, 0);

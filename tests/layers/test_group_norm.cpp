@@ -16,7 +16,7 @@ TEST_CASE("group_norm: gradients agree with central differences") {
     }
 }
 
-TEST_CASE("group_norm: an image's output does not depend on the others") {
+TEST_CASE("group_norm: the output of an image does not depend on the other images") {
   const GroupNorm p{random_leaf({4}, 3), random_leaf({4}, 4), 2};
   const Tensor x = random_leaf({3, 5, 4}, 1).value();
   Context ctx;
@@ -24,11 +24,11 @@ TEST_CASE("group_norm: an image's output does not depend on the others") {
   for (int64_t i = 0; i < one.numel(); ++i) CHECK(one.data<double>()[i] == all.data<double>()[20 + i]);
 }
 
-TEST_CASE("group_norm: channels that do not divide are an error") {
+TEST_CASE("group_norm: a number of channels that the groups do not divide is an error") {
   const GroupNorm p{random_leaf({6}, 3), random_leaf({6}, 4), 4};
   Context ctx;
   CHECK_THROWS_WITH_AS(group_norm(ctx, random_leaf({2, 6}, 1), p),
-                       "group_norm: 6 channels cannot be cut into 4 groups", Error);
+                       "group_norm: 6 channels cannot be divided into 4 groups", Error);
 }
 
 }  // namespace rcnn

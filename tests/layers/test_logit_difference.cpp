@@ -14,7 +14,7 @@ TEST_CASE("logit_difference: gradients agree with central differences") {
   }
 }
 
-TEST_CASE("logit_difference: its sigmoid is the softmax over background and object") {
+TEST_CASE("logit_difference: the sigmoid of it is the softmax over background and object") {
   Context ctx;
   const Tensor x = random_leaf({2, 3, 5, 8}, 1).value();
   const Tensor y = logit_difference(ctx, x).value();
@@ -27,7 +27,7 @@ TEST_CASE("logit_difference: its sigmoid is the softmax over background and obje
   }
 }
 
-TEST_CASE("logit_difference: shapes") {
+TEST_CASE("logit_difference: halves the last dimension, which must be even") {
   Context ctx;
   CHECK(logit_difference(ctx, Tensor::empty({0, 4, 4, 18}, DType::f32)).shape() == Shape{0, 4, 4, 9});
   CHECK(logit_difference(ctx, Tensor::empty({2, 0}, DType::f32)).shape() == Shape{2, 0});

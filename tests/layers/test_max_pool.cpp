@@ -12,7 +12,7 @@ TEST_CASE("max_pool: gradients agree with central differences") {
   }
 }
 
-TEST_CASE("max_pool: shape, and arguments that do not fit") {
+TEST_CASE("max_pool: the output has the right shape, and errors name the arguments that do not fit") {
   Context ctx;
   const Var x(ctx.zeros({2, 7, 8, 3}));
   CHECK(max_pool(ctx, x, 3, 2, 1).shape() == Shape{2, 4, 4, 3});

@@ -6,7 +6,7 @@ namespace rcnn {
 
 TEST_CASE("roi_align: gradients agree with central differences") {
   for (const kernels::RoiAlignCase& c : kernels::roi_align_cases()) {
-    if (c.roi.n == 0 || c.roi.r == 0 || c.roi.c > 5) continue;  // channels are all alike
+    if (c.roi.n == 0 || c.roi.r == 0 || c.roi.c > 5) continue;  // all channels are treated alike
     std::vector<Tensor> keep;
     kernels::Filler fill(3, kernels::Fill::normal);
     const kernels::RoiLevels a = kernels::make_roi_levels(c.roi, fill, keep);
@@ -23,11 +23,11 @@ TEST_CASE("roi_align: gradients agree with central differences") {
     for (int l = 0; l < a.levels; ++l)
       levels.push_back(random_leaf(kernels::level_shape(a, l), static_cast<uint64_t>(l + 1)));
     gradcheck([&](Context& ctx) { return roi_align(ctx, levels, rois, count, config); }, levels,
-              {.most_elements = 12});
+              {.max_elements = 12});
   }
 }
 
-TEST_CASE("roi_align: padding rows give 0, whatever they hold") {
+TEST_CASE("roi_align: the output of padding rows is 0, whatever they contain") {
   Context ctx;
   const Var x(Tensor::of<float>({1, 1, 2, 1}, {1, 3}));
   constexpr float nan = std::numeric_limits<float>::quiet_NaN();
@@ -40,7 +40,7 @@ TEST_CASE("roi_align: padding rows give 0, whatever they hold") {
   CHECK(roi_align(ctx, {x}, rois.slice(0, 1), {}, config).shape() == Shape{2, 1, 1, 1});
 }
 
-TEST_CASE("roi_align: arguments that do not fit are named") {
+TEST_CASE("roi_align: errors name the arguments that do not fit") {
   Context ctx;
   const Var x(ctx.zeros({2, 4, 5, 3})), coarse(ctx.zeros({2, 2, 3, 3}));
   const Tensor rois = ctx.zeros({2, 7, 4}), count = ctx.zeros({2}, DType::i32);

@@ -6,7 +6,7 @@ namespace rcnn {
 
 TEST_CASE("roi_pool: gradients agree with central differences") {
   for (const kernels::RoiCase& c : kernels::roi_pool_cases()) {
-    if (c.n == 0 || c.r == 0 || c.c > 5) continue;  // channels are all alike
+    if (c.n == 0 || c.r == 0 || c.c > 5) continue;  // all channels are treated alike
     std::vector<Tensor> keep;
     kernels::Filler fill(3, kernels::Fill::normal);
     const kernels::RoiLevels a = kernels::make_roi_levels(c, fill, keep);
@@ -21,11 +21,11 @@ TEST_CASE("roi_pool: gradients agree with central differences") {
     for (int l = 0; l < a.levels; ++l)
       levels.push_back(random_leaf(kernels::level_shape(a, l), static_cast<uint64_t>(l + 1)));
     gradcheck([&](Context& ctx) { return roi_pool(ctx, levels, rois, count, config); }, levels,
-              {.most_elements = 12});
+              {.max_elements = 12});
   }
 }
 
-TEST_CASE("roi_pool: shape, padding rows and arguments that do not fit") {
+TEST_CASE("roi_pool: the output of padding rows is 0, and arguments that do not fit are errors") {
   Context ctx;
   const Var x(Tensor::of<float>({1, 1, 2, 1}, {1, 3}));
   constexpr float nan = std::numeric_limits<float>::quiet_NaN();

@@ -3,7 +3,7 @@
 
 namespace rcnn {
 
-TEST_CASE("sigmoid_cross_entropy: gradients agree with central differences, over levels") {
+TEST_CASE("sigmoid_cross_entropy: gradients of all levels agree with central differences") {
   const Var first = random_leaf({2, 2, 2, 1}, 1), second = random_leaf({2, 1}, 2);
   const Tensor labels = Tensor::of<int32_t>({2, 5}, {1, 0, -1, 1, 0, -1, -1, 1, 0, 1});
   gradcheck(
@@ -11,7 +11,7 @@ TEST_CASE("sigmoid_cross_entropy: gradients agree with central differences, over
         return sigmoid_cross_entropy(ctx, {first, second}, labels);
       },
       {first, second});
-  // A level that wants no gradient.
+  // One level does not require a gradient.
   gradcheck(
       [&](Context& ctx) {
         return sigmoid_cross_entropy(ctx, {first.detach(), second}, labels);
@@ -19,7 +19,7 @@ TEST_CASE("sigmoid_cross_entropy: gradients agree with central differences, over
       {second});
 }
 
-TEST_CASE("sigmoid_cross_entropy: no images, and levels that do not fit") {
+TEST_CASE("sigmoid_cross_entropy: the loss of no images is 0, and levels that do not fit are errors") {
   Context ctx;
   const Tensor none = Tensor::empty({0, 5}, DType::i32);
   CHECK(sigmoid_cross_entropy(ctx, {Tensor::empty({0, 5}, DType::f32)}, none).value().item<float>() == 0);

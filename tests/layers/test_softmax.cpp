@@ -3,7 +3,7 @@
 
 namespace rcnn {
 
-TEST_CASE("softmax: each row of any shape adds up to 1") {
+TEST_CASE("softmax: each row sums to 1, whatever the shape") {
   const Tensor logits = random_leaf({2, 3, 5}, 1).value();
   Context ctx;
   const Tensor p = softmax(ctx, logits);

@@ -9,14 +9,14 @@ TEST_CASE("softmax_cross_entropy: gradients agree with central differences") {
   gradcheck([&](Context& ctx) { return softmax_cross_entropy(ctx, logits, labels); }, {logits});
 }
 
-TEST_CASE("softmax_cross_entropy: no rows, and rows that do not fit") {
+TEST_CASE("softmax_cross_entropy: the loss of no rows is 0, and shapes that do not fit are errors") {
   Context ctx;
   const Tensor none = Tensor::empty({0}, DType::i32);
   CHECK(softmax_cross_entropy(ctx, Tensor::empty({0, 4}, DType::f32), none).value().item<float>() == 0);
   CHECK_THROWS_WITH_AS(
       softmax_cross_entropy(ctx, random_leaf({2, 4}, 1), Tensor::of<int32_t>({3}, {0, 1, 2})),
       "softmax_cross_entropy: logits (2, 4) and labels (3) do not fit: expected (..., C) and "
-      "one label a row",
+      "one label per row",
       Error);
 }
 

@@ -3,7 +3,7 @@
 
 namespace rcnn {
 
-TEST_CASE("weighted_sum: value and gradients, with a term used twice and one that wants none") {
+TEST_CASE("weighted_sum: value and gradients are right if a term occurs twice or requires no gradient") {
   const Var a = random_leaf({}, 1), b = random_leaf({1}, 2);
   Context ctx;
   const double expected = 2 * a.value().item<double>() - 3 * b.value().item<double>();

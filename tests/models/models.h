@@ -7,7 +7,7 @@
 
 namespace rcnn::fixtures {
 
-/// The model of this name with few samples and a small head, so that every pass is quick.
+/// The configuration of this model with few samples and a small head, so that every pass is quick.
 inline ModelConfig small_config(const std::string& name = "nano-fpn") {
   ModelConfig config = model_config(name);
   config.rpn_batch_size_per_image = 16;
@@ -18,7 +18,7 @@ inline ModelConfig small_config(const std::string& name = "nano-fpn") {
   return config;
 }
 
-/// The same for two classes of objects.
+/// A model with that configuration, for two classes.
 inline FasterRcnn small_model(const std::string& name, const std::string& norm, uint64_t seed) {
   ModelConfig config = small_config(name);
   config.norm = norm;
@@ -38,14 +38,15 @@ inline ImageBatch noise(int64_t n, int64_t h, int64_t w, DType dtype) {
   return {pixels.cast(dtype), size};
 }
 
-/// Two objects on the first image, one on the second.
+/// Ground truth of two images: two objects on the first, one on the second.
 inline GroundTruth two_images() {
   return {Tensor::of<float>({2, 2, 4}, {4, 4, 22, 20, 20, 8, 45, 30, 10, 2, 40, 28, 0, 0, 0, 0}),
           Tensor::of<int32_t>({2, 2}, {1, 2, 2, 0}), Tensor::of<int32_t>({2}, {2, 1}),
           Tensor::of<int32_t>({2}, {0, 1})};
 }
 
-/// Gives every normalisation of the backbone, and of layer4 as the head, weights and statistics of its own.
+/// Sets weights and statistics of every normalisation in the backbone, and in layer4 of the head, to random
+/// values.
 inline void randomise_norms(FasterRcnn& model) {
   RandomSequence random(9, Purpose::test);
   const auto fill = [&](const std::string& name, const Tensor& tensor) {

@@ -1,4 +1,4 @@
-// The backbones: torchvision's names, levels, heads, and the ways of normalisation.
+// The backbones: torchvision's names, the levels, the heads, and the kinds of normalisation.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -14,7 +14,7 @@ using namespace rcnn::fixtures;
 
 namespace {
 
-/// Elements of the tensors that are trained, and of all of them.
+/// The number of elements in the tensors that are trained, and in all tensors.
 struct Sizes {
   int64_t trained = 0, all = 0;
   bool operator==(const Sizes&) const = default;
@@ -32,7 +32,7 @@ Sizes sizes_of(FasterRcnn& model) {
   return sizes;
 }
 
-/// Names and shapes as `sha256sum` sees them, one "name (2, 3)" a line, sorted.
+/// The SHA-256 of the sorted lines "name (2, 3)", one per tensor.
 std::string digest_of_names(FasterRcnn& model) {
   std::vector<std::string> lines;
   for (const auto& [name, tensor] : save_weights(model))
@@ -41,7 +41,7 @@ std::string digest_of_names(FasterRcnn& model) {
   return sha256_hex(fmt::format("{}", fmt::join(lines, "")));
 }
 
-/// All maps of the backbone as one list.
+/// The values of all maps of the backbone as one list.
 std::vector<float> map_values(FasterRcnn& model, const ImageBatch& images, bool training) {
   Context ctx;
   ctx.training = training;
@@ -51,7 +51,7 @@ std::vector<float> map_values(FasterRcnn& model, const ImageBatch& images, bool 
   return all;
 }
 
-/// The largest difference, in units of the largest value.
+/// The largest difference divided by the largest magnitude.
 double distance(const std::vector<float>& a, const std::vector<float>& b) {
   REQUIRE(a.size() == b.size());
   double difference = 0, largest = 0;
@@ -65,11 +65,11 @@ double distance(const std::vector<float>& a, const std::vector<float>& b) {
 
 }  // namespace
 
-TEST_CASE("models have the tensors of torchvision's: names, shapes and number") {
-  // Of models put together from torchvision's parts with frozen batch normalisation (for vgg16
-  // with a head 64 wide), and for 90 classes fasterrcnn_resnet50_fpn: the sum of numel() over
-  // parameters, that over the state_dict without num_batches_tracked, that over the parameters behind the
-  // first two stages, and the digest of sorted lines "name (2, 3)".
+TEST_CASE("models have the same tensors as torchvision's: names, shapes and number of elements") {
+  // The expected values come from models built from torchvision's parts with frozen batch normalisation
+  // (vgg16 with a head of width 64), and for 90 classes from fasterrcnn_resnet50_fpn: the sum of numel() over
+  // the parameters, over the state_dict without num_batches_tracked, and over the parameters after the first
+  // two stages; and the digest of the sorted lines "name (2, 3)".
   struct Expected {
     const char* model;
     int64_t object_classes;
@@ -118,11 +118,11 @@ TEST_CASE("models have the tensors of torchvision's: names, shapes and number") 
   }
 }
 
-/// One model of each kind; those of more layers are built of the same parts.
+/// One model of each kind. The deeper models are built from the same parts.
 constexpr const char* kKinds[] = {"nano-fpn",     "resnet18-fpn", "resnet18-c4", "resnet18-dc5",
                                   "resnet50-fpn", "resnet50-c4",  "vgg16"};
 
-TEST_CASE("models have anchors at the strides they say") {
+TEST_CASE("models place anchors at the strides that they declare") {
   for (const std::string name : kKinds) {
     CAPTURE(name);
     ModelConfig config = model_config(name);
@@ -141,14 +141,14 @@ TEST_CASE("models have anchors at the strides they say") {
   }
 }
 
-TEST_CASE("a model whose anchor sizes are not those of its levels is refused") {
+TEST_CASE("a model is refused unless it has anchor sizes for each of its levels") {
   ModelConfig config = model_config("resnet18-c4");
   config.anchor_sizes = {{32}, {64}};
   CHECK(input_error([&] { FasterRcnn(config, 1, Init(1)); }) ==
         "anchor-sizes: resnet18-c4 has 1 levels (one list each, ';' between them), found sizes for 2");
 }
 
-TEST_CASE("models give every parameter that is trained a gradient") {
+TEST_CASE("every trained parameter of a model gets a gradient") {
   for (const std::string name : kKinds) {
     CAPTURE(name);
     FasterRcnn model(small_config(name), 2, Init(1));
@@ -161,7 +161,7 @@ TEST_CASE("models give every parameter that is trained a gradient") {
   }
 }
 
-TEST_CASE("box-head: layer4 is there for the models that do not use it themselves") {
+TEST_CASE("box-head: layer4 can be the head of models whose backbone does not use it") {
   ModelConfig config = small_config("resnet18-c4");
   config.box_head = "layer4";
   FasterRcnn model(config, 2, Init(1));
@@ -170,17 +170,19 @@ TEST_CASE("box-head: layer4 is there for the models that do not use it themselve
       roi_head_forward(ctx, model.head, config, {Var(Tensor::zeros({1, 4, 6, 256}, DType::f32))},
                        Tensor::of<float>({1, 2, 4}, {0, 0, 40, 40, 8, 8, 60, 50}), {}, {1, 64, 96, 3});
   CHECK(output.logits.shape() == Shape{2, 3});
-  CHECK(output.offsets.shape() == Shape{2, 12});
+  CHECK(output.deltas.shape() == Shape{2, 12});
   for (const char* without : {"resnet50-fpn", "vgg16"}) {
     config = small_config(without);
     config.box_head = "layer4";
-    CHECK(input_error([&] { FasterRcnn(config, 1, Init(1)); })
-              .starts_with(
-                  fmt::format("--box-head layer4: {} has no stage left for it; resnet18-c4, ", without)));
+    CHECK(
+        input_error([&] { FasterRcnn(config, 1, Init(1)); })
+            .starts_with(fmt::format("--box-head layer4: {} has no stage left for the head; expected one of "
+                                     "resnet18-c4, ",
+                                     without)));
   }
 }
 
-TEST_CASE("vgg16 says which convolutions make a stage") {
+TEST_CASE("vgg16 assigns its convolutions to stages") {
   const FasterRcnn model(small_config("vgg16"), 1, Init(1));
   CHECK(model.backbone->stage_of("0.weight") == 1);
   CHECK(model.backbone->stage_of("2.bias") == 1);
@@ -191,10 +193,10 @@ TEST_CASE("vgg16 says which convolutions make a stage") {
   ModelConfig config = small_config("vgg16");
   config.norm = "batch";
   CHECK(input_error([&] { FasterRcnn(config, 1, Init(1)); }) ==
-        "--norm batch: vgg16 has no normalisation, which is called folded here");
+        "--norm batch: vgg16 has no normalisation: expected --norm folded");
 }
 
-TEST_CASE("norm: evaluation by batch, frozen and folded normalisation agrees, and training by the frozen") {
+TEST_CASE("norm: batch, frozen and folded agree in evaluation, the last two also in training") {
   const ImageBatch images = noise(2, 64, 64, DType::f32);
   for (const char* name : {"nano-fpn", "resnet18-c4"}) {
     CAPTURE(name);
@@ -212,9 +214,9 @@ TEST_CASE("norm: evaluation by batch, frozen and folded normalisation agrees, an
     CHECK(distance(expected, map_values(frozen, images, true)) == 0);
     CHECK(distance(expected, map_values(folded, images, false)) <= 1e-5);
     CHECK(distance(expected, map_values(folded, images, true)) <= 1e-5);
-    CHECK(distance(expected, map_values(batch, images, true)) > 1e-2);  // its statistics are its own
+    CHECK(distance(expected, map_values(batch, images, true)) > 1e-2);  // it uses the statistics of the batch
 
-    // A file of folded convolutions gives a frozen normalisation that changes nothing, to the last bit.
+    // Loading folded convolutions sets the frozen normalisation so that it changes no bit.
     FasterRcnn again = small_model(name, "frozen", 4);
     const auto folded_list = save_weights(folded);
     start_from_weights(again, classes, {"file", {folded_list.begin(), folded_list.end()}, classes}, false);
@@ -222,7 +224,7 @@ TEST_CASE("norm: evaluation by batch, frozen and folded normalisation agrees, an
   }
 }
 
-TEST_CASE("norm: what is frozen has no gradient, what is folded has a bias that does") {
+TEST_CASE("norm: frozen normalisation gets no gradient, but the bias of a folded convolution does") {
   for (const char* norm : {"frozen", "folded"}) {
     CAPTURE(norm);
     FasterRcnn model = small_model("nano-fpn", norm, 1);
@@ -240,7 +242,7 @@ TEST_CASE("norm: what is frozen has no gradient, what is folded has a bias that 
   }
 }
 
-TEST_CASE("norm: what is folded for evaluation follows weights and statistics, in the tensors it has") {
+TEST_CASE("norm: folding for evaluation follows changed weights and statistics, in the same tensors") {
   const ImageBatch images = noise(1, 32, 32, DType::f32);
   FasterRcnn model = small_model("nano-fpn", "frozen", 1), fresh = small_model("nano-fpn", "frozen", 1);
   const std::vector<float> before = map_values(model, images, false);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <map>
 
 #include "core/rng.h"
@@ -13,11 +14,12 @@ using namespace rcnn::fixtures;
 
 namespace {
 
-/// Compares the derivative of the whole loss along a random direction in every `every`th parameter with
-/// central differences. Proposals and samples are held fixed: what is discrete has no gradient.
+/// Compares the derivative of the whole loss with central differences, along a random direction of one
+/// parameter in `every`. Proposals and samples are held fixed, because discrete choices have no gradient.
 void check_gradients(const ModelConfig& config, uint64_t every) {
   FasterRcnn model(config, 2, Init(3, DType::f64));
-  // At their initial .01 the RPN's weights hardly reach the layers below.
+  // With the initial deviation of .01, hardly any gradient passes through the RPN's weights to the layers
+  // below.
   for_each_parameter(model, [](const std::string& name, Var& v) {
     if (name.starts_with("rpn.") && name.ends_with("weight"))
       for (double& w : v.value().mutable_values<double>()) w *= 10;
@@ -70,7 +72,7 @@ void check_gradients(const ModelConfig& config, uint64_t every) {
 
 }  // namespace
 
-TEST_CASE("the gradient of the whole loss agrees with central differences, tensor by tensor") {
+TEST_CASE("the gradient of the whole loss agrees with central differences for each parameter") {
   for (const char* norm : {"batch", "frozen", "folded"}) {
     CAPTURE(norm);
     ModelConfig config = small_config();
@@ -84,7 +86,7 @@ TEST_CASE("the gradient of a ResNet's loss agrees with central differences") {
   check_gradients(small_config("resnet18-fpn"), 19);
 }
 
-TEST_CASE("losses do not depend on what stands in the padding of ground truth") {
+TEST_CASE("losses do not depend on the contents of padding rows in the ground truth") {
   FasterRcnn model(small_config(), 2, Init(3));
   const ImageBatch images = noise(2, 32, 48, DType::f32);
   const auto losses = [&](const GroundTruth& t) {
@@ -99,7 +101,7 @@ TEST_CASE("losses do not depend on what stands in the padding of ground truth") 
   CHECK(std::isfinite(losses(clean)));
 }
 
-TEST_CASE("an image without objects trains the background alone") {
+TEST_CASE("an image without objects trains only the background") {
   FasterRcnn model(small_config(), 2, Init(3));
   const GroundTruth none{Tensor::zeros({2, 1, 4}, DType::f32), Tensor::zeros({2, 1}, DType::i32),
                          Tensor::zeros({2}, DType::i32), Tensor::of<int32_t>({2}, {0, 1})};
@@ -117,7 +119,7 @@ TEST_CASE("an image without objects trains the background alone") {
   });
 }
 
-TEST_CASE("detections are inside the image, best first, and the same whatever the batch") {
+TEST_CASE("detections are inside the image, sorted by score, and independent of the batch") {
   FasterRcnn model(small_config(), 2, Init(3));
   Context ctx;
   const ImageBatch two = noise(2, 64, 80, DType::f32);
@@ -137,7 +139,7 @@ TEST_CASE("detections are inside the image, best first, and the same whatever th
   }
 }
 
-TEST_CASE("nano-fpn has the parameters its design says, under torchvision's names") {
+TEST_CASE("nano-fpn has the expected number of parameters, under torchvision's names") {
   FasterRcnn model(model_config("nano-fpn"), 3, Init(1));
   int64_t count = 0;
   std::vector<std::string> names;
@@ -145,14 +147,13 @@ TEST_CASE("nano-fpn has the parameters its design says, under torchvision's name
     count += v.value().numel();
     names.push_back(name);
   });
-  CHECK(count ==
-        780514);  // the same model put together from torchvision's parts: bench/torchvision_models.py
+  CHECK(count == 780514);  // as in the same model built from torchvision's parts: bench/torchvision_models.py
   for (const char* name : {"backbone.body.layer2.0.downsample.0.weight", "backbone.fpn.inner_blocks.2.0.bias",
                            "rpn.head.conv.0.0.weight", "roi_heads.box_predictor.bbox_pred.bias"})
     CHECK_MESSAGE(std::find(names.begin(), names.end(), name) != names.end(), name);
 }
 
-TEST_CASE("the parts' losses are the whole one's terms, and their gradients add up to its gradient") {
+TEST_CASE("the losses of RPN and head are terms of the whole loss, and so are their gradients") {
   FasterRcnn model(small_config(), 2, Init(3, DType::f64));
   const ImageBatch images = noise(2, 32, 48, DType::f64);
   ImageBatch given = images;
@@ -204,10 +205,10 @@ TEST_CASE("the parts' losses are the whole one's terms, and their gradients add 
   }
 }
 
-TEST_CASE("given proposals are what the head looks at, in training and in detection") {
+TEST_CASE("the head uses the proposals that are given, in training and in detection") {
   FasterRcnn model(small_config(), 2, Init(3));
   ImageBatch images = noise(2, 32, 48, DType::f32);
-  // The second image has none, neither proposals nor objects.
+  // The second image has neither proposals nor objects.
   images.proposals = {Tensor::of<float>({2, 2, 4}, {3, 5, 23, 19, 30, 2, 40, 12, 0, 0, 0, 0, 0, 0, 0, 0}),
                       Tensor::of<int32_t>({2}, {2, 0})};
   GroundTruth truth = two_images();
@@ -238,4 +239,22 @@ TEST_CASE("given proposals are what the head looks at, in training and in detect
   const Detections found = model.detect(detecting, images, &trace);
   CHECK(found.count.values<int32_t>()[0] == 0);
   CHECK(trace.proposals.boxes.data<float>() == images.proposals.boxes.data<float>());
+}
+
+TEST_CASE(
+    "detection and proposals are the same whatever mode the context was left in, and leave it as it was") {
+  FasterRcnn model(small_config(), 2, Init(3));
+  const ImageBatch images = noise(1, 32, 48, DType::f32);
+  Context evaluating, training;
+  training.grad = training.training = true;
+  const Detections expected = model.detect(evaluating, images), found = model.detect(training, images);
+  const auto same = [](const Tensor& a, const Tensor& b) {
+    return a.bytes() == b.bytes() && std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
+  };
+  CHECK(same(expected.boxes, found.boxes));
+  CHECK(same(expected.scores, found.scores));
+  CHECK(same(model.propose(evaluating, images).boxes, model.propose(training, images).boxes));
+  CHECK(training.grad);
+  CHECK(training.training);
+  CHECK(training.next_sequence == 0);  // nothing was recorded
 }

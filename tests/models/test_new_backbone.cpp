@@ -1,4 +1,4 @@
-// What docs/backbones.md says about adding a backbone, done.
+// Adds a backbone as docs/backbones.md describes.
 #include <doctest/doctest.h>
 
 #include <fstream>
@@ -65,7 +65,7 @@ std::vector<std::string> code_lines(const std::string& path, bool all) {
 
 }  // namespace
 
-TEST_CASE("a new backbone needs what docs/backbones.md says, and trains") {
+TEST_CASE("a backbone that is added as docs/backbones.md describes can be trained") {
   const WithTiny added;
   ModelConfig config = small_config("tiny");
   CHECK(config.backbone == "tiny");
@@ -87,7 +87,7 @@ TEST_CASE("a new backbone needs what docs/backbones.md says, and trains") {
   CHECK(layers[1].output == Shape{1, 4, 6, 32});
 }
 
-TEST_CASE("the code in docs/backbones.md is the code that is tested") {
+TEST_CASE("the code in docs/backbones.md is the same as the tested code") {
   const std::vector<std::string> tested = code_lines("tests/models/test_new_backbone.cpp", true);
   const std::vector<std::string> told = code_lines("docs/backbones.md", false);
   CHECK(told.size() > 20);

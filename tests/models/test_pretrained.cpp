@@ -1,4 +1,5 @@
-// Starting from weights of elsewhere: what is taken, what is not, and what is said about it.
+// Starting from weights of another model: which tensors are used, which are not, and what is reported about
+// it.
 #include "models/pretrained.h"
 
 #include <doctest/doctest.h>
@@ -38,7 +39,7 @@ bool same(const Tensors& a, const Tensors& b) {
   });
 }
 
-/// A detector's file with statistics of its own.
+/// The weights file of a detector with random normalisation statistics.
 WeightsFile detector_file(const Names& classes = kClasses, const std::string& name = "nano-fpn",
                           const std::string& norm = "batch") {
   ModelConfig config = small_config(name);
@@ -48,7 +49,7 @@ WeightsFile detector_file(const Names& classes = kClasses, const std::string& na
   return {"a/file", weights_of(model), classes};
 }
 
-/// The image classifier whose backbone is that of `detector_file`.
+/// The weights file of an image classifier with the same backbone as `detector_file`.
 WeightsFile classifier_file() {
   WeightsFile file{"a/file", {}, {}};
   const std::string body = "backbone.body.";
@@ -60,7 +61,7 @@ WeightsFile classifier_file() {
   return file;
 }
 
-/// The sentence with which a file is refused; the model must stay as it was.
+/// The message with which a file is refused. Checks that the model has not changed.
 std::string refusal(FasterRcnn& model, const WeightsFile& file, bool keep_classes = false) {
   const Tensors before = weights_of(model);
   const std::string sentence = input_error([&] { start_from_weights(model, kClasses, file, keep_classes); });
@@ -70,7 +71,7 @@ std::string refusal(FasterRcnn& model, const WeightsFile& file, bool keep_classe
   return sentence;
 }
 
-/// Row `row` of `group` rows of a tensor (classes x group, ...).
+/// The `group` rows of class `row` in a tensor of shape (classes x group, ...).
 std::vector<float> row_of(const Tensor& tensor, int64_t row, int64_t group) {
   const int64_t size = tensor.numel() / tensor.dim(0) * group;
   const auto all = tensor.values<float>();
@@ -79,7 +80,7 @@ std::vector<float> row_of(const Tensor& tensor, int64_t row, int64_t group) {
 
 }  // namespace
 
-TEST_CASE("pretrained: a detector of the same classes gives everything") {
+TEST_CASE("pretrained: all tensors of a detector with the same classes are used") {
   FasterRcnn model = small_model("nano-fpn", "batch", 1);
   const WeightsFile file = detector_file();
   const WeightsReport report = start_from_weights(model, kClasses, file, false);
@@ -90,8 +91,8 @@ TEST_CASE("pretrained: a detector of the same classes gives everything") {
   CHECK(report.text() == fmt::format("a/file: {0} of the model's {0} tensors", report.taken));
 }
 
-TEST_CASE("pretrained: a file without class names counts by its outputs") {
-  // Another program's: as many classes are taken for the same, which is what that program would do.
+TEST_CASE("pretrained: without class names, an equal number of outputs means the same classes") {
+  // Files of other programs have no class names. Those programs also only compare the number of classes.
   WeightsFile file = detector_file();
   file.classes.clear();
   file.tensors["backbone.body.bn1.num_batches_tracked"] = Tensor::zeros({}, DType::i64);
@@ -108,7 +109,7 @@ TEST_CASE("pretrained: a file without class names counts by its outputs") {
         "a/file: --keep-classes needs a detector's file with the names of its classes");
 }
 
-TEST_CASE("pretrained: other classes leave the outputs for class and box as they are") {
+TEST_CASE("pretrained: with other classes, the outputs for class and box keep their initial values") {
   for (const Names& classes : {Names{"ant"}, Names{"dog", "cat"}, Names{"ant", "bee", "cat"}}) {
     FasterRcnn model = small_model("nano-fpn", "batch", 1);
     const Tensors before = weights_of(model);
@@ -123,11 +124,11 @@ TEST_CASE("pretrained: other classes leave the outputs for class and box as they
       const bool output = name.starts_with("roi_heads.box_predictor.");
       CHECK_MESSAGE(numbers(tensor) == numbers(output ? before.at(name) : file.tensors.at(name)), name);
     }
-    CHECK(contains(report.text(), "other classes: the outputs for class and box start at random"));
+    CHECK(contains(report.text(), "other classes: the outputs for class and box are initialised at random"));
   }
 }
 
-TEST_CASE("pretrained: keep-classes takes the rows of equal names, wherever they stand") {
+TEST_CASE("pretrained: keep-classes uses the rows of classes with equal names, in any order") {
   FasterRcnn model = small_model("nano-fpn", "batch", 1);
   const Tensors before = weights_of(model);
   const WeightsFile file = detector_file({"ant", "dog", "bee"});
@@ -147,19 +148,20 @@ TEST_CASE("pretrained: keep-classes takes the rows of equal names, wherever they
       CHECK(row_of(now, 1, o.group) == row_of(initial, 1, o.group));  // cat: not in the file
       CHECK(row_of(now, 2, o.group) == row_of(theirs, 2, o.group));   // dog: second in both
     }
-  // The same two in another order.
+  // The same two classes in another order.
   const WeightsFile turned = detector_file({"dog", "cat"});
   CHECK(start_from_weights(model, kClasses, turned, true).kept_classes == kClasses);
   const Tensors swapped = weights_of(model);
   CHECK(row_of(swapped.at(kBoxes + "weight"), 1, 4) == row_of(turned.tensors.at(kBoxes + "weight"), 2, 4));
   CHECK(row_of(swapped.at(kBoxes + "weight"), 2, 4) == row_of(turned.tensors.at(kBoxes + "weight"), 1, 4));
-  CHECK(contains(start_from_weights(model, kClasses, turned, true).text(), "those of cat, dog are kept"));
-  // No name in common: the background alone.
+  CHECK(contains(start_from_weights(model, kClasses, turned, true).text(),
+                 "are kept for cat, dog, the others are"));
+  // No name in common: only the background is used.
   const WeightsReport none = start_from_weights(model, kClasses, detector_file({"ant"}), true);
   CHECK(none.kept_classes.empty());
 }
 
-TEST_CASE("pretrained: an image classifier is the backbone") {
+TEST_CASE("pretrained: an image classifier provides the backbone") {
   FasterRcnn model = small_model("nano-fpn", "batch", 1);
   const Tensors before = weights_of(model);
   WeightsFile file = classifier_file();
@@ -173,22 +175,22 @@ TEST_CASE("pretrained: an image classifier is the backbone") {
     CHECK_MESSAGE(numbers(tensor) == numbers(body ? file.tensors.at(name.substr(14)) : before.at(name)),
                   name);
   }
-  CHECK(report.text() == fmt::format("a/file: {} of the model's {} tensors, an image classifier's as the "
-                                     "backbone\n  not in the file, start at random: backbone.fpn (12), rpn "
-                                     "(6), roi_heads (8)",
+  CHECK(report.text() == fmt::format("a/file: {} of the model's {} tensors, from an image classifier as the "
+                                     "backbone\n  not in the file, initialised at random: backbone.fpn "
+                                     "(12), rpn (6), roi_heads (8)",
                                      report.taken, report.tensors));
   CHECK(contains(refusal(model, file, true), "--keep-classes needs a detector's file"));
 
   std::erase_if(file.tensors, [](const auto& entry) { return entry.first.starts_with("layer3"); });
   const WeightsReport shorter = start_from_weights(model, kClasses, file, false);
-  CHECK(contains(shorter.text(), "not in the file, start at random: backbone.body.layer3 ("));
+  CHECK(contains(shorter.text(), "not in the file, initialised at random: backbone.body.layer3 ("));
 }
 
-TEST_CASE("pretrained: a tensor of another shape or type, or of no use, is said and left out") {
+TEST_CASE("pretrained: tensors of another shape or type and unknown tensors are reported and not used") {
   FasterRcnn model = small_model("nano-fpn", "batch", 1);
   const Tensors before = weights_of(model);
   WeightsFile file = detector_file();
-  const std::string name = "rpn.head.cls_logits.weight";  // of another number of anchors
+  const std::string name = "rpn.head.cls_logits.weight";  // for another number of anchors
   file.tensors[name] = Tensor::zeros({9, 32, 1, 1}, DType::f32);
   file.tensors["roi_heads.box_head.fc7.bias"] = Tensor::zeros({16}, DType::f64);
   file.tensors["roi_heads.mask_head.weight"] = Tensor::zeros({2}, DType::f32);
@@ -201,13 +203,13 @@ TEST_CASE("pretrained: a tensor of another shape or type, or of no use, is said 
   CHECK(report.taken == report.tensors - 3);
   CHECK(numbers(weights_of(model).at(name)) == numbers(before.at(name)));
   const std::string text = report.text();
-  CHECK(contains(text, "\n  not in the file, start at random: rpn (1)"));
-  CHECK(contains(text,
-                 "\n  of another shape, start at random: rpn.head.cls_logits.weight f32 (9, 32, 1, 1), "));
+  CHECK(contains(text, "\n  not in the file, initialised at random: rpn (1)"));
+  CHECK(contains(
+      text, "\n  of another shape, initialised at random: rpn.head.cls_logits.weight f32 (9, 32, 1, 1), "));
   CHECK(contains(text, "\n  not used: roi_heads.mask_head.weight"));
 }
 
-TEST_CASE("pretrained: rows of another width are of another shape, even to keep-classes") {
+TEST_CASE("pretrained: keep-classes does not use rows of another width") {
   FasterRcnn model = small_model("nano-fpn", "batch", 1);
   WeightsFile file = detector_file({"dog", "ant"});
   file.tensors[kScores + "weight"] = Tensor::zeros({3, 17}, DType::f32);
@@ -217,17 +219,17 @@ TEST_CASE("pretrained: rows of another width are of another shape, even to keep-
   CHECK(refusal(model, file) == "a/file: has 5 rows of class scores for 2 classes and the background");
 }
 
-TEST_CASE("pretrained: a file from which nothing fits the backbone is refused") {
+TEST_CASE("pretrained: a file is refused if none of its tensors fits the backbone") {
   FasterRcnn model = small_model("nano-fpn", "batch", 1);
   CHECK(contains(refusal(model, {"a/file", {}, {}}), "none of its tensors fits the backbone of nano-fpn"));
   CHECK(contains(refusal(model, {"a/file", {{"x", Tensor::zeros({2}, DType::f32)}}, {}}), "1 unknown"));
-  // Another model's: some of the head's biases have the same length by accident.
+  // The file of another model. Some biases of the head have the same length by coincidence.
   const std::string sentence = refusal(model, detector_file(kClasses, "resnet18-c4", "frozen"));
   CHECK(contains(sentence, "of another shape, "));
   CHECK(contains(sentence, "backbone.body.conv1.weight f32 (64, 3, 7, 7), expected f32 (16, 3, 3, 3)"));
 }
 
-TEST_CASE("pretrained: folded normalisation does not fit one that is to be trained") {
+TEST_CASE("pretrained: a file with folded normalisation is refused if normalisation is to be trained") {
   FasterRcnn model = small_model("nano-fpn", "batch", 1);
   CHECK(
       refusal(model, detector_file(kClasses, "nano-fpn", "folded")) ==
@@ -236,7 +238,7 @@ TEST_CASE("pretrained: folded normalisation does not fit one that is to be train
       "folded");
 }
 
-TEST_CASE("pretrained: frozen stages get no gradient and do not move, the others do") {
+TEST_CASE("pretrained: frozen stages get no gradient and do not change, the others do") {
   for (const char* norm : {"batch", "frozen", "folded"}) {
     CAPTURE(norm);
     FasterRcnn model = small_model("nano-fpn", norm, 1);
@@ -268,7 +270,7 @@ TEST_CASE("pretrained: frozen stages get no gradient and do not move, the others
   }
 }
 
-TEST_CASE("pretrained: a stage that the file lacks cannot be frozen") {
+TEST_CASE("pretrained: a stage that is missing in the file cannot be frozen") {
   FasterRcnn model = small_model("nano-fpn", "batch", 1);
   model.config.frozen_stages = 4;
   WeightsFile file = classifier_file();
@@ -277,11 +279,11 @@ TEST_CASE("pretrained: a stage that the file lacks cannot be frozen") {
   other.config.frozen_stages = 4;
   std::erase_if(file.tensors, [](const auto& entry) { return entry.first.starts_with("layer3"); });
   CHECK(contains(refusal(other, file),
-                 "has nothing that fits backbone.body.layer3.0.conv1.weight; it would be frozen at a random "
-                 "value: expected --frozen-stages 3 or fewer"));
+                 "none of its tensors fits backbone.body.layer3.0.conv1.weight, which would be frozen at "
+                 "random values: expected --frozen-stages 3 or fewer"));
 }
 
-TEST_CASE("pretrained: without weights nothing is frozen") {
+TEST_CASE("pretrained: without weights, nothing is frozen") {
   ModelConfig config = model_config("resnet18-fpn");
   CHECK(start_from_scratch(config) ==
         "without --weights nothing is frozen, and batch normalisation is trained");
@@ -294,8 +296,7 @@ TEST_CASE("pretrained: without weights nothing is frozen") {
   CHECK(config.norm == "folded");
 }
 
-TEST_CASE(
-    "pretrained: the ImageNet weights that are given fit resnet18-c4, and resnet18-fpn but for layer4") {
+TEST_CASE("pretrained: the folded ImageNet weights fit resnet18-c4, and resnet18-fpn except for layer4") {
   const std::filesystem::path path =
       "../shared/data/weights/resnet18_imagenet_folded_stem_to_layer3.safetensors";
   if (!std::filesystem::exists(path)) {

@@ -1,4 +1,4 @@
-// Settings of a model that no other test tells apart: each changes what it says, and nothing else.
+// Settings of a model that no other test covers: each has the described effect, and no other.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -21,11 +21,11 @@ std::vector<float> copy_of(const Tensor& tensor) {
 
 }  // namespace
 
-TEST_CASE("settings: rpn-score-thresh leaves the proposals of at least that score") {
+TEST_CASE("settings: rpn-score-thresh keeps the proposals with at least that score") {
   const auto logits_at = [](float threshold) {
     ModelConfig config = small_config();
     config.rpn_score_thresh = threshold;
-    config.rpn_nms_thresh = 1;  // nothing else leaves one out
+    config.rpn_nms_thresh = 1;  // so that NMS removes none
     FasterRcnn model(config, 2, Init(4));
     Context ctx;
     const Proposals found = model.propose(ctx, noise(1, 64, 96, DType::f32));
@@ -41,7 +41,7 @@ TEST_CASE("settings: rpn-score-thresh leaves the proposals of at least that scor
   CHECK(likely == std::vector<float>(all.begin(), all.begin() + 10));
 }
 
-TEST_CASE("settings: box-class-agnostic gives the classes of a RoI one box, and trains it") {
+TEST_CASE("settings: with box-class-agnostic, all classes of a RoI share one box, which is trained") {
   for (const bool agnostic : {false, true}) {
     CAPTURE(agnostic);
     ModelConfig config = small_config();
@@ -49,7 +49,7 @@ TEST_CASE("settings: box-class-agnostic gives the classes of a RoI one box, and 
     config.box_score_thresh = 0;
     config.box_init = "uniform";
     FasterRcnn model(config, 2, Init(4));
-    CHECK(model.head.offsets.weight.dim(0) == (agnostic ? 4 : 12));
+    CHECK(model.head.deltas.weight.dim(0) == (agnostic ? 4 : 12));
     Context ctx;
     DetectionTrace trace;
     model.detect(ctx, noise(1, 64, 96, DType::f32), &trace);
@@ -67,12 +67,12 @@ TEST_CASE("settings: box-class-agnostic gives the classes of a RoI one box, and 
     const Losses losses = model.losses(ctx, noise(2, 64, 96, DType::f32), two_images());
     CHECK(losses.box.value().item<float>() > 0);
     backward(ctx, losses.total);
-    const std::vector<float> gradient = copy_of(model.head.offsets.weight.gradient());
+    const std::vector<float> gradient = copy_of(model.head.deltas.weight.gradient());
     CHECK(std::any_of(gradient.begin(), gradient.end(), [](float value) { return value != 0; }));
   }
 }
 
-TEST_CASE("settings: box-init normal draws the outputs with the papers' deviations") {
+TEST_CASE("settings: box-init normal draws the output weights with the standard deviations of the paper") {
   ModelConfig config = small_config();
   config.box_head_size = 512;
   config.box_init = "normal";
@@ -83,13 +83,14 @@ TEST_CASE("settings: box-init normal draws the outputs with the papers' deviatio
       square += static_cast<double>(value) * static_cast<double>(value);
     return std::sqrt(square / static_cast<double>(tensor.numel()));
   };
-  // Some 10,000 and 43,000 draws: 1 / sqrt(2 n) of a deviation is .7 % and .3 %.
+  // About 10,000 and 43,000 draws. The relative error of a standard deviation is 1 / sqrt(2 n): .7 % and .3
+  // %.
   CHECK(deviation(model.head.classes.weight.value()) == doctest::Approx(0.01).epsilon(0.03));
-  CHECK(deviation(model.head.offsets.weight.value()) == doctest::Approx(0.001).epsilon(0.02));
+  CHECK(deviation(model.head.deltas.weight.value()) == doctest::Approx(0.001).epsilon(0.02));
   CHECK(deviation(model.head.classes.bias.value()) == 0);
 }
 
-TEST_CASE("settings: norm group trains without statistics, and a folded file does not fit it") {
+TEST_CASE("settings: norm group has no running statistics, and a folded file does not fit it") {
   FasterRcnn model = small_model("resnet18-c4", "group", 3);
   size_t norms = 0;
   for (const auto& [name, tensor] : save_weights(model)) {
@@ -104,7 +105,7 @@ TEST_CASE("settings: norm group trains without statistics, and a folded file doe
   backward(ctx, losses.total);
   for_each_parameter(model,
                      [](const std::string& name, Var& value) { CHECK_MESSAGE(value.has_gradient(), name); });
-  // An image's own numbers alone: what is beside it makes no difference.
+  // Only the image's own values matter, not those of the other images in the batch.
   ctx.training = ctx.grad = false;
   const ImageBatch two = noise(2, 64, 96, DType::f32);
   const auto both = (*model.backbone)(ctx, Var(two.pixels)),
@@ -124,7 +125,7 @@ TEST_CASE("settings: norm group trains without statistics, and a folded file doe
                        doctest::Contains("--norm group needs a file that still has it"), InputError);
 }
 
-TEST_CASE("settings: norm-eps is what a folded model is folded with") {
+TEST_CASE("settings: norm-eps is used when normalisation is folded") {
   ModelConfig config = small_config("resnet18-c4");
   config.frozen_stages = 0;
   config.norm = "frozen";

@@ -1,4 +1,4 @@
-// Files under torchvision's other names, and what is written for torchvision.
+// Reading files with torchvision's other names, and exporting files for torchvision.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -24,7 +24,7 @@ std::vector<float> numbers(const Tensor& tensor) {
   return {tensor.values<float>().begin(), tensor.values<float>().end()};
 }
 
-/// The number of tensors that two models have alike.
+/// The number of tensors that are equal in two models.
 int count_equal(FasterRcnn& a, FasterRcnn& b) {
   const Tensors ours = weights_of(a), theirs = weights_of(b);
   int count = 0;
@@ -33,7 +33,7 @@ int count_equal(FasterRcnn& a, FasterRcnn& b) {
   return count;
 }
 
-/// The entries whose names begin with `prefix`, under `other` instead.
+/// Copies the entries of `from` whose names begin with `prefix` to `to`, with `other` in its place.
 void move_names(Tensors& from, Tensors& to, const std::string& prefix, const std::string& other) {
   for (const auto& [name, tensor] : from)
     if (name.starts_with(prefix)) to[other + name.substr(prefix.size())] = tensor;
@@ -43,12 +43,12 @@ const std::vector<std::string> kClasses = {"cat", "dog"};
 
 }  // namespace
 
-TEST_CASE("torchvision's files: the old names of RPN and pyramid are known") {
+TEST_CASE("torchvision's files: the old names in RPN and pyramid are recognised") {
   FasterRcnn source(small_config("resnet18-fpn"), 2, Init(3)),
       model(small_config("resnet18-fpn"), 2, Init(4));
   Tensors old;
   for (const auto& [name, tensor] : weights_of(source)) {
-    // Before torchvision 0.13: rpn.head.conv.weight, backbone.fpn.inner_blocks.0.weight.
+    // Names before torchvision 0.13: rpn.head.conv.weight, backbone.fpn.inner_blocks.0.weight.
     std::string then = name;
     if (name.starts_with("rpn.head.conv.0.0")) then.erase(13, 4);
     if (name.starts_with("backbone.fpn.")) then.erase(name.rfind('.') - 2, 2);
@@ -64,7 +64,7 @@ TEST_CASE("torchvision's files: the old names of RPN and pyramid are known") {
   CHECK(count_equal(source, model) == std::ssize(old));
 }
 
-TEST_CASE("torchvision's files: of a VGG16 classifier the linear layers are the head") {
+TEST_CASE("torchvision's files: the linear layers of a VGG16 classifier become the head") {
   ModelConfig config = small_config("vgg16");
   FasterRcnn source(config, 2, Init(3)), model(config, 2, Init(4));
   Tensors own = weights_of(source), file;
@@ -89,7 +89,7 @@ TEST_CASE("torchvision's files: of a VGG16 classifier the linear layers are the 
   });
 }
 
-TEST_CASE("torchvision's files: layer4 of a ResNet classifier is the head of a C4 model that has it") {
+TEST_CASE("torchvision's files: layer4 of a ResNet classifier becomes the head of a C4 model") {
   ModelConfig config = small_config("resnet18-c4");
   config.box_head = "layer4";
   config.norm = "folded";
@@ -107,7 +107,7 @@ TEST_CASE("torchvision's files: layer4 of a ResNet classifier is the head of a C
   CHECK(report.unexpected.empty());
   CHECK(numbers(weights_of(model).at("roi_heads.box_head.layer4.0.bn2.running_var")) ==
         numbers(own.at("roi_heads.box_head.layer4.0.bn2.running_var")));
-  // Folded on the way in, in the head as in the backbone.
+  // The normalisation is folded while loading, in the head as well as in the backbone.
   report = start_from_weights(folded, kClasses, {"resnet18.pth", file, {}}, false);
   CHECK(report.unexpected.empty());
   for (const std::string& name : report.missing)
@@ -126,8 +126,7 @@ TEST_CASE("torchvision's files: layer4 of a ResNet classifier is the head of a C
   CHECK(worst <= 1e-5f * largest);
 }
 
-TEST_CASE(
-    "export: names and values are those that a model with batch normalisation loads and computes alike") {
+TEST_CASE("export: a model with batch normalisation can load every exported tensor and computes the same") {
   for (const std::string name : {"nano-fpn", "resnet18-c4"}) {
     CAPTURE(name);
     for (const char* norm : {"folded", "frozen", "batch"}) {
@@ -140,7 +139,7 @@ TEST_CASE(
       else
         randomise_norms(model);
       const auto exported = export_weights(model);
-      load_weights(twin, {exported.begin(), exported.end()}, "exported");  // every name, and no other
+      load_weights(twin, {exported.begin(), exported.end()}, "exported");  // all names must match
       const ImageBatch images = noise(1, 32, 48, DType::f32);
       Context ctx;
       const auto ours = (*model.backbone)(ctx, Var(images.pixels));

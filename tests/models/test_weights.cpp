@@ -1,4 +1,4 @@
-// Weights files: torchvision's layout, and what a file must hold.
+// Weights files: torchvision's layout, and what a file must contain.
 #include "models/weights.h"
 
 #include <doctest/doctest.h>
@@ -35,7 +35,7 @@ bool same(const Tensors& a, const Tensors& b) {
   });
 }
 
-/// The sentence with which these tensors are refused; the model must stay as it was.
+/// The message with which these tensors are refused. Checks that the model has not changed.
 std::string refusal(const Tensors& tensors) {
   FasterRcnn model = make_model(2);
   const Tensors before = weights_of(model);
@@ -47,7 +47,7 @@ std::string refusal(const Tensors& tensors) {
 
 }  // namespace
 
-TEST_CASE("weights: a filter (K, R, S, C) is (K, C, R, S) in a file") {
+TEST_CASE("weights: a filter (K, R, S, C) is stored as (K, C, R, S)") {
   // Every element is 100 k + 10 (2 r + s) + c.
   const Tensor filter = Tensor::of<float>({2, 1, 2, 3}, {0, 1, 2, 10, 11, 12, 100, 101, 102, 110, 111, 112});
   const Tensor stored = to_file_layout(filter, {});
@@ -61,8 +61,8 @@ TEST_CASE("weights: a filter (K, R, S, C) is (K, C, R, S) in a file") {
         values<double>(square));
 }
 
-TEST_CASE("weights: the layer behind pooling reads (PH, PW, C) here and (C, PH, PW) in a file") {
-  const Shape pooled = {1, 2, 3};  // each row: two places of three channels
+TEST_CASE("weights: the layer after pooling reads (PH, PW, C) here, but is stored for (C, PH, PW)") {
+  const Shape pooled = {1, 2, 3};  // two positions of three channels per row
   const Tensor weight = Tensor::of<float>({2, 6}, {0, 1, 2, 10, 11, 12, 100, 101, 102, 110, 111, 112});
   const Tensor stored = to_file_layout(weight, pooled);
   CHECK(stored.shape() == Shape{2, 6});
@@ -70,7 +70,7 @@ TEST_CASE("weights: the layer behind pooling reads (PH, PW, C) here and (C, PH, 
   CHECK(values<float>(from_file_layout(stored, weight.shape(), pooled)) == values<float>(weight));
 }
 
-TEST_CASE("weights: everything else keeps its layout, in a copy of its own") {
+TEST_CASE("weights: all other tensors are copied and keep their layout") {
   for (const Shape& shape : {Shape{6}, Shape{2, 3}, Shape{}}) {
     const Tensor tensor = Tensor::zeros(shape, DType::f32);
     for (size_t i = 0; i < static_cast<size_t>(tensor.numel()); ++i)
@@ -85,7 +85,7 @@ TEST_CASE("weights: everything else keeps its layout, in a copy of its own") {
   }
 }
 
-TEST_CASE("weights: a model's tensors have torchvision's names and shapes") {
+TEST_CASE("weights: the saved tensors have torchvision's names and shapes") {
   FasterRcnn model = make_model(1);
   const Tensors weights = weights_of(model);
   CHECK(weights.at("backbone.body.conv1.weight").shape() == Shape{16, 3, 3, 3});
@@ -99,7 +99,7 @@ TEST_CASE("weights: a model's tensors have torchvision's names and shapes") {
   CHECK(weights.at("roi_heads.box_predictor.bbox_pred.bias").shape() == Shape{16});
 }
 
-TEST_CASE("weights: what one model gives another takes, parameters and running statistics") {
+TEST_CASE("weights: a model loads the parameters and running statistics that another saved") {
   FasterRcnn from = make_model(1), to = make_model(2);
   visit_module(
       from, [](const std::string&, Var&, const Shape&) {},
@@ -109,7 +109,7 @@ TEST_CASE("weights: what one model gives another takes, parameters and running s
   CHECK(same(weights_of(from), weights_of(to)));
   CHECK(weights_of(to).at("backbone.body.bn1.running_var").values<float>()[15] == 0.75f);
 
-  // The two compute with the same numbers, too: the filter in memory is the same.
+  // Both also compute with the same numbers, because the filters in memory are the same.
   std::vector<std::vector<float>> in_memory;
   for (FasterRcnn* model : {&from, &to})
     for_each_parameter(*model, [&](const std::string& name, Var& value) {
@@ -118,10 +118,10 @@ TEST_CASE("weights: what one model gives another takes, parameters and running s
   CHECK(in_memory.at(0) == in_memory.at(1));
 }
 
-TEST_CASE("weights: a tensor that is missing, unexpected, of another shape or type is named") {
+TEST_CASE("weights: errors name the tensor that is missing, unexpected, or of another shape or type") {
   FasterRcnn model = make_model(1);
   const Tensors good = weights_of(model);
-  const std::string last = "roi_heads.box_predictor.bbox_pred.weight";  // others come before it
+  const std::string last = "roi_heads.box_predictor.bbox_pred.weight";  // other tensors come before it
   REQUIRE(good.contains(last));
 
   Tensors bad = good;
@@ -133,11 +133,11 @@ TEST_CASE("weights: a tensor that is missing, unexpected, of another shape or ty
   bad = good;
   bad[last] = Tensor::zeros({16, 31}, DType::f32);
   CHECK(refusal(bad) == "some/file: tensor '" + last + "' has shape (16, 31), expected (16, 32)");
-  bad[last] = Tensor::zeros({16 * 32}, DType::f32);  // as many elements, another rank
+  bad[last] = Tensor::zeros({16 * 32}, DType::f32);  // the same number of elements, but another rank
   CHECK(contains(refusal(bad), "has shape (512), expected (16, 32)"));
   bad[last] = Tensor::zeros({16, 32}, DType::f64);
   CHECK(refusal(bad) == "some/file: tensor '" + last + "' is f64, expected f32");
-  bad = good;  // the layout of memory is not that of a file
+  bad = good;  // the layout in memory instead of the layout in a file
   bad["backbone.body.conv2.weight"] = Tensor::zeros({32, 3, 3, 16}, DType::f32);
   CHECK(contains(refusal(bad), "has shape (32, 3, 3, 16), expected (32, 16, 3, 3)"));
   CHECK(contains(refusal({}), "is missing"));

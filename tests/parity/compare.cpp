@@ -17,13 +17,14 @@
 namespace rcnn::parity {
 namespace {
 
-// Relative to the largest magnitude of a tensor.
+// Limits relative to the largest magnitude of a tensor.
 constexpr double kForward = 1e-4, kLoss = 1e-5, kGradient = 1e-3;
-// Of gradients that rounding decides, because an activation lies at the kink of a ReLU (stages.py, `train`).
+// The limit of gradients that depend on rounding, because an activation is at the kink of a ReLU: see `train`
+// in stages.py.
 constexpr double kUnsettled = 0.05;
-// Absolute.
+// Absolute limits.
 constexpr double kPixels = 0.01, kScore = 1e-4;
-// Nothing but the rounding of stored means: of labels 6e-8, of anchors 3e-6 px.
+// Limits that allow only for the rounding of stored means, which is 6e-8 for labels and 3e-6 px for anchors.
 constexpr double kRows = 1e-6, kAnchors = 1e-4;
 
 struct Comparison {
@@ -35,7 +36,8 @@ struct Comparison {
   void add(const std::string& tensor, double deviation, double limit, const std::string& unit = "") {
     found.push_back({stage_of(tensor), tensor, deviation, limit, unit});
   }
-  /// Compares, and gives the next stage its input: torchvision's where that is wanted and there, else ours.
+  /// Compares the tensor and returns the input of the next stage: torchvision's if `fed` is set and the file
+  /// has it whole, otherwise ours.
   Tensor pass(const std::string& tensor, const Tensor& ours, double limit = kForward,
               const std::string& unit = "") {
     add(tensor, expected.deviation(tensor, ours, !unit.empty()), limit, unit);
@@ -49,7 +51,7 @@ ModelConfig config_of(const Expected& expected) {
   for (const auto& [key, value] : expected.words())
     if (key.starts_with(kPrefix))
       check_input(set_field(config, model_fields(), key.substr(kPrefix.size()), value),
-                  "{}: '{}' is no setting of a model", expected.name(), key);
+                  "{}: '{}' is not a setting of a model", expected.name(), key);
   return config;
 }
 
@@ -57,7 +59,7 @@ float number_of(const Expected& expected, const std::string& key) {
   return expected.numbers(key).at(0).at(0);
 }
 
-/// The images of the case, and its objects where it has some.
+/// The images of the case, and their objects if it has any.
 Batch batch_of(const Expected& expected) {
   Batch batch;
   int index = 0;
@@ -90,8 +92,9 @@ RpnOutput rpn_of(Context& ctx, FasterRcnn& model, std::vector<Var> levels, const
   return rpn_forward(ctx, model.rpn, model.config, levels, pixels);
 }
 
-/// The rows of `ours`, (N, R, 4), in torchvision's order as far as both have the same boxes: result[n R + i]
-/// is our row for torchvision's row i. What is close in score may come in either order.
+/// Pairs the boxes, (N, R, 4), because boxes with close scores may come in either order: result[n R + i] is
+/// the row of `ours` that is nearest to row i of torchvision's image n, each row being used once. Empty if
+/// the shapes differ.
 std::vector<int64_t> order_like(const Tensor& theirs, const Tensor& ours) {
   const int64_t n = ours.dim(0), r = ours.dim(1);
   std::vector<int64_t> order;
@@ -101,12 +104,12 @@ std::vector<int64_t> order_like(const Tensor& theirs, const Tensor& ours) {
     for (int64_t row = 0; row < r; ++row) {
       const float* wanted = theirs.data<float>() + (i * r + row) * 4;
       int64_t best = -1;
-      float least = std::numeric_limits<float>::infinity();
+      float nearest = std::numeric_limits<float>::infinity();
       for (int64_t other = 0; other < r; ++other) {
         const float* box = ours.data<float>() + (i * r + other) * 4;
         float distance = 0;
         for (int k = 0; k < 4; ++k) distance = std::max(distance, std::fabs(box[k] - wanted[k]));
-        if (!used[static_cast<size_t>(other)] && !(distance >= least)) best = other, least = distance;
+        if (!used[static_cast<size_t>(other)] && !(distance >= nearest)) best = other, nearest = distance;
       }
       if (best < 0) return {};
       used[static_cast<size_t>(best)] = true;
@@ -116,7 +119,7 @@ std::vector<int64_t> order_like(const Tensor& theirs, const Tensor& ours) {
   return order;
 }
 
-/// (N, R) or (N, R, 4) with rows in this order; as it is where there is none.
+/// A copy of (N, R) or (N, R, 4) with the rows in this order, or unchanged if `order` is empty.
 Tensor reordered(const Tensor& rows, const std::vector<int64_t>& order) {
   const Tensor result = rows.clone();
   const auto count = static_cast<int64_t>(order.size());
@@ -128,8 +131,8 @@ Tensor reordered(const Tensor& rows, const std::vector<int64_t>& order) {
   return result;
 }
 
-/// Shape (N, R, ...) -> (N R, ...) rows beyond each image's count set to 0: what a padding row holds is the
-/// head's answer to a region of zeros, and nobody's business.
+/// A copy of the rows, (N R, ...), in which those beyond each image's count are 0. Padding rows hold the
+/// head's output for a region of zeros, which is not compared.
 Tensor without_padding(const Tensor& rows, const Tensor& count) {
   const Tensor copy = rows.clone();
   const int64_t n = count.dim(0), r = rows.dim(0) / n;
@@ -162,9 +165,9 @@ void compare_detection(Comparison& run, Context& ctx, FasterRcnn& model, ImageBa
   const Tensor pooled = run.pass(
       "pooled/features", pool_rois(ctx, model.config, maps, proposals.boxes, proposals.count, shape).value());
   const Var hidden = (*model.head.body)(ctx, pooled);
-  RoiOutput regions{model.head.classes(ctx, hidden), model.head.offsets(ctx, hidden)};
+  RoiOutput regions{model.head.classes(ctx, hidden), model.head.deltas(ctx, hidden)};
   regions.logits = run.pass("head/logits", without_padding(regions.logits.value(), proposals.count));
-  regions.offsets = run.pass("head/offsets", without_padding(regions.offsets.value(), proposals.count));
+  regions.deltas = run.pass("head/offsets", without_padding(regions.deltas.value(), proposals.count));
 
   const Detections detections = roi_detections(ctx, model.config, regions, proposals, images.size);
   Tensor labels = detections.labels.clone();
@@ -176,7 +179,7 @@ void compare_detection(Comparison& run, Context& ctx, FasterRcnn& model, ImageBa
   run.pass("detections/scores", reordered(detections.scores, order), kScore, "probability");
 }
 
-/// 2 an object, 1 background, 0 neither: as the file has the labels 1, 0, -1.
+/// The labels 1, 0, -1 in the form of the file: 2 is an object, 1 is background, 0 is neither.
 Tensor as_bytes(const Tensor& labels) {
   Tensor bytes = Tensor::empty(labels.shape(), DType::u8);
   for (size_t i = 0; i < bytes.values<uint8_t>().size(); ++i)
@@ -189,17 +192,18 @@ Tensor as_labels(const Tensor& bytes) {
   return labels;
 }
 
-/// Offsets of rows whose label is not an object's say nothing.
+/// Sets the offsets of rows without an object to 0, because they have no meaning.
 void clear_unlabelled(const Tensor& offsets, const Tensor& labels) {
   for (size_t i = 0; i < labels.values<int32_t>().size(); ++i)
     if (labels.values<int32_t>()[i] <= 0)
       for (size_t k = 0; k < 4; ++k) offsets.mutable_data<float>()[4 * i + k] = 0;
 }
 
-/// What our matching says of torchvision's RoIs: label and offsets by box, since a sample has its own order.
+/// Compares the labels and offsets that our matching gives torchvision's RoIs. The RoIs are looked up by
+/// their boxes, because our sample has an order of its own.
 void compare_roi_targets(Comparison& run, Context& ctx, ModelConfig config, const RoiSamples& theirs,
                          const GroundTruth& truth) {
-  // Enough places for every RoI, whatever it is.
+  // Enough room to sample every RoI, whether foreground or background.
   config.box_batch_size_per_image = theirs.rois.dim(1);
   config.box_positive_fraction = 1;
   const RoiSamples ours = sample_rois(ctx, config, {theirs.rois, theirs.count}, truth);
@@ -219,8 +223,8 @@ void compare_roi_targets(Comparison& run, Context& ctx, ModelConfig config, cons
         ++labels;
       } else if (label > 0) {
         for (int64_t k = 0; k < 4; ++k) {
-          const double wanted = static_cast<double>(theirs.offsets.data<float>()[4 * r + k]);
-          const double got = static_cast<double>(ours.offsets.data<float>()[4 * found->second + k]);
+          const double wanted = static_cast<double>(theirs.deltas.data<float>()[4 * r + k]);
+          const double got = static_cast<double>(ours.deltas.data<float>()[4 * found->second + k]);
           largest = std::max(largest, std::fabs(wanted));
           offsets = std::max(offsets, std::fabs(wanted - got));
         }
@@ -232,7 +236,7 @@ void compare_roi_targets(Comparison& run, Context& ctx, ModelConfig config, cons
           kForward);
 }
 
-/// Proposals, matching and targets of training; gives torchvision's sample.
+/// Compares proposals, matching and targets of training, and returns torchvision's samples.
 Samples compare_samples(Comparison& run, Context& ctx, FasterRcnn& model, const TrainingBatch& batch) {
   const Expected& expected = run.expected;
   const ModelConfig& config = model.config;
@@ -240,7 +244,7 @@ Samples compare_samples(Comparison& run, Context& ctx, FasterRcnn& model, const 
   run.pass("truth/boxes", truth.boxes, kForward);
   const RpnOutput output =
       rpn_of(ctx, model, maps_of(ctx, model, batch.images.pixels), batch.images.pixels.shape());
-  // Proposals as in training, but without the objects that are appended to them there.
+  // Proposals as in training, but without the ground-truth boxes that training appends to them.
   GroundTruth nothing = truth;
   nothing.count = Tensor::zeros(truth.count.shape(), DType::i32);
   const Proposals proposals = rpn_proposals(ctx, config, output, batch.images, &nothing);
@@ -256,16 +260,16 @@ Samples compare_samples(Comparison& run, Context& ctx, FasterRcnn& model, const 
   ModelConfig all = config;  // every anchor is sampled
   all.rpn_batch_size_per_image = 1 << 20;
   const RpnTargets targets = rpn_targets(ctx, all, output.anchors, batch.images.size, truth);
-  clear_unlabelled(targets.offsets, targets.labels);
+  clear_unlabelled(targets.deltas, targets.labels);
   run.add("matching/anchors", expected.deviation("training/anchors_matched", as_bytes(targets.labels), true),
           kRows, "rows");
-  run.add("targets/anchor_offsets", expected.deviation("training/anchor_offsets", targets.offsets), kForward);
+  run.add("targets/anchor_offsets", expected.deviation("training/anchor_offsets", targets.deltas), kForward);
 
-  Samples samples{{as_labels(expected.tensor("training/anchors_sampled")), targets.offsets},
+  Samples samples{{as_labels(expected.tensor("training/anchors_sampled")), targets.deltas},
                   {expected.tensor("training/rois"), expected.tensor("training/roi_count"),
                    expected.tensor("training/roi_labels"), expected.tensor("training/roi_offsets")}};
   if (expected.whole("training/anchor_offsets"))
-    samples.rpn.offsets = expected.tensor("training/anchor_offsets");
+    samples.rpn.deltas = expected.tensor("training/anchor_offsets");
   compare_roi_targets(run, ctx, config, samples.rois, truth);
   return samples;
 }
@@ -278,7 +282,7 @@ void compare_losses(Comparison& run, const std::string& stage, const Losses& los
     run.pass(stage + name, loss.value().reshape({1}), kLoss);
 }
 
-/// Losses and gradients in double precision, where rounding decides nothing.
+/// Compares losses and gradients in double precision, where no activation is within rounding of a kink.
 void compare_in_double(Comparison& run, const TrainingBatch& batch, const Samples& samples) {
   const std::unique_ptr<FasterRcnn> model = make_model(run.expected, DType::f64);
   Context ctx;
@@ -297,7 +301,7 @@ void compare_in_double(Comparison& run, const TrainingBatch& batch, const Sample
       [](const std::string&, Tensor&) {});
 }
 
-/// Adds a gradient, or what comes of it.
+/// Adds the finding of a gradient, or of a change that an update made.
 void add_gradient(Comparison& run, const std::string& tensor, const Tensor& ours, double rounding = 0) {
   const double deviation = run.expected.deviation(tensor, ours, false, rounding);
   if (run.expected.words().contains("unsettled." + tensor))
@@ -317,8 +321,9 @@ void feed_gradients(Comparison& run, Sgd& sgd) {
       p.value.gradient().copy_from(from_file_layout(run.expected.tensor(tensor), p.value.shape(), p.pooled));
 }
 
-/// What `steps` steps changed of each parameter, and not the parameter, beside which a wrong step would
-/// hardly show. Each step of either side rounds the parameter once: that much is no deviation.
+/// Compares how much `steps` steps changed each parameter. The parameter itself is not compared, because it
+/// is so much larger that a wrong step would hardly show. Each step of either program rounds the parameter
+/// once; this much is not counted as a deviation.
 void compare_changes(Comparison& run, Sgd& sgd, const std::vector<Tensor>& before, int steps) {
   for (size_t i = 0; i < before.size(); ++i) {
     const Sgd::Parameter& p = sgd.parameters()[i];
@@ -376,12 +381,12 @@ std::vector<Finding> compare(const Expected& expected, bool fed) {
   compare_detection(run, ctx, model, batch.images);
   if (fed && expected.whole("input/pixels")) batch.images.pixels = expected.tensor("input/pixels");
   if (expected.word("trained") == "true") compare_training(run, ctx, model, batch);
-  // A parameter that this program does not have, or does not train, must not pass unseen.
+  // A parameter that this program does not have or does not train must be noticed.
   for (const auto& [name, tensor] : expected.tensors())
     if (name.starts_with("gradients/"))
       check(
           std::any_of(run.found.begin(), run.found.end(), [&](const Finding& f) { return f.tensor == name; }),
-          "{}: '{}' has a gradient by torchvision and none here", expected.name(), name);
+          "{}: '{}' has a gradient in torchvision, but none here", expected.name(), name);
   return run.found;
 }
 

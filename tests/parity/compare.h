@@ -1,4 +1,4 @@
-// This program's detector against torchvision's, stage by stage, on one case.
+// Compares this program's detector with torchvision's, stage by stage, on one case.
 #pragma once
 
 #include <memory>
@@ -10,21 +10,22 @@
 
 namespace rcnn::parity {
 
-/// The case's model with the formula's weights.
+/// The model of the case, with weights made by the formula (formula.h).
 std::unique_ptr<FasterRcnn> make_model(const Expected& expected, DType dtype = DType::f32);
 
-/// How far one tensor is from torchvision's.
+/// How far one tensor deviates from torchvision's.
 struct Finding {
   std::string stage;   // "features", "gradients", ...
   std::string tensor;  // its name in the file
-  double deviation;    // relative to the largest magnitude, or in `unit`
+  double deviation;    // relative to the largest magnitude, or in `unit` if that is not empty
   double limit;
   std::string unit;
   bool good() const { return deviation <= limit; }  // false for NaN
 };
 
-/// Everything of the case. With `fed` each stage gets torchvision's output of the stage before, as far as the
-/// file has it whole, so that a deviation shows where it is made; without, each gets our own.
+/// Compares every stage of the case. With `fed`, each stage gets torchvision's output of the previous stage,
+/// where the file has all of it, so that a deviation shows in the stage that causes it. Without, each stage
+/// gets our own output.
 std::vector<Finding> compare(const Expected& expected, bool fed);
 
 }  // namespace rcnn::parity

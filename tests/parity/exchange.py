@@ -1,10 +1,10 @@
-"""Weights between the two programs: the second half of what tests/parity/test_parity.cpp begins.
+"""Exchanges weights between the two programs: the second half of the check that test_parity.cpp begins.
 
     tests/parity/exchange.py --program build/rcnn --folder build/parity/exchange
 
 `ours.safetensors` is a detector of this program, with the weights that torchvision saved. The program exports it,
-torchvision loads that with strict=True, and both detect on photo.png: the same objects, boxes within .01 pixel, scores
-within 1e-4. Ends with 1 where they differ.
+torchvision loads the exported file with strict=True, and both run detection on photo.png. Exits with 1 unless both find
+the same objects, with boxes within .01 pixel and scores within 1e-4.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def main():
     found = json.loads((folder / "detections" / "detections.json").read_text())
     worst_box, worst_score = differences(found, theirs)
     print(f"exchange: {len(found)} detections here, {len(theirs['boxes'])} by torchvision with the exported weights; "
-          f"boxes differ by at most {worst_box:.2g} pixel, scores by {worst_score:.2g}")
+          f"boxes differ by at most {worst_box:.2g} pixel, scores by at most {worst_score:.2g}")
     if not (0 < len(found) == len(theirs["boxes"]) and worst_box <= 0.01 and worst_score <= 1e-4):
         sys.exit(1)
 

@@ -19,7 +19,7 @@ std::vector<double> doubles(const Tensor& tensor) {
   return {values.begin(), values.end()};
 }
 
-/// What torchvision_side.py's `sample` gives.
+/// Computes the same as `sample` in torchvision_side.py.
 std::vector<double> sample(const std::string& name, const std::vector<double>& all, size_t count) {
   std::vector<double> picked;
   const uint32_t start = formula_start(name);
@@ -51,7 +51,7 @@ Expected::Expected(const std::filesystem::path& path)
 
 const std::string& Expected::word(const std::string& key) const {
   const auto found = file_.metadata.find(key);
-  check_input(found != file_.metadata.end(), "{}: the file does not say '{}'", name_, key);
+  check_input(found != file_.metadata.end(), "{}: the file has no metadata '{}'", name_, key);
   return found->second;
 }
 
@@ -62,7 +62,7 @@ Levels Expected::numbers(const std::string& key) const {
 }
 
 const Tensor& Expected::tensor(const std::string& tensor) const {
-  check_input(whole(tensor), "{}: tensor '{}' is missing, or only a sample of it is there", name_, tensor);
+  check_input(whole(tensor), "{}: tensor '{}' is missing or only sampled", name_, tensor);
   return file_.tensors.at(tensor);
 }
 

@@ -1,6 +1,6 @@
-// What torchvision computed of one case (tests/parity/torchvision_side.py): every tensor whole, as `make
-// parity` has it, or, in the files that are committed, small ones whole and of others a fixed sample of
-// elements, the largest magnitude, the mean and the mean magnitude.
+// The tensors that torchvision computed for one case (tests/parity/torchvision_side.py). `make parity` writes
+// every tensor whole. The files that are committed have small tensors whole; of the others they have a fixed
+// sample of elements, the largest magnitude, the mean and the mean magnitude.
 #pragma once
 
 #include <filesystem>
@@ -16,9 +16,9 @@ class Expected {
  public:
   explicit Expected(const std::filesystem::path& path);
 
-  /// What the case is called: the file's name.
+  /// The name of the case, which is that of the file.
   const std::string& name() const { return name_; }
-  /// One of the file's words; throws InputError where it has none of this name.
+  /// The value of `key` in the file's metadata. Throws InputError if it is missing.
   const std::string& word(const std::string& key) const;
   /// The same as numbers: "1, 2; 3" is two lists.
   Levels numbers(const std::string& key) const;
@@ -27,19 +27,19 @@ class Expected {
   const std::map<std::string, Tensor>& tensors() const { return file_.tensors; }
   bool has(const std::string& tensor) const { return file_.tensors.contains(tensor); }
   bool whole(const std::string& tensor) const { return has(tensor) && !shapes_.contains(tensor); }
-  /// A tensor that is there as a whole.
+  /// A tensor that the file has whole. Throws InputError if it is missing or only sampled.
   const Tensor& tensor(const std::string& tensor) const;
 
-  /// The largest difference between `ours` and torchvision's, divided by the largest magnitude of
-  /// torchvision's unless `absolute`. Infinity where shapes differ or a value is not finite. Differences up
-  /// to `rounding` do not count.
+  /// The largest difference between `ours` and torchvision's tensor, divided by the largest magnitude in
+  /// torchvision's unless `absolute` is set. Infinity if the shapes differ or a value is not finite.
+  /// `rounding` is subtracted from every difference.
   double deviation(const std::string& tensor, const Tensor& ours, bool absolute = false,
                    double rounding = 0) const;
 
  private:
   std::string name_;
   SafetensorsFile file_;
-  std::map<std::string, Shape> shapes_;  // of the tensors of which the file has a sample
+  std::map<std::string, Shape> shapes_;  // of the tensors that are only sampled
 };
 
 }  // namespace rcnn::parity

@@ -10,8 +10,8 @@
 namespace rcnn::parity {
 namespace {
 
-/// As in formula.py: a part of the name, offset, half width, and whether that is divided by the root of the
-/// number of inputs. The first that fits counts.
+/// As in formula.py: a part of the name, the offset, the half width, and whether the half width is divided by
+/// the square root of the number of inputs. The first entry whose part occurs in the name is used.
 struct Spread {
   std::string_view part;
   float offset;

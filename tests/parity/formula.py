@@ -1,20 +1,21 @@
-"""Numbers made by a formula of a name and an index, so that no weights and no images need to be stored.
+"""Makes numbers by a formula from a name and an index, so that no weights and no images need to be stored.
 
 tests/parity/formula.cpp computes the same bits in C++. With h(name, i) = mix(fnv1a(name) + 0x9E3779B1 i), all in 32
 bits, element i of a weight, in the layout of torchvision's files, is
 
     offset + (int(h >> 8) - 2^23) * scale           one product and one sum, each rounded to f32
 
-evenly spread in offset +- 2^23 scale. `SPREADS` has both for every kind of tensor: such that activations stay of the
-order of one through the depth, scores spread and boxes move moderately.
+which is uniformly distributed in offset +- 2^23 scale. `SPREADS` has both numbers for every kind of tensor, chosen so
+that activations stay of the order of one throughout the network, scores vary and boxes move moderately.
 """
 
 import math
 
 import numpy
 
-# A part of the name -> offset, half width, and whether that is divided by the root of the number of inputs; the first
-# that fits counts. Biases below zero keep activations sparse: otherwise every place looks the same in the depth.
+# (part of the name, offset, half width, whether the half width is divided by the square root of the number of inputs).
+# The first entry whose part occurs in the name is used. Biases below zero keep activations sparse; otherwise all
+# positions look the same in deep layers.
 SPREADS = (
     ("running_var", 1.0, 0.5, False),
     ("running_mean", 0.0, 0.2, False),
@@ -31,12 +32,12 @@ SPREADS = (
     ("head.bbox_pred.weight", 0.0, 0.3, True),
     ("cls_score.weight", 0.0, 2.5, True),
     ("predictor.bbox_pred.weight", 0.0, 1.5, True),
-    ("", 0.0, 2.45, True),  # keeps the mean square behind a ReLU, about
+    ("", 0.0, 2.45, True),  # roughly preserves the mean square after a ReLU
 )
 
 
 def bits(name, count):
-    """h(name, i) for i below `count`, uint32."""
+    """h(name, i) for all i below `count`, uint32."""
     start = 2166136261
     for byte in name.encode():
         start = (start ^ byte) * 16777619 & 0xFFFFFFFF
@@ -52,7 +53,7 @@ def bits(name, count):
 
 
 def weight(salt, name, shape):
-    """The tensor `name`, f32. `salt`, a word, tells one model's weights from another's."""
+    """The tensor `name`, f32. `salt` is a word; models with different salts have different weights."""
     _, offset, width, by_inputs = next(rule for rule in SPREADS if rule[0] in name)
     if by_inputs:
         width /= math.sqrt(math.prod(shape[1:]))
@@ -62,7 +63,7 @@ def weight(salt, name, shape):
 
 
 def image(salt, index, height, width):
-    """Image `index` of a batch, (height, width, 3) bytes: blocks of 16 x 16 pixels under noise."""
+    """Image `index` of a batch, (height, width, 3) bytes: blocks of 16 x 16 pixels with noise."""
     y, x, c = numpy.indices((height, width, 3))
     blocks = bits(f"{salt}/blocks{index}", (height + 15) // 16 * ((width + 15) // 16) * 3) >> numpy.uint32(24)
     block = blocks[(y // 16 * ((width + 15) // 16) + x // 16) * 3 + c]

@@ -1,7 +1,7 @@
-"""The detectors that are compared, built of torchvision's parts, and what they are run on.
+"""The detectors that are compared, built from torchvision's parts, and the images that they are run on.
 
-A case is one model with one batch. Its settings have torchvision's names with hyphens, as this program writes them; the
-C++ side reads them from the file that the case is written to.
+A case is one model with one batch. Its settings have torchvision's names, written with hyphens as in this program. The
+C++ side reads them from the file of the case.
 """
 
 from collections import OrderedDict
@@ -18,16 +18,16 @@ from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign, RoIPool
 
 import formula
 
-# Small enough for seconds on two cores; all the same every branch is taken: more anchors than `pre-nms-top-n` on some
-# levels, more boxes left by NMS than `post-nms-top-n`, more detections than are kept.
+# Small enough to run in seconds on two cores. Nevertheless every branch is taken: some levels have more anchors than
+# `pre-nms-top-n`, NMS leaves more boxes than `post-nms-top-n`, and there are more detections than are kept.
 SMALL = {"short-side": 128, "long-side": 224, "rpn-pre-nms-top-n-train": 80, "rpn-pre-nms-top-n-test": 60,
          "rpn-post-nms-top-n-train": 60, "rpn-post-nms-top-n-test": 32, "rpn-batch-size-per-image": 64,
          "box-batch-size-per-image": 24, "box-detections-per-img": 20, "frozen-stages": 0}
 FINE_ANCHORS = {"anchor-sizes": "16; 32; 64; 96; 128"}
 ONE_LEVEL = {"size-divisible": 16, "anchor-sizes": "16, 32, 64, 96"}
 
-# name: (model, settings, classes with the background, sizes of the images, whether it is trained, salt). The salts are
-# those of 1 to 10 whose choices (top n, NMS, thresholds) are clear by far more than rounding.
+# name: (model, settings, classes with the background, sizes of the images, whether it is trained, salt). The salts were
+# chosen from 1 to 10 so that the margins of all choices (top n, NMS, thresholds) are far above rounding errors.
 CASES = {
     "resnet50-fpn-wide": ("resnet50-fpn", {**SMALL, **FINE_ANCHORS}, 91, [(150, 224)], False, "3"),
     "resnet50-fpn-high": ("resnet50-fpn", {**SMALL, **FINE_ANCHORS, "short-side": 96}, 91, [(224, 160)], False, "6"),
@@ -37,14 +37,14 @@ CASES = {
                     [(160, 200), (220, 150)], True, "5"),
     "vgg16": ("vgg16", {**SMALL, **ONE_LEVEL, "box-head-size": 256, "box-dropout": 0}, 7,
               [(160, 200), (220, 150)], True, "2"),
-    # torchvision's own settings and an image of ordinary size. Among so many boxes some choices are never clear.
+    # torchvision's default settings and an image of ordinary size. With so many boxes, some choices are always close.
     "resnet50-fpn-large": ("resnet50-fpn", {"frozen-stages": 0}, 91, [(480, 640)], False, "1"),
 }
 TOO_LARGE_TO_COMMIT = ("resnet50-fpn-large",)
 
 
 def make_detector(backbone, settings, **parts):
-    """FasterRCNN with these settings under its own names."""
+    """FasterRCNN with these settings, passed under torchvision's names."""
     arguments = {key.replace("-", "_"): value for key, value in settings.items()}
     for key in ("frozen_stages", "box_head_size", "box_dropout"):
         arguments.pop(key, None)
@@ -58,14 +58,14 @@ def make_detector(backbone, settings, **parts):
 
 
 def resnet_fpn(depth, settings, classes):
-    """fasterrcnn_resnet50_fpn, whose builder freezes batch normalisation only where it loads weights."""
+    """fasterrcnn_resnet50_fpn. Its own builder freezes batch normalisation only if it loads weights."""
     backbone = resnet_fpn_backbone(backbone_name=f"resnet{depth}", weights=None, norm_layer=FrozenBatchNorm2d,
                                    trainable_layers=5)
     return make_detector(backbone, settings, num_classes=classes)
 
 
 class Named(nn.Sequential):
-    """One map, by the name that FasterRCNN gives it."""
+    """A backbone with one map, under the name that FasterRCNN uses."""
 
     def forward(self, x):
         for module in self:
@@ -74,7 +74,7 @@ class Named(nn.Sequential):
 
 
 class Layer4Head(nn.Module):
-    """The last stage of a ResNet on each pooled region, then the mean over its map."""
+    """The last stage of a ResNet applied to each pooled region, followed by the mean over its map."""
 
     def __init__(self, layer4):
         super().__init__()
@@ -93,7 +93,7 @@ def resnet50_c4(settings, classes):
 
 
 class RoIPoolFirst(nn.Module):
-    """RoIPool with MultiScaleRoIAlign's arguments."""
+    """RoIPool with the arguments of MultiScaleRoIAlign."""
 
     output_size = (7, 7)
 
@@ -116,7 +116,7 @@ def vgg16_roi_pool(settings, classes):
 
 
 def make_model(name, settings, classes, salt):
-    """The model with the formula's weights."""
+    """The model with weights made by the formula."""
     if name == "resnet50-c4":
         model = resnet50_c4(settings, classes)
     elif name == "vgg16":

@@ -1,7 +1,7 @@
-"""torchvision's detectors, run stage by stage with every tensor between the stages kept.
+"""Runs torchvision's detectors stage by stage and keeps every tensor between the stages.
 
-Only torchvision's own functions compute here. Maps are kept as (N, H, W, C); what differs in number from image to image
-is padded with zeros to a fixed capacity, beside the counts. `rcnn.cu` has both in this form.
+Only torchvision's own functions compute here. Maps are kept as (N, H, W, C). Where the number of rows differs between
+images, rows are padded with zeros to a fixed capacity, and the counts are kept as well. `rcnn.cu` uses the same forms.
 """
 
 import copy
@@ -18,7 +18,7 @@ def channels_last(tensor):
 
 
 def padded(rows, capacity, fill=0):
-    """A list of (n_i, ...) as one (N, capacity, ...)."""
+    """A list of tensors (n_i, ...) as one tensor (N, capacity, ...)."""
     result = rows[0].new_full((len(rows), capacity, *rows[0].shape[1:]), fill)
     for i, row in enumerate(rows):
         result[i, :len(row)] = row
@@ -30,7 +30,7 @@ def counts(rows):
 
 
 def rpn_stage(model, images, features):
-    """(scores and deltas by level, anchors of each image, boxes (N, A, 4), scores (N, A), anchors of each level)."""
+    """(scores by level, deltas by level, anchors by image, boxes (N, A, 4), scores (N, A), anchors in each level)."""
     maps = list(features.values())
     objectness, deltas = model.rpn.head(maps)
     anchors = model.rpn.anchor_generator(images, maps)
@@ -41,7 +41,7 @@ def rpn_stage(model, images, features):
 
 
 def detect(model, batch):
-    """Every stage of detection, and how clear its choices were (see `clearance`)."""
+    """The tensors of every stage of detection, and by which margin its choices were clear (see `clearance`)."""
     model.eval()
     kept, clear = {}, []
     images, _ = model.transform(batch)
@@ -70,10 +70,10 @@ def detect(model, batch):
                           ("head/offsets", offsets)):
         kept[name] = padded(rows_of.split(rows), capacity).flatten(0, 1)
 
-    most = heads.detections_per_img
+    max_detections = heads.detections_per_img
     found = heads.postprocess_detections(logits, offsets, proposals, images.image_sizes)
     for name, column in zip(("boxes", "scores", "labels"), found):
-        kept[f"detections/{name}"] = padded(column, most)
+        kept[f"detections/{name}"] = padded(column, max_detections)
     kept["detections/labels"] = kept["detections/labels"].to(torch.int32)
     kept["detections/count"] = counts(found[0])
     clear += clear_detections(model, logits, offsets, proposals, images.image_sizes)
@@ -81,21 +81,21 @@ def detect(model, batch):
     whole = model(batch)
     own = model.transform.postprocess([{"boxes": b} for b in found[0]], images.image_sizes,
                                       [image.shape[-2:] for image in batch])
-    assert all(torch.equal(a["boxes"], b["boxes"]) for a, b in zip(whole, own)), "the stages are not the model"
+    assert all(torch.equal(a["boxes"], b["boxes"]) for a, b in zip(whole, own)), "the stages differ from the model"
     return kept, min(clear)
 
 
-# ---- how clear a choice was: what may change in a score or an overlap before another box is taken -------------------
+# ---- how clear a choice was: the change of a score or an overlap that is needed before another box is chosen ---------
 
 
-def clearance(boxes, scores, groups, kept, threshold, most):
-    """The least change of a score or an IoU that changes `kept`, the indices that NMS chose from the rows.
+def clearance(boxes, scores, groups, kept, threshold, max_kept):
+    """The smallest change of a score or an IoU that would change `kept`, the indices that NMS chose from the rows.
 
-    Every pair of a row that stays and another of its group: their overlap, and which of two that overlap is ahead; and
-    the score at which the list was cut.
+    Considers every pair of a kept row and another row of its group: how far their IoU is from the threshold and, if
+    they overlap, how far their scores are apart. Also considers the score at which the list was cut off.
     """
-    gaps = [scores[kept[most - 1]] - scores[kept[most]]] if len(kept) > most else []
-    kept = kept[:most]
+    gaps = [scores[kept[max_kept - 1]] - scores[kept[max_kept]]] if len(kept) > max_kept else []
+    kept = kept[:max_kept]
     for group in groups.unique():
         rows, stay = torch.where(groups == group)[0], kept[groups[kept] == group]
         overlap = box_iou(boxes[stay], boxes[rows])
@@ -142,7 +142,8 @@ def clear_detections(model, logits, offsets, proposals, image_sizes):
 
 
 def samples(model, batch, targets):
-    """What training looks at: (a dictionary for the file, the arguments of `losses`). The random choice is torch's."""
+    """The samples of training, drawn by torch: (a dictionary for the file, the argument `chosen` of `losses`, by which
+    margin the choice of proposals was clear)."""
     model.train()
     images, targets = model.transform(batch, targets)
     with torch.no_grad():
@@ -161,7 +162,7 @@ def samples(model, batch, targets):
         "truth/boxes": padded([t["boxes"] for t in targets], max(len(t["boxes"]) for t in targets)),
         "training/proposals": padded(proposals, model.rpn.post_nms_top_n()),
         "training/proposal_count": counts(proposals),
-        # 2 an object, 1 background, 0 neither
+        # 2: an object, 1: background, 0: neither
         "training/anchors_matched": torch.stack(matched).to(torch.int8).add(1).to(torch.uint8),
         "training/anchors_sampled": taken,
         "training/anchor_offsets": torch.stack(offsets) * (torch.stack(matched) > 0)[:, :, None],
@@ -175,7 +176,7 @@ def samples(model, batch, targets):
 
 
 def losses(model, chosen):
-    """The four losses with these samples."""
+    """The four losses on these samples."""
     images, positive, negative, matched, offsets, rois, labels, roi_offsets = chosen
     features = model.backbone(images.tensors)
     maps = list(features.values())
@@ -190,9 +191,9 @@ def losses(model, chosen):
 
 
 def three_steps(model, chosen, learning_rate, momentum, weight_decay):
-    """Losses and gradients of the first step, and what one and three steps of SGD change, with the same samples.
+    """Losses and gradients of the first step, and the changes of the parameters after one and three steps of SGD.
 
-    The model has its old parameters again afterwards.
+    All steps use the same samples. The model's parameters are restored afterwards.
     """
     found = {}
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
@@ -228,11 +229,11 @@ def in_double(model, chosen):
 
 
 def train(model, batch, targets, sgd, others=4, noise=4e-6):
-    """`three_steps`, and which of its tensors are settled.
+    """(tensors of `samples`, `three_steps` and `in_double`, margin of the choices, {name: relative change by noise}).
 
     The gradient of a ReLU or of a maximum jumps where two values meet. Where an activation is within rounding of such a
-    place, rounding decides, and a whole term of a sum is there or not. So the steps are repeated with `noise` on the
-    pixels, about what rounding makes of the features: a tensor is settled as far as that changes nothing.
+    jump, rounding decides whether a whole term of a sum is present. Therefore the steps are repeated with `noise` on
+    the pixels, which changes the features about as much as rounding does. A tensor that hardly changes is settled.
     """
     kept, chosen, clear = samples(model, batch, targets)
     found = three_steps(model, chosen, **sgd)

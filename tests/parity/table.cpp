@@ -11,27 +11,32 @@ namespace {
 
 constexpr std::string_view kHead = R"(# Parity with torchvision
 
-Written by `make parity`: it runs torchvision and this program on the same images with the same weights, made by a
-formula of name and index (`tests/parity/formula.py`), and compares every tensor between the stages. A number is the
-largest difference within a tensor divided by torchvision's largest magnitude in it, of the worst tensor of the stage;
-with a unit it is the difference itself. Of the two numbers of a cell the first is with everything computed here, from
-the image on; for the second the stage was given torchvision's own output of the stage before, so that an error shows
-where it is made. A dash: not part of the case.
+This file is written by `make parity`, which runs torchvision and this program on the same images with the same weights,
+and compares every tensor between the stages. Images and weights are made by a formula from a name and an index
+(`tests/parity/formula.py`). A number is the largest difference within a tensor, divided by the largest magnitude in
+torchvision's tensor; where the limit has a unit, the number is the difference itself. A cell shows the worst tensor of
+the stage.
 
-Training is compared with torchvision's samples. After the first step its gradients are given for the second number.
-Of the steps the change of the parameters is compared, less what rounding the parameter explains.
+Each cell has two numbers. For the first, everything was computed here, starting from the image. For the second, each
+stage was given torchvision's output of the previous stage, so that an error shows in the stage that causes it. A dash
+means that the stage is not part of the case.
 
-The gradient of a ReLU or of a maximum jumps: where an activation lies within rounding of such a place, rounding decides
-whether a term of a sum is there. torchvision's steps are therefore repeated with noise of 4e-6 on the pixels, about
-what rounding does to the features. Tensors that this changes by more than 2e-4 have a row of their own. In double precision
-there are none; those rows have every parameter, and are computed from torchvision's input alone.
+Training is compared on the RoIs and anchors that torchvision sampled. For the second number, the first step uses
+torchvision's gradients. The rows of the steps compare the change of the parameters, after subtracting what the rounding
+of the parameters explains.
 
-"Choices clear by" is the least change of a score or an overlap, in either direction, that would change what top n, NMS
-or a threshold chose.
+The gradient of a ReLU or of a maximum jumps. Where an activation is within rounding of such a jump, rounding decides
+whether a term of a sum is present. torchvision's steps are therefore repeated with noise of 4e-6 on the pixels, which
+changes the features about as much as rounding does. Tensors that change by more than 2e-4 under this noise have a row
+of their own. In double precision there are no such tensors: these rows contain every parameter, and are computed from
+torchvision's input only.
+
+"Choices clear by" is the smallest change of a score or an overlap, in either direction, that would change what top-n
+selection, NMS or a threshold chose.
 
 )";
 
-/// A row of the table: the findings of one stage that are counted in one unit.
+/// A row of the table: the findings of one stage that have the same unit.
 struct Row {
   std::string stage, unit;
   double limit;
@@ -39,10 +44,11 @@ struct Row {
 };
 
 std::string worst(const std::vector<Finding>& findings, const Row& row) {
-  double most = -1;
+  double largest = -1;
   for (const Finding& finding : findings)
-    if (finding.stage == row.stage && finding.unit == row.unit) most = std::max(most, finding.deviation);
-  return most < 0 ? "–" : most == 0 ? "0" : fmt::format("{:.1e}", most);
+    if (finding.stage == row.stage && finding.unit == row.unit)
+      largest = std::max(largest, finding.deviation);
+  return largest < 0 ? "–" : largest == 0 ? "0" : fmt::format("{:.1e}", largest);
 }
 
 }  // namespace

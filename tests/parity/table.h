@@ -1,4 +1,4 @@
-// docs/parity.md, as `make parity` writes it.
+// Writes docs/parity.md for `make parity`.
 #pragma once
 
 #include <filesystem>
@@ -9,13 +9,13 @@
 
 namespace rcnn::parity {
 
-/// One case: each stage on our own numbers, and each on torchvision's.
+/// The findings of one case: with each stage on our own numbers, and with each stage on torchvision's.
 struct Column {
   std::string name, clearance;
   std::vector<Finding> own, fed;
 };
 
-/// Writes the largest deviation by stage and case as Markdown.
+/// Writes the largest deviation per stage and case as a Markdown table.
 void write_table(const std::filesystem::path& path, const std::vector<Column>& columns);
 
 }  // namespace rcnn::parity

@@ -1,5 +1,5 @@
-// The same numbers as torchvision: against the small files in tests/parity/expected, and against everything
-// where `make parity` has just run torchvision.
+// Checks that this program computes the same numbers as torchvision. The ordinary tests compare with the
+// small files in tests/parity/expected, and `make parity` with every tensor of a fresh run of torchvision.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -33,14 +33,14 @@ std::vector<std::string> class_names(const Expected& expected) {
 void check_findings(const std::string& name, const std::vector<Finding>& findings) {
   for (const Finding& finding : findings)
     CHECK_MESSAGE(finding.good(), name, ": ", finding.tensor, " is off by ", finding.deviation, " ",
-                  finding.unit, ", at most ", finding.limit);
+                  finding.unit, ", expected at most ", finding.limit);
 }
 
 }  // namespace
 
-TEST_CASE("parity: what torchvision computed") {
+TEST_CASE("parity: every stage agrees with the committed numbers of torchvision") {
 #ifndef RCNN_ONEDNN
-  MESSAGE("skipped: the plain loops would take minutes");
+  MESSAGE("skipped: without oneDNN it would take minutes");
 #else
   const std::vector<fs::path> files = files_in("tests/parity/expected");
   REQUIRE(!files.empty());
@@ -52,8 +52,9 @@ TEST_CASE("parity: what torchvision computed") {
 #endif
 }
 
-// `make parity` sets RCNN_PARITY, the folder of whole tensors, and RCNN_PARITY_TABLE, the table to write.
-TEST_CASE("parity: torchvision at this moment") {
+// `make parity` sets RCNN_PARITY to the folder with torchvision's tensors, and RCNN_PARITY_TABLE to the file
+// in which the table is written.
+TEST_CASE("parity: every stage agrees with a fresh run of torchvision") {
   const char* folder = std::getenv("RCNN_PARITY");
   if (!folder) {
     MESSAGE("skipped: `make parity` runs it");
@@ -70,8 +71,9 @@ TEST_CASE("parity: torchvision at this moment") {
   if (const char* table = std::getenv("RCNN_PARITY_TABLE")) write_table(table, columns);
 }
 
-// torchvision_side.py saved this model's weights in both forms; exchange.py takes what is saved here.
-TEST_CASE("parity: weights that torchvision saved") {
+// torchvision_side.py has saved the weights of this model in both formats; exchange.py uses the file that is
+// saved here.
+TEST_CASE("parity: weights that torchvision saved are loaded without a difference") {
   const char* folder = std::getenv("RCNN_PARITY");
   if (!folder) {
     MESSAGE("skipped: `make parity` runs it");

@@ -1,8 +1,8 @@
-"""Writes what torchvision computes, for the C++ side to be compared with (tests/parity/compare.cpp).
+"""Writes what torchvision computes, with which the C++ side is compared (tests/parity/compare.cpp).
 
     tests/parity/torchvision_side.py --full build/parity --expected tests/parity/expected [CASE ...]
 
-Into --full goes one .safetensors file a case with every tensor whole, into --expected the same with a fixed sample of
+Writes one .safetensors file per case: to --full with every tensor whole, and to --expected with only a fixed sample of
 the elements of large tensors. Needs torch, torchvision and numpy (Debian 12: python3-torch python3-torchvision).
 """
 
@@ -19,10 +19,11 @@ import formula
 import models
 import stages
 
-# A tensor that is larger is sampled: so many elements, and three numbers of all of it.
+# Tensors with more than WHOLE elements are sampled: SAMPLED elements (8 for other stages), and three numbers computed
+# from all of them.
 WHOLE, SAMPLED = 300, {"input": 64, "features": 64, "rpn": 64, "pooled": 64, "head": 256}
 KEPT_WHOLE = ("proposals/", "detections/", "truth/", "training/anchors_sampled", "training/roi", "training/proposal")
-# A gradient that noise of the size of rounding changes more than this is not compared strictly: see stages.train.
+# A gradient that changes by more than this under noise of the size of rounding is not compared strictly (stages.train).
 SETTLED = 2e-4
 SGD = {"learning_rate": 0.001, "momentum": 0.9, "weight_decay": 0.01}
 
@@ -51,7 +52,7 @@ def sample(name, array):
 
 
 def in_brief(tensors):
-    """What is small enough to be committed, and the shapes of what is sampled."""
+    """(tensors small enough to be committed, shapes of the sampled tensors)."""
     brief, shapes = {}, {}
     for name, array in tensors.items():
         if name.startswith("double"):  # the plain loops of the C++ side would take minutes
@@ -65,8 +66,8 @@ def in_brief(tensors):
 
 
 def objects_on(salt, index, image, size, proposals, classes):
-    """Four objects on image `index` near what the RPN proposes, so that some RoIs are foreground without being an
-    object itself: proposals moved by up to an eighth of their sides, in whole pixels. `size` is the resized image's."""
+    """Four objects on image `index`. They are proposals of the RPN moved by up to an eighth of their sides, to whole
+    pixels, so that some RoIs are foreground without being a ground-truth box. `size` is that of the resized image."""
     taken = proposals[formula.bits(f"{salt}/taken{index}", 4).astype(numpy.int64) % len(proposals)].numpy()
     scale = numpy.tile(numpy.array(image.shape[:0:-1]) / size[::-1], 2)
     shift = (formula.bits(f"{salt}/shift{index}", 16).reshape(4, 4) >> numpy.uint32(24)) / 1024 - 0.125
@@ -78,7 +79,7 @@ def objects_on(salt, index, image, size, proposals, classes):
 
 
 def run(case, salt=None):
-    """(tensors, metadata) of a case, with another salt than its own where one is given."""
+    """(tensors, metadata) of a case. `salt`, if given, replaces the salt of the case."""
     name, settings, classes, sizes, trained, own_salt = models.CASES[case]
     salt = salt or own_salt
     torch.manual_seed(0)
@@ -104,7 +105,7 @@ def run(case, salt=None):
 
 
 def save_for_exchange(folder, case):
-    """The weights of a case as torchvision's users save them, and its first image as a file: see exchange.py."""
+    """Saves the weights of a case as users of torchvision do, and its first image as a file: see exchange.py."""
     name, settings, classes, sizes, _, salt = models.CASES[case]
     state = models.make_model(name, settings, classes, salt).state_dict()
     folder.mkdir(parents=True, exist_ok=True)
@@ -118,7 +119,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", type=pathlib.Path, required=True)
     parser.add_argument("--expected", type=pathlib.Path)
-    parser.add_argument("--salt", help="another than the case's, to look for one with clear choices")
+    parser.add_argument("--salt", help="replaces the salts of the cases, to search for one with clear choices")
     parser.add_argument("cases", nargs="*", default=list(models.CASES))
     options = parser.parse_args()
     for case in options.cases:

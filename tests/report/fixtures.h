@@ -1,4 +1,4 @@
-// A report with every part, and its page as a tree.
+// A report with all its parts, and its page parsed into a tree.
 #pragma once
 
 #include <limits>
@@ -34,9 +34,9 @@ inline DataSummary some_summary(const std::string& text) {
   summary.boxes = 4;
   summary.ignored = 2;
   summary.classes = {{text, 3, 2}, {"nothing", 1, 1}};
-  summary.least_width = 320, summary.least_height = 200;
+  summary.min_width = 320, summary.min_height = 200;
   summary.median_width = 640, summary.median_height = 480;
-  summary.most_width = 1024, summary.most_height = 768;
+  summary.max_width = 1024, summary.max_height = 768;
   summary.sizes = {10, 20, 40, 41};
   summary.anchor_overlaps = {0.3F, 0.6F, 0.7F, 1};
   summary.poorly_covered = 0.25;
@@ -44,7 +44,7 @@ inline DataSummary some_summary(const std::string& text) {
   return summary;
 }
 
-/// Three scores, best in the middle.
+/// A curve with three thresholds, of which the middle one is the best.
 inline ScoreCurve some_curve() {
   return {{0, 0.5F, 1}, {0.25F, 0.75F, 1}, {1, 0.625F, 0}, {0.4F, 0.682F, 0}, 0.5F, 0.682F};
 }
@@ -60,7 +60,7 @@ inline Diagnosis some_diagnosis() {
   return diagnosis;
 }
 
-/// Every part of the page, with `text` wherever the page shows text.
+/// Data for every part of the page, with `text` as every text.
 inline ReportData full_report(const std::string& text) {
   ReportData data;
   data.title = data.subtitle = data.evaluated_on = text;
@@ -84,7 +84,7 @@ inline ReportData full_report(const std::string& text) {
   return data;
 }
 
-/// The page as a tree; fails the test where it is not well-formed.
+/// Parses the page. Fails the test if the page is not well-formed.
 inline void parse(const std::string& page, pugi::xml_document& document) {
   const pugi::xml_parse_result result = document.load_string(page.c_str());
   CAPTURE(result.description());

@@ -25,7 +25,7 @@ std::vector<ChartPoint> ramp(int count) {
   return points;
 }
 
-/// The y of a path "M1 2L3 4..." in the order of its points.
+/// The y values of the points of a path "M1 2L3 4...".
 std::vector<double> heights(const std::string& path) {
   std::vector<double> result;
   std::istringstream stream(path);
@@ -49,7 +49,7 @@ struct Rendered {
 
 }  // namespace
 
-TEST_CASE("chart: ticks are round, inside the range, and not too many") {
+TEST_CASE("chart: ticks are round numbers inside the range, and not too many") {
   CHECK(near(round_ticks(0, 1, 5), {0, 0.2, 0.4, 0.6, 0.8, 1}));
   CHECK(near(round_ticks(0, 2500, 5), {0, 500, 1000, 1500, 2000, 2500}));
   CHECK(near(round_ticks(0, 4.9, 5), {0, 1, 2, 3, 4}));
@@ -65,7 +65,7 @@ TEST_CASE("chart: ticks are round, inside the range, and not too many") {
   }
 }
 
-TEST_CASE("chart: the running mean") {
+TEST_CASE("chart: the running mean skips values that are not finite") {
   const std::vector<ChartPoint> mean = smooth({{1, 2}, {2, std::nan("")}, {3, 4}, {4, 9}, {5, 1}}, 3);
   std::vector<double> x, y;
   for (const ChartPoint& point : mean) x.push_back(point.x), y.push_back(point.y);
@@ -75,7 +75,7 @@ TEST_CASE("chart: the running mean") {
   CHECK(smooth(ramp(4), 1)[2].y == 2);
 }
 
-TEST_CASE("chart: values stand where the ticks say, and the ticks are written plainly") {
+TEST_CASE("chart: values are drawn at the positions that the ticks mark") {
   Chart chart;
   chart.width = 256;   // 200 between left and right margin
   chart.height = 136;  // 100 between top and bottom
@@ -87,7 +87,7 @@ TEST_CASE("chart: values stand where the ticks say, and the ticks are written pl
   CHECK(svg.ticks() == std::vector<std::string>{"0", "0.2", "0.4", "0", "1,000", "2,000"});
 }
 
-TEST_CASE("chart: large and small numbers on the axes") {
+TEST_CASE("chart: large and small numbers on the axes are written legibly") {
   const auto ticks = [](double high) {
     Chart chart;
     chart.height = 300;
@@ -129,7 +129,7 @@ TEST_CASE("chart: dots with tooltips, a tinted area, and a label that is escaped
   CHECK(svg.document.select_nodes("//path[@stroke='#123456']").size() == 1);
 }
 
-TEST_CASE("chart: without a single point there is still a frame") {
+TEST_CASE("chart: a chart without points still has a frame") {
   Chart chart;
   chart.lines.push_back({{{std::nan(""), 1}}});
   const Rendered svg(chart);
@@ -137,17 +137,17 @@ TEST_CASE("chart: without a single point there is still a frame") {
   CHECK(svg.ticks().size() >= 4);
 }
 
-TEST_CASE("chart: shares of a histogram") {
+TEST_CASE("chart: a histogram gives the percentage of values in each bin") {
   CHECK(near(histogram({1, 2, 2.5F, 3, 9, -4, std::nanf("")}, {1, 2, 3, 4}),
              {100.0 / 3, 100.0 / 3, 100.0 / 3}));
-  CHECK(near(histogram({2}, {1, 2, 3}), {0, 100}));  // an edge belongs to the bin it begins
+  CHECK(near(histogram({2}, {1, 2, 3}), {0, 100}));  // an edge belongs to the bin that it begins
   CHECK(near(histogram({std::numeric_limits<float>::infinity()}, {1, 2, 3}), {0, 100}));
   CHECK(near(histogram({}, {1, 2, 3}), {0, 0}));
   CHECK(near(histogram({7}, {1, 2}), {100}));
   CHECK(histogram({7}, {1}).empty());
 }
 
-TEST_CASE("chart: columns stand on the axis, marks run through the chart") {
+TEST_CASE("chart: columns stand on the axis, and marks run through the whole chart") {
   Chart chart;
   chart.width = 256;   // 200 between left and right margin
   chart.height = 136;  // 100 between top and bottom
@@ -169,7 +169,7 @@ TEST_CASE("chart: columns stand on the axis, marks run through the chart") {
   CHECK(std::string(mark.child("title").text().get()) == "three<quarters");
 }
 
-TEST_CASE("chart: columns set the range where none is given") {
+TEST_CASE("chart: columns determine the range if none is given") {
   Chart chart;
   chart.bars = {{2, 4, 10}};
   const std::vector<std::string> ticks = Rendered(chart).ticks();
@@ -178,7 +178,7 @@ TEST_CASE("chart: columns set the range where none is given") {
   CHECK(ticks.back() == "4.0");
 }
 
-TEST_CASE("chart: a logarithmic axis") {
+TEST_CASE("chart: a logarithmic axis has ticks at 1, 2 and 5, or at powers of 10 only") {
   Chart chart;
   chart.width = 256;
   chart.height = 136;
@@ -188,12 +188,12 @@ TEST_CASE("chart: a logarithmic axis") {
   chart.y_high = 1;
   chart.lines.push_back({{{1, 0}, {10, 0}, {100, 1}, {0, 1}}});
   const Rendered svg(chart);
-  CHECK(svg.path() ==
-        "M44.0 110.0L144.0 110.0L244.0 10.0L44.0 10.0");  // what has no logarithm stands at the left
+  // A value that has no logarithm is drawn at the left edge.
+  CHECK(svg.path() == "M44.0 110.0L144.0 110.0L244.0 10.0L44.0 10.0");
   const std::vector<std::string> ticks = svg.ticks();
   CHECK(std::vector<std::string>(ticks.end() - 7, ticks.end()) ==
         std::vector<std::string>{"1", "2", "5", "10", "20", "50", "100"});
-  chart.x_high = 1e6;  // no room for 2 and 5
+  chart.x_high = 1e6;  // there is no room for 2 and 5
   const std::vector<std::string> powers = Rendered(chart).ticks();
   CHECK(std::vector<std::string>(powers.end() - 7, powers.end()) ==
         std::vector<std::string>{"1", "10", "100", "1,000", "10,000", "100,000", "1,000,000"});

@@ -44,7 +44,7 @@ TEST_CASE("report pictures: an augmented image is shrunk with its boxes, and ign
   REQUIRE(picture.image.height == 240);
   CHECK(colour_at(picture.image, 50, 150) == class_colour(1));
   CHECK(colour_at(picture.image, 149, 199) == class_colour(1));
-  const auto side = [&](Colour colour) {  // of the left side of the crowd, pixels of that colour
+  const auto side = [&](Colour colour) {  // counts pixels of this colour on the left side of the crowd's box
     int count = 0;
     for (int y = 100; y < 200; ++y) count += colour_at(picture.image, 200, y) == colour ? 1 : 0;
     return count;
@@ -61,7 +61,7 @@ TEST_CASE("report pictures: a portrait is shrunk by its height") {
   CHECK(shown.height == 320);
 }
 
-TEST_CASE("report pictures: the worst images, each kind of box in its own style") {
+TEST_CASE("report pictures: in the worst images each kind of box has its own style") {
   const TemporaryFolder folder;
   write_png(folder / "a.png", grey_image(960, 720));
   Dataset dataset;
@@ -75,28 +75,28 @@ TEST_CASE("report pictures: the worst images, each kind of box in its own style"
   diagnosis.worst[1].missed = {{40, 200, 240, 400}};
   diagnosis.worst[1].wrong = {{0, 1, 0.5F, {400, 200, 600, 400}}};
   diagnosis.worst[1].right = {{0, 1, 0.5F, {700, 200, 900, 400}}};
-  diagnosis.worst[1].reasons = {"misses 1 of 1 cat"};
+  diagnosis.worst[1].reasons = {"1 of 1 cat missed"};
   const std::vector<ReportPicture> pictures = worst_pictures(diagnosis, dataset);
   REQUIRE(pictures.size() == 1);
   const Image& image = pictures[0].image;
   REQUIRE(image.width == 480);
   CHECK(pictures[0].caption == "a");
-  CHECK(pictures[0].remarks == std::vector<std::string>{"misses 1 of 1 cat"});
+  CHECK(pictures[0].remarks == std::vector<std::string>{"1 of 1 cat missed"});
   CHECK(colour_at(image, 20, 100) == kWhite);  // the first dash begins in the corner
-  CHECK(colour_at(image, 20, 110) == kBlack);  // and a gap follows
+  CHECK(colour_at(image, 20, 110) == kBlack);  // a gap follows it
   CHECK(colour_at(image, 200, 150) == kOrange);
   CHECK(colour_at(image, 350, 150) == kGreen);
-  CHECK(colour_at(image, 200, 97) == kOrange);                // tags: of a wrong detection
-  CHECK(colour_at(image, 20, 97) == kWhite);                  // of a missed object
-  CHECK(colour_at(image, 350, 97) == Colour{128, 128, 128});  // of a right one none
+  CHECK(colour_at(image, 200, 97) == kOrange);                // a wrong detection has a tag
+  CHECK(colour_at(image, 20, 97) == kWhite);                  // a missed object has a tag
+  CHECK(colour_at(image, 350, 97) == Colour{128, 128, 128});  // a right detection has none
 
-  diagnosis.worst[1].missed = {{40, 200, 240, 399}};  // no object's box: drawn without a name
+  diagnosis.worst[1].missed = {{40, 200, 240, 399}};  // the box of no object is drawn without a name
   const Image unnamed = worst_pictures(diagnosis, dataset)[0].image;
   CHECK(colour_at(unnamed, 20, 100) == kWhite);
   CHECK(colour_at(unnamed, 20, 97) == Colour{128, 128, 128});
 }
 
-TEST_CASE("report pictures: examples count what they show") {
+TEST_CASE("report pictures: the captions of examples count the objects and detections shown") {
   const TemporaryFolder folder;
   write_png(folder / "a.png", grey_image(100, 80));
   Dataset dataset;
@@ -110,7 +110,7 @@ TEST_CASE("report pictures: examples count what they show") {
                                              {0, 1, 0.9F, {}}};
   const std::vector<ReportExample> examples = example_pictures(detections, dataset);
   REQUIRE(examples.size() == 1);
-  CHECK(examples[0].caption == "a: 1 object, 2 detections above 0.5");
+  CHECK(examples[0].caption == "a: 1 object, 2 detections at a confidence threshold of 0.5");
   CHECK(colour_at(examples[0].truth, 10, 30) == class_colour(1));
   CHECK(colour_at(examples[0].detected, 60, 60) == class_colour(1));
   CHECK_FALSE(holds(examples[0].truth, kGreen));

@@ -24,7 +24,7 @@ TEST_CASE("report: text is escaped") {
   CHECK(escape_html(std::string("\0\x1b", 2)) == "\xEF\xBF\xBD\xEF\xBF\xBD");
 }
 
-TEST_CASE("report: base64, the vectors of RFC 4648") {
+TEST_CASE("report: base64 gives the test vectors of RFC 4648") {
   CHECK(text_of("") == "");
   CHECK(text_of("f") == "Zg==");
   CHECK(text_of("fo") == "Zm8=");
@@ -35,14 +35,14 @@ TEST_CASE("report: base64, the vectors of RFC 4648") {
   CHECK(text_of("\xFB\xFF\xFE") == "+//+");
 }
 
-TEST_CASE("report: options in a sentence are set as code, the rest is text") {
+TEST_CASE("report: options in a sentence are set as code, and the rest is escaped") {
   CHECK(advice_html("try --short-side, or <more>") == "try <code>--short-side</code>, or &lt;more&gt;");
   CHECK(advice_html("--a--b --") == "<code>--a--b</code> <code>--</code>");
   CHECK(advice_html("a - b") == "a - b");
   CHECK(advice_html("").empty());
 }
 
-TEST_CASE("report: shares in words") {
+TEST_CASE("report: shares are written as percentages") {
   CHECK(percent(0) == "0 %");
   CHECK(percent(1) == "100 %");
   CHECK(percent(0.366) == "37 %");
@@ -51,7 +51,7 @@ TEST_CASE("report: shares in words") {
   CHECK(percent(kNan) == "0 %");
 }
 
-TEST_CASE("report: every part is there, and well-formed") {
+TEST_CASE("report: the page has every part and is well-formed") {
   pugi::xml_document document;
   parse(render_report(full_report("some text")), document);
   CHECK(std::string(document.child("html").child("head").child("title").text().get()) == "some text");
@@ -76,7 +76,7 @@ TEST_CASE("report: every part is there, and well-formed") {
           1);
 }
 
-TEST_CASE("report: hostile names stay text, and nothing is loaded from elsewhere") {
+TEST_CASE("report: hostile names remain text, and nothing is loaded from elsewhere") {
   const std::string page = render_report(full_report(kHostile));
   pugi::xml_document document;
   parse(page, document);
@@ -89,7 +89,7 @@ TEST_CASE("report: hostile names stay text, and nothing is loaded from elsewhere
   CHECK_FALSE(contains(page, "@import"));
 }
 
-TEST_CASE("report: values that are not finite leave no trace in the charts") {
+TEST_CASE("report: values that are not finite do not appear in the page") {
   ReportData data = full_report("x");
   data.examples.clear();  // base64 may hold any letters
   data.augmented.clear();
@@ -136,7 +136,7 @@ TEST_CASE("report: parts without content are left out") {
   CHECK(count_of(document, "//section") == 0);
 }
 
-TEST_CASE("report: a single step, constant and negative losses still make a chart") {
+TEST_CASE("report: a single step, constant losses and negative losses give a chart") {
   ReportData data;
   data.losses = {{"one", {{1, 2}}}, {"zero", {{1, 0}, {2, 0}}}, {"negative", {{1, -1}, {2, -2}}}};
   const std::string page = render_report(data);
@@ -147,7 +147,7 @@ TEST_CASE("report: a single step, constant and negative losses still make a char
   CHECK_FALSE(contains(page, "inf"));
 }
 
-TEST_CASE("report: many classes get a chart each, many faults are cut short") {
+TEST_CASE("report: with many classes each gets its own chart, and a long list of faults is cut short") {
   ReportData data;
   for (int i = 0; i < 9; ++i) data.result.classes.push_back(some_class(std::to_string(i)));
   data.result.classes[4].truths = 0;
@@ -159,7 +159,7 @@ TEST_CASE("report: many classes get a chart each, many faults are cut short") {
   CHECK(std::string(document.select_node("//li[201]").node().text().get()) == "and 5 more");
 }
 
-TEST_CASE("report: shrinking averages, and leaves small images alone") {
+TEST_CASE("report: shrinking averages pixels and does not change small images") {
   const Image small = random_image(8, 6);
   CHECK(shrink_to_width(small, 8).rgb == small.rgb);
   Image stripes(4, 2);
@@ -192,7 +192,7 @@ TEST_CASE("report: images wider than the page shows are scaled down") {
   CHECK_THROWS_AS(render_report(data), Error);
 }
 
-TEST_CASE("report: it is written whole") {
+TEST_CASE("report: the file is the whole page") {
   const TemporaryFolder folder;
   const ReportData data = full_report("text");
   write_report(folder / "report.html", data);

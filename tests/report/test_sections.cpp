@@ -1,4 +1,4 @@
-// The report's sections on data, scores, confusions, misses and the worst images.
+// The report's sections on dataset, thresholds, confusion matrix, missed objects and worst images.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -12,14 +12,14 @@ using namespace rcnn::fixtures;
 
 namespace {
 
-/// All text within the first element that matches.
+/// All text within the elements that match.
 std::string all_text(const pugi::xml_document& document, const std::string& xpath) {
   std::string text;
   for (const auto& node : document.select_nodes((xpath + "//text()").c_str())) text += node.node().value();
   return text;
 }
 
-/// A diagnosis with `count` classes that finds half of everything, and takes each class once for the next.
+/// A diagnosis with `count` classes, which misses objects and confuses each class with the next one.
 ReportData many_classes(size_t count) {
   ReportData data;
   Diagnosis diagnosis;
@@ -39,7 +39,7 @@ ReportData many_classes(size_t count) {
 
 }  // namespace
 
-TEST_CASE("report: the data's figures are those of the summary") {
+TEST_CASE("report: the figures of the dataset are those of the summary") {
   pugi::xml_document document;
   ReportData data = full_report("train");
   data.summaries[1].split = "val";
@@ -49,20 +49,21 @@ TEST_CASE("report: the data's figures are those of the summary") {
   const char* expected[] = {"train", "7", "1", "4", "2", "640 × 480", "320 × 200", "1024 × 768", "25 %"};
   for (size_t i = 0; i < 9; ++i)
     CHECK(text_at(document, fmt::format("({}//table)[1]/tbody/tr[1]/td[{}]", section, i + 1)) == expected[i]);
-  CHECK(text_at(document, "(" + section + "//table)[2]/tbody/tr[1]/td[2]") ==
-        "3");  // boxes, images, boxes of val
+  // The objects and images of the first split, and the objects of val.
+  CHECK(text_at(document, "(" + section + "//table)[2]/tbody/tr[1]/td[2]") == "3");
   CHECK(text_at(document, "(" + section + "//table)[2]/tbody/tr[1]/td[3]") == "2");
   CHECK(text_at(document, "(" + section + "//table)[2]/tbody/tr[1]/td[4]") == "17");
-  // 10 | 20 | 40 and 41 fall into three columns of the first split; 0.3, 0.6, 0.7 and 1 into four.
+  // The sizes 10, 20, and 40 with 41 give three columns for the first split; the overlaps 0.3, 0.6, 0.7 and
+  // 1 give four.
   CHECK(count_of(document, "(//section[@id='data']//svg[@role])[1]//rect") == 3);
   CHECK(count_of(document, "(//section[@id='data']//svg[@role])[2]//rect") == 4);
-  CHECK(count_of(document, "(//section[@id='data']//svg[@role])[1]//line[@stroke-dasharray]") ==
-        3);  // anchors
+  // One mark per anchor size.
+  CHECK(count_of(document, "(//section[@id='data']//svg[@role])[1]//line[@stroke-dasharray]") == 3);
   CHECK(contains(all_text(document, section), "below .5: 25 % of train, 25 % of val"));
   CHECK(contains(all_text(document, section), "16, 32, 64"));
 }
 
-TEST_CASE("report: a split without boxes, and none at all") {
+TEST_CASE("report: a split without boxes has a table and no charts") {
   ReportData data;
   DataSummary empty;
   empty.split = "train";
@@ -75,26 +76,26 @@ TEST_CASE("report: a split without boxes, and none at all") {
   CHECK(count_of(document, "//section") == 1);
 }
 
-TEST_CASE("report: what to do next names advice once and the most frequent causes in order") {
+TEST_CASE("report: the next steps list each advice once, and the most frequent causes in order") {
   ReportData data = full_report("text");
   data.diagnosis->misses_by_size[2] = {0, 1, 1, 3, 0};
   pugi::xml_document document;
   parse(render_report(data), document);
   const std::string item = "//section[@id='next']//li";
-  REQUIRE(count_of(document, item.c_str()) == 5);  // "text" once, 3 of 4 causes, false alarms
-  CHECK(contains(all_text(document, item + "[1]"), "Data, text."));
+  REQUIRE(count_of(document, item.c_str()) == 5);  // "text" once, 3 of 4 causes, false positives
+  CHECK(contains(all_text(document, item + "[1]"), "Dataset (text):"));
   CHECK(contains(all_text(document, item + "[2]"), "5 of 11 missed objects: wrong class."));
   CHECK(contains(all_text(document, item + "[2]"), advice_for(MissCause::wrong_class)));
   CHECK(contains(all_text(document, item + "[3]"), "4 of 11 missed objects: not proposed."));
-  CHECK(contains(all_text(document, item + "[4]"),
-                 "1 of 11 missed objects: low score."));  // the first of a tie
-  CHECK(contains(all_text(document, item + "[5]"), "4 of 19 detections: where no object"));
-  data.diagnosis->confusion[1][1] = 11;  // 4 of 21 are few
+  // Of causes with the same count the first is listed.
+  CHECK(contains(all_text(document, item + "[4]"), "1 of 11 missed objects: low score."));
+  CHECK(contains(all_text(document, item + "[5]"), "4 of 19 detections are false positives"));
+  data.diagnosis->confusion[1][1] = 11;  // 4 of 21 are less than a fifth
   parse(render_report(data), document);
   CHECK(count_of(document, item.c_str()) == 4);
 }
 
-TEST_CASE("report: recommended scores by class") {
+TEST_CASE("report: the table of recommended thresholds by class") {
   pugi::xml_document document;
   parse(render_report(full_report("cat")), document);
   const std::string row = "//section[@id='scores']//tbody/tr";
@@ -107,7 +108,7 @@ TEST_CASE("report: recommended scores by class") {
   CHECK(count_of(document, "(//section[@id='scores']//svg[@role])[2]//line[@stroke-dasharray]") == 1);
 }
 
-TEST_CASE("report: the confusion matrix, classes first and the background last") {
+TEST_CASE("report: the confusion matrix has the classes first and the background last") {
   pugi::xml_document document;
   parse(render_report(full_report("cat")), document);
   const std::string row = "//table[@class='heat']/tbody/tr";
@@ -118,18 +119,18 @@ TEST_CASE("report: the confusion matrix, classes first and the background last")
       CHECK(text_at(document, fmt::format("{}[{}]/td[{}]", row, i + 1, j + 1)) == expected[i][j]);
   CHECK(text_at(document, row + "[1]/td[1]/small") == "56 %");  // 9 of 16
   CHECK(text_at(document, row + "[3]/th") == "background");
-  // A full diagonal cell is blue (more blue than red), a wrong one orange.
+  // A full diagonal cell is blue.
   CHECK(std::string(document.select_node((row + "[2]/td[2]").c_str()).node().attribute("style").value()) ==
         "background:#8fb0f5");
 }
 
-TEST_CASE("report: the confusions of many classes are lists") {
+TEST_CASE("report: with many classes lists replace the confusion matrix") {
   pugi::xml_document document;
   ReportData data = many_classes(80);
   parse(render_report(data), document);
   CHECK(count_of(document, "//table[contains(@class,'heat')]") == 0);
   const std::string lists = "//section[@id='confusion']//div[@class='lists']/div";
-  REQUIRE(count_of(document, lists.c_str()) == 2);  // nothing is seen where nothing is
+  REQUIRE(count_of(document, lists.c_str()) == 2);  // there are no detections without an object
   CHECK(count_of(document, (lists + "[1]//tbody/tr").c_str()) == 12);
   CHECK(text_at(document, lists + "[1]//tbody/tr[1]/td[1]") == "class 79");
   CHECK(text_at(document, lists + "[1]//tbody/tr[1]/td[2]") == "class 80");
@@ -145,7 +146,7 @@ TEST_CASE("report: the confusions of many classes are lists") {
   CHECK(count_of(document, "//table[@class='heat upright']//td") == 17 * 17);
 }
 
-TEST_CASE("report: one class") {
+TEST_CASE("report: with one class the matrix has four cells, and one chart shows the thresholds") {
   pugi::xml_document document;
   ReportData data = many_classes(1);
   parse(render_report(data), document);
@@ -153,7 +154,7 @@ TEST_CASE("report: one class") {
   CHECK(count_of(document, "//section[@id='scores']//figure") == 1);
 }
 
-TEST_CASE("report: without a detection there is no score to recommend") {
+TEST_CASE("report: without detections no threshold is recommended") {
   ReportData data;
   data.classes = {"cat"};
   Diagnosis diagnosis;
@@ -168,14 +169,14 @@ TEST_CASE("report: without a detection there is no score to recommend") {
   parse(render_report(data), document);
   CHECK(count_of(document, "//section[@id='scores']") == 0);
   CHECK(count_of(document, "//table[@class='heat']") == 1);
-  CHECK(contains(all_text(document, "//div[@class='stack']"), "0 of 3 found, 0 %"));
+  CHECK(contains(all_text(document, "//div[@class='stack']"), "0 of 3 found, recall 0 %"));
 
   data.diagnosis = Diagnosis{};  // an empty dataset
   parse(render_report(data), document);
   CHECK(count_of(document, "//section") == 0);
 }
 
-TEST_CASE("report: misses by size and cause") {
+TEST_CASE("report: missed objects by size and cause") {
   pugi::xml_document document;
   parse(render_report(full_report("x")), document);
   REQUIRE(count_of(document, "//div[@class='stack']") == 3);
@@ -200,7 +201,7 @@ TEST_CASE("report: misses by size and cause") {
   CHECK(contains(all_text(document, "//div[@class='causes']/div[1]"), advice_for(MissCause::not_proposed)));
 }
 
-TEST_CASE("report: the worst images say what is wrong, at most six things") {
+TEST_CASE("report: a worst image has at most six remarks on its errors") {
   ReportData data;
   data.worst = {{smooth_image(40, 30), "first", {"a", "b"}}, {smooth_image(40, 30), "second", {}}};
   data.worst[1].remarks.assign(9, "c");
@@ -215,7 +216,7 @@ TEST_CASE("report: the worst images say what is wrong, at most six things") {
   CHECK(text_at(document, "//div[@class='gallery']/figure[2]//li[7]") == "and 3 more");
 }
 
-TEST_CASE("report: COCO's figures, in two columns and beside the mAP") {
+TEST_CASE("report: COCO's metrics are shown in two columns, and AP beside the mAP") {
   ReportData data;
   for (int i = 0; i < 12; ++i) data.coco_figures.push_back({fmt::format("figure {}", i), 0.05 * i});
   data.coco_figures[3].second = -1;
@@ -228,7 +229,7 @@ TEST_CASE("report: COCO's figures, in two columns and beside the mAP") {
   CHECK(text_at(document, half + "[2]//tr[1]/td[2]") == "0.300");
   CHECK(text_at(document, half + "[1]//tr[4]/td[2]") == "–");
   CHECK(text_at(document, "//div[@class='tile']/b") == "0.000");
-  data.coco_figures[0].second = -1;  // no object at all
+  data.coco_figures[0].second = -1;  // there are no objects
   parse(render_report(data), document);
   CHECK(count_of(document, "//div[@class='tile']") == 0);
 }

@@ -45,9 +45,9 @@ ModelConfig small_config(int64_t height, int64_t width) {
 }
 
 Samples on_device(const Samples& samples, Device device) {
-  return {{samples.rpn.labels.to(device), samples.rpn.offsets.to(device)},
+  return {{samples.rpn.labels.to(device), samples.rpn.deltas.to(device)},
           {samples.rois.rois.to(device), samples.rois.count.to(device), samples.rois.labels.to(device),
-           samples.rois.offsets.to(device)}};
+           samples.rois.deltas.to(device)}};
 }
 
 /// The largest |a - b| of every parameter's gradient, over the gradient's norm.
@@ -142,7 +142,7 @@ TEST_CASE("cuda: what is proposed and sampled is what the CPU proposes and sampl
     return a.bytes() == copy.bytes() && std::memcmp(a.raw(), copy.raw(), a.bytes()) == 0;
   };
   CHECK(same(expected.rpn.labels, found.rpn.labels));
-  CHECK(same(expected.rpn.offsets, found.rpn.offsets));
+  CHECK(same(expected.rpn.deltas, found.rpn.deltas));
   CHECK(same(expected.rois.count, found.rois.count));
 }
 

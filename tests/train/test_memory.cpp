@@ -85,24 +85,24 @@ TEST_CASE("memory forecast: what fits, and how it is said") {
   f.ahead = kMiB;
   f.fixed = 60 * kMiB;
   f.per_image = 9 * kMiB;
-  f.least = 80 * kMiB;
+  f.other = 80 * kMiB;
   f.available = 250 * kMiB;
   CHECK(f.peak(1) ==
         186 * kMiB);  // the checkpoint's tensors are more than the step's, and a sixteenth is kept
   CHECK(f.peak(4) == 206 * kMiB);
-  CHECK(f.most_images() == 8);  // 100 + 8 + 17/16 (60 + 8 9) = 248.25; nine take 258.8
+  CHECK(f.max_images() == 8);  // 100 + 8 + 17/16 (60 + 8 9) = 248.25; nine take 258.8
   CHECK(describe(f) ==
         "the largest batch: 4 images of 640x480 pixels with padding, up to 8 boxes each\n"
         "memory on cpu: 206 MiB at its peak; each image of the batch takes 10 MiB\n"
         "250 MiB can be had: up to --batch 8 fits\n");
   f.available = 187 * kMiB;
-  CHECK(f.most_images() == 2);
+  CHECK(f.max_images() == 2);
   CHECK(describe(f).ends_with("187 MiB can be had: that is too much; up to --batch 2 fits\n"));
   f.device = {DeviceType::cuda, 0};  // whose arena keeps nothing but what was in use
   CHECK(f.peak(4) == 200 * kMiB);
   f.device = {};
   f.available = 180 * kMiB;
-  CHECK(f.most_images() == 0);
+  CHECK(f.max_images() == 0);
   CHECK(describe(f).ends_with("not even a batch of 1 fits: a smaller --short-side may\n"));
   CHECK(format_bytes(3 * 1024 * kMiB / 2) == "1.5 GiB");
 }
@@ -120,5 +120,5 @@ TEST_CASE("cuda: memory forecast counts the arena's bytes, and leaves nothing be
   CHECK(forecast.per_image > 64 * 64 * 3 * 4);  // its pixels at the least
   CHECK(forecast.fixed > 0);
   CHECK(forecast.program == 0);
-  CHECK(forecast.most_images() >= 1);
+  CHECK(forecast.max_images() >= 1);
 }

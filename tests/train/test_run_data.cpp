@@ -43,7 +43,7 @@ TEST_CASE("run data: train, val and test are taken where they are there") {
   const RunData alone = read_run_data(on(folder / "data"), folder / "out");
   CHECK(alone.train.samples.size() == 4);
   CHECK(alone.val.samples.empty());
-  CHECK(alone.judged().samples.empty());
+  CHECK(alone.evaluated().samples.empty());
   CHECK_FALSE(alone.random);
 
   write_tiny_scenes(folder / "data", 3, "val");
@@ -51,7 +51,7 @@ TEST_CASE("run data: train, val and test are taken where they are there") {
   const RunData all = read_run_data(on(folder / "data"), folder / "out");
   CHECK(all.val.samples.size() == 3);
   CHECK(all.test.samples.size() == 2);
-  CHECK(all.judged_name() == "test");
+  CHECK(all.evaluated_name() == "test");
   CHECK(all.val.classes == all.train.classes);
 
   TrainConfig config = on(folder / "data");

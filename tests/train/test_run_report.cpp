@@ -49,7 +49,6 @@ TEST_CASE("run report: what a run carries is in its page, and what it lacks is n
   CHECK(count_of(document, "//div[@class='sheet']//img") == 2);
   CHECK(count_of(document, "//div[@class='gallery']//img") == 3);  // all missed
   CHECK(text_at(document, "//table[@class='heat']/tbody/tr[1]/th") == data.classes[0]);
-  CHECK(text_at(document, "//section[@id='data']//span[@class='note']") ==
-        "dashed: the anchors' sizes, 11, 22");
+  CHECK(text_at(document, "//section[@id='data']//span[@class='note']") == "dashed: anchor sizes 11, 22");
   CHECK(text_at(document, "//div[@class='tile'][2]/b") == "0.250");
 }

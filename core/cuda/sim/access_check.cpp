@@ -1,4 +1,4 @@
-// The race check: what the scheduler tells it, and accesses that are not quickly seen to be right.
+// The race check: the events that the scheduler reports, and the accesses that the fast path cannot decide.
 #if defined(RCNN_RACE_CHECK)
 
 #include "core/cuda/sim/access_check.h"
@@ -23,7 +23,7 @@ namespace {
 
 constexpr uint32_t kPeriodLimit = 1u << 24;
 
-/// Zeros, that take memory only where they are touched.
+/// An array of zeros that takes memory only where it is touched.
 template <class T>
 T* reserve(size_t count) {
   void* memory = mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE,
@@ -41,7 +41,7 @@ Space make_space(const void* begin, size_t bytes) {
           .byte_atomics = reserve<Record>(bytes)};
 }
 
-/// The part of the address space that the program's own segments take.
+/// Finds the part of the address space that the program's own segments take.
 void find_program() {
   dl_iterate_phdr(
       [](dl_phdr_info* info, size_t, void*) {  // the first one is the program
@@ -59,7 +59,7 @@ void find_program() {
       nullptr);
 }
 
-/// The number of the meeting that happens now.
+/// The number of the barrier or __syncwarp that happens now.
 uint32_t next_number() {
   check(++watch.number < kPeriodLimit, "the race check counts at most {} barriers in a block", kPeriodLimit);
   return watch.number;
@@ -67,7 +67,7 @@ uint32_t next_number() {
 
 unsigned warp_of(uint32_t when) { return (when & kWarpBits) >> 3; }
 
-/// Whether all accesses of a record of a run that counts are ordered before the running thread.
+/// Whether all accesses of a record are ordered before the running thread. The record's run must count.
 bool before(const Record& r) {
   if (r.run != watch.run) return false;
   if (r.when < watch.barrier) return true;
@@ -146,7 +146,7 @@ void check_cell(Space& s, Cell& cell, Record& atomics, size_t offset, size_t siz
     report_race(s, offset, atomics, Access::atomic, access, line);
   if (access != Access::read && cell.reads.run >= s.oldest && !before(cell.reads))
     report_race(s, offset, cell.reads, Access::read, access, line);
-  // What the compiler announces no access to (memcpy of many bytes) shows in the bytes themselves.
+  // Writes that the compiler does not announce (memcpy of many bytes) show in the bytes themselves.
   if (access != Access::write && &s == &watch.shared && !written && atomics.run < s.oldest &&
       holds_poison(offset, size))
     report_unwritten(offset, line);
@@ -187,7 +187,7 @@ void check_elsewhere(uintptr_t at, size_t bytes, Access access, uint32_t line) {
   if (!constant) report_outside(at, bytes, access, line);
 }
 
-// ---- what the scheduler tells -------------------------------------------------------------------
+// ---- events that the scheduler reports ----------------------------------------------------------
 
 void watch_shared_memory(const void* begin, size_t bytes) { watch.shared = make_space(begin, bytes); }
 
@@ -272,7 +272,7 @@ void watch_copy(const void* shared, const void* global, size_t bytes, const void
 }
 
 void watch_arrival(const void* shared, const void* global, size_t bytes, const void* caller) {
-  if (global != nullptr) watch_access(global, bytes, Access::read, caller);  // read until now
+  if (global != nullptr) watch_access(global, bytes, Access::read, caller);  // it may be read until now
   const size_t offset = reinterpret_cast<uintptr_t>(shared) - watch.shared.begin;
   for (size_t i = offset; i < offset + bytes; ++i)
     cell_at(watch.shared, i).write = own_record(line_of(caller));

@@ -1,10 +1,11 @@
-// The race check's interface (CONFIG=races): what the scheduler and the device's memory tell it. In other
-// configurations nothing is watched and every call here is empty.
+// The race check's interface (CONFIG=races): the events that the scheduler and the device's memory report to
+// it. In other configurations nothing is watched and every function here is empty.
 //
-// In that configuration g++ compiles the .cu files with -fsanitize=thread, so that a call stands before every
-// access to memory; core/cuda/sim/access_hooks.cpp answers these calls, not the sanitizer's library. Since
-// the simulation itself runs the threads, the check knows which accesses are ordered and which only happened
-// to come one after the other: what it reports is a fault in any order, and it needs no luck to see it.
+// In that configuration g++ compiles the .cu files with -fsanitize=thread, which puts a call before every
+// access to memory. core/cuda/sim/access_hooks.cpp implements these calls in place of the sanitizer's
+// library. Since the simulation itself runs the threads, the check knows which accesses are ordered and which
+// only happened to come one after the other: what it reports is a fault in any order of the threads, and
+// finding it takes no luck.
 #pragma once
 
 #include <cstddef>
@@ -15,10 +16,10 @@ enum class Access { read, write, atomic };
 
 #if defined(RCNN_RACE_CHECK)
 
-/// Whether this thread of the host is running code of a kernel now.
+/// Whether this host thread is running the code of a kernel now.
 extern constinit thread_local bool watching;
 
-/// Nothing is watched while one lives: the simulation's own work for a kernel.
+/// Suspends the check during its lifetime, while the simulation does work of its own for a kernel.
 class Unwatched {
  public:
   Unwatched() : before_(watching) { watching = false; }
@@ -30,11 +31,11 @@ class Unwatched {
   bool before_;
 };
 
-/// Where the shared memory of all blocks lies; once, before the first launch.
+/// Where the shared memory of all blocks lies. Called once, before the first launch.
 void watch_shared_memory(const void* begin, size_t bytes);
 /// A launch begins; it ends with watch_end.
 void watch_launch();
-/// A block begins: it may use no shared memory yet, and none of it is written.
+/// A block begins: it may not use any shared memory yet, and none of it has been written.
 void watch_block(unsigned block);
 /// The block may use this shared memory. The name is that of an array, or null for dynamic shared memory.
 void watch_shared(const void* begin, size_t bytes, const char* name);
@@ -42,20 +43,20 @@ void watch_shared(const void* begin, size_t bytes, const char* name);
 void watch_thread(unsigned thread, const void* stack, size_t stack_bytes);
 /// The scheduler runs from now on.
 void watch_scheduler();
-/// All threads of the block have met.
+/// All threads of the block have met at a barrier.
 void watch_barrier();
-/// These lanes have met at __syncwarp, one of them the running thread.
+/// These lanes have met at __syncwarp; one of them is the running thread.
 void watch_warp(unsigned warp, unsigned mask);
 void watch_end();
 
 /// The running thread makes an access that the compiler did not announce. `caller` is an address in its code.
 void watch_access(const volatile void* at, size_t bytes, Access access, const void* caller);
-/// The running thread starts to copy to shared memory; `global` is null if zeros arrive.
+/// The running thread starts to copy to shared memory; `global` is null if zeros are written.
 void watch_copy(const void* shared, const void* global, size_t bytes, const void* caller);
 /// The running thread has waited for that copy.
 void watch_arrival(const void* shared, const void* global, size_t bytes, const void* caller);
 
-/// These pages of the device are free.
+/// These pages of the device have been freed.
 void watch_freed(const void* pages, size_t bytes);
 
 #else

@@ -1,8 +1,8 @@
-// What g++ calls before every access to memory in code compiled with -fsanitize=thread, for the race check.
-// The sanitizer's own library is not linked.
+// The functions that g++ calls before every access to memory in code compiled with -fsanitize=thread, for the
+// race check. The sanitizer's own library is not linked.
 //
-// Code of the host in .cu files makes these calls too, and so may any of the program's threads in functions
-// that the linker took from such a file: `watching` comes first.
+// Host code in .cu files makes these calls too, and so may any of the program's threads in functions that the
+// linker took from such a file. Every function therefore tests `watching` first.
 #if defined(RCNN_RACE_CHECK)
 
 #include "core/cuda/sim/access_shadow.h"
@@ -57,7 +57,7 @@ RCNN_ACCESSES(4)
 RCNN_ACCESSES(8)
 RCNN_ACCESSES(16)
 
-// Atomic operations of C++, which only the host uses; kernels have atomicAdd and its kin.
+// Atomic operations of C++, which only the host uses; kernels use atomicAdd and similar functions.
 #define RCNN_CHANGE(bits, Type, name)                                     \
   Type __tsan_atomic##bits##_##name(volatile Type* at, Type value, int) { \
     return __atomic_##name(at, value, __ATOMIC_SEQ_CST);                  \

@@ -1,4 +1,4 @@
-// The race check's sentences.
+// The race check's messages.
 #if defined(RCNN_RACE_CHECK)
 
 #include <fmt/format.h>
@@ -19,7 +19,7 @@ namespace {
 
 // ---- source lines -------------------------------------------------------------------------------
 
-/// Where the linker put the program, which is where it lies but for a shift.
+/// The distance between the addresses that the linker assigned and those at which the program was loaded.
 uintptr_t program_shift() {
   uintptr_t shift = 0;
   dl_iterate_phdr(
@@ -31,7 +31,7 @@ uintptr_t program_shift() {
   return shift;
 }
 
-/// What a command prints; "" if it cannot be run.
+/// The output of a command; "" if it cannot be run.
 std::string output_of(const std::string& command) {
   std::string output;
   FILE* pipe = popen(command.c_str(), "r");
@@ -42,10 +42,10 @@ std::string output_of(const std::string& command) {
   return output;
 }
 
-/// " at kernels/boxes/nms_cuda.cu:34"; " at 0x1234 of the program" where addr2line is missing or knows
-/// nothing.
+/// " at kernels/boxes/nms_cuda.cu:34", or " at 0x1234 of the program" if addr2line is missing or finds no
+/// line.
 std::string find_line(uint32_t line) {
-  // What was kept is the address behind the access.
+  // The record holds the address after the access.
   const uintptr_t address = reinterpret_cast<uintptr_t>(&__executable_start) + line - 1 - program_shift();
   char program[4096];
   const ssize_t length = readlink("/proc/self/exe", program, sizeof program);
@@ -54,7 +54,7 @@ std::string find_line(uint32_t line) {
       std::string_view(program, static_cast<size_t>(length)).find('\'') == std::string_view::npos)
     lines = output_of(fmt::format("addr2line -i -e '{}' {:#x} 2>/dev/null",
                                   std::string_view(program, static_cast<size_t>(length)), address));
-  // The innermost inlined function comes first: the first that is the kernel's own.
+  // The innermost inlined function comes first; we want the first one that is the kernel's own.
   char folder[4096];
   const std::string here = getcwd(folder, sizeof folder) == nullptr ? "" : std::string(folder) + "/";
   for (std::string_view rest = lines; !rest.empty();) {
@@ -70,14 +70,14 @@ std::string find_line(uint32_t line) {
   return fmt::format(" at {:#x} of the program", address);
 }
 
-/// The same; each is looked up once.
+/// The same, but every line is looked up only once.
 const std::string& at_line(uint32_t line) {
   static auto* known = new std::map<uint32_t, std::string>;
   const auto found = known->find(line);
   return found != known->end() ? found->second : known->emplace(line, find_line(line)).first->second;
 }
 
-// ---- who and where ------------------------------------------------------------------------------
+// ---- threads and places -------------------------------------------------------------------------
 
 std::string thread_text(unsigned thread) {
   const dim3& size = built_ins.block_size;
@@ -96,7 +96,7 @@ unsigned running_thread() {
   return ((watch.when & kWarpBits) >> 3) * 32 + static_cast<unsigned>(std::countr_zero(watch.lane));
 }
 
-/// One of the threads of a record that are not ordered before the running one.
+/// One of the threads of a record that are not ordered before the running thread.
 std::string unordered_thread(const Record& r) {
   const unsigned first_of_warp = ((r.when & kWarpBits) >> 3) * 32;
   if ((r.when & kWarps) != 0) {
@@ -135,17 +135,17 @@ std::string place_text(const Space& space, size_t offset) {
   return describe_device_address(reinterpret_cast<const void*>(space.begin + offset));
 }
 
-/// Shared memory outside the block's arrays.
+/// Describes an address in shared memory outside the block's arrays.
 std::string outside_shared_text(uintptr_t at) {
   const SharedRange* nearest = nullptr;
   for (const SharedRange& array : watch.arrays)
     if (array.end <= at && (nearest == nullptr || array.end > nearest->end)) nearest = &array;
-  if (nearest == nullptr) return "shared memory in front of the block's arrays";
-  const size_t behind = at - nearest->end + 1;
+  if (nearest == nullptr) return "shared memory before the block's arrays";
+  const size_t past = at - nearest->end + 1;
   if (nearest->name == nullptr)
-    return fmt::format("{} bytes behind the {} bytes of dynamic shared memory", behind,
+    return fmt::format("{} bytes past the {} bytes of dynamic shared memory", past,
                        nearest->end - nearest->begin);
-  return fmt::format("{} bytes behind the shared array `{}`, which has {}", behind, nearest->name,
+  return fmt::format("{} bytes past the shared array `{}`, which has {}", past, nearest->name,
                      nearest->end - nearest->begin);
 }
 
@@ -178,7 +178,7 @@ void report_pending(size_t offset, const Record& copy, Access now, uint32_t line
   const Unwatched unwatched;
   const unsigned thread =
       ((copy.when & kWarpBits) >> 3) * 32 + static_cast<unsigned>(std::countr_zero(copy.lanes));
-  fail(fmt::format("missing wait: {} {}{}, to where {} began a cp.async{} that it has not waited for",
+  fail(fmt::format("missing wait: {} {}{}, to which {} started a cp.async{} that it has not waited for",
                    did(now), shared_text(offset), at_line(line), thread_text(thread), at_line(copy.line)));
 }
 
@@ -204,8 +204,8 @@ void report_outside(uintptr_t at, size_t bytes, Access access, uint32_t line) {
 
 void report_misaligned(uintptr_t at, size_t bytes, Access access, uint32_t line) {
   const Unwatched unwatched;
-  fail(fmt::format("{} {} bytes{}, at {:#x}, which is no multiple of that", did(access), bytes, at_line(line),
-                   at));
+  fail(fmt::format("{} {} bytes{}, at {:#x}, which is not a multiple of that", did(access), bytes,
+                   at_line(line), at));
 }
 
 }  // namespace rcnn::cuda_sim

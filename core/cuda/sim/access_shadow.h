@@ -1,16 +1,18 @@
-// The race check's memory and the part of it that runs at every access. Only for core/cuda/sim/access_*.cpp.
+// The race check's memory, and the part of the check that runs at every access. Only for
+// core/cuda/sim/access_*.cpp.
 //
-// Two accesses of a launch to the same byte by different threads, at least one a write and not both atomic,
-// are a race when the threads belong to different blocks, or to one block and nothing orders them: no barrier
-// of the block, and within a warp no chain of __syncwarp from one to the other.
+// Two accesses of a launch to the same byte by different threads, at least one of them a write and not both
+// atomic, are a race if the threads belong to different blocks, or if they belong to the same block and
+// nothing orders them: neither a barrier of the block nor, within a warp, a chain of __syncwarp calls from
+// one to the other.
 //
-// Blocks run one after another, each as a run with a number of its own. A block's barriers and __syncwarps
-// are numbered in the order in which they happen; the number of a thread's last one is its period. An access
-// is ordered before the running thread's if its period is smaller than the number of the last barrier, or, in
-// the same warp, than the number up to which the running thread knows of that lane (a vector clock). Every
-// word of memory has three records, of the last write, of the reads and of the atomic accesses that are not
-// ordered among themselves. One thread's record stands for all earlier ones that are ordered before it:
-// whoever comes after it comes after them.
+// Blocks run one after another, and every one is a run with its own number. A block's barriers and
+// __syncwarps are numbered in the order in which they happen; the number of the last one that a thread met is
+// the thread's period. An access is ordered before the running thread if its period is smaller than the
+// number of the last barrier, or, in the same warp, smaller than the number up to which the running thread
+// knows about that lane (a vector clock). Every word of memory has three records: of the last write, of the
+// reads, and of the atomic accesses that are not ordered among themselves. The record of one access stands
+// for all earlier ones that are ordered before it, because whatever comes after it comes after them too.
 #pragma once
 
 #include <cstddef>
@@ -24,32 +26,32 @@ extern "C" const char __executable_start;  // by the linker: where the program l
 
 namespace rcnn::cuda_sim {
 
-/// Who made an access. Reads and atomic accesses may be those of several threads.
+/// Which thread made an access. A record of reads or of atomic accesses may stand for several threads.
 struct Record {
-  uint32_t run;    // of the block; 0: nobody
+  uint32_t run;    // of the block; 0: there was no access
   uint32_t when;   // period << 8 | warp << 3 | marks
-  uint32_t lanes;  // of that warp, a bit each; see the marks for other meanings
-  uint32_t line;   // where in the program's code, counted from its beginning
+  uint32_t lanes;  // of that warp, one bit each; the marks below give it other meanings
+  uint32_t line;   // position in the program's code, counted from its beginning
 };
 constexpr uint32_t kWarpBits = 31u << 3;
 // Marks of reads and atomic accesses.
 constexpr uint32_t kPeriods = 1;  // the lanes' periods differ: `lanes` is an index into Watch::lane_periods
-constexpr uint32_t kWarps = 2;  // of two warps or more: `lanes` is one thread, and << 16 one of another warp
-constexpr uint32_t kOtherLines = 4;  // `line` is not that of all
+constexpr uint32_t kWarps = 2;    // of several warps: `lanes` has one thread, and << 16 one of another warp
+constexpr uint32_t kOtherLines = 4;  // `line` does not hold for all accesses
 // Marks of writes.
-constexpr uint32_t kSplit = 1;    // of a word: each of its bytes has records of its own
+constexpr uint32_t kSplit = 1;    // of a word: each of its bytes has its own records
 constexpr uint32_t kPending = 2;  // by a cp.async that its thread has not waited for
-constexpr uint32_t kUnusual = 3;  // either
+constexpr uint32_t kUnusual = 3;  // one of the two
 
 struct Cell {
   Record write, reads;
 };
 
-/// The records of the device's memory, or of a block's shared memory.
+/// The records of the device's memory or of a block's shared memory.
 struct Space {
   uintptr_t begin = 0;
   size_t size = 0;
-  uint32_t oldest = 0;  // earlier runs do not count: of the launch; shared memory: of the block
+  uint32_t oldest = 0;  // runs before this one, the first of the launch or the block's, do not count
   Cell* words = nullptr;
   Cell* bytes = nullptr;
   Record* word_atomics = nullptr;
@@ -84,13 +86,13 @@ struct Watch {
   uint32_t number = 0;              // of the last barrier or __syncwarp
   std::vector<unsigned> blocks;     // of the runs since first_run
   std::vector<SharedRange> arrays;  // of shared memory
-  DeviceRange array[64] = {};       // those found lately, by their addresses
+  DeviceRange array[64] = {};       // those found recently, by their addresses
   std::vector<LanePeriods> lane_periods;
-  uint32_t period[1024] = {};  // of each thread, as far as __syncwarp made it
-  uint32_t known[32][32][32] =
-      {};                // of each warp, lane and other lane: accesses of smaller periods are ordered
-  bool synced[32] = {};  // whether a warp's part of `known` is not all 0
-  DeviceRange allocations[256] = {};  // found lately, by their pages
+  uint32_t period[1024] = {};  // of each thread, from __syncwarp alone
+  /// By warp, lane and other lane: the other lane's accesses of smaller periods are ordered before the lane.
+  uint32_t known[32][32][32] = {};
+  bool synced[32] = {};               // whether a warp's part of `known` is not all 0
+  DeviceRange allocations[256] = {};  // those found recently, by their pages
 };
 extern Watch watch;
 
@@ -102,7 +104,8 @@ inline uint32_t line_of(const void* caller) {
 
 inline Record own_record(uint32_t line) { return {watch.run, watch.when, watch.lane, line}; }
 
-/// Whether a record of a run that counts is ordered before the running thread. False: nothing is known yet.
+/// Whether a record, whose run must count, is plainly ordered before the running thread. If false, it may
+/// still be ordered.
 inline bool plainly_before(const Record& r) {
   if (r.run != watch.run) return false;
   return r.when < watch.barrier ||
@@ -110,16 +113,16 @@ inline bool plainly_before(const Record& r) {
 }
 
 // Implemented in access_check.cpp.
-/// A lane of the record that is not ordered before the running thread, -1 if there is none. For records of
+/// A lane of the record that is not ordered before the running thread; -1 if there is none. For records of
 /// the running block that are not marked kWarps.
 int unordered_lane(const Record& r);
-/// Enters an access among others of the same run that are not all plainly before it.
+/// Adds an access to others of the same run that are not all plainly before it.
 void join(Record& r, uint32_t line);
-/// Whatever is not quickly seen to be right: reports a fault or enters the access. `cell` is that of the word
-/// or byte at `offset`.
+/// The slow path for accesses that are not plainly right: reports a fault or records the access. `cell` is
+/// that of the word or byte at `offset`.
 void check_cell(Space& space, Cell& cell, Record& atomics, size_t offset, size_t size, Access access,
                 uint32_t line);
-/// Whether a word's bytes have records of their own.
+/// Whether a word's bytes have their own records.
 inline bool is_split(const Space& s, const Cell& word) {
   return word.write.run >= s.oldest && (word.write.when & kSplit) != 0;
 }
@@ -128,7 +131,7 @@ void find_array(uintptr_t at, size_t bytes, Access access, uint32_t line);
 void find_allocation(uintptr_t at, size_t bytes, Access access, uint32_t line);
 void check_elsewhere(uintptr_t at, size_t bytes, Access access, uint32_t line);
 
-// Implemented in access_report.cpp: the sentences.
+// Implemented in access_report.cpp: the messages.
 [[noreturn]] void report_race(const Space& space, size_t offset, const Record& earlier, Access before,
                               Access now, uint32_t line);
 [[noreturn]] void report_unwritten(size_t offset, uint32_t line);
@@ -138,10 +141,9 @@ void check_elsewhere(uintptr_t at, size_t bytes, Access access, uint32_t line);
 
 // ---- every access -------------------------------------------------------------------------------
 
-/// Enters an access among the reads or the atomic accesses.
+/// Adds an access to the reads or to the atomic accesses.
 inline void enter(Record& r, uint32_t oldest, uint32_t line) {
-  if (r.run == watch.run &&
-      ((r.when ^ watch.when) & ~kOtherLines) == 0) {  // its warp, since the same meeting
+  if (r.run == watch.run && ((r.when ^ watch.when) & ~kOtherLines) == 0) {  // same warp, same period
     if (r.line != line) {
       if (r.lanes == watch.lane)
         r.line = line;
@@ -153,7 +155,7 @@ inline void enter(Record& r, uint32_t oldest, uint32_t line) {
     r = own_record(line);
   } else if (r.run == watch.run) {
     join(r, line);
-  }  // else it is another block's: whoever conflicts with this one conflicts with that one
+  }  // else the record is another block's: an access that conflicts with this one conflicts with that one
 }
 
 /// An access to one word, or to one byte of a split word.
@@ -165,7 +167,7 @@ template <Access kAccess>
   if (w.run >= s.oldest)
     quick = quick && (w.when & kUnusual) == 0 && plainly_before(w);
   else if (kAccess == Access::read)
-    quick = quick && &s == &watch.device;  // else: does it read shared memory that nobody has written?
+    quick = quick && &s == &watch.device;  // else it may read shared memory that was never written
   if (kAccess == Access::write) quick = quick && (cell.reads.run < s.oldest || plainly_before(cell.reads));
   if (!quick) [[unlikely]]
     return check_cell(s, cell, *atomics, offset, size, kAccess, line);
@@ -191,7 +193,7 @@ template <Access kAccess>
   watch_cell<kAccess>(s, cell, s.word_atomics + offset / 4, offset, 4, line);
 }
 
-/// An access to [offset, offset + size) of a space, all of it inside what may be used.
+/// An access to [offset, offset + size) of a space, all of which may be used.
 template <Access kAccess>
 [[gnu::always_inline]] inline void watch_range(Space& s, size_t offset, size_t size, uint32_t line) {
   if (size == 4 && offset % 4 == 0) return watch_word<kAccess>(s, offset, line);

@@ -77,10 +77,11 @@ enum class Vote { none, any, all, count };
 /// __syncthreads and its voting forms; `site` is the source line.
 int block_barrier(const char* site, Vote vote, bool predicate);
 
-/// What the lanes of a warp do together. Every lane named by `mask` brings its operands and gets its result
-/// when the last has arrived; `resolve` is called once, with the operands and results of all lanes.
+/// An operation that the lanes of a warp do together. Every lane in `mask` brings its operand and gets its
+/// result when the last lane has arrived; `resolve` is called once, with the operands and results of all
+/// lanes.
 struct WarpExchange {
-  const void* operands[32];  // null for a lane that takes no part
+  const void* operands[32];  // null for a lane that does not take part
   void* results[32];
   unsigned mask;
 };
@@ -106,7 +107,7 @@ T shuffle(const char* site, unsigned mask, T value, unsigned source) {
   std::memcpy(&taken, result, sizeof taken);
   return taken;
 }
-/// Where a lane of a group of `width` reads from; itself where that would leave the group.
+/// The lane that this lane reads from: `at`, or itself if `at` is outside its group of `width` lanes.
 inline unsigned shuffle_source(int at, int width) {
   const int self = static_cast<int>(lane()), first = self / width * width;
   return static_cast<unsigned>(at >= first && at < first + width ? at : self);
@@ -116,7 +117,7 @@ unsigned ballot(const char* site, unsigned mask, bool predicate);
 
 // ---- memory -------------------------------------------------------------------------------------
 
-/// The block's array of this declaration, poisoned when the block began.
+/// The block's array for this declaration, poisoned when the block began.
 void* shared_array(const void* declaration, size_t bytes, const char* name);
 void* dynamic_shared_memory();
 /// Notes an atomic access for the race check, made by the code at `caller`.
@@ -142,14 +143,14 @@ void mma_m16n8k16_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b
 // ---- launches -----------------------------------------------------------------------------------
 
 struct Launch {
-  std::string_view signature;  // that ends in "Kernel = NAME..."
+  std::string_view signature;  // ends in "Kernel = NAME..."
   dim3 grid, block;
   size_t shared_bytes;
-  std::shared_ptr<const void> parameters;  // the kernel's, a tuple
+  std::shared_ptr<const void> parameters;  // the kernel's parameters as a tuple
   void (*thread)(const void* parameters);  // what one thread does
 };
 cudaError_t enqueue(cudaStream_t stream, Launch launch);
-/// Refuses an argument that holds a pointer to the host's memory.
+/// Refuses an argument that holds a pointer to host memory.
 cudaError_t check_argument(const void* argument, size_t bytes, std::string_view signature, size_t index);
 
 template <class Kernel>
@@ -159,7 +160,8 @@ struct Parameters<void (*)(P...)> {
   using Tuple = std::tuple<std::decay_t<P>...>;
 };
 
-/// A thread has its parameters on its own stack: what a kernel touches is the device's or its own.
+/// Each thread has a copy of the parameters on its own stack, so that a kernel touches only the device's
+/// memory and its own stack.
 template <auto Kernel, class Tuple>
 __attribute__((no_sanitize("thread"))) void run_thread(const void* parameters) {
   Tuple own = *static_cast<const Tuple*>(parameters);
@@ -234,13 +236,13 @@ T shuffle_down(const char* site, unsigned mask, T value, unsigned by, int width 
 }
 template <class T>
 T shuffle_xor(const char* site, unsigned mask, T value, int with, int width = 32) {
-  // Unlike the others it may read from groups before its own.
+  // Unlike the other shuffles, this one may read from groups before its own.
   const int self = static_cast<int>(lane()), at = self ^ with, end = (self / width + 1) * width;
   return shuffle(site, mask, value, static_cast<unsigned>(at < end ? at : self));
 }
 
-/// Applies `change` to the value at `address` as one step and gives the value before it. Threads change
-/// places only at barriers and warp operations, so nothing can come between.
+/// Applies `change` to the value at `address` as one step and returns the previous value. The scheduler
+/// switches threads only at barriers and warp operations, so nothing can come between.
 template <class T, class Change>
 __attribute__((noinline, no_sanitize("thread"))) T atomic_change(T* address, Change change) {
   note_atomic(address, sizeof(T), __builtin_return_address(0));
@@ -263,7 +265,8 @@ template <class T> [[gnu::always_inline]] inline T atomicExch(T* address, std::t
 template <class T> [[gnu::always_inline]] inline T atomicCAS(T* address, std::type_identity_t<T> expected, std::type_identity_t<T> value) { return rcnn::cuda_sim::atomic_change(address, [&](T v) { return v == expected ? value : v; }); }
 // clang-format on
 
-/// An array in shared memory: RCNN_SHARED(float, tile, [32][33]). The block's own, poisoned before it.
+/// An array in shared memory: RCNN_SHARED(float, tile, [32][33]). Every block has its own, poisoned before
+/// the block begins.
 #define RCNN_SHARED(Type, name, dimensions)                       \
   static constexpr char name##_declaration = 0;                   \
   Type(&name) dimensions = *reinterpret_cast<Type(*) dimensions>( \

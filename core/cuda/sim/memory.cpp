@@ -19,11 +19,11 @@ namespace rcnn::cuda_sim {
 namespace {
 
 #if defined(RCNN_RACE_CHECK)
-constexpr size_t kReserved = size_t{16} << 30;  // the check reserves 60 times as much beside it
+constexpr size_t kReserved = size_t{16} << 30;  // the check reserves 60 times as much in addition
 #else
 constexpr size_t kReserved = size_t{64} << 30;  // addresses; memory is taken page by page
 #endif
-constexpr size_t kLimit = size_t{8} << 30;  // what the device says it has
+constexpr size_t kLimit = size_t{8} << 30;  // the memory that the device claims to have
 constexpr size_t kAlignment = 64;
 constexpr unsigned char kFilling = 0xFE;
 
@@ -35,7 +35,7 @@ size_t page_size() {
 struct Allocation {
   size_t bytes;
   std::byte* pages;
-  size_t page_bytes;  // without the page behind that nobody may touch
+  size_t page_bytes;  // without the closed page that follows
 };
 
 struct Arena {
@@ -61,7 +61,7 @@ void protect(const Allocation& allocation, int protection) {
   if (mprotect(allocation.pages, allocation.page_bytes, protection) != 0) std::abort();
 }
 
-/// The filling before (at most 64 bytes of it) and behind an allocation.
+/// The filling before (at most 64 bytes of it) and after an allocation.
 struct Filling {
   std::byte *front, *front_end, *back, *back_end;
 };
@@ -160,12 +160,12 @@ std::string describe_device_address(const void* pointer) {
     if (p < data + allocation.bytes)
       return fmt::format("byte {} of an allocation of {} bytes", p - data, allocation.bytes);
     if (p < allocation.pages + allocation.page_bytes + page_size())
-      return fmt::format("{} bytes behind an allocation of {} bytes",
+      return fmt::format("{} bytes past an allocation of {} bytes",
                          p - data - static_cast<ptrdiff_t>(allocation.bytes) + 1, allocation.bytes);
   }
   if (next != a.allocations.end() && p >= next->second.pages - page_size())
     return fmt::format("{} bytes before an allocation of {} bytes", next->first - p, next->second.bytes);
-  return "memory of the device that is not allocated, or was freed";
+  return "device memory that is not allocated or was freed";
 }
 
 OpenDevice::OpenDevice() {
@@ -191,8 +191,8 @@ std::string damaged_filling() {
     if (!before) at = damaged(f.back, f.back_end);
     if (!before && at == f.back_end) continue;
     if (found.empty()) found = describe_device_address(at);
-    std::memset(f.front, kFilling,
-                static_cast<size_t>(f.front_end - f.front));  // so that it is reported once
+    // Restored, so that the damage is reported only once.
+    std::memset(f.front, kFilling, static_cast<size_t>(f.front_end - f.front));
     std::memset(f.back, kFilling, static_cast<size_t>(f.back_end - f.back));
   }
   return found;
@@ -205,13 +205,13 @@ struct sigaction previous;
 const void* stray_address;
 bool stray_write;
 
-/// Where a thread of a kernel goes on after a stray access: on its own stack, no longer inside a signal.
+/// A kernel's thread continues here after a stray access: on its own stack, outside the signal handler.
 [[noreturn]] void end_stray_thread() {
   const Unwatched unwatched;
   const char* did = stray_write ? "it wrote to" : "it read";
   std::string sentence = is_device_address(stray_address)
                              ? fmt::format("{} {}", did, describe_device_address(stray_address))
-                             : fmt::format("{} {}, which is no memory of the device", did, stray_address);
+                             : fmt::format("{} {}, which is not device memory", did, stray_address);
   fail(std::move(sentence));
 }
 
@@ -219,18 +219,18 @@ void on_stray_access(int signal, siginfo_t* info, void* context) {
   if (!in_kernel()) {
     if (is_device_address(info->si_addr)) {
       constexpr char sentence[] =
-          "the host touched memory of the device: a tensor's data() on cuda is a device pointer; copy it "
-          "with to() first\n";
+          "the host touched device memory: a tensor's data() on cuda is a device pointer; copy it with to() "
+          "first\n";
       [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, sentence, sizeof sentence - 1);
     }
-    sigaction(signal, &previous, nullptr);  // the access is repeated and ends the program as it always would
+    sigaction(signal, &previous, nullptr);  // the access is repeated and ends the program as usual
     return;
   }
   stray_address = info->si_addr;
   auto* registers = &static_cast<ucontext_t*>(context)->uc_mcontext;
 #if defined(__x86_64__)
   stray_write = (registers->gregs[REG_ERR] & 2) != 0;
-  // Below the red zone, as if called: the stack pointer is 8 past a multiple of 16.
+  // Below the red zone, as after a call: the stack pointer is 8 past a multiple of 16.
   registers->gregs[REG_RSP] = ((registers->gregs[REG_RSP] - 256) & ~15ll) - 8;
   registers->gregs[REG_RIP] = reinterpret_cast<greg_t>(&end_stray_thread);
 #elif defined(__aarch64__)
@@ -244,7 +244,7 @@ void on_stray_access(int signal, siginfo_t* info, void* context) {
 }  // namespace
 
 void install_access_handler() {
-  struct sigaction current = {};  // someone else's may have come since: doctest has one for each test case
+  struct sigaction current = {};  // ours may have been replaced: doctest installs one for each test case
   sigaction(SIGSEGV, nullptr, &current);
   if (current.sa_sigaction == on_stray_access) return;
   struct sigaction action = {};

@@ -1,7 +1,7 @@
-// The simulated device's memory: where it lies, who may touch it, and what a stray access hits.
+// The simulated device's memory: where it lies, when it may be touched, and what a stray access hits.
 //
-// Every allocation has pages of its own, ends at the end of a page but for less than 64 bytes of filling, and
-// is followed by a page that nobody may touch. Its pages are open only while device work runs.
+// Every allocation has its own pages, ends at the end of a page except for less than 64 bytes of filling, and
+// is followed by a closed page. Its own pages are open only while device work runs.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,7 @@ size_t device_bytes();
 bool is_device_range(const void* pointer, size_t bytes);
 /// Whether the address belongs to the device at all, allocated or not.
 bool is_device_address(const void* pointer);
-/// The addresses from `begin` to before `end`; empty if both are 0.
+/// The addresses [begin, end); empty if both are 0.
 struct DeviceRange {
   uintptr_t begin = 0, end = 0;
 };
@@ -29,10 +29,10 @@ struct DeviceRange {
 DeviceRange device_arena();
 /// The allocation that holds the address, or an empty range.
 DeviceRange allocation_at(const void* pointer);
-/// "8 bytes behind an allocation of 400 bytes", for an address of the device.
+/// "8 bytes past an allocation of 400 bytes", for an address of the device.
 std::string describe_device_address(const void* pointer);
 
-/// Lets the device's memory be touched as long as it lives; they nest.
+/// Opens the device's memory during its lifetime; scopes may be nested.
 class OpenDevice {
  public:
   OpenDevice();
@@ -41,19 +41,22 @@ class OpenDevice {
   OpenDevice& operator=(const OpenDevice&) = delete;
 };
 
-/// "" unless something wrote into the filling around an allocation since the last call; then what and where.
+/// Describes where something wrote into the filling around an allocation since the last call; "" if nothing
+/// did.
 std::string damaged_filling();
 
-/// The byte that fills memory nobody has written yet; it changes with the settings, so that a result that
-/// depends on it changes too.
+/// The byte that fills memory that has not been written yet. It changes with the settings, so that a result
+/// that depends on it changes too.
 unsigned char poison();
 
-/// Sees to it that a stray access by a kernel ends in `fail`, and one by the host in a sentence.
+/// Makes a stray access by a kernel end in `fail`, and one by the host in an error message.
 void install_access_handler();
 
-/// Implemented by the scheduler: whether a thread of a kernel is running, and the end of that kernel.
+// Implemented by the scheduler.
+/// Whether a thread of a kernel is running.
 bool in_kernel();
-/// It never returns and nothing is unwound: whoever calls it should own nothing else.
+/// Ends the running kernel with this message. It does not return, and nothing is unwound: the caller should
+/// own nothing but the message.
 [[noreturn]] void fail(std::string sentence);
 
 }  // namespace rcnn::cuda_sim

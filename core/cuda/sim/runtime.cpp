@@ -31,7 +31,7 @@ using namespace rcnn::cuda_sim;
 cudaError_t last_error = cudaSuccess;
 std::string last_sentence;
 
-// ---- running what waits -------------------------------------------------------------------------
+// ---- running queued work ------------------------------------------------------------------------
 
 void run_one(cudaStream_t stream) {
   const SimulatedWork work = std::move(stream->queue.front());
@@ -42,7 +42,7 @@ void run_one(cudaStream_t stream) {
 
 void run_until(const Recording& event, uint64_t count) {
   if (std::find(streams().begin(), streams().end(), event.stream) == streams().end())
-    return;  // it has run to its end
+    return;  // the stream was destroyed, after running all its work
   while (event.reached < count && !event.stream->queue.empty()) run_one(event.stream);
 }
 
@@ -68,13 +68,13 @@ std::vector<cudaStream_t>& streams() {
 
 void run_all(cudaStream_t stream) {
   if (stream->queue.empty()) return;
-  const OpenDevice open;  // once for all
+  const OpenDevice open;  // opened once for all of them
   while (!stream->queue.empty()) run_one(stream);
 }
 
 cudaError_t put(cudaStream_t stream, SimulatedWork work) {
   if (stream == nullptr)
-    return refuse(cudaErrorInvalidValue, "work was put on no stream: the simulation has no default stream");
+    return refuse(cudaErrorInvalidValue, "work was put on the default stream: the simulation has none");
   if (stream->capture) {
     stream->capture->work.push_back(std::move(work));
     return cudaSuccess;
@@ -89,7 +89,7 @@ cudaError_t outcome() {
   return refuse(cudaErrorLaunchFailure, fault());
 }
 
-/// The host is about to wait: a capturing stream cannot be waited for.
+/// Called when the host is about to wait: it cannot wait for a stream that is being captured.
 cudaError_t refuse_capture(cudaStream_t stream) {
   if (stream == nullptr || !stream->capture) return cudaSuccess;
   return refuse(cudaErrorStreamCaptureUnsupported, "the host waits for a stream that is being captured");
@@ -110,14 +110,14 @@ cudaError_t check_argument(const void* argument, size_t bytes, std::string_view 
     std::memcpy(&word, static_cast<const char*>(argument) + at, sizeof word);
     const auto* pointer = reinterpret_cast<const void*>(word);
     if (word < 65536 || word >> 47 != 0 || is_device_address(pointer)) continue;
-    // Not small, not the device's: a host pointer if anything lies there.
+    // Neither small nor an address of the device: it is a host pointer if the page exists.
     const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
     unsigned char resident;
     if (mincore(reinterpret_cast<void*>(word / page * page), 1, &resident) != 0) continue;
     return refuse(
         cudaErrorInvalidValue,
-        fmt::format("argument {} of kernel {} holds a pointer to the host's memory, at byte {} of it", index,
-                    rcnn::cuda::kernel_name(signature), at));
+        fmt::format("argument {} of kernel {} holds a pointer to host memory, at byte {} of the argument",
+                    index, rcnn::cuda::kernel_name(signature), at));
   }
   return cudaSuccess;
 }

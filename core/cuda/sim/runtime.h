@@ -1,8 +1,8 @@
 // The part of the CUDA runtime's interface that this project uses, for builds without CUDA (make CUDA=sim).
 //
-// Names, arguments and meanings are those of cuda_runtime.h; what differs is said here. Work that is put on a
-// stream waits there until something asks for its end, so that a missing synchronisation shows. Device memory
-// cannot be touched by the host: the program ends with a sentence.
+// Names, arguments and meanings are those of cuda_runtime.h; this file documents the differences. Work that
+// is put on a stream waits there until something waits for its completion, so that a missing synchronisation
+// shows. If the host touches device memory, the program ends with an error message.
 #pragma once
 
 #include <cstddef>
@@ -46,9 +46,9 @@ inline constexpr unsigned cudaStreamNonBlocking = 1;
 inline constexpr unsigned cudaEventDisableTiming = 2;
 inline constexpr unsigned cudaHostAllocDefault = 0;
 
-/// With the sentence of the first fault, if the status comes from one.
+/// The message of the first fault if the status comes from one, otherwise a description of the status.
 const char* cudaGetErrorString(cudaError_t status);
-/// The last call's failure, which is then forgotten. A kernel's fault stays until cuda_sim::forget_fault().
+/// Returns the last failure and clears it. A kernel's fault stays until cuda_sim::forget_fault().
 cudaError_t cudaGetLastError();
 
 cudaError_t cudaGetDeviceCount(int* count);
@@ -76,7 +76,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 /// The device makes progress up to the event, and the answer is always success.
 cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
-/// Host time between the events' executions: it says nothing about a GPU.
+/// Host time between the executions of the events, which says nothing about a GPU.
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end);
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);

@@ -31,7 +31,7 @@ bool is_pinned(const void* pointer, size_t bytes) {
   return p + bytes <= next->first + next->second;
 }
 
-/// FNV-1a, to notice a buffer that changed.
+/// An FNV-1a hash, to notice a buffer that changed.
 uint64_t digest(const void* data, size_t bytes) {
   uint64_t hash = 14695981039346656037ull;
   const auto* p = static_cast<const unsigned char*>(data);
@@ -45,7 +45,8 @@ cudaError_t cudaMallocAsync(void** pointer, size_t bytes, cudaStream_t stream) {
   const RuntimeLock lock(runtime_mutex());
   install_access_handler();
   if (stream != nullptr && stream->capture)
-    return refuse(cudaErrorStreamCaptureUnsupported, "memory was asked for while a stream is being captured");
+    return refuse(cudaErrorStreamCaptureUnsupported,
+                  "memory was allocated while a stream was being captured");
   *pointer = allocate_device(bytes);
   if (*pointer == nullptr) {  // frees may be waiting on the streams
     for (cudaStream_t s : streams()) run_all(s);
@@ -59,9 +60,9 @@ cudaError_t cudaMallocAsync(void** pointer, size_t bytes, cudaStream_t stream) {
 cudaError_t cudaFreeAsync(void* pointer, cudaStream_t stream) {
   const RuntimeLock lock(runtime_mutex());
   if (!is_device_range(pointer, 0))
-    return refuse(cudaErrorInvalidValue, "what was freed is no allocation of the device");
+    return refuse(cudaErrorInvalidValue, "the freed pointer is not an allocation of the device");
   return put(stream, [pointer] {
-    if (!free_device(pointer)) report_fault("memory of the device was freed twice");
+    if (!free_device(pointer)) report_fault("device memory was freed twice");
   });
 }
 
@@ -77,7 +78,7 @@ cudaError_t cudaFreeHost(void* pointer) {
   const RuntimeLock lock(runtime_mutex());
   for (cudaStream_t s : streams()) run_all(s);  // as the runtime does
   if (pinned().erase(static_cast<std::byte*>(pointer)) == 0)
-    return refuse(cudaErrorInvalidValue, "what was freed is no pinned buffer");
+    return refuse(cudaErrorInvalidValue, "the freed pointer is not a pinned buffer");
   std::free(pointer);
   return cudaSuccess;
 }
@@ -114,7 +115,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
     run_all(stream);
     return outcome();
   }
-  std::memset(to, poison(), bytes);  // who reads too early finds this
+  std::memset(to, poison(), bytes);  // a read that comes too early finds this
   const uint64_t before = digest(to, bytes);
   const bool captured = stream != nullptr && stream->capture;
   return put(stream, [=] {

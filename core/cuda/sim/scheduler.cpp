@@ -115,7 +115,7 @@ void block_fault(const std::string& sentence) {
   s.failed = true;
 }
 
-/// A thread waits for lanes that do not come.
+/// Reports a thread that waits for lanes that never arrive.
 void warp_fault(const Thread& waiting) {
   const Scheduler& s = scheduler();
   const unsigned first = waiting.index / 32 * 32;
@@ -128,7 +128,7 @@ void warp_fault(const Thread& waiting) {
   }
 }
 
-/// Nobody can run: lets all go on from a barrier, or says why they never will.
+/// Called when no thread can run: releases all threads from a barrier, or reports why that is impossible.
 void release_barrier() {
   Scheduler& s = scheduler();
   const auto waits = [](const Thread& thread) { return thread.state != State::done; };
@@ -149,7 +149,7 @@ void release_barrier() {
   watch_barrier();
 }
 
-/// Writes the poison over the block's shared memory and the filling between its arrays.
+/// Poisons the block's shared memory and the filling between its arrays.
 void prepare_shared() {
   Scheduler& s = scheduler();
   std::memset(s.shared, poison(), s.static_bytes + kGap);
@@ -168,13 +168,13 @@ void check_gaps() {
     const std::byte* gap = s.shared + array.offset + array.bytes;
     for (size_t i = 0; i < kGap; ++i)
       if (gap[i] != std::byte{poison()})
-        return block_fault(fmt::format("something wrote {} bytes behind the shared array `{}`, which has {}",
+        return block_fault(fmt::format("something wrote {} bytes past the shared array `{}`, which has {}",
                                        i + 1, array.name, array.bytes));
   }
   for (const std::byte* at = dynamic_begin() + s.launch->shared_bytes; at < s.dynamic_end; ++at)
     if (*at != std::byte{poison()})
-      return block_fault(fmt::format("something wrote behind the {} bytes of dynamic shared memory",
-                                     s.launch->shared_bytes));
+      return block_fault(
+          fmt::format("something wrote past the {} bytes of dynamic shared memory", s.launch->shared_bytes));
 }
 
 void run_block() {
@@ -236,7 +236,7 @@ void to_scheduler() {
   s.self = back.fctx;
 }
 
-/// Dynamic shared memory ends at the closed page but for the rounding to its alignment.
+/// Dynamic shared memory ends at the closed page, except for rounding to its alignment.
 std::byte* dynamic_begin() {
   const Scheduler& s = scheduler();
   return s.dynamic_end - (s.launch->shared_bytes + 127) / 128 * 128;
@@ -288,7 +288,7 @@ void fail(std::string sentence) {
   const Unwatched unwatched;
   Scheduler& s = scheduler();
   {
-    const std::string own = std::move(sentence);  // freed with this block: the thread never ends
+    const std::string own = std::move(sentence);  // freed with this scope, because the thread never ends
     report_fault(fmt::format("kernel {}, block {}, thread {}: {} ({})",
                              cuda::kernel_name(s.launch->signature), text(built_ins.block_index),
                              text(built_ins.thread_index), own, order_text()));
@@ -336,7 +336,7 @@ bool run_launch(const Launch& launch) {
     if (s.failed) break;
   }
   watch_end();
-  if (s.failed) {  // the other threads stay where they were: their stacks start anew
+  if (s.failed) {  // the other threads are abandoned, and their stacks reset
     s.idle = s.all;
     for (Fiber* fiber : s.all) restart(*fiber);
     return false;

@@ -1,7 +1,8 @@
 // How a kernel runs on the CPU: every thread of a block is a fiber, blocks run one after another.
 //
-// A thread runs until it reaches a barrier or a warp operation, then another one goes on; which one is the
-// order's choice. So whatever a kernel may not rely on can be made to fail: run it in several orders.
+// A thread runs until it reaches a barrier or a warp operation; then another one continues, which the order
+// in the settings chooses. A kernel that relies on a particular order therefore fails when it is run in
+// several orders.
 #pragma once
 
 #include <string_view>
@@ -10,13 +11,13 @@
 
 namespace rcnn::cuda_sim {
 
-/// Runs a whole launch. False after a fault, whose sentence `fault()` then holds.
+/// Runs a whole launch. Returns false after a fault, whose message `fault()` then returns.
 bool run_launch(const Launch& launch);
 
-/// Keeps the sentence of a fault unless there is one already.
+/// Keeps the message of a fault unless there is one already.
 void report_fault(const std::string& sentence);
 
-/// Why a launch of this shape would be refused, "" if it would not be.
+/// Why a launch of this shape would be refused; "" if it would not be.
 std::string refused(const Launch& launch);
 
 }  // namespace rcnn::cuda_sim

@@ -6,7 +6,7 @@
 
 namespace rcnn::cuda_sim {
 
-/// In which order the blocks of a grid and the threads of a block run, where the program leaves it open.
+/// The order in which the blocks of a grid and the threads of a block run where the program leaves it open.
 enum class Order { ascending, descending, shuffled };
 
 struct Settings {
@@ -15,11 +15,11 @@ struct Settings {
   bool eager = false;  // run work when it is put on a stream: for stepping through a kernel in a debugger
 };
 
-/// The settings of this process; from RCNN_CUDA_SIM at first, which may hold ascending, descending or a seed,
-/// and "eager", separated by commas.
+/// The settings of this process. They start with those in RCNN_CUDA_SIM, which may hold "ascending",
+/// "descending" or a seed, and "eager", separated by commas.
 Settings& settings();
 
-/// The sentence of the first fault since the last forget_fault(), "" if there was none. After a fault every
+/// The message of the first fault since the last forget_fault(); "" if there was none. After a fault every
 /// call that waits for the device fails, as on a GPU.
 const std::string& fault();
 void forget_fault();

@@ -1,4 +1,4 @@
-// What AddressSanitizer has to be told when the simulation changes stacks; nothing in other configurations.
+// Tells AddressSanitizer when the simulation changes stacks; does nothing in other configurations.
 #pragma once
 
 #include <cstddef>

@@ -11,7 +11,7 @@
 
 #include "core/cuda/sim/runtime.h"
 
-/// Something a stream does. It may run more than once, when a graph is replayed.
+/// One piece of work on a stream. It may run more than once, when a graph is replayed.
 using SimulatedWork = std::function<void()>;
 struct CUgraph_st {
   std::vector<SimulatedWork> work;
@@ -23,10 +23,10 @@ struct CUstream_st {
   std::deque<SimulatedWork> queue;
   std::unique_ptr<CUgraph_st> capture;  // while capturing
 };
-/// What an event's waiters need, who may outlive it.
+/// The part of an event that waiting streams need, which may outlive the event.
 struct Recording {
   cudaStream_t stream = nullptr;       // where it was recorded last
-  uint64_t recorded = 0, reached = 0;  // how often it was put on a stream, and how often a stream came to it
+  uint64_t recorded = 0, reached = 0;  // how often it was put on a stream, and how often a stream reached it
   std::chrono::steady_clock::time_point time;
 };
 struct CUevent_st {
@@ -43,13 +43,13 @@ using RuntimeLock = std::lock_guard<std::recursive_mutex>;
 cudaError_t refuse(cudaError_t status, const std::string& sentence);
 /// What the calls that wait return: a kernel's fault, if there was one.
 cudaError_t outcome();
-/// The host is about to wait: a capturing stream cannot be waited for.
+/// Called when the host is about to wait: it cannot wait for a stream that is being captured.
 cudaError_t refuse_capture(cudaStream_t stream);
 
 std::vector<cudaStream_t>& streams();
 /// Puts work on a stream, or into the graph that is being captured from it.
 cudaError_t put(cudaStream_t stream, SimulatedWork work);
-/// Runs what waits on a stream.
+/// Runs all work that waits on a stream.
 void run_all(cudaStream_t stream);
 
 }  // namespace rcnn::cuda_sim

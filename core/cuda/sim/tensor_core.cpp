@@ -12,7 +12,7 @@ constexpr unsigned kFullWarp = 0xFFFFFFFFu;
 
 // ---- ldmatrix -----------------------------------------------------------------------------------
 
-/// Every lane's operand is a pointer to its row; every lane's result MATRICES registers.
+/// Every lane's operand is a pointer to its row, and its result is MATRICES registers.
 template <int MATRICES, bool TRANSPOSED>
 void resolve_ldmatrix(const WarpExchange& e) {
   for (int matrix = 0; matrix < MATRICES; ++matrix) {
@@ -47,14 +47,13 @@ const Fragments& of(const WarpExchange& e, int lane) {
   return *static_cast<const Fragments*>(e.operands[lane]);
 }
 
-float tf32_value(uint32_t bits) {
-  return std::bit_cast<float>(bits & 0xFFFFE000u);
-}  // the hardware ignores the rest
+/// The hardware ignores the other bits.
+float tf32_value(uint32_t bits) { return std::bit_cast<float>(bits & 0xFFFFE000u); }
 float bf16_value(uint32_t word, int half) {
   return to_float(bf16{static_cast<uint16_t>(word >> (16 * half))});
 }
 
-/// D += A B for A (16 x K) and B (K x 8), given as functions of their indices. Sums in float, k ascending.
+/// D += A B for A (16 x K) and B (K x 8). Sums in float, with k ascending.
 template <int K>
 void multiply(const WarpExchange& e, const float (&a)[16][K], const float (&b)[K][8]) {
   for (int lane = 0; lane < 32; ++lane) {

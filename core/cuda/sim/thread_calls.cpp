@@ -1,4 +1,4 @@
-// What kernels call: barriers, warp operations, shared memory and cp.async.
+// The functions that kernels call: barriers, warp operations, shared memory and cp.async.
 #include <fmt/format.h>
 
 #include <cstring>
@@ -43,7 +43,7 @@ void warp_wait(const char* site, unsigned mask, const void* operand, void* resul
   unsigned& arrived = s.arrived[warp];
   arrived |= 1u << (me.index - first);
   bool complete = (arrived & mask) == mask;
-  for (unsigned l = 0; l < 32 && complete; ++l)  // some may still wait for other lanes, and come here then
+  for (unsigned l = 0; l < 32 && complete; ++l)  // some may still wait for other lanes first
     complete = (mask >> l & 1u) == 0 || s.threads[first + l].mask == mask;
   if (!complete) return to_scheduler();
   WarpExchange exchange{{}, {}, mask};
@@ -75,7 +75,7 @@ void resolve_shuffle(const WarpExchange& exchange) {
     const unsigned source = static_cast<const ShuffleOperand*>(exchange.operands[l])->source;
     const void* from = exchange.operands[source];
     if (from == nullptr)
-      std::memset(exchange.results[l], poison(), 8);  // that lane takes no part: nothing can be relied on
+      std::memset(exchange.results[l], poison(), 8);  // that lane takes no part: the result is undefined
     else
       std::memcpy(exchange.results[l], static_cast<const ShuffleOperand*>(from)->bytes, 8);
   }
@@ -107,11 +107,11 @@ void* shared_array(const void* declaration, size_t bytes, const char* name) {
   if (s.declared_bytes > kDeclaredLimit || s.declared_bytes + s.launch->shared_bytes > kSharedLimit)
     fail(
         fmt::format("the shared array `{}` of {} bytes does not fit: a block has {} bytes of declared and {} "
-                    "of all shared memory",
+                    "bytes of total shared memory",
                     name, bytes, kDeclaredLimit, kSharedLimit));
   if (s.launch->shared_bytes <= cuda::kSmallDynamicShared &&
       s.declared_bytes + s.launch->shared_bytes > kDeclaredLimit)
-    fail(fmt::format("{} bytes of declared and {} of dynamic shared memory are more than {} together",
+    fail(fmt::format("{} bytes of declared and {} of dynamic shared memory exceed {} together",
                      s.declared_bytes, s.launch->shared_bytes, kDeclaredLimit));
   const size_t offset = s.static_bytes + kGap;
   const size_t end = offset + (bytes + 15) / 16 * 16;
@@ -153,8 +153,8 @@ void cp_async(void* shared, const void* global, int size, bool valid) {
   Copy copy{shared, valid ? global : nullptr,   bytes, s.running->copy_group,
             false,  __builtin_return_address(0)};
   watch_copy(copy.shared, copy.global, copy.bytes, copy.caller);
-  // It may arrive at any time until it is waited for: at once in descending order, as late as can be in
-  // ascending order.
+  // The data may arrive at any time until it is waited for: here at once in descending order, and as late as
+  // possible in ascending order.
   const Order order = settings().order;
   copy.arrived = order == Order::descending || (order == Order::shuffled && s.random() % 2 == 0);
   if (copy.arrived) arrive(copy);

@@ -1,4 +1,4 @@
-// The threads of the block that runs, for the scheduler and for what kernels call.
+// The threads of the running block, for the scheduler and for the functions that kernels call.
 #pragma once
 
 #include <boost/context/detail/fcontext.hpp>
@@ -25,10 +25,10 @@ struct Fiber {
 
 struct Copy {
   void* shared;
-  const void* global;  // null if zeros arrive
+  const void* global;  // null if zeros are written
   size_t bytes;
   int group;
-  bool arrived;  // it is kept until it is waited for
+  bool arrived;  // the entry stays until the copy is waited for
   const void* caller;
 };
 
@@ -36,14 +36,14 @@ struct Thread {
   State state;
   Fiber* fiber;
   unsigned index;
-  const char* site;  // of the barrier or warp operation that it waits at
+  const char* site;  // of the barrier or warp operation at which it waits
   Vote vote;
   bool predicate;
   int barrier_result;
   unsigned mask;
   const void* operand;
   void* result;
-  std::vector<Copy> copies;  // cp.async, not waited for yet
+  std::vector<Copy> copies;  // by cp.async, not waited for yet
   int copy_group;
 };
 
@@ -65,8 +65,8 @@ struct Scheduler {
   bool failed = false;
   std::mt19937_64 random;
 
-  std::byte* shared =
-      nullptr;  // kSharedLimit of static, a closed page, kSharedLimit of dynamic memory, a closed page
+  /// kSharedLimit bytes of static memory, a closed page, kSharedLimit of dynamic memory, a closed page.
+  std::byte* shared = nullptr;
   std::byte* dynamic_end = nullptr;
   std::vector<SharedArray> arrays;
   size_t static_bytes = 0;    // of the arrays and the gaps before them
@@ -75,7 +75,7 @@ struct Scheduler {
 
 Scheduler& scheduler();
 
-/// The running thread stops here until the scheduler lets it go on.
+/// Suspends the running thread until the scheduler resumes it.
 void to_scheduler();
 /// Where a block's dynamic shared memory begins.
 std::byte* dynamic_begin();

@@ -43,7 +43,7 @@ struct SimulatedDevice {
     cuda_sim::settings().seed = seed;
   }
 
-  /// Memory that nobody has written.
+  /// Memory that has not been written.
   template <class T>
   T* allocate(size_t count) {
     void* pointer = nullptr;
@@ -59,7 +59,7 @@ struct SimulatedDevice {
                "a copy to the device");
     return pointer;
   }
-  /// Waits. Throws Error with the sentence of a fault.
+  /// Waits. Throws Error with the message of a fault.
   template <class T>
   std::vector<T> download(const T* pointer, size_t count) const {
     std::vector<T> values(count);
@@ -68,7 +68,7 @@ struct SimulatedDevice {
         "a copy from the device");
     return values;
   }
-  /// Waits, and gives the fault's sentence, which is then forgotten; "" if there was none.
+  /// Waits, clears the fault and returns its message; "" if there was none.
   std::string wait() const {
     const cudaError_t status = cudaStreamSynchronize(stream.handle);
     const std::string sentence = cuda_sim::fault();
@@ -79,7 +79,7 @@ struct SimulatedDevice {
   }
 };
 
-/// Runs the test in both plain and in three shuffled orders.
+/// Runs the test in the two plain orders and in three shuffled ones.
 template <class Test>
 void in_every_order(const Test& test) {
   using cuda_sim::Order;
@@ -96,7 +96,7 @@ void in_every_order(const Test& test) {
   }
 }
 
-/// Whether a sentence has all of these parts.
+/// Checks that a sentence has all of these parts.
 inline void check_parts(const std::string& sentence, std::initializer_list<std::string> parts) {
   CAPTURE(sentence);
   for (const std::string& part : parts) {

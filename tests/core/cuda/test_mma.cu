@@ -1,4 +1,4 @@
-// The pipeline of tensor cores in the simulation: every fragment layout against plain loops.
+// The tensor-core pipeline in the simulation: every fragment layout is compared with plain loops.
 #include "core/cuda/mma.h"
 
 #include <cmath>
@@ -8,17 +8,16 @@
 namespace rcnn {
 namespace {
 
-/// Small integers, which bf16 and TF32 hold exactly, and no two rows or columns alike.
+/// Small integers, which bf16 and TF32 represent exactly; no two rows or columns are the same.
 int element(int row, int column) { return (row * 7 + column * 13 + row * column) % 17 - 8; }
 
 struct Fragments {
   uint32_t r[4];
 };
 
-// ---- ldmatrix
-// ------------------------------------------------------------------------------------------------
+// ---- ldmatrix -----------------------------------------------------------------------------------
 
-/// Four 8x8 matrices in shared memory, one after another, rows of `stride` elements.
+/// Four 8x8 matrices in shared memory, one after another, with `stride` elements per row.
 __global__ void ldmatrix_kernel(const uint16_t* in, Fragments* out, bool four, bool transposed, int stride) {
   RCNN_SHARED(uint16_t, tile, [32 * 24]);
   for (int i = static_cast<int>(threadIdx.x); i < 32 * 8; i += 32) tile[i / 8 * stride + i % 8] = in[i];
@@ -57,12 +56,11 @@ TEST_CASE("ldmatrix gives every lane its elements") {
   });
 }
 
-// ---- mma
-// -----------------------------------------------------------------------------------------------------
+// ---- mma ----------------------------------------------------------------------------------------
 
 __device__ uint32_t pack(bf16 low, bf16 high) { return static_cast<uint32_t>(high.bits) << 16 | low.bits; }
 
-/// D (16 x 8) += A (16 x 8) B (8 x 8), from fragments that are loaded by the layout's definition.
+/// D (16 x 8) += A (16 x 8) B (8 x 8), from fragments loaded as the layout defines them.
 __global__ void tf32_kernel(const float* a, const float* b, float* d) {
   const int group = static_cast<int>(threadIdx.x) / 4, t = static_cast<int>(threadIdx.x) % 4;
   const uint32_t fa[4] = {cuda::to_tf32(a[group * 8 + t]), cuda::to_tf32(a[(group + 8) * 8 + t]),
@@ -91,7 +89,7 @@ __global__ void bf16_kernel(const bf16* a, const bf16* b, float* d) {
 
 /// The same with A (16 x 16) and B (16 x 8) copied to shared memory and loaded by ldmatrix.
 __global__ void pipeline_kernel(const bf16* a, const bf16* b, float* d) {
-  RCNN_SHARED(bf16, tile_a, [16][24]);  // rows of 48 bytes: no two of eight in the same banks
+  RCNN_SHARED(bf16, tile_a, [16][24]);  // rows of 48 bytes: no two of eight rows share a bank
   RCNN_SHARED(bf16, tile_b, [16][8]);
   const int lane = static_cast<int>(threadIdx.x);
   cuda::cp_async_16(&tile_a[lane / 2][lane % 2 * 8], a + lane * 8, true);
@@ -108,7 +106,7 @@ __global__ void pipeline_kernel(const bf16* a, const bf16* b, float* d) {
   for (int i = 0; i < 4; ++i) d[(lane / 4 + i / 2 * 8) * 8 + 2 * (lane % 4) + i % 2] = fd[i];
 }
 
-/// start + A B in plain loops, A (16 x k), B (k x 8) of `element`s.
+/// D + A B in plain loops, for A (16 x k) and B (k x 8) made of `element`s and D of multiples of `start`.
 std::vector<float> product(int k, int start) {
   std::vector<float> d;
   for (int row = 0; row < 16; ++row)
@@ -150,8 +148,7 @@ TEST_CASE("mma in TF32 and bf16") {
   });
 }
 
-// ---- cp.async
-// ------------------------------------------------------------------------------------------------
+// ---- cp.async -----------------------------------------------------------------------------------
 
 /// Sums of neighbouring columns, through two stages of shared memory; rows from `rows` on count as zeros.
 __global__ void stages_kernel(const float* in, float* out, int rows, int total) {
@@ -174,7 +171,7 @@ __global__ void stages_kernel(const float* in, float* out, int rows, int total) 
   }
 }
 
-TEST_CASE("cp.async brings values and zeros, group by group") {
+TEST_CASE("cp.async copies values and zeros, group by group") {
   in_every_order([](SimulatedDevice& device) {
     std::vector<float> in(5 * 64);
     for (size_t i = 0; i < in.size(); ++i) in[i] = static_cast<float>(i);
@@ -188,8 +185,7 @@ TEST_CASE("cp.async brings values and zeros, group by group") {
   });
 }
 
-// ---- roundings
-// -----------------------------------------------------------------------------------------------
+// ---- roundings ----------------------------------------------------------------------------------
 
 TEST_CASE("TF32 and bf16 round as the hardware does") {
   const auto tf32 = [](float v) { return std::bit_cast<float>(cuda::to_tf32(v)); };

@@ -1,5 +1,5 @@
-// What only the check of every access sees (CONFIG=races): exact reports, and none where accesses are
-// ordered.
+// What only the check of every access finds (CONFIG=races): it reports races exactly, and reports none where
+// accesses are ordered.
 #include <cstring>
 
 #include "core/bf16.h"
@@ -11,8 +11,7 @@
 namespace rcnn {
 namespace {
 
-// ---- accesses that are ordered, or touch different bytes
-// ------------------------------------------------------
+// ---- accesses that are ordered, or touch different bytes ----------------------------------------
 
 /// Threads write neighbouring bytes and halves of the same words.
 __global__ void neighbours_kernel(unsigned char* bytes, bf16* halves, uint64_t* longs) {
@@ -27,7 +26,7 @@ __global__ void neighbours_kernel(unsigned char* bytes, bf16* halves, uint64_t* 
   longs[t] = eight + *reinterpret_cast<const uint64_t*>(tile + t / 8 * 8);
 }
 
-/// Everybody reads one value, several times and in several warps; then one thread writes it.
+/// All threads of several warps read one value several times; then one thread writes it.
 __global__ void broadcast_kernel(int* out) {
   RCNN_SHARED(int, value, [1]);
   if (threadIdx.x == 0) *value = 1;
@@ -40,7 +39,7 @@ __global__ void broadcast_kernel(int* out) {
   }
 }
 
-/// Quarters of a warp meet on their own, and know of others through lane 0, which meets them all.
+/// The quarters of a warp meet separately; only their first lanes meet each other.
 __global__ void chain_kernel(int* out, bool complete) {
   RCNN_SHARED(int, tile, [32]);
   const unsigned t = threadIdx.x, quarter = 0xFFu << t / 8 * 8;
@@ -51,7 +50,7 @@ __global__ void chain_kernel(int* out, bool complete) {
   out[t] = tile[31 - t];
 }
 
-/// All lanes read a value in quarters that have met at different times, then all meet and one writes.
+/// All lanes read a value in quarters that met at different times; then all lanes meet, and one writes.
 __global__ void periods_kernel(int* out, bool complete) {
   RCNN_SHARED(int, value, [1]);
   const unsigned t = threadIdx.x, quarter = 0xFFu << t / 8 * 8;
@@ -77,7 +76,7 @@ __global__ void one_lane_kernel(int* out, bool both) {
   if (t == 13) *value = 6;
 }
 
-/// Many threads count in one place by atomics; after a barrier the sum is read.
+/// Many threads count in one place with atomics; the sum is read after a barrier.
 __global__ void counting_kernel(int* total, int* out, bool barrier) {
   RCNN_SHARED(int, count, [1]);
   if (threadIdx.x == 0) *count = 0;
@@ -91,14 +90,14 @@ __global__ void counting_kernel(int* total, int* out, bool barrier) {
 struct Wide {
   float v[9];
 };
-/// A structure that is copied as a whole, parameters by value and arrays on the stack.
+/// A struct that is copied as a whole, parameters by value, and arrays on the stack.
 __global__ void copies_kernel(const Wide* in, Wide* out, Wide parameter) {
   Wide own[3] = {parameter, in[threadIdx.x], in[(threadIdx.x + 1) % 32]};
   own[threadIdx.x % 3].v[threadIdx.x % 9] += 1;
   out[threadIdx.x] = own[threadIdx.x * 2 % 3];
 }
 
-/// memcpy of many bytes is not announced; what it has written is not taken for unwritten.
+/// The compiler does not announce a memcpy of many bytes; the bytes it writes must not count as unwritten.
 __global__ void memcpy_kernel(const int* in, int* out) {
   RCNN_SHARED(int, tile, [64]);
   if (threadIdx.x == 0) std::memcpy(tile, in, sizeof tile);
@@ -106,7 +105,7 @@ __global__ void memcpy_kernel(const int* in, int* out) {
   out[threadIdx.x] = tile[threadIdx.x];
 }
 
-TEST_CASE("no report where accesses are ordered or apart") {
+TEST_CASE("no report where accesses are ordered or touch different bytes") {
   in_every_order([](SimulatedDevice& device) {
     auto* bytes = device.allocate<unsigned char>(64);
     auto* halves = device.allocate<bf16>(64);
@@ -134,10 +133,9 @@ TEST_CASE("no report where accesses are ordered or apart") {
   });
 }
 
-// ---- races
-// ---------------------------------------------------------------------------------------------------
+// ---- races --------------------------------------------------------------------------------------
 
-/// Two threads of one word's four write the same byte.
+/// Two of the threads that write the bytes of a word write the same byte.
 __global__ void byte_race_kernel(unsigned char* bytes) { bytes[threadIdx.x == 3 ? 1 : threadIdx.x] = 0; }
 /// A word is written by one thread and one of its bytes by another.
 __global__ void part_race_kernel(int* word) {
@@ -192,7 +190,7 @@ TEST_CASE("races by the byte, the thread and the kind of access") {
                                 "read by thread (8, 0, 0)", "written by thread (13, 0, 0)"});
     launch<odd_address_kernel>(device.stream, 1, 1, 0, device.upload(std::vector<char>(16)),
                                device.allocate<float>(1));
-    check_parts(device.wait(), {"it read 8 bytes at ", "no multiple of that"});
+    check_parts(device.wait(), {"it read 8 bytes at ", "not a multiple of that"});
   });
 }
 
@@ -209,24 +207,23 @@ __global__ void shared_read_kernel(int* out, int at) {
 int variable = 3;
 __global__ void variable_kernel() { variable = 4; }
 
-TEST_CASE("reads outside, and writes to variables of the host") {
+TEST_CASE("reads outside of allocations, and writes to variables of the host") {
   in_every_order([](SimulatedDevice& device) {
     launch<wide_read_kernel>(device.stream, 1, 1, 0,
                              reinterpret_cast<const Wide*>(device.upload(std::vector<float>(17))),
                              device.allocate<float>(1));
-    check_parts(device.wait(), {"it read ", "behind an allocation of 68 bytes"});
+    check_parts(device.wait(), {"it read ", "past an allocation of 68 bytes"});
     launch<shared_read_kernel>(device.stream, 1, 1, 0, device.allocate<int>(1), 5);
-    check_parts(device.wait(), {"it read 1 bytes behind the shared array `tile`, which has 20"});
+    check_parts(device.wait(), {"it read 1 bytes past the shared array `tile`, which has 20"});
     launch<variable_kernel>(device.stream, 1, 1, 0);
     check_parts(device.wait(), {"it wrote to a variable of the host's program"});
     CHECK(variable == 3);
   });
 }
 
-// ---- cp.async
-// ------------------------------------------------------------------------------------------------
+// ---- cp.async -----------------------------------------------------------------------------------
 
-/// The thread that copied waits, but the others read with no barrier behind it; or the barrier comes first.
+/// The copying thread waits, but no barrier follows before the others read; or the barrier comes first.
 __global__ void misplaced_barrier_kernel(const float* in, float* out, bool before) {
   RCNN_SHARED(float, tile, [64]);
   const unsigned t = threadIdx.x;

@@ -1,4 +1,4 @@
-// The truth of the simulation: threads, warps, shared memory and atomic operations do what CUDA says.
+// The simulation is correct: threads, warps, shared memory and atomic operations do what CUDA specifies.
 #include <cmath>
 #include <numeric>
 
@@ -7,8 +7,7 @@
 namespace rcnn {
 namespace {
 
-// ---- threads and blocks
-// --------------------------------------------------------------------------------------
+// ---- threads and blocks -------------------------------------------------------------------------
 
 __global__ void indices_kernel(unsigned* out) {
   const unsigned block = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
@@ -26,8 +25,7 @@ TEST_CASE("every thread of every block runs once") {
   });
 }
 
-// ---- shuffles
-// ------------------------------------------------------------------------------------------------
+// ---- shuffles -----------------------------------------------------------------------------------
 
 constexpr int kShuffles = 4;
 
@@ -44,7 +42,7 @@ __device__ int shuffle(int kind, unsigned mask, int value, int by, int width) {
   }
 }
 
-/// What a lane gets, from the programming guide.
+/// The lane that a lane reads from, according to the programming guide.
 int shuffled(int kind, int lane, int by, int width) {
   const int first = lane / width * width, end = first + width;
   const int from[kShuffles] = {first + by % width, lane - by >= first ? lane - by : lane,
@@ -70,7 +68,7 @@ TEST_CASE("shuffles of all widths, in full, masked and partial warps") {
             for (int thread = 0; thread < 48; ++thread) {
               const int lane = thread % 32, lanes = thread >= 32 || mask != 0xFFFFFFFFu ? 16 : 32;
               const int from = shuffled(kind, lane, by, width);
-              if (from >= lanes) continue;  // of a lane that takes no part nothing is known
+              if (from >= lanes) continue;  // the value of a lane that takes no part is undefined
               CHECK(values[static_cast<size_t>(thread)] == (lane < lanes ? 100 + thread - lane + from : 0));
             }
           }
@@ -101,10 +99,9 @@ TEST_CASE("shuffles of one to eight bytes") {
   });
 }
 
-// ---- votes
-// ---------------------------------------------------------------------------------------------------
+// ---- votes --------------------------------------------------------------------------------------
 
-/// The lanes of `set` whose number is below `below` vote yes.
+/// Lanes below `below` vote yes; the lanes in `set` and the others are two groups.
 __global__ void vote_kernel(unsigned* ballots, int* any, int* all, unsigned set, unsigned below) {
   const unsigned t = threadIdx.x, lane = t % 32, mask = (set >> lane & 1u) != 0 ? set : ~set;
   ballots[t] = __ballot_sync(mask, lane < below);
@@ -153,8 +150,7 @@ TEST_CASE("votes at a block's barrier") {
   });
 }
 
-// ---- shared memory
-// -------------------------------------------------------------------------------------------
+// ---- shared memory ------------------------------------------------------------------------------
 
 __global__ void reverse_kernel(const int* in, int* out) {
   RCNN_SHARED(int, tile, [33]);
@@ -201,11 +197,10 @@ TEST_CASE("a block may have 227 KiB of shared memory and no more") {
                        doctest::Contains("at most 1024"), Error);
 }
 
-// ---- atomic operations
-// ---------------------------------------------------------------------------------------
+// ---- atomic operations --------------------------------------------------------------------------
 
 struct Totals {
-  int sum, difference, least, most, either, both, odd;
+  int sum, difference, min, max, either, both, odd;
   unsigned long long wide;
   float real;
   int exchanged, largest_by_cas;
@@ -218,8 +213,8 @@ __global__ void atomic_kernel(Totals* totals, int* places) {
   __syncthreads();
   atomicAdd(block_sum, i);
   places[i] = atomicSub(&totals->difference, 1);
-  atomicMin(&totals->least, i - 50);
-  atomicMax(&totals->most, i);
+  atomicMin(&totals->min, i - 50);
+  atomicMax(&totals->max, i);
   atomicOr(&totals->either, 1 << i % 7);
   atomicAnd(&totals->both, ~(1 << i % 7));
   atomicXor(&totals->odd, i);
@@ -246,8 +241,8 @@ TEST_CASE("atomic operations on device and shared memory") {
     for (int i = 0; i < kCount; ++i) odd ^= i;
     CHECK(t.sum == kCount * (kCount - 1) / 2);
     CHECK(t.difference == 0);
-    CHECK(t.least == -50);
-    CHECK(t.most == kCount - 1);
+    CHECK(t.min == -50);
+    CHECK(t.max == kCount - 1);
     CHECK(t.either == 0x7F);
     CHECK(t.both == 0xF80);
     CHECK(t.odd == odd);
@@ -261,13 +256,12 @@ TEST_CASE("atomic operations on device and shared memory") {
   });
 }
 
-// ---- orders
-// --------------------------------------------------------------------------------------------------
+// ---- orders -------------------------------------------------------------------------------------
 
-/// Tells in which order its threads came, which a kernel may not do.
+/// Records the order in which its threads run, which a real kernel must not depend on.
 __global__ void arrival_kernel(int* next, int* place) { place[threadIdx.x] = atomicAdd(next, 1); }
 
-TEST_CASE("threads come in the order that was set") {
+TEST_CASE("threads run in the order that was set") {
   const auto arrival = [](cuda_sim::Order order, uint64_t seed) {
     SimulatedDevice device;
     device.set_order(order, seed);

@@ -1,7 +1,7 @@
-// The teeth of the simulation: what a GPU would let pass is caught, and says where. Under CONFIG=races the
-// check of every access finds it in any order; elsewhere it shows as results that differ between orders, or
-// as damage to what lies around the memory. What only the check of every access sees is in
-// test_cuda_races.cu.
+// The simulation catches faults that a GPU would let pass, and reports where they are. Under CONFIG=races the
+// check of every access finds them in any order; elsewhere they show as results that differ between orders,
+// or as damage to the filling around the memory. What only the check of every access finds is in
+// test_races.cu.
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@
 namespace rcnn {
 namespace {
 
-/// Runs a test in ascending and in descending order: results, or the sentences of faults.
+/// What a test gives in ascending and in descending order: results, or the messages of faults.
 struct Outcome {
   std::vector<int> result[2];
   std::string fault[2];
@@ -34,7 +34,8 @@ Outcome in_both_orders(size_t count, const Launcher& start) {
   return outcome;
 }
 
-/// A fault of order that the check of every access names, and that shows without it.
+/// Checks a fault of ordering: the check of every access must name it, and without the check it must show in
+/// the results.
 void check_order_fault(const Outcome& outcome, std::initializer_list<std::string> parts) {
   if (!kRaceCheck) CHECK(outcome.differs());
   for (const std::string& fault : outcome.fault) {
@@ -45,8 +46,7 @@ void check_order_fault(const Outcome& outcome, std::initializer_list<std::string
 
 std::string line(int number) { return "tests/core/cuda/test_sim_faults.cu:" + std::to_string(number); }
 
-// ---- order
-// ---------------------------------------------------------------------------------------------------
+// ---- order --------------------------------------------------------------------------------------
 
 constexpr int kMissingBarrier = __LINE__;
 __global__ void missing_barrier_kernel(int* out) {
@@ -134,8 +134,8 @@ TEST_CASE("caught: a missing cp.async wait") {
   const Outcome outcome = in_both_orders(64, [](SimulatedDevice& device, int* out) {
     launch<missing_wait_kernel>(device.stream, 1, 64, 0, device.upload(std::vector<int>(64, 5)), out);
   });
-  check_order_fault(outcome, {"missing wait: it read byte ", "of the shared array `tile`", "began a cp.async",
-                              line(kMissingWait + 4), line(kMissingWait + 8)});
+  check_order_fault(outcome, {"missing wait: it read byte ", "of the shared array `tile`",
+                              "started a cp.async", line(kMissingWait + 4), line(kMissingWait + 8)});
 }
 
 constexpr int kUninitialised = __LINE__;
@@ -156,8 +156,7 @@ TEST_CASE("caught: uninitialised shared memory") {
                               line(kUninitialised + 6), "which no thread of the block has written"});
 }
 
-// ---- barriers
-// ------------------------------------------------------------------------------------------------
+// ---- barriers -----------------------------------------------------------------------------------
 
 __global__ void leaving_kernel() {
   if (threadIdx.x < 5) return;
@@ -177,7 +176,7 @@ __global__ void two_masks_kernel() { __syncwarp(threadIdx.x < 8 ? 0xFFu : 0xFFFF
 __global__ void stranger_kernel() { __syncwarp(0xFEu); }
 __global__ void trap_kernel() { __trap(); }
 
-TEST_CASE("caught: barriers and warp operations that not all come to") {
+TEST_CASE("caught: barriers and warp operations that not all threads reach") {
   in_every_order([](SimulatedDevice& device) {
     launch<leaving_kernel>(device.stream, 1, 64, 0);
     check_parts(device.wait(), {"kernel leaving_kernel, block (0, 0, 0): divergent barrier: thread (5, 0, 0) "
@@ -196,12 +195,11 @@ TEST_CASE("caught: barriers and warp operations that not all come to") {
     launch<stranger_kernel>(device.stream, 1, 1, 0);
     check_parts(device.wait(), {"it is not among the lanes"});
     launch<trap_kernel>(device.stream, 1, 1, 0);
-    check_parts(device.wait(), {"__trap at ", "test_cuda_sim_faults.cu:"});
+    check_parts(device.wait(), {"__trap at ", "test_sim_faults.cu:"});
   });
 }
 
-// ---- stray accesses
-// ------------------------------------------------------------------------------------------
+// ---- stray accesses -----------------------------------------------------------------------------
 
 __global__ void write_kernel(int* out, int64_t at) { out[at] = 1; }
 __global__ void read_kernel(const int* in, int64_t at, int* out) { *out = in[at]; }
@@ -209,7 +207,7 @@ __global__ void shared_write_kernel(int at) {
   RCNN_SHARED(int, first, [5]);
   RCNN_SHARED(int, second, [5]);
   second[0] = 0;
-  int* const begin = first;  // a pointer: the compiler's own checks know the array's size
+  int* const begin = first;  // a pointer, because the compiler knows the size of the array and would warn
   begin[at] = 1;
 }
 __global__ void dynamic_write_kernel(int at) { dynamic_shared<int>()[at] = 1; }
@@ -223,22 +221,19 @@ TEST_CASE("caught: writes and reads outside of device memory") {
       return device.wait();
     };
     CHECK(write(1000) == "");
-    check_parts(write(1001),
-                {"kernel write_kernel", "it wrote", "1 bytes behind an allocation of 4004 bytes"});
+    check_parts(write(1001), {"kernel write_kernel", "it wrote", "1 bytes past an allocation of 4004 bytes"});
     check_parts(write(-1), {"it wrote", "4 bytes before an allocation of 4004 bytes"});
     check_parts(write(1500),
-                {"thread (0, 0, 0): it wrote to ", "1997 bytes behind an allocation of 4004 bytes"});
-    check_parts(write(int64_t{1} << 30),
-                {"it wrote to memory of the device that is not allocated, or was freed"});
+                {"thread (0, 0, 0): it wrote to ", "1997 bytes past an allocation of 4004 bytes"});
+    check_parts(write(int64_t{1} << 30), {"it wrote to device memory that is not allocated or was freed"});
     const auto read = [&](int64_t at) {
       launch<read_kernel>(device.stream, 1, 1, 0, x, at, y);
       return device.wait();
     };
     CHECK(read(1000) == "");
-    check_parts(read(1500), {"it read 1997 bytes behind an allocation of 4004 bytes"});
+    check_parts(read(1500), {"it read 1997 bytes past an allocation of 4004 bytes"});
     if (kRaceCheck)
-      check_parts(read(1001),
-                  {"it read 1 bytes behind an allocation of 4004 bytes", "test_cuda_sim_faults.cu:"});
+      check_parts(read(1001), {"it read 1 bytes past an allocation of 4004 bytes", "test_sim_faults.cu:"});
     launch<write_kernel>(device.stream, 1, 1, 0, static_cast<int*>(nullptr), 3);
     check_parts(device.wait(), {"it wrote to", "0xc"});
   });
@@ -251,8 +246,8 @@ TEST_CASE("caught: writes outside of shared memory") {
       return device.wait();
     };
     CHECK(write(4) == "");
-    check_parts(write(5), {"wrote", "1 bytes behind the shared array `first`, which has 20"});
-    check_parts(write(-1), {"wrote", kRaceCheck ? "in front of the block's arrays"
+    check_parts(write(5), {"wrote", "1 bytes past the shared array `first`, which has 20"});
+    check_parts(write(-1), {"wrote", kRaceCheck ? "before the block's arrays"
                                                 : "4 bytes before the shared array `first`"});
     const auto write_dynamic = [&](int at) {
       launch<dynamic_write_kernel>(device.stream, 1, 1, 20, at);
@@ -270,10 +265,10 @@ TEST_CASE("caught: memory that was freed") {
   cuda_check(cudaMallocAsync(&memory, 400, device.stream.handle), "memory");
   cuda_check(cudaFreeAsync(memory, device.stream.handle), "a free");
   launch<write_kernel>(device.stream, 1, 1, 0, static_cast<int*>(memory), 3);
-  check_parts(device.wait(), {"it wrote to memory of the device that is not allocated, or was freed"});
+  check_parts(device.wait(), {"it wrote to device memory that is not allocated or was freed"});
 }
 
-TEST_CASE("after a fault nothing runs and every wait fails, until it is forgotten") {
+TEST_CASE("after a fault nothing runs and every wait fails, until the fault is forgotten") {
   SimulatedDevice device;
   int* x = device.upload(std::vector<int>{0});
   launch<trap_kernel>(device.stream, 1, 1, 0);
@@ -287,10 +282,9 @@ TEST_CASE("after a fault nothing runs and every wait fails, until it is forgotte
   CHECK(device.download(x, 1)[0] == 1);
 }
 
-// ---- host and device
-// -----------------------------------------------------------------------------------------
+// ---- host and device ----------------------------------------------------------------------------
 
-TEST_CASE("caught: the host reads memory of the device") {
+TEST_CASE("caught: the host reads device memory") {
   SimulatedDevice device;
   const volatile int* x = device.upload(std::vector<int>{5});
   CHECK(device.wait() == "");
@@ -300,7 +294,7 @@ TEST_CASE("caught: the host reads memory of the device") {
   if (child == 0) {
     const rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
-    dup2(ends[1], STDOUT_FILENO);  // the test framework's report of the crash too
+    dup2(ends[1], STDOUT_FILENO);  // also the test framework's report of the crash
     dup2(ends[1], STDERR_FILENO);
     _exit(x[0] == 5 ? 0 : 1);
   }
@@ -312,7 +306,7 @@ TEST_CASE("caught: the host reads memory of the device") {
   int status = 0;
   REQUIRE(waitpid(child, &status, 0) == child);
   CHECK(!(WIFEXITED(status) && WEXITSTATUS(status) == 0));
-  check_parts(said, {"the host touched memory of the device"});
+  check_parts(said, {"the host touched device memory"});
 }
 
 struct Hidden {
@@ -324,7 +318,7 @@ __global__ void disguised_kernel(uint64_t pointer, int* out) {
   *out = *reinterpret_cast<const int*>(~pointer);
 }
 
-TEST_CASE("caught: a pointer to the host's memory given to a kernel") {
+TEST_CASE("caught: a pointer to host memory given to a kernel") {
   SimulatedDevice device;
   const std::vector<int> on_heap = {1};
   const int on_stack = 1;
@@ -334,12 +328,12 @@ TEST_CASE("caught: a pointer to the host's memory given to a kernel") {
     CHECK_THROWS_WITH_AS(
         launch<hidden_kernel>(device.stream, 1, 1, 0, Hidden{3, pointer}, out),
         doctest::Contains(
-            "argument 1 of kernel hidden_kernel holds a pointer to the host's memory, at byte 8 of it"),
+            "argument 1 of kernel hidden_kernel holds a pointer to host memory, at byte 8 of the argument"),
         Error);
   cudaGetLastError();
   if (!kRaceCheck) return;
   launch<disguised_kernel>(device.stream, 1, 1, 0, ~reinterpret_cast<uint64_t>(on_heap.data()), out);
-  check_parts(device.wait(), {"it read memory of the host at ", "test_cuda_sim_faults.cu:"});
+  check_parts(device.wait(), {"it read memory of the host at ", "test_sim_faults.cu:"});
 }
 
 TEST_CASE("caught: a pinned buffer used before its copy ended") {

@@ -1,4 +1,4 @@
-// The truth of the simulated runtime: streams, events, copies, pinned memory, graphs.
+// The simulated runtime is correct: streams, events, copies, pinned memory, graphs.
 #include <cstring>
 
 #include "tests/core/cuda/simulated_device.h"
@@ -31,7 +31,7 @@ struct Event {
   Event& operator=(const Event&) = delete;
 };
 
-TEST_CASE("work on a stream runs in its order, and not before somebody waits") {
+TEST_CASE("work on a stream runs in order, and only when the host waits for it") {
   SimulatedDevice device;
   int* x = device.upload(std::vector<int>{1, 2, 3});
   const Pinned result(3);
@@ -40,12 +40,12 @@ TEST_CASE("work on a stream runs in its order, and not before somebody waits") {
   launch<multiply_kernel>(device.stream, 1, 3, 0, x, 2);
   cuda_check(cudaMemcpyAsync(result.data, x, 12, cudaMemcpyDeviceToHost, device.stream.handle), "a copy");
   CHECK(cuda_sim::launches() == launches);
-  CHECK(result.data[0] != 22);  // who does not wait finds something else
+  CHECK(result.data[0] != 22);  // without a wait the buffer holds something else
   CHECK(device.wait() == "");
   CHECK(cuda_sim::launches() == launches + 2);
   CHECK(result.data[0] == 22);
   CHECK(result.data[2] == 26);
-  launch<add_kernel>(device.stream, 0, 3, 0, x, 10);  // an empty grid is no launch
+  launch<add_kernel>(device.stream, 0, 3, 0, x, 10);  // an empty grid does not count as a launch
   CHECK(device.wait() == "");
   CHECK(cuda_sim::launches() == launches + 2);
 }
@@ -59,14 +59,14 @@ TEST_CASE("eager settings run work when it is put on a stream") {
   CHECK(cuda_sim::launches() == launches + 1);
 }
 
-TEST_CASE("streams know nothing of each other without an event") {
+TEST_CASE("streams are not ordered among themselves without an event") {
   for (const bool wait : {false, true}) {
     SimulatedDevice device, other;
     int* x = device.upload(std::vector<int>{1});
     CHECK(device.wait() == "");
     launch<add_kernel>(device.stream, 1, 1, 0, x, 10);
     if (wait) {
-      const Event event;  // destroyed before its waiter runs, which CUDA allows
+      const Event event;  // destroyed before the waiting work runs, which CUDA allows
       cuda_check(cudaEventRecord(event.handle, device.stream.handle), "an event");
       cuda_check(cudaStreamWaitEvent(other.stream.handle, event.handle), "a wait");
     }
@@ -76,7 +76,7 @@ TEST_CASE("streams know nothing of each other without an event") {
   }
 }
 
-TEST_CASE("an event waits for what came before it alone") {
+TEST_CASE("an event waits only for the work before it") {
   SimulatedDevice device;
   int* x = device.upload(std::vector<int>{1});
   const Event begin, end;
@@ -117,7 +117,7 @@ TEST_CASE("copies and fills") {
   cudaGetLastError();
 }
 
-TEST_CASE("memory that nobody has written changes with the order") {
+TEST_CASE("the content of memory that was not written changes with the order") {
   std::vector<int> found[2];
   for (const cuda_sim::Order order : {cuda_sim::Order::ascending, cuda_sim::Order::descending}) {
     SimulatedDevice device;
@@ -140,7 +140,7 @@ TEST_CASE("a graph is recorded without running, and replayed") {
   launch<multiply_kernel>(device.stream, 1, 1, 0, x, 3);
   launch<add_kernel>(device.stream, 1, 1, 0, x, 1);
   cuda_check(cudaMemcpyAsync(y, x, 4, cudaMemcpyDeviceToDevice, stream), "a copy");
-  CHECK(cudaStreamSynchronize(stream) == cudaErrorStreamCaptureUnsupported);  // nobody may wait meanwhile
+  CHECK(cudaStreamSynchronize(stream) == cudaErrorStreamCaptureUnsupported);  // it cannot be waited for
   int host = 0;
   CHECK(cudaMemcpyAsync(&host, x, 4, cudaMemcpyDeviceToHost, stream) == cudaErrorStreamCaptureUnsupported);
   void* memory = nullptr;

@@ -1,4 +1,4 @@
-// PyTorch's .pth files, assembled by hand: a pickle out of its opcodes, and a zip archive of records.
+// PyTorch's .pth files, assembled by hand: a pickle from its opcodes, and a zip archive of records.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -31,7 +31,7 @@ std::string elements(std::initializer_list<T> values) {
   return bytes;
 }
 
-// ---- pickles: each function gives the opcodes that leave one value on the stack
+// ---- pickles: each function returns the opcodes that leave one value on the stack
 
 inline std::string py_text(std::string_view text) {
   return "X" + bytes_of_number(static_cast<uint32_t>(text.size())) + std::string(text);
@@ -105,7 +105,7 @@ inline void write_zip(const std::filesystem::path& path, const Records& records,
   REQUIRE(zip_close(archive) == 0);
 }
 
-/// A file of this pickle, whose storages are "0", "1", ...
+/// Writes a file with this pickle and the storages "0", "1", ...
 inline void write_pth(const std::filesystem::path& path, const std::string& pickle,
                       const std::vector<std::string>& storages, const Records& more = {}) {
   Records records = {{"archive/data.pkl", pickle}};

@@ -25,7 +25,7 @@ size_t files_in(const fs::path& folder) {
   return static_cast<size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
 }
 
-/// No file of this process can grow beyond `bytes`, as on a full disk.
+/// During its lifetime no file of this process can grow beyond `bytes`, as on a full disk.
 class FullDisk {
  public:
   explicit FullDisk(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
@@ -55,7 +55,7 @@ std::string error_of_writing(const fs::path& path, const std::string& content) {
 
 }  // namespace
 
-TEST_CASE("atomic file: content arrives whole, from one piece or several") {
+TEST_CASE("atomic file: content is written completely, from one piece or several") {
   const TemporaryFolder folder;
   const fs::path path = folder / "file";
   write_atomically(path, "first");
@@ -95,7 +95,7 @@ TEST_CASE("atomic file: on a full disk the old file stays, and the message says 
   }
   CHECK(contains(sentence, path.string()));
   CHECK(contains(sentence, "10000 bytes"));
-  CHECK(contains(sentence, "5904 are missing"));  // the first 4,096 went out in a short write
+  CHECK(contains(sentence, "5904 are missing"));  // a short write took the first 4,096
   CHECK(contains(sentence, "File too large"));
   CHECK(content_of(path) == "old");
   CHECK(files_in(folder.path()) == 1);
@@ -118,7 +118,7 @@ TEST_CASE("atomic file: an exception in between leaves everything as it was") {
   CHECK(files_in(folder.path()) == 1);
 }
 
-TEST_CASE("atomic file: a folder that is missing, and targets that are no files") {
+TEST_CASE("atomic file: a folder that is missing, and targets that are not files") {
   const TemporaryFolder folder;
   const fs::path nowhere = folder / "no/file";
   CHECK(contains(error_of_writing(nowhere, "x"), nowhere.string()));

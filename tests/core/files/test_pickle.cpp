@@ -15,7 +15,7 @@ Pickle read(const std::string& bytes) {
   return read_pickle("file.pth", {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, kKnown);
 }
 
-/// The sentence with which the pickle is refused; it must name the file and be one line.
+/// The message with which the pickle is refused; it must name the file and be one line.
 std::string refusal(const std::string& bytes) {
   const std::string sentence = input_error([&] { read(bytes); });
   CHECK(sentence.starts_with("file.pth: its pickle "));
@@ -32,7 +32,7 @@ int64_t integer_of(const std::string& opcodes) {
   return pickle[pickle.root].integer;
 }
 
-/// A value in Python's own words.
+/// A value as Python would print it.
 std::string show(const Pickle& pickle, uint32_t number) {
   const PickleValue& value = pickle[number];
   const auto list = [&](const char* before, const char* after) {
@@ -74,7 +74,7 @@ std::string shown(const std::string& opcodes) {
 
 }  // namespace
 
-TEST_CASE("pickle: every opcode that is read") {
+TEST_CASE("pickle: every opcode that is supported") {
   CHECK(shown("N") == "None");
   CHECK(shown("\x88") == "True");
   CHECK(shown("\x89") == "False");
@@ -100,7 +100,7 @@ TEST_CASE("pickle: every opcode that is read") {
   CHECK(shown(py_ordered_dict() + "K\1K\2s") == "{1, 2}");
 }
 
-TEST_CASE("pickle: whole numbers of every width and sign") {
+TEST_CASE("pickle: integers of every width and sign") {
   CHECK(integer_of(std::string("K\xFF", 2)) == 255);
   CHECK(integer_of(std::string("M\x34\x12", 3)) == 0x1234);
   CHECK(integer_of(std::string("M\xFF\xFF", 3)) == 65535);
@@ -114,7 +114,7 @@ TEST_CASE("pickle: whole numbers of every width and sign") {
   CHECK(contains(refusal_of(std::string("\x8A\x09", 2) + std::string(9, '\1')), "more than 64 bits"));
 }
 
-TEST_CASE("pickle: values are stored and fetched, also into themselves") {
+TEST_CASE("pickle: values are stored and fetched, even into themselves") {
   CHECK(shown(std::string("(K\7q\0K\10q\1h\0h\1t", 14)) == "(7, 8, 7, 8)");
   CHECK(shown(std::string("(K\7r\0\0\0\0j\0\0\0\0t", 14)) == "(7, 7)");
   CHECK(shown(std::string("(K\7q\0K\10q\0h\0t", 12)) == "(7, 8, 8)");  // stored again
@@ -125,9 +125,9 @@ TEST_CASE("pickle: values are stored and fetched, also into themselves") {
 TEST_CASE("pickle: attributes are read and dropped") {
   CHECK(shown(py_ordered_dict() + "K\1K\2s" + py_dict({{"_metadata", "}"}}) + "b") == "{1, 2}");
   CHECK(shown(std::string("cbox\nBox\n)\x81", 11) + py_dict({{"a", "K\1"}}) + "b") == "call(box.Box, ())");
-  CHECK(contains(refusal_of("K\1}b"), "sets attributes on what has none"));
-  CHECK(contains(refusal_of("}K\1b"), "sets attributes on what has none"));
-  CHECK(contains(refusal_of("]}b"), "sets attributes on what has none"));
+  CHECK(contains(refusal_of("K\1}b"), "sets attributes on a value that has none"));
+  CHECK(contains(refusal_of("}K\1b"), "sets attributes on a value that has none"));
+  CHECK(contains(refusal_of("]}b"), "sets attributes on a value that has none"));
 }
 
 TEST_CASE("pickle: functions outside the list are refused by name, and nothing is called") {
@@ -143,10 +143,10 @@ TEST_CASE("pickle: functions outside the list are refused by name, and nothing i
                  "calls \"box.Type\", which is only a name"));
   CHECK(contains(refusal_of(py_call(py_global("collections", "OrderedDict"), {"]"})),
                  "calls \"collections.OrderedDict\" with arguments"));
-  CHECK(contains(refusal_of("K\1)R"), "calls what is no function"));
-  CHECK(contains(refusal_of(py_text("os.system") + ")R"), "calls what is no function"));
-  CHECK(contains(refusal_of("cbox\nBox\n)R)R"), "calls what is no function"));  // the result of a call
-  CHECK(contains(refusal_of("cbox\nBox\n]R"), "what are no arguments"));
+  CHECK(contains(refusal_of("K\1)R"), "calls a value that is not a function"));
+  CHECK(contains(refusal_of(py_text("os.system") + ")R"), "calls a value that is not a function"));
+  CHECK(contains(refusal_of("cbox\nBox\n)R)R"), "calls a value that is not a function"));  // a call's result
+  CHECK(contains(refusal_of("cbox\nBox\n]R"), "arguments that are not a tuple"));
 }
 
 TEST_CASE("pickle: every other opcode is refused by name") {
@@ -162,7 +162,7 @@ TEST_CASE("pickle: every other opcode is refused by name") {
   CHECK(contains(refusal_of("(ios\nsystem\n"), "the opcode INST (0x69) at byte 3"));
   CHECK(contains(refusal_of("\x93"), "the opcode STACK_GLOBAL (0x93)"));
   CHECK(contains(refusal_of("S'x'\n"), "the opcode STRING (0x53)"));
-  CHECK(contains(refusal_of("\xFE"), "the opcode of no name (0xFE)"));
+  CHECK(contains(refusal_of("\xFE"), "the opcode without a name (0xFE)"));
 }
 
 TEST_CASE("pickle: other protocols, cut off anywhere, and more at the end") {
@@ -177,7 +177,7 @@ TEST_CASE("pickle: other protocols, cut off anywhere, and more at the end") {
     CAPTURE(length);
     refusal(whole.substr(0, length));
   }
-  CHECK(contains(refusal(whole + "N"), "goes on after its end"));
+  CHECK(contains(refusal(whole + "N"), "continues after its end"));
   CHECK(contains(refusal_of(""), "other than one value"));
   CHECK(contains(refusal_of("NN"), "other than one value"));
   CHECK(contains(refusal_of("N("), "other than one value"));
@@ -194,9 +194,9 @@ TEST_CASE("pickle: operands that are not there") {
   CHECK(contains(refusal_of(std::string("K\1(q\0", 5)), "uses a value that is not there"));
   for (const char* opcodes : {"t", "e", "]e", "}u"})
     CHECK(contains(refusal_of(opcodes), "closes what was not opened"));
-  CHECK(contains(refusal_of("}K\1a"), "no list or dict"));
-  CHECK(contains(refusal_of("](K\1K\2u"), "no list or dict"));
-  CHECK(contains(refusal_of("K\1K\1a"), "no list or dict"));
+  CHECK(contains(refusal_of("}K\1a"), "neither a list nor a dict"));
+  CHECK(contains(refusal_of("](K\1K\2u"), "neither a list nor a dict"));
+  CHECK(contains(refusal_of("K\1K\1a"), "neither a list nor a dict"));
   CHECK(contains(refusal_of("}(K\1u"), "a key without a value"));
 }
 
@@ -212,7 +212,7 @@ TEST_CASE("pickle: nesting, values and bytes have limits") {
   const std::string deepest(kMaxPickleDepth, '('), close(kMaxPickleDepth, 't');
   CHECK(shown(deepest + close).size() == 2 * kMaxPickleDepth);
   CHECK(contains(refusal_of(deepest + "(" + close + "t"), "nests too deeply"));
-  read(py_pickle("N" + std::string(500'000, '\x85')));  // one value in the other: nothing recurses
+  read(py_pickle("N" + std::string(500'000, '\x85')));  // one value inside the other: nothing recurses
   CHECK(contains(refusal_of("(" + std::string(kMaxPickleValues + 1, 'N') + "t"), "too many values"));
   CHECK(contains(refusal(std::string(kMaxPickle + 1, 'N')), "has 16777217 bytes; at most 16777216"));
 }

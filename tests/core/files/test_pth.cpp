@@ -12,7 +12,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// The file's bytes with every `from` become `to`, which is as long.
+/// The bytes with every `from` replaced by `to`, which has the same length.
 std::string replaced(std::string bytes, const std::string& from, const std::string& to) {
   REQUIRE(from.size() == to.size());
   size_t count = 0;
@@ -29,7 +29,7 @@ SafetensorsFile read(const std::string& value, const std::vector<std::string>& s
   return read_pth(folder / "weights.pth");
 }
 
-/// The sentence with which a file is refused; it must name the file and be one line.
+/// The message with which a file is refused; it must name the file and be one line.
 std::string refusal(const fs::path& path) {
   const std::string sentence = input_error([&] { read_pth(path); });
   CHECK(contains(sentence, path.filename().string()));
@@ -51,7 +51,7 @@ std::string refusal_of(const std::string& value, const std::vector<std::string>&
   return refusal(folder / "weights.pth");
 }
 
-/// The refusal of a dict with this one value, beside a storage of six floats; the tensor must be named.
+/// The refusal of a dict with this one value, beside a storage of six floats; it must name the tensor.
 std::string refusal_of_tensor(const std::string& value) {
   const std::string sentence = refusal_of(py_dict({{"fc.weight", value}}), {std::string(24, '\1')});
   CHECK(contains(sentence, "tensor \"fc.weight\""));
@@ -70,7 +70,7 @@ std::vector<float> floats(const SafetensorsFile& file, const std::string& name) 
   return {values.begin(), values.end()};
 }
 
-/// A small file with two tensors, in bytes.
+/// The bytes of a small file with two tensors.
 std::string good_bytes() {
   const TemporaryFolder folder;
   write_pth(folder / "file",
@@ -142,9 +142,9 @@ TEST_CASE("pth: views of a storage become contiguous copies") {
   CHECK(floats(file, "every_other") == std::vector<float>{2, 4, 6});
   CHECK(file.tensors.at("scalar").shape() == Shape{});
   CHECK(file.tensors.at("scalar").item<float>() == 6);
-  CHECK(floats(file, "never") == std::vector<float>{6});  // of a dimension of one, any stride
+  CHECK(floats(file, "never") == std::vector<float>{6});  // a dimension of size one may have any stride
   CHECK(file.tensors.at("none").shape() == Shape{0, 4});
-  // Copies of their own: what is written to one is not seen in the other.
+  // They are separate copies: what is written to one is not seen in the other.
   file.tensors.at("whole").mutable_values<float>()[3] = -1;
   CHECK(floats(file, "row")[0] == 4);
 }
@@ -204,19 +204,19 @@ TEST_CASE("pth: a pickle that names os.system is refused, and nothing is run") {
   CHECK_FALSE(fs::exists(folder / "ran"));
 }
 
-TEST_CASE("pth: what is no dict of tensors is refused") {
+TEST_CASE("pth: a file that is not a dict of tensors is refused") {
   CHECK(contains(refusal_of("]"), "no dict of tensors"));
   CHECK(contains(refusal_of(py_tensor(kSix, 0, {6}, {1}), {std::string(24, '\1')}), "no dict of tensors"));
-  CHECK(contains(refusal_of_tensor("K\1"), "is no tensor"));
-  CHECK(contains(refusal_of_tensor("}"), "is no tensor"));
-  CHECK(contains(refusal_of_tensor(kSix), "is no tensor"));
-  CHECK(contains(refusal_of("}K\1K\2s"), "a key that is no text"));
+  CHECK(contains(refusal_of_tensor("K\1"), "is not a tensor"));
+  CHECK(contains(refusal_of_tensor("}"), "is not a tensor"));
+  CHECK(contains(refusal_of_tensor(kSix), "is not a tensor"));
+  CHECK(contains(refusal_of("}K\1K\2s"), "a key that is not a string"));
   const std::string tensor = py_tensor(kSix, 0, {6}, {1});
   CHECK(contains(refusal_of(py_dict({{"w", tensor}, {"v", tensor}, {"w", tensor}}), {std::string(24, '\1')}),
                  "the tensor \"w\" twice"));
 }
 
-TEST_CASE("pth: tensors that are not described as PyTorch does") {
+TEST_CASE("pth: tensors that are not described in PyTorch's form") {
   const std::string rebuild = py_global("torch._utils", "_rebuild_tensor_v2"), hooks = py_ordered_dict();
   const std::string zero = py_int(0), six = py_ints({6}), one = py_ints({1});
   CHECK(contains(refusal_of_tensor(py_call(rebuild, {})), "six values"));
@@ -225,9 +225,9 @@ TEST_CASE("pth: tensors that are not described as PyTorch does") {
       refusal_of_tensor(py_call(rebuild, {kSix, zero, six, one, "\x89", hooks, py_dict({{"neg", "\x88"}})})),
       "six values"));
   CHECK(contains(refusal_of_tensor(py_call(rebuild, {kSix, "N", six, one, "\x89", hooks})), "an offset"));
-  CHECK(contains(refusal_of_tensor(py_call(rebuild, {kSix, zero, "]", one, "\x89", hooks})), "no tuple"));
+  CHECK(contains(refusal_of_tensor(py_call(rebuild, {kSix, zero, "]", one, "\x89", hooks})), "not a tuple"));
   CHECK(contains(refusal_of_tensor(py_call(rebuild, {kSix, zero, six, py_tuple({"N"}), "\x89", hooks})),
-                 "no whole number"));
+                 "not an integer"));
   CHECK(contains(refusal_of_tensor(py_call(py_global("torch._utils", "_rebuild_parameter"), {})),
                  "three values"));
 
@@ -247,13 +247,13 @@ TEST_CASE("pth: tensors that are not described as PyTorch does") {
                  fmt::format("a storage of {} elements of type F32, but the record \"archive/data/0\" has 24",
                              numel)));
   CHECK(contains(with(py_storage("DoubleStorage", "0", 6)), "a storage of 6 elements of type F64"));
-  // A function that only makes a name of a type.
+  // A call of a type, which may only be named.
   CHECK(
       contains(refusal_of(py_call(py_global("torch", "FloatStorage"), {py_int(6)})), "which is only a name"));
 }
 
 TEST_CASE("pth: offsets and strides that point outside") {
-  const char* kFault = "reaches out of its storage";
+  const char* kFault = "reaches beyond its storage";
   const int64_t big = int64_t{1} << 62;
   CHECK(contains(refusal_of_view(0, {7}, {1}), kFault));
   CHECK(contains(refusal_of_view(1, {6}, {1}), kFault));
@@ -270,8 +270,8 @@ TEST_CASE("pth: offsets and strides that point outside") {
   CHECK(contains(refusal_of_view(0, {5, 2}, {big, big}), kFault));
   for (const auto& [sizes, strides] : std::vector<std::pair<std::vector<int64_t>, std::vector<int64_t>>>{
            {{-1}, {1}}, {{6}, {-1}}, {{-2, -3}, {3, 1}}, {{INT64_MIN}, {1}}})
-    CHECK(contains(refusal_of_view(0, sizes, strides), "no whole number from 0"));
-  CHECK(contains(refusal_of_view(0, {2, 3}, {1}), "not as many strides as sizes"));
+    CHECK(contains(refusal_of_view(0, sizes, strides), "not an integer from 0"));
+  CHECK(contains(refusal_of_view(0, {2, 3}, {1}), "different numbers of sizes and strides"));
   CHECK(contains(refusal_of_view(0, {1, 1, 1, 1, 1, 1, 6}, {6, 6, 6, 6, 6, 6, 1}), "7 dimensions"));
   CHECK(contains(refusal_of_view(0, {big, 4}, {0, 0}), "too large for any file"));
   CHECK(contains(refusal_of_view(0, {big, 4, 0}, {0, 0, 0}), "too large for any file"));
@@ -286,7 +286,7 @@ TEST_CASE("pth: tensors that would take far more memory than the file are refuse
   CHECK(contains(
       refusal_of(py_dict({{"w", expanded(int64_t{1} << 59)}, {"v", expanded(int64_t{1} << 59)}}), storage),
       "more than 16 times"));
-  // Many tensors of one storage.
+  // Many tensors that share one storage.
   const std::string large(100'000, '\0');
   std::string tensor =
       py_tensor(py_storage("ByteStorage", "0", 100'000), 0, {100'000}, {1}) + std::string("q\0", 2);
@@ -314,7 +314,7 @@ TEST_CASE("pth: byte order, a missing pickle, and an archive of something else")
   CHECK(read_pth(folder / "b.zip").tensors.size() == 1);  // newer versions name the folder after the file
 }
 
-TEST_CASE("pth: compressed records are refused, also those of a few bytes that become gigabytes") {
+TEST_CASE("pth: compressed records are refused, also those of a few bytes that expand to gigabytes") {
   const TemporaryFolder folder;
   const std::string pickle =
       py_pickle(py_dict({{"w", py_tensor(py_storage("ByteStorage", "0", 1 << 24), 0, {1}, {1})}}));
@@ -333,8 +333,8 @@ TEST_CASE("pth: sizes in the archive's directory that are not true") {
     for (const size_t at : {20, 24}) bytes.replace(directory + at, 4, bytes_of_number(size));
     return refusal_of_bytes(bytes);
   };
-  CHECK(contains(with_sizes(0xFFFFFFF0), "more bytes than the file's"));
-  CHECK(contains(with_sizes(static_cast<uint32_t>(good.size())), "more bytes than the file's"));
+  CHECK(contains(with_sizes(0xFFFFFFF0), "more bytes than the file"));
+  CHECK(contains(with_sizes(static_cast<uint32_t>(good.size())), "more bytes than the file"));
   with_sizes(0);
   with_sizes(1);
   // All records in the place of the first: together they would be longer than the file.
@@ -352,10 +352,10 @@ TEST_CASE("pth: sizes in the archive's directory that are not true") {
     overlapping.replace(at + 16, 12, first.substr(16, 12));  // checksum and sizes
     overlapping.replace(at + 42, 4, first.substr(42, 4));    // the place
   }
-  CHECK(contains(refusal_of_bytes(overlapping), "more bytes than the file's"));
+  CHECK(contains(refusal_of_bytes(overlapping), "more bytes than the file"));
 }
 
-TEST_CASE("pth: two records of one name are refused") {
+TEST_CASE("pth: two records with the same name are refused") {
   const std::string bytes = replaced(good_bytes(), "archive/data/1", "archive/data/0");
   CHECK(contains(refusal_of_bytes(bytes), "two records are named \"archive/data/0\""));
 }
@@ -378,7 +378,7 @@ TEST_CASE("pth: the format from before version 1.6 is refused, with the way to c
   CHECK(contains(refusal_of_bytes("hello"), "truncated or damaged"));
 }
 
-// The sums are PyTorch's own.
+// The expected sums were computed with PyTorch.
 TEST_CASE("pth: a real file") {
   const fs::path path = real_data("weights") / "shufflenetv2.pth";
   if (!fs::exists(path)) {

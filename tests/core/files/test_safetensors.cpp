@@ -28,7 +28,7 @@ std::string entry(const std::string& name, const std::string& dtype, const std::
   return fmt::format(R"("{}":{{"dtype":"{}","shape":{},"data_offsets":{}}})", name, dtype, shape, offsets);
 }
 
-/// A JSON object of these members.
+/// A JSON object with these members.
 std::string object(std::initializer_list<std::string> members) {
   return fmt::format("{{{}}}", fmt::join(members, ","));
 }
@@ -39,7 +39,7 @@ SafetensorsFile read(const std::string& bytes) {
   return read_safetensors(folder / "weights.safetensors");
 }
 
-/// The sentence with which the file is refused; it must name the file and be one line.
+/// The message with which the file is refused; it must name the file and be one line.
 std::string refusal(const std::string& bytes) {
   const std::string sentence = input_error([&] { read(bytes); });
   CHECK(contains(sentence, "weights.safetensors"));
@@ -48,7 +48,7 @@ std::string refusal(const std::string& bytes) {
   return sentence;
 }
 
-/// One entry with this text after its name, and 24 bytes of data.
+/// The refusal of a file with one entry, which has this text after its name, and 24 bytes of data.
 std::string refusal_of_entry(const std::string& text) {
   const std::string sentence = refusal(file_bytes(object({"\"fc.weight\":" + text}), 24));
   CHECK(contains(sentence, "\"fc.weight\""));
@@ -66,7 +66,7 @@ std::string content_of(const fs::path& path) {
 
 }  // namespace
 
-TEST_CASE("safetensors: every type, shape and name comes back, bit for bit") {
+TEST_CASE("safetensors: every type, shape and name is read back bit for bit") {
   const Tensor f32 = Tensor::of<float>({2, 3}, {0.0F, -0.0F, 1e-40F, INFINITY, 3.5F, -2.0F});
   const Tensor f64 = Tensor::of<double>({1, 1, 2}, {0.1, -1e300});
   const Tensor i32 = Tensor::of<int32_t>({3}, {1, -2, INT32_MIN});
@@ -135,7 +135,7 @@ TEST_CASE("safetensors: F16 is widened to f32") {
   CHECK(std::isnan(values[7]));
 }
 
-TEST_CASE("safetensors: truths are bytes, and the types in the file are told") {
+TEST_CASE("safetensors: bools become bytes, and the types in the file are reported") {
   const std::string header = object({entry("t", "BOOL", "[2]", "[0,2]"), entry("h", "F16", "[1]", "[2,4]"),
                                      entry("f", "F32", "[0]", "[4,4]")});
   const SafetensorsFile file = read(file_bytes(header.size(), header, std::string("\1\0\0\x3C", 4)));
@@ -165,14 +165,14 @@ TEST_CASE("safetensors: header lengths") {
   const uint64_t hundred_megabytes = 100'000'000;
   CHECK(contains(refusal(file_bytes(hundred_megabytes, "{}", "")), "a header of 100000000 bytes"));
   CHECK(contains(refusal(file_bytes(hundred_megabytes, std::string(hundred_megabytes, ' '), "")),
-                 "a header of 100000000 bytes, at most 16777216"));
+                 "a header of 100000000 bytes; expected at most 16777216"));
   CHECK(contains(refusal(file_bytes(1, "{}", "")), "not JSON"));
   CHECK(contains(refusal(file_bytes(0, "", "")), "not JSON"));
 }
 
-TEST_CASE("safetensors: a header that is no JSON object") {
+TEST_CASE("safetensors: a header that is not a JSON object") {
   for (const char* header : {"[]", "7", "null", "\"x\""})
-    CHECK(contains(refusal(file_bytes(header, 0)), "no JSON object"));
+    CHECK(contains(refusal(file_bytes(header, 0)), "not a JSON object"));
   for (const char* header :
        {"", " ", "{", "{} x", "{\"a\"}", "{'a':1}", "\xFF\xFE{}", "{\"\xC3\x28\":{}}", "{\"a\":{},}"})
     CHECK(contains(refusal(file_bytes(header, 0)), "not JSON"));
@@ -180,15 +180,15 @@ TEST_CASE("safetensors: a header that is no JSON object") {
 }
 
 TEST_CASE("safetensors: metadata of a wrong kind") {
-  CHECK(contains(refusal(file_bytes(R"({"__metadata__":[]})", 0)), "no JSON object"));
-  CHECK(contains(refusal(file_bytes(R"({"__metadata__":{"a":1}})", 0)), "no string"));
+  CHECK(contains(refusal(file_bytes(R"({"__metadata__":[]})", 0)), "not a JSON object"));
+  CHECK(contains(refusal(file_bytes(R"({"__metadata__":{"a":1}})", 0)), "not a string"));
   CHECK(contains(refusal(file_bytes(R"({"__metadata__":{"a":"1","a":"1"}})", 0)), "the key \"a\" twice"));
   CHECK(contains(refusal(file_bytes(R"({"__metadata__":{},"__metadata__":{}})", 0)), "twice"));
 }
 
 TEST_CASE("safetensors: entries of a wrong kind name the tensor") {
   for (const char* entry : {"1", "null", "[]", "\"x\""})
-    CHECK(contains(refusal_of_entry(entry), "no JSON object"));
+    CHECK(contains(refusal_of_entry(entry), "not a JSON object"));
   for (const char* entry :
        {"{}", R"({"dtype":"F32","shape":[6]})", R"({"dtype":"F32","data_offsets":[0,24]})",
         R"({"shape":[6],"data_offsets":[0,24]})"})
@@ -200,24 +200,24 @@ TEST_CASE("safetensors: entries of a wrong kind name the tensor") {
   CHECK(contains(refusal_of_entry(R"({"dtype":"F32","shape":[6],"data_offsets":[0,24],"stride":1})"),
                  "\"stride\""));
   CHECK(contains(refusal_of_entry(R"({"dtype":7,"shape":[6],"data_offsets":[0,24]})"),
-                 "dtype that is no string"));
+                 "dtype that is not a string"));
 }
 
-TEST_CASE("safetensors: types, shapes and offsets that cannot be") {
+TEST_CASE("safetensors: invalid types, shapes and offsets") {
   for (const char* dtype : {"F8_E4M3", "bool", "I8", "U64", "f32", ""}) {
     CAPTURE(dtype);
     CHECK(
         contains(refusal_of(dtype, "[6]", "[0,24]"), fmt::format("\"fc.weight\" is of type \"{}\"", dtype)));
   }
   for (const char* shape : {"6", "null", "{}", "\"6\""})
-    CHECK(contains(refusal_of("F32", shape, "[0,24]"), "shape that is no list"));
+    CHECK(contains(refusal_of("F32", shape, "[0,24]"), "shape that is not a list"));
   for (const char* shape :
        {"[-6]", "[-2,-3]", "[6.0]", "[\"6\"]", "[null]", "[9223372036854775808]", "[[6]]"})
-    CHECK(contains(refusal_of("F32", shape, "[0,24]"), "no whole number"));
+    CHECK(contains(refusal_of("F32", shape, "[0,24]"), "not an integer"));
   for (const char* offsets :
        {"24", "[]", "[0]", "[0,24,48]", "[24,0]", "[-1,23]", "[0.0,24.0]", "[\"0\",\"24\"]", "{\"0\":24}"})
-    CHECK(contains(refusal_of("F32", "[6]", offsets), "data_offsets that are no two whole numbers"));
-  CHECK(contains(refusal_of("F32", "[6]", "[0,18446744073709551616]"), "not JSON"));  // 2^64 fits no number
+    CHECK(contains(refusal_of("F32", "[6]", offsets), "data_offsets that are not two integers"));
+  CHECK(contains(refusal_of("F32", "[6]", "[0,18446744073709551616]"), "not JSON"));  // 2^64 fits no integer
   CHECK(contains(refusal_of("F32", "[1,1,1,1,1,1,6]", "[0,24]"), "7 dimensions"));
 }
 
@@ -230,9 +230,9 @@ TEST_CASE("safetensors: a shape must have the size of its offsets, also where th
   CHECK(contains(refusal_of("U8", "[4611686018427387904,4]", "[0,0]"), "too large"));
   CHECK(contains(refusal_of("F32", "[4611686018427387904]", "[0,0]"), "too large"));
   CHECK(contains(refusal_of("F32", "[4611686018427387910]", "[0,24]"), "too large"));
-  // What exceeds 2^63 elements does so although there are none at last.
+  // A product over 2^63 is refused even if a later size is 0.
   CHECK(contains(refusal_of("U8", "[4611686018427387904,4,0]", "[0,0]"), "too large"));
-  // Consistent, and larger than the file.
+  // Consistent, but larger than the file.
   CHECK(contains(refusal_of("U8", "[1099511627776]", "[0,1099511627776]"), "ends at byte 1099511627776"));
   CHECK(contains(refusal_of("F32", "[6]", "[18446744073709551592,18446744073709551615]"), "is 24 bytes"));
 }
@@ -254,7 +254,7 @@ TEST_CASE("safetensors: the tensors must cover the data exactly") {
   CHECK(contains(refusal(one("[0,4]")), "the last 4 of 8 bytes"));
   CHECK(contains(refusal(file_bytes("{}", 8)), "the last 8 of 8 bytes"));
 
-  // An empty tensor may stand on a border, not inside another.
+  // An empty tensor may lie on a border, but not inside another tensor.
   const auto with_empty = [](const std::string& at) {
     return file_bytes(object({entry("a", "U8", "[4]", "[0,4]"), entry("e", "U8", "[0]", at)}), 4);
   };
@@ -263,7 +263,7 @@ TEST_CASE("safetensors: the tensors must cover the data exactly") {
   CHECK(contains(refusal(with_empty("[2,2]")), "inside another"));
 }
 
-TEST_CASE("safetensors: a name that comes twice is refused, also when it is spelled in two ways") {
+TEST_CASE("safetensors: a name that occurs twice is refused, even if it is spelled in two ways") {
   const std::string a = entry("a", "U8", "[4]", "[0,4]"), b = entry("a", "U8", "[4]", "[4,8]");
   const std::string c = entry("\\u0061", "U8", "[4]", "[4,8]");
   CHECK(contains(refusal(file_bytes(object({a, b}), 8)), "the tensor \"a\" twice"));
@@ -277,7 +277,7 @@ TEST_CASE("safetensors: a file that is missing, and a folder") {
   CHECK(contains(input_error([&] { read_safetensors(folder.path()); }), "not a regular file"));
 }
 
-TEST_CASE("safetensors: what cannot be written is refused before the old file is touched") {
+TEST_CASE("safetensors: tensors that cannot be written are refused before the old file is touched") {
   const TemporaryFolder folder;
   const fs::path path = folder / "file";
   const Tensor t = Tensor::zeros({2}, DType::f32);
@@ -296,7 +296,7 @@ TEST_CASE("safetensors: metadata that is not UTF-8 is written with replacement c
   CHECK(read_safetensors(folder / "file").metadata.at("path") == "caf\xEF\xBF\xBD/data");
 }
 
-TEST_CASE("safetensors: a view of a larger tensor is written as what it shows") {
+TEST_CASE("safetensors: a view of a larger tensor is written with only its own elements") {
   const TemporaryFolder folder;
   const Tensor whole = Tensor::of<float>({3, 2}, {1, 2, 3, 4, 5, 6});
   write_safetensors(folder / "file", {{"rows", whole.slice(1, 3)}}, {});

@@ -5,7 +5,7 @@
 using namespace rcnn;
 using namespace rcnn::fixtures;
 
-// The vectors are those of FIPS 180-4's examples (NIST CAVP).
+// The vectors are the examples of FIPS 180-4 (NIST CAVP).
 TEST_CASE("sha256: published digests") {
   CHECK(sha256_hex("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   CHECK(sha256_hex("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
@@ -15,7 +15,7 @@ TEST_CASE("sha256: published digests") {
         "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
-TEST_CASE("sha256: pieces add up, and hex() does not end the digest") {
+TEST_CASE("sha256: pieces give the same digest as the whole, and hex() does not end the digest") {
   Sha256 digest;
   CHECK(digest.hex() == sha256_hex(""));
   digest.update("a");

@@ -15,7 +15,7 @@ TEST_CASE("weights file: formats are told apart by content, and a missing file s
   write_text(folder / "old.pth", "\x80\x02\x8A\nl\xFC\x9C\x46\xF9 j\xA8P\x19.");
   CHECK(contains(input_error([&] { read_weights_file(folder / "old.pth"); }), "before version 1.6"));
   write_text(folder / "text", "PK");
-  CHECK(contains(input_error([&] { read_weights_file(folder / "text"); }), "no safetensors file"));
+  CHECK(contains(input_error([&] { read_weights_file(folder / "text"); }), "not a safetensors file"));
   CHECK(contains(input_error([&] { read_weights_file(folder.path()); }), "not a regular file"));
   const std::string missing = input_error([&] { read_weights_file(folder / "none.pth"); });
   CHECK(contains(missing, "none.pth"));

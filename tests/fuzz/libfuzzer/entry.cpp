@@ -1,4 +1,4 @@
-// libFuzzer's way into one target: compiled once for each, with -DRCNN_FUZZ_TARGET=its_name.
+// The entry point of libFuzzer. It is compiled once for each target, with -DRCNN_FUZZ_TARGET=NAME.
 #include <cstdint>
 #include <span>
 

@@ -1,4 +1,4 @@
-// For clang 14 and 15, which lack the builtin that GCC's <source_location> needs.
+// A stand-in for std::source_location with clang 14 and 15, which lack the builtin that GCC's header needs.
 #pragma once
 
 #include <source_location>

@@ -23,7 +23,7 @@ bool near(const Box& a, const Box& b, double tolerance) {
 
 }  // namespace
 
-TEST_CASE("iou: known overlaps") {
+TEST_CASE("iou: overlaps worked out by hand") {
   CHECK(box_area(box(1, 2, 4, 7)) == 15);  // no + 1
   CHECK(iou(box(0, 0, 2, 2), box(0, 0, 2, 2)) == 1);
   CHECK(iou(box(0, 0, 2, 2), box(1, 1, 3, 3)) == 1.0f / 7);
@@ -62,7 +62,7 @@ TEST_CASE("iou is symmetric to the last bit") {
   }
 }
 
-TEST_CASE("encode: worked by hand, with weights") {
+TEST_CASE("encode: an example with weights, worked out by hand") {
   const float weights[4] = {10, 10, 5, 5};
   float delta[4];
   // Centres (5, 10) and (7, 8), sizes 10 x 20 and 20 x 10.
@@ -73,7 +73,7 @@ TEST_CASE("encode: worked by hand, with weights") {
   CHECK(near(delta[3], 5 * -std::log(2.0), 1e-6));
 }
 
-TEST_CASE("decode: worked by hand, and limited to a factor of 1000 / 16") {
+TEST_CASE("decode: examples worked out by hand; sizes grow at most by a factor of 1000 / 16") {
   const float delta[4] = {0.5f, -0.25f, std::log(2.0f), 0};
   CHECK(near(decode(box(0, 0, 10, 20), delta, kOnes), box(0, -5, 20, 15), 1e-5));
   const float weights[4] = {2, 4, 5, 10};
@@ -99,7 +99,7 @@ TEST_CASE("decode undoes encode") {
   }
 }
 
-TEST_CASE("a NaN in the regression shows in the box and survives clipping") {
+TEST_CASE("decode: a NaN in the deltas gives a NaN in the box, which clipping preserves") {
   for (int i = 0; i < 4; ++i) {
     float delta[4] = {};
     delta[i] = kNaN;
@@ -110,19 +110,19 @@ TEST_CASE("a NaN in the regression shows in the box and survives clipping") {
   }
 }
 
-TEST_CASE("clip: the right edge is at x = width") {
+TEST_CASE("clip: the right edge of the image is at x = width") {
   const Box inside = clip(box(-5, -6, 50, 60), 30.0f, 40.0f);
   CHECK(near(inside, box(0, 0, 40, 30), 0));
   CHECK(near(clip(box(3, 4, 5, 6), 30.0f, 40.0f), box(3, 4, 5, 6), 0));
   CHECK(near(clip(box(41, 31, 50, 60), 30.0f, 40.0f), box(40, 30, 40, 30), 0));
 }
 
-TEST_CASE("spanned: boxes whose corners are whole pixels, worked by hand as py-faster-rcnn does") {
+TEST_CASE("spanned: boxes whose corners are whole pixels behave as in py-faster-rcnn") {
   CHECK(near(spanned(box(1, 2, 4, 7), 0.0f), box(1, 2, 4, 7), 0));
   CHECK(box_area(spanned(box(1, 2, 4, 7), 1.0f)) == 24);  // 4 x 6 pixels
   CHECK(box_area(spanned(box(5, 5, 5, 5), 1.0f)) == 1);   // one pixel
   const auto overlap = [](const Box& a, const Box& b) { return iou(spanned(a, 1.0f), spanned(b, 1.0f)); };
-  CHECK(overlap(box(0, 0, 1, 1), box(1, 1, 2, 2)) == 1.0f / 7);  // a pixel of 4 + 4
+  CHECK(overlap(box(0, 0, 1, 1), box(1, 1, 2, 2)) == 1.0f / 7);  // one common pixel of 4 + 4 - 1
   CHECK(overlap(box(0, 0, 1, 1), box(2, 0, 3, 1)) == 0);         // neighbours
   CHECK(overlap(box(0, 0, 1, 1), box(0, kNaN, 1, 1)) == 0);
   CHECK(is_large_enough(spanned(box(3, 3, 18, 18), 1.0f), 16.0f));
@@ -136,16 +136,16 @@ TEST_CASE("spanned: boxes whose corners are whole pixels, worked by hand as py-f
   CHECK(near(delta[1], 0.5, 0));
   CHECK(near(delta[2], 0, 0));
   CHECK(near(delta[3], std::log(2.0), 1e-7));
-  // The trap: decoding makes a box that is a pixel wider and higher than the one encoded.
+  // Beware: decoding makes a box that is one pixel wider and higher than the encoded one.
   CHECK(near(decode(reference, delta, kOnes), box(8, 0, 24, 32), 1e-5));
 }
 
-TEST_CASE("clip: with whole pixels the last ones are width - 1 and height - 1") {
+TEST_CASE("clip: with whole pixels, the last ones are width - 1 and height - 1") {
   CHECK(near(clip(box(-5, -6, 50, 60), 30.0f, 40.0f, 1.0f), box(0, 0, 39, 29), 0));
   CHECK(near(clip(box(39.5f, 3, 39.5f, 4), 30.0f, 40.0f, 1.0f), box(39, 3, 39, 4), 0));
 }
 
-TEST_CASE("decode without a limit") {
+TEST_CASE("decode: the size can grow without a limit") {
   const float delta[4] = {0, 0, std::log(100.0f), kInfinity};
   const Box wide = decode(box(-8, -8, 8, 8), delta, kOnes, kInfinity);
   CHECK(near(wide.x1, -800, 1e-3));
@@ -154,7 +154,7 @@ TEST_CASE("decode without a limit") {
   CHECK(near(decode(box(-8, -8, 8, 8), delta, kOnes, std::log(2.0f)), box(-16, -16, 16, 16), 1e-5));
 }
 
-TEST_CASE("is_inside: the right and the lower edge are outside, as is NaN") {
+TEST_CASE("is_inside: the right and the lower edge are outside, and so is NaN") {
   CHECK(is_inside(box(0, 0, 39, 29), 30.0f, 40.0f));
   CHECK(is_inside(box(0, 0, std::nextafter(40.0f, 0.0f), 29), 30.0f, 40.0f));
   CHECK_FALSE(is_inside(box(0, 0, 40, 29), 30.0f, 40.0f));
@@ -168,13 +168,13 @@ TEST_CASE("is_inside: the right and the lower edge are outside, as is NaN") {
   }
 }
 
-TEST_CASE("is_finite and is_large_enough") {
+TEST_CASE("is_finite and is_large_enough: examples at the limits") {
   CHECK(is_finite(box(1, 2, 3, 4)));
   CHECK(is_finite(box(-3e38f, 3e38f, 3e38f, -3e38f)));
   CHECK_FALSE(is_finite(box(1, 2, kInfinity, 4)));
   CHECK_FALSE(is_finite(box(-kInfinity, 2, kInfinity, 4)));
   CHECK_FALSE(is_finite(box(1, kNaN, 3, 4)));
-  CHECK(is_large_enough(box(0, 0, 2, 3), 2.0f));  // exactly as long
+  CHECK(is_large_enough(box(0, 0, 2, 3), 2.0f));  // exactly the minimum
   CHECK_FALSE(is_large_enough(box(0, 0, 3, 1.99f), 2.0f));
   CHECK_FALSE(is_large_enough(box(0, 0, 1.99f, 3), 2.0f));
 }

@@ -3,12 +3,9 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("box_targets: every variant agrees with the reference") {
-  verify(box_targets, box_targets_cases(),
-         [](auto, const auto& c, Filler fill) { return prepare_box_targets(c, fill); });
-}
+VERIFY_OP(box_targets)
 
-TEST_CASE("box_targets: encoded where there is a match, zero elsewhere, whatever the box") {
+TEST_CASE("box_targets: deltas for matched boxes, zeros for all others, whatever they contain") {
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
   const std::vector<float> gt = {kNaN, kNaN, kNaN, kNaN, 2, 2, 6, 4,   // image 0
                                  1,    0,    5,    2,    0, 0, 0, 0};  // image 1
@@ -34,7 +31,7 @@ TEST_CASE("box_targets: encoded where there is a match, zero elsewhere, whatever
   });
 }
 
-TEST_CASE("box_targets: boxes of their own for each image") {
+TEST_CASE("box_targets: each image can have its own boxes") {
   const auto make = [] {
     Prepared<BoxTargetsArgs> p;
     p.args = {.n = 2,
@@ -53,7 +50,7 @@ TEST_CASE("box_targets: boxes of their own for each image") {
   });
 }
 
-TEST_CASE("box_targets: boxes whose corners are whole pixels") {
+TEST_CASE("box_targets: the corners of boxes can be whole pixels") {
   // 16 x 16 pixels with the centre (8, 8), and 32 x 16 with the centre (16, 16).
   const auto make = [] {
     Prepared<BoxTargetsArgs> p;

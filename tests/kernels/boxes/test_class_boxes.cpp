@@ -3,12 +3,9 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("class_boxes: every variant agrees with the reference") {
-  verify(class_boxes, class_boxes_cases(),
-         [](auto, const auto& c, Filler fill) { return prepare_class_boxes(c, fill); });
-}
+VERIFY_OP(class_boxes)
 
-TEST_CASE("class_boxes: every class but the background, where its score and its box are good enough") {
+TEST_CASE("class_boxes: keeps a box for each class except the background if score and size suffice") {
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
   // One image of 20 x 40; 3 classes with the background. The third RoI is padding that looks like a RoI.
   const std::vector<float> deltas = {kNaN, kNaN, kNaN, kNaN, 0, 0, 0, 0, 20, 0,    0, 0,   // the first RoI
@@ -54,7 +51,7 @@ TEST_CASE("class_boxes: every class but the background, where its score and its 
   });
 }
 
-TEST_CASE("class_boxes: boxes that are not finite are not used, however small a box may be") {
+TEST_CASE("class_boxes: boxes that are not finite are not used, even without a minimum size") {
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const std::vector<float> deltas = {0,         0,    0, 0,  // the background
@@ -86,7 +83,7 @@ TEST_CASE("class_boxes: boxes that are not finite are not used, however small a 
   });
 }
 
-TEST_CASE("class_boxes: boxes whose corners are whole pixels, and no limit to their size") {
+TEST_CASE("class_boxes: the corners of boxes can be whole pixels, and their size unlimited") {
   // An image of 20 x 40. Decoding adds the pixel that encoding counted, clipping ends at the last pixel.
   std::vector<float> deltas(3 * 2 * 4);
   deltas[2 * 2 * 4 + 4 + 2] = std::log(100.0f);  // the width of the third RoI's box
@@ -134,7 +131,7 @@ TEST_CASE("class_boxes: boxes whose corners are whole pixels, and no limit to th
       });
 }
 
-TEST_CASE("class_boxes: one regression for all classes of a RoI") {
+TEST_CASE("class_boxes: all classes of a RoI can share one set of deltas") {
   const auto make = [] {
     Prepared<ClassBoxesArgs> p;
     p.args = {.n = 1,

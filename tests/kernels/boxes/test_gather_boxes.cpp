@@ -3,12 +3,9 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("gather_boxes: every variant agrees with the reference") {
-  verify(gather_boxes, gather_boxes_cases(),
-         [](auto, const auto& c, Filler fill) { return prepare_gather_boxes(c, fill); });
-}
+VERIFY_OP(gather_boxes)
 
-TEST_CASE("gather_boxes: kept rows in order, the extra ones right behind, then zeros") {
+TEST_CASE("gather_boxes: kept rows come first and in order, then the extra rows, then zeros") {
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
   const std::vector<float> boxes = {0, 0, 1, 1, 2, 2, 3, 3, 4,    4,    5,    5,      // image 0
                                     6, 6, 7, 7, 8, 8, 9, 9, kNaN, kNaN, kNaN, kNaN};  // image 1

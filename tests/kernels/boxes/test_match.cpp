@@ -11,7 +11,7 @@ struct Example {
   bool low_quality = false;
   float high = 0.7f, low = 0.3f;
   float plus_one = 0;
-  std::vector<float> image_size = {};  // or empty: none
+  std::vector<float> image_size = {};  // empty: no size is given
 };
 
 void expect_matched(const Example& e, const std::vector<int32_t>& expected) {
@@ -40,11 +40,9 @@ void expect_matched(const Example& e, const std::vector<int32_t>& expected) {
 
 }  // namespace
 
-TEST_CASE("match: every variant agrees with the reference") {
-  verify(match, match_cases(), [](auto, const auto& c, Filler fill) { return prepare_match(c, fill); });
-}
+VERIFY_OP(match)
 
-TEST_CASE("match: thresholds, each at its exact value") {
+TEST_CASE("match: an IoU equal to a threshold reaches it") {
   // Against (0, 0, 8, 1): IoU 1, 6/8, 4/8, 2/8, 0.
   const std::vector<float> boxes = {0, 0, 8, 1, 0, 0, 6, 1, 0, 0, 4, 1, 0, 0, 2, 1, 9, 0, 10, 1};
   const std::vector<float> gt = {0, 0, 8, 1};
@@ -53,13 +51,13 @@ TEST_CASE("match: thresholds, each at its exact value") {
   expect_matched({boxes, gt, false, 0.5f, 0.5f}, {0, 0, 0, -1, -1});
 }
 
-TEST_CASE("match: of equal overlaps the lowest ground truth") {
+TEST_CASE("match: among equal overlaps, the ground truth with the lowest index is matched") {
   expect_matched({{0, 0, 1, 1}, {5, 5, 6, 6, 0, 0, 1, 1, 0, 0, 1, 1}}, {1});
-  // Halfway between two: IoU 1/3 with each.
+  // Halfway between two ground truths: the IoU with each is 1/3.
   expect_matched({{1, 0, 3, 1}, {2, 0, 4, 1, 0, 0, 2, 1}, false, 0.3f, 0.2f}, {0});
 }
 
-TEST_CASE("match: the best rows of a ground truth are promoted, ties included") {
+TEST_CASE("match: the best rows of a ground truth are promoted, including ties") {
   // IoU 1/4, 1/4 and 1/8 with the only ground truth.
   const std::vector<float> boxes = {0, 0, 2, 1, 6, 0, 8, 1, 0, 0, 1, 1};
   const std::vector<float> gt = {0, 0, 8, 1};
@@ -67,24 +65,24 @@ TEST_CASE("match: the best rows of a ground truth are promoted, ties included") 
   expect_matched({boxes, gt, true}, {0, 0, -1});
 }
 
-TEST_CASE("match: a promoted row keeps the ground truth that it overlaps most") {
-  // The row overlaps ground truth 0 by 2/6, which no row beats, and ground truth 1 by 4/6.
+TEST_CASE("match: a promoted row keeps the ground truth with which it has the highest IoU") {
+  // The row is the best one of ground truth 0, with an IoU of 2/6, but its IoU with ground truth 1 is 4/6.
   expect_matched({{0, 0, 6, 1}, {0, 0, 2, 1, 2, 0, 6, 1}, true}, {1});
   expect_matched({{0, 0, 6, 1}, {0, 0, 2, 1, 2, 0, 6, 1}, false}, {-2});
 }
 
-TEST_CASE("match: a ground truth that nothing overlaps promotes nothing") {
+TEST_CASE("match: a ground truth without any overlap promotes no row") {
   expect_matched({{0, 0, 1, 1, 2, 2, 3, 3}, {8, 8, 9, 9}, true}, {-1, -1});
   expect_matched({{0, 0, 1, 1, 2, 2, 3, 3}, {0, 0, 0, 0}, true}, {-1, -1});
   expect_matched({{0, 0, 1, 1, 2, 2, 3, 3}, {kNaN, 0, 1, 1}, true}, {-1, -1});
 }
 
-TEST_CASE("match: no ground truth, and faulty rows") {
+TEST_CASE("match: without ground truth all rows are negative, and so are invalid rows") {
   expect_matched({{0, 0, 1, 1, 2, 2, 3, 3}, {}, true}, {-1, -1});
   expect_matched({{kNaN, 0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1}, {0, 0, 1, 1}, true}, {-1, -1, 0});
 }
 
-TEST_CASE("match: padding rows and padding ground truth take no part") {
+TEST_CASE("match: padding rows and padding ground truth are ignored") {
   // The second row would be the best of the ground truth, the second ground truth the best of the rows.
   const std::vector<float> boxes = {0, 0, 2, 1, 0, 0, 4, 1, kNaN, kNaN, kNaN, kNaN,   // image 0
                                     0, 0, 2, 1, 0, 0, 4, 1, kNaN, kNaN, kNaN, kNaN};  // image 1
@@ -131,17 +129,18 @@ TEST_CASE("match: boxes that the images share, each image with its own ground tr
   });
 }
 
-TEST_CASE("match: boxes whose corners are whole pixels") {
-  // Against 8 pixels in a row: 8, 6, 4 and 2 of them, and none. Without the + 1 none has an area.
+TEST_CASE("match: the corners of boxes can be whole pixels") {
+  // The ground truth is a row of 8 pixels; the boxes cover 8, 6, 4, 2 and none of them. Without + 1, the
+  // areas are 0.
   const std::vector<float> boxes = {0, 0, 7, 0, 0, 0, 5, 0, 0, 0, 3, 0, 0, 0, 1, 0, 8, 0, 9, 0};
   const std::vector<float> gt = {0, 0, 7, 0};
   expect_matched({boxes, gt, false, 0.75f, 0.25f, 1}, {0, 0, -2, -2, -1});
   expect_matched({boxes, gt, true, 0.75f, 0.25f, 0}, {-1, -1, -1, -1, -1});
-  // One pixel of two is the best that the ground truth has.
+  // The best row of the ground truth covers one of its two pixels.
   expect_matched({{1, 0, 1, 0, 5, 5, 6, 6}, {0, 0, 1, 0}, true, 0.7f, 0.6f, 1}, {0, -1});
 }
 
-TEST_CASE("match: rows that reach across the border of their image take no part") {
+TEST_CASE("match: rows that cross the border of their image are ignored") {
   const std::vector<float> boxes = {-1,   0,     8,     8,     // the first ground truth, across the left edge
                                     0,    0,     8,     8,     // IoU 8/9 with it
                                     12,   0,     20,    8,     // the second ground truth, at the right edge
@@ -155,15 +154,15 @@ TEST_CASE("match: rows that reach across the border of their image take no part"
   expect_matched({boxes, gt, true, 0.95f, 0.3f, 0, size}, {-2, 0, -2, 1, -2, -1, -2, -2});
   expect_matched({boxes, gt, false, 0.95f, 0.3f, 0, size}, {-2, -2, -2, -2, -2, -1, -2, -2});
   expect_matched({boxes, {}, true, 0.95f, 0.3f, 0, size}, {-2, -1, -2, -1, -2, -1, -2, -2});
-  // A tie for the best row: IoU 48/80 each.
+  // Both rows are best, with an IoU of 48/80 each.
   const std::vector<float> tied = {-2, 0, 6, 8, 2, 0, 10, 8}, between = {0, 0, 8, 8};
   expect_matched({tied, between, true}, {0, 0});
   expect_matched({tied, between, true, 0.7f, 0.3f, 0, size}, {-2, 0});
-  // The corners themselves are compared, whatever they span.
+  // The corners themselves are compared with the border, also if they are whole pixels.
   expect_matched({{0, 0, 19, 9, 0, 0, 20, 9}, {}, true, 0.95f, 0.3f, 1, size}, {-1, -2});
 }
 
-TEST_CASE("match: each image has its own border") {
+TEST_CASE("match: each image has a border of its own") {
   const auto make = [] {
     Prepared<MatchArgs> p;
     p.args = {.n = 2,

@@ -48,12 +48,11 @@ void expect_kept(const Example& e, const std::vector<int32_t>& expected) {
 
 }  // namespace
 
-TEST_CASE("nms: every variant agrees with the reference") {
-  verify(nms, nms_cases(), [](auto, const auto& c, Filler fill) { return prepare_nms(c, fill); });
-}
+VERIFY_OP(nms)
 
-TEST_CASE("nms: the best box suppresses what overlaps it, and only kept boxes suppress") {
-  // Each box overlaps its neighbour by 2/3 and the next but one by 3/7: the middle one goes, the third stays.
+TEST_CASE("nms: the best box suppresses those that overlap it, and only kept boxes suppress others") {
+  // The IoU with the next box is 2/3, with the one after that 3/7: the second is suppressed, the third is
+  // kept.
   const std::vector<float> chain = {0, 0, 10, 1, 2, 0, 12, 1, 4, 0, 14, 1};
   expect_kept({chain, {3, 2, 1}, {0, 0, 0}}, {0, 2});
   expect_kept({chain, {1, 3, 2}, {0, 0, 0}}, {1});
@@ -67,14 +66,14 @@ TEST_CASE("nms: an overlap equal to the threshold does not suppress") {
   expect_kept({half, {2, 1}, {0, 0}, std::nextafter(0.5f, 0.0f)}, {0});
 }
 
-TEST_CASE("nms: boxes whose corners are whole pixels") {
+TEST_CASE("nms: the corners of boxes can be whole pixels") {
   const std::vector<float> rows = {0, 0, 1, 0, 1, 0, 2, 0, 3, 0, 4, 0};  // two pixels each: IoU 1/3, 0, 0
   expect_kept({rows, {3, 2, 1}, {0, 0, 0}, 0.25f}, {0, 1, 2});
   expect_kept({rows, {3, 2, 1}, {0, 0, 0}, 0.25f, 4, 1}, {0, 2});
   expect_kept({rows, {3, 2, 1}, {0, 0, 0}, 0.34f, 4, 1}, {0, 1, 2});
 }
 
-TEST_CASE("nms: of equal boxes with equal scores the lower row is kept") {
+TEST_CASE("nms: among equal boxes with equal scores, the lowest row is kept") {
   const std::vector<float> same = {0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1};
   expect_kept({same, {1, 1, 1}, {0, 0, 0}}, {0});
   expect_kept({same, {1, 2, 2}, {0, 0, 0}}, {1});
@@ -88,7 +87,7 @@ TEST_CASE("nms: groups do not suppress each other, and group -1 is never kept") 
   expect_kept({same, {1, 2, 3, 4}, {2147483647, 0, 1, 2147483647}}, {3, 2, 1});
 }
 
-TEST_CASE("nms: NaN scores are never kept, NaN and empty boxes overlap nothing") {
+TEST_CASE("nms: boxes with NaN scores are never kept, and NaN boxes and empty boxes overlap nothing") {
   const std::vector<float> same = {0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1};
   expect_kept({same, {kNaN, 1, 2}, {0, 0, 0}}, {2});
   expect_kept({same, {kNaN, kNaN, -kNaN}, {0, 0, 0}}, {});
@@ -96,15 +95,15 @@ TEST_CASE("nms: NaN scores are never kept, NaN and empty boxes overlap nothing")
   expect_kept({faulty, {4, 3, 2, 1}, {0, 0, 0, 0}}, {0, 1, 2, 3});
 }
 
-TEST_CASE("nms: the capacity takes the best of all groups together") {
+TEST_CASE("nms: the capacity limits all groups together to the best boxes") {
   const std::vector<float> apart = {0, 0, 1, 1, 2, 0, 3, 1, 4, 0, 5, 1, 6, 0, 7, 1, 6, 0, 7, 1};
   expect_kept({apart, {1, 5, 2, 4, 3}, {0, 0, 1, 1, 1}, 0.5f, 3}, {1, 3, 2});
   expect_kept({apart, {1, 5, 2, 4, 3}, {0, 0, 1, 1, 1}, 0.5f, 0}, {});
   expect_kept({{}, {}, {}, 0.5f, 2}, {});
 }
 
-TEST_CASE("nms: many kept boxes, the last one suppressed by each in turn") {
-  // 150 boxes in a row that do not touch, and a copy of one of them that comes last.
+TEST_CASE("nms: any of many kept boxes can suppress the last one") {
+  // 150 boxes in a row that do not touch, followed by a copy of one of them.
   constexpr size_t kBoxes = 150;
   for (size_t copied : {size_t{0}, size_t{63}, size_t{64}, size_t{149}}) {
     Example e{{}, {}, {}, 0.5f, 200};

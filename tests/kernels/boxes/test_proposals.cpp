@@ -3,12 +3,9 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("proposals: every variant agrees with the reference") {
-  verify(proposals, proposals_cases(),
-         [](auto, const auto& c, Filler fill) { return prepare_proposals(c, fill); });
-}
+VERIFY_OP(proposals)
 
-TEST_CASE("proposals: decoded, clipped, and marked where they cannot be used") {
+TEST_CASE("proposals: anchors are decoded and clipped, and marked if they cannot be used") {
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   // Level 0 has 2 anchors, level 1 has 4; one image of height 30 and width 40.
@@ -70,7 +67,7 @@ TEST_CASE("proposals: each image uses its own scores, deltas and size") {
   });
 }
 
-TEST_CASE("proposals: boxes that are not finite are not used, however small a box may be") {
+TEST_CASE("proposals: boxes that are not finite are not used, even without a minimum size") {
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const auto make = [] {
@@ -97,7 +94,7 @@ TEST_CASE("proposals: boxes that are not finite are not used, however small a bo
   });
 }
 
-TEST_CASE("proposals: boxes whose corners are whole pixels, smallest size by the image's scale") {
+TEST_CASE("proposals: the corners of boxes can be whole pixels, and min_size is scaled with the image") {
   // Two images, of 20 x 40 and 30 x 40, with the scales 1/2 and 1: sides of at least 8 and 16 pixels.
   std::vector<float> deltas(2 * 3 * 4);
   deltas[2 * 4 + 2] = std::log(128.0f);  // of the first image's third anchor, 7 pixels wide

@@ -56,7 +56,7 @@ Draw draw(const std::vector<int32_t>& matched, const std::vector<int32_t>& image
   return out;
 }
 
-/// 10 positives, 30 negatives and 10 ignored rows, mixed.
+/// 10 positive, 30 negative and 10 ignored rows in mixed order.
 std::vector<int32_t> mixed() {
   std::vector<int32_t> matched(50);
   for (size_t i = 0; i < matched.size(); ++i) matched[i] = i % 5 == 0 ? 2 : i % 5 == 3 ? -2 : -1;
@@ -65,11 +65,9 @@ std::vector<int32_t> mixed() {
 
 }  // namespace
 
-TEST_CASE("sample: every variant agrees with the reference") {
-  verify(sample, sample_cases(), [](auto, const auto& c, Filler fill) { return prepare_sample(c, fill); });
-}
+VERIFY_OP(sample)
 
-TEST_CASE("sample_quota: positives up to their share, negatives for the rest") {
+TEST_CASE("sample_quota: positives up to their fraction, and negatives for the rest") {
   const auto expect = [](SampleQuota q, int64_t positives, int64_t negatives) {
     CHECK(q.positives == positives);
     CHECK(q.negatives == negatives);
@@ -83,7 +81,7 @@ TEST_CASE("sample_quota: positives up to their share, negatives for the rest") {
   expect(sample_quota(0, 0, 256, 0.5f), 0, 0);
 }
 
-TEST_CASE("sample: takes the rows with the smallest (random number, row), in that order") {
+TEST_CASE("sample: chooses the rows with the smallest (random number, row), in that order") {
   const std::vector<int32_t> matched = mixed();
   const Setting setting;
   const Draw out = draw(matched, {42}, setting);
@@ -106,11 +104,11 @@ TEST_CASE("sample: takes the rows with the smallest (random number, row), in tha
   CHECK(out.labels == labels);
 }
 
-TEST_CASE("sample: an image's sample does not depend on its place in the batch") {
+TEST_CASE("sample: the sample of an image does not depend on its position in the batch") {
   const Draw alone = draw(mixed(), {42}, {}), among = draw(mixed(), {5, 42, 6}, {});
   CHECK(std::equal(alone.rows.begin(), alone.rows.end(), among.rows.begin() + 8));
   CHECK(std::equal(alone.labels.begin(), alone.labels.end(), among.labels.begin() + 50));
-  // Images of other numbers get other samples.
+  // Images with other ids get other samples.
   CHECK_FALSE(std::equal(alone.rows.begin(), alone.rows.end(), among.rows.begin()));
 }
 
@@ -122,14 +120,14 @@ TEST_CASE("sample: seed, purpose and step change the sample") {
   CHECK(draw(mixed(), {42}, {.step = 4}).rows != rows);
 }
 
-TEST_CASE("sample: too few rows leave the end of the batch empty") {
+TEST_CASE("sample: if there are too few rows, the end of the batch stays empty") {
   const Draw out = draw({-2, 0, -1, -2}, {1}, {});
   CHECK(out.count == std::vector<int32_t>{2});
   CHECK(out.rows == std::vector<int32_t>{1, 2, -1, -1, -1, -1, -1, -1});
   CHECK(out.labels == std::vector<int32_t>{-1, 1, 0, -1});
 }
 
-TEST_CASE("sample: labels and rows may each be left out") {
+TEST_CASE("sample: either of the outputs labels and rows may be omitted") {
   const Draw both = draw(mixed(), {42}, {});
   const auto without_rows = [] {
     auto p = prepare(mixed(), {42}, {});

@@ -3,12 +3,9 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("select_rois: every variant agrees with the reference") {
-  verify(select_rois, select_rois_cases(),
-         [](auto, const auto& c, Filler fill) { return prepare_select_rois(c, fill); });
-}
+VERIFY_OP(select_rois)
 
-TEST_CASE("select_rois: foreground, background and padding") {
+TEST_CASE("select_rois: foreground, background and padding rows get their boxes, labels and targets") {
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
   const std::vector<float> candidates = {
       0,    0,    4,    2,    5, 5, 6, 6, kNaN, kNaN, kNaN, kNaN,                  // image 0
@@ -41,7 +38,7 @@ TEST_CASE("select_rois: foreground, background and padding") {
   });
 }
 
-TEST_CASE("select_rois: boxes whose corners are whole pixels keep them") {
+TEST_CASE("select_rois: the corners of boxes can be whole pixels") {
   const auto make = [] {
     Prepared<SelectRoisArgs> p;
     p.args = {.n = 1,

@@ -10,7 +10,7 @@ namespace {
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-/// `levels` holds the scores of `n` images, level by level.
+/// `levels` has the scores of each level, for `n` images.
 void expect_top_k(int64_t n, const std::vector<std::vector<float>>& levels, int64_t k, float min_score,
                   const std::vector<int32_t>& expected) {
   const auto make = [&] {
@@ -40,11 +40,9 @@ void expect_top_k(const std::vector<float>& scores, int64_t k, float min_score,
 
 }  // namespace
 
-TEST_CASE("top_k: every variant agrees with the reference") {
-  verify(top_k, top_k_cases(), [](auto, const auto& c, Filler fill) { return prepare_top_k(c, fill); });
-}
+VERIFY_OP(top_k)
 
-TEST_CASE("top_k: best first, the lower row of equal scores, -1 where there are no more") {
+TEST_CASE("top_k: best first, among equal scores the lower row first, and -1 when no row is left") {
   expect_top_k({1, 5, 3, 5, -2}, 3, -kInfinity, {1, 3, 2});
   expect_top_k({1, 5, 3, 5, -2}, 1, -kInfinity, {1});
   expect_top_k({1, 5, 3, 5, -2}, 7, -kInfinity, {1, 3, 2, 0, 4, -1, -1});
@@ -53,15 +51,15 @@ TEST_CASE("top_k: best first, the lower row of equal scores, -1 where there are 
   expect_top_k({-0.0f, 0.0f, -0.0f}, 3, -kInfinity, {0, 1, 2});  // zeros of either sign are equal
 }
 
-TEST_CASE("top_k: NaN never, and only above the bound") {
+TEST_CASE("top_k: only scores above the bound are chosen, and NaN never") {
   expect_top_k({kNaN, 1, -kNaN, 2}, 4, -kInfinity, {3, 1, -1, -1});
   expect_top_k({kInfinity, 1, -kInfinity, 3}, 4, -kInfinity, {0, 3, 1, -1});
   expect_top_k({0.5f, 0.25f, 0.75f}, 3, 0.5f, {2, -1, -1});
   expect_top_k({kNaN, kNaN}, 1, -kInfinity, {-1});
 }
 
-TEST_CASE("top_k: levels and images stay apart") {
-  // 2 images of 2 and of 3 rows.
+TEST_CASE("top_k: each level of each image is treated separately") {
+  // 2 images; the levels have 2 and 3 rows.
   expect_top_k(2, {{1, 2, 4, 3}, {9, 7, 8, 5, 6, 4}}, 2, 0, {1, 0, 0, 2, 0, 1, 1, 0});
 }
 

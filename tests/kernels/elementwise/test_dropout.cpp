@@ -6,24 +6,18 @@ namespace {
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
-/// The step as an input of an example.
+/// Keeps the elements 0, 1 and 3 of four, and drops 2.
 template <class Args>
-const int32_t* given_step(Prepared<Args>& example, int32_t step) {
-  example.inputs.push_back(Tensor::of<int32_t>({1}, {step}));
-  return example.inputs.back().template data<int32_t>();
+DropoutKey some_key(Prepared<Args>& example) {
+  return {.p = 0.5f, .seed = 7, .step = given<int32_t>(example, {3}), .layer = 2};
 }
 
 }  // namespace
 
-TEST_CASE("dropout: every variant agrees with the reference") {
-  verify(dropout, dropout_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_dropout<decltype(zero)>(c, fill); });
-  verify(dropout_backward, dropout_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_dropout_backward<decltype(zero)>(c, fill);
-  });
-}
+VERIFY_OP(dropout)
+VERIFY_OP(dropout_backward)
 
-TEST_CASE("dropout: which elements are kept, by another program's Philox") {
+TEST_CASE("dropout: keeps the elements that another implementation of Philox chooses") {
   const struct {
     uint64_t seed;
     int32_t step;
@@ -40,27 +34,26 @@ TEST_CASE("dropout: which elements are kept, by another program's Philox") {
     for (const char* at = c.kept; *at != 0; ++at) expected.push_back(*at == 'x' ? c.kept_value : 0);
     hand_worked(
         dropout,
-        [&] {
-          Prepared<DropoutArgs<float>> p;
-          const float* x = given(p, std::vector<float>(16, 1.0f));
-          const int32_t* step = given_step(p, c.step);
-          p.args = {16, x, {c.p, c.seed, step, c.layer}, result(p, std::vector<float>(16, kNaN))};
-          return p;
+        [&](auto& p) {
+          const int32_t* step = given<int32_t>(p, {c.step});
+          p.args = {.count = 16,
+                    .x = given(p, std::vector<float>(16, 1)),
+                    .key = {.p = c.p, .seed = c.seed, .step = step, .layer = c.layer},
+                    .y = result(p, std::vector<float>(16, kNaN))};
         },
         [&](const auto& outputs) { CHECK(outputs[0] == expected); });
   }
 }
 
-TEST_CASE("dropout: a dropped NaN is 0, a kept one stays") {
-  // Of the elements 0, 1, 2 the last is dropped.
+TEST_CASE("dropout: a NaN becomes 0 if it is dropped, and stays NaN otherwise") {
+  // Of the elements 0, 1 and 2, the last is dropped.
   hand_worked(
       dropout,
-      [] {
-        Prepared<DropoutArgs<float>> p;
-        const float* x = given(p, {3, kNaN, kNaN});
-        const int32_t* step = given_step(p, 3);
-        p.args = {3, x, {0.5f, 7, step, 2}, result(p, {kNaN, kNaN, kNaN})};
-        return p;
+      [](auto& p) {
+        p.args = {.count = 3,
+                  .x = given(p, {3, kNaN, kNaN}),
+                  .key = some_key(p),
+                  .y = result(p, {kNaN, kNaN, kNaN})};
       },
       [](const auto& outputs) {
         CHECK(outputs[0][0] == 6);
@@ -69,16 +62,16 @@ TEST_CASE("dropout: a dropped NaN is 0, a kept one stays") {
       });
 }
 
-TEST_CASE("dropout: backward takes the same elements, and adds where it must") {
+TEST_CASE("dropout: backward drops the same elements, and writes or adds as requested") {
   for (const Accumulate accumulate : {Accumulate::no, Accumulate::yes})
     hand_worked(
         dropout_backward,
-        [&] {
-          Prepared<DropoutBackwardArgs<float>> p;
-          const float* dy = given(p, {1, 2, kNaN, 4});
-          const int32_t* step = given_step(p, 3);
-          p.args = {4, dy, {0.5f, 7, step, 2}, result(p, {10, 20, 30, 40}), accumulate};
-          return p;
+        [&](auto& p) {
+          p.args = {.count = 4,
+                    .dy = given(p, {1, 2, kNaN, 4}),
+                    .key = some_key(p),
+                    .dx = result(p, {10, 20, 30, 40}),
+                    .accumulate = accumulate};
         },
         [&](const auto& outputs) {
           CHECK(outputs[0] == (accumulate == Accumulate::yes ? std::vector<float>{12, 24, 30, 48}

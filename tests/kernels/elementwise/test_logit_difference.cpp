@@ -8,23 +8,17 @@ constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 }  // namespace
 
-TEST_CASE("logit_difference: every variant agrees with the reference") {
-  verify(logit_difference, logit_difference_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_logit_difference<decltype(zero)>(c, fill);
-  });
-  verify(logit_difference_backward, logit_difference_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_logit_difference_backward<decltype(zero)>(c, fill);
-  });
-}
+VERIFY_OP(logit_difference)
+VERIFY_OP(logit_difference_backward)
 
-TEST_CASE("logit_difference: object less background, and a NaN only where it belongs") {
+TEST_CASE("logit_difference: subtracts background from object, and a NaN affects only its own output") {
   hand_worked(
       logit_difference,
       [] {
         Prepared<LogitDifferenceArgs<float>> p;
         const float* x = given(p, {1, 2, 3, 10, 20, 30,  //
                                    4, kNaN, 6, 1, 1, 1});
-        p.args = {2, 3, x, result(p, std::vector<float>(6, kNaN))};
+        p.args = {.rows = 2, .a = 3, .x = x, .y = result(p, std::vector<float>(6, kNaN))};
         return p;
       },
       [](const auto& outputs) {
@@ -35,14 +29,18 @@ TEST_CASE("logit_difference: object less background, and a NaN only where it bel
       });
 }
 
-TEST_CASE("logit_difference: backward writes, or adds, both halves") {
+TEST_CASE("logit_difference: backward writes or adds the gradients of both halves") {
   for (const Accumulate accumulate : {Accumulate::no, Accumulate::yes})
     hand_worked(
         logit_difference_backward,
         [&] {
           Prepared<LogitDifferenceBackwardArgs<float>> p;
           const float* dy = given(p, {1, 2, 3, 4});
-          p.args = {2, 2, dy, result(p, {10, 20, 30, 40, 50, 60, 70, 80}), accumulate};
+          p.args = {.rows = 2,
+                    .a = 2,
+                    .dy = dy,
+                    .dx = result(p, {10, 20, 30, 40, 50, 60, 70, 80}),
+                    .accumulate = accumulate};
           return p;
         },
         [&](const auto& outputs) {

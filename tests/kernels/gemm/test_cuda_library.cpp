@@ -1,5 +1,5 @@
-// What surrounds a call of cuDNN or cuBLAS. The libraries themselves are tested on a GPU, with their ops'
-// tables.
+// The code around calls of cuDNN and cuBLAS. The libraries themselves are tested on a GPU, through the tables
+// of their ops.
 #if defined(RCNN_CUDA)
 
 #include "kernels/gemm/conv2d_cases.h"
@@ -9,16 +9,23 @@
 namespace rcnn::kernels {
 namespace {
 
-/// A convolution as a library's variant does it: bare, then its epilogue.
+/// A convolution as the variants of libraries compute it: without the epilogue, then the epilogue.
 template <bool InPlace>
 void conv2d_then_epilogue(const Stream& stream, Workspace& workspace, const Conv2dArgs<float>& a) {
   const int64_t rows = a.shape.n * a.shape.oh() * a.shape.ow(), columns = a.shape.k;
   float* z = InPlace ? a.y : workspace.take<float>(rows * columns);
-  conv2d_direct(stream, workspace, {a.shape, a.x, a.w, nullptr, nullptr, nullptr, false, z});
-  epilogue_pass(stream, {rows, columns, z, a.scale, a.bias, a.residual, a.relu, a.y});
+  conv2d_direct(stream, workspace, {.shape = a.shape, .x = a.x, .w = a.w, .y = z});
+  epilogue_pass(stream, {.rows = rows,
+                         .columns = columns,
+                         .z = z,
+                         .scale = a.scale,
+                         .bias = a.bias,
+                         .residual = a.residual,
+                         .relu = a.relu,
+                         .y = a.y});
 }
 
-/// The same where the residual is what y holds.
+/// The same with the residual in y.
 void conv2d_residual_in_y(const Stream& stream, Workspace& workspace, const Conv2dArgs<float>& a) {
   Conv2dArgs<float> aliased = a;
   if (a.residual) {
@@ -30,19 +37,18 @@ void conv2d_residual_in_y(const Stream& stream, Workspace& workspace, const Conv
   conv2d_then_epilogue<false>(stream, workspace, aliased);
 }
 
-TEST_CASE("epilogue_pass: a bare convolution and then its epilogue are the convolution") {
-  using Args = Conv2dArgs<float>;
-  const Variant<Args, Conv2dArgs<double>> variants[] = {
-      OnCuda<Args>{"in place", conv2d_then_epilogue<true>},
-      OnCuda<Args>{"from scratch memory", conv2d_then_epilogue<false>},
-      OnCuda<Args>{"residual in y", conv2d_residual_in_y},
-      {DeviceType::cpu, "reference", conv2d_reference<float>, conv2d_reference<double>},
+TEST_CASE("epilogue_pass: after a convolution without epilogue, the result is that of the whole op") {
+  constexpr RealTechnique<Conv2dArgs> techniques[] = {
+      {"in place", on_cuda, conv2d_then_epilogue<true>},
+      {"from scratch memory", on_cuda, conv2d_then_epilogue<false>},
+      {"residual in y", on_cuda, conv2d_residual_in_y},
+      {"reference", on_cpu, {conv2d_reference<float>, conv2d_reference<double>}},
   };
-  verify(Op<Args, Conv2dArgs<double>>{"conv2d", "conv2d", variants}, conv2d_cases(),
+  verify(Op{"conv2d", "conv2d", column<0>(techniques)}, conv2d_cases(),
          [](auto zero, const auto& c, Filler fill) { return prepare_conv2d<decltype(zero)>(c, fill); });
 }
 
-TEST_CASE("round_to_bf16 and clear reach every value and no other") {
+TEST_CASE("round_to_bf16 and clear change every value and nothing else") {
   if (cuda::device_count() == 0) return;
   Context ctx(Device{DeviceType::cuda, 0});
   for (const int64_t count : {0, 1, 255, 256, 1000}) {

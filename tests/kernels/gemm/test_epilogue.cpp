@@ -3,10 +3,6 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("epilogue_backward: every variant agrees with the reference in double") {
-  verify(epilogue_backward, epilogue_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_epilogue_backward<decltype(zero)>(c, fill);
-  });
-}
+VERIFY_OP(epilogue_backward)
 
 }  // namespace rcnn::kernels

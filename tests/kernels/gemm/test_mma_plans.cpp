@@ -1,5 +1,5 @@
-// The tensor-core variants under plans that their choice would keep for larger problems: big tiles, and split
-// reductions. The plan that is chosen for small problems is tested with the ops' tables.
+// The tensor-core variants with the plans that are normally chosen for larger problems: big tiles, and split
+// reductions. The plans for small problems are tested through the ops' tables.
 #if defined(RCNN_CUDA)
 
 #include "kernels/gemm/conv2d_cases.h"
@@ -24,26 +24,25 @@ void with_plan(const Stream& stream, Workspace& workspace, const Args& args) {
 
 template <auto Planned, Precision P, TileSize Tile, int Parts, class A, class A64>
 Variant<A, A64> planned(const char* name, const Op<A, A64>&) {
-  return OnCuda<A>{name, with_plan<Planned, A, P, Tile, Parts>, nullptr, P, 80};
+  return {name, on_cuda.with(P, 80), with_plan<Planned, A, P, Tile, Parts>};
 }
 
 /// Compares the op under several plans with its reference.
 template <auto Planned, class A, class A64, class Case, class Prepare>
 void verify_plans(const Op<A, A64>& op, const std::vector<Case>& cases, Prepare prepare) {
 #if defined(RCNN_CUDA_SIM)
-  REQUIRE(cuda::device_count() > 0);  // else nothing below would run
+  REQUIRE(cuda::device_count() > 0);  // otherwise nothing below would run
 #endif
   using enum Precision;
-  const Variant<A, A64> variants[] = {
-      planned<Planned, tf32, TileSize::m128n128, 1>("tf32 128x128", op),
-      planned<Planned, bf16, TileSize::m128n128, 3>("bf16 128x128 in 3", op),
-      planned<Planned, tf32, TileSize::m128n64, 2>("tf32 128x64 in 2", op),
-      planned<Planned, bf16, TileSize::m128n64, 1>("bf16 128x64", op),
-      planned<Planned, tf32, TileSize::m64n64, 3>("tf32 64x64 in 3", op),
-      planned<Planned, bf16, TileSize::m64n64, 2>("bf16 64x64 in 2", op),
-      op.variants.back(),
-  };
-  verify(Op<A, A64>{op.name, op.family, variants}, cases, prepare);
+  Variants<A, A64> variants;
+  variants.push_back(planned<Planned, tf32, TileSize::m128n128, 1>("tf32 128x128", op));
+  variants.push_back(planned<Planned, bf16, TileSize::m128n128, 3>("bf16 128x128 in 3", op));
+  variants.push_back(planned<Planned, tf32, TileSize::m128n64, 2>("tf32 128x64 in 2", op));
+  variants.push_back(planned<Planned, bf16, TileSize::m128n64, 1>("bf16 128x64", op));
+  variants.push_back(planned<Planned, tf32, TileSize::m64n64, 3>("tf32 64x64 in 3", op));
+  variants.push_back(planned<Planned, bf16, TileSize::m64n64, 2>("bf16 64x64 in 2", op));
+  variants.push_back(op.variants.back());
+  verify(Op{op.name, op.family, variants}, cases, prepare);
 }
 
 // More than one tile of 128 rows and of 64 columns, reductions that end inside a chunk, channels with and
@@ -87,15 +86,15 @@ TEST_CASE("matmul: tensor-core plans agree with the reference") {
   });
 }
 
-TEST_CASE("a plan fills the card") {
+TEST_CASE("choose_plan: large problems get large tiles, and long reductions are split to fill the GPU") {
   using mma::choose_plan;
-  // The RPN's convolution of R50-FPN in bf16: many tiles, nothing to split.
+  // The RPN's convolution of R50-FPN in bf16 has many tiles, so that nothing needs to be split.
   const mma::Plan large = choose_plan(200 * 336, 256, 36);
   CHECK(large.tile == TileSize::m128n128);
   CHECK(large.parts == 1);
-  // dw of a 3 x 3 convolution with 64 channels: a handful of tiles, a long reduction.
+  // dw of a 3 x 3 convolution with 64 channels has few tiles and a long reduction.
   CHECK(choose_plan(64, 576, 1050).parts >= 8);
-  // Nothing to multiply.
+  // An empty problem.
   CHECK(choose_plan(0, 0, 0).parts == 1);
 }
 

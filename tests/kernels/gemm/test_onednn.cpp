@@ -1,4 +1,4 @@
-// What the oneDNN variants keep between calls.
+// The cache of what the oneDNN variants keep between calls.
 #if defined(RCNN_ONEDNN)
 #include "kernels/gemm/onednn.h"
 
@@ -8,7 +8,7 @@
 
 using rcnn::kernels::RecentlyUsed;
 
-TEST_CASE("onednn: of many shapes the ones used last are kept") {
+TEST_CASE("onednn: the cache keeps the shapes that were used most recently") {
   RecentlyUsed<int, std::string> cache(3);
   int made = 0;
   const auto get = [&](int key) {
@@ -22,7 +22,7 @@ TEST_CASE("onednn: of many shapes the ones used last are kept") {
   CHECK(get(3) == "3");
   CHECK(get(1) == "1");
   CHECK(made == 3);
-  CHECK(get(4) == "4");  // in place of 2, the one not asked for the longest
+  CHECK(get(4) == "4");  // replaces 2, the least recently used
   CHECK(made == 4);
   CHECK(get(1) == "1");
   CHECK(get(3) == "3");

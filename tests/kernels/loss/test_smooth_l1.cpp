@@ -3,20 +3,12 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("smooth_l1: every variant agrees with the reference in double") {
-  verify(smooth_l1, smooth_l1_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_smooth_l1<decltype(zero)>(c, fill); });
-}
+VERIFY_OP(smooth_l1)
+VERIFY_OP(smooth_l1_backward)
 
-TEST_CASE("smooth_l1_backward: every variant agrees with the reference in double") {
-  verify(smooth_l1_backward, smooth_l1_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_smooth_l1_backward<decltype(zero)>(c, fill);
-  });
-}
-
-TEST_CASE("smooth_l1: rows by hand, parabola and line, divided by the labels >= 0") {
+TEST_CASE("smooth_l1: parabola and line, divided by the number of labels >= 0, worked out by hand") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  // Row 0 negative (counts), row 1 positive, row 2 ignored.
+  // Row 0 is negative (and counted), row 1 is positive, row 2 is ignored.
   const std::vector<int32_t> labels{0, 1, -1};
   const std::vector<float> targets{nan, nan, nan, nan, 1, 1, 1, 1, nan, nan, nan, nan};
   const std::vector<float> prediction{nan, nan, nan, nan, 1.25f, 0.75f, 3, 1, nan, nan, nan, nan};
@@ -24,18 +16,25 @@ TEST_CASE("smooth_l1: rows by hand, parabola and line, divided by the labels >= 
   Context ctx;
   const auto evaluate = [&](float beta, float& loss, std::vector<float>& dx) {
     run(ctx, smooth_l1,
-        SmoothL1Args<float>{1, 1, {{prediction.data(), 3}}, 1, targets.data(), labels.data(), beta, &loss});
+        SmoothL1Args<float>{.n = 1,
+                            .levels = 1,
+                            .prediction = {{prediction.data(), 3}},
+                            .columns = 1,
+                            .targets = targets.data(),
+                            .labels = labels.data(),
+                            .beta = beta,
+                            .loss = &loss});
     run(ctx, smooth_l1_backward,
-        SmoothL1BackwardArgs<float>{1,
-                                    1,
-                                    {{prediction.data(), 3}},
-                                    1,
-                                    targets.data(),
-                                    labels.data(),
-                                    beta,
-                                    &dloss,
-                                    {{dx.data(), 3}},
-                                    {Accumulate::no}});
+        SmoothL1BackwardArgs<float>{.n = 1,
+                                    .levels = 1,
+                                    .prediction = {{prediction.data(), 3}},
+                                    .columns = 1,
+                                    .targets = targets.data(),
+                                    .labels = labels.data(),
+                                    .beta = beta,
+                                    .dloss = &dloss,
+                                    .dprediction = {{dx.data(), 3}},
+                                    .accumulate = {Accumulate::no}});
   };
   float loss = nan;
   std::vector<float> dx(12, nan);
@@ -47,7 +46,7 @@ TEST_CASE("smooth_l1: rows by hand, parabola and line, divided by the labels >= 
   CHECK(dx == std::vector<float>{0, 0, 0, 0, 1, -1, 1, 0, 0, 0, 0, 0});
 }
 
-TEST_CASE("smooth_l1: with a column a class only the label's column is read and gets a gradient") {
+TEST_CASE("smooth_l1: with one column per class, only the label's column is read and gets a gradient") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const int32_t label = 2;
   const std::vector<float> targets{0, 0, 0, 0};
@@ -57,27 +56,40 @@ TEST_CASE("smooth_l1: with a column a class only the label's column is read and 
   float loss = nan;
   Context ctx;
   run(ctx, smooth_l1,
-      SmoothL1Args<float>{1, 1, {{prediction.data(), 1}}, 3, targets.data(), &label, 1, &loss});
+      SmoothL1Args<float>{.n = 1,
+                          .levels = 1,
+                          .prediction = {{prediction.data(), 1}},
+                          .columns = 3,
+                          .targets = targets.data(),
+                          .labels = &label,
+                          .beta = 1,
+                          .loss = &loss});
   CHECK(loss == 10);
   run(ctx, smooth_l1_backward,
-      SmoothL1BackwardArgs<float>{1,
-                                  1,
-                                  {{prediction.data(), 1}},
-                                  3,
-                                  targets.data(),
-                                  &label,
-                                  1,
-                                  &dloss,
-                                  {{dx.data(), 1}},
-                                  {Accumulate::no}});
+      SmoothL1BackwardArgs<float>{.n = 1,
+                                  .levels = 1,
+                                  .prediction = {{prediction.data(), 1}},
+                                  .columns = 3,
+                                  .targets = targets.data(),
+                                  .labels = &label,
+                                  .beta = 1,
+                                  .dloss = &dloss,
+                                  .dprediction = {{dx.data(), 1}},
+                                  .accumulate = {Accumulate::no}});
   CHECK(dx == std::vector<float>{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1});
-  CHECK_THROWS_WITH_AS(
-      run(ctx, smooth_l1,
-          SmoothL1Args<float>{1, 1, {{prediction.data(), 1}}, 2, targets.data(), &label, 1, &loss}),
-      "smooth_l1: label 2, but there are 2 columns", Error);
+  CHECK_THROWS_WITH_AS(run(ctx, smooth_l1,
+                           SmoothL1Args<float>{.n = 1,
+                                               .levels = 1,
+                                               .prediction = {{prediction.data(), 1}},
+                                               .columns = 2,
+                                               .targets = targets.data(),
+                                               .labels = &label,
+                                               .beta = 1,
+                                               .loss = &loss}),
+                       "smooth_l1: label 2, but there are 2 columns", Error);
 }
 
-TEST_CASE("smooth_l1: a NaN in a row that counts is noticed, in the loss and in the gradient") {
+TEST_CASE("smooth_l1: a NaN in a positive row appears in the loss and in the gradient") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const int32_t label = 1;
   const std::vector<float> targets{0, 0, 0, 0}, prediction{0, nan, 0, 0};
@@ -86,19 +98,26 @@ TEST_CASE("smooth_l1: a NaN in a row that counts is noticed, in the loss and in 
   float loss = 0;
   Context ctx;
   run(ctx, smooth_l1,
-      SmoothL1Args<float>{1, 1, {{prediction.data(), 1}}, 1, targets.data(), &label, 1, &loss});
+      SmoothL1Args<float>{.n = 1,
+                          .levels = 1,
+                          .prediction = {{prediction.data(), 1}},
+                          .columns = 1,
+                          .targets = targets.data(),
+                          .labels = &label,
+                          .beta = 1,
+                          .loss = &loss});
   CHECK(std::isnan(loss));
   run(ctx, smooth_l1_backward,
-      SmoothL1BackwardArgs<float>{1,
-                                  1,
-                                  {{prediction.data(), 1}},
-                                  1,
-                                  targets.data(),
-                                  &label,
-                                  1,
-                                  &dloss,
-                                  {{dx.data(), 1}},
-                                  {Accumulate::no}});
+      SmoothL1BackwardArgs<float>{.n = 1,
+                                  .levels = 1,
+                                  .prediction = {{prediction.data(), 1}},
+                                  .columns = 1,
+                                  .targets = targets.data(),
+                                  .labels = &label,
+                                  .beta = 1,
+                                  .dloss = &dloss,
+                                  .dprediction = {{dx.data(), 1}},
+                                  .accumulate = {Accumulate::no}});
   CHECK(std::isnan(dx[1]));
   CHECK(dx[0] == 0);
 }

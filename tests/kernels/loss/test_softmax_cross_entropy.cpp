@@ -3,20 +3,10 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("softmax_cross_entropy: every variant agrees with the reference in double") {
-  verify(softmax_cross_entropy, softmax_cross_entropy_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_softmax_cross_entropy<decltype(zero)>(c, fill);
-  });
-}
+VERIFY_OP(softmax_cross_entropy)
+VERIFY_OP(softmax_cross_entropy_backward)
 
-TEST_CASE("softmax_cross_entropy_backward: every variant agrees with the reference in double") {
-  verify(softmax_cross_entropy_backward, softmax_cross_entropy_cases(),
-         [](auto zero, const auto& c, Filler fill) {
-           return prepare_softmax_cross_entropy_backward<decltype(zero)>(c, fill);
-         });
-}
-
-TEST_CASE("softmax_cross_entropy: three rows by hand, the ignored one NaN") {
+TEST_CASE("softmax_cross_entropy: three rows worked out by hand, of which one is ignored and NaN") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const std::vector<float> x{1, 2, 3, nan, nan, nan, 5, 5, 5};
   const std::vector<int32_t> labels{0, -1, 2};
@@ -24,37 +14,46 @@ TEST_CASE("softmax_cross_entropy: three rows by hand, the ignored one NaN") {
   float loss = nan;
   std::vector<float> dx(9, nan);
   Context ctx;
-  run(ctx, softmax_cross_entropy, SoftmaxCrossEntropyArgs<float>{3, 3, x.data(), labels.data(), &loss});
+  run(ctx, softmax_cross_entropy,
+      SoftmaxCrossEntropyArgs<float>{
+          .rows = 3, .c = 3, .logits = x.data(), .labels = labels.data(), .loss = &loss});
   CHECK(loss == doctest::Approx((2.40760596 + std::log(3.0)) / 2));  // mean of two rows
   run(ctx, softmax_cross_entropy_backward,
-      SoftmaxCrossEntropyBackwardArgs<float>{3, 3, x.data(), labels.data(), &dloss, dx.data(),
-                                             Accumulate::no});
+      SoftmaxCrossEntropyBackwardArgs<float>{.rows = 3,
+                                             .c = 3,
+                                             .logits = x.data(),
+                                             .labels = labels.data(),
+                                             .dloss = &dloss,
+                                             .dlogits = dx.data()});
   const std::vector<double> expected{0.09003057 - 1, 0.24472847, 0.66524096, 0, 0, 0,
                                      1.0 / 3,        1.0 / 3,    -2.0 / 3};
   for (size_t i = 0; i < 9; ++i) CHECK(dx[i] == doctest::Approx(expected[i]));
   for (size_t i = 3; i < 6; ++i) CHECK(dx[i] == 0);
 }
 
-TEST_CASE("softmax_cross_entropy: far logits stay finite, no counted row gives 0") {
+TEST_CASE("softmax_cross_entropy: large logits give a finite loss, which is 0 if no row is counted") {
   const std::vector<float> x{1000, -1000};
   int32_t label = 1;
   float loss = -1;
   Context ctx;
-  run(ctx, softmax_cross_entropy, SoftmaxCrossEntropyArgs<float>{1, 2, x.data(), &label, &loss});
+  run(ctx, softmax_cross_entropy,
+      SoftmaxCrossEntropyArgs<float>{.rows = 1, .c = 2, .logits = x.data(), .labels = &label, .loss = &loss});
   CHECK(loss == 2000);
   label = -1;
-  run(ctx, softmax_cross_entropy, SoftmaxCrossEntropyArgs<float>{1, 2, x.data(), &label, &loss});
+  run(ctx, softmax_cross_entropy,
+      SoftmaxCrossEntropyArgs<float>{.rows = 1, .c = 2, .logits = x.data(), .labels = &label, .loss = &loss});
   CHECK(loss == 0);
 }
 
-TEST_CASE("softmax_cross_entropy: a label beyond the classes is an error") {
+TEST_CASE("softmax_cross_entropy: a label that is not a class is an error") {
   const std::vector<float> x{1, 2};
   const int32_t label = 2;
   float loss = 0;
   Context ctx;
-  CHECK_THROWS_WITH_AS(
-      run(ctx, softmax_cross_entropy, SoftmaxCrossEntropyArgs<float>{1, 2, x.data(), &label, &loss}),
-      "softmax_cross_entropy: label 2 in row 0, but there are 2 classes", Error);
+  CHECK_THROWS_WITH_AS(run(ctx, softmax_cross_entropy,
+                           SoftmaxCrossEntropyArgs<float>{
+                               .rows = 1, .c = 2, .logits = x.data(), .labels = &label, .loss = &loss}),
+                       "softmax_cross_entropy: label 2 in row 0, but there are 2 classes", Error);
 }
 
 }  // namespace rcnn::kernels

@@ -10,18 +10,10 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("batch_norm: every variant agrees with the reference in double") {
-  verify(batch_norm, batch_norm_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_batch_norm<decltype(zero)>(c, fill); });
-}
+VERIFY_OP(batch_norm)
+VERIFY_OP(batch_norm_backward)
 
-TEST_CASE("batch_norm_backward: every variant agrees with the reference in double") {
-  verify(batch_norm_backward, batch_norm_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_batch_norm_backward<decltype(zero)>(c, fill);
-  });
-}
-
-TEST_CASE("batch_norm_backward: what is not wanted is left alone, the rest is as before") {
+TEST_CASE("batch_norm_backward: omitting some gradients does not change the others") {
   const BatchNormCase c{61, 5, true, true};
   const auto all = prepare_batch_norm_backward<float>(c, Filler(3, Fill::normal));
   Context ctx;
@@ -45,14 +37,10 @@ TEST_CASE("batch_norm_backward: what is not wanted is left alone, the rest is as
   }
 }
 
-TEST_CASE("fold_batch_norm: agrees with the reference in double") {
-  verify(fold_batch_norm, batch_norm_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_fold_batch_norm<decltype(zero)>(c, fill);
-  });
-}
+VERIFY_OP(fold_batch_norm)
 
-/// An example with weights of 1 and biases of 0. Outputs: mean, inverse_deviation, y, and the running
-/// statistics unless they are empty.
+/// An example with weights of 1 and biases of 0. Its outputs are mean, inverse_deviation, y, and the running
+/// statistics if they are given.
 Prepared<BatchNormArgs<float>> example(int64_t c, const std::vector<float>& x,
                                        const std::vector<float>& running_mean = {},
                                        const std::vector<float>& running_var = {}) {
@@ -73,7 +61,7 @@ Prepared<BatchNormArgs<float>> example(int64_t c, const std::vector<float>& x,
   return p;
 }
 
-TEST_CASE("batch_norm: four values by hand") {
+TEST_CASE("batch_norm: four values worked out by hand") {
   // mean 2.5, variance 5 / 4, unbiased 5 / 3; running = .9 old + .1 new.
   const auto make = [] {
     auto p = example(1, {1, 2, 3, 4}, {1}, {2});
@@ -96,8 +84,8 @@ TEST_CASE("batch_norm: four values by hand") {
   });
 }
 
-TEST_CASE("batch_norm: the variance holds where a float cannot hold the mean") {
-  // Half the values are 2^24, half 2^24 + 2: the mean 2^24 + 1 is no float, the variance is 1.
+TEST_CASE("batch_norm: the variance is right even if a float cannot represent the mean") {
+  // Half of the values are 2^24, half 2^24 + 2. The mean 2^24 + 1 is not a float; the variance is 1.
   std::vector<float> x(1000, 16777216.0f);
   for (size_t i = 0; i < x.size(); i += 2) x[i] += 2;
   hand_worked(
@@ -105,7 +93,7 @@ TEST_CASE("batch_norm: the variance holds where a float cannot hold the mean") {
       [](const auto& outputs) { CHECK(outputs[1][0] == doctest::Approx(1)); });
 }
 
-TEST_CASE("batch_norm: running statistics need not be kept, and no row leaves them alone") {
+TEST_CASE("batch_norm: running statistics may be omitted, and no rows leave them unchanged") {
   const auto one_row = [] {
     auto p = example(1, {3});
     p.args.eps = 1;
@@ -129,7 +117,7 @@ TEST_CASE("batch_norm: running statistics need not be kept, and no row leaves th
   });
 }
 
-TEST_CASE("batch_norm: a NaN reaches its channel's output through the ReLU, and no other channel") {
+TEST_CASE("batch_norm: a NaN passes the ReLU to the output of its channel, but to no other channel") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const auto make = [&] {
     auto p = example(2, {1, nan, 3, 4});
@@ -148,7 +136,7 @@ TEST_CASE("batch_norm: a NaN reaches its channel's output through the ReLU, and 
 }
 
 #if !defined(RCNN_STD_THREADS)
-TEST_CASE("batch_norm: the same bits on one and on five threads") {
+TEST_CASE("batch_norm: one thread and five threads give the same bits") {
   const BatchNormCase c{20011, 7, true, true};
   const int threads = thread_count();
   const auto run_on = [&](int count) {

@@ -3,20 +3,12 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("group_norm: every variant agrees with the reference in double") {
-  verify(group_norm, group_norm_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_group_norm<decltype(zero)>(c, fill); });
-}
+VERIFY_OP(group_norm)
+VERIFY_OP(group_norm_backward)
 
-TEST_CASE("group_norm_backward: every variant agrees with the reference in double") {
-  verify(group_norm_backward, group_norm_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_group_norm_backward<decltype(zero)>(c, fill);
-  });
-}
-
-TEST_CASE("group_norm: two images, two groups by hand") {
-  // Image 0: group 0 holds 1 3 3 5 (mean 3, variance 2), group 1 holds 0 0 4 4 (mean 2, variance 4).
-  // Image 1: ten times as much; its own statistics give the same output.
+TEST_CASE("group_norm: an example with two images and two groups, worked out by hand") {
+  // Image 0: group 0 is 1 3 3 5 (mean 3, variance 2), group 1 is 0 0 4 4 (mean 2, variance 4).
+  // Image 1: ten times these values; with its own statistics the output is the same.
   const std::vector<float> x{1, 3, 0, 4, 3, 5, 4, 0, 10, 30, 0, 40, 30, 50, 40, 0};
   const std::vector<float> weight{1, 1, 1, 3}, bias{0, 0, 1, 0};
   const double root = std::sqrt(2.0);

@@ -5,7 +5,7 @@
 namespace rcnn::kernels {
 namespace {
 
-/// One image of 6 x 7 x 2 with x = (7 i + 3 j + 5 c) mod 13 - 6, stride 2, three RoIs, 2 x 2 bins.
+/// An example: one map of 6 x 7 x 2 with x = (7 i + 3 j + 5 c) mod 13 - 6, stride 2, three RoIs, 2 x 2 bins.
 struct Small {
   std::vector<float> x;
   std::vector<float> rois{1.3f, 0.7f, 9.1f, 10.9f, -4, -3, 20, 5, 6.2f, 6.2f, 6.6f, 6.9f};
@@ -26,6 +26,12 @@ struct Small {
     a.sampling = sampling, a.aligned = aligned;
     return a;
   }
+  /// From x to y.
+  RoiAlignArgs<float> forward(int sampling, bool aligned) {
+    RoiAlignArgs<float> args{grid(sampling, aligned)};
+    args.x[0] = x.data(), args.y = y.data();
+    return args;
+  }
 };
 
 /// Runs `check` after each variant that supports the arguments.
@@ -33,7 +39,7 @@ template <class A, class A64, class Check>
 void each_variant(const Op<A, A64>& op, const A& args, Check check) {
   Context ctx;
   for (const auto& variant : op.variants) {
-    if (variant.device != DeviceType::cpu || (variant.supports && !variant.supports(args))) continue;
+    if (variant.backend.device != DeviceType::cpu || (variant.supports && !variant.supports(args))) continue;
     CAPTURE(variant.name);
     const Workspace::Scope scope(ctx.workspace);
     variant.run(ctx.stream, ctx.workspace, args);
@@ -51,18 +57,10 @@ void check_close(const std::vector<float>& found, const std::vector<float>& expe
 
 }  // namespace
 
-TEST_CASE("roi_align: every variant agrees with the reference in double") {
-  verify(roi_align, roi_align_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_roi_align<decltype(zero)>(c, fill); });
-}
+VERIFY_OP(roi_align)
+VERIFY_OP(roi_align_backward)
 
-TEST_CASE("roi_align_backward: every variant agrees with the reference in double") {
-  verify(roi_align_backward, roi_align_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_roi_align_backward<decltype(zero)>(c, fill);
-  });
-}
-
-TEST_CASE("roi_align: the values of torchvision 0.14") {
+TEST_CASE("roi_align: the values are those of torchvision 0.14") {
   // torchvision.ops.roi_align(x, rois, (2, 2), 0.5, sampling, aligned) on the CPU, in (RoI, bin, channel)
   // order.
   struct Expected {
@@ -88,17 +86,18 @@ TEST_CASE("roi_align: the values of torchvision 0.14") {
   Small small;
   for (const Expected& e : expected) {
     CAPTURE(e.sampling);
-    RoiAlignArgs<float> args{small.grid(e.sampling, e.aligned), {small.x.data()}, small.y.data()};
+    RoiAlignArgs<float> args = small.forward(e.sampling, e.aligned);
     each_variant(roi_align, args, [&] { check_close(small.y, e.y); });
   }
 }
 
-TEST_CASE("roi_align_backward: the gradients of torchvision 0.14") {
-  // The gradient at x of the sum of (k + 1) y[k], k numbering y in (RoI, bin, channel) order.
+TEST_CASE("roi_align_backward: the gradients are those of torchvision 0.14") {
+  // The gradient of the sum of (k + 1) y[k] with respect to x, where k counts y in (RoI, bin, channel) order.
   Small small;
   std::vector<float> dy(24), dx(84);
   for (size_t k = 0; k < dy.size(); ++k) dy[k] = static_cast<float>(k + 1);
-  RoiAlignBackwardArgs<float> args{small.grid(2, false), dy.data(), {dx.data()}, {Accumulate::no}};
+  RoiAlignBackwardArgs<float> args{small.grid(2, false)};
+  args.dy = dy.data(), args.dx[0] = dx.data();
   const auto at = [&](int i, int j, int c) { return dx[static_cast<size_t>((i * 7 + j) * 2 + c)]; };
   each_variant(roi_align_backward, args, [&] {
     for (const auto& [value, expected] : {std::pair{at(0, 0, 0), 4.5f},
@@ -114,9 +113,9 @@ TEST_CASE("roi_align_backward: the gradients of torchvision 0.14") {
   });
 }
 
-TEST_CASE("roi_align: a map that rises by one a pixel gives the centres of the bins") {
-  // 8 x 8 pixels with value 10 row + column, one RoI of 4 x 4 from (2, 1): bins of 2 x 2 with their centres
-  // at rows 2 and 4, columns 3 and 5.
+TEST_CASE("roi_align: a map that is linear in row and column gives its values at the centres of the bins") {
+  // The map has 8 x 8 pixels with the value 10 row + column. The RoI of 4 x 4 from (2, 1) has bins of 2 x 2
+  // with centres at rows 2 and 4 and columns 3 and 5.
   std::vector<float> x, y(4);
   for (int i = 0; i < 8; ++i)
     for (int j = 0; j < 8; ++j) x.push_back(static_cast<float>(10 * i + j));
@@ -128,11 +127,11 @@ TEST_CASE("roi_align: a map that rises by one a pixel gives the centres of the b
   args.ph = args.pw = 2, args.canonical_size = 1, args.sampling = 2;
   args.x[0] = x.data(), args.y = y.data();
   each_variant(roi_align, args, [&] { check_close(y, {23, 25, 43, 45}); });
-  args.aligned = true;  // pixel i stands at i + 1/2: half a row and half a column less
+  args.aligned = true;  // pixel i is at i + 1/2: half a row and half a column less
   each_variant(roi_align, args, [&] { check_close(y, {17.5f, 19.5f, 37.5f, 39.5f}); });
 }
 
-TEST_CASE("roi_align: coordinates that are no numbers, or nowhere, give 0 and no gradient") {
+TEST_CASE("roi_align: RoIs with NaN or infinite coordinates, or far outside, give 0 and get no gradient") {
   constexpr float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
   const float rois[][4] = {{nan, 0, 9, 9},  {0, nan, 9, 9},  {0, 0, nan, 9},         {0, 0, 9, nan},
                            {-inf, 0, 9, 9}, {0, 0, 9, inf},  {-inf, -inf, inf, inf}, {500, 0, 510, 9},
@@ -141,21 +140,22 @@ TEST_CASE("roi_align: coordinates that are no numbers, or nowhere, give 0 and no
     for (const auto& roi : rois) {
       Small small;
       std::copy_n(roi, 4, small.rois.begin());
-      RoiAlignArgs<float> args{small.grid(2, aligned), {small.x.data()}, small.y.data()};
+      RoiAlignArgs<float> args = small.forward(2, aligned);
       args.r = 1;
       small.y.assign(24, nan);
       each_variant(roi_align, args, [&] {
         for (size_t i = 0; i < 8; ++i) CHECK(small.y[i] == 0);
       });
       std::vector<float> dy(8, 1.0f), dx(84, nan);
-      RoiAlignBackwardArgs<float> back{args, dy.data(), {dx.data()}, {Accumulate::no}};
+      RoiAlignBackwardArgs<float> back{args};
+      back.dy = dy.data(), back.dx[0] = dx.data();
       each_variant(roi_align_backward, back, [&] {
         for (float value : dx) CHECK(value == 0);
       });
     }
 }
 
-TEST_CASE("roi_align_backward: a level that wants no gradient is left alone") {
+TEST_CASE("roi_align_backward: a level that needs no gradient is not touched") {
   const RoiAlignCase c = roi_align_cases()[0];
   auto all = prepare_roi_align_backward<float>(c, Filler(5, Fill::normal));
   auto some = prepare_roi_align_backward<float>(c, Filler(5, Fill::normal));
@@ -170,10 +170,10 @@ TEST_CASE("roi_align_backward: a level that wants no gradient is left alone") {
   });
 }
 
-TEST_CASE("roi_align: padding rows give 0 and get no gradient, also where they hold a box") {
+TEST_CASE("roi_align: padding rows give 0 and get no gradient, even if they contain a box") {
   Small small;
   const int32_t count[1] = {2};
-  RoiAlignArgs<float> args{small.grid(2, false), {small.x.data()}, small.y.data()};
+  RoiAlignArgs<float> args = small.forward(2, false);
   args.count = count;
   each_variant(roi_align, args, [&] {
     CHECK(small.y[8] != 0);
@@ -181,11 +181,12 @@ TEST_CASE("roi_align: padding rows give 0 and get no gradient, also where they h
   });
   std::vector<float> dy(24), dx(84);
   std::fill(dy.begin() + 16, dy.end(), 1.0f);
-  RoiAlignBackwardArgs<float> back{args, dy.data(), {dx.data()}, {Accumulate::no}};
+  RoiAlignBackwardArgs<float> back{args};
+  back.dy = dy.data(), back.dx[0] = dx.data();
   each_variant(roi_align_backward, back, [&] { CHECK(dx == std::vector<float>(84)); });
 }
 
-TEST_CASE("roi_level: torchvision's choice, side by side with its LevelMapper") {
+TEST_CASE("roi_level: chooses the same level as torchvision's LevelMapper") {
   RoiLevels a{};
   a.levels = 4, a.canonical_size = 224, a.canonical_level = 2;
   const auto level = [&](float side) {
@@ -196,7 +197,7 @@ TEST_CASE("roi_level: torchvision's choice, side by side with its LevelMapper") 
   CHECK(level(111.9f) == 0);
   CHECK(level(112) == 1);
   CHECK(level(223.9f) == 1);
-  CHECK(level(223.99999f) == 2);  // the 1e-6
+  CHECK(level(223.99999f) == 2);  // because LevelMapper adds 1e-6
   CHECK(level(447.9f) == 2);
   CHECK(level(448) == 3);
   CHECK(level(5000) == 3);
@@ -212,7 +213,7 @@ TEST_CASE("roi_level: torchvision's choice, side by side with its LevelMapper") 
   CHECK(roi_level(a, endless) == 3);
 }
 
-TEST_CASE("roi_align: every level of the cases is used") {
+TEST_CASE("roi_align: the cases use all of their levels") {
   for (const RoiAlignCase& c : roi_align_cases()) {
     if (c.roi.r < 10) continue;
     CAPTURE(c.roi.levels);
@@ -231,7 +232,7 @@ TEST_CASE("roi_align: every level of the cases is used") {
   }
 }
 
-TEST_CASE("roi_axis: adaptive sampling is at most one point a pixel of the map") {
+TEST_CASE("roi_axis: adaptive sampling uses at most one point per pixel of the map") {
   CHECK(roi_axis(0, 20, 1, 7, 50, 0, false).points == 3);
   CHECK(roi_axis(0, 21, 1, 7, 50, 0, false).points == 3);
   CHECK(roi_axis(0, 0, 1, 7, 50, 0, false).points == 1);

@@ -4,22 +4,14 @@
 
 namespace rcnn::kernels {
 
-TEST_CASE("roi_pool: every variant agrees with the reference in double") {
-  verify(roi_pool, roi_pool_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_roi_pool<decltype(zero)>(c, fill); });
-}
+VERIFY_OP(roi_pool)
+VERIFY_OP(roi_pool_backward)
 
-TEST_CASE("roi_pool_backward: every variant agrees with the reference in double") {
-  verify(roi_pool_backward, roi_pool_cases(), [](auto zero, const auto& c, Filler fill) {
-    return prepare_roi_pool_backward<decltype(zero)>(c, fill);
-  });
-}
-
-TEST_CASE("roi_pixels and bin_pixels: rounding to whole pixels") {
+TEST_CASE("roi_pixels and bin_pixels: coordinates are rounded to whole pixels") {
   const auto same = [](RoiPixels a, int64_t start, int64_t length) {
     return a.start == start && a.length == length;
   };
-  CHECK(same(roi_pixels(0, 15, 0.5f), 0, 9));   // 7.5 rounds to 8, and both ends belong to it
+  CHECK(same(roi_pixels(0, 15, 0.5f), 0, 9));   // 7.5 rounds to 8, and both ends are included
   CHECK(same(roi_pixels(-3, 5, 0.5f), -2, 6));  // -1.5 rounds to -2, 2.5 to 3
   CHECK(same(roi_pixels(9, 2, 1), 9, 1));       // reversed: one pixel
   CHECK(same(roi_pixels(4.4f, 4.4f, 1), 4, 1));
@@ -38,7 +30,7 @@ TEST_CASE("roi_pixels and bin_pixels: rounding to whole pixels") {
   CHECK(range(2) == std::pair<int64_t, int64_t>{5, 6});  // cut at the border
 }
 
-TEST_CASE("roi_pool: the values of torchvision 0.14") {
+TEST_CASE("roi_pool: the values are those of torchvision 0.14") {
   // One image of 6 x 7 x 2 with x = (7 i + 3 j + 5 c) mod 13 - 6;
   // torchvision.ops.roi_pool(x, rois, (2, 3), 0.5) on the CPU, in (RoI, bin, channel) order.
   std::vector<float> x, y(36);
@@ -63,7 +55,7 @@ TEST_CASE("roi_pool: the values of torchvision 0.14") {
   }
 }
 
-TEST_CASE("roi_pool: the first of equal maxima, NaN, and bins without pixels") {
+TEST_CASE("roi_pool: the first of equal maxima is taken, NaN is a maximum, and empty bins give 0") {
   constexpr float nan = std::numeric_limits<float>::quiet_NaN();
   const float x[4] = {1, 3, 3, 2};  // 2 x 2
   const float with_nan[4] = {1, nan, 3, 2};
@@ -92,7 +84,7 @@ TEST_CASE("roi_pool: the first of equal maxima, NaN, and bins without pixels") {
   }
 }
 
-TEST_CASE("roi_pool: padding rows give 0 and get no gradient, also where they hold a box") {
+TEST_CASE("roi_pool: padding rows give 0 and get no gradient, even if they contain a box") {
   const float x[4] = {1, 3, 3, 2};
   const float rois[8] = {0, 0, 1, 1, 0, 0, 1, 1};
   const int32_t count[1] = {1};
@@ -110,12 +102,14 @@ TEST_CASE("roi_pool: padding rows give 0 and get no gradient, also where they ho
   CHECK(y[1] == 0);
   CHECK(argmax[1] == -1);
   argmax[1] = 12345;  // not read
-  run(ctx, roi_pool_backward, RoiPoolBackwardArgs<float>{args, dy, argmax, {dx}, {Accumulate::no}});
+  RoiPoolBackwardArgs<float> back{args};
+  back.dy = dy, back.argmax = argmax, back.dx[0] = dx;
+  run(ctx, roi_pool_backward, back);
   const float expected[4] = {0, 5, 0, 0};
   for (int i = 0; i < 4; ++i) CHECK(dx[i] == expected[i]);
 }
 
-TEST_CASE("roi_pool_backward: a level that wants no gradient is left alone") {
+TEST_CASE("roi_pool_backward: a level that needs no gradient is not touched") {
   const RoiCase c = roi_pool_cases()[0];
   auto all = prepare_roi_pool_backward<float>(c, Filler(5, Fill::normal));
   auto some = prepare_roi_pool_backward<float>(c, Filler(5, Fill::normal));

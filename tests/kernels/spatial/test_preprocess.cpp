@@ -26,18 +26,16 @@ void each_variant(const PreprocessImage& image, int64_t height, int64_t width, c
 
 }  // namespace
 
-TEST_CASE("preprocess: every variant equals the reference") {
-  verify(preprocess, preprocess_cases(),
-         [](auto zero, const auto& c, Filler fill) { return prepare_preprocess<decltype(zero)>(c, fill); });
-}
+VERIFY_OP(preprocess)
 
-TEST_CASE("preprocess: resizing, padding and the order of channels by hand") {
+TEST_CASE("preprocess: resizing, padding and the order of channels, worked out by hand") {
   const uint8_t pixels[] = {0, 10, 20, 100, 110, 120};  // 1 x 2
   PreprocessArgs args{};
   args.range = 1;
   std::fill_n(args.deviation, 3, 1.0f);
   using Row = std::vector<float>;
-  // Twice as wide: output pixels lie at -1/4 (taken as 0), 1/4, 3/4 and 5/4 (taken as 1) of the input.
+  // Twice as wide: the output pixels are at -1/4 (clamped to 0), 1/4, 3/4 and 5/4 (clamped to 1) in the
+  // input.
   each_variant({pixels, 1, 2, 1, 4}, 2, 5, args, [](const Row& y) {
     Row expected(30);
     const Row row{0, 10, 20, 25, 35, 45, 75, 85, 95, 100, 110, 120};
@@ -52,9 +50,9 @@ TEST_CASE("preprocess: resizing, padding and the order of channels by hand") {
   });
 }
 
-TEST_CASE("preprocess: pixels are placed as exactly as torch places them") {
-  // torch's bilinear interpolation of a column of 220 pixels, 0 and 1 in turn, to 187. In float the place
-  // would lose the last three digits of the weight.
+TEST_CASE("preprocess: source positions are as exact as in torch") {
+  // The expected values are from torch's bilinear interpolation of a column of 220 pixels, alternating 0 and
+  // 1, to 187 pixels. If positions were computed in float, the weights would lose their last three digits.
   std::vector<uint8_t> pixels;
   for (int i = 0; i < 220; ++i) pixels.insert(pixels.end(), 3, i % 2 == 1 ? 255 : 0);
   PreprocessArgs args{};
@@ -67,9 +65,9 @@ TEST_CASE("preprocess: pixels are placed as exactly as torch places them") {
   });
 }
 
-TEST_CASE("preprocess: the values of torchvision 0.14") {
-  // GeneralizedRCNNTransform's normalize, then resize, of 3 x 5 pixels with byte (37 i + 91 j + 53 k) mod
-  // 256: to 4 x 6, and by the same interpolation to 2 x 3.
+TEST_CASE("preprocess: the values are those of torchvision 0.14") {
+  // normalize and resize of GeneralizedRCNNTransform, applied to 3 x 5 pixels with bytes (37 i + 91 j + 53 k)
+  // mod 256: to 4 x 6, and with the same interpolation to 2 x 3.
   std::vector<uint8_t> pixels;
   for (int i = 0; i < 3; ++i)
     for (int j = 0; j < 5; ++j)
@@ -100,51 +98,6 @@ TEST_CASE("preprocess: the values of torchvision 0.14") {
   each_variant({pixels.data(), 3, 5, 2, 3}, 2, 3, args, [&](const std::vector<float>& y) {
     check_values(y, 3, {{0, 0, 0, -1.440049f}, {1, 1, 1, -1.269783f}, {1, 2, 2, 0.2943213f}});
   });
-}
-
-TEST_CASE("resized_size: the sizes of torchvision 0.14") {
-  const int64_t cases[][6] = {
-      // h, w, short side, long side: h, w of GeneralizedRCNNTransform.resize
-      {375, 500, 800, 1333, 799, 1066},  // one less than asked for
-      {480, 640, 800, 1333, 800, 1066},   {427, 640, 800, 1333, 799, 1199}, {500, 333, 600, 1000, 900, 599},
-      {100, 3000, 800, 1333, 44, 1332},   {480, 640, 240, 400, 240, 320},   {240, 320, 240, 400, 240, 320},
-      {1365, 2048, 800, 1333, 800, 1200}, {7, 5, 224, 224, 224, 160},       {333, 500, 600, 1000, 599, 900},
-      {353, 500, 600, 1000, 599, 849},    {1, 5000, 800, 1333, 1, 1332},  // never less than a pixel
-  };
-  for (const auto& c : cases) {
-    CAPTURE(c[0]);
-    CAPTURE(c[1]);
-    const Resized size = resized_size(c[0], c[1], c[2], c[3]);
-    CHECK(size.h == c[4]);
-    CHECK(size.w == c[5]);
-    CHECK(std::fabs(static_cast<double>(c[0]) * size.scale - static_cast<double>(c[4])) <= 1);
-  }
-}
-
-TEST_CASE("resized_size: the sizes and scales of py-faster-rcnn, worked by hand") {
-  const struct {
-    int64_t h, w, short_side, long_side, rh, rw;
-    double scale;
-  } cases[] = {
-      {375, 500, 600, 1000, 600, 800, 600.0 / 375},
-      {500, 333, 600, 1000, 901, 600, 600.0 / 333},     // 900.9
-      {353, 500, 600, 1000, 600, 850, 600.0 / 353},     // 849.9
-      {400, 667, 600, 1000, 600, 1000, 1.5},            // 1000.5 rounds to 1000, which is not too long
-      {400, 669, 600, 1000, 598, 1000, 1000.0 / 669},   // 1003.5 rounds to 1004; 597.9
-      {100, 3000, 600, 1000, 33, 1000, 1000.0 / 3000},  // 33.3
-      {4, 7, 6, 100, 6, 10, 1.5},                       // 10.5
-      {4, 5, 6, 100, 6, 8, 1.5},                        // 7.5
-      {1, 5000, 600, 1000, 1, 1000, 0.2},               // never less than a pixel
-      {600, 1000, 600, 1000, 600, 1000, 1},
-  };
-  for (const auto& c : cases) {
-    CAPTURE(c.h);
-    CAPTURE(c.w);
-    const Resized size = resized_size(c.h, c.w, c.short_side, c.long_side, SizeRounding::caffe2015);
-    CHECK(size.h == c.rh);
-    CHECK(size.w == c.rw);
-    CHECK(size.scale == c.scale);
-  }
 }
 
 }  // namespace rcnn::kernels

@@ -1,10 +1,11 @@
-#include "eval/evaluate.h"
+#include "eval/detect.h"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 
 #include "data/voc.h"
+#include "eval/diagnosis.h"
 #include "models/transform.h"
 #include "tests/train/tiny_run.h"
 
@@ -26,7 +27,7 @@ bool contains(const std::vector<Detection>& all, const Detection& one) {
   return std::any_of(all.begin(), all.end(), [&](const Detection& other) { return same(one, other); });
 }
 
-/// A trace's boxes are within the image, use it to its far edges and hold every detection.
+/// Checks that the boxes of a trace lie in the image, reach nearly to its far edges and hold all detections.
 void check_trace(const Trace& trace, const std::vector<Detection>& found, int index, float width,
                  float height) {
   CHECK_FALSE(trace.proposals.empty());
@@ -56,7 +57,7 @@ void check_trace(const Trace& trace, const std::vector<Detection>& found, int in
 
 }  // namespace
 
-TEST_CASE("detection's trace: every detection is among the boxes before NMS, and NMS explains the rest") {
+TEST_CASE("detection trace: every detection is among the boxes before NMS, and NMS explains the others") {
   ModelConfig config = tiny_model();
   config.box_detections_per_img = 100;
   FasterRcnn model(config, 2, Init(3));
@@ -64,13 +65,13 @@ TEST_CASE("detection's trace: every detection is among the boxes before NMS, and
   const Image image = random_image(200, 150);  // the network sees 85 x 64
   const std::vector<Detection> plain = detect_image(ctx, model, image, 7);
   Trace trace;
-  trace.proposals.resize(1000);  // what stood there before is gone afterwards
+  trace.proposals.resize(1000);  // the previous contents must be replaced
   trace.before_nms.resize(1000);
   const std::vector<Detection> found = detect_image(ctx, model, image, 7, &trace);
   CHECK(same(plain, found));
   check_trace(trace, found, 7, 200, 150);
 
-  // The same as in the network's pixels, with the axes scaled by 200 / 85 and 150 / 64.
+  // The boxes equal those in the network's pixels with the axes scaled by 200 / 85 and 150 / 64.
   const RawImage raw{image.rgb.data(), image.height, image.width};
   const Detections in_network = model.detect(ctx, make_image_batch(ctx, config, {&raw, 1}));
   REQUIRE(in_network.count.item<int32_t>() == static_cast<int32_t>(found.size()));
@@ -82,7 +83,7 @@ TEST_CASE("detection's trace: every detection is among the boxes before NMS, and
     CHECK(found[i].label == in_network.labels.data<int32_t>()[i]);
   }
 
-  // IoU does not change when an axis is scaled, but for what rounding does.
+  // Scaling an axis does not change the IoU, except for rounding.
   REQUIRE(trace.before_nms.size() > found.size());
   for (const Detection& box : trace.before_nms)
     if (!contains(found, box))
@@ -92,7 +93,7 @@ TEST_CASE("detection's trace: every detection is among the boxes before NMS, and
       }));
 }
 
-TEST_CASE("detection's trace: an entry an image, empty where it cannot be decoded") {
+TEST_CASE("detection trace: one entry per image, empty for an image that cannot be decoded") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder.path(), 3);
   const std::filesystem::path broken = folder / "JPEGImages/train_00001.png";

@@ -1,4 +1,4 @@
-#include "eval/evaluate.h"
+#include "eval/detect.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -21,7 +21,7 @@ Box ToImage::operator()(const float* box) const {
 
 namespace {
 
-/// The boxes of an image, in pixels of the image; rows of label -1 are left out.
+/// The detections on an image, with boxes in pixels of the image. Rows with the label -1 are left out.
 std::vector<Detection> in_image(const Tensor& boxes, const Tensor& scores, const Tensor& labels, int index,
                                 const ToImage& to_image) {
   const Tensor b = boxes.to(Device{}), s = scores.to(Device{}), l = labels.to(Device{});
@@ -33,7 +33,7 @@ std::vector<Detection> in_image(const Tensor& boxes, const Tensor& scores, const
   return detections;
 }
 
-/// The best of an image's boxes as the head takes them.
+/// The best of the given boxes of an image, as input for the head.
 Proposals given_proposals(Context& ctx, const ModelConfig& config, const ResizedImage& size,
                           const std::vector<Box>& boxes) {
   const int64_t count = std::min<int64_t>(std::ssize(boxes), config.rpn_post_nms_top_n_test);
@@ -50,23 +50,20 @@ Proposals given_proposals(Context& ctx, const ModelConfig& config, const Resized
 
 std::vector<Detection> detect_image(Context& ctx, FasterRcnn& model, const Image& image, int index,
                                     Trace* trace, const std::vector<Box>* proposals) {
-  const bool grad = std::exchange(ctx.grad, false), training = std::exchange(ctx.training, false);
   const RawImage raw{image.rgb.data(), image.height, image.width};
   const ToImage to_image(model.config, image);
   ImageBatch batch = make_image_batch(ctx, model.config, {&raw, 1});
   if (proposals) batch.proposals = given_proposals(ctx, model.config, to_image.size, *proposals);
   DetectionTrace looked_at;
   const Detections found = model.detect(ctx, batch, trace ? &looked_at : nullptr);
-  ctx.grad = grad;
-  ctx.training = training;
 
   if (trace) {
     *trace = {};
     const Tensor seen = looked_at.proposals.boxes.to(Device{});
     const auto count = looked_at.proposals.count.to(Device{}).item<int32_t>();
     for (int32_t i = 0; i < count; ++i) trace->proposals.push_back(to_image(seen.data<float>() + i * 4));
-    const ClassBoxes& boxes = looked_at.before_nms;
-    trace->before_nms = in_image(boxes.boxes, boxes.scores, boxes.labels, index, to_image);
+    const Candidates& boxes = looked_at.before_nms;
+    trace->before_nms = in_image(boxes.boxes, boxes.scores, boxes.group, index, to_image);
   }
   return in_image(found.boxes, found.scores, found.labels, index, to_image);
 }
@@ -75,7 +72,7 @@ std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dat
                                       std::vector<Fault>& faults,
                                       const std::function<void(size_t, size_t)>& progress,
                                       std::vector<Trace>* traces) {
-  // One image a batch: what is found on an image must not depend on its neighbours' padding.
+  // One image per batch: the detections on an image must not depend on the padding for other images.
   LoaderOptions options;
   options.workers = workers;
   options.cache_bytes = 0;
@@ -104,7 +101,7 @@ void write_detections(const std::filesystem::path& path, const std::vector<Detec
   std::string text = "[";
   for (const Detection& d : detections) {
     const Sample& sample = samples.at(static_cast<size_t>(d.image));
-    // In double, so that x + w gives back the right border exactly.
+    // In double, so that x + w is exactly x2.
     const double x = static_cast<double>(d.box.x1), y = static_cast<double>(d.box.y1);
     const auto index = static_cast<size_t>(d.label - 1);
     const Json entry = {

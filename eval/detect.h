@@ -7,14 +7,13 @@
 
 #include "core/context.h"
 #include "data/image.h"
-#include "eval/average_precision.h"
-#include "eval/diagnosis.h"
-#include "models/detector.h"
+#include "eval/detection.h"
+#include "models/faster_rcnn.h"
 #include "models/transform.h"
 
 namespace rcnn {
 
-/// From pixels of the network's input to those of an image, the way back of `resized`.
+/// Maps boxes from pixels of the network's input to pixels of an image: the inverse of `resized`.
 struct ToImage {
   ToImage(const ModelConfig& config, const Image& image);
   Box operator()(const float* box) const;
@@ -23,26 +22,26 @@ struct ToImage {
   float width, height;  // of the image
 };
 
-/// What is on one image, best first, boxes in pixels of `image`. `index` is stored in each detection, those
-/// of `trace` too, which receives what was looked at when given. Where `proposals` are given, best first, the
-/// best `rpn-post-nms-top-n-test` of them stand in for the RPN's.
+/// The detections on one image, best first, with boxes in pixels of `image`. `index` is stored in each of
+/// them as the image's index. `trace`, if given, receives the intermediate results. If `proposals` are given,
+/// best first, the best `rpn-post-nms-top-n-test` of them replace those of the RPN.
 std::vector<Detection> detect_image(Context& ctx, FasterRcnn& model, const Image& image, int index = 0,
                                     Trace* trace = nullptr, const std::vector<Box>* proposals = nullptr);
 
-/// Detections on every image of a dataset, image by image, in its proposals where it has some. An image that
-/// cannot be decoded gets none and an entry in `faults`. `progress(done, total)` is called after each image
-/// when given. `traces`, when given, receives one entry an image, empty for one that cannot be decoded; an
-/// image's takes some 50 kB.
+/// The detections on all images of a dataset, image by image. The proposals of a sample, if it has some,
+/// replace those of the RPN. An image that cannot be decoded gets no detections and an entry in `faults`.
+/// `progress(done, total)`, if given, is called after each image. `traces`, if given, receives one entry of
+/// about 50 kB per image, which is empty for an image that cannot be decoded.
 std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dataset& dataset, int workers,
                                       std::vector<Fault>& faults,
                                       const std::function<void(size_t, size_t)>& progress = {},
                                       std::vector<Trace>* traces = nullptr);
 
-/// Writes detections in COCO's results form, with file name and class name beside the numbers:
+/// Writes detections in COCO's results format, with file name and class name in addition to the numbers:
 /// [{"image_id": ..., "file_name": ..., "category_id": ..., "category_name": ..., "bbox": [x, y, w, h],
 /// "score": ...}].
-/// Images and categories have COCO's numbers where the samples and `category_ids` (one a class) give them,
-/// else the sample's id, a text, and the label.
+/// Images and categories get COCO's numbers if the samples and `category_ids` (one per class) have them.
+/// Otherwise they get the sample's id, which is a string, and the label.
 void write_detections(const std::filesystem::path& path, const std::vector<Detection>& detections,
                       const std::vector<Sample>& samples, const std::vector<std::string>& classes,
                       const std::vector<int64_t>& category_ids = {});

@@ -1,0 +1,81 @@
+// One training run: set-up (run_setup.cpp), training loop (run_loop.cpp) and what remains of it
+// (run_finish.cpp). train/trainer.h is the door to it from outside train/.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "core/context.h"
+#include "eval/data_summary.h"
+#include "models/detector.h"
+#include "train/checkpoint.h"
+#include "train/ema.h"
+#include "train/run_data.h"
+#include "train/run_options.h"
+#include "train/sgd.h"
+
+namespace rcnn {
+
+struct Run {
+  /// Chooses the device and prints which one and why.
+  explicit Run(const RunOptions& options);
+
+  RunOptions options;  // what the settings leave open is filled in by read_data
+  TrainConfig& config = options.train;
+  std::filesystem::path out = config.out;
+  Context ctx;
+  RunData data;
+  std::vector<DataSummary> summaries;  // one per split, the training split first
+  Detector detector;
+  std::optional<Sgd> sgd;  // empty until build_model
+  std::optional<Ema> ema;  // empty without --ema
+  RunState state;          // as the last checkpoint has it
+  int64_t epoch_steps = 0;
+  int64_t steps = 0;              // that the settings ask for; with --minutes an estimate
+  std::vector<Fault> faults;      // found in the data so far
+  std::vector<Fault> val_faults;  // found by the last evaluation on the validation split
+
+  std::filesystem::path last_checkpoint() const { return out / "last.safetensors"; }
+  std::filesystem::path best_weights() const { return out / "best.safetensors"; }
+  std::filesystem::path metrics() const { return out / "metrics.jsonl"; }
+  /// Whether this run continues from a checkpoint.
+  bool continues() const { return options.resume && std::filesystem::exists(last_checkpoint()); }
+  int64_t training_images() const { return static_cast<int64_t>(data.train.samples.size()); }
+  int64_t images_per_step() const { return config.batch * config.accumulate; }
+  /// The same, but a dataset smaller than a batch gives shorter batches.
+  int64_t images_seen_per_step() const {
+    return std::min(config.batch, training_images()) * config.accumulate;
+  }
+  Ema* average() { return ema ? &*ema : nullptr; }
+};
+
+// ---- set-up
+
+/// Reads the splits, fills in what the settings leave open, and prints what is in the data and what looks
+/// wrong with it.
+void read_data(Run& run);
+/// Prints how much memory a training step takes: the answer of --dry-run.
+void print_forecast(Run& run);
+/// Builds the model, with the initial weights, the optimiser and the average of the weights.
+void build_model(Run& run);
+/// Prepares an empty folder, or restores the state of the last checkpoint. Splits that the mode cannot
+/// evaluate on are left out from here on.
+void open_folder(Run& run);
+
+// ---- loop
+
+/// Trains until the last step, with evaluations and checkpoints. Throws Interrupted after Ctrl-C.
+void train_loop(Run& run);
+
+// ---- finish
+
+/// Evaluates the best model once on the test split and writes everything that people and programs read.
+void finish(Run& run);
+
+// ---- all of it
+
+/// Trains once, in a mode other than alternating; see train_detector.
+void train_run(const RunOptions& options);
+
+}  // namespace rcnn

@@ -1,0 +1,67 @@
+// What a run leaves when its steps are done.
+#include "core/files/sha256.h"
+#include "eval/coco_metrics.h"
+#include "eval/detect.h"
+#include "eval/diagnosis.h"
+#include "train/run.h"
+#include "train/run_report.h"
+
+namespace rcnn {
+namespace {
+
+constexpr size_t kAugmentedShown = 16;  // training images in the report
+
+/// Makes best.safetensors and the model in memory the same: the result of the run.
+void take_best_weights(Run& run) {
+  if (run.state.best_step == 0) {  // there was no evaluation: the last weights are the result
+    if (run.ema) run.ema->swap();
+    save_model(run.best_weights(), run.detector);
+  } else {
+    // In place: a second model would have packed weights of its own.
+    reload_model(run.best_weights(), *run.detector.model);
+  }
+}
+
+void evaluate(Run& run, const Dataset& judged, FinishedRun& finished) {
+  std::vector<Trace> traces;
+  finished.detections = detect_dataset(run.ctx, *run.detector.model, judged,
+                                       static_cast<int>(run.config.workers), run.faults, {}, &traces);
+  write_detections(run.out / "detections.json", finished.detections, judged.samples, run.detector.classes,
+                   judged.category_ids);
+  finished.result = evaluate_voc(finished.detections, judged);
+  const CocoFigures coco = evaluate_coco(finished.detections, judged).mean;
+  for (const CocoFigureName& figure : kCocoFigures)
+    finished.coco_figures.emplace_back(figure.words, coco.*figure.value);
+  finished.diagnosis = diagnose(finished.detections, traces, judged);
+}
+
+}  // namespace
+
+void finish(Run& run) {
+  take_best_weights(run);
+  FinishedRun finished;
+  finished.steps = run.state.step;
+  finished.images_seen = run.state.step * run.images_seen_per_step();
+  finished.best_step = run.state.best_step;
+  finished.train_seconds = run.state.train_seconds;
+  finished.weights_sha256 = sha256_hex_of_file(run.best_weights());
+  finished.summaries = run.summaries;
+  for (const LoadedImage& image : first_images(run.data.train, loader_options(run.config), kAugmentedShown))
+    finished.augmented.push_back({run.data.train.samples[static_cast<size_t>(image.sample)].id,
+                                  {image.image, image.objects, image.scale}});
+  Dataset evaluated = run.data.evaluated();
+  finished.split = run.data.evaluated_name();
+  // Where the validation split is evaluated again, the same faults are found below.
+  if (!run.data.test.samples.empty() && !run.data.test_is_val)
+    run.faults.insert(run.faults.end(), run.val_faults.begin(), run.val_faults.end());
+  if (!evaluated.samples.empty()) evaluate(run, evaluated, finished);
+  evaluated.classes = run.detector.classes;
+  finished.faults = run.faults;
+  const std::filesystem::path report = run.out / "report.html";
+  write_summary(run.out / "summary.json", run.options, finished, evaluated);
+  write_run_report(run.out, run.options, finished, evaluated);
+  print_result(finished);
+  fmt::print("model: {}\nreport: {}\n", run.best_weights().string(), report.string());
+}
+
+}  // namespace rcnn

@@ -1,0 +1,183 @@
+// The training loop of a run.
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "eval/average_precision.h"
+#include "eval/coco_metrics.h"
+#include "eval/detect.h"
+#include "train/batch.h"
+#include "train/interrupt.h"
+#include "train/json_lines.h"
+#include "train/loss_log.h"
+#include "train/non_finite.h"
+#include "train/progress.h"
+#include "train/run.h"
+#include "train/step.h"
+
+namespace rcnn {
+namespace {
+
+/// Names the first value that is not finite in a step that is over: its images are loaded again.
+std::string explain_step(Run& run, int64_t step) {
+  LoaderOptions options = loader_options(run.config);
+  options.workers = 0;
+  Loader loader(run.data.train, options, (step - 1) * run.config.accumulate);
+  for (int64_t i = 0; i < run.config.accumulate; ++i) {
+    const Batch loaded = loader.next();
+    const TrainingBatch batch = make_training_batch(run.ctx, run.detector.model->config, loaded);
+    std::vector<std::string> names;
+    for (const LoadedImage& image : loaded.images)
+      names.push_back(run.data.train.samples[static_cast<size_t>(image.sample)].image.string());
+    run.ctx.micro_batch = static_cast<uint32_t>(i);
+    const std::string found = explain_non_finite(run.ctx, *run.detector.model, step - 1, batch, names);
+    run.ctx.micro_batch = 0;
+    if (!found.empty()) return found;
+  }
+  return "run again, that step is finite: the weights have moved since";
+}
+
+class TrainingLoop {
+ public:
+  explicit TrainingLoop(Run& run);
+
+  void run() {
+    while (done_ < steps_) {
+      const std::vector<TrainingBatch> batches = next_batches();
+      const float rate = learning_rate(config_, done_, steps_, run_.epoch_steps);
+      const Losses losses = step_.run(done_, rate, batches);
+      if (run_.ema) run_.ema->update(run_.ctx, done_, run_.sgd->skipped());
+      after_step(rate, losses);
+    }
+    run_.faults.insert(run_.faults.end(), loader_.faults().begin(), loader_.faults().end());
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  /// What a step is followed by, besides the next step.
+  struct Due {
+    bool end, stop, evaluation, checkpoint;
+  };
+
+  std::vector<TrainingBatch> next_batches();
+  /// Counts the step, logs its losses, and saves or stops where that is due.
+  void after_step(float rate, const Losses& losses);
+  Due find_due() const;
+  void save(const Due& due);
+  void evaluate();
+  /// How many steps the run has: as many as the settings ask for, or with --minutes the number that the time
+  /// so far suggests.
+  int64_t expected_steps() const;
+  /// Spent on training so far, without evaluations and checkpoints.
+  double seconds() const;
+
+  Run& run_;
+  const TrainConfig& config_ = run_.config;
+  RunState& state_ = run_.state;
+  int64_t done_ = state_.step;
+  Clock::time_point start_ = Clock::now();
+  int64_t steps_ = expected_steps();
+  JsonLines lines_;
+  Loader loader_;
+  Progress progress_;
+  LossLog log_;
+  TrainingStep step_;
+  InterruptGuard guard_;
+};
+
+TrainingLoop::TrainingLoop(Run& run)
+    : run_(run),
+      lines_(state_.step == 0 ? JsonLines::create(run.metrics())
+                              : JsonLines::resume(run.metrics(), state_.step)),
+      loader_(run.data.train, loader_options(config_), state_.step * config_.accumulate),
+      progress_(stdout, state_.step, steps_),
+      log_([&run](int64_t step) { return explain_step(run, step); }),
+      step_(run.ctx, *run.detector.model, *run.sgd, config_.cuda_graph) {
+  start_ = Clock::now();
+}
+
+double TrainingLoop::seconds() const {
+  return state_.train_seconds + std::chrono::duration<double>(Clock::now() - start_).count();
+}
+
+int64_t TrainingLoop::expected_steps() const {
+  if (config_.minutes <= 0) return run_.steps;
+  const double limit = 60 * static_cast<double>(config_.minutes), spent = seconds();
+  if (spent >= limit) return done_;
+  constexpr int64_t kMinSteps = 5;  // the first steps are slow and would mislead
+  if (done_ < kMinSteps) return std::max<int64_t>(run_.steps, kMinSteps);
+  return std::max(done_ + 1, static_cast<int64_t>(static_cast<double>(done_) * limit / spent));
+}
+
+std::vector<TrainingBatch> TrainingLoop::next_batches() {
+  std::vector<TrainingBatch> batches;
+  for (int64_t i = 0; i < config_.accumulate; ++i)
+    batches.push_back(make_training_batch(run_.ctx, run_.detector.model->config, loader_.next()));
+  return batches;
+}
+
+TrainingLoop::Due TrainingLoop::find_due() const {
+  const bool end = done_ >= steps_, stop = InterruptGuard::signal() != 0;
+  const bool evaluation =
+      !run_.data.val.samples.empty() && (end || done_ % (config_.eval_every * run_.epoch_steps) == 0);
+  return {end, stop, evaluation, end || stop || evaluation || done_ % config_.checkpoint_every == 0};
+}
+
+void TrainingLoop::after_step(float rate, const Losses& losses) {
+  ++done_;
+  log_.add(done_, rate, losses, run_.sgd->norm());
+  steps_ = expected_steps();
+  progress_.expect(steps_);
+  const Due due = find_due();
+  const bool reading_is_free = run_.ctx.device.type == DeviceType::cpu;
+  if (due.checkpoint || reading_is_free || done_ % config_.log_every == 0)
+    log_.flush(lines_, progress_, due.end);
+  progress_.update(done_, run_.images_seen_per_step(), log_.last());
+  if (!due.checkpoint) return;
+  save(due);
+  if (due.stop && !due.end) {
+    progress_.finish();
+    throw Interrupted(fmt::format("stopped after step {}; go on with:\n  {}{}", done_,
+                                  run_.options.command_line, run_.options.resume ? "" : " --resume"));
+  }
+  progress_.pause_ended();  // evaluations and checkpoints are not training time
+  start_ = Clock::now();
+}
+
+void TrainingLoop::save(const Due& due) {
+  state_.train_seconds = seconds();
+  // A step that was not finite has still moved the running statistics: an older checkpoint is better.
+  if (!log_.finite() && !due.end) return;
+  if (due.evaluation) evaluate();
+  state_.step = done_;
+  save_checkpoint(run_.last_checkpoint(), run_.detector, *run_.sgd, run_.average(), state_);
+}
+
+/// Evaluates the model on the validation split, writes the figures to the metrics and keeps the best model.
+void TrainingLoop::evaluate() {
+  if (run_.ema) run_.ema->swap();
+  run_.val_faults.clear();
+  const auto found = detect_dataset(run_.ctx, *run_.detector.model, run_.data.val,
+                                    static_cast<int>(config_.workers), run_.val_faults);
+  const VocResult voc = evaluate_voc(found, run_.data.val);
+  const CocoFigures coco = evaluate_coco(found, run_.data.val).mean;
+  lines_.write({{"step", done_},
+                {"val_map", coco.ap},
+                {"val_map50", voc.map_area},
+                {"val_map50_voc07", voc.map_11point}});
+  const bool best = coco.ap >= 0 && coco.ap >= state_.best;  // below 0: there is no object to find
+  progress_.message(fmt::format("step {}: on {} mAP@.5 {:.3f}, mAP@.5:.95 {:.3f}{}", done_,
+                                run_.data.val_name, voc.map_area, coco.ap, best ? "  (best)" : ""));
+  if (best) {
+    state_.best = coco.ap;
+    state_.best_step = done_;
+    save_model(run_.best_weights(), run_.detector);
+  }
+  if (run_.ema) run_.ema->swap();
+}
+
+}  // namespace
+
+void train_loop(Run& run) { TrainingLoop(run).run(); }
+
+}  // namespace rcnn

@@ -1,0 +1,181 @@
+// The set-up of a run: data, settings, model and folder.
+#include <cmath>
+
+#include "eval/advice.h"
+#include "train/memory.h"
+#include "train/run.h"
+
+namespace rcnn {
+namespace {
+
+/// Fills in what the settings leave open: input size, anchors, learning rate, length and augmentation follow
+/// from the data.
+void settle(Run& run) {
+  RunOptions& options = run.options;
+  TrainConfig& config = run.config;
+  if (config.weights.empty())
+    if (const std::string line = start_from_scratch(options.model); !line.empty()) fmt::print("{}\n", line);
+  suit_to_data(options.model, run.data.train, level_strides(options.model), options.suited);
+  // An epoch leaves out its last batch where that would be short (see LoaderOptions::drop_last).
+  const int64_t batches = std::max<int64_t>(1, run.training_images() / config.batch);
+  run.epoch_steps = std::max<int64_t>(1, (batches + config.accumulate / 2) / config.accumulate);
+  if (config.epochs == 0) config.epochs = default_epochs(run.training_images(), options.model.short_side);
+  if (config.lr == 0) config.lr = default_learning_rate(options.model.backbone, run.images_per_step());
+  const int64_t steps = config.steps > 0 ? config.steps : config.epochs * batches / config.accumulate;
+  // With --minutes the number of epochs is unknown; the number that suits the data is the best estimate.
+  const bool by_steps = config.steps > 0 && config.minutes <= 0;
+  settle_augmentation(config,
+                      by_steps ? static_cast<double>(steps * config.accumulate) / static_cast<double>(batches)
+                               : static_cast<double>(config.epochs));
+  run.steps = std::max<int64_t>(1, std::llround(static_cast<double>(steps) * options.share));
+}
+
+/// The splits of the run that exist, by name.
+std::vector<std::pair<std::string, const Dataset*>> named_splits(const RunData& data) {
+  std::vector<std::pair<std::string, const Dataset*>> splits;
+  for (const auto& [name, part] : {std::pair{data.train_name, &data.train},
+                                   {data.val_name, &data.val},
+                                   {data.test_is_val ? "" : data.test_name, &data.test}})
+    if (!name.empty()) splits.emplace_back(name, part);
+  return splits;
+}
+
+void describe_data(Run& run) {
+  const RunData& data = run.data;
+  const auto look = [&](const Dataset& part, const std::string& name, bool again) {
+    if (part.samples.empty() || again) return;
+    run.summaries.push_back(summarise(part, name, run.options.model, level_strides(run.options.model)));
+    run.faults.insert(run.faults.end(), part.faults.begin(), part.faults.end());
+  };
+  look(data.train, data.train_name, false);
+  look(data.val, data.val_name, false);
+  look(data.test, data.test_name, data.test_is_val);
+  print_summary(run.summaries.front());
+  for (size_t i = 1; i < run.summaries.size(); ++i)
+    fmt::print("{}: {} images, {} boxes\n", run.summaries[i].split, run.summaries[i].images,
+               run.summaries[i].boxes);
+  Sentences advice = repeated_image_advice(named_splits(data));
+  const TrainConfig& config = run.config;
+  advice.push_back(
+      learning_rate_advice(static_cast<double>(config.lr), run.images_per_step(), config.clip_norm > 0));
+  std::erase(advice, "");
+  fmt::print("{}", advice_text(advice));
+  if (data.evaluated().samples.empty())
+    fmt::print("the model is not evaluated: the data has neither a validation nor a test split\n");
+  if (!run.faults.empty())
+    fmt::print("{} faults in the data; they are listed at the end, and by `rcnn check`\n", run.faults.size());
+}
+
+/// Empties the validation and the test split where the mode cannot evaluate on them: an RPN alone detects
+/// nothing, and a head that was trained on proposals needs proposals, from a file or from an RPN on the same
+/// features.
+void leave_out_unusable_splits(Run& run) {
+  const auto leave_out = [&](Dataset& part, std::string& name) {
+    if (part.samples.empty() || run.config.mode == "joint") return;
+    const bool head = run.config.mode == "fast-rcnn";
+    if (head && (run.config.freeze_backbone || part.samples.front().proposals)) return;
+    fmt::print("the model is not evaluated on the split {}: {}\n", name,
+               head ? "there are no proposals for it" : "an RPN alone detects nothing");
+    part.samples.clear();
+    name.clear();
+  };
+  leave_out(run.data.val, run.data.val_name);
+  leave_out(run.data.test, run.data.test_name);
+}
+
+std::unique_ptr<FasterRcnn> make_model(const Run& run) {
+  auto model =
+      std::make_unique<FasterRcnn>(run.options.model, static_cast<int64_t>(run.data.train.classes.size()),
+                                   Init(static_cast<uint64_t>(run.config.seed)));
+  model->rpn_alone = run.config.mode == "rpn";
+  return model;
+}
+
+/// Starts the model from the file --weights.
+void load_initial_weights(Run& run) {
+  const WeightsReport loaded = load_weights_file(run.config.weights, run.detector, run.config.keep_classes);
+  fmt::print("{}\n", loaded.text());
+  for (const auto* names : {&loaded.missing, &loaded.other_shape})
+    for (const std::string& name : *names)
+      check_input(!run.config.freeze_backbone || !name.starts_with("backbone."),
+                  "--freeze-backbone: {} has no '{}', which would stay random", run.config.weights,
+                  name.substr(0, name.find(' ')));
+}
+
+int64_t count_parameters(FasterRcnn& model) {
+  int64_t count = 0;
+  for_each_parameter(model, [&](const std::string&, Var& v) { count += v.value().numel(); });
+  return count;
+}
+
+}  // namespace
+
+void read_data(Run& run) {
+  check_run_folder(run.out, run.options.resume);
+  run.data = read_run_data(run.config, run.out, run.options.resume);
+  settle(run);
+  describe_data(run);
+}
+
+void print_forecast(Run& run) {
+  leave_out_unusable_splits(run);
+  MemoryPlan plan;
+  plan.make_model = [&run] {
+    auto model = make_model(run);
+    if (!run.config.weights.empty()) freeze_stages(*model, run.options.model.frozen_stages);
+    if (run.config.freeze_backbone) freeze_backbone(*model);
+    return model;
+  };
+  plan.sgd = sgd_options(run.config);
+  plan.loader = loader_options(run.config);
+  plan.steps = run.steps;
+  plan.accumulate = run.config.accumulate;
+  plan.averages = run.config.ema > 0;
+  plan.watched = run.data.val.samples;
+  plan.largest_scale = 1 + run.config.scale_jitter;
+  fmt::print("{}", describe(forecast_memory(run.ctx, plan, run.data.train)));
+}
+
+void build_model(Run& run) {
+  run.detector.classes = run.data.train.classes;
+  run.detector.category_ids = run.data.train.category_ids;
+  run.detector.model = make_model(run);
+  FasterRcnn& model = *run.detector.model;
+  if (run.continues())
+    freeze_stages(model, run.options.model.frozen_stages);  // the checkpoint has the weights
+  else if (!run.config.weights.empty())
+    load_initial_weights(run);
+  if (run.config.freeze_backbone) freeze_backbone(model);
+  move_to(model, run.ctx.device);
+  fmt::print("{}: {:.2f} M parameters; {} on {}\n", run.options.model.backbone,
+             static_cast<double>(count_parameters(model)) / 1e6, numerics_description(),
+             run.ctx.device.str());
+  run.sgd.emplace(run.ctx, model, sgd_options(run.config));
+  if (run.config.ema > 0) run.ema.emplace(run.ctx, model, run.config.ema);
+}
+
+void open_folder(Run& run) {
+  const auto settings = result_settings(run.options, run.data.random);
+  std::error_code error;
+  std::filesystem::create_directories(run.out, error);
+  check_input(!error, "{}: cannot create the folder: {}", run.out.string(), error.message());
+  write_random_split(run.data, run.out);
+  if (run.continues()) {
+    run.state = load_checkpoint(run.last_checkpoint(), run.detector, *run.sgd, run.average(), settings);
+    check_input(run.config.minutes > 0 || run.state.step <= run.steps,
+                "{}: {} steps are done already, more than the {} that the settings ask for",
+                run.last_checkpoint().string(), run.state.step, run.steps);
+    fmt::print("resuming after step {}\n", run.state.step);
+    if (run.state.numerics != numerics_description())
+      fmt::print(
+          "warning: the checkpoint was written with {}, this is {}: the weights will differ in their last "
+          "bits\n",
+          run.state.numerics, numerics_description());
+  } else {
+    if (run.options.resume) fmt::print("no checkpoint in {} yet: starting from step 0\n", run.out.string());
+    run.state.settings = settings;
+  }
+  leave_out_unusable_splits(run);  // the lists of a random split are written by now
+}
+
+}  // namespace rcnn
