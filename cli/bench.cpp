@@ -6,24 +6,26 @@
 namespace rcnn {
 
 void add_bench(CLI::App& program) {
-  CLI::App* app = program.add_subcommand("bench", "Time a model, or every op of the engine");
+  CLI::App* app = program.add_subcommand("bench", "Time a model, or all ops of the engine");
   app->require_subcommand(1);
 
   auto options = std::make_shared<ModelBenchOptions>();
-  CLI::App* model = app->add_subcommand("model", "A training step and a detection, on noise");
+  CLI::App* model = app->add_subcommand("model", "Time a training step and a detection on noise");
   model->add_option("--model", options->model, "the detector [nano-fpn]");
-  model->add_option("--batch", options->batch, "images a training step [4]")->check(CLI::Range(1, 1024));
-  model->add_option("--height", options->height, "pixels [240]")->check(CLI::Range(32, 8192));
-  model->add_option("--width", options->width, "pixels [320]")->check(CLI::Range(32, 8192));
-  model->add_option("--detect-height", options->detect_height, "of the image to detect on [--height]")
+  model->add_option("--batch", options->batch, "images per training step [4]")->check(CLI::Range(1, 1024));
+  model->add_option("--height", options->height, "height of the images, in pixels [240]")
       ->check(CLI::Range(32, 8192));
-  model->add_option("--detect-width", options->detect_width, "of the image to detect on [--width]")
+  model->add_option("--width", options->width, "width of the images, in pixels [320]")
       ->check(CLI::Range(32, 8192));
-  model->add_option("--classes", options->classes, "object classes [3]")->check(CLI::Range(1, 10000));
-  model->add_option("--objects", options->objects, "objects an image [8]")->check(CLI::Range(1, 10000));
+  model->add_option("--detect-height", options->detect_height, "height of the image to detect on [--height]")
+      ->check(CLI::Range(32, 8192));
+  model->add_option("--detect-width", options->detect_width, "width of the image to detect on [--width]")
+      ->check(CLI::Range(32, 8192));
+  model->add_option("--classes", options->classes, "number of classes [3]")->check(CLI::Range(1, 10000));
+  model->add_option("--objects", options->objects, "objects per image [8]")->check(CLI::Range(1, 10000));
   model->add_option("--steps", options->steps, "timed repetitions [20]")->check(CLI::Range(1, 100000));
-  model->add_flag("--json", options->json, "one JSON object a line");
-  model->add_flag("--profile", options->profile, "time by op");
+  model->add_flag("--json", options->json, "print one JSON object per line");
+  model->add_flag("--profile", options->profile, "print the time of each op");
   model->add_flag("--cuda-graph", options->cuda_graph, "on a GPU, record a step once and replay it");
   auto device = std::make_shared<DeviceOptions>();
   device->add(*model);
@@ -34,13 +36,13 @@ void add_bench(CLI::App& program) {
   });
 
   auto op_options = std::make_shared<OpBenchOptions>();
-  CLI::App* ops = app->add_subcommand("ops", "Every variant of every op, on the shapes of the models");
+  CLI::App* ops = app->add_subcommand("ops", "Time every variant of every op on the shapes of the models");
   ops->add_option("--device", op_options->device, "where to compute: auto, cpu, cuda or cuda:N [auto]")
       ->type_name("DEVICE");
   ops->add_option("--op", op_options->op, "only ops whose name contains this")->type_name("TEXT");
-  ops->add_option("--seconds", op_options->seconds, "for each variant and shape [0.2]")
+  ops->add_option("--seconds", op_options->seconds, "seconds for each variant and shape [0.2]")
       ->check(CLI::Range(0.0, 60.0));
-  ops->add_option("--json", op_options->json, "write the times to this file as well")->type_name("FILE");
+  ops->add_option("--json", op_options->json, "also write the times to this file")->type_name("FILE");
   ops->callback([op_options] {
     op_options->version = version_line();
     bench_ops(*op_options);

@@ -11,7 +11,7 @@
 namespace rcnn {
 namespace {
 
-/// The settings of a model by which its anchors meet the boxes.
+/// The settings of a model that decide how its anchors overlap the boxes.
 std::vector<Field<ModelConfig>> input_fields() {
   std::vector<Field<ModelConfig>> fields;
   for (const Field<ModelConfig>& field : model_fields())
@@ -20,7 +20,8 @@ std::vector<Field<ModelConfig>> input_fields() {
   return fields;
 }
 
-/// The splits to look at, the one to train on first. `trainval` is train and val over again.
+/// The splits to check, the training split first. `trainval` is left out beside train, whose images it
+/// repeats.
 std::vector<std::string> splits_to_check(const DataFolder& folder) {
   std::vector<std::string> splits = folder.splits;
   if (folder.has("train")) std::erase(splits, "trainval");
@@ -67,11 +68,11 @@ void add_check(CLI::App& program) {
   };
   auto options = std::make_shared<Options>();
   CLI::App* app = program.add_subcommand(
-      "check", "What labelled images hold, how a model's anchors suit them, and faults");
+      "check", "Describe labelled images, how well a model's anchors fit them, and their faults");
   app->footer(
-      "Prints for every split what `rcnn train` would before its first step, and every faulty annotation.\n"
-      "Short side and anchor sizes are those that `rcnn train` would take from the boxes, unless given.");
-  app->add_option("data", options->data, "a folder of labelled images, or a COCO JSON file")
+      "Prints for every split what `rcnn train` prints before its first step, and every faulty annotation.\n"
+      "Unless given, short side and anchor sizes are those that `rcnn train` would choose for the boxes.");
+  app->add_option("data", options->data, "folder of labelled images, or a COCO JSON file")
       ->required()
       ->type_name("DIR");
   static const std::vector<Field<ModelConfig>> fields = input_fields();

@@ -8,7 +8,7 @@
 
 namespace rcnn {
 
-// Each adds its subcommand to the program; `command_line` is quoted in what it writes.
+// Each function adds its subcommand to the program. `command_line` is quoted in the files of the run.
 void add_train(CLI::App& program, const std::string& command_line);
 void add_eval(CLI::App& program);
 void add_detect(CLI::App& program);
@@ -19,10 +19,10 @@ void add_synth(CLI::App& program);
 void add_export(CLI::App& program);
 void add_bench(CLI::App& program);
 
-/// Options in groups whose names begin so are shown by --help-all alone.
+/// Options in groups whose names begin with this are only shown by --help-all.
 inline constexpr std::string_view kMoreOptions = "More: ";
 
-/// Commit, libraries and instruction set, in one line.
+/// Commit, libraries and instruction set in one line.
 std::string version_line();
 
 }  // namespace rcnn

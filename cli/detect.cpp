@@ -21,7 +21,7 @@ bool is_image_name(const fs::path& path) {
   return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
 }
 
-/// The files as given; of a folder, its images in the order of their names.
+/// The files as given; a folder stands for its images in the order of their names.
 std::vector<fs::path> list_images(const std::vector<std::string>& paths) {
   std::vector<fs::path> images;
   for (const fs::path path : paths) {
@@ -51,17 +51,19 @@ void add_detect(CLI::App& program) {
     DeviceOptions device;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* app = program.add_subcommand("detect", "Find objects on photographs, and draw them");
-  app->add_option("--weights", options->weights, "a trained model (best.safetensors)")
+  CLI::App* app = program.add_subcommand("detect", "Detect objects in photographs and draw them");
+  app->add_option("--weights", options->weights, "trained model (best.safetensors)")
       ->required()
       ->type_name("FILE");
-  app->add_option("--out", options->out, "the folder for annotated PNGs and detections.json [detections]")
+  app->add_option("--out", options->out, "folder for annotated PNGs and detections.json [detections]")
       ->type_name("DIR");
-  app->add_option("--score", options->score,
-                  "draw detections of at least this score; the JSON has them all [0.5]")
+  app->add_option(
+         "--score", options->score,
+         "confidence threshold: draw detections with at least this score; the JSON file has all [0.5]")
       ->check(CLI::Range(0.0f, 1.0f));
   app->add_option("images", options->paths, "images, or folders of images")->required()->type_name("PATH");
-  app->add_option("--short-side", options->short_side, "resize images to this short side [the model's]")
+  app->add_option("--short-side", options->short_side,
+                  "resize images to this short side, in pixels [the model's]")
       ->check(CLI::Range(16, 8192));
   options->device.add(*app);
   app->callback([options] {
@@ -83,7 +85,7 @@ void add_detect(CLI::App& program) {
       Image image;
       try {
         image = read_image(path);
-      } catch (const InputError& fault) {  // one bad file does not stop a folder
+      } catch (const InputError& fault) {  // an unreadable file does not stop the others
         fmt::print(stderr, "rcnn: {}\n", fault.what());
         bad = path.string();
         ++bad_count;

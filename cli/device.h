@@ -16,16 +16,16 @@ struct DeviceOptions {
   std::vector<std::string> kernels;
   bool sync_report = false;
 
-  /// Adds the flags. Must outlive the parsing.
+  /// Adds the flags. This object must outlive the parsing.
   void add(CLI::App& app);
-  /// A context on the device that was asked for; prints which and why. The precision is the model's unless a
-  /// flag says otherwise.
+  /// A context on the device of --device; prints which one and why. The precision is that of --precision, or
+  /// the model's.
   std::unique_ptr<Context> make_context(const ModelConfig& config) const;
-  /// Prints where the host waited for the device, if that was asked for.
+  /// Prints where the host waited for the device, if --sync-report is given.
   void print_sync_report() const;
 };
 
-/// Where the host waited for the device since the program began, by place in the source.
+/// Prints where in the source, and how often, the host has waited for the device since the program began.
 void print_host_waits();
 
 }  // namespace rcnn

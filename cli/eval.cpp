@@ -24,8 +24,8 @@ struct Options {
   DeviceOptions device;
 };
 
-/// What is evaluated against: in the file's own doubles where it is COCO's, so that the figures are those of
-/// COCO's tools.
+/// The ground truth. Annotations in a COCO file are kept as doubles, so that the figures are those of COCO's
+/// tools.
 struct Truth {
   DataFolder folder;
   Dataset data;
@@ -38,17 +38,18 @@ struct Result {
   CocoScores coco;
 };
 
-/// Where no split is asked for it is the test split, or all there is of data without splits.
+/// The split asked for; by default test, or everything if the data has no splits.
 std::string choose_split(const Options& options, const DataFolder& folder) {
   return !options.split.empty() || folder.splits.empty() ? options.split : "test";
 }
 
-/// The images of the list --images, named as in it: by their ids, or with an extension. All where there is no
-/// list; that is said of a folder without splits, part of which the model may have been trained on.
+/// The images of the list --images, which names them by id, with or without an extension. Without a list
+/// these are all images; for a folder without splits a line says so, because the model may have been trained
+/// on some of them.
 Dataset choose_images(const Options& options, const DataFolder& folder, const Dataset& all) {
   if (options.images.empty()) {
     if (folder.splits.empty() && std::filesystem::is_directory(folder.root))
-      fmt::print("{} has no splits: all its {} images are judged; --images LIST judges those of a list\n",
+      fmt::print("{} has no splits: evaluating on all its {} images; --images LIST selects some of them\n",
                  options.data, all.samples.size());
     return all;
   }
@@ -67,7 +68,7 @@ Dataset choose_images(const Options& options, const DataFolder& folder, const Da
   return chosen;
 }
 
-/// The COCO file that holds the split, empty where none does.
+/// The COCO file of the split; empty if there is none.
 std::filesystem::path find_coco_file(const DataFolder& folder, const std::string& split) {
   if (folder.form != "coco") return {};
   if (std::filesystem::is_regular_file(folder.root)) return split.empty() ? folder.root : "";
@@ -77,7 +78,7 @@ std::filesystem::path find_coco_file(const DataFolder& folder, const std::string
   return {};
 }
 
-/// Annotations of which only the boxes are wanted: a COCO file's images may be anywhere, or nowhere.
+/// Reads the ground truth alone: the images of a COCO file need not exist.
 Truth read_truth(const Options& options) {
   const DataFolder folder = find_data(options.data);
   const std::string split = choose_split(options, folder);
@@ -91,8 +92,8 @@ Truth read_truth(const Options& options) {
   return truth;
 }
 
-/// Leaves out, with a word among the faults, what is in categories that the data lacks. Images that it lacks
-/// mean that the file belongs to other data.
+/// Reads --detections. Those in categories that the data lacks are left out and reported as a fault. An image
+/// that the data lacks is an error, because the file must belong to other data.
 std::vector<CocoResult> read_results(const Options& options, Dataset& data) {
   const CocoNumbers numbers = coco_numbers(data);
   std::vector<CocoResult> results = read_coco_results(options.detections, numbers);
@@ -114,7 +115,7 @@ std::vector<CocoResult> read_results(const Options& options, Dataset& data) {
   return results;
 }
 
-/// Leaves `truth` and `results` with the images that are to be judged, under the numbers they had.
+/// Restricts `truth` and `results` to the chosen images, which keep their numbers.
 void keep_chosen(const Options& options, Truth& truth, std::vector<CocoResult>& results) {
   for (size_t i = 0; i < truth.data.samples.size(); ++i) {
     Sample& sample = truth.data.samples[i];
@@ -134,7 +135,7 @@ nlohmann::ordered_json as_json(const CocoFigures& figures) {
   return json;
 }
 
-/// The result for programs. Keys are those of summary.json, and COCO's.
+/// Writes the result for programs. The keys are those of summary.json, and COCO's.
 void write_json(const std::filesystem::path& path, const Result& result, const Dataset& data) {
   nlohmann::ordered_json json = as_json(result.coco.mean);
   json["map50"] = result.voc.map_area;
@@ -187,35 +188,40 @@ void evaluate_weights(const Options& options) {
 void add_eval(CLI::App& program) {
   auto options = std::make_shared<Options>();
   CLI::App* app = program.add_subcommand(
-      "eval", "Average precision of a trained detector, or of anybody's detections, on labelled images");
-  app->add_option("--weights", options->weights, "a trained model (best.safetensors)")->type_name("FILE");
+      "eval", "Average precision of a trained detector, or of a file of detections, on labelled images");
+  app->add_option("--weights", options->weights, "trained model (best.safetensors)")->type_name("FILE");
   app->add_option("--detections", options->detections,
-                  "instead of a model: detections in COCO's results form, from any program")
+                  "instead of a model: file of detections in COCO's results format, from any program")
       ->type_name("FILE");
-  app->add_option("--data", options->data, "labelled images in any of the usual layouts, or a COCO JSON file")
+  app->add_option("--data", options->data, "folder of labelled images, or a COCO JSON file")
       ->required()
       ->type_name("PATH");
-  app->add_option("--split", options->split, "the split to evaluate [test; of data without splits all]")
+  app->add_option("--split", options->split,
+                  "split to evaluate on [test, or everything if the data has no splits]")
       ->type_name("TEXT");
-  app->add_option("--images", options->images,
-                  "judge these images alone: a list of names, one a line, such as splits/val.txt of a run")
+  app->add_option(
+         "--images", options->images,
+         "evaluate on these images only: file with one name per line, such as splits/val.txt of a run")
       ->type_name("LIST");
-  app->add_option("--out", options->out, "write the model's detections here, in COCO's results form")
+  app->add_option("--out", options->out,
+                  "write the model's detections to this file, in COCO's results format")
       ->type_name("FILE");
-  app->add_option("--proposals", options->proposals,
-                  "look where this file says, in COCO's results form, instead of where the model's RPN does")
+  app->add_option(
+         "--proposals", options->proposals,
+         "use the proposals in this file, in COCO's results format, instead of those of the model's RPN")
       ->type_name("FILE");
-  app->add_option("--json", options->json, "write the figures here, for programs")->type_name("FILE");
+  app->add_option("--json", options->json, "write the figures to this file, as JSON")->type_name("FILE");
   app->add_option("--workers", options->workers, "threads that load images [2]")->check(CLI::Range(0, 256));
   options->device.add(*app);
   app->callback([options] {
-    check_input(options->weights.empty() != options->detections.empty(),
-                "eval takes either --weights, a trained model, or --detections, a file of them; found {}.",
-                options->weights.empty() ? "neither" : "both");
+    check_input(
+        options->weights.empty() != options->detections.empty(),
+        "eval takes either --weights, a trained model, or --detections, a file of detections; found {}.",
+        options->weights.empty() ? "neither" : "both");
     check_input(options->detections.empty() || options->out.empty(),
-                "--out writes a model's detections; with --detections there is none.");
+                "--out writes the detections of a model; with --detections there is no model.");
     check_input(options->detections.empty() || options->proposals.empty(),
-                "--proposals say where a model looks; with --detections there is none.");
+                "--proposals are for a model; with --detections there is no model.");
     if (options->weights.empty())
       evaluate_detections(*options);
     else

@@ -14,10 +14,11 @@ void add_export(CLI::App& program) {
   auto options = std::make_shared<Options>();
   CLI::App* app = program.add_subcommand("export", "Write a detector's weights for torchvision");
   app->footer(
-      "The file holds the tensors that load_state_dict(strict=True) of the same model put together from\n"
-      "torchvision's parts accepts, and nothing else: docs/weights.md shows how.");
-  app->add_option("--weights", options->weights, "a detector of this program")->required()->type_name("FILE");
-  app->add_option("--out", options->out, "the safetensors file to write")->required()->type_name("FILE");
+      "The file holds exactly the tensors that load_state_dict(strict=True) expects of the same model built "
+      "from\n"
+      "torchvision's parts: docs/weights.md shows how.");
+  app->add_option("--weights", options->weights, "detector trained with rcnn")->required()->type_name("FILE");
+  app->add_option("--out", options->out, "safetensors file to write")->required()->type_name("FILE");
   app->callback([options] {
     Detector detector = load_model(options->weights);
     const auto tensors = export_weights(*detector.model);

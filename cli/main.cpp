@@ -1,5 +1,5 @@
-// The program `rcnn`. Exit status: 0, or 2 when the input or the command line is at fault, or 128 and the
-// signal's number where one ended the run, or 1 for anything else.
+// The program `rcnn`. Its exit status is 0 on success, 2 for a fault in the input or on the command line, 128
+// plus the signal's number if a signal ended the run, and 1 for anything else.
 #include <fmt/format.h>
 
 #include <csignal>
@@ -16,7 +16,7 @@ std::string quote(const std::string& word) {
   return plain ? word : "'" + word + "'";
 }
 
-/// What is wrong with the command line, in one line, and where to read more.
+/// One line that says what is wrong with the command line, and which help explains it.
 std::string usage_error(const CLI::App* program, const CLI::Error& error) {
   const CLI::App* command = program;
   std::string name = program->get_name();
@@ -25,19 +25,19 @@ std::string usage_error(const CLI::App* program, const CLI::Error& error) {
     name += " " + command->get_name();
   }
   std::string fault = error.what();
-  // A mistyped command is left over, and CLI11 only says that there is none.
+  // CLI11 only says that a command is missing; a mistyped one is among the remaining words.
   if (!command->get_subcommands({}).empty() && command->remaining_size() > 0)
     fault = fmt::format("'{}' is not a command", command->remaining().front());
   return fmt::format("rcnn: {}; `{} --help` explains the usage\n", fault, name);
 }
 
 struct HelpFormatter : CLI::Formatter {
-  /// `--help` shows the first things only: what stands under kMoreOptions is left to `--help-all`.
+  /// `--help` shows the most important options only, and leaves groups under kMoreOptions to `--help-all`.
   std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
     all_ = mode == CLI::AppFormatMode::All;
     std::string help = CLI::Formatter::make_help(app, std::move(name), mode);
     for (size_t at; (at = help.find("\n\n\n")) != std::string::npos;)
-      help.erase(at, 1);  // of groups left out
+      help.erase(at, 1);  // left by groups that are not shown
     return help;
   }
   std::string make_group(std::string group, bool positional,
@@ -45,7 +45,7 @@ struct HelpFormatter : CLI::Formatter {
     if (!all_ && group.starts_with(rcnn::kMoreOptions)) return "";
     return CLI::Formatter::make_group(std::move(group), positional, std::move(options));
   }
-  /// Names a switch `--x,--no-x`: CLI11 would show the text that each stands for as well,
+  /// Names a switch `--x,--no-x`. CLI11 would also show the text that each name stands for:
   /// `--x{true},--no-x{false}`.
   std::string make_option_name(const CLI::Option* option, bool positional) const override {
     std::string name = CLI::Formatter::make_option_name(option, positional);
@@ -63,11 +63,11 @@ struct HelpFormatter : CLI::Formatter {
 int main(int argc, char** argv) {
   CLI::App program{"Faster R-CNN from scratch: train, evaluate and run object detectors."};
   program.name("rcnn");
-  program.formatter(std::make_shared<HelpFormatter>());  // subcommands take it over
+  program.formatter(std::make_shared<HelpFormatter>());  // subcommands inherit it
   program.set_version_flag("--version", rcnn::version_line);
   program.require_subcommand(1);
   program.footer(
-      "`rcnn COMMAND --help` explains a command. A first run, without any data:\n"
+      "`rcnn COMMAND --help` explains a command. A first run on generated images:\n"
       "  rcnn synth --out scenes --count 500\n"
       "  rcnn synth --out scenes --count 100 --split test\n"
       "  rcnn train --data scenes --out run");
@@ -83,9 +83,9 @@ int main(int argc, char** argv) {
   rcnn::add_export(program);
   rcnn::add_bench(program);
   program.failure_message(usage_error);
-  // A file size limit that is reached is an error like a full disk, not a reason to die without a word.
+  // Reaching a file size limit is an error like a full disk; it must not kill the process silently.
   std::signal(SIGXFSZ, SIG_IGN);
-  // Lines come out as they are made, also into a pipe or a log file.
+  // Each line is written at once, also to a pipe or a log file.
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   try {
     program.parse(argc, argv);
@@ -99,7 +99,7 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "rcnn: {}\n", error.what());
     return 2;
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "rcnn: out of memory; a smaller --batch or --short-side needs less\n");
+    fmt::print(stderr, "rcnn: out of memory; a lower --batch or --short-side needs less\n");
     return 1;
   } catch (const std::exception& error) {
     fmt::print(stderr, "rcnn: {}\n", error.what());

@@ -16,16 +16,18 @@ void add_propose(CLI::App& program) {
     DeviceOptions device;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* app = program.add_subcommand("propose", "Write what an RPN proposes, for train --mode fast-rcnn");
-  app->add_option("--weights", options->weights, "a trained model (best.safetensors)")
+  CLI::App* app =
+      program.add_subcommand("propose", "Write the proposals of an RPN, for train --mode fast-rcnn");
+  app->add_option("--weights", options->weights, "trained model (best.safetensors)")
       ->required()
       ->type_name("FILE");
-  app->add_option("--data", options->data, "labelled images in any of the usual layouts")
+  app->add_option("--data", options->data, "folder of labelled images, or a COCO JSON file")
       ->required()
       ->type_name("PATH");
-  app->add_option("--split", options->split, "the split to look at [train; of data without splits all]")
+  app->add_option("--split", options->split,
+                  "split to propose on [train, or everything if the data has no splits]")
       ->type_name("TEXT");
-  app->add_option("--out", options->out, "the file of proposals, in COCO's results form")
+  app->add_option("--out", options->out, "file to write, in COCO's results format")
       ->required()
       ->type_name("FILE");
   app->add_option("--workers", options->workers, "threads that load images [2]")->check(CLI::Range(0, 256));

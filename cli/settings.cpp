@@ -48,7 +48,7 @@ Settings SettingFlags::given() const {
 
 SuitedInput apply_settings(const Settings& asked, ModelConfig& model, TrainConfig& train, bool resume) {
   std::map<std::string, std::string, std::less<>> given;
-  for (const auto& [key, text] : asked) given[key] = text;  // the later one counts
+  for (const auto& [key, text] : asked) given[key] = text;  // the last one counts
   std::optional<ModelConfig> saved;
   if (given.contains("weights")) {
     const auto out = given.find("out");
@@ -63,8 +63,8 @@ SuitedInput apply_settings(const Settings& asked, ModelConfig& model, TrainConfi
     for (const auto& [key, text] : settings) {
       const bool known =
           set_field(model, model_fields(), key, text) || set_field(train, train_fields(), key, text);
-      check_input(known, "unknown setting '{}' = '{}'; `rcnn train --help-all` lists the settings there are",
-                  key, text);
+      check_input(known, "unknown setting '{}' = '{}'; `rcnn train --help-all` lists all settings", key,
+                  text);
     }
   };
   Settings profile;
@@ -72,8 +72,7 @@ SuitedInput apply_settings(const Settings& asked, ModelConfig& model, TrainConfi
     profile = profile_settings(given["profile"], model.backbone);
     check_input(
         !saved || !profile.empty() || saved->profile == given["profile"],
-        "--profile {}: the weights bring the conventions of the profile {} along; expected that, or no "
-        "--profile",
+        "--profile {}: the weights were trained with the profile {}; expected that one, or no --profile",
         given["profile"], saved->profile);
   }
   apply(profile);

@@ -1,5 +1,5 @@
-// Settings from flags and, through train/settings_file.h, from a TOML file, by the tables of models/config.h
-// and train/config.h.
+// Settings from flags and, through train/settings_file.h, from a TOML file. The tables of models/config.h and
+// train/config.h say which there are.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -16,14 +16,14 @@
 
 namespace rcnn {
 
-/// Flags for every field, collected as text. Must outlive the parsing.
+/// One flag per field, collected as text. The object must outlive the parsing.
 class SettingFlags {
  public:
-  /// The fields named in `first` come first in the help; the others stand under `group`.
+  /// The fields named in `first` come first in the help, the others under `group`.
   template <class Config>
   void add(CLI::App& app, std::span<const Field<Config>> fields, const Config& defaults,
            const std::string& group, std::span<const std::string_view> first = {});
-  /// What was given on the command line.
+  /// The settings that were given on the command line.
   Settings given() const;
 
  private:
@@ -34,11 +34,11 @@ class SettingFlags {
   std::list<Flag> flags_;  // options point into it
 };
 
-/// The settings on top of the model's own defaults, or of what the detector in the file `weights` was trained
-/// with, where such a file is named and no other model. A run that is resumed (`resume`) from a checkpoint in
-/// `out` takes that instead of the file, which may be gone. A short side given alone takes the long one
-/// along. A profile's settings come before the others. Returns what is still to be suited to the data: the
-/// parts of the input that neither decided. Throws InputError for a key that neither table has.
+/// Applies the settings to the defaults of the model, or to the configuration of the detector in the file
+/// `weights` if one is given and no other model is named. With `resume`, a checkpoint in `out` replaces that
+/// file, which may be gone. The settings of a profile are applied before the others. A short side without a
+/// long side changes the long side in proportion. Returns the parts of the input that remain to be suited to
+/// the data. Throws InputError for a key that neither table has.
 SuitedInput apply_settings(const Settings& settings, ModelConfig& model, TrainConfig& train,
                            bool resume = false);
 

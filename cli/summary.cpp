@@ -11,7 +11,7 @@
 namespace rcnn {
 namespace {
 
-/// A stranger's name as it may go to a terminal.
+/// A name from a file in a form that is safe to print on a terminal.
 std::string printable(const std::string& name) {
   const std::string quoted = in_quotes(name);
   return quoted.substr(1, quoted.size() - 2);
@@ -43,7 +43,7 @@ void list_weights(const std::string& path) {
   Sum total;
   std::map<std::string, Sum> by_type;
   for (const auto& [name, tensor] : file.tensors) {
-    const std::string& type = file.types.at(name);  // in the file: F16 is f32 by now
+    const std::string& type = file.types.at(name);  // that of the file: F16 has become f32 in memory
     const int64_t size = find_file_type(type)->bytes;
     rows.push_back({printable(name), type, tensor.shape().str(), with_commas(tensor.numel())});
     total.add(tensor.numel(), size);
@@ -91,26 +91,28 @@ void list_model(const SummaryOptions& options) {
 
 void add_summary(CLI::App& program) {
   auto options = std::make_shared<SummaryOptions>();
-  CLI::App* app = program.add_subcommand("summary", "The layers of a model, or what a file of weights holds");
-  app->set_help_all_flag("--help-all", "every setting of a model, with its default");
+  CLI::App* app =
+      program.add_subcommand("summary", "List the layers of a model, or the tensors in a file of weights");
+  app->set_help_all_flag("--help-all", "show every setting of a model with its default");
   app->footer(
-      "Types are those in the file, under safetensors' names; a .pth is read without running anything in "
-      "it.\n"
+      "Types are those in the file, under safetensors' names. Reading a .pth runs no code from it.\n"
       "Example: rcnn summary resnet50-fpn");
-  CLI::Option* model = app->add_option("model", options->model, "a model's name")->type_name("MODEL");
+  CLI::Option* model = app->add_option("model", options->model, "name of a model")->type_name("MODEL");
   CLI::Option* weights =
-      app->add_option("--weights", options->weights, "a safetensors file, or PyTorch's .pth or .pt")
+      app->add_option("--weights", options->weights, "safetensors file, or PyTorch's .pth or .pt")
           ->type_name("FILE")
           ->excludes(model);
-  app->add_option("--height", options->height, "of the image, after resizing and padding [800]")
+  app->add_option("--height", options->height,
+                  "height of the image after resizing and padding, in pixels [800]")
       ->excludes(weights)
       ->check(CLI::Range(16, 8192))
       ->type_name("NUMBER");
-  app->add_option("--width", options->width, "[1344]")
+  app->add_option("--width", options->width,
+                  "width of the image after resizing and padding, in pixels [1344]")
       ->excludes(weights)
       ->check(CLI::Range(16, 8192))
       ->type_name("NUMBER");
-  app->add_option("--classes", options->classes, "of objects [90]")
+  app->add_option("--classes", options->classes, "number of classes of objects [90]")
       ->excludes(weights)
       ->check(CLI::Range(1, 100000))
       ->type_name("NUMBER");
@@ -121,7 +123,7 @@ void add_summary(CLI::App& program) {
   app->callback([options] {
     if (!options->weights.empty()) {
       const Settings given = options->flags.given();
-      check_input(given.empty(), "--{}: with --weights the file is listed as it is, and no model is made",
+      check_input(given.empty(), "--{}: with --weights the file is listed as it is, and no model is built",
                   given.empty() ? "" : given.front().first);
       return list_weights(options->weights);
     }

@@ -11,7 +11,7 @@ namespace rcnn {
 
 namespace {
 
-/// What `rcnn train --help` shows: enough for most people. --help-all has the rest.
+/// The settings that `rcnn train --help` shows; --help-all shows all of them.
 constexpr std::string_view kFirstOptions[] = {"data",       "model",  "weights", "epochs", "batch",
                                               "short-side", "device", "out",     "seed"};
 
@@ -27,28 +27,28 @@ void add_train(CLI::App& program, const std::string& command_line) {
   auto options = std::make_shared<Options>();
   CLI::App* app = program.add_subcommand("train", "Train a detector, then evaluate it and write a report");
   app->set_help_flag("-h,--help")->group("");
-  app->set_help_all_flag("--help-all", "every setting, with its default");
-  app->footer(
-      fmt::format("Models: {}\n", fmt::join(model_names(), ", ")) +
-      "Example: rcnn train --data photos --out run\n"
-      "Settings come from the model's defaults, then the data, then --config, then the flags. The data: "
-      "Pascal\n"
-      "VOC, XML files beside the images, COCO JSON, or train, valid and test folders with either.");
+  app->set_help_all_flag("--help-all", "show every setting with its default");
+  app->footer(fmt::format("Models: {}\n", fmt::join(model_names(), ", ")) +
+              "Example: rcnn train --data photos --out run\n"
+              "Settings come from the model's defaults, then the data, then --config, then the flags. The "
+              "data may be\n"
+              "Pascal VOC, XML files beside the images, COCO JSON, or folders train, valid and test with any "
+              "of these.");
   const std::string more(kMoreOptions);
   options->flags.add(*app, train_fields(), TrainConfig{}, more + "training", kFirstOptions);
   options->flags.add(*app, model_fields(), model_config(model_names().front()),
                      more + "model, with the defaults of " + model_names().front(), kFirstOptions);
-  app->add_flag("--resume", options->resume, "go on with the run in --out from its last checkpoint");
-  app->add_option("--config", options->config, "a TOML file with any of the settings")->type_name("FILE");
-  const std::string looking = more + "looking closer";
+  app->add_flag("--resume", options->resume, "continue the run in --out from its last checkpoint");
+  app->add_option("--config", options->config, "TOML file with any of the settings")->type_name("FILE");
+  const std::string inspection = more + "inspection";
   app->add_flag("--dry-run", options->dry_run,
-                "look at the data, say how much memory the run takes, and stop")
-      ->group(looking);
+                "describe the data, print how much memory the run takes, and stop")
+      ->group(inspection);
   app->add_option("--kernel", options->kernels, kernel_help("conv2d=reference"))
       ->type_name("OP=VARIANT")
-      ->group(looking);
+      ->group(inspection);
   app->add_flag("--sync-report", options->sync_report, "print where the host waited for the GPU")
-      ->group(looking);
+      ->group(inspection);
   app->callback([options, command_line] {
     RunOptions run;
     Settings settings;

@@ -10,7 +10,7 @@
 namespace rcnn {
 
 std::string version_line() {
-  // What the compiler was allowed to use; oneDNN looks at the processor itself.
+  // The instruction set that the compiler was allowed to use; oneDNN chooses its own at run time.
 #if defined(__AVX512F__)
   constexpr const char* instructions = "AVX-512";
 #elif defined(__AVX2__)

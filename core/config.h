@@ -1,8 +1,13 @@
-// Configuration structs described by one table of fields.
+// Configuration structs that are described by one table of fields:
 //
-// A field is a key, a member, a range and a sentence of help. From the table come the TOML file, the command
-// line's flags and their --help, the checkpoint's metadata and the report; a field added to the table is
-// known everywhere.
+//     static const Field<TrainConfig> fields[] = {
+//         text("data", &TrainConfig::data, "folder of labelled images"),
+//         number("batch", &TrainConfig::batch, 1, 4096, "images per batch"),
+//         choice("schedule", &TrainConfig::schedule, "cosine|step|constant", "how the learning rate falls"),
+//     };
+//
+// The TOML file, the flags of the command line with their help, the metadata of checkpoints and the report
+// all come from the table, so that a field that is added to it is known everywhere.
 #pragma once
 
 #include <limits>
@@ -17,7 +22,7 @@
 
 namespace rcnn {
 
-/// One list of numbers a level: `16,23; 32,45` in text.
+/// One list of numbers per level: `16,23; 32,45` in text.
 using Levels = std::vector<std::vector<float>>;
 
 inline constexpr double kNoLimit = std::numeric_limits<double>::infinity();
@@ -66,25 +71,25 @@ Field<Config> numbers(std::string_view key, Levels Config::*member, double min, 
   return {.key = key, .member = member, .help = help, .min = min, .max = max};
 }
 
-/// A value as text, such that parsing it gives the same value.
+/// A value as text. Parsing the text gives the same value.
 std::string format_value(int64_t value);
 std::string format_value(float value);
 std::string format_value(bool value);
 std::string format_value(const std::string& value);
 std::string format_value(const Levels& value);
 
-/// Text as a value; throws InputError naming `key`, the text and what was expected.
+/// Parses a text. Throws InputError naming `key`, the text and what was expected.
 void parse_value(std::string_view key, std::string_view text, int64_t& value);
 void parse_value(std::string_view key, std::string_view text, float& value);
 void parse_value(std::string_view key, std::string_view text, bool& value);
 void parse_value(std::string_view key, std::string_view text, std::string& value);
 void parse_value(std::string_view key, std::string_view text, Levels& value);
 
-/// Throws InputError when `value` is outside [min, max] or, for a word, not among `choices`.
+/// Throws InputError when `value` is outside [min, max], or not among the words in `choices`.
 void check_range(std::string_view key, double value, double min, double max);
 void check_choice(std::string_view key, std::string_view value, std::string_view choices);
 
-/// Sets one field from text. False when the table has no such key.
+/// Sets one field from text. Returns false when the table has no such key.
 template <class Config>
 bool set_field(Config& config, std::span<const Field<Config>> fields, std::string_view key,
                std::string_view text) {
@@ -110,7 +115,7 @@ bool set_field(Config& config, std::span<const Field<Config>> fields, std::strin
   return false;
 }
 
-/// Every field of the configuration as (key, text), in the table's order.
+/// Every field of the configuration as (key, text), in the order of the table.
 template <class Config>
 std::vector<std::pair<std::string, std::string>> list_fields(const Config& config,
                                                              std::span<const Field<Config>> fields) {

@@ -1,4 +1,4 @@
-// What a detector finds on an image, and what it looked at on the way.
+// The detections on an image, and the intermediate results that led to them.
 #pragma once
 
 #include <vector>
@@ -14,10 +14,11 @@ struct Detection {
   Box box;  // in pixels of the original image
 };
 
-/// What the detector looked at on its way to the detections of one image; boxes in pixels of the original.
+/// Intermediate results of detecting on one image, with boxes in pixels of the original image.
 struct Trace {
   std::vector<Box> proposals;
-  std::vector<Detection> before_nms;  // every class's box of every proposal with at least the score threshold
+  std::vector<Detection>
+      before_nms;  // the box of each class in each proposal that reaches the score threshold
 };
 
 }  // namespace rcnn

@@ -1,4 +1,4 @@
-// What labels in the wrong convention, and images given twice, look like.
+// Recognises labels in the wrong convention, and images that occur twice.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Where something was found: how often, and the names of the first few files.
+/// The places of a finding: how many there are, and the names of the first few files.
 struct Places {
   size_t count = 0, files = 0;
   std::string last;
@@ -39,7 +39,7 @@ Places find_faults(const Dataset& dataset, FaultKind kind) {
   return places;
 }
 
-/// Whether `part` of `whole` is no accident.
+/// Whether `part` of `whole` is too much to be a coincidence.
 bool is_share(size_t part, size_t whole, double share) {
   return part >= 3 && static_cast<double>(part) >= share * static_cast<double>(whole);
 }
@@ -47,10 +47,10 @@ bool is_share(size_t part, size_t whole, double share) {
 /// How the boxes of a dataset lie on their images.
 struct Positions {
   size_t boxes = 0;
-  Places lower_right;  // that end at the right or lower edge
-  size_t upper_left = 0;
+  Places lower_right;     // boxes that end at the right or lower edge
+  size_t upper_left = 0;  // boxes that begin at the left or upper edge
   Places in_first_pixel;
-  Places repeated;  // that are on the image once more, with the same class
+  Places repeated;  // boxes that are on the image once more, with the same class
 
   explicit Positions(const Dataset& dataset) {
     for (const Sample& sample : dataset.samples) {
@@ -73,7 +73,7 @@ struct Positions {
   }
 };
 
-/// Size and first bytes of an image file; empty where it cannot be read.
+/// The digest of the first 64 KiB of an image file; empty if it cannot be read.
 std::string first_bytes_digest(const fs::path& path) {
   try {
     const std::vector<uint8_t> bytes = read_file(path, size_t{1} << 16);
@@ -88,7 +88,7 @@ struct ImageFile {
   fs::path path;
 };
 
-/// The groups of equal files. Only files of equal size are opened.
+/// Groups of files with equal size and digest. Only files whose size occurs twice are read.
 std::vector<std::vector<ImageFile>> equal_files(
     std::span<const std::pair<std::string, const Dataset*>> splits) {
   std::map<uintmax_t, std::vector<ImageFile>> by_size;
@@ -119,33 +119,34 @@ Sentences label_advice(const Dataset& dataset) {
   const bool is_coco = !dataset.category_ids.empty();
   Sentences advice;
   if (is_share(reversed.count, positions.boxes + reversed.count, 0.05))
-    advice.push_back(
-        fmt::format("{} of {} boxes end before they begin, in {}: x, y, width, height looks like this where "
-                    "corners (xmin, "
-                    "ymin, xmax, ymax) are expected. Convert the annotations before training.",
-                    reversed.count, positions.boxes + reversed.count, reversed.text()));
-  // Corners read as width and height: of a box in the right half of its image, x1 + x2 is outside.
+    advice.push_back(fmt::format(
+        "{} of {} boxes are reversed, in {}: they seem to be given as x, y, width, height, where the "
+        "corners xmin, ymin, xmax, ymax are expected. Convert the annotations before training.",
+        reversed.count, positions.boxes + reversed.count, reversed.text()));
+  // Where corners are read as x, y, width, height, the right edge of a box is at x1 + x2, which lies outside
+  // for boxes in the right half of the image.
   const bool to_lower_right = positions.lower_right.count > 2 * positions.upper_left;
   if (is_share(outside.count + lost.count, positions.boxes + lost.count, 0.2) && to_lower_right) {
     const char* reason =
         is_coco && lost.count == 0
-            ? "corners (x1, y1, x2, y2) look like this where x, y, width, height are expected"
-            : "labels made for a larger version of the images look like this";
+            ? "they seem to be given as corners x1, y1, x2, y2, where x, y, width, height are expected"
+            : "they seem to be labels of a larger version of the images";
     advice.push_back(fmt::format(
-        "{} of {} boxes reach beyond their image, most at the right or lower edge, as in {}: {}. Convert the "
+        "{} of {} boxes extend beyond their image, mainly at the right or lower edge, as in {}: {}. Convert "
+        "the "
         "annotations before training.",
         outside.count + lost.count, positions.boxes + lost.count, positions.lower_right.text(), reason));
   }
   if (is_share(positions.in_first_pixel.count, positions.boxes, 0.9))
-    advice.push_back(
-        fmt::format("{} of {} boxes lie within the first pixel of their image, as in {}: shares of the width "
-                    "and height look like this where pixels are expected.",
-                    positions.in_first_pixel.count, positions.boxes, positions.in_first_pixel.text()));
+    advice.push_back(fmt::format(
+        "{} of {} boxes lie within the first pixel of their image, as in {}: they seem to be given as "
+        "fractions of the width and height, where pixels are expected.",
+        positions.in_first_pixel.count, positions.boxes, positions.in_first_pixel.text()));
   if (positions.repeated.count > 0)
     advice.push_back(
-        fmt::format("{} box{} on an image that has the very same box of the same class already, in {}. "
-                    "Delete the copies.",
-                    positions.repeated.count, positions.repeated.count == 1 ? " is" : "es are",
+        fmt::format("{} box{} an exact copy of another box of the same class on the image, in {}. Delete the "
+                    "copies.",
+                    positions.repeated.count, positions.repeated.count == 1 ? " is" : "es are each",
                     positions.repeated.text()));
   return advice;
 }
@@ -157,7 +158,7 @@ Sentences repeated_image_advice(std::span<const std::pair<std::string, const Dat
   };
   std::map<std::pair<size_t, size_t>, Found> found;
   for (const std::vector<ImageFile>& group : equal_files(splits)) {
-    // Each file counts once for every split that has an equal one before it.
+    // Each file counts once for every split that has an equal file before it.
     for (size_t j = 1; j < group.size(); ++j) {
       std::vector<bool> paired(splits.size());
       for (size_t i = 0; i < j; ++i) {
@@ -174,15 +175,16 @@ Sentences repeated_image_advice(std::span<const std::pair<std::string, const Dat
     const std::string files =
         f.one == f.other ? f.one.string() : fmt::format("{} and {}", f.one.string(), f.other.string());
     if (one == other)
-      advice.push_back(fmt::format("{} image{} of {} {} the same as another of it, as {}; delete the copies.",
-                                   f.images, f.images == 1 ? "" : "s", splits[one].first,
-                                   f.images == 1 ? "is" : "are", files));
-    else
       advice.push_back(fmt::format(
-          "{} image{} of {} {} in {} as well, as {}: what is measured on {} is better than on new "
-          "images. Keep them in one of the two.",
-          f.images, f.images == 1 ? "" : "s", splits[other].first, f.images == 1 ? "is" : "are",
-          splits[one].first, files, splits[other].first));
+          "{} image{} of {} {} the same as another one of that split, such as {}; delete the copies.",
+          f.images, f.images == 1 ? "" : "s", splits[one].first, f.images == 1 ? "is" : "are", files));
+    else
+      advice.push_back(
+          fmt::format("{} image{} of {} {} also in {}, such as {}: results on {} are better than those on "
+                      "new images. Keep "
+                      "each image in one split only.",
+                      f.images, f.images == 1 ? "" : "s", splits[other].first, f.images == 1 ? "is" : "are",
+                      splits[one].first, files, splits[other].first));
   }
   return advice;
 }

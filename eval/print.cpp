@@ -22,7 +22,7 @@ void print_ap_table(const VocResult& result, const std::string& split) {
 }
 
 void print_faults(const std::vector<Fault>& faults) {
-  if (!faults.empty()) fmt::print("{} faults in the data, survived:\n", faults.size());
+  if (!faults.empty()) fmt::print("{} fault{} in the data:\n", faults.size(), faults.size() == 1 ? "" : "s");
   for (const Fault& fault : faults) fmt::print("  {}\n", fault.what);
 }
 

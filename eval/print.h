@@ -10,7 +10,7 @@ namespace rcnn {
 
 /// Average precision by class, under the name of the split.
 void print_ap_table(const VocResult& result, const std::string& split);
-/// Every fault in the data that reading continued in spite of.
+/// One line per fault in the data; nothing where there is none.
 void print_faults(const std::vector<Fault>& faults);
 
 }  // namespace rcnn

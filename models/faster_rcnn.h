@@ -23,7 +23,7 @@ struct LossTerm {
   const char* words;
   Var Losses::*value;
 };
-/// The total, then its terms. Everything that goes through the losses of a step walks this table.
+/// The total, followed by its terms. All code that handles each loss of a step iterates over this table.
 inline constexpr LossTerm kLosses[] = {{"loss", "total", &Losses::total},
                                        {"rpn_cls", "RPN objectness", &Losses::objectness},
                                        {"rpn_box", "RPN box", &Losses::rpn_box},

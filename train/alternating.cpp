@@ -18,7 +18,7 @@ struct Part {
   const char* folder;
   const char* mode;
   double share;  // of the steps: 80k, 40k, 80k and 40k in py-faster-rcnn
-  const char* says;
+  const char* description;
 };
 
 constexpr Part kParts[] = {
@@ -30,22 +30,22 @@ constexpr size_t kFirstFrozen = 2;
 
 fs::path folder_of(const Part& part, const fs::path& out) { return *part.folder ? out / part.folder : out; }
 
-/// Every part has a folder for itself, and none is taken up before the one in front of it.
+/// Checks that the folder of each part may be written to, and that no part has begun before the previous one.
 void check_folders(const fs::path& out, bool resume) {
   bool unfinished = false;
   for (const Part& part : kParts) {
     const fs::path folder = folder_of(part, out);
     check_run_folder(folder, resume);
     const bool begun = fs::exists(folder / "last.safetensors");
-    check_input(!begun || !unfinished,
-                "{}: holds a run, but what alternating training does before it is not there; choose another "
-                "--out",
-                folder.string());
+    check_input(
+        !begun || !unfinished,
+        "{}: holds a run, but the part of alternating training before it is missing; choose another --out",
+        folder.string());
     unfinished = !begun;
   }
 }
 
-/// What the RPN of this part proposes on the images that it was trained on.
+/// Writes the proposals of this part's RPN on its training images.
 void propose(const RunOptions& part, const fs::path& file) {
   const fs::path out = part.train.out;
   Detector detector = load_model(out / "best.safetensors");
@@ -54,7 +54,7 @@ void propose(const RunOptions& part, const fs::path& file) {
   ctx.kernels = part.kernels;
   move_to(*detector.model, ctx.device);
   const RunData data = read_run_data(part.train, out, true);
-  std::vector<Fault> known;  // the run has reported what cannot be decoded
+  std::vector<Fault> known;  // images that cannot be decoded, which the run has reported
   const ProposalCounts counts =
       write_proposals(ctx, *detector.model, data.train, static_cast<int>(part.train.workers), file, known);
   fmt::print("proposals: {}: {}\n", file.string(), describe(counts));
@@ -66,15 +66,15 @@ void train_alternating(const RunOptions& options) {
   check_mode(options.train);
   RunOptions part = options;
   if (options.dry_run) {
-    fmt::print("a step of joint training, which takes more memory than any of the four parts:\n");
+    fmt::print("forecast for joint training, which takes more memory than any of the four parts:\n");
     part.train.mode = "joint";
     return train_run(part);
   }
   const fs::path out = fs::path(options.train.out).lexically_normal();
   check_folders(out, options.resume);
-  fs::path proposals, before;  // of the part before: the file, and the folder
+  fs::path proposals, before;  // the file and the folder of the previous part
   for (size_t i = 0; i < std::size(kParts); ++i) {
-    fmt::print("\nalternating training, {} of {}: {}\n", i + 1, std::size(kParts), kParts[i].says);
+    fmt::print("\nalternating training, {} of {}: {}\n", i + 1, std::size(kParts), kParts[i].description);
     TrainConfig& train = part.train;
     train.mode = kParts[i].mode;
     train.out = folder_of(kParts[i], out).string();
@@ -92,9 +92,9 @@ void train_alternating(const RunOptions& options) {
       part.suited = {false, false};
     }
     train_run(part);
-    // It may have come too late for the part to notice.
+    // The signal may have come after the part's last step.
     if (i + 1 < std::size(kParts) && InterruptGuard::signal() != 0)
-      throw Interrupted(fmt::format("stopped after part {} of {}; go on with:\n  {}{}", i + 1,
+      throw Interrupted(fmt::format("stopped after part {} of {}; resume with:\n  {}{}", i + 1,
                                     std::size(kParts), options.command_line,
                                     options.resume ? "" : " --resume"));
     before = train.out;

@@ -10,7 +10,7 @@
 namespace rcnn {
 namespace {
 
-/// The best of the images' proposals and, behind them, the ground truth.
+/// The best proposals of each image, followed by its ground truth.
 Proposals with_truth(const ModelConfig& config, const Batch& batch, const GroundTruth& truth) {
   const auto n = static_cast<int64_t>(batch.images.size()), capacity = truth.boxes.dim(1);
   std::vector<std::vector<Box>> boxes(batch.images.size());

@@ -1,4 +1,4 @@
-// A loaded batch as the model's input.
+// From a batch of loaded images to the input of the model.
 #pragma once
 
 #include "core/context.h"
@@ -14,9 +14,9 @@ struct TrainingBatch {
   GroundTruth truth;
 };
 
-/// Preprocesses the images on the context's device and scales their boxes along. Ignored objects are left
-/// out. Where the dataset has proposals, the best `rpn-post-nms-top-n-train` of each image are the batch's,
-/// with the ground truth behind them as in joint training.
+/// Preprocesses the images on the context's device and scales their boxes with them. Ignored objects are left
+/// out. Where the dataset has proposals, the batch gets the best `rpn-post-nms-top-n-train` of each image,
+/// followed by the ground truth as in joint training.
 TrainingBatch make_training_batch(Context& ctx, const ModelConfig& config, const Batch& batch);
 
 }  // namespace rcnn

@@ -30,7 +30,7 @@ T require_number(const Metadata& metadata, const std::string& key, const std::fi
   return value;
 }
 
-/// The settings of a run of `model` that says nothing: what a file means that is older than a setting.
+/// The default settings of a run of `model`. They stand in for settings that are newer than the file.
 Metadata default_settings(const std::string& model) {
   Metadata settings;
   for (const auto& [key, value] : list_fields(model_config(model), model_fields())) settings[key] = value;
@@ -38,7 +38,7 @@ Metadata default_settings(const std::string& model) {
   return settings;
 }
 
-/// One value a tensor of a run, `prefix` before its name: found, and of the right size.
+/// The tensor `name` of a resumed run, checked against the size of `target`. `prefix` is for messages.
 const Tensor& require_tensor(const std::map<std::string, Tensor>& tensors, std::string_view prefix,
                              const std::string& name, const Tensor& target,
                              const std::filesystem::path& path) {
@@ -89,7 +89,8 @@ RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, 
   for (const auto& [key, value] : file.metadata)
     if (key.starts_with(kSetting)) state.settings[key.substr(kSetting.size())] = value;
   const Metadata defaults = default_settings(detector.model->config.backbone);
-  for (const auto& [key, value] : settings) {  // first: a changed setting explains a tensor that does not fit
+  // Settings come first, because a changed setting explains why a tensor does not fit.
+  for (const auto& [key, value] : settings) {
     if (const auto found = defaults.find(key); found != defaults.end())
       state.settings.try_emplace(key, found->second);
     check_input(state.settings[key] == value, "{}: the run to resume has --{} '{}', not '{}'", path.string(),
@@ -100,7 +101,7 @@ RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, 
 
   const std::map<std::string, Tensor> momenta = take_prefixed(file.tensors, kOptimizerPrefix),
                                       averages = take_prefixed(file.tensors, kAveragePrefix);
-  // Everything is looked at before anything is changed.
+  // Everything is checked before anything is changed.
   for (const Sgd::Parameter& p : sgd.parameters())
     require_tensor(momenta, kOptimizerPrefix, p.name, p.momentum, path);
   if (ema)

@@ -1,8 +1,8 @@
-// Checkpoints: one safetensors file each, complete in itself.
+// Checkpoints: a training run in one safetensors file.
 //
-// The tensors are the model's under torchvision's names and, where a run can be resumed from the file, the
-// optimiser's under `optimizer.<name>` and the averages under `ema.<name>`. The metadata has the model's
-// configuration and class names, so that detection needs nothing but the file.
+// The file holds the tensors of the model under torchvision's names, those of the optimiser under
+// `optimizer.<name>` and the averages under `ema.<name>`. Its metadata has the model's configuration and
+// class names, so that detection needs nothing but the file, and the state of the run.
 #pragma once
 
 #include <filesystem>
@@ -16,28 +16,29 @@
 
 namespace rcnn {
 
-/// What a run must know, besides the weights and momenta, to go on as if it had never stopped.
+/// What a run needs, besides weights and momenta, to continue as if it had never stopped.
 struct RunState {
-  int64_t step = 0;          // steps done
-  double train_seconds = 0;  // spent on them
-  double best = -1;          // COCO's AP on the validation split, of the best evaluation so far ...
-  int64_t best_step = 0;     // ... and the steps that were done then; 0: there was none
-  /// The settings that the result depends on, key by key: a resumed run must have the same.
+  int64_t step = 0;          // the number of steps done
+  double train_seconds = 0;  // the time spent on them
+  double best = -1;          // COCO's AP on the validation split in the best evaluation so far ...
+  int64_t best_step = 0;     // ... and the number of steps done then; 0: there was no evaluation
+  /// The settings that the result depends on, by key: a resumed run must have the same ones.
   std::map<std::string, std::string> settings;
-  /// `numerics_description` where the checkpoint was written: elsewhere the last bits may differ.
+  /// The numerics_description() of the process that wrote the checkpoint. Under another one the last bits may
+  /// differ.
   std::string numerics = {};
 };
 
 /// `ema` may be null.
 void save_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd& sgd, Ema* ema,
                      const RunState& state);
-/// Restores model, optimiser and, unless null, the average, which must be those of the checkpoint, and
-/// returns the run's state. `settings` are those of the run that goes on. Throws InputError naming the file
-/// and what does not fit.
+/// Restores the model, the optimiser and, unless null, the average, which must have the same tensors as those
+/// that were saved, and returns the run's state. `settings` are those of the resumed run. Throws InputError
+/// naming the file and what does not fit.
 RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd& sgd, Ema* ema,
                          const std::map<std::string, std::string>& settings);
 
-/// Threads and libraries: what the last bits of a result depend on besides the seed.
+/// Library version and number of threads, on which the last bits of a result depend.
 std::string numerics_description();
 
 }  // namespace rcnn

@@ -49,16 +49,17 @@ struct TrainConfig {
 
 std::span<const Field<TrainConfig>> train_fields();
 
-/// The learning rate of a step in [0, steps): warm-up times schedule. `epoch_steps` steps make an epoch.
+/// The learning rate of a step in [0, steps): the schedule, multiplied by the warm-up. `epoch_steps` steps
+/// make an epoch.
 float learning_rate(const TrainConfig& config, int64_t step, int64_t steps, int64_t epoch_steps);
 
-/// Where a setting is left at 0, what suits: passes over so many images of this size, and a rate for this
-/// model and so many images a step.
+/// The number of epochs that suits this many images of this size, for a setting that is left at 0.
 int64_t default_epochs(int64_t images, int64_t short_side);
-float default_learning_rate(std::string_view model, int64_t images_a_step);
+/// The learning rate that suits this model and this many images per step, for a setting that is left at 0.
+float default_learning_rate(std::string_view model, int64_t images_per_step);
 
-/// Where crop, scale-jitter and colour-jitter are left at -1, what suits so many passes over the images: none
-/// in few passes, in which a detector has not yet learned the images as they are.
-void settle_augmentation(TrainConfig& config, double passes);
+/// Sets crop, scale-jitter and colour-jitter, where they are left at -1, to values that suit this many
+/// epochs: 0 for few epochs, in which a detector does not even learn the unchanged images.
+void settle_augmentation(TrainConfig& config, double epochs);
 
 }  // namespace rcnn

@@ -23,7 +23,7 @@ float Ema::decay_at(float decay, int64_t step) {
 }
 
 void Ema::update(Context& ctx, int64_t step, const Tensor& skipped) {
-  check(!swapped_, "the averages of the weights were to be moved while they stand in for the weights");
+  check(!swapped_, "the averages of the weights cannot be updated while they are swapped with the weights");
   share_.fill(1 - static_cast<double>(decay_at(decay_, step)));
   for (const Average& a : averages_) a.average.mark_written();
   kernels::run(ctx, kernels::moving_average,

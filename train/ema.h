@@ -1,9 +1,10 @@
-// An exponential moving average of a model's weights, which detects better than the weights of any one step.
+// An exponential moving average of a model's weights, which often detects better than the weights of a single
+// step.
 //
 //     average = d average + (1 - d) weight,  d = min(decay, (1 + step) / (10 + step))
 //
-// The ramp at the start has the average forget the random values it began with. Running statistics are
-// averaged like weights, so that they fit them.
+// The ramp at the start makes the average forget the random values it began with. Running statistics are
+// averaged like weights, so that they match the averaged weights.
 #pragma once
 
 #include <cstdint>
@@ -25,20 +26,20 @@ class Ema {
     Tensor average;  // of the value's shape
   };
 
-  /// Averages of the parameters that want a gradient and of every buffer; they begin as copies. The module
-  /// must keep its tensors (see move_to).
+  /// Averages the parameters that require a gradient and every buffer, starting from copies. The module must
+  /// keep its tensors while this object lives (see move_to).
   template <class Module>
   Ema(Context& ctx, Module& module, float decay) : Ema(ctx, collect(module), decay) {}
 
-  /// Moves the averages, after step number `step` of the run (from 0). Nothing happens where `skipped` (one
-  /// i32, on the device; see Sgd::skipped) is not 0. Nothing waits for the device.
+  /// Updates the averages after step number `step` of the run, counted from 0. Does nothing where `skipped`
+  /// (one i32 on the device; see Sgd::skipped) is not 0. Does not wait for the device.
   void update(Context& ctx, int64_t step, const Tensor& skipped);
 
-  /// Exchanges the model's values and their averages, bit for bit, in place: once before an evaluation or
-  /// saving the averaged model, and once after. No update in between.
+  /// Exchanges the model's values with their averages, in place and bit for bit. Call it once before
+  /// evaluating or saving the averaged model and once after, without an update in between.
   void swap();
 
-  /// For checkpoints: whoever writes to the averages restores them.
+  /// For checkpoints, which also restore the averages through it.
   const std::vector<Average>& averages() const { return averages_; }
 
   /// d of the formula above.

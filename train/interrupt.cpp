@@ -5,20 +5,20 @@
 namespace rcnn {
 namespace {
 
-volatile std::sig_atomic_t signal_that_came = 0;
+volatile std::sig_atomic_t received_signal = 0;
 
-extern "C" void remember(int signal) {
-  signal_that_came = signal;
-  constexpr char kText[] = "\nstopping after this step; a second time stops at once\n";
+extern "C" void record_signal(int signal) {
+  received_signal = signal;
+  constexpr char kText[] = "\nstopping after this step; press Ctrl-C again to stop at once\n";
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kText, sizeof kText - 1);
 }
 
 }  // namespace
 
 InterruptGuard::InterruptGuard() {
-  signal_that_came = 0;
+  received_signal = 0;
   struct sigaction action {};
-  action.sa_handler = remember;
+  action.sa_handler = record_signal;
   action.sa_flags = SA_RESETHAND | SA_RESTART;
   ::sigaction(SIGINT, &action, &old_int_);
   ::sigaction(SIGTERM, &action, &old_term_);
@@ -29,6 +29,6 @@ InterruptGuard::~InterruptGuard() {
   ::sigaction(SIGTERM, &old_term_, nullptr);
 }
 
-int InterruptGuard::signal() { return signal_that_came; }
+int InterruptGuard::signal() { return received_signal; }
 
 }  // namespace rcnn

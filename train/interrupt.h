@@ -1,4 +1,4 @@
-// Ctrl-C that ends a run in order.
+// Stopping a run with Ctrl-C after the step at hand.
 #pragma once
 
 #include <csignal>
@@ -6,12 +6,13 @@
 
 namespace rcnn {
 
-/// A run that was asked to stop and did, leaving a checkpoint; says how to go on.
+/// Thrown by a run that stopped on request and left a checkpoint. The message says how to resume.
 struct Interrupted : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// While it lives, the first SIGINT or SIGTERM is remembered; a second one ends the process as ever.
+/// While this object lives, the first SIGINT or SIGTERM is only recorded; a second one ends the process as
+/// usual.
 class InterruptGuard {
  public:
   InterruptGuard();
@@ -19,7 +20,7 @@ class InterruptGuard {
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 
-  /// The signal that came, or 0.
+  /// The signal that was received, or 0.
   static int signal();
 
  private:

@@ -30,7 +30,7 @@ int open_for_appending(const std::filesystem::path& path, int flags) {
   return file;
 }
 
-/// True for a JSON object whose "step", if it has one, is at most `step`.
+/// Whether the line is a JSON object whose "step", if it has one, is at most `step`.
 bool belongs_before(std::string_view line, int64_t step) {
   const ordered_json object = ordered_json::parse(line, nullptr, false);
   if (!object.is_object()) return false;
@@ -38,7 +38,7 @@ bool belongs_before(std::string_view line, int64_t step) {
   return found == object.end() || (found->is_number() && found->get<double>() <= static_cast<double>(step));
 }
 
-/// How many bytes at the beginning of `text` are whole lines that belong before `step`.
+/// The number of bytes at the beginning of `text` that are complete lines of steps up to `step`.
 size_t length_before(std::string_view text, int64_t step) {
   size_t kept = 0;
   for (size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n', kept)) {

@@ -1,4 +1,4 @@
-// Measurements for programs: a file of one JSON object a line.
+// Measurements for programs: a file with one JSON object per line.
 #pragma once
 
 #include <cstdint>
@@ -8,16 +8,16 @@
 
 namespace rcnn {
 
-/// Each line is handed to the system before `write` returns, so that nothing is lost when the program is
-/// killed.
+/// `write` passes each line to the operating system before it returns, so that nothing is lost when the
+/// program is killed.
 class JsonLines {
  public:
-  /// Starts the file anew. Throws Error naming it when it cannot be written.
+  /// Creates the file, or empties it. Throws Error naming it when it cannot be written.
   static JsonLines create(const std::filesystem::path& path);
 
-  /// Goes on with the file of a run that is resumed after `step` steps. Everything is removed from the first
-  /// line on whose number "step" is larger, or that is not a whole line with a JSON object: a run therefore
-  /// writes a step's lines before the checkpoint of that step, and the file ends as that of a run that was
+  /// Continues the file of a run that is resumed after `step` steps. The first line whose number "step" is
+  /// larger, or that is not a complete JSON object, is removed together with everything after it. Since a run
+  /// writes the lines of a step before the checkpoint of that step, the file becomes that of a run that was
   /// never stopped. A missing file is created. Throws Error as above.
   static JsonLines resume(const std::filesystem::path& path, int64_t step);
 
@@ -25,7 +25,7 @@ class JsonLines {
   JsonLines& operator=(JsonLines&&) = delete;
   ~JsonLines();
 
-  /// Appends one line. Numbers that are not finite become null, text that is not UTF-8 gets replacement
+  /// Appends one line. Numbers that are not finite become null; invalid UTF-8 is replaced by replacement
   /// characters. Throws Error naming the file when it cannot be written.
   void write(const nlohmann::ordered_json& object);
 

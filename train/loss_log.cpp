@@ -48,7 +48,7 @@ void LossLog::flush(JsonLines& lines, Progress& progress, bool ends) {
         newest - lost_ + 1, newest));
 }
 
-/// Says once, early, that the loss grows: the learning rate is too large long before anything overflows.
+/// Warns once when the loss grows: the learning rate is too large long before anything overflows.
 void LossLog::watch(int64_t step, double loss, Progress& progress) {
   constexpr size_t kFirst = 20;
   constexpr double kGrown = 2, kShare = 0.05;
@@ -63,7 +63,7 @@ void LossLog::watch(int64_t step, double loss, Progress& progress) {
   if (warned_ || !(recent_loss_ > kGrown * first)) return;
   warned_ = true;
   progress.message(fmt::format(
-      "step {}: the loss has grown from {:.3f} to {:.3f}; a smaller --lr would probably learn better", step,
+      "step {}: the loss has grown from {:.3f} to {:.3f}; a lower --lr would probably train better", step,
       first, recent_loss_));
 }
 

@@ -1,4 +1,4 @@
-// The losses of a run's steps: written down, watched, and explained where they are not finite.
+// The losses of a run's steps: written to the metrics, checked, and explained where they are not finite.
 #pragma once
 
 #include <functional>
@@ -11,23 +11,22 @@
 
 namespace rcnn {
 
-/// Keeps the losses of steps whose values were not read yet: reading waits for the device, so it is done when
-/// it logs.
+/// Keeps the losses of steps whose values have not been read yet. Reading waits for the device, so that it is
+/// left to `flush`.
 class LossLog {
  public:
-  /// `explain(step)` says in a sentence where the first number that is not finite of a step stands; called
-  /// once for each row of such steps.
+  /// `explain(step)` returns a sentence that names the first value of a step that is not finite. It is called
+  /// once for each sequence of such steps.
   explicit LossLog(std::function<std::string(int64_t step)> explain) : explain_(std::move(explain)) {}
 
-  /// The losses of step number `step`, counted from 1, and the gradient's norm before clipping.
+  /// Takes the losses of step number `step`, counted from 1, and the gradient norm before clipping.
   void add(int64_t step, float learning_rate, const Losses& losses, const Tensor& norm);
 
-  /// Writes a line a step and forgets them. Throws Error when the last kMaxLost steps, or the last of the
-  /// run
-  /// (`ends`), were not finite: nothing is learned any more.
+  /// Writes one line per step and forgets the steps. Throws Error when the last kMaxLost steps, or more than
+  /// one step at the end of the run (`ends`), were not finite, because nothing is learned any more.
   void flush(JsonLines& lines, Progress& progress, bool ends);
 
-  /// The values of the last step that was read.
+  /// The values of the last step whose losses were read.
   const NamedValues& last() const { return last_; }
   /// Whether that step was finite.
   bool finite() const { return lost_ == 0; }
@@ -47,9 +46,9 @@ class LossLog {
   std::function<std::string(int64_t)> explain_;
   std::vector<Entry> entries_;
   NamedValues last_;
-  int64_t lost_ = 0;  // steps in a row that were not finite, up to the last that was read
+  int64_t lost_ = 0;  // the length of the sequence of steps that were not finite, up to the last one read
   std::vector<double> first_losses_;
-  double recent_loss_ = 0;  // a running mean
+  double recent_loss_ = 0;  // running mean
   bool warned_ = false;
 };
 

@@ -19,14 +19,14 @@ namespace {
 
 constexpr int64_t kMiB = int64_t{1} << 20;
 
-/// What the stream of batches is going to ask for.
+/// What the run's batches require.
 struct LargestBatch {
   int64_t height = 1, width = 1, capacity = 1;
-  int64_t proposals = 0;      // places for those of an image, where they are given
-  int64_t sizes = 0;          // different sizes of batches
-  int64_t watched_sizes = 0;  // and of the images that are looked at between steps
-  int64_t cached = 0;         // bytes of the images that the loader keeps
-  int64_t ahead = 0;          // bytes of the images of one batch, on average
+  int64_t proposals = 0;  // capacity for proposals per image, where they are given
+  int64_t sizes = 0;      // number of different sizes of batches
+  int64_t val_sizes = 0;  // number of different sizes of validation images
+  int64_t cached = 0;     // bytes of the images that the loader keeps
+  int64_t ahead = 0;      // bytes of the images of one batch, on average
 };
 
 int64_t decoded_bytes(const Sample& sample) { return int64_t{3} * sample.width * sample.height; }
@@ -47,7 +47,7 @@ LargestBatch find_largest(const ModelConfig& config, const MemoryPlan& plan, con
   ModelConfig scaled = config;
   scaled.short_side = static_cast<int64_t>(static_cast<float>(config.short_side) * plan.largest_scale);
   scaled.long_side = static_cast<int64_t>(static_cast<float>(config.long_side) * plan.largest_scale);
-  // Beyond so many batches nothing new turns up that counts.
+  // More batches than this bring nothing new that matters.
   constexpr int64_t kMaxBatches = 100000;
   const int64_t batches = std::clamp<int64_t>(plan.steps * plan.accumulate, 1, kMaxBatches);
   LargestBatch largest;
@@ -81,14 +81,14 @@ LargestBatch find_largest(const ModelConfig& config, const MemoryPlan& plan, con
   for (const int index : seen) largest.cached += decoded_bytes(train.samples[static_cast<size_t>(index)]);
   largest.sizes = static_cast<int64_t>(sizes.size());
   sizes.clear();
-  for (const Sample& sample : plan.watched) sizes.insert(padded_size(config, sample));
-  largest.watched_sizes = static_cast<int64_t>(sizes.size());
+  for (const Sample& sample : plan.val) sizes.insert(padded_size(config, sample));
+  largest.val_sizes = static_cast<int64_t>(sizes.size());
   largest.cached = std::min(largest.cached, static_cast<int64_t>(plan.loader.cache_bytes));
   largest.ahead = bytes / batches;
   return largest;
 }
 
-/// A batch of noise on which everything is as large as it may become.
+/// A batch of noise with the largest sizes that the run may have.
 TrainingBatch noise(const Context& ctx, const LargestBatch& largest, int64_t classes, int64_t images) {
   RandomSequence random(1, Purpose::test);
   const Tensor pixels = Tensor::empty({images, largest.height, largest.width, 3}, DType::f32);
@@ -129,16 +129,16 @@ TrainingBatch noise(const Context& ctx, const LargestBatch& largest, int64_t cla
   return batch;
 }
 
-/// What the process has in memory besides tensors.
+/// The memory of the process besides tensors.
 int64_t beyond_tensors() { return process_memory().resident - held_host_memory(); }
 
-/// The most bytes of tensors in use during a step, and besides: to detect, and to write a checkpoint. Then
-/// what there is beyond tensors, when everything is compiled and packed.
+/// Peak bytes of tensors during a step, and during everything else (detection, writing a checkpoint). Then
+/// the memory besides tensors, once everything is compiled and packed.
 struct Rehearsed {
   int64_t step = 0, rest = 0, program = 0;
 };
 
-/// The first step makes momentum and packed weights, the second has them from the start.
+/// The first step creates the packed weights, the second one has them from the start.
 constexpr int kSteps = 2;
 
 /// Trains and detects on noise.
@@ -146,7 +146,7 @@ Rehearsed rehearse(const Context& like, const MemoryPlan& plan, const LargestBat
                    int steps = kSteps) {
   const int64_t before = memory_in_use(like.device);
   reset_peak_memory(like.device);
-  // On a GPU in an arena of its own: what another rehearsal left does not count.
+  // On a GPU it has its own arena, so that what another rehearsal left does not count.
   std::optional<cuda::ArenaScope> scope;
   if (like.device.type == DeviceType::cuda)
     scope.emplace(like.device, std::make_shared<cuda::Arena>(like.device, true));
@@ -173,7 +173,7 @@ Rehearsed rehearse(const Context& like, const MemoryPlan& plan, const LargestBat
   ctx.training = ctx.grad = false;
   model->detect(ctx, {batches[0].images.pixels.slice(0, 1), batches[0].images.size.slice(0, 1)});
   batches.clear();
-  std::vector<Tensor> copies;  // as save_checkpoint has them
+  std::vector<Tensor> copies;  // save_checkpoint makes the same ones
   for (const auto& [name, tensor] : save_weights(*model)) copies.push_back(tensor);
   for (const Sgd::Parameter& p : sgd.parameters())
     copies.push_back(to_file_layout(p.momentum.to(Device{}), p.pooled));
@@ -185,11 +185,11 @@ Rehearsed rehearse(const Context& like, const MemoryPlan& plan, const LargestBat
   return result;
 }
 
-/// What oneDNN compiles for all sizes of batches and of watched images but the first, of which a bounded
-/// number is kept: what the process grows by beyond tensors over batches a little smaller, the first of which
-/// still finds room that other work has left.
+/// The memory of what oneDNN compiles for every further size of batches and of validation images, of which it
+/// keeps a bounded number. It is measured as the growth of the process besides tensors over slightly smaller
+/// batches. The first of them does not count, because it still uses memory that other work has left.
 int64_t compiled_for_sizes(const Context& like, const MemoryPlan& plan, LargestBatch batch, int64_t shorter) {
-  if (batch.sizes <= 1 && batch.watched_sizes <= 1) return 0;
+  if (batch.sizes <= 1 && batch.val_sizes <= 1) return 0;
   const auto grows_by = [&](int steps) {
     constexpr int kSizes = 2;
     int64_t before = 0;
@@ -201,9 +201,9 @@ int64_t compiled_for_sizes(const Context& like, const MemoryPlan& plan, LargestB
     return std::max<int64_t>(0, beyond_tensors() - before) / kSizes;
   };
   const int64_t with_steps = grows_by(kSteps), detection = grows_by(0);
-  constexpr int64_t kMaxCompiled = 240 * kMiB;  // of each of three kinds 1024 primitives
+  constexpr int64_t kMaxCompiled = 240 * kMiB;  // 1024 primitives of each of three kinds
   return std::min(kMaxCompiled, std::max<int64_t>(0, with_steps - detection) * (batch.sizes - 1) +
-                                    detection * std::max<int64_t>(0, batch.watched_sizes - 1));
+                                    detection * std::max<int64_t>(0, batch.val_sizes - 1));
 }
 
 }  // namespace
@@ -225,9 +225,9 @@ MemoryForecast forecast_memory(const Context& like, const MemoryPlan& plan, cons
   forecast.fixed = one.step - forecast.per_image;
   forecast.other = one.rest;
   if (!on_cpu) return forecast;
-  // The rest is the program and its libraries, what it compiles, and images.
+  // The rest: the program with its libraries, what it compiles, and images.
   forecast.ahead = Loader::max_batches(plan.loader) * largest.ahead / plan.loader.batch;
-  // What a worker has in hand while it decodes an image: the file and the decoder's own copy.
+  // While a worker decodes an image, it holds the file and the decoder's own copy.
   const int64_t decoding = plan.loader.workers * largest.ahead / plan.loader.batch;
   forecast.program = one.program + compiled_for_sizes(like, plan, largest, config.size_divisible) +
                      largest.cached + decoding;
@@ -235,7 +235,7 @@ MemoryForecast forecast_memory(const Context& like, const MemoryPlan& plan, cons
 }
 
 int64_t MemoryForecast::max_images() const {
-  int64_t fits = 0;  // and `above` does not
+  int64_t fits = 0;  // so many images fit, and `above` images do not
   int64_t above = int64_t{1} << 20;
   while (above - fits > 1) {
     const int64_t middle = (fits + above) / 2;
@@ -251,17 +251,17 @@ std::string format_bytes(int64_t bytes) {
 
 std::string describe(const MemoryForecast& f) {
   std::string text = fmt::format(
-      "the largest batch: {} images of {}x{} pixels with padding, up to {} boxes each\n"
-      "memory on {}: {} at its peak; each image of the batch takes {}\n",
+      "largest batch: {} images of {}x{} pixels with padding, up to {} boxes each\n"
+      "peak memory on {}: {}, of which each image of the batch takes {}\n",
       f.batch, f.width, f.height, f.capacity, f.device.str(), format_bytes(f.peak(f.batch)),
       format_bytes(f.per_image + f.ahead));
   if (f.available == 0) return text;
   const int64_t max_batch = f.max_images();
   const std::string fits = max_batch == 0
-                               ? "not even a batch of 1 fits: a smaller --short-side may"
+                               ? "not even --batch 1 fits; a lower --short-side may"
                                : fmt::format("{}up to --batch {} fits",
-                                             max_batch < f.batch ? "that is too much; " : "", max_batch);
-  return text + fmt::format("{} can be had: {}\n", format_bytes(f.available), fits);
+                                             max_batch < f.batch ? "that is not enough; " : "", max_batch);
+  return text + fmt::format("{} available: {}\n", format_bytes(f.available), fits);
 }
 
 }  // namespace rcnn

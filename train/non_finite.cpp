@@ -48,13 +48,13 @@ std::optional<BadElements> find_bad(const Tensor& tensor) {
   return bad.count > 0 ? std::optional(bad) : std::nullopt;
 }
 
-/// What stands first on the way to the losses.
+/// The first tensor with a value that is not finite.
 struct Culprit {
   std::string what;                // "the output of conv2d with backbone.body.conv1.weight: nan at ..."
-  std::optional<BadElements> bad;  // rows of images, where that can be told
+  std::optional<BadElements> bad;  // where its rows belong to images
 };
 
-/// "conv2d with backbone.body.conv1.weight", by the first parameter among its inputs.
+/// "conv2d with backbone.body.conv1.weight": a layer is named by the first parameter among its inputs.
 std::string layer_name(const Node& layer, const std::vector<Var>& inputs,
                        const std::map<uint64_t, std::string>& parameters) {
   for (const Var& input : inputs) {
@@ -66,7 +66,7 @@ std::string layer_name(const Node& layer, const std::vector<Var>& inputs,
 }
 
 struct Pass {
-  std::vector<std::string> terms;  // of the loss, that are not finite
+  std::vector<std::string> terms;  // keys of the loss terms that are not finite
   std::optional<Culprit> culprit;
 };
 
@@ -74,7 +74,7 @@ void forget_gradients(FasterRcnn& model) {
   for_each_parameter(model, [](const std::string&, Var& v) { v.clear_gradient(); });
 }
 
-/// The first bad gradient on the way back from the losses.
+/// The first gradient that is not finite in the order of the backward pass.
 std::optional<Culprit> find_gradient(FasterRcnn& model) {
   std::optional<Culprit> found;
   double square = 0;
@@ -85,15 +85,16 @@ std::optional<Culprit> find_gradient(FasterRcnn& model) {
       found = Culprit{"the gradient of " + name + ": " + bad->str(), {}};
     for (const float g : gradient.values<float>()) square += static_cast<double>(g) * static_cast<double>(g);
   });
-  // As clip_gradients has it: a float.
+  // clip_gradients computes the norm as a float.
   if (!found && !std::isfinite(static_cast<float>(std::sqrt(square))))
     found = Culprit{
-        fmt::format("every gradient is finite, but their norm, {:.3g}, is beyond a float", std::sqrt(square)),
+        fmt::format("the norm of all gradients, which are finite: {:.3g} is more than a float can hold",
+                    std::sqrt(square)),
         {}};
   return found;
 }
 
-/// Forward and backward pass; what they leave behind is for the caller to clear.
+/// Runs the forward and the backward pass. The caller restores the running statistics.
 Pass repeat(Context& ctx, FasterRcnn& model, const TrainingBatch& batch) {
   Pass pass;
   std::map<uint64_t, std::string> parameters;
@@ -136,7 +137,8 @@ TrainingBatch image_of(const TrainingBatch& batch, int64_t i) {
       {row(batch.truth.boxes), row(batch.truth.labels), row(batch.truth.count), row(batch.truth.image_id)}};
 }
 
-/// The images that the bad rows belong to, or that fail alone too; none where that cannot be told.
+/// The images that the bad rows belong to, or those that also fail alone. Empty where neither can be
+/// determined.
 std::set<int64_t> find_images(Context& ctx, FasterRcnn& model, const TrainingBatch& batch,
                               const Culprit& culprit) {
   const int64_t n = batch.images.pixels.dim(0);
@@ -172,7 +174,7 @@ std::string explain_non_finite(Context& ctx, FasterRcnn& model, int64_t step, co
     std::vector<std::string> names;
     for (const int64_t i : some) names.push_back(images[static_cast<size_t>(i)]);
     const bool all = some.empty() || some.size() == images.size();
-    text += fmt::format("first comes {}; {} {}", pass.culprit->what,
+    text += fmt::format("the first value that is not finite is in {}; {} {}", pass.culprit->what,
                         all                 ? "all images of the batch:"
                         : names.size() == 1 ? "on the image"
                                             : "on the images",

@@ -9,7 +9,7 @@ Settings profile_settings(std::string_view profile, std::string_view model) {
   if (profile == "torchvision") return {};
   Settings settings = {
       {"profile", "caffe2015"},
-      // The input: bytes with Caffe's means of ImageNet taken off, blue first.
+      // Input: bytes minus Caffe's means of ImageNet, blue first
       {"channel-order", "bgr"},
       {"pixel-range", "255"},
       {"image-mean", "102.9801,115.9465,122.7717"},
@@ -21,7 +21,7 @@ Settings profile_settings(std::string_view profile, std::string_view model) {
       // Boxes
       {"whole-pixels", "true"},
       {"limit-log-scale", "false"},
-      // The region proposal network
+      // Region proposal network
       {"rpn-scores", "softmax"},
       {"rpn-inside-only", "true"},
       {"rpn-min-size", "16"},
@@ -36,16 +36,16 @@ Settings profile_settings(std::string_view profile, std::string_view model) {
       {"rpn-post-nms-top-n-train", "2000"},
       {"rpn-post-nms-top-n-test", "300"},
       {"rpn-nms-thresh", "0.7"},
-      // The head
+      // Head
       {"box-pooling", "roi-pool"},
       {"box-init", "normal"},
-      {"bbox-reg-weights", "10,10,5,5"},  // standard deviations of .1 .1 .2 .2
+      {"bbox-reg-weights", "10,10,5,5"},  // from standard deviations of .1 .1 .2 .2
       {"box-batch-size-per-image", "128"},
       {"box-positive-fraction", "0.25"},
       {"box-smooth-l1-beta", "1"},
       {"box-nms-thresh", "0.3"},
       {"box-min-size", "0"},
-      // Training: 70,000 steps of two images on VOC 2007, the rate a tenth after 50,000
+      // Training: 70,000 steps of two images on VOC 2007, with a tenth of the learning rate after 50,000
       {"batch", "1"},
       {"accumulate", "2"},
       {"lr", "0.001"},

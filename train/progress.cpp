@@ -14,7 +14,7 @@ constexpr std::chrono::duration<double> kRedraw{0.1};
 constexpr size_t kMarks = 64;
 constexpr int kMaxColumns = 100, kMinBar = 10, kMaxBar = 30;
 
-/// The width to draw in: the terminal's own, less the last column, which would wrap.
+/// The width to draw in: the terminal's without its last column, which would wrap.
 int columns_of(std::FILE* out) {
   winsize size{};
   if (::ioctl(::fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kMaxColumns;
@@ -81,7 +81,7 @@ ProgressState Progress::state_at(int64_t step, const NamedValues& losses, Clock:
   if (recent.count() > 0)
     state.images_per_second =
         static_cast<double>(marks_.back().images - marks_.front().images) / recent.count();
-  // Evaluations are part of what is left to do, so the time left comes from the whole run.
+  // The remaining time includes evaluations, so that it is extrapolated from the whole run.
   if (step > first_step_)
     state.seconds_left = elapsed.count() / static_cast<double>(step - first_step_) *
                          static_cast<double>(std::max<int64_t>(total_steps_ - step, 0));

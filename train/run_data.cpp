@@ -12,7 +12,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kNone = "none";
 
-/// The name of a split to use: the one asked for, else `usual` where the data has it and it may be assumed.
+/// The name of the split to use: `asked`, or `usual` if nothing is asked for, the data has it and it may be
+/// assumed.
 std::string chosen(const DataFolder& folder, const std::string& asked, const char* usual, bool may_assume) {
   if (asked == kNone) return "";
   if (!asked.empty()) return asked;
@@ -23,7 +24,7 @@ fs::path list_path(const fs::path& out, const char* part) {
   return out / "splits" / (std::string(part) + ".txt");
 }
 
-/// A file of proposals on the training images alone says nothing of the others.
+/// A file of proposals on the training images alone has none for the others.
 void forget_missing_proposals(Dataset& part) {
   for (const Sample& sample : part.samples)
     if (sample.proposals && !sample.proposals->empty()) return;
@@ -60,7 +61,7 @@ RunData read_run_data(const TrainConfig& config, const fs::path& out, bool resum
   const bool assumed = config.train.empty() || config.train == "train";
   const std::string train = chosen(folder, config.train, "train", true);
   check_input(!train.empty() || folder.splits.empty(),
-              "{}: no split is called train; name one of its splits with --train: {}", config.data,
+              "{}: no split is called train; name one of these splits with --train: {}", config.data,
               fmt::join(folder.splits, ", "));
   data.train = read_split(folder, train);
   data.train_name = train;
@@ -76,10 +77,10 @@ RunData read_run_data(const TrainConfig& config, const fs::path& out, bool resum
     if (!config.val_proposals.empty()) read_proposals(config.val_proposals, data.val);
   }
   check_input(config.val_proposals.empty() || (!val.empty() && !data.random),
-              "--val-proposals {}: the data has no split to watch that the file could belong to",
+              "--val-proposals {}: the data has no validation split to which the file could belong",
               config.val_proposals);
   check_input(config.test_proposals.empty() || !test.empty(),
-              "--test-proposals {}: the data has no split to judge on", config.test_proposals);
+              "--test-proposals {}: the data has no test split", config.test_proposals);
   if (!config.empty_images) {
     std::erase_if(data.train.samples, [](const Sample& sample) {
       return std::all_of(sample.objects.begin(), sample.objects.end(), is_ignored);

@@ -1,4 +1,4 @@
-// Which images a run learns from, watches and is judged by.
+// The training, validation and test split of a run.
 #pragma once
 
 #include <filesystem>
@@ -12,23 +12,24 @@ namespace rcnn {
 
 struct RunData {
   Dataset train, val, test;                     // `val` and `test` may be empty
-  std::string train_name, val_name, test_name;  // in words; empty where there is none
+  std::string train_name, val_name, test_name;  // as shown to people; empty where there is no such split
   bool random = false;                          // train and val are a random split of unsplit data
-  bool test_is_val = false;                     // --test and --val name one split: `test` is a copy
+  bool test_is_val = false;                     // --test and --val name the same split; `test` is a copy
 
-  /// What is evaluated at the end: the test split, else the validation split.
+  /// The split that is evaluated at the end: test, or validation if there is no test split.
   const Dataset& evaluated() const { return test.samples.empty() ? val : test; }
   const std::string& evaluated_name() const { return test.samples.empty() ? val_name : test_name; }
 };
 
-/// Reads the splits that the settings name. Left open, they are train, val and test, as far as the data has
-/// them; data without splits is cut in two at random (`val-share`, `seed`), or as the lists in `out`/splits
-/// say where a run that is resumed left some. A val or test split that nobody named is not used beside
-/// a training split that somebody did, which may contain it (trainval): "none" is none. Proposals are read
-/// along: where data is cut in two, `proposals` may name the images of both parts.
+/// Reads the splits that the settings name, together with their proposals.
+///
+/// By default they are train, val and test, where the data has them. Data without splits is divided at random
+/// by `val-share` and `seed`, or by the lists in `out`/splits if a resumed run left any; `proposals` may then
+/// name images of both parts. "none" stands for no split. Where the settings name another training split than
+/// train, val and test must be named too, because that split may contain their images (trainval does).
 RunData read_run_data(const TrainConfig& config, const std::filesystem::path& out, bool resume = false);
 
-/// Leaves a random split's lists in `out`/splits, one id a line.
+/// Writes the lists of a random split to `out`/splits, one id per line.
 void write_random_split(const RunData& data, const std::filesystem::path& out);
 
 }  // namespace rcnn

@@ -22,17 +22,17 @@ void take_best_weights(Run& run) {
   }
 }
 
-void evaluate(Run& run, const Dataset& judged, FinishedRun& finished) {
+void evaluate(Run& run, const Dataset& split, FinishedRun& finished) {
   std::vector<Trace> traces;
-  finished.detections = detect_dataset(run.ctx, *run.detector.model, judged,
+  finished.detections = detect_dataset(run.ctx, *run.detector.model, split,
                                        static_cast<int>(run.config.workers), run.faults, {}, &traces);
-  write_detections(run.out / "detections.json", finished.detections, judged.samples, run.detector.classes,
-                   judged.category_ids);
-  finished.result = evaluate_voc(finished.detections, judged);
-  const CocoFigures coco = evaluate_coco(finished.detections, judged).mean;
+  write_detections(run.out / "detections.json", finished.detections, split.samples, run.detector.classes,
+                   split.category_ids);
+  finished.result = evaluate_voc(finished.detections, split);
+  const CocoFigures coco = evaluate_coco(finished.detections, split).mean;
   for (const CocoFigureName& figure : kCocoFigures)
     finished.coco_figures.emplace_back(figure.words, coco.*figure.value);
-  finished.diagnosis = diagnose(finished.detections, traces, judged);
+  finished.diagnosis = diagnose(finished.detections, traces, split);
 }
 
 }  // namespace

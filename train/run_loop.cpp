@@ -33,7 +33,7 @@ std::string explain_step(Run& run, int64_t step) {
     run.ctx.micro_batch = 0;
     if (!found.empty()) return found;
   }
-  return "run again, that step is finite: the weights have moved since";
+  return "repeated now, that step is finite, because the weights have changed since";
 }
 
 class TrainingLoop {
@@ -137,7 +137,7 @@ void TrainingLoop::after_step(float rate, const Losses& losses) {
   save(due);
   if (due.stop && !due.end) {
     progress_.finish();
-    throw Interrupted(fmt::format("stopped after step {}; go on with:\n  {}{}", done_,
+    throw Interrupted(fmt::format("stopped after step {}; resume with:\n  {}{}", done_,
                                   run_.options.command_line, run_.options.resume ? "" : " --resume"));
   }
   progress_.pause_ended();  // evaluations and checkpoints are not training time

@@ -9,7 +9,7 @@ std::map<std::string, std::string> result_settings(const RunOptions& options, bo
   for (const char* free : {"data", "out", "device", "workers", "val", "test", "val-proposals",
                            "test-proposals", "eval-every", "checkpoint-every", "log-every", "cuda-graph"})
     settings.erase(free);
-  // A part of alternating training has files of the run's own folder, which may move.
+  // A part of alternating training reads files in the folder of the whole run, which may be moved.
   if (options.share < 1) {
     const auto from_here = [&](std::string& file) {
       file = std::filesystem::path(file).lexically_relative(options.train.out).string();
@@ -17,7 +17,7 @@ std::map<std::string, std::string> result_settings(const RunOptions& options, bo
     from_here(settings["proposals"]);
     if (options.train.freeze_backbone) from_here(settings["weights"]);
   }
-  settings["val"] = random_split ? "at random" : "";  // only then does it say what is trained on
+  settings["val"] = random_split ? "at random" : "";  // only a random split affects the training images
   std::string& kernels = settings["kernel"];
   for (const auto& [op, variant] : options.kernels)
     kernels += (kernels.empty() ? "" : " ") + op + "=" + variant;
@@ -50,12 +50,13 @@ void check_mode(const TrainConfig& config) {
               "--proposals is missing: --mode fast-rcnn trains on the proposals of a file, which `rcnn "
               "propose` writes");
   check_input(takes || config.proposals.empty(),
-              "--proposals '{}': with --mode {} the RPN proposes; expected --mode fast-rcnn",
+              "--proposals '{}': with --mode {} the proposals come from the RPN; expected --mode fast-rcnn",
               config.proposals, config.mode);
-  check_input(takes || (config.val_proposals.empty() && config.test_proposals.empty()),
-              "--val-proposals and --test-proposals: with --mode {} the RPN proposes; expected --mode "
-              "fast-rcnn",
-              config.mode);
+  check_input(
+      takes || (config.val_proposals.empty() && config.test_proposals.empty()),
+      "--val-proposals and --test-proposals: with --mode {} the proposals come from the RPN; expected "
+      "--mode fast-rcnn",
+      config.mode);
   check_input(!config.freeze_backbone || (!config.weights.empty() && config.mode != "alternating"),
               "--freeze-backbone needs --weights, and a --mode other than alternating");
 }
@@ -64,7 +65,7 @@ void check_run_folder(const std::filesystem::path& out, bool resume) {
   const bool used =
       std::filesystem::exists(out / "last.safetensors") || std::filesystem::exists(out / "best.safetensors");
   check_input(resume || !used,
-              "{}: this folder already holds a run; choose another --out, or go on with --resume",
+              "{}: this folder already holds a run; choose another --out, or continue it with --resume",
               out.string());
 }
 

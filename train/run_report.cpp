@@ -21,7 +21,7 @@ double images_per_second(const FinishedRun& run) {
   return run.train_seconds > 0 ? static_cast<double>(run.images_seen) / run.train_seconds : 0;
 }
 
-/// The curves of metrics.jsonl: the file, not memory, so that a resumed run reports from its first step on.
+/// Reads the curves from metrics.jsonl, so that the report of a resumed run begins at its first step.
 void read_curves(const fs::path& path, ReportData& data) {
   for (const LossTerm& term : kLosses) data.losses.push_back({term.words, {}});
   ReportSeries area{"mAP@.5", {}}, coco{"mAP@.5:.95", {}};
@@ -46,7 +46,7 @@ void read_curves(const fs::path& path, ReportData& data) {
 }  // namespace
 
 void write_summary(const fs::path& path, const RunOptions& options, const FinishedRun& run,
-                   const Dataset& judged) {
+                   const Dataset& evaluated) {
   Json summary;
   if (!run.split.empty()) {
     summary["split"] = run.split;
@@ -55,7 +55,7 @@ void write_summary(const fs::path& path, const RunOptions& options, const Finish
     for (size_t i = 0; i < run.coco_figures.size(); ++i)
       summary["coco"][kCocoFigures[i].key] = run.coco_figures[i].second;
     for (const ClassResult& c : run.result.classes) {
-      if (c.truths == 0) continue;  // without objects there is nothing to be right about
+      if (c.truths == 0) continue;  // there is no average precision without objects
       summary["ap50"][c.name] = c.ap_area;
       summary["ap50_voc07"][c.name] = c.ap_11point;
     }
@@ -68,14 +68,14 @@ void write_summary(const fs::path& path, const RunOptions& options, const Finish
   summary["images_per_second"] = images_per_second(run);
   summary["weights_sha256"] = run.weights_sha256;
   summary["numerics"] = numerics_description();
-  if (run.diagnosis) summary["diagnosis"] = to_json(*run.diagnosis, judged);
+  if (run.diagnosis) summary["diagnosis"] = to_json(*run.diagnosis, evaluated);
   summary["faults"] = run.faults.size();
   summary["command_line"] = options.command_line;
   write_atomically(path, summary.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 void write_run_report(const fs::path& out, const RunOptions& options, const FinishedRun& run,
-                      const Dataset& test) {
+                      const Dataset& evaluated) {
   ReportData data;
   data.title =
       fmt::format("{} on {}", options.model.backbone, fs::path(options.train.data).filename().string());
@@ -83,24 +83,24 @@ void write_run_report(const fs::path& out, const RunOptions& options, const Fini
   data.highlights = {{"steps", fmt::format("{}", run.steps)},
                      {"images seen", fmt::format("{}", run.images_seen)},
                      {"seconds of training", fmt::format("{:.0f}", run.train_seconds)},
-                     {"images a second", fmt::format("{:.1f}", images_per_second(run))}};
+                     {"images per second", fmt::format("{:.1f}", images_per_second(run))}};
   data.facts = {{"Data", options.train.data}, {"Numerics", numerics_description()}};
   data.verbatim_facts = {{"Command", options.command_line}, {"Weights, SHA-256", run.weights_sha256}};
   data.settings = list_fields(options.train, train_fields());
   for (const auto& setting : list_fields(options.model, model_fields())) data.settings.push_back(setting);
-  data.classes = test.classes;
+  data.classes = evaluated.classes;
   data.summaries = run.summaries;
   data.anchor_sizes = options.model.anchor_sizes;
   for (const TrainingExample& example : run.augmented)
-    data.augmented.push_back(augmented_picture(example, test.classes));
+    data.augmented.push_back(augmented_picture(example, evaluated.classes));
   read_curves(out / "metrics.jsonl", data);
   if (!run.split.empty()) {
-    data.evaluated_on = fmt::format("{}, {} images", run.split, test.samples.size());
+    data.evaluated_on = fmt::format("{}, {} images", run.split, evaluated.samples.size());
     data.result = run.result;
     data.coco_figures = run.coco_figures;
     data.diagnosis = run.diagnosis;
-    if (run.diagnosis) data.worst = worst_pictures(*run.diagnosis, test);
-    data.examples = example_pictures(run.detections, test);
+    if (run.diagnosis) data.worst = worst_pictures(*run.diagnosis, evaluated);
+    data.examples = example_pictures(run.detections, evaluated);
   }
   data.faults = run.faults;
   write_report(out / "report.html", data);
@@ -109,7 +109,7 @@ void write_run_report(const fs::path& out, const RunOptions& options, const Fini
 void print_result(const FinishedRun& run) {
   if (!run.split.empty()) print_ap_table(run.result, run.split);
   print_faults(run.faults);
-  fmt::print("{} steps, {} images in {:.1f} s: {:.1f} images a second\n", run.steps, run.images_seen,
+  fmt::print("{} steps, {} images in {:.1f} s: {:.1f} images per second\n", run.steps, run.images_seen,
              run.train_seconds, images_per_second(run));
 }
 

@@ -131,7 +131,7 @@ void print_forecast(Run& run) {
   plan.steps = run.steps;
   plan.accumulate = run.config.accumulate;
   plan.averages = run.config.ema > 0;
-  plan.watched = run.data.val.samples;
+  plan.val = run.data.val.samples;
   plan.largest_scale = 1 + run.config.scale_jitter;
   fmt::print("{}", describe(forecast_memory(run.ctx, plan, run.data.train)));
 }

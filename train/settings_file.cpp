@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-// What toml++ 3.3 takes for granted, a file can make false: `[/a]` breaks an assertion, which is the file's
-// fault, and `ö = 1` reaches what is said to be unreachable, where the answer is no.
+// A file can violate what toml++ 3.3 takes for granted: `[/a]` breaks an assertion, which is a fault of the
+// file, and `ö = 1` reaches a branch marked as unreachable, where the right answer is false.
 namespace {
 struct TomlAssertion {};
 [[noreturn]] void break_off() { throw TomlAssertion(); }
@@ -32,7 +32,7 @@ std::string to_text(const toml::node& node, const std::string& key, const std::f
   if (const auto* number = node.as_floating_point()) return fmt::format("{}", number->get());
   if (const auto* truth = node.as_boolean()) return truth->get() ? "true" : "false";
   if (const auto* array = node.as_array()) {
-    // [[16, 23], [32, 45]] is one list a level; [0.5, 1, 2] a single list.
+    // [[16, 23], [32, 45]] is one list per level; [0.5, 1, 2] is a single list.
     std::string text;
     for (const toml::node& element : *array) {
       const bool nested = array->front().is_array();
@@ -45,7 +45,7 @@ std::string to_text(const toml::node& node, const std::string& key, const std::f
                   file.string(), node.source().begin.line, key));
 }
 
-/// Tries a setting out, so that what is wrong with it can be told with its place in the file.
+/// Tries a setting, so that an error message can name its place in the file.
 void check_setting(const std::string& key, const std::string& text, const std::string& place) {
   ModelConfig model;
   TrainConfig train;
@@ -55,8 +55,7 @@ void check_setting(const std::string& key, const std::string& text, const std::s
   } catch (const InputError& error) {
     throw InputError(fmt::format("{}: {}", place, error.what()));
   }
-  check_input(known, "{}: unknown setting '{}'; `rcnn train --help-all` lists the settings there are", place,
-              key);
+  check_input(known, "{}: unknown setting '{}'; `rcnn train --help-all` lists all settings", place, key);
 }
 
 }  // namespace

@@ -11,8 +11,8 @@ namespace rcnn {
 /// Settings as text, in the order in which they are applied.
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
-/// The keys of a TOML file: at the top, or in the tables [model] and [train]. Throws InputError naming file
-/// and line.
+/// The settings in a TOML file, whose keys stand at the top or in the tables [model] and [train]. Throws
+/// InputError naming file and line.
 Settings read_settings(const std::filesystem::path& file);
 
 }  // namespace rcnn

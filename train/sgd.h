@@ -1,4 +1,4 @@
-// The optimiser: stochastic gradient descent with momentum and weight decay over all parameters of a model.
+// The optimiser: stochastic gradient descent with momentum and weight decay for all parameters of a model.
 #pragma once
 
 #include <string>
@@ -14,8 +14,8 @@ class Sgd {
  public:
   struct Options {
     float momentum = 0.9f, weight_decay = 1e-4f;
-    float clip_norm = 0;       // 0: no clipping
-    float bias_lr_factor = 1;  // of parameters called "bias"
+    float clip_norm = 0;       // maximum norm of all gradients together; 0: no clipping
+    float bias_lr_factor = 1;  // factor of the learning rate of parameters called "bias"
   };
 
   struct Parameter {
@@ -25,25 +25,25 @@ class Sgd {
     Tensor momentum;  // of the value's shape
   };
 
-  /// Takes the parameters of the module that want a gradient; their momentum starts at 0.
+  /// Takes the parameters of the module that require a gradient. Their momentum starts at 0.
   template <class Module>
   Sgd(Context& ctx, Module& module, const Options& options) : Sgd(ctx, collect(module), options) {}
 
-  /// One step with the gradients accumulated since the last one, which are then forgotten. A parameter
-  /// without a gradient is left alone. When a gradient is not finite nothing changes; see `norm`.
+  /// Takes one step with the gradients accumulated since the last step, then clears them. Parameters without
+  /// a gradient are skipped. If a gradient is not finite, no parameter changes; see `norm`.
   void step(Context& ctx);
   void step(Context& ctx, float learning_rate) {
     set_learning_rate(learning_rate);
     step(ctx);
   }
-  /// The learning rate of the steps from now on: kept on the device, so that a captured step can be replayed
-  /// with another.
+  /// Sets the learning rate of the following steps. It is kept on the device, so that a captured step can be
+  /// replayed with another one.
   void set_learning_rate(float rate);
 
-  /// The L2 norm of all gradients of the last step, before clipping (one f32, on the device); not finite when
-  /// that step was skipped.
+  /// The L2 norm of all gradients in the last step, before clipping (one f32 on the device). It is not finite
+  /// if that step was skipped.
   const Tensor& norm() const { return norm_; }
-  /// Whether the last step was skipped: one i32, on the device, 0 when it was not.
+  /// Whether the last step was skipped: one i32 on the device, 0 if it was not.
   const Tensor& skipped() const { return skip_; }
   std::vector<Parameter>& parameters() { return parameters_; }
 
@@ -64,7 +64,7 @@ class Sgd {
   Options options_;
   std::vector<Parameter> parameters_;
   Tensor learning_rate_, norm_, scale_, skip_;
-  Tensor table_, device_table_;  // of the parameters with a gradient; on the device, and what it holds
+  Tensor table_, device_table_;  // the parameters with a gradient, on the host and on the device
 };
 
 }  // namespace rcnn

@@ -7,7 +7,7 @@
 namespace rcnn {
 namespace {
 
-/// The tensors of a batch, for walking two batches side by side. Scale and proposals may be undefined.
+/// The tensors of a batch, for iterating over two batches side by side. Scale and proposals may be undefined.
 std::array<Tensor*, 9> tensors_of(TrainingBatch& batch) {
   return {
       &batch.images.pixels,          &batch.images.size, &batch.images.scale, &batch.images.proposals.boxes,
@@ -15,7 +15,7 @@ std::array<Tensor*, 9> tensors_of(TrainingBatch& batch) {
       &batch.truth.image_id};
 }
 
-/// sum + weight losses, or weight losses where there is no sum yet, term by term.
+/// sum + weight * losses, or weight * losses where there is no sum yet, term by term.
 Losses weighted_sum(Context& ctx, const Losses& sum, const Losses& losses, double weight) {
   Losses result;
   for (const LossTerm& term : kLosses) {
@@ -87,11 +87,11 @@ Losses TrainingStep::run(int64_t step, float learning_rate, const TrainingBatch&
   for (size_t i = 0; i < sources.size(); ++i)
     if (sources[i]->defined()) targets[i]->copy_from(*sources[i]);
   entry->work.run([&](Context& ctx) {
-    entry->losses = {};  // gives its memory back first
+    entry->losses = {};  // frees its memory first
     entry->losses = detached_copy(pass(ctx, entry->batch));
   });
-  // A replay writes to weights and statistics behind the tensors' backs: what was made of them is out of
-  // date.
+  // A replay writes to weights and statistics without the tensors' knowledge. What was derived from them is
+  // stale.
   visit_module(
       model_, [](const std::string&, Var& value, const Shape&) { value.value().mark_written(); },
       [](const std::string&, Tensor& value) { value.mark_written(); });

@@ -15,30 +15,31 @@ namespace rcnn {
 
 class TrainingStep {
  public:
-  /// With `records`, a step on a GPU is captured as a CUDA graph, one for every shape of batch, up to
-  /// kMaxRecorded of them; batches of further shapes run as they are.
+  /// With `records`, a step on a GPU is captured as a CUDA graph, one per shape of batch and at most
+  /// kMaxRecorded of them; batches of further shapes run without a graph.
   TrainingStep(Context& ctx, FasterRcnn& model, Sgd& sgd, bool records)
       : ctx_(ctx), model_(model), sgd_(sgd), records_(records) {}
 
-  /// Step number `step` on this batch. The losses are values without a graph behind them, on the device.
+  /// Takes step number `step` on this batch. The losses are on the device and not part of an autograd graph.
   Losses run(int64_t step, float learning_rate, const TrainingBatch& batch);
-  /// One step on several batches, of which only one at a time needs memory for its pass: the gradient and the
-  /// losses are the means over the batches'. It is the step on all images at once but for batch statistics,
-  /// which are each batch's own, and for the losses' divisors (anchors and RoIs sampled, by batch). With more
-  /// than one batch it is not recorded: the first batch of a step writes gradients, the others add to them.
+  /// Takes one step on several batches, one after the other, so that only one of them needs memory for its
+  /// pass. The gradient and the losses are the means over the batches. The result is that of one step on all
+  /// images, except that batch statistics and the divisors of the losses (sampled anchors and RoIs) are those
+  /// of each batch. With more than one batch the step is not captured, because the first batch writes
+  /// gradients and the others add.
   Losses run(int64_t step, float learning_rate, std::span<const TrainingBatch> batches);
 
   static constexpr size_t kMaxRecorded = 8;
 
  private:
-  /// The inputs and outputs of a recorded step, which stay where they are.
+  /// The inputs and outputs of a captured step, which must keep their addresses.
   struct Recorded {
     Recorded(const Context& like, const TrainingBatch& shapes) : work(like, true), batch(shapes) {}
     RecordedWork work;
     TrainingBatch batch;
     Losses losses;
   };
-  /// Images, height, width, capacity for boxes and for proposals.
+  /// Images, height, width, capacity for boxes, capacity for proposals.
   using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t>;
 
   Losses pass(Context& ctx, const TrainingBatch& batch);
@@ -50,7 +51,7 @@ class TrainingStep {
   std::map<Key, std::unique_ptr<Recorded>> recorded_;
 };
 
-/// The losses as values that later work does not change.
+/// A copy of the losses that later work does not change.
 Losses detached_copy(const Losses& losses);
 
 }  // namespace rcnn

@@ -5,7 +5,7 @@
 //     last.safetensors    for --resume: model, optimiser and step
 //     metrics.jsonl       one line per step (losses, learning rate) and one per evaluation
 //     splits/             the training and the validation split, where they were chosen at random
-//     detections.json     on the test split, in COCO's results form
+//     detections.json     on the test split, in COCO's results format
 //     summary.json        the run's results in figures
 //     report.html         the same for people, with advice on what to improve
 #pragma once

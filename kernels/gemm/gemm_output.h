@@ -48,8 +48,8 @@ struct GemmOutput {
   }
 };
 
-/// Writes V neighbouring columns, starting at `column`, of each of `rows`; a negative row is skipped. V = 4
-/// requires `vectors` and column % 4 == 0. The caller has checked that the rows and the columns exist.
+/// Writes V neighbouring columns, starting at `column`, of each of these rows; a negative row is left out.
+/// V = 4 requires `vectors` and column % 4 == 0. The caller has checked that the rows and columns exist.
 ///
 /// All addends are loaded before the first result is written: addends and results may be the same memory, so
 /// the compiler must keep the order of loads and stores, and would wait for each load in turn.
@@ -156,11 +156,12 @@ RCNN_HOST_DEVICE inline StepRange steps_of_part(int steps, const GemmParts& part
           static_cast<int>(static_cast<int64_t>(steps) * (part + 1) / parts.count)};
 }
 
-/// Adds `count` arrays of sums, (count, rows, columns), in their order, and writes the output. A single array
-/// may be the memory of the output itself.
+/// Adds `count` arrays (count, rows, columns) of sums in their order and writes the output. The sums of one
+/// array may be the output's own memory.
 void write_sums(const Stream& stream, const float* sums, int count, int64_t rows, const GemmOutput& output);
 
-/// Adds the parts in their order and writes the output. Does nothing for one part.
+/// Adds the parts in their order and writes the output. Does nothing for one part. Defined
+/// in kernels/gemm/gemm_output.cu.
 void combine_parts(const Stream& stream, const GemmParts& parts, const GemmOutput& output);
 
 }  // namespace rcnn::kernels

@@ -55,7 +55,7 @@ TEST_CASE("check: reports every split, its faults, and images that are in two sp
   CHECK(faulty.status == 0);
   CHECK(contains(faulty.out, "1 fault in the annotations:"));
   CHECK(contains(faulty.out, "train_00001.xml has a reversed box, object 1 (disc): 50 5 20 30"));
-  CHECK(contains(faulty.out, "1 image of test is in train as well"));
+  CHECK(contains(faulty.out, "1 image of test is also in train"));
 }
 
 TEST_CASE("check: keeps the settings that are given") {

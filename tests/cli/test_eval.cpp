@@ -115,7 +115,7 @@ TEST_CASE("eval: the validation images of a run on data without splits give the 
                       "--json",
                       trial.path("figures.json")};
   const Finished whole = trial.run(eval);
-  CHECK(contains(whole.out, "data has no splits: all its 6 images are judged"));
+  CHECK(contains(whole.out, "data has no splits: evaluating on all its 6 images"));
   Words watched = eval;
   for (const std::string& word : {std::string("--images"), trial.path("run/splits/val.txt"),
                                   std::string("--out"), trial.path("found.json")})

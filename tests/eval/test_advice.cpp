@@ -57,14 +57,14 @@ TEST_CASE("advice: labels in another convention") {
     return Four{double(x), double(y), double(w), double(h)};
   }));
   REQUIRE(xywh.size() == 1);
-  CHECK(contains(xywh[0], "of 24 boxes end before they begin, in "));
+  CHECK(contains(xywh[0], "of 24 boxes are reversed, in "));
   CHECK(contains(xywh[0], "photo "));
-  CHECK(contains(xywh[0], "x, y, width, height looks like this where corners"));
+  CHECK(contains(xywh[0], "x, y, width, height, where the corners"));
   const Sentences larger = label_advice(read_written(folder / "larger", [](int x, int y, int w, int h) {
     return Four{2.0 * x, 2.0 * y, 2.0 * (x + w), 2.0 * (y + h)};
   }));
   REQUIRE(larger.size() == 1);
-  CHECK(contains(larger[0], "labels made for a larger version of the images"));
+  CHECK(contains(larger[0], "labels of a larger version of the images"));
   const Sentences shares = label_advice(read_written(folder / "shares", [](int x, int y, int w, int h) {
     return Four{x / 200.0, y / 100.0, (x + w) / 200.0, (y + h) / 100.0};
   }));
@@ -99,8 +99,8 @@ TEST_CASE("advice: corners in a COCO file") {
   CHECK(read_as(false).empty());
   const Sentences corners = read_as(true);
   REQUIRE(corners.size() == 1);
-  CHECK(contains(corners[0], "of 40 boxes reach beyond their image, most at the right or lower edge"));
-  CHECK(contains(corners[0], "corners (x1, y1, x2, y2) look like this"));
+  CHECK(contains(corners[0], "of 40 boxes extend beyond their image, mainly at the right or lower edge"));
+  CHECK(contains(corners[0], "given as corners x1, y1, x2, y2"));
 }
 
 TEST_CASE("advice: the name of a class or a file is not taken for a fault") {
@@ -146,7 +146,7 @@ TEST_CASE("advice: a repeated box in an image is reported") {
   CHECK(label_advice(dataset).empty());  // another box, another class
   dataset.samples[0].objects.push_back({{1, 1, 9, 9}, 1});
   REQUIRE(label_advice(dataset).size() == 1);
-  CHECK(contains(label_advice(dataset)[0], "1 box is on an image"));
+  CHECK(contains(label_advice(dataset)[0], "1 box is an exact copy"));
   CHECK(contains(label_advice(dataset)[0], "in twice.jpg"));
 }
 
@@ -195,11 +195,11 @@ TEST_CASE("advice: repeated images are reported within a split and across splits
   CHECK(advice({}).empty());
   const Sentences within = advice({{"train", &twice}});
   REQUIRE(within.size() == 1);
-  CHECK(contains(within[0], "1 image of train is the same as another of it"));
+  CHECK(contains(within[0], "1 image of train is the same as another one of that split"));
   CHECK(contains(within[0], (folder / "a").string() + " and " + (folder / "c").string()));
   const Sentences across = advice({{"train", &train}, {"test", &test}});
   REQUIRE(across.size() == 1);
-  CHECK(contains(across[0], "1 image of test is in train as well"));
+  CHECK(contains(across[0], "1 image of test is also in train"));
   const Sentences listed = advice({{"train", &train}, {"val", &same}});  // one file in two lists
   REQUIRE(listed.size() == 1);
   CHECK(contains(listed[0], "as " + (folder / "d").string() + ": "));
@@ -213,7 +213,8 @@ TEST_CASE("advice: repeated images are reported within a split and across splits
   if (const auto raccoon = real_data("raccoon"); !raccoon.empty()) {
     const Dataset photographs = read_voc(raccoon, "train");
     REQUIRE(advice({{"train", &photographs}}).size() == 1);
-    CHECK(contains(advice({{"train", &photographs}})[0], "4 images of train are the same as another of it"));
+    CHECK(contains(advice({{"train", &photographs}})[0],
+                   "4 images of train are the same as another one of that split"));
   }
 }
 

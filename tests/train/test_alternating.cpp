@@ -1,4 +1,4 @@
-// Runs that train a part, and the paper's four in a row.
+// Runs that train one part of the model, and the four-step training of the paper.
 #include "train/alternating.h"
 
 #include <doctest/doctest.h>
@@ -32,7 +32,7 @@ bool same(const Tensor& a, const Tensor& b) {
   return std::equal(x.begin(), x.end(), y.begin(), y.end());
 }
 
-/// Which parts of the model differ: "backbone", "rpn", "roi_heads", in this order.
+/// The parts of the model that differ: "backbone", "rpn", "roi_heads", in this order.
 std::string moved(const fs::path& from, const fs::path& to) {
   const auto before = tensors_of(from), after = tensors_of(to);
   REQUIRE(before.size() == after.size());
@@ -64,13 +64,14 @@ RunOptions alternating_run(const TemporaryFolder& folder, const std::string& out
 
 }  // namespace
 
-TEST_CASE("alternating: four parts, each moves its own, and the last is a detector with a report") {
+TEST_CASE(
+    "alternating: each of the four runs trains its part, and the last one leaves a detector and a report") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 6);
   write_tiny_scenes(folder / "data", 2, "val");
   write_tiny_scenes(folder / "data", 2, "test");
   RunOptions run = alternating_run(folder, "out");
-  // The initial weights, as a file that can be compared with: a step that goes nowhere.
+  // The initial weights as a file to compare with: those after a step that changes nothing.
   RunOptions still = tiny_run(folder / "data", folder / "still");
   still.train.steps = 1;
   still.train.lr = 1e-30f;
@@ -93,7 +94,7 @@ TEST_CASE("alternating: four parts, each moves its own, and the last is a detect
   const auto summary = nlohmann::json::parse(content_of(out / "summary.json"));
   CHECK(summary["split"] == "test");
   CHECK(summary["steps"] == 3);
-  CHECK(summary["best_step"] == 3);  // watched on val
+  CHECK(summary["best_step"] == 3);  // evaluated on val
   CHECK_FALSE(nlohmann::json::parse(content_of(out / "2-fast-rcnn" / "summary.json")).contains("split"));
   CHECK(contains(content_of(out / "1-rpn" / "metrics.jsonl"), "\"rpn_cls\""));
   CHECK_FALSE(contains(content_of(out / "1-rpn" / "metrics.jsonl"), "\"cls\""));
@@ -102,7 +103,7 @@ TEST_CASE("alternating: four parts, each moves its own, and the last is a detect
   CHECK(load_model(out / "best.safetensors").model->config.backbone == "nano-fpn");
 }
 
-TEST_CASE("alternating: stopped anywhere and resumed, it ends as the one that was never stopped") {
+TEST_CASE("alternating: a run stopped anywhere and resumed ends with the weights of an uninterrupted one") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 6);
   train_quietly(alternating_run(folder, "whole"));
@@ -130,7 +131,7 @@ TEST_CASE("alternating: stopped anywhere and resumed, it ends as the one that wa
     CHECK(weights_of(out) == wanted);
   }
 
-  // In the last part: evaluation fails at the end of its epoch, step 3; its last checkpoint is that of
+  // In the last part, evaluation fails at the end of its epoch, step 3. Its last checkpoint is that of
   // step 2.
   write_broken_split(folder / "data");
   forget({});
@@ -143,7 +144,7 @@ TEST_CASE("alternating: stopped anywhere and resumed, it ends as the one that wa
   CHECK(weights_of(out) == wanted);
 }
 
-TEST_CASE("alternating: killed in each part and resumed, it gives the weights of a run left in peace") {
+TEST_CASE("alternating: a run killed in each part and resumed gives the weights of an uninterrupted one") {
   const fs::path program = find_program();
   if (program.empty()) return;
   const TemporaryFolder folder;
@@ -175,7 +176,8 @@ TEST_CASE("alternating: killed in each part and resumed, it gives the weights of
   CHECK(weights_of(folder / "killed") == weights_of(folder / "whole"));
 }
 
-TEST_CASE("alternating: data without splits is cut once, and the last part judges what was set aside") {
+TEST_CASE(
+    "alternating: data without splits is divided once, and the last part evaluates on the validation part") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 8);
   fs::remove_all(folder / "data" / "ImageSets");
@@ -189,7 +191,7 @@ TEST_CASE("alternating: data without splits is cut once, and the last part judge
   CHECK(summary["split"] == "val, at random");
 }
 
-TEST_CASE("alternating: a run whose folder moved goes on, and one with other initial weights does not") {
+TEST_CASE("alternating: a run whose folder was moved resumes, one with other initial weights does not") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 4);
   train_quietly(alternating_run(folder, "out"));
@@ -214,7 +216,7 @@ TEST_CASE("alternating: a folder that holds another run is refused before anythi
   CHECK_FALSE(fs::exists(folder / "out" / "1-rpn"));
 }
 
-TEST_CASE("fast-rcnn: trained and judged on anybody's proposals") {
+TEST_CASE("fast-rcnn: training and evaluation on the proposals of a file") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 4);
   write_tiny_scenes(folder / "data", 2, "test");
@@ -228,16 +230,16 @@ TEST_CASE("fast-rcnn: trained and judged on anybody's proposals") {
   };
   write("p.json", "train");
   write("t.json", "test");
-  train_quietly(run);  // without proposals for it the test split is not judged
+  train_quietly(run);  // without proposals for it, the test split is not evaluated
   CHECK_FALSE(nlohmann::json::parse(content_of(folder / "out" / "summary.json")).contains("split"));
 
-  run.train.out = (folder / "judged").string();
+  run.train.out = (folder / "evaluated").string();
   run.train.test_proposals = (folder / "t.json").string();
   train_quietly(run);
-  const auto summary = nlohmann::json::parse(content_of(folder / "judged" / "summary.json"));
+  const auto summary = nlohmann::json::parse(content_of(folder / "evaluated" / "summary.json"));
   CHECK(summary["split"] == "test");
-  CHECK(weights_of(folder / "judged") == weights_of(folder / "out"));
-  CHECK_FALSE(contains(content_of(folder / "judged" / "detections.json"), "test_00000"));
+  CHECK(weights_of(folder / "evaluated") == weights_of(folder / "out"));
+  CHECK_FALSE(contains(content_of(folder / "evaluated" / "detections.json"), "test_00000"));
 
   run.train.out = (folder / "refused").string();
   run.train.proposals = run.train.test_proposals;

@@ -1,4 +1,4 @@
-// Loaded images as the model's input: boxes go along with their images.
+// Loaded images as the model's input: boxes are scaled with their images.
 #include "train/batch.h"
 
 #include <doctest/doctest.h>
@@ -30,7 +30,7 @@ std::vector<float> box_of(const GroundTruth& truth, int64_t image, int64_t objec
 
 }  // namespace
 
-TEST_CASE("batch: boxes are scaled by what each axis really shrank") {
+TEST_CASE("batch: boxes are scaled by the factor by which each axis really shrank") {
   Context ctx;
   // Both shrink by .8 to a short side of 16. 33 x .8 = 26.4 becomes 26 pixels, 40 x .8 is exactly 32.
   Batch batch;
@@ -51,7 +51,7 @@ TEST_CASE("batch: boxes are scaled by what each axis really shrank") {
   CHECK(std::vector<int32_t>(ids.begin(), ids.end()) == std::vector<int32_t>{5, 2});
 }
 
-TEST_CASE("batch: the capacity is a power of two that holds the fullest image; the rest is zero") {
+TEST_CASE("batch: the capacity is the power of two that holds the boxes of every image, padded with zeros") {
   const auto capacity_for = [](size_t objects) {
     Context ctx;
     Batch batch;
@@ -78,7 +78,7 @@ TEST_CASE("batch: the capacity is a power of two that holds the fullest image; t
   CHECK(capacity_for(5) == 8);
 }
 
-TEST_CASE("batch: objects marked difficult are left out, and the others close the gap") {
+TEST_CASE("batch: objects marked as difficult are left out without a gap") {
   Context ctx;
   Batch batch;
   batch.images.push_back(loaded(0, 16, 16,
@@ -95,7 +95,7 @@ TEST_CASE("batch: objects marked difficult are left out, and the others close th
   for (int64_t i = 2; i < truth.boxes.dim(1); ++i) CHECK(box_of(truth, 0, i) == std::vector<float>(4, 0));
 }
 
-TEST_CASE("batch: so are crowd regions") {
+TEST_CASE("batch: crowd regions are left out") {
   Context ctx;
   Batch batch;
   Object crowd{{1, 1, 5, 5}, 1};
@@ -108,8 +108,8 @@ TEST_CASE("batch: so are crowd regions") {
 
 TEST_CASE("batch: an image's scale multiplies short and long side, and its boxes") {
   Context ctx;
-  // Short side 16: 20 x 20 becomes 16, 20 (times 1.25) and 8 pixels; 10 x 50 is held to the long side, 40
-  // x 1.25.
+  // Short side 16: 20 x 20 becomes 16, 20 (times 1.25) and 8 pixels; 10 x 50 is limited by the long side,
+  // 40 x 1.25.
   Batch batch;
   for (const float scale : {1.0f, 1.25f, 0.5f})
     batch.images.push_back({0, random_image(20, 20), {{{5, 10, 15, 20}, 1}}, scale});
@@ -123,7 +123,7 @@ TEST_CASE("batch: an image's scale multiplies short and long side, and its boxes
   CHECK(box_of(made.truth, 2, 0) == std::vector<float>{2, 4, 6, 8});
 }
 
-TEST_CASE("batch: the best proposals that fit, then the objects; without proposals the objects alone") {
+TEST_CASE("batch: the best proposals that fit, followed by the objects; without proposals only the objects") {
   Context ctx;
   ModelConfig config = small_input();
   config.rpn_post_nms_top_n_train = 2;

@@ -1,4 +1,4 @@
-// Checkpoints: complete in themselves, and refused in one sentence where they are not.
+// Checkpoints: a complete one restores the run, an incomplete one is refused with a sentence.
 #include "train/checkpoint.h"
 
 #include <doctest/doctest.h>
@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// A detector with an optimiser whose momenta are all different numbers.
+/// A detector with an optimiser whose momenta all differ.
 struct Trained {
   Context ctx;
   Detector detector;
@@ -53,7 +53,7 @@ const RunState kState{.step = 123456789012,
                       .best_step = 77,
                       .settings = {{"lr", "0.02"}, {"anchor-sizes", "16,23; 32"}}};
 
-/// A checkpoint on disk that can be written back with something wrong.
+/// A checkpoint on disk that can be written back with a fault.
 struct Damaged {
   TemporaryFolder folder;
   fs::path path = folder / "last.safetensors";
@@ -64,8 +64,8 @@ struct Damaged {
     save_checkpoint(path, trained.detector, trained.sgd, nullptr, kState);
     file = read_safetensors(path);
   }
-  /// The sentence with which the file, as it stands in `file` now, is refused for going on. What it was to be
-  /// loaded into must stay as it was.
+  /// The sentence with which resuming from the current contents of `file` is refused. The detector that was
+  /// to be restored must not change.
   std::string refusal(std::vector<std::string> classes = {"a \"b\"", "größe"}) {
     write_safetensors(path, listed(file), file.metadata);
     Trained other(2, std::move(classes));
@@ -78,7 +78,7 @@ struct Damaged {
     CHECK_FALSE(contains(sentence, "\n"));
     return sentence;
   }
-  /// The same for building a detector from it.
+  /// The same for building a detector from the file.
   std::string model_refusal() {
     write_safetensors(path, listed(file), file.metadata);
     const std::string sentence = input_error([&] { load_model(path); });
@@ -89,7 +89,7 @@ struct Damaged {
 
 }  // namespace
 
-TEST_CASE("checkpoint: model, optimiser and state come back") {
+TEST_CASE("checkpoint: model, optimiser and state are restored") {
   const TemporaryFolder folder;
   const fs::path path = folder / "last.safetensors";
   Trained saved(1), other(2);
@@ -105,7 +105,7 @@ TEST_CASE("checkpoint: model, optimiser and state come back") {
   CHECK(momenta_of(other.sgd) == momenta_of(saved.sgd));
 }
 
-TEST_CASE("checkpoint: the momentum of a filter lies in the file as its weight does") {
+TEST_CASE("checkpoint: the momentum of a filter has the layout of its weight in the file") {
   Damaged saved;
   for (const auto& [name, tensor] : saved.file.tensors) {
     if (!name.starts_with("optimizer.")) continue;
@@ -116,7 +116,7 @@ TEST_CASE("checkpoint: the momentum of a filter lies in the file as its weight d
   CHECK_FALSE(saved.file.tensors.contains("optimizer.backbone.body.bn1.running_mean"));
 }
 
-TEST_CASE("checkpoint: a detector is built from the file alone, that of a model or of a run") {
+TEST_CASE("checkpoint: a detector is built from nothing but the file of a model or of a run") {
   const TemporaryFolder folder;
   Trained saved(1);
   save_model(folder / "best.safetensors", saved.detector);
@@ -138,7 +138,7 @@ TEST_CASE("checkpoint: a detector is built from the file alone, that of a model 
   }
 }
 
-TEST_CASE("checkpoint: what a file does not say, being older than the setting, is the model's default") {
+TEST_CASE("checkpoint: a setting that is newer than the file has the model's default") {
   Damaged d;
   for (const char* key : {"model.precision", "model.norm", "model.frozen-stages", "model.box-nms-thresh"})
     REQUIRE(d.file.metadata.erase(key) == 1);
@@ -148,10 +148,10 @@ TEST_CASE("checkpoint: what a file does not say, being older than the setting, i
   CHECK(loaded.norm == "batch");
   CHECK(loaded.frozen_stages == 0);
   CHECK(loaded.box_nms_thresh == expected.box_nms_thresh);
-  CHECK(loaded.box_head_size == tiny_model().box_head_size);  // the file says so
+  CHECK(loaded.box_head_size == tiny_model().box_head_size);  // from the file
 
   Trained again(2);
-  auto settings = kState.settings;  // those of the file know none of these
+  auto settings = kState.settings;  // those of the file have none of these
   settings["precision"] = "f32";
   settings["norm"] = "batch";
   settings["clip-norm"] = "5";
@@ -164,7 +164,7 @@ TEST_CASE("checkpoint: what a file does not say, being older than the setting, i
   }
 }
 
-TEST_CASE("checkpoint: a run starts from another's file, with its own classes") {
+TEST_CASE("checkpoint: a run starts from the file of another run, with its own classes") {
   const TemporaryFolder folder;
   const fs::path path = folder / "last.safetensors";
   Trained saved(1, {"ant", "bee"}), other(2, {"bee", "cat", "ant"});
@@ -178,7 +178,7 @@ TEST_CASE("checkpoint: a run starts from another's file, with its own classes") 
   CHECK(load_weights_file(path, other.detector, true).kept_classes == std::vector<std::string>{"bee", "ant"});
 }
 
-TEST_CASE("checkpoint: a norm that is not the default comes back with the model") {
+TEST_CASE("checkpoint: a norm that is not the default is restored with the model") {
   const TemporaryFolder folder;
   for (const char* norm : {"frozen", "folded"}) {
     ModelConfig config = tiny_model();
@@ -201,14 +201,14 @@ TEST_CASE("checkpoint: saving the same twice gives the same bytes") {
   CHECK(std::equal(std::istreambuf_iterator<char>(a), {}, std::istreambuf_iterator<char>(b), {}));
 }
 
-TEST_CASE("checkpoint: a run goes on only from its own settings and classes") {
+TEST_CASE("checkpoint: a run only resumes with its own settings and classes") {
   Damaged saved;
   CHECK(contains(saved.refusal({"a", "b"}), "its classes are not those of the training data"));
   saved.file.metadata["setting.lr"] = "0.03";
   CHECK(contains(saved.refusal(), "the run to resume has --lr '0.03', not '0.02'"));
 }
 
-TEST_CASE("checkpoint: what a run needs to go on is missing or no number") {
+TEST_CASE("checkpoint: a value needed to resume is missing or not a number") {
   const auto with = [](const std::string& key, const std::string& text) {
     Damaged saved;
     saved.file.metadata[key] = text;
@@ -225,7 +225,7 @@ TEST_CASE("checkpoint: what a run needs to go on is missing or no number") {
   }
 }
 
-TEST_CASE("checkpoint: a momentum or a weight that is missing or does not fit") {
+TEST_CASE("checkpoint: a momentum or a weight is missing or does not fit") {
   const std::string name = "roi_heads.box_predictor.bbox_pred.weight";
   Damaged saved;
   const SafetensorsFile good = saved.file;
@@ -242,7 +242,7 @@ TEST_CASE("checkpoint: a momentum or a weight that is missing or does not fit") 
   CHECK(contains(saved.refusal(), "tensor 'more' of shape (3) is not part of this model"));
 }
 
-TEST_CASE("checkpoint: a file that describes no model") {
+TEST_CASE("checkpoint: a file does not describe a model") {
   Damaged saved;
   const SafetensorsFile good = saved.file;
   for (const char* key : {"format", "classes", "model.model"}) {

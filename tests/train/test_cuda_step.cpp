@@ -1,5 +1,5 @@
-// A training step and a detection on a GPU, real or simulated: the CPU's results, no waiting, and recorded
-// steps.
+// A training step and a detection on a GPU, real or simulated: the same results as on the CPU, no host waits,
+// and captured steps.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -21,7 +21,7 @@ bool no_gpu() {
   return true;
 }
 
-/// One image of noise with three objects on it.
+/// One image of noise with three objects.
 TrainingBatch make_batch(Context& ctx, const ModelConfig& config, int64_t height, int64_t width) {
   RandomSequence random(3, Purpose::test);
   std::vector<uint8_t> bytes(static_cast<size_t>(height * width * 3));
@@ -125,9 +125,10 @@ TEST_CASE("cuda: a training step of nano-fpn has the CPU's losses and gradients"
   MESSAGE("largest difference of a gradient, relative to its norm: ", largest, " (", where, ")");
 }
 
-TEST_CASE("cuda: what is proposed and sampled is what the CPU proposes and samples") {
+TEST_CASE("cuda: proposals and samples are those of the CPU") {
   if (no_gpu()) return;
-  // From the same maps: the discrete ops agree exactly, so only the maps' rounding could make a difference.
+  // Both start from the same feature maps: discrete ops agree exactly, so that only rounding of the maps
+  // could differ.
   const ModelConfig config = fixtures::tiny_model();
   Context cpu, gpu(kGpu);
   FasterRcnn host(config, 3, Init(5)), device(config, 3, Init(5));
@@ -154,7 +155,7 @@ TEST_CASE("cuda: neither a training step nor a detection waits for the device") 
   move_to(model, kGpu);
   Sgd sgd(ctx, model, {0.9f, 1e-4f, 5});
   TrainingStep step(ctx, model, sgd, false);
-  cuda::synchronize(kGpu);  // what moved the model here has ended
+  cuda::synchronize(kGpu);  // the copies of the model are complete
   cuda::reset_host_waits();
   Losses losses;
   for (int i = 0; i < 2; ++i) losses = step.run(i, 0.01f, make_batch(ctx, config, 64, 96));
@@ -162,17 +163,17 @@ TEST_CASE("cuda: neither a training step nor a detection waits for the device") 
   const Detections found = model.detect(ctx, make_batch(ctx, config, 64, 96).images);
   for (const auto& [place, count] : cuda::host_waits())
     FAIL_CHECK(place, " waited ", count.waits, " times, ", count.copies, " of them for values");
-  // The counter counts: reading a result is a wait.
+  // The counter works: reading a result is a wait.
   CHECK(std::isfinite(losses.total.value().to(Device{}).item<float>()));
   CHECK(cuda::total_host_waits().waits == 1);
   CHECK(cuda::total_host_waits().copies == 1);
   CHECK(found.count.to(Device{}).item<int32_t>() >= 0);
 }
 
-TEST_CASE("cuda: 20 replays of a recorded step are 20 steps, bit for bit") {
+TEST_CASE("cuda: 20 replays of a captured step equal 20 steps, bit for bit") {
   if (no_gpu()) return;
   ModelConfig config = fixtures::tiny_model();
-  config.rpn_min_size_scaled = true;  // so that the images' scale decides what is proposed
+  config.rpn_min_size_scaled = true;  // so that the scale of an image affects its proposals
   config.rpn_min_size = 4;
   const auto train = [&](bool records, std::vector<float>& losses) {
     Context ctx(kGpu);
@@ -196,7 +197,7 @@ TEST_CASE("cuda: 20 replays of a recorded step are 20 steps, bit for bit") {
   CHECK(same_weights(*eager, *recorded));
 }
 
-TEST_CASE("cuda: detections between recorded steps see the weights and statistics of the last step") {
+TEST_CASE("cuda: detections between captured steps use the weights and statistics of the last step") {
   if (no_gpu()) return;
   const ModelConfig config = fixtures::tiny_model();
   const auto run = [&](bool records) {
@@ -218,7 +219,7 @@ TEST_CASE("cuda: detections between recorded steps see the weights and statistic
   CHECK(run(true) == run(false));
 }
 
-TEST_CASE("cuda: a recorded detection is the eager one, for other images too") {
+TEST_CASE("cuda: a captured detection equals the eager one, for other images too") {
   if (no_gpu()) return;
   const ModelConfig config = fixtures::tiny_model();
   Context ctx(kGpu);
@@ -244,7 +245,7 @@ TEST_CASE("cuda: a recorded detection is the eager one, for other images too") {
   CHECK(work.recorded());
 }
 
-TEST_CASE("cuda: --device says what was chosen and why, and refuses what is not there") {
+TEST_CASE("cuda: --device says which device is chosen and why, and refuses a missing one") {
   CHECK(cuda::choose_device("cpu").device == Device{});
   CHECK(cuda::choose_device("auto").line.find(": ") != std::string::npos);
   CHECK_THROWS_WITH_AS(cuda::choose_device("gpu"), "--device gpu: expected auto, cpu, cuda or cuda:N",

@@ -37,7 +37,7 @@ std::vector<float> values(const Tensor& tensor) {
   return {span.begin(), span.end()};
 }
 
-/// Equal to a millionth; NaN is never.
+/// Equal within a millionth; NaN never is.
 bool near(const Tensor& found, const std::vector<float>& wanted) {
   const std::vector<float> list = values(found);
   bool all = list.size() == wanted.size();
@@ -47,7 +47,7 @@ bool near(const Tensor& found, const std::vector<float>& wanted) {
 
 }  // namespace
 
-TEST_CASE("ema: the decay rises with the step up to its setting") {
+TEST_CASE("ema: the decay rises with the steps up to its setting") {
   CHECK(Ema::decay_at(0.999f, 0) == doctest::Approx(0.1));
   CHECK(Ema::decay_at(0.999f, 8) == doctest::Approx(0.5));
   CHECK(Ema::decay_at(0.999f, 90) == doctest::Approx(0.91));
@@ -55,7 +55,7 @@ TEST_CASE("ema: the decay rises with the step up to its setting") {
   CHECK(Ema::decay_at(0.05f, 0) == 0.05f);
 }
 
-TEST_CASE("ema: two steps by hand, of weights and of statistics, frozen ones left out") {
+TEST_CASE("ema: two hand-worked updates of weights and statistics; frozen ones are left out") {
   Context ctx;
   Module module;
   Ema ema(ctx, module, 0.9f);
@@ -77,7 +77,7 @@ TEST_CASE("ema: two steps by hand, of weights and of statistics, frozen ones lef
   CHECK(values(module.weight.value()) == std::vector<float>{0.9f, 1});
 }
 
-TEST_CASE("ema: a skipped step leaves the averages, whatever the statistics have become") {
+TEST_CASE("ema: a skipped step does not change the averages, even if the statistics have changed") {
   Context ctx;
   Module module;
   Ema ema(ctx, module, 0.9f);
@@ -86,7 +86,7 @@ TEST_CASE("ema: a skipped step leaves the averages, whatever the statistics have
   CHECK(values(ema.averages()[1].average) == std::vector<float>{4});
 }
 
-TEST_CASE("ema: swap exchanges to the last bit, in place, and back") {
+TEST_CASE("ema: swap exchanges values and averages bit for bit, in place, and back") {
   Context ctx;
   Module module;
   Ema ema(ctx, module, 0.9f);
@@ -98,17 +98,17 @@ TEST_CASE("ema: swap exchanges to the last bit, in place, and back") {
   CHECK(values(module.weight.value()) == average);
   CHECK(values(ema.averages()[0].average) == weight);
   CHECK(module.weight.value().storage().id == storage);
-  CHECK(module.weight.value().version() > version);  // what was made of the weights is out of date
-  CHECK_THROWS_WITH_AS(ema.update(ctx, 1, flag(0)),
-                       "the averages of the weights were to be moved while they stand in for the weights",
-                       Error);
+  CHECK(module.weight.value().version() > version);  // what was derived from the weights is stale
+  CHECK_THROWS_WITH_AS(
+      ema.update(ctx, 1, flag(0)),
+      "the averages of the weights cannot be updated while they are swapped with the weights", Error);
   ema.swap();
   const auto back = values(module.weight.value());
   CHECK(std::memcmp(back.data(), weight.data(), sizeof(float) * 2) == 0);  // the sign of -0 too
   ema.update(ctx, 1, flag(0));
 }
 
-TEST_CASE("ema: averages that a checkpoint wrote go on as if they had never stopped") {
+TEST_CASE("ema: restored averages continue as if they had never stopped") {
   Context ctx;
   Module module, resumed;
   Ema ema(ctx, module, 0.9f);
@@ -124,7 +124,7 @@ TEST_CASE("ema: averages that a checkpoint wrote go on as if they had never stop
   CHECK(values(ema.averages()[0].average) == values(other.averages()[0].average));
 }
 
-TEST_CASE("cuda: ema has the CPU's averages and waits for nothing") {
+TEST_CASE("cuda: ema has the averages of the CPU and does not wait") {
   if (cuda::device_count() == 0) {
     MESSAGE("skipped: no GPU, and none simulated (make CUDA=sim)");
     return;

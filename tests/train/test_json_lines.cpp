@@ -20,7 +20,7 @@ std::string content_of(const std::filesystem::path& path) {
 
 ordered_json line(int64_t step) { return {{"step", step}, {"loss", 0.5}}; }
 
-/// What is left of `before` when a run is resumed after `step` steps.
+/// What remains of the file `before` when a run is resumed after `step` steps.
 std::string resumed(const std::string& before, int64_t step) {
   const TemporaryFolder folder;
   write_text(folder / "metrics.jsonl", before);
@@ -42,7 +42,7 @@ TEST_CASE("json lines: a line is in the file as soon as it is written") {
   CHECK(content_of(folder / "metrics.jsonl").empty());
 }
 
-TEST_CASE("json lines: a resumed run's file equals an uninterrupted one's") {
+TEST_CASE("json lines: the file of a resumed run equals that of an uninterrupted one") {
   const TemporaryFolder folder;
   {
     JsonLines whole = JsonLines::create(folder / "whole");
@@ -56,13 +56,13 @@ TEST_CASE("json lines: a resumed run's file equals an uninterrupted one's") {
   CHECK(content_of(folder / "stopped") == content_of(folder / "whole"));
 }
 
-TEST_CASE("json lines: what is removed on resuming") {
+TEST_CASE("json lines: later and incomplete lines are removed on resuming") {
   const std::string a = "{\"step\":1}\n", b = "{\"step\":2}\n", c = "{\"step\":3}\n";
   CHECK(resumed(a + b + c, 3) == a + b + c);
   CHECK(resumed(a + b + c, 2) == a + b);
   CHECK(resumed(a + b + c, 0).empty());
   CHECK(resumed("", 5).empty());
-  CHECK(resumed(a + b.substr(0, b.size() - 1), 5) == a);  // a whole object, but no whole line
+  CHECK(resumed(a + b.substr(0, b.size() - 1), 5) == a);  // a complete object, but not a complete line
   CHECK(resumed(a + "garbage\n" + b, 5) == a);
   CHECK(resumed(a + "[1]\n" + b, 5) == a);
   CHECK(resumed(a + "{\"step\":\"2\"}\n" + b, 5) == a);

@@ -1,4 +1,4 @@
-// The forecast of a run's memory, against what a run takes.
+// The forecast of a run's memory against what a run takes.
 #include "train/memory.h"
 
 #include <doctest/doctest.h>
@@ -34,7 +34,7 @@ MemoryPlan tiny_plan(int batch) {
 
 }  // namespace
 
-TEST_CASE("memory forecast: the largest batch of the stream, without decoding a file") {
+TEST_CASE("memory forecast: the largest batch is found without decoding a file") {
   // Short side 64: 96x96 becomes 64x64, 200x100 128x64, 100x150 64x96; batches of two in order.
   const Dataset data = images_of({{96, 96}, {96, 96}, {200, 100}, {100, 150}}, 3);
   Context ctx;
@@ -50,7 +50,7 @@ TEST_CASE("memory forecast: the largest batch of the stream, without decoding a 
   CHECK(forecast_memory(ctx, plan, data).width == 96);
 }
 
-TEST_CASE("memory forecast: tensors of a step, within 5 %") {
+TEST_CASE("memory forecast: the tensors of a step, within 5 %") {
   const Dataset data = images_of({{320, 240}}, 5);
   Context like;
   MemoryPlan plan = tiny_plan(1);
@@ -71,11 +71,11 @@ TEST_CASE("memory forecast: tensors of a step, within 5 %") {
   const auto measured = static_cast<double>(peak_memory({}) - before);
   const auto expected = static_cast<double>(forecast.fixed + images * forecast.per_image);
   CAPTURE(measured);
-  CHECK(expected == doctest::Approx(measured).epsilon(0.05));  // what --dry-run promises
+  CHECK(expected == doctest::Approx(measured).epsilon(0.05));  // as promised by --dry-run
   MESSAGE("forecast / measured: ", expected / measured);
 }
 
-TEST_CASE("memory forecast: what fits, and how it is said") {
+TEST_CASE("memory forecast: the batch that fits, and the text") {
   MemoryForecast f;
   f.batch = 4;
   f.height = 480;
@@ -88,26 +88,26 @@ TEST_CASE("memory forecast: what fits, and how it is said") {
   f.other = 80 * kMiB;
   f.available = 250 * kMiB;
   CHECK(f.peak(1) ==
-        186 * kMiB);  // the checkpoint's tensors are more than the step's, and a sixteenth is kept
+        186 * kMiB);  // those of the checkpoint are more than those of the step, and a sixteenth is kept
   CHECK(f.peak(4) == 206 * kMiB);
   CHECK(f.max_images() == 8);  // 100 + 8 + 17/16 (60 + 8 9) = 248.25; nine take 258.8
   CHECK(describe(f) ==
-        "the largest batch: 4 images of 640x480 pixels with padding, up to 8 boxes each\n"
-        "memory on cpu: 206 MiB at its peak; each image of the batch takes 10 MiB\n"
-        "250 MiB can be had: up to --batch 8 fits\n");
+        "largest batch: 4 images of 640x480 pixels with padding, up to 8 boxes each\n"
+        "peak memory on cpu: 206 MiB, of which each image of the batch takes 10 MiB\n"
+        "250 MiB available: up to --batch 8 fits\n");
   f.available = 187 * kMiB;
   CHECK(f.max_images() == 2);
-  CHECK(describe(f).ends_with("187 MiB can be had: that is too much; up to --batch 2 fits\n"));
-  f.device = {DeviceType::cuda, 0};  // whose arena keeps nothing but what was in use
+  CHECK(describe(f).ends_with("187 MiB available: that is not enough; up to --batch 2 fits\n"));
+  f.device = {DeviceType::cuda, 0};  // whose arena keeps only what was in use
   CHECK(f.peak(4) == 200 * kMiB);
   f.device = {};
   f.available = 180 * kMiB;
   CHECK(f.max_images() == 0);
-  CHECK(describe(f).ends_with("not even a batch of 1 fits: a smaller --short-side may\n"));
+  CHECK(describe(f).ends_with("not even --batch 1 fits; a lower --short-side may\n"));
   CHECK(format_bytes(3 * 1024 * kMiB / 2) == "1.5 GiB");
 }
 
-TEST_CASE("cuda: memory forecast counts the arena's bytes, and leaves nothing behind") {
+TEST_CASE("cuda: memory forecast counts the bytes of the arena and releases them") {
   if (cuda::device_count() == 0) {
     MESSAGE("skipped: no GPU, and none simulated (make CUDA=sim)");
     return;
@@ -117,7 +117,7 @@ TEST_CASE("cuda: memory forecast counts the arena's bytes, and leaves nothing be
   const int64_t before = memory_in_use(gpu);
   const MemoryForecast forecast = forecast_memory(ctx, tiny_plan(2), images_of({{96, 96}}, 3));
   CHECK(memory_in_use(gpu) == before);
-  CHECK(forecast.per_image > 64 * 64 * 3 * 4);  // its pixels at the least
+  CHECK(forecast.per_image > 64 * 64 * 3 * 4);  // at least its pixels
   CHECK(forecast.fixed > 0);
   CHECK(forecast.program == 0);
   CHECK(forecast.max_images() >= 1);

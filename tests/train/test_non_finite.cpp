@@ -1,4 +1,4 @@
-// What is planted is found and named.
+// Planted values that are not finite are found and named.
 #include "train/non_finite.h"
 
 #include <doctest/doctest.h>
@@ -45,7 +45,7 @@ bool has(const std::string& text, const std::string& part) { return text.find(pa
 
 }  // namespace
 
-TEST_CASE("non-finite: nothing is said of a pass that is finite, and nothing is left of it") {
+TEST_CASE("non-finite: a finite pass gives no text and leaves nothing behind") {
   Failing f;
   std::vector<Tensor> before, after;
   const auto collect = [&](std::vector<Tensor>& list) {
@@ -67,23 +67,26 @@ TEST_CASE("non-finite: nothing is said of a pass that is finite, and nothing is 
   CHECK_FALSE(f.ctx.grad);
 }
 
-TEST_CASE("non-finite: a parameter, with its place") {
+TEST_CASE("non-finite: a parameter and the place in it") {
   Failing f;
   f.parameter("backbone.body.layer1.0.conv1.weight").mutable_values<float>()[5] = NAN;
   const std::string text = f.explain();
   CAPTURE(text);
   CHECK(has(text,
-            "first comes the parameter backbone.body.layer1.0.conv1.weight: nan at (0, 0, 0, 5) of (32, 3, "
+            "the first value that is not finite is in the parameter backbone.body.layer1.0.conv1.weight: nan "
+            "at (0, 0, 0, 5) of (32, 3, "
             "3, 32)"));
   CHECK(has(text, "all images of the batch: a.jpg, b.jpg"));
 }
 
-TEST_CASE("non-finite: a pixel, with the image it is on") {
+TEST_CASE("non-finite: a pixel and its image") {
   Failing f;
   f.batch.images.pixels.mutable_values<float>()[64 * 64 * 3 + 4] = kInf;
   const std::string text = f.explain();
   CAPTURE(text);
-  CHECK(has(text, "first comes the pixels: inf at (1, 0, 1, 1) of (2, 64, 64, 3); on the image b.jpg"));
+  CHECK(has(text,
+            "the first value that is not finite is in the pixels: inf at (1, 0, 1, 1) of (2, 64, 64, 3); on "
+            "the image b.jpg"));
 }
 
 TEST_CASE("non-finite: a box") {
@@ -94,31 +97,32 @@ TEST_CASE("non-finite: a box") {
   CHECK(has(text, "the boxes of the objects: nan at (0, 0, 2) of (2, 1, 4); on the image a.jpg"));
 }
 
-TEST_CASE("non-finite: an output that overflows, by its layer") {
+TEST_CASE("non-finite: an output that overflows is named by its layer") {
   Failing f;
   f.parameter("roi_heads.box_head.fc7.weight").fill(3e38);
   f.parameter("roi_heads.box_head.fc6.bias").fill(10);
   const std::string text = f.explain();
   CAPTURE(text);
-  CHECK(
-      has(text, "first comes the output of linear with roi_heads.box_head.fc7.weight: inf at (0, 0), with "));
+  CHECK(has(text,
+            "the first value that is not finite is in the output of linear with "
+            "roi_heads.box_head.fc7.weight: inf at (0, 0), with "));
   CHECK(has(text, "the loss terms cls, box are not finite"));
 }
 
-TEST_CASE("non-finite: a gradient, where every loss is finite") {
+TEST_CASE("non-finite: a gradient while every loss is finite") {
   Failing f;
-  // The RPN's hidden map is tiny and its box weights are huge: a product of ordinary size, whose gradient to
-  // the map is not.
+  // The RPN's hidden map is tiny and its box weights are huge. Their product has an ordinary size, but its
+  // gradient with respect to the map has not.
   f.parameter("rpn.head.conv.0.0.weight").fill(0);
   f.parameter("rpn.head.conv.0.0.bias").fill(1e-38);
   for (float& w : f.parameter("rpn.head.bbox_pred.weight").mutable_values<float>()) w = 3e38f;
   const std::string text = f.explain();
   CAPTURE(text);
-  CHECK(has(text, "first comes the gradient of rpn.head.conv.0.0."));
+  CHECK(has(text, "the first value that is not finite is in the gradient of rpn.head.conv.0.0."));
   CHECK_FALSE(has(text, "loss term"));
 }
 
-TEST_CASE("non-finite: a huge learning rate blows up, and the step that failed is explained") {
+TEST_CASE("non-finite: training with a huge learning rate diverges, and the step that failed is explained") {
   Failing f;
   Sgd sgd(f.ctx, f.model, {.momentum = 0.9f, .weight_decay = 0, .clip_norm = 0});
   TrainingStep step(f.ctx, f.model, sgd, false);
@@ -127,5 +131,5 @@ TEST_CASE("non-finite: a huge learning rate blows up, and the step that failed i
   REQUIRE(at < 20);
   const std::string text = explain_non_finite(f.ctx, f.model, at, f.batch, {"a.jpg", "b.jpg"});
   CAPTURE(text);
-  CHECK(has(text, "first comes "));
+  CHECK(has(text, "the first value that is not finite is in "));
 }

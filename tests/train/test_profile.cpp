@@ -1,4 +1,4 @@
-// Profiles: every setting of theirs exists, and what they change is what the table of conventions says.
+// Profiles: all their settings exist and have the values of the table of conventions.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -35,7 +35,7 @@ TEST_CASE("profile: torchvision changes nothing, an unknown one is refused") {
   CHECK(input_error([] { profile_settings("caffe", "vgg16"); }).starts_with("profile: "));
 }
 
-TEST_CASE("profile: caffe2015 makes the values of py-faster-rcnn") {
+TEST_CASE("profile: caffe2015 has the values of py-faster-rcnn") {
   const auto [model, train] = with_profile("caffe2015", "vgg16");
   CHECK(model.profile == "caffe2015");
   CHECK(model.channel_order == "bgr");
@@ -46,12 +46,12 @@ TEST_CASE("profile: caffe2015 makes the values of py-faster-rcnn") {
   CHECK(train.bias_lr_factor == 2);
   CHECK(train.batch * train.accumulate == 2);
   CHECK(model.box_dropout == 0.5f);  // the model's own
-  // Of a pyramid the sizes stay: each level has its own.
+  // With a pyramid the anchor sizes stay: each level has its own.
   CHECK(with_profile("caffe2015", "resnet18-fpn").model.anchor_sizes ==
         model_config("resnet18-fpn").anchor_sizes);
 }
 
-TEST_CASE("profile: boxes of whole pixels go to the network's input and back") {
+TEST_CASE("profile: boxes of whole pixels are scaled to the network's input and back") {
   const ModelConfig config = with_profile("caffe2015", "vgg16").model;
   // 375 x 500 becomes 600 x 800 by a factor of 1.6. A box over the pixels 10 to 19 and 20 to 39 is 10 to 20
   // and 20 to 40 here, and 10 to 19 and 20 to 39 in the convention of whole pixels.
@@ -71,7 +71,7 @@ TEST_CASE("profile: boxes of whole pixels go to the network's input and back") {
   CHECK(resized(config, 400, 1000).height == 400);
 }
 
-TEST_CASE("profile: a model under caffe2015 learns from a batch, with gradients for all that is trained") {
+TEST_CASE("profile: with caffe2015 every trained parameter of a model gets a gradient") {
   for (const char* name : {"vgg16", "resnet18-c4"}) {
     CAPTURE(name);
     ModelConfig config = with_profile("caffe2015", name).model;
@@ -79,7 +79,7 @@ TEST_CASE("profile: a model under caffe2015 learns from a batch, with gradients 
     config.box_head_size = 16;
     config.rpn_pre_nms_top_n_train = config.rpn_post_nms_top_n_train = 20;
     config.box_batch_size_per_image = 8;
-    config.anchor_sizes = {{32, 48, 64}};  // for images this small
+    config.anchor_sizes = {{32, 48, 64}};  // for such small images
     FasterRcnn model(config, 2, Init(1));
     CHECK(model.rpn.objectness.weight.dim(0) == 2 * 9);
     Context ctx;

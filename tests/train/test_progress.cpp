@@ -53,7 +53,7 @@ TEST_CASE("progress: the line") {
   CHECK(contains(progress_line(state, true), "[############################]"));
 }
 
-TEST_CASE("progress: the line fits any width, the last losses going first") {
+TEST_CASE("progress: the line fits any width; the last losses are dropped first") {
   ProgressState state = some_state();
   for (int i = 0; i < 12; ++i) state.losses.emplace_back("loss_number_" + std::to_string(i), 1e6);
   for (int columns = 1; columns < 200; ++columns) {
@@ -70,7 +70,8 @@ TEST_CASE("progress: the line fits any width, the last losses going first") {
   CHECK(progress_line(state, false, 44) == "120/500 35.2 images/s  0:42 left");  // b alone would mislead
 }
 
-TEST_CASE("progress: where nobody watches, a line now and then, and always the first and the last") {
+TEST_CASE(
+    "progress: without a terminal a line is printed from time to time, and always the first and the last") {
   const File file(std::tmpfile(), std::fclose);
   {
     Progress progress(file.get(), 10, 20, 5);
@@ -91,7 +92,7 @@ TEST_CASE("progress: where nobody watches, a line now and then, and always the f
   CHECK(contains(text, "20/20 loss 20.000  8.0 images/s  0:00 left\nevaluating\n"));
 }
 
-TEST_CASE("progress: a pause counts for the time left, not for the images a second") {
+TEST_CASE("progress: a pause counts for the time left, not for the images per second") {
   const File file(std::tmpfile(), std::fclose);
   Progress progress(file.get(), 0, 4, 0);
   const auto start = Progress::Clock::now();
@@ -122,7 +123,7 @@ TEST_CASE("progress: on a terminal one line is redrawn") {
   fmt::print(terminal.get(), "end of test");
   std::fflush(terminal.get());
 
-  // A terminal hands its text on in pieces.
+  // A terminal delivers its text in pieces.
   std::string text;
   pollfd waiting{controller, POLLIN, 0};
   while (!contains(text, "end of test") && ::poll(&waiting, 1, 10'000) == 1) {

@@ -1,4 +1,4 @@
-// Whole training runs: what they leave, and that the same settings give the same bits.
+// Whole training runs: their files, and that the same settings give the same bits.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -26,7 +26,7 @@ int64_t step_of(const fs::path& checkpoint) {
   return std::stoll(read_safetensors(checkpoint).metadata.at("step"));
 }
 
-/// How many of the numbers in the file are not finite.
+/// The number of values in the file that are not finite.
 size_t count_not_finite(const fs::path& weights) {
   size_t count = 0;
   for (const auto& [name, tensor] : read_safetensors(weights).tensors)
@@ -40,7 +40,7 @@ size_t count_lines(const fs::path& path) {
   return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
 }
 
-/// The sentence of the Error that training stops with.
+/// The message of the Error that stops training.
 std::string training_error(const RunOptions& run) {
   try {
     train_quietly(run);
@@ -53,8 +53,8 @@ std::string training_error(const RunOptions& run) {
   return {};
 }
 
-/// Runs until the end of the first epoch, step 4, and stops there with an error; the last checkpoint is that
-/// of the greatest multiple of `checkpoint_every` below 4.
+/// Runs until the end of the first epoch, step 4, and stops there with an error. The last checkpoint is that
+/// of the largest multiple of `checkpoint_every` below 4.
 void run_and_stop(RunOptions run, int64_t checkpoint_every) {
   run.train.val = "broken";
   run.train.checkpoint_every = checkpoint_every;
@@ -74,9 +74,9 @@ TrainConfig rates(const std::string& schedule, float warmup) {
 
 }  // namespace
 
-TEST_CASE("run: the same seed gives the same weights, with any number of workers; another one does not") {
+TEST_CASE("run: the same seed gives the same weights with any number of workers, another seed does not") {
   const TemporaryFolder folder;
-  write_tiny_scenes(folder / "data", 7);  // no multiple of the batch
+  write_tiny_scenes(folder / "data", 7);  // not a multiple of the batch
   const auto weights = [&](int64_t workers, int64_t seed) {
     RunOptions run =
         tiny_run(folder / "data", folder / ("w" + std::to_string(workers) + "s" + std::to_string(seed)));
@@ -95,7 +95,7 @@ TEST_CASE("run: the same seed gives the same weights, with any number of workers
   CHECK(weights(1, 2) != first);
 }
 
-TEST_CASE("run: stopped and resumed, it ends as the one that was never stopped") {
+TEST_CASE("run: a stopped and resumed run equals one that was never stopped") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 8);
   write_broken_split(folder / "data");
@@ -112,7 +112,7 @@ TEST_CASE("run: stopped and resumed, it ends as the one that was never stopped")
     CHECK_FALSE(fs::exists(out / "best.safetensors"));
     CHECK(count_lines(out / "metrics.jsonl") == 4);
     if (checkpoint_every == 10)
-      CHECK_FALSE(fs::exists(out / "last.safetensors"));  // resuming then starts anew
+      CHECK_FALSE(fs::exists(out / "last.safetensors"));  // resuming then starts from the beginning
     else
       CHECK(step_of(out / "last.safetensors") == (checkpoint_every == 1 ? 3 : 2));
 
@@ -124,7 +124,7 @@ TEST_CASE("run: stopped and resumed, it ends as the one that was never stopped")
   }
 }
 
-TEST_CASE("run: resuming what is finished changes nothing") {
+TEST_CASE("run: resuming a finished run changes nothing") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 4);
   RunOptions run = tiny_run(folder / "data", folder / "out");
@@ -137,7 +137,7 @@ TEST_CASE("run: resuming what is finished changes nothing") {
   CHECK(content_of(folder / "out" / "metrics.jsonl") == metrics);
 }
 
-TEST_CASE("run: resuming with another setting is refused by the setting's name") {
+TEST_CASE("run: resuming with another setting is refused, naming the setting") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 8);
   write_broken_split(folder / "data");
@@ -164,7 +164,7 @@ TEST_CASE("run: resuming with another setting is refused by the setting's name")
   CHECK(content_of(folder / "out" / "last.safetensors") == before);
 }
 
-TEST_CASE("run: a folder that holds a run is refused without --resume and left as it is") {
+TEST_CASE("run: a folder that holds a run is refused without --resume and not changed") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 4);
   const RunOptions run = tiny_run(folder / "data", folder / "out");
@@ -259,7 +259,7 @@ TEST_CASE("learning rate: the schedules without warm-up") {
   CHECK(near(learning_rate(step, 19, 100, 10), 0.08));
   CHECK(near(learning_rate(step, 20, 100, 10), 0.008));
   CHECK(near(learning_rate(step, 29, 100, 10), 0.008));
-  TrainConfig part = step;  // as a part of alternating training has them
+  TrainConfig part = step;  // as in a part of alternating training
   part.milestones = {{1.5f, 3}};
   CHECK(near(learning_rate(part, 14, 100, 10), 0.08));
   CHECK(near(learning_rate(part, 15, 100, 10), 0.008));
@@ -280,7 +280,7 @@ TEST_CASE("learning rate: warm-up multiplies the schedule") {
   CHECK(near(learning_rate(rates("step", 40), 20, 100, 10), 0.008 * 0.55));
 }
 
-TEST_CASE("run: a learning rate that explodes stops it, and the last good checkpoint stays") {
+TEST_CASE("run: a learning rate that makes training diverge stops it, and the last good checkpoint stays") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 4);
   for (const int64_t checkpoint_every : {1, 2}) {
@@ -305,7 +305,7 @@ TEST_CASE("run: a learning rate that explodes stops it, and the last good checkp
   }
 }
 
-TEST_CASE("run: weights with an infinity stop it, also where the run is short") {
+TEST_CASE("run: weights with an infinity stop even a short run") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 4);
   RunOptions run = tiny_run(folder / "data", folder / "first");
@@ -321,7 +321,7 @@ TEST_CASE("run: weights with an infinity stop it, also where the run is short") 
   CHECK_FALSE(fs::exists(folder / "second" / "best.safetensors"));
 }
 
-TEST_CASE("run: killed again and again and resumed, it gives the weights of a run left in peace") {
+TEST_CASE("run: a run that is killed and resumed several times gives the weights of an uninterrupted one") {
   const fs::path program = find_program();
   if (program.empty()) return;
   const TemporaryFolder folder;
@@ -343,11 +343,11 @@ TEST_CASE("run: killed again and again and resumed, it gives the weights of a ru
   const fs::path metrics = folder / "killed" / "metrics.jsonl";
   RandomSequence random(20240, Purpose::test);
   int kills = 0;
-  for (const size_t step : {1, 4, 7, 10}) {  // about which it is killed: its line is written, and then ...
+  for (const size_t step : {1, 4, 7, 10}) {  // it is killed after the line of this step is written ...
     Process process(resuming);
     while (process.running() && !(fs::exists(metrics) && count_lines(metrics) >= step))
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    std::this_thread::sleep_for(std::chrono::microseconds(random.below(20000)));  // ... at any moment
+    std::this_thread::sleep_for(std::chrono::microseconds(random.below(20000)));  // ... at a random moment
     kills += process.kill_and_wait() == 128 + SIGKILL;
   }
   CHECK(kills > 0);

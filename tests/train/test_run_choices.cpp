@@ -1,4 +1,4 @@
-// Runs that watch a split, average their weights, end by the clock, or are asked to stop.
+// Runs that evaluate during training, average their weights, have a time limit, or are asked to stop.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -20,7 +20,7 @@ namespace {
 
 std::string sha_of(const fs::path& out, const char* file) { return sha256_hex_of_file(out / file); }
 
-/// The whole lines of metrics.jsonl; the last may be half written.
+/// The complete lines of metrics.jsonl; the last one may be incomplete.
 std::vector<nlohmann::json> lines_of(const fs::path& metrics) {
   std::vector<nlohmann::json> lines;
   std::ifstream file(metrics);
@@ -30,7 +30,7 @@ std::vector<nlohmann::json> lines_of(const fs::path& metrics) {
   return lines;
 }
 
-/// Everything random at once.
+/// All random choices at once.
 void augment_all(TrainConfig& train) {
   train.flip_vertical = true;
   train.scale_jitter = 0.5f;
@@ -70,7 +70,7 @@ std::vector<std::string> command(const fs::path& program, const fs::path& data, 
 
 }  // namespace
 
-TEST_CASE("run: the weights that were best on val are kept, and judged on test") {
+TEST_CASE("run: the weights that were best on val are kept and evaluated on test") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 6);
   write_tiny_scenes(folder / "data", 4, "val");
@@ -95,7 +95,7 @@ TEST_CASE("run: the weights that were best on val are kept, and judged on test")
   CHECK(load_model(folder / "out/last.safetensors").classes ==
         load_model(folder / "out/best.safetensors").classes);
 
-  // The first epoch's weights alone, in a run that ends there: those that were best, if they were.
+  // The weights of the first epoch, from a run that ends there, for the case that they were best.
   RunOptions cut = tiny_run(folder / "data", folder / "cut");
   cut.train.steps = 12;
   cut.train.eval_every = 2;
@@ -103,7 +103,7 @@ TEST_CASE("run: the weights that were best on val are kept, and judged on test")
   CHECK(sha_of(folder / "cut", "last.safetensors") != sha_of(folder / "cut", "best.safetensors"));
 }
 
-TEST_CASE("run: an image that cannot be decoded is told once, of whatever split it is") {
+TEST_CASE("run: an image that cannot be decoded is reported once, whichever split it is in") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 6);
   const auto write_and_break = [&](const std::string& split) {
@@ -125,7 +125,7 @@ TEST_CASE("run: an image that cannot be decoded is told once, of whatever split 
   CHECK(faults("both", "val", "test") == 2);
   CHECK(faults("val", "val", "none") == 1);
   CHECK(faults("one", "val", "val") == 1);
-  // Where none can be, the run ends with the split's name and the first file's.
+  // If none can be decoded, the run ends with the names of the split and of the first file.
   write_broken_split(folder / "data");
   RunOptions run = tiny_run(folder / "data", folder / "broken");
   run.train.val = "broken";
@@ -134,7 +134,7 @@ TEST_CASE("run: an image that cannot be decoded is told once, of whatever split 
   CHECK(contains(said, "broken_00000.png"));
 }
 
-TEST_CASE("run: averaged weights are what is evaluated and kept, and resume exactly") {
+TEST_CASE("run: averaged weights are evaluated and kept, and resume exactly") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 6);
   write_tiny_scenes(folder / "data", 2, "val");
@@ -145,7 +145,7 @@ TEST_CASE("run: averaged weights are what is evaluated and kept, and resume exac
   train_quietly(averaged);
   CHECK(sha_of(folder / "plain", "best.safetensors") != sha_of(folder / "averaged", "best.safetensors"));
 
-  // Training itself does not see the average: the last weights are the same.
+  // Training itself does not use the average: the last weights are the same.
   const SafetensorsFile a = read_safetensors(folder / "plain/last.safetensors");
   const SafetensorsFile b = read_safetensors(folder / "averaged/last.safetensors");
   size_t averages = 0;
@@ -159,7 +159,8 @@ TEST_CASE("run: averaged weights are what is evaluated and kept, and resume exac
   }
 }
 
-TEST_CASE("run: batches put together into a step give other weights than steps of one, the same every time") {
+TEST_CASE(
+    "run: steps of several batches give other weights than steps of one batch, the same ones every time") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 8);
   const auto weights = [&](const std::string& name, int64_t accumulate) {
@@ -191,7 +192,7 @@ TEST_CASE("run: augmentation is the same with any number of workers") {
   CHECK(weights(3) == first);
 }
 
-TEST_CASE("run: --minutes ends it by the clock") {
+TEST_CASE("run: --minutes limits the time") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 4);
   RunOptions run = tiny_run(folder / "data", folder / "out");
@@ -203,10 +204,10 @@ TEST_CASE("run: --minutes ends it by the clock") {
   CHECK(summary.at("train_seconds") < 30);
   CHECK(summary.at("steps") == lines_of(folder / "out/metrics.jsonl").size());
   const double last_rate = lines_of(folder / "out/metrics.jsonl").back().at("lr");
-  CHECK(last_rate < 0.019);  // of .02: the schedule goes by the clock as well
+  CHECK(last_rate < 0.019);  // of .02: the schedule follows the clock as well
 }
 
-TEST_CASE("run: small sets get many passes, large ones twelve, large images fewer") {
+TEST_CASE("run: small datasets get many epochs, large ones twelve, large images fewer") {
   CHECK(default_epochs(160, 240) == 75);
   CHECK(default_epochs(160, 480) == 38);
   CHECK(default_epochs(160, 800) == 38);
@@ -214,7 +215,7 @@ TEST_CASE("run: small sets get many passes, large ones twelve, large images fewe
   CHECK(default_epochs(118000, 800) == 12);
 }
 
-TEST_CASE("run: few passes see the images as they are, many see them varied") {
+TEST_CASE("run: few epochs train on unchanged images, many on augmented ones") {
   TrainConfig few, many, own;
   settle_augmentation(few, 12);
   CHECK(few.crop == 0);
@@ -233,7 +234,7 @@ TEST_CASE("run: few passes see the images as they are, many see them varied") {
   CHECK(own.colour_jitter == 0.9f);
 }
 
-TEST_CASE("run: what is left open is settled by the data") {
+TEST_CASE("run: settings that are left open follow from the data") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 10);
   RunOptions run = tiny_run(folder / "data", folder / "out");
@@ -241,13 +242,13 @@ TEST_CASE("run: what is left open is settled by the data") {
   run.suited = {false, true};
   train_quietly(run);
   const auto metadata = read_safetensors(folder / "out/last.safetensors").metadata;
-  CHECK(metadata.at("setting.lr") == "0.02");  // .01 an image, two images
+  CHECK(metadata.at("setting.lr") == "0.02");  // .01 per image, two images
   CHECK(metadata.at("setting.anchor-sizes") != format_value(run.model.anchor_sizes));
   CHECK(metadata.at("model.anchor-sizes") == metadata.at("setting.anchor-sizes"));
   CHECK(load_model(folder / "out/best.safetensors").model->config.short_side == 64);
 }
 
-TEST_CASE("run: Ctrl-C finishes the step, and the run goes on to the same weights") {
+TEST_CASE("run: Ctrl-C finishes the step, and the resumed run reaches the same weights") {
   const fs::path program = find_program();
   if (program.empty()) return;
   const TemporaryFolder folder;
@@ -276,7 +277,7 @@ TEST_CASE("run: Ctrl-C finishes the step, and the run goes on to the same weight
     CHECK_MESSAGE(sha_of(folder / "stopped", file) == sha_of(folder / "whole", file), file);
 }
 
-TEST_CASE("run: killed at any moment, with everything random and averaged, it ends the same") {
+TEST_CASE("run: killed at any moment, with all random choices and averages, it ends with the same weights") {
   const fs::path program = find_program();
   if (program.empty()) return;
   const TemporaryFolder folder;

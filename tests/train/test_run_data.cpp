@@ -1,4 +1,4 @@
-// Which splits a run takes: those asked for, those there are, and a random one where there are none.
+// The splits of a run: those asked for, those of the data, or a random one where the data has none.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -26,7 +26,7 @@ std::set<std::string> ids(const Dataset& dataset) {
   return found;
 }
 
-/// Images with an XML file of their own beside each: a folder without splits.
+/// Images with an XML file beside each: a folder without splits.
 void write_unsplit(const fs::path& folder, uint32_t count) {
   write_tiny_scenes(folder / "voc", count);
   fs::create_directories(folder / "plain");
@@ -37,7 +37,7 @@ void write_unsplit(const fs::path& folder, uint32_t count) {
 
 }  // namespace
 
-TEST_CASE("run data: train, val and test are taken where they are there") {
+TEST_CASE("run data: train, val and test are used where the data has them") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 4);
   const RunData alone = read_run_data(on(folder / "data"), folder / "out");
@@ -61,8 +61,8 @@ TEST_CASE("run data: train, val and test are taken where they are there") {
   CHECK(none.test.samples.empty());
 }
 
-TEST_CASE("run data: beside a training split that was named, nothing is assumed") {
-  // trainval holds val: watching it would say nothing.
+TEST_CASE("run data: with another training split, no val or test split is assumed") {
+  // trainval contains val: evaluating on it would be meaningless.
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 4);
   write_tiny_scenes(folder / "data", 3, "val");
@@ -75,7 +75,7 @@ TEST_CASE("run data: beside a training split that was named, nothing is assumed"
   CHECK(read_run_data(config, folder / "out").val.samples.size() == 3);
 }
 
-TEST_CASE("run data: one split watched and judged is read once") {
+TEST_CASE("run data: one split for validation and test is read once") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 2);
   write_tiny_scenes(folder / "data", 2, "val");
@@ -86,7 +86,7 @@ TEST_CASE("run data: one split watched and judged is read once") {
   CHECK(ids(data.test) == ids(data.val));
 }
 
-TEST_CASE("run data: data without splits is cut at random, the same way every time") {
+TEST_CASE("run data: data without splits is divided at random, the same way every time") {
   const TemporaryFolder folder;
   write_unsplit(folder.path(), 10);
   TrainConfig config = on(folder / "plain");
@@ -107,14 +107,14 @@ TEST_CASE("run data: data without splits is cut at random, the same way every ti
   CHECK(read_run_data(config, folder / "out").val.samples.empty());
 }
 
-TEST_CASE("run data: a run goes on with the lists it began with") {
+TEST_CASE("run data: a resumed run uses the lists of its start") {
   const TemporaryFolder folder;
   write_unsplit(folder.path(), 10);
   TrainConfig config = on(folder / "plain");
   const RunData first = read_run_data(config, folder / "out");
   write_random_split(first, folder / "out");
-  config.seed = 99;                                                         // would choose others
-  CHECK(ids(read_run_data(config, folder / "out").val) != ids(first.val));  // a fresh start chooses anew
+  config.seed = 99;                                                         // would give another split
+  CHECK(ids(read_run_data(config, folder / "out").val) != ids(first.val));  // a new run has its own split
   const RunData again = read_run_data(config, folder / "out", true);
   CHECK(ids(again.train) == ids(first.train));
   CHECK(ids(again.val) == ids(first.val));
@@ -123,7 +123,7 @@ TEST_CASE("run data: a run goes on with the lists it began with") {
   CHECK(contains(input_error([&] { read_run_data(config, folder / "out", true); }), "no_such_image"));
 }
 
-TEST_CASE("run data: splits that are not there are named") {
+TEST_CASE("run data: missing splits are named") {
   const TemporaryFolder folder;
   CHECK(contains(input_error([&] { read_run_data(TrainConfig{}, "out"); }), "--data is missing"));
   write_tiny_scenes(folder / "data", 2, "first");

@@ -19,7 +19,7 @@ void read_page(const std::filesystem::path& folder, pugi::xml_document& document
 
 }  // namespace
 
-TEST_CASE("run report: what a run carries is in its page, and what it lacks is not") {
+TEST_CASE("run report: the page has the results that the run has, and no others") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder.path(), 3);
   const Dataset data = read_voc(folder.path(), "train");

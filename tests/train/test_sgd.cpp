@@ -1,4 +1,4 @@
-// The optimiser over a module, against steps worked out by hand.
+// The optimiser of a module against hand-worked steps.
 #include "train/sgd.h"
 
 #include <doctest/doctest.h>
@@ -10,7 +10,7 @@ using namespace rcnn;
 
 namespace {
 
-/// Its backward pass gives each input these gradients; an input without any gets none.
+/// Its backward pass gives each input these gradients; an input without one gets none.
 struct GivenGradients : Node {
   std::vector<std::vector<float>> gradients;
   const char* name() const override { return "given_gradients"; }
@@ -49,7 +49,7 @@ std::vector<float> values(const Tensor& tensor) {
   return {span.begin(), span.end()};
 }
 
-/// Equal to a millionth; NaN is never.
+/// Equal within a millionth; NaN never is.
 bool near(const Tensor& found, const std::vector<float>& wanted) {
   const std::vector<float> list = values(found);
   bool all = list.size() == wanted.size();
@@ -88,7 +88,7 @@ TEST_CASE("sgd: two steps with momentum and weight decay") {
   CHECK(values(module.frozen.value()) == std::vector<float>{7});
 }
 
-TEST_CASE("sgd: a step forgets the gradients") {
+TEST_CASE("sgd: a step clears the gradients") {
   Context ctx;
   Module module;
   Sgd sgd(ctx, module, {});
@@ -117,7 +117,7 @@ TEST_CASE("sgd: a parameter without a gradient keeps its value and its momentum"
   CHECK(values(module.b.value()) == b);
 }
 
-TEST_CASE("sgd: gradients are scaled down to the norm asked for, together, and never up") {
+TEST_CASE("sgd: all gradients together are scaled down to the given norm, and never up") {
   const auto step = [](float clip_norm) {
     Context ctx;
     Module module;
@@ -135,7 +135,7 @@ TEST_CASE("sgd: gradients are scaled down to the norm asked for, together, and n
   }
 }
 
-TEST_CASE("sgd: a gradient that is not finite changes nothing anywhere, and the next step goes on") {
+TEST_CASE("sgd: a gradient that is not finite changes no parameter, and the next step works again") {
   for (const float bad : {kNaN, INFINITY}) {
     CAPTURE(bad);
     Context ctx;

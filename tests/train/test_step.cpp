@@ -1,4 +1,4 @@
-// A training step on several batches, against their gradients one by one.
+// A training step on several batches against their gradients one by one.
 #include "train/step.h"
 
 #include <doctest/doctest.h>
@@ -43,7 +43,7 @@ float value(const Var& v) { return v.value().item<float>(); }
 
 }  // namespace
 
-TEST_CASE("step: the same batch twice is the batch once, but for the order of its sums") {
+TEST_CASE("step: the same batch twice equals the batch once, except for the order of the sums") {
   const TrainingBatch batch = noise(1, 96), twice[] = {batch, batch};
   Trained once, both;
   const auto before = weights(once.model);
@@ -102,7 +102,7 @@ TEST_CASE("step: several batches give the mean of their losses and of their grad
   CHECK(std::sqrt(difference / square) <= 1e-4);
 }
 
-TEST_CASE("step: one bad batch of several skips the step as a whole") {
+TEST_CASE("step: one bad batch of several skips the whole step") {
   TrainingBatch batches[] = {noise(1, 96), noise(2, 96)};
   batches[1].images.pixels.mutable_values<float>()[100] = NAN;
   Trained trained;

@@ -27,7 +27,7 @@ inline void write_tiny_scenes(const std::filesystem::path& folder, uint32_t coun
   write_scenes(folder, count, 1, split, scene);
 }
 
-/// The settings that make a run tiny, as they stand on a command line.
+/// The settings that make a run tiny, as on a command line.
 inline std::vector<std::pair<std::string, std::string>> tiny_settings() {
   return {{"short-side", "64"},
           {"rpn-batch-size-per-image", "32"},
@@ -62,7 +62,7 @@ inline RunOptions tiny_run(const std::filesystem::path& data, const std::filesys
   return run;
 }
 
-/// Standard output goes nowhere while this lives.
+/// Discards standard output while it lives.
 class Quiet {
  public:
   Quiet() : kept_(flush_and_duplicate()) {
@@ -91,15 +91,15 @@ inline void train_quietly(const RunOptions& run) {
   train_detector(run);
 }
 
-/// A split of one image whose header is right and whose pixels are cut off: reading it is the first that
-/// fails. With it as --val a run stops at the end of its first epoch, before the checkpoint of that step.
+/// Writes a split of one image with a correct header and truncated pixels, so that only decoding it fails.
+/// With this split as --val a run stops at the end of its first epoch, before the checkpoint of that step.
 inline void write_broken_split(const std::filesystem::path& data, const std::string& split = "broken") {
   write_tiny_scenes(data, 1, split);
   const std::filesystem::path image = data / "JPEGImages" / (split + "_00000.png");
   std::filesystem::resize_file(image, std::filesystem::file_size(image) / 2);
 }
 
-/// The file's tensors in the order of their names, for writing them back changed.
+/// The tensors of the file in the order of their names, for writing them back changed.
 inline std::vector<std::pair<std::string, Tensor>> listed(const SafetensorsFile& file) {
   return {file.tensors.begin(), file.tensors.end()};
 }
