@@ -68,7 +68,7 @@ __global__ void __launch_bounds__(kVisitThreads)
     if (own == 0) keep[kept] = order[place];
     ++kept;
 
-    const Box<float> box = box_at(place);
+    const Box box = box_at(place);
     const int32_t group = a.group[first + order[place]];
     for (int64_t later = place + 1 + own; later < a.m; later += kVisitThreads)
       if (a.group[first + order[later]] == group && iou(box, box_at(later)) > a.threshold) lost[later] = 1;
