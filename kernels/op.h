@@ -22,6 +22,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -81,12 +82,17 @@ template <class A, class A64>
 struct Entry {
   using Args = A;
   using Args64 = A64;
-  Run<A>* run;
+  // Told apart from a null `run`, because with -fsanitize=undefined GCC does not compare the address of a
+  // function in a constant expression.
+  bool exists = true;
+  Run<A>* run = nullptr;
   Run<A64>* run64 = nullptr;
   bool (*supports)(const A&) = nullptr;
 
-  // NOLINTNEXTLINE(google-explicit-constructor): a table names the function alone
+  // NOLINTBEGIN(google-explicit-constructor): a table names the function alone
+  constexpr Entry(std::nullptr_t) : exists(false) {}
   constexpr Entry(Run<A>* function) : run(function) {}
+  // NOLINTEND(google-explicit-constructor)
   constexpr Entry(Run<A>* function, Run<A64>* in_double) : run(function), run64(in_double) {}
   constexpr Entry(Run<A>* function, bool (*predicate)(const A&)) : run(function), supports(predicate) {}
 };
@@ -117,7 +123,7 @@ constexpr auto column(const TechniqueOf<Entries...> (&table)[rows]) {
   Variants<typename EntryType::Args, typename EntryType::Args64> variants{};
   for (const auto& technique : table) {
     const EntryType& entry = std::get<index>(technique.entries);
-    if (!entry.run) continue;
+    if (!entry.exists) continue;
     if (technique.backend.built)
       variants.push_back({technique.name, technique.backend, entry.run, entry.run64, entry.supports});
     else
