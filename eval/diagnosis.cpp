@@ -64,7 +64,7 @@ ObjectSize size_of(const Object& object) {
   return area < 32 * 32 ? ObjectSize::small : area < 96 * 96 ? ObjectSize::medium : ObjectSize::large;
 }
 
-/// What the detections say about an object.
+/// What the detections show about an object.
 struct Evidence {
   bool found = false;          // a right detection is shown
   bool other_class = false;    // it is paired with a wrong detection

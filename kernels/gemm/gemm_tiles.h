@@ -13,9 +13,9 @@
 //     kAlongDepth                                  whether neighbours in memory follow each other along the
 //                                                  reduction; otherwise they belong to neighbouring lines
 //     Line line(int index)                         what to keep of a line; index may be beyond the last
-//     Depth depth(int index)                       the same of a position along the reduction
+//     Depth depth(int index)                       what to keep of a position along the reduction
 //     void read(Line, Depth, float (&v)[kVector])  the values that start there; 0 if they do not exist
-//     int output_row(int index)                    of a line of the left factor: its row in the output
+//     int output_row(int index)                    the row in the output of a line of the left factor
 #pragma once
 
 #include <type_traits>

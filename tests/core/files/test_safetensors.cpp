@@ -48,7 +48,8 @@ std::string refusal(const std::string& bytes) {
   return sentence;
 }
 
-/// The refusal of a file with one entry, which has this text after its name, and 24 bytes of data.
+/// The message with which a file is refused that has 24 bytes of data and one entry, with this text after its
+/// name.
 std::string refusal_of_entry(const std::string& text) {
   const std::string sentence = refusal(file_bytes(object({"\"fc.weight\":" + text}), 24));
   CHECK(contains(sentence, "\"fc.weight\""));
