@@ -115,4 +115,14 @@ inline void write_pth(const std::filesystem::path& path, const std::string& pick
   write_zip(path, records);
 }
 
+/// The bytes with every `from` replaced by `to`, which has the same length.
+inline std::string replaced(std::string bytes, const std::string& from, const std::string& to) {
+  REQUIRE(from.size() == to.size());
+  size_t count = 0;
+  for (size_t at = 0; (at = bytes.find(from, at)) != std::string::npos; ++count)
+    bytes.replace(at, to.size(), to);
+  REQUIRE(count > 0);
+  return bytes;
+}
+
 }  // namespace rcnn::fixtures

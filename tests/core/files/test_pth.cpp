@@ -12,16 +12,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// The bytes with every `from` replaced by `to`, which has the same length.
-std::string replaced(std::string bytes, const std::string& from, const std::string& to) {
-  REQUIRE(from.size() == to.size());
-  size_t count = 0;
-  for (size_t at = 0; (at = bytes.find(from, at)) != std::string::npos; ++count)
-    bytes.replace(at, to.size(), to);
-  REQUIRE(count > 0);
-  return bytes;
-}
-
 SafetensorsFile read(const std::string& value, const std::vector<std::string>& storages,
                      const Records& more = {}) {
   const TemporaryFolder folder;
