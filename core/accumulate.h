@@ -5,7 +5,7 @@
 
 namespace rcnn {
 
-/// Whether a gradient is written, because it is the first contribution, or added to what is there.
+/// Whether a gradient is written, because it is the first contribution, or added to the previous ones.
 enum class Accumulate : uint8_t { no, yes };
 
 }  // namespace rcnn

@@ -1,6 +1,6 @@
 // Reverse-mode automatic differentiation.
 //
-// A Var is a value and, where one is needed, its gradient. A layer that is called while gradients are enabled
+// A Var is a value and, if one is needed, its gradient. A layer that is called while gradients are enabled
 // records a Node: a struct whose members are the tensors it saved and whose `backward` turns the gradient of
 // its output into the gradients of its inputs. `backward(loss)` visits the nodes in reverse order of
 // creation: every use of a value is visited before the value's producer, and contributions to a shared
@@ -48,7 +48,7 @@ class Var {
   int64_t dim(int i) const { return value_.dim(i); }
   DType dtype() const { return value_.dtype(); }
   bool requires_grad() const { return gradient_ != nullptr; }
-  /// The accumulated gradient; throws Error when none was written.
+  /// The accumulated gradient. Throws Error if none was written.
   const Tensor& gradient() const;
   bool has_gradient() const { return gradient_ && gradient_->written; }
   /// Forgets the gradient: the next contribution is written, not added. The memory is kept.
@@ -65,7 +65,8 @@ class Var {
   std::shared_ptr<Gradient> gradient_;
 };
 
-/// A tensor kept for backward. Throws Error on use if it was written to since: the gradient would be wrong.
+/// A tensor kept for backward. Throws Error if it is used after its storage was written to, because the
+/// gradient would be wrong.
 class Saved {
  public:
   Saved() = default;
@@ -93,8 +94,8 @@ struct GradientTarget {
   T* data() const {
     return value.defined() ? value.mutable_data<T>() : nullptr;
   }
-  /// Writes or adds a gradient that exists already, as where an input's gradient is the output's. Does
-  /// nothing where none is needed.
+  /// Writes or adds a gradient that exists already, for example if the gradient of the input equals that of
+  /// the output. Does nothing if the input needs no gradient.
   void put(const Tensor& gradient) const;
 };
 
@@ -130,8 +131,8 @@ bool wants_gradient(const Context& ctx, const std::vector<Var>& inputs);
 Var record(Context& ctx, std::shared_ptr<Node> node, std::initializer_list<const Var*> inputs, Tensor value);
 Var record(Context& ctx, std::shared_ptr<Node> node, const std::vector<Var>& inputs, Tensor value);
 
-/// `value` as the output of a node N, which save(node) fills, where one of the inputs needs a gradient; else
-/// as a constant.
+/// If one of the inputs needs a gradient, records a node N, which save(node) fills, and returns `value` as
+/// its output; otherwise returns `value` as a constant.
 template <class N, class Save>
 Var record(Context& ctx, std::initializer_list<const Var*> inputs, Tensor value, Save save) {
   if (!wants_gradient(ctx, inputs)) return Var(std::move(value));

@@ -7,7 +7,7 @@
 //     };
 //
 // The TOML file, the flags of the command line with their help, the metadata of checkpoints and the report
-// all come from the table, so that a field that is added to it is known everywhere.
+// all come from the table, so a field that is added to it is known everywhere.
 #pragma once
 
 #include <limits>
@@ -57,7 +57,7 @@ Field<Config> flag(std::string_view key, bool Config::*member, std::string_view 
   return {.key = key, .member = member, .help = help};
 }
 
-/// A number from `min` to `max`; a whole one where the member is an int64_t.
+/// A number from `min` to `max`, which must be whole if the member is an int64_t.
 template <class Config, class Number>
 Field<Config> number(std::string_view key, Number Config::*member, double min, double max,
                      std::string_view help) {

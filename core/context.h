@@ -85,7 +85,7 @@ struct Context {
   /// The training step, one i32: part of every random draw's counter. It lives on the device, so that a
   /// recorded step can be replayed with another number.
   Tensor step;
-  uint32_t micro_batch = 0;  // its number within an accumulated step: part of draws that no image id keys
+  uint32_t micro_batch = 0;  // the batch's number within its step: keys draws without an image id
   /// Op family -> variant, from `--kernel conv2d=onednn`; an op without an entry uses its preferred variant.
   std::map<std::string, std::string, std::less<>> kernels;
   /// If set, called before and after every op, with the names of the op and of the variant.

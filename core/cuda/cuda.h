@@ -23,11 +23,11 @@
 
 #include <cuda_runtime.h>
 
-/// An array in shared memory, declared inside a kernel: RCNN_SHARED(float, tile, [32][33]). The name is an
-/// argument of its own, so that the simulation can give every block its own array.
+/// An array in shared memory, declared inside a kernel: RCNN_SHARED(float, tile, [32][33]). The name is a
+/// separate argument, so that the simulation can give every block its own array.
 #define RCNN_SHARED(Type, name, dimensions) __shared__ __align__(16) Type name dimensions
 
-/// Stands before an inner loop that must be unrolled, on a line of its own.
+/// Marks an inner loop that must be unrolled. Write it on a separate line before the loop.
 #define RCNN_UNROLL _Pragma("unroll")
 
 #if defined(__CUDACC__)

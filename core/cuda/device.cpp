@@ -306,7 +306,7 @@ void upload(Device device, void* to, const void* from, size_t bytes, std::source
   if (bytes == 0) return;
   const Lock lock(mutex());
   use(device);
-  constexpr size_t kFewBytes = 8192, kMaxCaptured = 65536;  // captured: the table of many parameters, once
+  constexpr size_t kFewBytes = 8192, kMaxCaptured = 65536;  // a capture copies the table of parameters, once
   if (bytes <= (is_capturing(device) ? kMaxCaptured : kFewBytes))
     return upload_as_arguments(device, to, from, bytes);
   check(!is_capturing(device),

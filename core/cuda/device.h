@@ -70,7 +70,7 @@ void synchronize(Device device, std::source_location where = std::source_locatio
 
 // ---- ownership ----------------------------------------------------------------------------------
 
-/// A separate stream beside the work stream.
+/// A stream that is separate from the work stream.
 class OwnedStream {
  public:
   explicit OwnedStream(Device device);

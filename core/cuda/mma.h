@@ -73,7 +73,7 @@ __device__ inline void cp_async_4(void* shared, const void* global, bool valid) 
 }
 /// Closes a group of this thread's copies.
 __device__ inline void cp_async_commit() { RCNN_SM80(asm volatile("cp.async.commit_group;" ::: "memory")); }
-/// Waits until at most N of this thread's latest groups are still on their way.
+/// Waits until at most the N latest of this thread's groups are still pending.
 template <int N>
 __device__ inline void cp_async_wait() {
   RCNN_SM80(asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"));

@@ -28,7 +28,8 @@ void RecordedWork::run(const std::function<void(Context&)>& work) {
     if (runs_ < kRunsBefore) {
       const size_t before = arena_->reserved();
       work(*context_);
-      // The last run before the capture must find all its memory in the arena, because the capture has to.
+      // The last run before the capture must find all its memory in the arena, because nothing can be
+      // allocated during the capture.
       if (++runs_ == kRunsBefore && arena_->reserved() != before) --runs_;
       return;
     }

@@ -31,7 +31,8 @@ fs::path resolve(const fs::path& path) {
   return none ? path : target;
 }
 
-/// A temporary file of this process beside `target`, removed at the end unless it was renamed to `target`.
+/// A temporary file of this process in the folder of `target`, removed at the end unless it was renamed to
+/// `target`.
 class TemporaryFile {
  public:
   TemporaryFile(const fs::path& path, const fs::path& target) : path_(path), target_(target) {

@@ -178,21 +178,22 @@ class Machine {
   }
 
   std::vector<uint32_t> pop(size_t count) {
-    require(stack_.size() >= (marks_.empty() ? 0 : marks_.back()) + count, "uses a value that is not there");
+    require(stack_.size() >= (marks_.empty() ? 0 : marks_.back()) + count,
+            "uses a value that is not on the stack");
     std::vector<uint32_t> values(stack_.end() - static_cast<std::ptrdiff_t>(count), stack_.end());
     stack_.resize(stack_.size() - count);
     return values;
   }
 
   std::vector<uint32_t> pop_to_mark() {
-    require(!marks_.empty(), "closes what was not opened");
+    require(!marks_.empty(), "closes a list, tuple or dict that it has not opened");
     std::vector<uint32_t> values = pop(stack_.size() - marks_.back());
     marks_.pop_back();
     return values;
   }
 
   uint32_t top() const {
-    require(stack_.size() > (marks_.empty() ? 0 : marks_.back()), "uses a value that is not there");
+    require(stack_.size() > (marks_.empty() ? 0 : marks_.back()), "uses a value that is not on the stack");
     return stack_.back();
   }
 

@@ -26,8 +26,8 @@ using Use = PickleGlobal::Use;
 constexpr std::string_view kRebuildTensor = "torch._utils._rebuild_tensor_v2";
 constexpr std::string_view kRebuildParameter = "torch._utils._rebuild_parameter";
 
-// Everything that a pickle may name. The last three occur in what training programs write beside the weights:
-// settings, the steps of a schedule, and sizes.
+// Everything that a pickle may name. The last three occur in what training programs write in addition to the
+// weights: settings, the steps of a schedule, and sizes.
 constexpr PickleGlobal kGlobals[] = {
     {"collections.OrderedDict", Use::dict}, {kRebuildTensor, Use::call},
     {kRebuildParameter, Use::call},         {"torch.FloatStorage", Use::name},

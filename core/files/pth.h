@@ -22,9 +22,9 @@ namespace rcnn {
 inline constexpr int64_t kMaxPthGrowth = 16;
 
 /// Reads the state dict of a file: tensors by name at the top, or in a dict under "model", "state_dict" or
-/// "model_state_dict", beside which training programs keep their optimiser's state; that is left out. Every
-/// tensor is a separate contiguous copy. Types are those of read_safetensors, under the same names. There is
-/// no metadata.
+/// "model_state_dict". The optimiser's state, which training programs store next to such a dict, is left out.
+/// Every tensor is a separate contiguous copy. Types are those of read_safetensors, under the same names.
+/// There is no metadata.
 ///
 /// Throws InputError, which names the file and the tensor, record, opcode or global concerned, for an archive
 /// or a pickle that is damaged or exceeds the limits (see ZipArchive and read_pickle); for the old format

@@ -4,8 +4,8 @@
 // In that configuration g++ compiles the .cu files with -fsanitize=thread, which puts a call before every
 // access to memory. core/cuda/sim/access_hooks.cpp implements these calls in place of the sanitizer's
 // library. Since the simulation itself runs the threads, the check knows which accesses are ordered and which
-// only happened to come one after the other: what it reports is a fault in any order of the threads, and
-// finding it takes no luck.
+// only happened to come one after the other: what it reports is a fault in any order of the threads, and a
+// run in any order finds it.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,7 @@ enum class Access { read, write, atomic };
 /// Whether this host thread is running the code of a kernel now.
 extern constinit thread_local bool watching;
 
-/// Suspends the check during its lifetime, while the simulation does work of its own for a kernel.
+/// Suspends the check during its lifetime, while the simulation itself works on behalf of a kernel.
 class Unwatched {
  public:
   Unwatched() : before_(watching) { watching = false; }

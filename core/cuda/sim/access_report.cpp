@@ -54,7 +54,7 @@ std::string find_line(uint32_t line) {
       std::string_view(program, static_cast<size_t>(length)).find('\'') == std::string_view::npos)
     lines = output_of(fmt::format("addr2line -i -e '{}' {:#x} 2>/dev/null",
                                   std::string_view(program, static_cast<size_t>(length)), address));
-  // The innermost inlined function comes first; we want the first one that is the kernel's own.
+  // The innermost inlined function comes first. The first line that belongs to the kernel is reported.
   char folder[4096];
   const std::string here = getcwd(folder, sizeof folder) == nullptr ? "" : std::string(folder) + "/";
   for (std::string_view rest = lines; !rest.empty();) {

@@ -22,7 +22,7 @@
 #include "core/cuda/sim/access_check.h"
 #include "core/cuda/sim/memory.h"
 
-extern "C" const char __executable_start;  // by the linker: where the program lies
+extern "C" const char __executable_start;  // defined by the linker: the program's first byte
 
 namespace rcnn::cuda_sim {
 
@@ -155,7 +155,7 @@ inline void enter(Record& r, uint32_t oldest, uint32_t line) {
     r = own_record(line);
   } else if (r.run == watch.run) {
     join(r, line);
-  }  // else the record is another block's: an access that conflicts with this one conflicts with that one
+  }  // otherwise the record is another block's, and whatever conflicts with this access conflicts with it too
 }
 
 /// An access to one word, or to one byte of a split word.

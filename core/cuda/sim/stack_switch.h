@@ -14,7 +14,7 @@ struct Stack {
   const void* bottom = nullptr;
   size_t bytes = 0;
 };
-/// The stack of the thread that runs the scheduler; known once a fiber was entered from it.
+/// The stack of the thread that runs the scheduler; known once it has entered a fiber.
 inline Stack& main_stack() {
   static Stack stack;
   return stack;

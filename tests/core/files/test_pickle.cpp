@@ -189,11 +189,11 @@ TEST_CASE("pickle: other protocols, cut off anywhere, and more at the end") {
 TEST_CASE("pickle: operands that are not there") {
   for (const char* opcodes : {"\x85", "K\1\x86", "K\1K\2\x87", "R", ")R", "\x81", "b", "}b", "Q", "a", "]a",
                               "s", "}K\1s", "K\1K\1(s", "K\1(Q", "]K\1(a", "(e", "(u"})
-    CHECK(contains(refusal_of(opcodes), "uses a value that is not there"));
-  CHECK(contains(refusal_of(std::string("q\0", 2)), "uses a value that is not there"));
-  CHECK(contains(refusal_of(std::string("K\1(q\0", 5)), "uses a value that is not there"));
+    CHECK(contains(refusal_of(opcodes), "uses a value that is not on the stack"));
+  CHECK(contains(refusal_of(std::string("q\0", 2)), "uses a value that is not on the stack"));
+  CHECK(contains(refusal_of(std::string("K\1(q\0", 5)), "uses a value that is not on the stack"));
   for (const char* opcodes : {"t", "e", "]e", "}u"})
-    CHECK(contains(refusal_of(opcodes), "closes what was not opened"));
+    CHECK(contains(refusal_of(opcodes), "closes a list, tuple or dict that it has not opened"));
   CHECK(contains(refusal_of("}K\1a"), "neither a list nor a dict"));
   CHECK(contains(refusal_of("](K\1K\2u"), "neither a list nor a dict"));
   CHECK(contains(refusal_of("K\1K\1a"), "neither a list nor a dict"));
