@@ -1,7 +1,7 @@
 // Many tensors in one pass, cut into chunks.
 //
-// A model has many small parameters and a few large ones. Ops over all of them work on chunks, so that no
-// parameter needs a launch of its own and many threads share a large one.
+// A model has many small parameters and a few large ones. Ops over all of them work on chunks, so that many
+// small parameters share a launch, and many threads share a large parameter.
 #pragma once
 
 #include <algorithm>

@@ -17,8 +17,9 @@ struct Chunk {
   int size;
 };
 
-/// The block's chunk. Each thread looks at one entry, and one of them finds the chunk there: a single memory
-/// latency, where a search would wait for several in turn. All threads must make the call, once per kernel.
+/// The block's chunk. Each thread looks at one entry, and one of them finds the chunk there. This takes a
+/// single memory latency, whereas a search would wait for several in turn. All threads must make the call,
+/// once per kernel.
 template <class Entry>
 __device__ Chunk<Entry> find_chunk(const Entry* entries, int64_t count) {
   RCNN_SHARED(int64_t, found, [1]);

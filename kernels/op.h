@@ -1,10 +1,9 @@
 // An op and its table of techniques.
 //
 // An op is a contract: an argument struct of plain pointers and sizes, and a list of functions that fulfil
-// it, its variants. An op and its gradients are a family with one table, which stands in the header of the
-// op: one row per technique, the preferred one first, with the functions of the technique side by side. The
-// last row is always `reference`, the plain loops that are the specification. Each op takes its column of the
-// table:
+// it, its variants. An op and its gradients are a family with one table in the header of the op: one row per
+// technique, the preferred one first, with the functions of the technique side by side. The last row is
+// always `reference`, the plain loops that are the specification. Each op takes its column of the table:
 //
 //     inline constexpr RealTechnique<AveragePoolArgs, AveragePoolBackwardArgs> average_pool_techniques[] = {
 //         {"thread_per_four_channels", on_cuda, average_pool_thread_per_four_channels,
@@ -16,7 +15,7 @@
 //     inline constexpr Op average_pool_backward{"average_pool_backward", "average_pool",
 //                                               column<1>(average_pool_techniques)};
 //
-// Layers call `run`; tests and benchmarks walk the variants, so that a row of the table is checked and timed.
+// Layers call `run`; tests and benchmarks walk the variants, so every row of the table is checked and timed.
 #pragma once
 
 #include <fmt/format.h>
@@ -74,9 +73,9 @@ struct Op {
 template <class A, class A64>
 Op(const char*, const char*, Variants<A, A64>) -> Op<A, A64>;
 
-/// An entry of a table: what a technique has for one op. `nullptr` stands for nothing: then the op does not
-/// have this variant. Otherwise a function, or in braces a function and its double version, or a function and
-/// a predicate that tells which arguments it supports.
+/// An entry of a table: what a technique has for one op. `nullptr` means that the op does not have this
+/// variant. Otherwise a function, or in braces a function and its double version, or a function and a
+/// predicate that tells which arguments it supports.
 template <class A, class A64>
 struct Entry {
   using Args = A;
@@ -126,17 +125,18 @@ constexpr auto column(const TechniqueOf<Entries...> (&table)[rows]) {
   return variants;
 }
 
-/// Whether `variant` can run this case for this context: built, on its device, on its card, in its precision.
+/// Whether `variant` can run this case in this context: it is built, runs on the context's device and card,
+/// and supports the arguments. The precision is not considered.
 template <class A, class A64>
 bool fits(const Context& ctx, const Variant<A, A64>& variant, const A& args) {
   return variant.run && variant.backend.device == ctx.device.type &&
          variant.backend.capability <= ctx.capability && (!variant.supports || variant.supports(args));
 }
 
-/// The variant that `run` takes: the one the context names for the op's family, else the first of the
-/// context's precision that fits, else the first of f32. Throws Error naming the op where there is none,
-/// InputError where the named one does not exist, is not built, needs a newer card or does not support the
-/// case.
+/// The variant that `run` uses: the one that the context names for the op's family, whatever its precision;
+/// otherwise the first of the context's precision that fits; otherwise the first of f32 that fits. Throws
+/// Error naming the op if there is none, and InputError if the named one does not exist, is not built, needs
+/// a newer card or does not support the case.
 template <class A, class A64>
 const Variant<A, A64>& choose(const Context& ctx, const Op<A, A64>& op, const A& args) {
   const auto wanted = ctx.kernels.find(std::string_view(op.family));
@@ -205,7 +205,7 @@ void run_in(Context& ctx, DType dtype, const RealOp<Args>& op, Fill fill) {
   });
 }
 
-/// `target = value`, or `target += value` where the gradient has a contribution already.
+/// `target = value`, or `target += value` if the gradient already has a contribution.
 template <class T>
 RCNN_HOST_DEVICE inline void put(T& target, T value, Accumulate accumulate) {
   target = accumulate == Accumulate::yes ? target + value : value;

@@ -39,7 +39,7 @@ Run<MatchArgs> match_reference;
 /// Handles rows in blocks, with one array per coordinate. Only blocks that hold a best row of some ground
 /// truth are visited a second time.
 Run<MatchArgs> match_row_blocks;
-/// CUDA: one thread per row and one block per 256 rows, with the same short cut.
+/// CUDA: one thread per row and one block per 256 rows, with the same shortcut.
 Run<MatchArgs> match_thread_per_row;
 
 // clang-format off

@@ -2,10 +2,10 @@
 //
 // The rows of an image are sorted by (score descending, row ascending), and then by (group, place in that
 // order), so that each group is one segment. The sorted boxes are cut into tiles of 64. Two tiles are
-// compared only where they belong to one segment: box j of one tile gets a word whose bit i says that it
-// overlaps box i of the other tile. Then one block per tile goes through the segments that begin in that
-// tile, one tile after another. The boxes of a tile are suppressed by boxes kept in earlier tiles (an OR over
-// the words of those boxes), or by one another (see keep_in_tile).
+// compared only if they share a segment: box j of one tile gets a word whose bit i says that it overlaps box
+// i of the other tile. Then one block per tile goes through the segments that begin in that tile, one tile
+// after another. The boxes of a tile are suppressed by boxes kept in earlier tiles (an OR over the words of
+// those boxes), or by one another (see keep_in_tile).
 //
 // The words of all pairs of M boxes would take M^2 / 8 bytes, which is a gigabyte for 90,000 detections. So
 // the sorted order is cut into bands of 80 tiles, and words are computed only within a band. The boxes of a

@@ -6,7 +6,7 @@
 // overlapping boxes that it finds. A barrier follows, so that the marks are complete before the next box is
 // visited.
 //
-// kernels/boxes/nms_cuda.cu returns the same rows with two barriers for every 64 boxes, where this kernel
+// kernels/boxes/nms_cuda.cu returns the same rows with two barriers for every 64 boxes, whereas this kernel
 // needs one for each box that it keeps. docs/nms.md compares them.
 #include "kernels/boxes/box_access.h"
 #include "kernels/boxes/nms.h"

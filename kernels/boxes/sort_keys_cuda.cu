@@ -64,7 +64,7 @@ __device__ int count_before(const uint64_t* keys, int count, uint64_t key, bool 
 
 /// Puts each key of the sorted chunks in its place in the sorted list. One thread per key; the chunks pass
 /// through shared memory (8 KiB), one after another. Of equal keys, those of earlier chunks come first, so
-/// that every key has a place of its own. Bottleneck: latency of shared memory.
+/// that no two keys get the same place. Bottleneck: latency of shared memory.
 __global__ void merge_chunks_kernel(const uint64_t* keys, int length, int blocks, uint64_t* sorted) {
   RCNN_SHARED(uint64_t, chunk, [kChunk]);
   const int64_t first = static_cast<int64_t>(blockIdx.x) / blocks * length;  // start of the list

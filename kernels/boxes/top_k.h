@@ -17,7 +17,7 @@ struct TopKArgs {
   LevelView<const float> scores[kMaxLevels] = {};  // (N, rows) each; fewer than 2^31 rows
   int64_t k = 0;
   float min_score = -std::numeric_limits<float>::infinity();  // only scores above it are taken, so NaN is not
-  int32_t* index = nullptr;  // (N, levels, K): row within the level, -1 where there are fewer than k
+  int32_t* index = nullptr;  // (N, levels, K): row within the level, padded with -1
 };
 
 /// Finds the k-th best key digit by digit, with many blocks per level, and sorts the keys up to it.

@@ -1,8 +1,8 @@
 // Radix selection: the 64-bit keys of (score, row) are distinguished digit by digit, from the highest digit
 // on. Each round makes a histogram of the next digit over the keys that share the digits found so far, with
 // many blocks per level. The k-th best key has the digit at which the running sum of the histogram reaches
-// the number of keys still wanted. Rounds stop early when the sum reaches that number exactly, so only ties
-// between scores need the digits of the row. At the end, one comparison tells for each row whether it is
+// the number of keys still to be chosen. Rounds stop early when the sum reaches that number exactly, so only
+// ties between scores need the digits of the row. At the end, one comparison tells for each row whether it is
 // chosen, and the chosen keys are sorted.
 #include <algorithm>
 #include <bit>
@@ -30,7 +30,7 @@ struct Choice {
 
 /// The part of a list that a block handles. The blocks of a list are next to one another in the grid.
 struct Rows {
-  int list, begin, end;  // no rows where end <= begin
+  int list, begin, end;  // no rows if end <= begin
   const float* scores;   // of the list
 };
 
@@ -96,7 +96,7 @@ __device__ Choice narrowed(const Choice& before, const Round& round, const int* 
 /// Counts the digits of this round, over the keys that share the digits known so far. Every block first
 /// narrows the choice by the last round's histogram, unless that is null, and the first block of a list
 /// stores the result in `narrowed_choices` for the next launch. Shared memory: one counter per digit, 8 KiB.
-/// Bottleneck: memory, and atomics where many scores share a digit.
+/// Bottleneck: memory, and atomics if many scores share a digit.
 __global__ void count_digits_kernel(TopKArgs a, int blocks_of_list, Round last, const int* last_histograms,
                                     const Choice* choices, Choice* narrowed_choices, Round round,
                                     int* histograms) {

@@ -1,7 +1,7 @@
 // Dropout (Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting"): in
 // training each element becomes 0 with probability p, and the others grow so that the mean stays the same.
 //
-//     y[i] = x[i] / (1 - p)   where kept, else 0, even where x is NaN
+//     y[i] = x[i] / (1 - p) if element i is kept; otherwise 0, even if x[i] is NaN
 #pragma once
 
 #include "core/rng.h"
@@ -9,13 +9,13 @@
 
 namespace rcnn::kernels {
 
-/// Decides which elements are dropped: element i if philox(seed, dropout, step, layer, i), as a number in
-/// [0, 1), is below p. Forward and backward draw the same numbers, on every device.
+/// Decides which elements are dropped: element i is dropped if philox(seed, dropout, step, layer, i), as a
+/// number in [0, 1), is below p. Forward and backward draw the same numbers, on every device.
 struct DropoutKey {
   float p = 0;  // at least 0, below 1
   uint64_t seed = 0;
   const int32_t* step = nullptr;  // one value, on the device: a captured graph sees it change
-  uint32_t layer = 0;             // which of the model's dropouts, and of the micro-batches
+  uint32_t layer = 0;             // identifies the dropout in the model and the batch in the step
 
   /// Element i after dropout.
   template <class T>
@@ -26,7 +26,8 @@ struct DropoutKey {
   }
 };
 
-/// Forward from x to y. Backward is the same map, from dy to dx: dx[i] = dy[i] / (1 - p) where kept, else 0.
+/// Forward computes y from x. Backward is the same op, applied to dy: dx[i] = dy[i] / (1 - p) if element i is
+/// kept, otherwise 0.
 template <class T>
 struct DropoutArgs {
   int64_t count = 0;     // fewer than 2^32

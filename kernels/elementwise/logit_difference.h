@@ -1,7 +1,9 @@
-// Two-class scores to one logit: py-faster-rcnn's region proposal network scores every anchor as background
-// and as object, and softmax over the two is the sigmoid of their difference.
+// Turns the scores of two classes into one logit. The region proposal network of py-faster-rcnn scores every
+// anchor as background and as object, and the softmax over the two scores is the sigmoid of their difference.
 //
-//     y[r, a] = x[r, A + a] - x[r, a]      the A scores of background come first, then those of object
+//     y[r, a] = x[r, A + a] - x[r, a]
+//
+// A row of x has the A scores of background, followed by the A scores of object.
 #pragma once
 
 #include "kernels/op.h"
@@ -10,7 +12,7 @@ namespace rcnn::kernels {
 
 template <class T>
 struct LogitDifferenceArgs {
-  int64_t rows = 0, a = 0;  // rows: N H W; A: anchors a cell
+  int64_t rows = 0, a = 0;  // N H W rows, A anchors per cell
   const T* x = nullptr;     // (rows, 2 A)
   T* y = nullptr;           // (rows, A)
 };

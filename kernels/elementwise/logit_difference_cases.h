@@ -13,14 +13,14 @@ inline std::vector<LogitDifferenceCase> logit_difference_cases() {
   return {{1, 1}, {37, 9}, {101, 12}, {2, 300}, {0, 9}, {5, 0}};
 }
 
-/// The map of VGG16 at 600 x 1000, nine anchors a cell.
+/// The map of VGG16 at 600 x 1000, with nine anchors per cell.
 inline std::vector<LogitDifferenceCase> logit_difference_bench_cases() { return {{38 * 63, 9}}; }
 
 template <class T>
 Prepared<LogitDifferenceArgs<T>> prepare_logit_difference(const LogitDifferenceCase& c, Filler fill) {
   Prepared<LogitDifferenceArgs<T>> p;
   const Tensor x = fill.numbers<T>(p.inputs, {c.rows, 2 * c.a});
-  // A sum for the bound on the error: with magnitudes, |object| + |background|.
+  // The bound on the error is |object| + |background|, so the magnitudes of background are negated.
   if (fill.fill() == Fill::magnitudes)
     for (int64_t row = 0; row < c.rows; ++row)
       for (int64_t i = 0; i < c.a; ++i) x.mutable_data<T>()[row * 2 * c.a + i] *= T(-1);

@@ -4,9 +4,10 @@
 namespace rcnn::kernels {
 namespace {
 
-// A thread takes kWidth neighbouring anchors of one row. Bottleneck: memory.
+// Each thread processes kWidth neighbouring anchors of one row. Bottleneck: memory.
 
-/// Where the background scores of thread `index` lie in (rows, 2 A); those of object lie A behind.
+/// The offset in (rows, 2 A) of the first background score of thread `index`. The object scores are A
+/// elements further on.
 template <int kWidth>
 __device__ int64_t background_at(unsigned index, int64_t anchors) {
   const unsigned lanes = static_cast<unsigned>(anchors / kWidth), row = index / lanes;

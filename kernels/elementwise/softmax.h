@@ -1,8 +1,8 @@
-// Softmax: scores to probabilities.
+// Softmax: turns scores into probabilities.
 //
 //     probabilities[r, k] = exp(logits[r, k] - m) / sum_j exp(logits[r, j] - m),   m = max_j logits[r, j]
 //
-// The maximum is taken off so that no exponential overflows.
+// The maximum is subtracted so that no exponential overflows.
 #pragma once
 
 #include "kernels/op.h"

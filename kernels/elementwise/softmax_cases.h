@@ -11,7 +11,7 @@ struct SoftmaxCase {
 
 inline std::vector<SoftmaxCase> softmax_cases() { return {{7, 5}, {131, 21}, {37, 91}, {3, 1}, {0, 4}}; }
 
-/// The RoI head of nano-fpn in test (4 images, 7 classes), and of R50-FPN (1000 proposals, 91 classes).
+/// The RoI head of nano-fpn in detection (4 images, 7 classes), and of R50-FPN (1000 proposals, 91 classes).
 inline std::vector<SoftmaxCase> softmax_bench_cases() { return {{4 * 200, 7}, {1000, 91}}; }
 
 template <class T>

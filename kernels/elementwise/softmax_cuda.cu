@@ -10,22 +10,23 @@ namespace {
 constexpr int kThreads = 256, kWarp = 32;
 constexpr unsigned kAllLanes = 0xffffffff;
 
-/// The largest of the lanes' values, in every lane. Numbers alone compete: a NaN shows in the sum.
+/// The largest of a warp's values, for every lane. fmaxf ignores a NaN, which then shows in the sum.
 __device__ float warp_max(float value) {
   for (int step = kWarp / 2; step > 0; step /= 2)
     value = fmaxf(value, __shfl_xor_sync(kAllLanes, value, step));
   return value;
 }
 
-/// The sum of the lanes' values, in every lane the same bits: partners add the same two numbers.
+/// The sum of a warp's values, for every lane. Partners add the same two numbers, so all lanes get the same
+/// bits.
 __device__ float warp_sum(float value) {
   for (int step = kWarp / 2; step > 0; step /= 2) value += __shfl_xor_sync(kAllLanes, value, step);
   return value;
 }
 
-/// A warp a row; lane l takes the classes l, l + 32, ..., and reads only what it writes itself, so that the
-/// probabilities may replace the logits. Scalar loads, coalesced. Bottleneck: memory; latency where rows are
-/// few.
+/// One warp per row. Lane l processes the classes l, l + 32, ... and reads only elements that it writes
+/// itself, so the probabilities may replace the logits. Loads are scalar and coalesced. Bottleneck: memory;
+/// latency if there are few rows.
 __global__ void softmax_kernel(SoftmaxArgs<float> a) {
   const int64_t row = (int64_t{blockIdx.x} * kThreads + threadIdx.x) / kWarp;
   if (row >= a.rows) return;  // the whole warp

@@ -23,7 +23,7 @@ struct WeightedSumBackwardArgs {
   int terms = 0;
   double weights[kMaxTerms] = {};
   const T* dy = nullptr;       // one value
-  T* dvalues[kMaxTerms] = {};  // one value each; null: not wanted
+  T* dvalues[kMaxTerms] = {};  // one value each; null: not needed
   Accumulate accumulate[kMaxTerms] = {};
 };
 

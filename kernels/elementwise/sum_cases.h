@@ -30,7 +30,7 @@ Prepared<WeightedSumArgs<T>> prepare_weighted_sum(const WeightedSumCase& c, Fill
   return p;
 }
 
-/// The second term's gradient is not wanted.
+/// The gradient of the second term is not needed.
 template <class T>
 Prepared<WeightedSumBackwardArgs<T>> prepare_weighted_sum_backward(const WeightedSumCase& c, Filler fill) {
   Prepared<WeightedSumBackwardArgs<T>> p;

@@ -5,7 +5,7 @@
 namespace rcnn::kernels {
 namespace {
 
-/// One thread does all: there are a few terms, and their order is fixed. Bottleneck: latency.
+/// One thread adds all terms, because they are few and their order is fixed. Bottleneck: latency.
 __global__ void weighted_sum_kernel(WeightedSumArgs<float> a) {
   if (threadIdx.x != 0) return;
   double sum = 0;
@@ -13,7 +13,8 @@ __global__ void weighted_sum_kernel(WeightedSumArgs<float> a) {
   *a.y = static_cast<float>(sum);
 }
 
-/// One thread does all, in order: a value that is a term twice gets its gradient in two additions.
+/// One thread handles all terms in order, because the gradient of a value that occurs in two terms is the
+/// result of two additions.
 __global__ void weighted_sum_backward_kernel(WeightedSumBackwardArgs<float> a) {
   if (threadIdx.x != 0) return;
   for (int i = 0; i < a.terms; ++i)

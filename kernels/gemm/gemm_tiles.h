@@ -2,9 +2,9 @@
 //
 // A block computes a tile of the output in steps along the reduction. The operands of a step, a tile of rows
 // and a tile of columns, each DEPTH long, lie in shared memory. Each of 16 x 16 threads multiplies TR rows by
-// TC columns, its register tile, so that a value read from shared memory is used TR or TC times. While one
-// step is multiplied, the values of the next are loaded from global memory into registers; they then go to
-// the other of two buffers, so one barrier per step is enough.
+// TC columns, its register tile, so a value read from shared memory is used TR or TC times. While one step is
+// multiplied, the values of the next are loaded from global memory into registers; they then go to the other
+// of two buffers, so one barrier per step is enough.
 //
 // Two operands (patches of an image, a matrix) define what is multiplied. An operand is a set of lines, the
 // rows of the left factor or the columns of the right one, and has these members:
@@ -13,9 +13,9 @@
 //     kAlongDepth                                  whether neighbours in memory follow each other along the
 //                                                  reduction; otherwise they belong to neighbouring lines
 //     Line line(int index)                         what to keep of a line; index may be beyond the last
-//     Depth depth(int index)                       the same of a position along the reduction
+//     Depth depth(int index)                       what to keep of a position along the reduction
 //     void read(Line, Depth, float (&v)[kVector])  the values that start there; 0 if they do not exist
-//     int output_row(int index)                    of a line of the left factor: its row in the output
+//     int output_row(int index)                    the row in the output of a line of the left factor
 #pragma once
 
 #include <type_traits>

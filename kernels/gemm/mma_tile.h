@@ -2,8 +2,8 @@
 //
 //     D (M x N) = sum over k of A(m, k) B(k, n)
 //
-// Elements are TF32 (floats in memory, rounded on their way into the registers) or bf16. One code serves both
-// because the depth of an instruction is 32 bytes of either, 8 floats or 16 bf16, and ldmatrix delivers
+// Elements are TF32 (floats in memory, rounded on their way into the registers) or bf16. The same code serves
+// both, because the depth of an instruction is 32 bytes of either, 8 floats or 16 bf16, and ldmatrix delivers
 // 32-bit words, one float or two bf16. So tiles, copies and addresses are the same in bytes.
 //
 // The reduction goes in chunks of 128 bytes: 32 floats or 64 bf16, four instructions deep. A chunk of A and
@@ -191,7 +191,7 @@ __device__ void multiply(T& tile, Copy& copy, int first, int count) {
 }
 
 /// Writes the sums of this thread, with the output's epilogue. Row r of the tile goes to row rows(r) and
-/// column c to column columns(column + c); where one of them is negative, or the column is beyond the last,
+/// column c to column columns(column + c); if one of them is negative, or the column is beyond the last,
 /// nothing is written. `columns` must be the identity if out.vectors is set.
 template <class T, class Rows, class Columns>
 __device__ void write_tile(const T& tile, const GemmOutput& out, int column, const Rows& rows,

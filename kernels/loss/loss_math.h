@@ -36,7 +36,7 @@ RCNN_HOST_DEVICE inline T smooth_l1_term(T d, T beta) {
   return size < beta ? d * d / (2 * beta) : size - beta / 2;
 }
 
-/// The derivative of smooth_l1_term. It is 0 at d = 0, even where beta = 0 makes a kink there.
+/// The derivative of smooth_l1_term. It is 0 at d = 0, even if beta is 0, which makes a kink there.
 template <class T>
 RCNN_HOST_DEVICE inline T smooth_l1_slope(T d, T beta) {
   if (std::fabs(d) < beta) return d / beta;

@@ -7,8 +7,8 @@ namespace {
 __device__ int64_t first_label() { return static_cast<int64_t>(blockIdx.x) * kLossThreads + threadIdx.x; }
 __device__ int64_t label_stride() { return static_cast<int64_t>(gridDim.x) * kLossThreads; }
 
-/// One thread per label of all images and levels, in a grid-stride loop. A logit is read only where its label
-/// is >= 0, which is rare. Bottleneck: memory (the labels).
+/// One thread per label of all images and levels, in a grid-stride loop. A logit is read only if its label is
+/// >= 0, which is rare. Bottleneck: memory (the labels).
 __global__ void sigmoid_cross_entropy_kernel(SigmoidCrossEntropyArgs<float> a, int64_t size, int64_t total,
                                              LossShare* shares) {
   LossShare own;

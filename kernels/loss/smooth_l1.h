@@ -6,8 +6,8 @@
 //     h(d) = d^2 / (2 beta) where |d| < beta, else |d| - beta / 2
 //
 // where count is the number of labels >= 0, so the box loss has the same divisor as the classification loss
-// beside it. A row's prediction is read from the column of its label, or from the only column. All other
-// values are ignored: their gradients are 0, whatever they hold.
+// that is added to it. A row's prediction is read from the column of its label, or from the only column. All
+// other values are ignored: their gradients are 0, whatever they hold.
 #pragma once
 
 #include "kernels/levels.h"

@@ -11,8 +11,8 @@ __device__ int64_t column_of(int64_t columns, int32_t label) { return columns ==
 __device__ int64_t first_item() { return static_cast<int64_t>(blockIdx.x) * kLossThreads + threadIdx.x; }
 __device__ int64_t item_stride() { return static_cast<int64_t>(gridDim.x) * kLossThreads; }
 
-/// One thread per label of all images and levels, in a grid-stride loop. Deltas are read only where the label
-/// is positive, which is rare. Bottleneck: memory (the labels).
+/// One thread per label of all images and levels, in a grid-stride loop. Deltas are read only if the label is
+/// positive, which is rare. Bottleneck: memory (the labels).
 __global__ void smooth_l1_kernel(SmoothL1Args<float> a, int64_t size, int64_t total, LossShare* shares) {
   LossShare own;
   for (int64_t i = first_item(); i < size; i += item_stride()) {

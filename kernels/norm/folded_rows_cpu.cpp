@@ -133,7 +133,7 @@ void channel_moments(Workspace& workspace, const Segments& s, const float* x, do
     for_wide_rows(f, rows,
                   [&](int64_t at, int64_t n) { add_deviations(n, x + first + at, pivot, sum, square); });
     for (int64_t c = 0; c < f.c; ++c) {
-      // The pivot is rounded, so the deviations from it have a small mean of their own.
+      // The pivot is rounded, so the mean of the deviations from it is small but not 0.
       const double deviation = fold_lanes(f, sum, c), shift = deviation / static_cast<double>(rows);
       const double about_mean = fold_lanes(f, square, c) - deviation * shift;
       chunk_mean[index * f.c + c] = static_cast<double>(pivot[c]) + shift;

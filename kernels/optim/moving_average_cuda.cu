@@ -4,8 +4,8 @@
 namespace rcnn::kernels {
 namespace {
 
-/// One block per chunk of a tensor. A thread takes four neighbouring elements at a time where both tensors
-/// are aligned to 16 bytes, otherwise one. Bottleneck: memory (two values read, one written per element).
+/// One block per chunk of a tensor. A thread takes four neighbouring elements at a time if both tensors are
+/// aligned to 16 bytes, otherwise one. Bottleneck: memory (two values read, one written per element).
 __global__ void moving_average_kernel(MovingAverageArgs a) {
   const auto chunk = find_chunk(a.tensors, a.count);
   if (a.skip && *a.skip != 0) return;

@@ -8,9 +8,9 @@ namespace {
 
 constexpr int kThreads = kChunkThreads;
 
-/// One block per chunk of a parameter. A thread takes four neighbouring elements at a time where all three
-/// tensors are aligned to 16 bytes, otherwise one. Bottleneck: memory (per element,
-/// three values read and two written).
+/// One block per chunk of a parameter. A thread takes four neighbouring elements at a time if all three
+/// tensors are aligned to 16 bytes, otherwise one. Bottleneck: memory (per element, three values read and two
+/// written).
 __global__ void sgd_kernel(SgdArgs a) {
   const auto chunk = find_chunk(a.parameters, a.count);
   if (a.skip && *a.skip != 0) return;
@@ -43,8 +43,8 @@ __global__ void sgd_kernel(SgdArgs a) {
 __device__ double square(float x) { return static_cast<double>(x) * static_cast<double>(x); }
 
 /// One block per chunk of a gradient: it stores the sum of the chunk's squares. A thread takes four
-/// neighbouring elements at a time where the gradient is aligned to 16 bytes, otherwise one. Bottleneck:
-/// memory; on GPUs that are slow in double, arithmetic.
+/// neighbouring elements at a time if the gradient is aligned to 16 bytes, otherwise one. Bottleneck: memory;
+/// on GPUs that are slow in double, arithmetic.
 __global__ void square_chunks_kernel(ClipGradientsArgs a, double* shares) {
   const auto chunk = find_chunk(a.parameters, a.count);
   const float* gradient = chunk.entry.gradient + chunk.begin;

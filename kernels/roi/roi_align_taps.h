@@ -1,5 +1,5 @@
 // The pixels that a bin of RoIAlign reads, each once. The points of a bin lie close together and share
-// pixels: with 2 x 2 points a bin reads 16 corners, but only 9 distinct pixels where it is one to two pixels
+// pixels: with 2 x 2 points a bin reads 16 corners, but only 9 distinct pixels if it is one to two pixels
 // wide. Because sampling is separable, the pixels of a bin are its rows times its columns, so one short list
 // per row and per column of bins describes a whole RoI.
 #pragma once

@@ -61,7 +61,7 @@ __device__ inline bool reaches(const RoiReach& reach, int level, int y, int x, i
 /// One block per tile, one warp per pixel, 2 kWidth channels per lane; blockIdx.y counts groups of channels,
 /// blockIdx.z images. The block selects the RoIs that reach the tile, in order, and computes their weights in
 /// shared memory, kBatch RoIs at a time, (ph + 8 pw) floats per RoI. Bottleneck: the latency of loading
-/// gradients where many RoIs overlap, writing dx where few do.
+/// gradients if many RoIs overlap, writing dx if few do.
 template <class Rule, int kWidth>
 __global__ void warp_per_pixel_kernel(Rule rule, const RoiReach* all_reaches) {
   RCNN_SHARED(int, chosen, [kThreads]);
@@ -130,7 +130,7 @@ __global__ void warp_per_pixel_kernel(Rule rule, const RoiReach* all_reaches) {
 }
 
 /// The same in its simplest form: one thread per value of dx[level] (N, h, w, C). Bottleneck: arithmetic,
-/// nearly all of it to find out that a RoI contributes nothing.
+/// nearly all of it spent on RoIs that contribute nothing.
 template <class Rule>
 __global__ void thread_per_input_kernel(Rule rule, const RoiReach* all_reaches, int level) {
   const auto& a = rule.a;

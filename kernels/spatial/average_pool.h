@@ -1,5 +1,5 @@
-// The mean over the whole map of each image (or RoI), as it stands between a convolutional head and the
-// linear layers that follow.
+// The mean over the whole map of each image (or RoI), as used between a convolutional head and the linear
+// layers that follow.
 //
 //     y[n, c] = sum over i of x[n, i, c] / P
 #pragma once

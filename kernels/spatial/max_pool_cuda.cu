@@ -9,8 +9,8 @@ namespace {
 constexpr int kThreads = 256;
 
 // A thread takes kWidth neighbouring channels of one pixel, so that its loads and stores have 4 * kWidth
-// bytes and that alignment. Bottleneck: memory; where windows overlap, neighbouring threads read the same
-// pixels from a cache.
+// bytes and that alignment. Bottleneck: memory; if windows overlap, neighbouring threads read the same pixels
+// from a cache.
 
 /// The maxima of a window and their pixels, row * W + column.
 template <int kWidth>

@@ -5,9 +5,9 @@
 //                   = 0                                                            in the padding
 //
 // Resizing follows torchvision: output pixel i reads the image at (i + 1/2) h / rh - 1/2, limited to the
-// first and last pixel, and mixes two by two pixels even where the image shrinks (no antialiasing).
-// torchvision normalises before it resizes; both are linear, so only the rounding differs, and the order
-// used here can read bytes.
+// first and last pixel, and interpolates between 2 x 2 pixels even if the image shrinks (no antialiasing).
+// torchvision normalises before it resizes; both are linear, so only the rounding differs, and the order used
+// here can read bytes.
 #pragma once
 
 #include "kernels/op.h"
