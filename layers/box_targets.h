@@ -23,8 +23,8 @@ struct MatchOptions {
   float low = 0.5f;           // those below this IoU are background; those in between are ignored
   bool promote_best = false;  // the boxes with the highest IoU with an object are positive, even below `high`
   bool whole_pixels = false;  // see BoxCoder
-  // (N, 2) f32, height and width of each image: boxes that cross the border of their image are ignored.
-  // Undefined: they take part.
+  // (N, 2) f32, height and width of each image: boxes that cross the border of their image are ignored. If
+  // undefined, these boxes are matched as well.
   Tensor inside = {};
 };
 
@@ -48,7 +48,7 @@ Tensor sample_labels(Context& ctx, const Tensor& matched, const GroundTruth& tru
                      const SampleOptions& options);
 
 struct SampledRows {
-  Tensor rows;   // (N, max_rows) i32, positive ones first, -1 pads
+  Tensor rows;   // (N, max_rows) i32, positive ones first, padded with -1
   Tensor count;  // (N) i32
 };
 

@@ -66,13 +66,13 @@ struct RpnPredictions {
 };
 
 /// The k highest scores of each level of each image: (N, levels, k) i32, the row within the level, best
-/// first, -1 where a level has fewer than k. Ties go to the lower row.
+/// first, padded with -1 if a level has fewer than k. Ties go to the lower row.
 Tensor top_k(Context& ctx, int64_t n, const std::vector<Tensor>& scores, int64_t k);
 
 /// The boxes from which NMS chooses, M per image.
 struct Candidates {
   Tensor boxes;   // (N, M, 4) f32
-  Tensor scores;  // (N, M) f32
+  Tensor scores;  // (N, M) f32: logits of proposals, probabilities of detections
   Tensor group;   // (N, M) i32: only boxes of one group suppress each other; -1: not used
 };
 
@@ -113,7 +113,7 @@ struct NmsOptions {
 
 /// The rows that NMS kept, best first.
 struct KeptRows {
-  Tensor rows;   // (N, max_boxes) i32, -1 pads
+  Tensor rows;   // (N, max_boxes) i32, padded with -1
   Tensor count;  // (N) i32
 };
 

@@ -8,7 +8,7 @@ namespace {
 
 struct RoiAlignNode : Node {
   const char* name() const override { return "roi_align"; }
-  kernels::RoiAlignGrid grid{};  // backward points it into rois and count
+  kernels::RoiAlignGrid grid{};  // backward sets its pointers to rois and count
   Saved rois, count;
 
   void backward(Context& ctx) override {

@@ -8,7 +8,7 @@ namespace {
 
 struct RoiPoolNode : Node {
   const char* name() const override { return "roi_pool"; }
-  kernels::RoiLevels sizes{};  // backward points it into rois and count
+  kernels::RoiLevels sizes{};  // backward sets its pointers to rois and count
   Saved rois, count, argmax;
 
   void backward(Context& ctx) override {
