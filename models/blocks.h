@@ -52,7 +52,7 @@ struct ConvNorm {
 };
 
 /// The residual block (He et al. 2016): a sequence of convolutions, with the block's input added to the
-/// result of the last one. Where the size or the number of channels changes, the input passes through a 1x1
+/// result of the last one. If the size or the number of channels changes, the input passes through a 1x1
 /// convolution. The names are torchvision's.
 struct ResidualBlock {
   std::vector<ConvNorm> convs;

@@ -58,7 +58,7 @@ struct ModelConfig {
   std::string box_pooling = "roi-align";  // roi-align or roi-pool
   int64_t box_pool_size = 7;
   int64_t box_sampling_ratio = 2;
-  float box_canonical_size = 224;   // an RoI of this side ...
+  float box_canonical_size = 224;   // a RoI of this side ...
   int64_t box_canonical_level = 2;  // ... is pooled from this level, counted from the finest
 
   // head

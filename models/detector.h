@@ -57,7 +57,8 @@ std::vector<std::string> saved_classes(const Metadata& metadata, const std::file
 /// The text under `key`. Throws InputError naming the file when it is missing.
 const std::string& require_metadata(const Metadata& metadata, const std::string& key,
                                     const std::filesystem::path& path);
-/// Moves the tensors whose names begin with `prefix` out of `tensors`. Their new names lack the prefix.
+/// Moves the tensors whose names begin with `prefix` out of `tensors` and removes the prefix from their
+/// names.
 std::map<std::string, Tensor> take_prefixed(std::map<std::string, Tensor>& tensors, std::string_view prefix);
 
 }  // namespace rcnn

@@ -51,7 +51,7 @@ struct FasterRcnn {
   std::optional<Fpn> fpn;  // none: the head and the RPN read the backbone's own map
   Rpn rpn;
   RoiHead head;
-  bool rpn_alone = false;  // `losses` computes only the RPN's, and the head is not run
+  bool rpn_alone = false;  // `losses` computes only the losses of the RPN, and the head is not run
 
   /// A model with initial values; `object_classes` does not include the background.
   FasterRcnn(const ModelConfig& config, int64_t object_classes, Init init);
@@ -60,12 +60,14 @@ struct FasterRcnn {
   /// `fixed`, nothing is proposed, matched or sampled. `taken` receives the samples that were used.
   Losses losses(Context& ctx, const ImageBatch& images, const GroundTruth& truth,
                 const std::optional<Samples>& fixed = {}, Samples* taken = nullptr);
-  /// The batch's own proposals, or else the RPN's. Runs in InferenceMode, however the context is set.
+  /// The batch's own proposals if it has some, otherwise the RPN's. Runs in InferenceMode, whatever the
+  /// context's mode.
   Proposals propose(Context& ctx, const ImageBatch& images);
-  /// The objects found in each image. Runs in InferenceMode, however the context is set. `trace` receives
+  /// The objects found in each image. Runs in InferenceMode, whatever the context's mode. `trace` receives
   /// the intermediate results.
   Detections detect(Context& ctx, const ImageBatch& images, DetectionTrace* trace = nullptr);
-  /// The same in the mode that the context is in: what an observer of the graph needs (models/summary.cpp).
+  /// The same, but in the context's mode instead of InferenceMode. Used to observe the graph
+  /// (models/summary.cpp).
   Detections detections(Context& ctx, const ImageBatch& images, DetectionTrace* trace = nullptr);
   /// Every parameter and buffer under torchvision's name.
   void visit(ParamVisitor& visitor);

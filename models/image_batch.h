@@ -5,7 +5,8 @@
 
 namespace rcnn {
 
-/// Boxes for the head (see layers/boxes.h), in fixed capacity.
+/// The boxes that the head pools, in fixed capacity: those that the RPN proposed (see layers/boxes.h) or that
+/// a file gives. In training the ground truth follows them.
 struct Proposals {
   Tensor boxes;        // (N, P, 4) f32, padded with 0
   Tensor count;        // (N) i32
@@ -16,7 +17,7 @@ struct Proposals {
 struct ImageBatch {
   Tensor pixels;      // (N, H, W, 3), normalised, padded with 0
   Tensor size;        // (N, 2) f32: height and width of each image without its padding
-  Tensor scale = {};  // (N) f32: the scale by which each image was resized; undefined: 1
+  Tensor scale = {};  // (N) f32: the factor by which each image was resized; undefined: 1
   /// Given proposals (Fast R-CNN), in training with the ground truth. Undefined: the RPN makes them.
   Proposals proposals = {};
 };

@@ -107,10 +107,11 @@ void fit_norms(FasterRcnn& model, Tensors& tensors, const std::string& file) {
              found->second.dtype() == DType::f32;
     };
     if (wanted.contains(norm.weight) && fits(bias) && !tensors.contains(norm.weight)) {
-      check_input(model.config.norm == "frozen",
-                  "{}: its batch normalisation is folded into the convolutions ('{}' is there, '{}' is not); "
-                  "--norm {} needs a file that still has it: use --norm frozen or folded",
-                  file, bias, norm.weight, model.config.norm);
+      check_input(
+          model.config.norm == "frozen",
+          "{}: its batch normalisation is folded into the convolutions ('{}' is present, '{}' is missing); "
+          "--norm {} needs a file that still has it: use --norm frozen or folded",
+          file, bias, norm.weight, model.config.norm);
       unfold(tensors, bias, norm, model.config.norm_eps);
     } else if (wanted.contains(bias) && !tensors.contains(bias) && fits(norm.weight) && fits(norm.bias) &&
                fits(norm.mean) && fits(norm.variance) && tensors.contains(name) &&
@@ -172,7 +173,7 @@ std::string list_some(const std::vector<std::string>& names) {
   return fmt::format("{}{}", fmt::join(first, ", "), rest);
 }
 
-/// Throws if the file is of no use for this model.
+/// Throws InputError if the file cannot be used for this model.
 void check_use(const FasterRcnn& model, const WeightsReport& report, size_t taken_in_body) {
   check_input(
       taken_in_body > 0,

@@ -21,8 +21,8 @@ struct LayerCall {
 /// 1234567 as "1,234,567".
 std::string with_commas(int64_t number);
 
-/// Runs a detection on one synthetic image, height x width pixels of the network's input, already padded,
-/// and lists its layers. The model must be new: layers that need no gradient are not listed.
+/// Runs a detection on one synthetic image, height x width pixels of the network's input, already padded, and
+/// lists its layers. Use a new model, because layers that need no gradient are not listed.
 std::vector<LayerCall> list_layers(FasterRcnn& model, int64_t height, int64_t width);
 
 /// The list as a table of at most 100 columns with totals. Every line ends with a newline.

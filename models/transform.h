@@ -48,7 +48,7 @@ struct ResizedSize {
 /// at least one pixel.
 ///
 /// torchvision: the sides are rounded down, with torchvision's arithmetic to the last bit, which sometimes
-/// makes 799 of 800. Boxes are scaled by the ratio of the sizes, separately on each axis.
+/// gives 799 instead of 800. Boxes are scaled by the ratio of the sizes, separately on each axis.
 ///
 /// caffe2015: the sides are rounded to the nearest pixel, halves to even, and so is the long side before it
 /// is compared with `long_side`. Boxes are multiplied by the scale.

@@ -231,11 +231,10 @@ TEST_CASE("pretrained: a file is refused if none of its tensors fits the backbon
 
 TEST_CASE("pretrained: a file with folded normalisation is refused if normalisation is to be trained") {
   FasterRcnn model = small_model("nano-fpn", "batch", 1);
-  CHECK(
-      refusal(model, detector_file(kClasses, "nano-fpn", "folded")) ==
-      "a/file: its batch normalisation is folded into the convolutions ('backbone.body.conv1.bias' is there, "
-      "'backbone.body.bn1.weight' is not); --norm batch needs a file that still has it: use --norm frozen or "
-      "folded");
+  CHECK(refusal(model, detector_file(kClasses, "nano-fpn", "folded")) ==
+        "a/file: its batch normalisation is folded into the convolutions ('backbone.body.conv1.bias' is "
+        "present, 'backbone.body.bn1.weight' is missing); --norm batch needs a file that still has it: use "
+        "--norm frozen or folded");
 }
 
 TEST_CASE("pretrained: frozen stages get no gradient and do not change, the others do") {
