@@ -26,7 +26,7 @@ bool coin(uint64_t seed, int epoch, int sample, uint32_t axis) {
 
 float area(const Box& box) { return (box.x2 - box.x1) * (box.y2 - box.y1); }
 
-/// A sample's objects followed by its proposals, so that both are moved alike.
+/// A sample's objects followed by its proposals, so that both are moved in the same way.
 std::vector<Object> boxes_of(const Sample& sample) {
   std::vector<Object> boxes = sample.objects;
   if (sample.proposals)

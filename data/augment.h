@@ -22,8 +22,8 @@ struct AugmentOptions {
   /// around a random centre, each scaled to cover its quadrant and cut off at its border. The canvas has the
   /// size of this image. Boxes are clipped; a box that keeps less than a fifth of its area is dropped.
   float mosaic = 0;
-  /// Probability of a crop: the same share of each side, from half to all, so that the aspect ratio stays,
-  /// and with it the shape of the batch.
+  /// Probability of a crop: the same share of each side, from half to all, so that the aspect ratio, and with
+  /// it the shape of the batch, does not change.
   float crop = 0;
   bool flip_horizontal = false;  // each image with probability 1/2
   bool flip_vertical = false;    // likewise
@@ -43,7 +43,7 @@ struct AugmentedImage {
   Image image;
   std::vector<Object> objects;
   float scale = 1;                                 // of the network's size; see AugmentOptions::scale_jitter
-  std::optional<std::vector<Box>> proposals = {};  // moved alike; none if the sample has none
+  std::optional<std::vector<Box>> proposals = {};  // moved like the objects; empty if the sample has none
 };
 
 /// The decoded pixels of another sample of the dataset, for mosaics. Null if it cannot be decoded: this image

@@ -130,7 +130,7 @@ Box as_box(const CocoAnnotation& annotation) {
           static_cast<float>(annotation.y + annotation.height)};
 }
 
-/// Where the image lies: under its file_name, with either kind of slash, or under the last part of that name.
+/// The path of the image: its file_name, with either kind of slash, or the last part of that name.
 std::optional<fs::path> find_image(const fs::path& folder, const std::string& file_name) {
   const fs::path slashes = with_slashes(file_name);
   std::error_code unusable;  // a name that no file can have

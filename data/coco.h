@@ -35,7 +35,8 @@ struct CocoAnnotation {
   double area = 0;  // of the outline if the file gives it, otherwise of the box
   bool crowd = false;
   /// Evaluation neither counts it as missed nor counts a detection of it as wrong. Such an annotation matches
-  /// one detection, a crowd any number. COCO's files cannot express this; VOC's `difficult` becomes it.
+  /// one detection, a crowd any number. COCO's files cannot express this; it is used for objects that VOC
+  /// marks as `difficult`.
   bool ignore = false;
 };
 
@@ -83,7 +84,7 @@ std::vector<CocoResult> read_coco_results(const std::filesystem::path& path, con
 ///
 /// If `classes` is empty, the classes are the categories in the order of their ids, except that
 ///  - a category that has no annotation and is the supercategory of another one is left out: labelling tools
-///    write such a heading beside the classes;
+///    write such a heading among the classes;
 ///  - categories with the same name become one class, which is reported; its number is the first one that has
 ///    annotations.
 /// Otherwise annotations of other classes are left out, and reported once per name. A class that the file

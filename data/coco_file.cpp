@@ -26,8 +26,8 @@ using simdjson::dom::object;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr double kMaxCoordinate = 1e9;  // as in read_voc
 
-/// Where a text ceases to be JSON, in words; "" if that cannot be determined. nlohmann's parser is much
-/// slower than simdjson, but reports the position.
+/// The position at which a text stops being valid JSON, in words; "" if it cannot be determined. nlohmann's
+/// parser is much slower than simdjson, but reports the position.
 std::string place_of_fault(std::string_view text) {
   const auto keep_nothing = [](int, nlohmann::json::parse_event_t, nlohmann::json&) { return false; };
   try {

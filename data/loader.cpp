@@ -145,7 +145,7 @@ void Loader::load_images(Loaded& loaded) {
   const size_t begin = static_cast<size_t>(loaded.batch.index % batches_per_epoch_) * size;
   const size_t end = std::min(begin + size, count);
   for (size_t i = begin; i < end && !stop_; ++i) load_image((*order)[i], loaded);
-  // If nothing could be decoded, the search goes on.
+  // If no image could be decoded, the following ones are tried.
   for (size_t i = end; loaded.batch.images.empty() && !stop_; ++i) {
     check_input(i < begin + count, "None of the {} images of {} can be decoded; the first fault: {}", count,
                 dataset_.name.empty() ? "the dataset" : fmt::format("the split '{}'", dataset_.name),
