@@ -2,13 +2,13 @@
 // object sizes and three limits on the number of detections (Lin et al., "Microsoft COCO", ECCV 2014). The
 // detailed rules are those of the reference implementation, COCOeval of pycocotools.
 //
-// The 100 best detections of each class and image count. In order of falling score, each detection is matched
-// to the truth that it overlaps most, among those that are not matched yet and that it overlaps by the IoU
-// threshold or more. A detection with a match is right, one without is wrong. Crowds, and objects outside the
-// range of sizes, are ignored: a detection matched to one of them is neither right nor wrong, and they are
-// considered only if no other truth matches. A crowd can be matched any number of times, and its overlap is
-// the share of the detection that lies in it. A detection without a match is wrong only if its own area is in
-// the range of sizes.
+// The 100 best detections of each class and image count. In order of descending score, each detection is
+// matched to the truth that it overlaps most, among those that are not matched yet and that it overlaps by
+// the IoU threshold or more. A detection with a match is right, one without is wrong. Crowds, and objects
+// outside the range of sizes, are ignored: a detection matched to one of them is neither right nor wrong, and
+// they are considered only if no other truth matches. A crowd can be matched any number of times, and its
+// overlap is the share of the detection that lies in it. A detection without a match is wrong only if its own
+// area is in the range of sizes.
 //
 // The detections of a class over all images, best first, give a precision-recall curve: the precision at a
 // recall is the best precision at that recall or a larger one, and average precision is its mean at recalls

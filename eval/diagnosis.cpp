@@ -35,8 +35,8 @@ ScoreCurve curve_of(const std::vector<Counted>& counted, int64_t truths) {
       right += detection.right;
     }
     const auto ratio = [](int64_t a, int64_t b) { return static_cast<double>(a) / static_cast<double>(b); };
-    // A quotient of two integers rounds the same way whether or not the fraction is reduced, so that equal
-    // values compare equal.
+    // A quotient of two integers rounds the same way whether or not the fraction is reduced, so equal values
+    // compare equal.
     const double f1 = right == 0 ? 0 : ratio(2 * right, found + truths);
     curve.score.push_back(score);
     curve.precision.push_back(static_cast<float>(found == 0 ? 1 : ratio(right, found)));
@@ -64,7 +64,7 @@ ObjectSize size_of(const Object& object) {
   return area < 32 * 32 ? ObjectSize::small : area < 96 * 96 ? ObjectSize::medium : ObjectSize::large;
 }
 
-/// What the detections say about an object.
+/// What the detections show about an object.
 struct Evidence {
   bool found = false;          // a right detection is shown
   bool other_class = false;    // it is paired with a wrong detection

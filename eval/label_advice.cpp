@@ -123,8 +123,8 @@ Sentences label_advice(const Dataset& dataset) {
         "{} of {} boxes are reversed, in {}: they seem to be given as x, y, width, height, where the "
         "corners xmin, ymin, xmax, ymax are expected. Convert the annotations before training.",
         reversed.count, positions.boxes + reversed.count, reversed.text()));
-  // Where corners are read as x, y, width, height, the right edge of a box is at x1 + x2, which lies outside
-  // for boxes in the right half of the image.
+  // If corners are read as x, y, width, height, the right edge of a box is at x1 + x2, which lies outside for
+  // boxes in the right half of the image.
   const bool to_lower_right = positions.lower_right.count > 2 * positions.upper_left;
   if (is_share(outside.count + lost.count, positions.boxes + lost.count, 0.2) && to_lower_right) {
     const char* reason =

@@ -32,8 +32,9 @@ struct Judgement {
   NearestObject nearest;
 };
 
-/// The order in which detections are matched, as indices into `detections`: by falling score, then by image,
-/// then by index. Throws Error for a detection whose image or label is out of range or whose score is NaN.
+/// The order in which detections are matched, as indices into `detections`: by descending score, then by
+/// image, then by index. Throws Error for a detection whose image or label is out of range or whose score is
+/// NaN.
 std::vector<size_t> ranked(const std::vector<Detection>& detections, const Dataset& dataset);
 
 /// Decides for each detection whether it is right, wrong or ignored. `ranking` is the result of `ranked`; the

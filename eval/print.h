@@ -8,9 +8,9 @@
 
 namespace rcnn {
 
-/// Average precision by class, under the name of the split.
+/// Prints the average precision of each class, under the name of the split.
 void print_ap_table(const VocResult& result, const std::string& split);
-/// One line per fault in the data; nothing where there is none.
+/// Prints one line per fault in the data, or nothing if there are no faults.
 void print_faults(const std::vector<Fault>& faults);
 
 }  // namespace rcnn
