@@ -40,7 +40,8 @@ std::vector<ChartPoint> thin_out(const std::vector<ChartPoint>& points) {
   return kept;
 }
 
-/// "2,500", "0.25", "1e-05", with as many digits as the distance of the ticks, `step`, requires.
+/// The text of a tick: "2,500", "0.25" or "1e-05". `step` is the distance of the ticks and determines the
+/// number of digits.
 std::string tick_text(double value, double step) {
   if (value == 0) return "0";
   if (std::abs(value) < 1e-4 || std::abs(value) >= 1e7) return fmt::format("{:.2g}", value);
@@ -91,7 +92,8 @@ Frame make_frame(const Chart& chart) {
   return frame;
 }
 
-/// Ticks at 1, 2 and 5 times powers of 10 if a logarithmic axis has room for them, else at the powers only.
+/// Ticks at 1, 2 and 5 times powers of 10 if a logarithmic axis has room for them, otherwise only at the
+/// powers.
 std::vector<double> logarithmic_ticks(double low, double high, int count) {
   for (const bool all : {true, false}) {
     std::vector<double> ticks;

@@ -40,7 +40,7 @@ struct ReportPicture {
 struct ReportData {
   std::string title;     // "nano-fpn on scenes"
   std::string subtitle;  // one line below the title
-  /// Three or four short figures, shown large beside the mAP: {"images per second", "64"}.
+  /// Three or four short figures, shown in large type next to the mAP: {"images per second", "64"}.
   std::vector<std::pair<std::string, std::string>> highlights;
   /// A few more facts about the run, shown at the top: {"Data", "bccd: trainval, 267 images"}.
   std::vector<std::pair<std::string, std::string>> facts;
