@@ -15,7 +15,7 @@ struct TrainingBatch {
 };
 
 /// Preprocesses the images on the context's device and scales their boxes with them. Ignored objects are left
-/// out. Where the dataset has proposals, the batch gets the best `rpn-post-nms-top-n-train` of each image,
+/// out. If the dataset has proposals, the batch gets the best `rpn-post-nms-top-n-train` of each image,
 /// followed by the ground truth as in joint training.
 TrainingBatch make_training_batch(Context& ctx, const ModelConfig& config, const Batch& batch);
 

@@ -58,7 +58,7 @@ int64_t default_epochs(int64_t images, int64_t short_side);
 /// The learning rate that suits this model and this many images per step, for a setting that is left at 0.
 float default_learning_rate(std::string_view model, int64_t images_per_step);
 
-/// Sets crop, scale-jitter and colour-jitter, where they are left at -1, to values that suit this many
+/// Sets those of crop, scale-jitter and colour-jitter that are left at -1 to values that suit this many
 /// epochs: 0 for few epochs, in which a detector does not even learn the unchanged images.
 void settle_augmentation(TrainConfig& config, double epochs);
 

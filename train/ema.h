@@ -31,8 +31,8 @@ class Ema {
   template <class Module>
   Ema(Context& ctx, Module& module, float decay) : Ema(ctx, collect(module), decay) {}
 
-  /// Updates the averages after step number `step` of the run, counted from 0. Does nothing where `skipped`
-  /// (one i32 on the device; see Sgd::skipped) is not 0. Does not wait for the device.
+  /// Updates the averages after step number `step` of the run, counted from 0. Does nothing if `skipped` (one
+  /// i32 on the device; see Sgd::skipped) is not 0. Does not wait for the device.
   void update(Context& ctx, int64_t step, const Tensor& skipped);
 
   /// Exchanges the model's values with their averages, in place and bit for bit. Call it once before

@@ -1,4 +1,4 @@
-// Stopping a run with Ctrl-C after the step at hand.
+// Stopping a run with Ctrl-C after the current step.
 #pragma once
 
 #include <csignal>

@@ -1,4 +1,4 @@
-// The losses of a run's steps: written to the metrics, checked, and explained where they are not finite.
+// The losses of a run's steps: written to the metrics, checked, and explained if they are not finite.
 #pragma once
 
 #include <functional>
@@ -11,8 +11,8 @@
 
 namespace rcnn {
 
-/// Keeps the losses of steps whose values have not been read yet. Reading waits for the device, so that it is
-/// left to `flush`.
+/// Keeps the losses of steps whose values have not been read yet. Reading waits for the device, so it is left
+/// to `flush`.
 class LossLog {
  public:
   /// `explain(step)` returns a sentence that names the first value of a step that is not finite. It is called
@@ -22,8 +22,8 @@ class LossLog {
   /// Takes the losses of step number `step`, counted from 1, and the gradient norm before clipping.
   void add(int64_t step, float learning_rate, const Losses& losses, const Tensor& norm);
 
-  /// Writes one line per step and forgets the steps. Throws Error when the last kMaxLost steps, or more than
-  /// one step at the end of the run (`ends`), were not finite, because nothing is learned any more.
+  /// Writes one line per step and forgets the steps. Throws Error if the last kMaxLost steps, or more than
+  /// one step at the end of the run (`ends`), were not finite, because the model no longer learns anything.
   void flush(JsonLines& lines, Progress& progress, bool ends);
 
   /// The values of the last step whose losses were read.

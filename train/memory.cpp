@@ -22,7 +22,7 @@ constexpr int64_t kMiB = int64_t{1} << 20;
 /// What the run's batches require.
 struct LargestBatch {
   int64_t height = 1, width = 1, capacity = 1;
-  int64_t proposals = 0;  // capacity for proposals per image, where they are given
+  int64_t proposals = 0;  // capacity for proposals per image, if they are given
   int64_t sizes = 0;      // number of different sizes of batches
   int64_t val_sizes = 0;  // number of different sizes of validation images
   int64_t cached = 0;     // bytes of the images that the loader keeps
@@ -47,7 +47,7 @@ LargestBatch find_largest(const ModelConfig& config, const MemoryPlan& plan, con
   ModelConfig scaled = config;
   scaled.short_side = static_cast<int64_t>(static_cast<float>(config.short_side) * plan.largest_scale);
   scaled.long_side = static_cast<int64_t>(static_cast<float>(config.long_side) * plan.largest_scale);
-  // More batches than this bring nothing new that matters.
+  // Further batches would hardly change the result.
   constexpr int64_t kMaxBatches = 100000;
   const int64_t batches = std::clamp<int64_t>(plan.steps * plan.accumulate, 1, kMaxBatches);
   LargestBatch largest;
@@ -225,7 +225,7 @@ MemoryForecast forecast_memory(const Context& like, const MemoryPlan& plan, cons
   forecast.fixed = one.step - forecast.per_image;
   forecast.other = one.rest;
   if (!on_cpu) return forecast;
-  // The rest: the program with its libraries, what it compiles, and images.
+  // What is not in tensors: the program with its libraries, what it compiles, and images.
   forecast.ahead = Loader::max_batches(plan.loader) * largest.ahead / plan.loader.batch;
   // While a worker decodes an image, it holds the file and the decoder's own copy.
   const int64_t decoding = plan.loader.workers * largest.ahead / plan.loader.batch;
@@ -235,7 +235,7 @@ MemoryForecast forecast_memory(const Context& like, const MemoryPlan& plan, cons
 }
 
 int64_t MemoryForecast::max_images() const {
-  int64_t fits = 0;  // so many images fit, and `above` images do not
+  int64_t fits = 0;  // this many images fit, and `above` images do not
   int64_t above = int64_t{1} << 20;
   while (above - fits > 1) {
     const int64_t middle = (fits + above) / 2;

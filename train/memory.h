@@ -46,13 +46,13 @@ struct MemoryForecast {
     return program + images * ahead +
            (device.type == DeviceType::cpu ? max_held_host_memory(tensors) : tensors);
   }
-  /// The largest batch that fits; 0 when not even one image does.
+  /// The largest batch that fits; 0 if not even one image does.
   int64_t max_images() const;
 };
 
 /// Finds the largest batch of the run from the sizes of the images alone, trains on noise of that size with
 /// one and with two images, and adds the loader's images. `like` gives device, precision, seed and variants.
-/// The process is measured as a whole, so that it must not have trained yet. Throws Error when not even two
+/// The process is measured as a whole, so it must not have trained before. Throws Error when not even two
 /// images fit.
 ///
 /// On a GPU the forecast is for batches of one size: with several sizes the arena keeps more memory, which it

@@ -137,8 +137,7 @@ TrainingBatch image_of(const TrainingBatch& batch, int64_t i) {
       {row(batch.truth.boxes), row(batch.truth.labels), row(batch.truth.count), row(batch.truth.image_id)}};
 }
 
-/// The images that the bad rows belong to, or those that also fail alone. Empty where neither can be
-/// determined.
+/// The images that the bad rows belong to, or those that also fail alone. Empty if neither can be determined.
 std::set<int64_t> find_images(Context& ctx, FasterRcnn& model, const TrainingBatch& batch,
                               const Culprit& culprit) {
   const int64_t n = batch.images.pixels.dim(0);

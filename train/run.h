@@ -1,5 +1,5 @@
-// One training run: set-up (run_setup.cpp), training loop (run_loop.cpp) and what remains of it
-// (run_finish.cpp). train/trainer.h is the door to it from outside train/.
+// One training run: set-up (run_setup.cpp), training loop (run_loop.cpp) and results (run_finish.cpp). Code
+// outside train/ starts runs through train/trainer.h.
 #pragma once
 
 #include <filesystem>
@@ -70,7 +70,7 @@ void train_loop(Run& run);
 
 // ---- finish
 
-/// Evaluates the best model once on the test split and writes everything that people and programs read.
+/// Evaluates the best model once on the test split and writes the results, for people and for programs.
 void finish(Run& run);
 
 // ---- all of it

@@ -12,7 +12,7 @@ namespace rcnn {
 
 struct RunData {
   Dataset train, val, test;                     // `val` and `test` may be empty
-  std::string train_name, val_name, test_name;  // as shown to people; empty where there is no such split
+  std::string train_name, val_name, test_name;  // as shown to people; empty if there is no such split
   bool random = false;                          // train and val are a random split of unsplit data
   bool test_is_val = false;                     // --test and --val name the same split; `test` is a copy
 
@@ -23,9 +23,9 @@ struct RunData {
 
 /// Reads the splits that the settings name, together with their proposals.
 ///
-/// By default they are train, val and test, where the data has them. Data without splits is divided at random
-/// by `val-share` and `seed`, or by the lists in `out`/splits if a resumed run left any; `proposals` may then
-/// name images of both parts. "none" stands for no split. Where the settings name another training split than
+/// By default they are train, val and test, if the data has them. Data without splits is divided at random by
+/// `val-share` and `seed`, or by the lists in `out`/splits if a resumed run left any; `proposals` may then
+/// name images of both parts. "none" stands for no split. If the settings name another training split than
 /// train, val and test must be named too, because that split may contain their images (trainval does).
 RunData read_run_data(const TrainConfig& config, const std::filesystem::path& out, bool resume = false);
 

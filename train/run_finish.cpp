@@ -1,4 +1,4 @@
-// What a run leaves when its steps are done.
+// The end of a run: evaluates the best model and writes the results.
 #include "core/files/sha256.h"
 #include "eval/coco_metrics.h"
 #include "eval/detect.h"
@@ -17,7 +17,7 @@ void take_best_weights(Run& run) {
     if (run.ema) run.ema->swap();
     save_model(run.best_weights(), run.detector);
   } else {
-    // In place: a second model would have packed weights of its own.
+    // In place, because a second model would keep its own packed weights.
     reload_model(run.best_weights(), *run.detector.model);
   }
 }
@@ -51,7 +51,7 @@ void finish(Run& run) {
                                   {image.image, image.objects, image.scale}});
   Dataset evaluated = run.data.evaluated();
   finished.split = run.data.evaluated_name();
-  // Where the validation split is evaluated again, the same faults are found below.
+  // If the validation split is evaluated again, the same faults are found below.
   if (!run.data.test.samples.empty() && !run.data.test_is_val)
     run.faults.insert(run.faults.end(), run.val_faults.begin(), run.val_faults.end());
   if (!evaluated.samples.empty()) evaluate(run, evaluated, finished);

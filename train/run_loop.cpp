@@ -17,7 +17,7 @@
 namespace rcnn {
 namespace {
 
-/// Names the first value that is not finite in a step that is over: its images are loaded again.
+/// Names the first value that is not finite in a finished step. Loads the images of that step again.
 std::string explain_step(Run& run, int64_t step) {
   LoaderOptions options = loader_options(run.config);
   options.workers = 0;
@@ -33,7 +33,7 @@ std::string explain_step(Run& run, int64_t step) {
     run.ctx.micro_batch = 0;
     if (!found.empty()) return found;
   }
-  return "repeated now, that step is finite, because the weights have changed since";
+  return "when that step is repeated now, it is finite, because the weights have changed since";
 }
 
 class TrainingLoop {
@@ -54,21 +54,21 @@ class TrainingLoop {
  private:
   using Clock = std::chrono::steady_clock;
 
-  /// What a step is followed by, besides the next step.
+  /// What has to be done after a step and before the next one.
   struct Due {
     bool end, stop, evaluation, checkpoint;
   };
 
   std::vector<TrainingBatch> next_batches();
-  /// Counts the step, logs its losses, and saves or stops where that is due.
+  /// Counts the step, logs its losses, and saves or stops if that is due.
   void after_step(float rate, const Losses& losses);
   Due find_due() const;
   void save(const Due& due);
   void evaluate();
-  /// How many steps the run has: as many as the settings ask for, or with --minutes the number that the time
-  /// so far suggests.
+  /// The number of steps of the run: the one that the settings ask for or, with --minutes, an estimate from
+  /// the time spent so far.
   int64_t expected_steps() const;
-  /// Spent on training so far, without evaluations and checkpoints.
+  /// The seconds spent on training so far, without evaluations and checkpoints.
   double seconds() const;
 
   Run& run_;
@@ -146,7 +146,8 @@ void TrainingLoop::after_step(float rate, const Losses& losses) {
 
 void TrainingLoop::save(const Due& due) {
   state_.train_seconds = seconds();
-  // A step that was not finite has still moved the running statistics: an older checkpoint is better.
+  // A step that was not finite has nevertheless changed the running statistics, so the older checkpoint is
+  // kept.
   if (!log_.finite() && !due.end) return;
   if (due.evaluation) evaluate();
   state_.step = done_;

@@ -1,4 +1,4 @@
-// What a run is asked to do, and the same in the form that the parts of training take.
+// The options of a run, and their conversion to the options of its parts (loader, optimiser).
 #pragma once
 
 #include <filesystem>
@@ -31,10 +31,10 @@ struct RunOptions {
 std::map<std::string, std::string> result_settings(const RunOptions& options, bool random_split);
 LoaderOptions loader_options(const TrainConfig& config);
 Sgd::Options sgd_options(const TrainConfig& config);
-/// Throws InputError where the settings of what is trained (mode, freeze-backbone, proposals) do not fit
+/// Throws InputError if the settings of what is trained (mode, freeze-backbone, proposals) do not fit
 /// together.
 void check_mode(const TrainConfig& config);
-/// Throws InputError where the folder `out` already holds a run and is not to be resumed.
+/// Throws InputError if the folder `out` already holds a run and `resume` is false.
 void check_run_folder(const std::filesystem::path& out, bool resume);
 
 }  // namespace rcnn

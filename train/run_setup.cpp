@@ -16,7 +16,7 @@ void settle(Run& run) {
   if (config.weights.empty())
     if (const std::string line = start_from_scratch(options.model); !line.empty()) fmt::print("{}\n", line);
   suit_to_data(options.model, run.data.train, level_strides(options.model), options.suited);
-  // An epoch leaves out its last batch where that would be short (see LoaderOptions::drop_last).
+  // An epoch leaves out its last batch if that would be short (see LoaderOptions::drop_last).
   const int64_t batches = std::max<int64_t>(1, run.training_images() / config.batch);
   run.epoch_steps = std::max<int64_t>(1, (batches + config.accumulate / 2) / config.accumulate);
   if (config.epochs == 0) config.epochs = default_epochs(run.training_images(), options.model.short_side);
@@ -66,7 +66,7 @@ void describe_data(Run& run) {
     fmt::print("{} faults in the data; they are listed at the end, and by `rcnn check`\n", run.faults.size());
 }
 
-/// Empties the validation and the test split where the mode cannot evaluate on them: an RPN alone detects
+/// Empties the validation and the test split if the mode cannot evaluate on them: an RPN alone detects
 /// nothing, and a head that was trained on proposals needs proposals, from a file or from an RPN on the same
 /// features.
 void leave_out_unusable_splits(Run& run) {

@@ -11,7 +11,7 @@ namespace rcnn {
 /// Settings as text, in the order in which they are applied.
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
-/// The settings in a TOML file, whose keys stand at the top or in the tables [model] and [train]. Throws
+/// The settings in a TOML file, whose keys are at the top level or in the tables [model] and [train]. Throws
 /// InputError naming file and line.
 Settings read_settings(const std::filesystem::path& file);
 

@@ -15,7 +15,7 @@ std::array<Tensor*, 9> tensors_of(TrainingBatch& batch) {
       &batch.truth.image_id};
 }
 
-/// sum + weight * losses, or weight * losses where there is no sum yet, term by term.
+/// Term by term, sum + weight * losses, or weight * losses if there is no sum yet.
 Losses weighted_sum(Context& ctx, const Losses& sum, const Losses& losses, double weight) {
   Losses result;
   for (const LossTerm& term : kLosses) {

@@ -1,10 +1,10 @@
 // Training, from data on disk to weights, metrics and a report in the run's folder:
 //
 //     best.safetensors    for detect and eval: the model that was best on the validation split, or the last
-//                         one where there is no validation split
+//                         one if there is no validation split
 //     last.safetensors    for --resume: model, optimiser and step
 //     metrics.jsonl       one line per step (losses, learning rate) and one per evaluation
-//     splits/             the training and the validation split, where they were chosen at random
+//     splits/             the training and the validation split, if they were chosen at random
 //     detections.json     on the test split, in COCO's results format
 //     summary.json        the run's results in figures
 //     report.html         the same for people, with advice on what to improve
