@@ -20,8 +20,8 @@ std::vector<Field<ModelConfig>> input_fields() {
   return fields;
 }
 
-/// The splits to check, the training split first. `trainval` is left out beside train, whose images it
-/// repeats.
+/// The splits to check, the training split first. `trainval` is left out if there is `train`, because it
+/// repeats those images.
 std::vector<std::string> splits_to_check(const DataFolder& folder) {
   std::vector<std::string> splits = folder.splits;
   if (folder.has("train")) std::erase(splits, "trainval");

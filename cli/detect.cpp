@@ -21,7 +21,7 @@ bool is_image_name(const fs::path& path) {
   return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
 }
 
-/// The files as given; a folder stands for its images in the order of their names.
+/// The files as given, with each folder replaced by its images in the order of their names.
 std::vector<fs::path> list_images(const std::vector<std::string>& paths) {
   std::vector<fs::path> images;
   for (const fs::path path : paths) {

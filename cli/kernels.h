@@ -18,7 +18,7 @@ inline std::string kernel_help(const char* example) {
                      fmt::join(kernels::op_families(), ", "));
 }
 
-/// {"conv2d=reference"} -> {conv2d: reference}. The variant's name is checked where the op runs.
+/// {"conv2d=reference"} -> {conv2d: reference}. The variant's name is checked when the op runs.
 inline std::map<std::string, std::string, std::less<>> parse_kernels(
     const std::vector<std::string>& choices) {
   std::map<std::string, std::string, std::less<>> kernels;
