@@ -52,7 +52,7 @@ void print_variant(const char* name, Precision precision, double seconds, double
              flop > 0 ? fmt::format("{:.1f} GFLOP/s", flop / seconds * 1e-9) : "", bytes / seconds * 1e-9);
 }
 
-/// Times the variants of an op on its cases, prints them, and appends them to `rows`. Gives the number of
+/// Times the variants of an op on its cases, prints them, and appends them to `rows`. Returns the number of
 /// those that failed.
 template <class Op>
 int bench_op(const OpBenchOptions& options, Device device, const Op& op, Json& rows) {
@@ -101,7 +101,7 @@ int bench_op(const OpBenchOptions& options, Device device, const Op& op, Json& r
   return failures;
 }
 
-/// The document with its list "ops", one of them a line.
+/// The text of the document, with one line per entry of its list "ops".
 std::string text_of(const Json& document, const Json& rows) {
   std::string text = "{";
   for (const auto& [key, value] : document.items()) text += Json(key).dump() + ": " + value.dump() + ",\n ";
@@ -127,7 +127,7 @@ void bench_ops(const OpBenchOptions& options) {
     if (std::string_view(op.name).find(options.op) == std::string_view::npos) return;
     known = true;
     failures += bench_op(options, choice.device, op, rows);
-    // After each op, so that whatever stops the next one leaves the file.
+    // Written after each op, so that the results remain if a later op ends the program.
     if (!options.json.empty()) write_atomically(options.json, text_of(document, rows));
   });
   check_input(known, "--op {}: no op has that in its name", options.op);
