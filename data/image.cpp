@@ -28,7 +28,7 @@ using Bytes = std::span<const uint8_t>;
 
 constexpr std::array<uint8_t, 3> kJpegStart = {0xFF, 0xD8, 0xFF};
 constexpr std::array<uint8_t, 8> kPngStart = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
-// Enough for nearly every header; otherwise read_image_info reads the rest.
+// Enough for nearly every header; otherwise read_image_info reads more.
 constexpr size_t kHeaderBytes = 65536;
 // The types of a PNG's chunks, as numbers.
 constexpr uint32_t kIhdr = 0x49484452, kIdat = 0x49444154, kIend = 0x49454E44, kExifChunk = 0x65584966;

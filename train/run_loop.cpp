@@ -17,7 +17,7 @@
 namespace rcnn {
 namespace {
 
-/// Names the first value that is not finite in a finished step. Loads the images of that step again.
+/// Names the first value that is not finite in a step that has ended. Loads the images of that step again.
 std::string explain_step(Run& run, int64_t step) {
   LoaderOptions options = loader_options(run.config);
   options.workers = 0;
