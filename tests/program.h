@@ -1,4 +1,4 @@
-// Runs the program `rcnn` in a process of its own, to test what only a process shows: the exit status, the
+// Runs the program `rcnn` in a separate process, to test what only a process shows: the exit status, the
 // error stream, and what happens when it is killed.
 #pragma once
 
@@ -21,8 +21,8 @@
 
 namespace rcnn::fixtures {
 
-/// The path of the program: RCNN_PROGRAM, or `rcnn` beside the tests, or build/rcnn. If none exists, prints a
-/// message and returns an empty path, and the test is to be skipped.
+/// The path of the program: RCNN_PROGRAM, or `rcnn` in the folder of the tests, or build/rcnn. If none
+/// exists, prints a message and returns an empty path, and the test is to be skipped.
 inline std::filesystem::path find_program() {
   namespace fs = std::filesystem;
   std::vector<fs::path> places;

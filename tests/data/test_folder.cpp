@@ -28,7 +28,7 @@ struct Maker {
     write_text(folder / path, "<annotation>" + more + "<size><width>40</width><height>30</height></size>" +
                                   object + "</annotation>");
   }
-  /// Writes an image and its XML beside it.
+  /// Writes an image, and its XML in the same folder.
   void pair(const std::string& stem, const std::string& name = "cat") const {
     image(stem + ".jpg");
     xml(stem + ".xml", name);

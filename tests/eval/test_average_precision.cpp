@@ -31,7 +31,7 @@ Dataset dataset_of(std::vector<std::vector<Object>> images,
   return dataset;
 }
 
-/// The result for one image with `truths` cats and detections of cats by falling score: 'r' finds the next
+/// The result for one image with `truths` cats and detections of cats by descending score: 'r' finds the next
 /// truth, 'w' finds none.
 ClassResult result_of(int truths, const std::string& outcomes) {
   std::vector<Object> objects;

@@ -40,7 +40,8 @@ std::vector<Lines> blocks_of(const std::string& page, const std::string& languag
   return blocks;
 }
 
-/// The output of an example, which is built beside the tests; nothing, with a message, where it is not.
+/// The output of an example, which is built in a subfolder of that of the tests. If it was not built, prints
+/// a message and returns nothing.
 std::string output_of(const std::string& example) {
   std::error_code none;
   const std::filesystem::path tests = std::filesystem::read_symlink("/proc/self/exe", none);

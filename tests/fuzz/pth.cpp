@@ -1,5 +1,5 @@
 // The checksums of a zip archive keep a fuzzer from reaching the pickle of a .pth file. Therefore an input
-// that is not a zip archive is used as the pickle of one, beside a few storages.
+// that is not a zip archive is used as the pickle of one, together with a few storages.
 #include "core/files/pth.h"
 
 #include <zip.h>

@@ -5,7 +5,8 @@
 
 namespace rcnn::kernels {
 
-/// Adds an input (output) that holds `values` to the example, and gives where it lies.
+/// `given` adds an input that holds `values` to the example, and `result` an output. Both return its
+/// elements.
 template <class T = float, class Args>
 const T* given(Prepared<Args>& example, const std::vector<T>& values) {
   example.inputs.push_back(Tensor::of({static_cast<int64_t>(values.size())}, std::span<const T>(values)));
@@ -22,7 +23,8 @@ T* poisoned(Prepared<Args>& example, int64_t count) {
   return Filler(1, Fill::normal).poisoned<T>(example.outputs, {count}).template mutable_data<T>();
 }
 
-/// The example that `make` returns, or with which it fills the one it is given.
+/// The example that `make` creates. If `make` takes an argument, it fills in an example instead of returning
+/// one.
 template <class Args, class Make>
 Prepared<Args> made(Make make) {
   if constexpr (std::is_invocable_v<Make>) {

@@ -26,7 +26,7 @@ TEST_CASE("ops: names are unique, and the last variant is the reference on the c
 }
 
 TEST_CASE("ops: each is verified") {
-  // VERIFY_OP fails where an op has a variant that none of its cases runs.
+  // VERIFY_OP fails if an op has a variant that none of its cases runs.
   std::set<std::string_view> names;
   for_each_op([&](const auto& op) {
     names.insert(op.name);

@@ -40,7 +40,7 @@ TEST_CASE("match: anchors that all images share, each image with its own objects
   CHECK(integers_of(matched) == std::vector<int32_t>{-2, -1, 0, -1, -1, -1});
 }
 
-TEST_CASE("match: the best anchor of an object is positive only where promote_best says so") {
+TEST_CASE("match: the best anchor of an object is positive only with promote_best") {
   Context ctx;
   const Tensor poor = Tensor::of<float>({2, 4}, {20, 10, 40, 30, 60, 60, 80, 80});
   CHECK(integers_of(match(ctx, poor, {}, objects(), {.high = .7f, .low = .3f}))[0] == -2);
@@ -90,7 +90,7 @@ TEST_CASE("box_deltas and select_rois code the same boxes alike") {
   CHECK(values_of(samples.rois) == std::vector<float>{20, 10, 40, 30, 0, 0, 8, 8, 0, 0, 8, 8, 0, 0, 0, 0});
 }
 
-TEST_CASE("box_targets: tensors that do not fit give a sentence") {
+TEST_CASE("box_targets: errors name the tensors that do not fit") {
   Context ctx;
   GroundTruth truth = objects();
   CHECK_THROWS_WITH_AS(match(ctx, Tensor::zeros({1, 3, 4}, DType::f32), {}, truth, {}),

@@ -148,7 +148,7 @@ TEST_CASE("class_boxes moves every RoI by the deltas of each class") {
       "class_boxes: expected deltas (1, 12), or (1, 4) for all classes, found f32 (1, 8)", Error);
 }
 
-TEST_CASE("boxes: tensors that do not fit give a sentence") {
+TEST_CASE("boxes: errors name the tensors that do not fit") {
   Context ctx;
   const Predicted p;
   const Tensor rows = top_k(ctx, 1, p.maps.scores, 2);

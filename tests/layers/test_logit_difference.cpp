@@ -14,7 +14,7 @@ TEST_CASE("logit_difference: gradients agree with central differences") {
   }
 }
 
-TEST_CASE("logit_difference: the sigmoid of it is the softmax over background and object") {
+TEST_CASE("logit_difference: its sigmoid is the softmax over background and object") {
   Context ctx;
   const Tensor x = random_leaf({2, 3, 5, 8}, 1).value();
   const Tensor y = logit_difference(ctx, x).value();

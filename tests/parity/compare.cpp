@@ -200,7 +200,7 @@ void clear_unlabelled(const Tensor& offsets, const Tensor& labels) {
 }
 
 /// Compares the labels and offsets that our matching gives torchvision's RoIs. The RoIs are looked up by
-/// their boxes, because our sample has an order of its own.
+/// their boxes, because our sample is in another order.
 void compare_roi_targets(Comparison& run, Context& ctx, ModelConfig config, const RoiSamples& theirs,
                          const GroundTruth& truth) {
   // Enough room to sample every RoI, whether foreground or background.

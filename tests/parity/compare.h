@@ -24,8 +24,8 @@ struct Finding {
 };
 
 /// Compares every stage of the case. With `fed`, each stage gets torchvision's output of the previous stage,
-/// where the file has all of it, so that a deviation shows in the stage that causes it. Without, each stage
-/// gets our own output.
+/// if the file has all of it, so that a deviation shows in the stage that causes it. Without, each stage gets
+/// our own output.
 std::vector<Finding> compare(const Expected& expected, bool fed);
 
 }  // namespace rcnn::parity

@@ -95,7 +95,8 @@ TEST_CASE("run: the weights that were best on val are kept and evaluated on test
   CHECK(load_model(folder / "out/last.safetensors").classes ==
         load_model(folder / "out/best.safetensors").classes);
 
-  // The weights of the first epoch, from a run that ends there, for the case that they were best.
+  // The weights of the first epoch, from a run that ends there. They are the expected ones if that epoch was
+  // the best.
   RunOptions cut = tiny_run(folder / "data", folder / "cut");
   cut.train.steps = 12;
   cut.train.eval_every = 2;

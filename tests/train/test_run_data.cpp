@@ -1,4 +1,4 @@
-// The splits of a run: those asked for, those of the data, or a random one where the data has none.
+// The splits of a run: those asked for, those of the data, or a random one if the data has none.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -26,7 +26,7 @@ std::set<std::string> ids(const Dataset& dataset) {
   return found;
 }
 
-/// Images with an XML file beside each: a folder without splits.
+/// Images, each with an XML file in the same folder: data without splits.
 void write_unsplit(const fs::path& folder, uint32_t count) {
   write_tiny_scenes(folder / "voc", count);
   fs::create_directories(folder / "plain");
@@ -37,7 +37,7 @@ void write_unsplit(const fs::path& folder, uint32_t count) {
 
 }  // namespace
 
-TEST_CASE("run data: train, val and test are used where the data has them") {
+TEST_CASE("run data: train, val and test are used if the data has them") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 4);
   const RunData alone = read_run_data(on(folder / "data"), folder / "out");

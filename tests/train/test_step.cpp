@@ -31,7 +31,7 @@ std::vector<Tensor> weights(FasterRcnn& model) {
   return list;
 }
 
-/// A model of the same values every time, and its step: weight -= rate * gradient.
+/// A model that always starts with the same values, and its step: weight -= rate * gradient.
 struct Trained {
   Context ctx;
   FasterRcnn model{fixtures::tiny_model(), 2, Init(3)};

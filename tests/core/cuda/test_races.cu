@@ -1,4 +1,4 @@
-// What only the check of every access finds (CONFIG=races): it reports races exactly, and reports none where
+// What only the check of every access finds (CONFIG=races): it reports races exactly, and reports none if
 // accesses are ordered.
 #include <cstring>
 
@@ -105,7 +105,7 @@ __global__ void memcpy_kernel(const int* in, int* out) {
   out[threadIdx.x] = tile[threadIdx.x];
 }
 
-TEST_CASE("no report where accesses are ordered or touch different bytes") {
+TEST_CASE("no race is reported if accesses are ordered or touch different bytes") {
   in_every_order([](SimulatedDevice& device) {
     auto* bytes = device.allocate<unsigned char>(64);
     auto* halves = device.allocate<bf16>(64);
@@ -160,7 +160,7 @@ __global__ void odd_address_kernel(char* in, float* out) {
   *out = *reinterpret_cast<double*>(in + 4) > 0 ? 1 : 0;
 }
 
-TEST_CASE("races by the byte, the thread and the kind of access") {
+TEST_CASE("a race is reported with its byte, its threads and the kinds of access") {
   in_every_order([](SimulatedDevice& device) {
     auto* bytes = device.allocate<unsigned char>(64);
     int* value = device.upload(std::vector<int>{0, 0});

@@ -165,7 +165,7 @@ __global__ void reverse_kernel(const int* in, int* out) {
   out[i] = dynamic[t] + (reinterpret_cast<uintptr_t>(dynamic) % 128 == 0 ? 0 : 1);
 }
 
-TEST_CASE("every block has static and dynamic shared memory of its own") {
+TEST_CASE("every block has its own static and dynamic shared memory") {
   in_every_order([](SimulatedDevice& device) {
     std::vector<int> in(5 * 33);
     std::iota(in.begin(), in.end(), 0);

@@ -84,7 +84,8 @@ TEST_CASE("class_boxes: boxes that are not finite are not used, even without a m
 }
 
 TEST_CASE("class_boxes: the corners of boxes can be whole pixels, and their size unlimited") {
-  // An image of 20 x 40. Decoding adds the pixel that encoding counted, clipping ends at the last pixel.
+  // An image of 20 x 40. Decoding adds the pixel that `spanned` added to the RoI and does not subtract it
+  // again; clipping ends at the last pixel.
   std::vector<float> deltas(3 * 2 * 4);
   deltas[2 * 2 * 4 + 4 + 2] = std::log(100.0f);  // the width of the third RoI's box
   const auto example = [&](float min_size, float max_log_scale) {
@@ -108,7 +109,8 @@ TEST_CASE("class_boxes: the corners of boxes can be whole pixels, and their size
     return p;
   };
   constexpr float kNoLimit = std::numeric_limits<float>::infinity();
-  // In pixels: of the third the last is the first and one more.
+  // Unless it is clipped, a box ends one pixel later than its RoI: row 4 of the third RoI becomes rows 4 and
+  // 5.
   each_result(
       class_boxes, [&] { return example(2, kNoLimit); },
       [](const auto& outputs) {

@@ -162,7 +162,7 @@ TEST_CASE("match: rows that cross the border of their image are ignored") {
   expect_matched({{0, 0, 19, 9, 0, 0, 20, 9}, {}, true, 0.95f, 0.3f, 1, size}, {-1, -2});
 }
 
-TEST_CASE("match: each image has a border of its own") {
+TEST_CASE("match: each image has its own border") {
   const auto make = [] {
     Prepared<MatchArgs> p;
     p.args = {.n = 2,

@@ -103,7 +103,7 @@ TEST_CASE("nms: the capacity limits all groups together to the best boxes") {
 }
 
 TEST_CASE("nms: any of many kept boxes can suppress the last one") {
-  // 150 boxes in a row that do not touch, followed by a copy of one of them.
+  // 150 boxes in a row that do not touch each other, followed by a copy of one of them.
   constexpr size_t kBoxes = 150;
   for (size_t copied : {size_t{0}, size_t{63}, size_t{64}, size_t{149}}) {
     Example e{{}, {}, {}, 0.5f, 200};
