@@ -239,7 +239,7 @@ def refuse_reference_blas():
     maps = Path("/proc/self/maps")
     libraries = maps.read_text() if maps.exists() else ""
     if "/libblas.so" in libraries and "openblas" not in libraries:
-        raise SystemExit("torch uses the reference BLAS here, which is fifty times slower than others, so that the "
+        raise SystemExit("torch uses the reference BLAS here, which is fifty times slower than others, so the "
                          "comparison would be unfair; install libopenblas0-pthread.")
 
 

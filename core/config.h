@@ -7,7 +7,7 @@
 //     };
 //
 // The TOML file, the flags of the command line with their help, the metadata of checkpoints and the report
-// all come from the table, so that a field that is added to it is known everywhere.
+// all come from the table, so a field that is added to it is known everywhere.
 #pragma once
 
 #include <limits>

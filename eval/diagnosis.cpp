@@ -35,8 +35,8 @@ ScoreCurve curve_of(const std::vector<Counted>& counted, int64_t truths) {
       right += detection.right;
     }
     const auto ratio = [](int64_t a, int64_t b) { return static_cast<double>(a) / static_cast<double>(b); };
-    // A quotient of two integers rounds the same way whether or not the fraction is reduced, so that equal
-    // values compare equal.
+    // A quotient of two integers rounds the same way whether or not the fraction is reduced, so equal values
+    // compare equal.
     const double f1 = right == 0 ? 0 : ratio(2 * right, found + truths);
     curve.score.push_back(score);
     curve.precision.push_back(static_cast<float>(found == 0 ? 1 : ratio(right, found)));

@@ -52,7 +52,7 @@ Points draw_points(int64_t count, uint32_t set) {
 
 /// The share of points whose own spiral has the higher score.
 double accuracy(Context& ctx, const Network& network, const Points& points) {
-  ctx.grad = false;  // only values are wanted: no nodes are recorded
+  ctx.grad = false;  // only values are needed, so no nodes are recorded
   const Tensor scores = network(ctx, Var(points.position)).value();
   const auto score = scores.values<float>();
   const auto label = points.label.values<int32_t>();

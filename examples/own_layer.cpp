@@ -75,7 +75,7 @@ int main() {
   Init init(1, DType::f64);  // in double, where rounding does not hide a small mistake
   const Var x = init.normal({2, 3, 5, 4}, 2), weights = init.normal({1, 120}, 1);
   const Swish layer{init.normal({4}, 1)};
-  const auto loss = [&](Context& ctx) {  // the sum of all outputs, each with a weight of its own
+  const auto loss = [&](Context& ctx) {  // the sum of all outputs, each with its own weight
     return linear(ctx, reshape(ctx, layer(ctx, x), {1, -1}), weights, Var());
   };
   const auto evaluate = [&] {

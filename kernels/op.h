@@ -15,7 +15,7 @@
 //     inline constexpr Op average_pool_backward{"average_pool_backward", "average_pool",
 //                                               column<1>(average_pool_techniques)};
 //
-// Layers call `run`; tests and benchmarks walk the variants, so that a row of the table is checked and timed.
+// Layers call `run`; tests and benchmarks walk the variants, so every row of the table is checked and timed.
 #pragma once
 
 #include <fmt/format.h>

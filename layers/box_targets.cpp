@@ -53,24 +53,25 @@ Tensor match(Context& ctx, const Tensor& boxes, const Tensor& count, const Groun
   check_truth("match", truth, n);
   const BoxesOfImages rows("match", boxes, n);
   if (count.defined()) check_tensor("match", "count", count, DType::i32, {n});
-  if (options.inside.defined()) check_tensor("match", "inside", options.inside, DType::f32, {n, 2});
+  if (options.image_size.defined())
+    check_tensor("match", "image_size", options.image_size, DType::f32, {n, 2});
   const Tensor matched = ctx.empty({n, rows.r}, DType::i32);
-  kernels::run(
-      ctx, kernels::match,
-      kernels::MatchArgs{.n = n,
-                         .r = rows.r,
-                         .boxes = boxes.data<float>(),
-                         .box_stride = rows.stride,
-                         .row_count = count.defined() ? count.data<int32_t>() : nullptr,
-                         .g = truth.boxes.dim(1),
-                         .gt = truth.boxes.data<float>(),
-                         .gt_count = truth.count.data<int32_t>(),
-                         .high = options.high,
-                         .low = options.low,
-                         .low_quality = options.promote_best,
-                         .matched = matched.mutable_data<int32_t>(),
-                         .plus_one = options.whole_pixels ? 1.0f : 0.0f,
-                         .image_size = options.inside.defined() ? options.inside.data<float>() : nullptr});
+  kernels::run(ctx, kernels::match,
+               kernels::MatchArgs{
+                   .n = n,
+                   .r = rows.r,
+                   .boxes = boxes.data<float>(),
+                   .box_stride = rows.stride,
+                   .row_count = count.defined() ? count.data<int32_t>() : nullptr,
+                   .g = truth.boxes.dim(1),
+                   .gt = truth.boxes.data<float>(),
+                   .gt_count = truth.count.data<int32_t>(),
+                   .high = options.high,
+                   .low = options.low,
+                   .promote_best = options.promote_best,
+                   .matched = matched.mutable_data<int32_t>(),
+                   .plus_one = options.whole_pixels ? 1.0f : 0.0f,
+                   .image_size = options.image_size.defined() ? options.image_size.data<float>() : nullptr});
   return matched;
 }
 
@@ -111,7 +112,7 @@ Tensor box_deltas(Context& ctx, const Tensor& boxes, const Tensor& matched, cons
   args.matched = matched.data<int32_t>();
   std::copy(coder.weights.begin(), coder.weights.end(), args.weights);
   args.plus_one = coder.whole_pixels ? 1 : 0;
-  args.targets = deltas.mutable_data<float>();
+  args.deltas = deltas.mutable_data<float>();
   kernels::run(ctx, kernels::box_targets, args);
   return deltas;
 }
@@ -141,7 +142,7 @@ RoiSamples select_rois(Context& ctx, const Tensor& boxes, const Tensor& matched,
   args.plus_one = coder.whole_pixels ? 1 : 0;
   args.rois = samples.rois.mutable_data<float>();
   args.labels = samples.labels.mutable_data<int32_t>();
-  args.targets = samples.deltas.mutable_data<float>();
+  args.deltas = samples.deltas.mutable_data<float>();
   kernels::run(ctx, kernels::select_rois, args);
   return samples;
 }

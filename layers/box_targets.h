@@ -25,7 +25,7 @@ struct MatchOptions {
   bool whole_pixels = false;  // see BoxCoder
   // (N, 2) f32, height and width of each image: boxes that cross the border of their image are ignored. If
   // undefined, these boxes are matched as well.
-  Tensor inside = {};
+  Tensor image_size = {};
 };
 
 /// Matches each box with the object that it overlaps most. Returns (N, R) i32: the object's index in the

@@ -5,8 +5,8 @@
 
 namespace rcnn {
 
-/// x (M, K), w (N, K), bias (N) or undefined -> relu(x w^T + bias), (M, N), where the ReLU is optional.
-/// Saves for backward what the gradients need: x, w and, with ReLU, y.
+/// x (M, K), w (N, K), bias (N) or undefined -> relu(x w^T + bias), (M, N). The ReLU is optional. Saves for
+/// backward what the gradients need: x, w and, with ReLU, y.
 Var linear(Context& ctx, const Var& x, const Var& w, const Var& bias, bool relu = false);
 
 /// A fully connected layer and its parameters.

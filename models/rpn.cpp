@@ -109,7 +109,7 @@ RpnTargets rpn_targets(Context& ctx, const ModelConfig& config, const Tensor& an
                                 .low = config.rpn_bg_iou_thresh,
                                 .promote_best = true,
                                 .whole_pixels = config.whole_pixels,
-                                .inside = config.rpn_inside_only ? image_size : Tensor()});
+                                .image_size = config.rpn_inside_only ? image_size : Tensor()});
   const Tensor labels = sample_labels(ctx, matched, truth,
                                       {.max_rows = config.rpn_batch_size_per_image,
                                        .positive_fraction = config.rpn_positive_fraction,

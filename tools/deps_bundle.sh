@@ -29,7 +29,7 @@ done
 for header in stb_image.h stb_image_write.h stb_truetype.h; do
   cp -L "/usr/include/stb/$header" "$bundle/include/stb/"
 done
-# Debian keeps the headers of OpenSSL that depend on the architecture in a folder of their own.
+# Debian keeps the headers of OpenSSL that depend on the architecture in a separate folder.
 for header in "/usr/include/$(g++ -print-multiarch)"/openssl/*.h; do
   [ ! -e "$header" ] || cp -L "$header" "$bundle/include/openssl/"
 done

@@ -25,8 +25,8 @@ nvcc=$(find_nvcc)
 nvcc=$(readlink -f "$nvcc")
 home=$(dirname "$(dirname "$nvcc")")
 
-# Python's packages for CUDA 12 keep each library in a folder of its own beside that of nvcc. Everywhere else all
-# libraries are in one folder.
+# Python's packages for CUDA 12 keep each library in a separate folder next to that of nvcc. Everywhere else
+# all libraries are in one folder.
 homes="$home $(dirname "$home")/cuda_runtime $(dirname "$home")/cublas $(dirname "$home")/cudnn"
 include='' libdirs='' cudnn='' cublas=''
 for h in $homes; do

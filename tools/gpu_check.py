@@ -112,7 +112,7 @@ def sanitizer(stage, tool, clean_summary):
     program = shutil.which("compute-sanitizer") or shutil.which(
         "compute-sanitizer", path=str(Path(stage.toolkit.get("nvcc", "/")).parent))
     if not program:
-        raise Failure("compute-sanitizer is not on the PATH, nor beside nvcc")
+        raise Failure("compute-sanitizer is neither on the PATH nor next to nvcc")
     # Only this project's kernels are checked, not those of cuDNN and cuBLAS. The option has had several names.
     offered = stage.run([program, "--help"])
     chosen = [option for option in ("--kernel-regex", "--kernel-name", "--filter") if option in offered][:1]

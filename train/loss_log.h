@@ -11,8 +11,8 @@
 
 namespace rcnn {
 
-/// Keeps the losses of steps whose values have not been read yet. Reading waits for the device, so that it is
-/// left to `flush`.
+/// Keeps the losses of steps whose values have not been read yet. Reading waits for the device, so it is left
+/// to `flush`.
 class LossLog {
  public:
   /// `explain(step)` returns a sentence that names the first value of a step that is not finite. It is called

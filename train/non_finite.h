@@ -18,7 +18,7 @@ namespace rcnn {
 ///
 /// `step` is the number that TrainingStep::run got, and `batch` the same batch, kept or loaded again by its
 /// index; if a step took several batches, call it for each. SGD skips a step whose gradient is not finite, so
-/// that the weights are still those that failed, unless a later step has changed them. Weights and running
+/// the weights are still those that failed, unless a later step has changed them. Weights and running
 /// statistics stay as they are; gradients are cleared. Waits for the device.
 std::string explain_non_finite(Context& ctx, FasterRcnn& model, int64_t step, const TrainingBatch& batch,
                                const std::vector<std::string>& images);

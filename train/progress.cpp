@@ -81,7 +81,7 @@ ProgressState Progress::state_at(int64_t step, const NamedValues& losses, Clock:
   if (recent.count() > 0)
     state.images_per_second =
         static_cast<double>(marks_.back().images - marks_.front().images) / recent.count();
-  // The remaining time includes evaluations, so that it is extrapolated from the whole run.
+  // The remaining time includes evaluations, so it is extrapolated from the whole run.
   if (step > first_step_)
     state.seconds_left = elapsed.count() / static_cast<double>(step - first_step_) *
                          static_cast<double>(std::max<int64_t>(total_steps_ - step, 0));

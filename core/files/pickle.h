@@ -5,8 +5,8 @@
 // tuples, lists and dicts; functions and classes are only names, accepted from a list that the caller gives;
 // and a call becomes a value that holds the function's name and its arguments.
 //
-// Values refer to each other by index and nothing here recurses, so that neither a cycle nor deep nesting
-// costs more than its bytes.
+// Values refer to each other by index and nothing here recurses, so neither a cycle nor deep nesting costs
+// more than its bytes.
 #pragma once
 
 #include <cstddef>

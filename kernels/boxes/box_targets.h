@@ -14,7 +14,7 @@ struct BoxTargetsArgs {
   const float* gt = nullptr;         // (N, G, 4)
   const int32_t* matched = nullptr;  // (N, R) from match
   float weights[4] = {1, 1, 1, 1};   // factors of dx, dy, dw and dh: see encode
-  float* targets = nullptr;          // (N, R, 4): deltas, 0 where matched is negative
+  float* deltas = nullptr;           // (N, R, 4): 0 where matched is negative
   float plus_one = 0;                // 1: corners are whole pixels (see spanned)
 };
 

@@ -26,7 +26,7 @@ inline Prepared<BoxTargetsArgs> prepare_box_targets(const BoxTargetsCase& c, Fil
   const Tensor boxes = random_sound_boxes(fill, p.inputs, {c.shared ? 1 : c.n, c.r, 4}, 300);
   const Tensor gt = random_sound_boxes(fill, p.inputs, {c.n, c.g, 4}, 300);
   const Tensor matched = fill.integers(p.inputs, {c.n, c.r}, -2, static_cast<int>(c.g) - 1);
-  const Tensor targets = fill.poisoned<float>(p.outputs, {c.n, c.r, 4});
+  const Tensor deltas = fill.poisoned<float>(p.outputs, {c.n, c.r, 4});
   p.args = {.n = c.n,
             .r = c.r,
             .boxes = boxes.data<float>(),
@@ -35,7 +35,7 @@ inline Prepared<BoxTargetsArgs> prepare_box_targets(const BoxTargetsCase& c, Fil
             .gt = gt.data<float>(),
             .matched = matched.data<int32_t>(),
             .weights = {1, 1, 2, 2},
-            .targets = targets.mutable_data<float>(),
+            .deltas = deltas.mutable_data<float>(),
             .plus_one = c.plus_one};
   return p;
 }

@@ -8,7 +8,7 @@ void box_targets_reference(const Stream&, Workspace&, const BoxTargetsArgs& a) {
   parallel_for(a.n * a.r, 4096, [&](int64_t begin, int64_t end) {
     for (int64_t at = begin; at < end; ++at) {
       const int64_t n = at / a.r, row = at % a.r, g = a.matched[at];
-      float* target = a.targets + at * 4;
+      float* target = a.deltas + at * 4;
       if (g < 0)
         store_box(target, {0.f, 0.f, 0.f, 0.f});
       else

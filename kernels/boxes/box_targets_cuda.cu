@@ -15,13 +15,13 @@ __global__ void box_targets_kernel(BoxTargetsArgs a) {
   if (g >= 0)
     encode(spanned(load_aligned_box(a.boxes + n * a.box_stride + row * 4), a.plus_one),
            spanned(load_aligned_box(a.gt + (n * a.g + g) * 4), a.plus_one), a.weights, target);
-  store_aligned_box(a.targets + at * 4, load_box(target));
+  store_aligned_box(a.deltas + at * 4, load_box(target));
 }
 
 }  // namespace
 
 void box_targets_thread_per_row(const Stream& stream, Workspace&, const BoxTargetsArgs& a) {
-  check_box_alignment("box_targets", {a.boxes, a.gt, a.targets});
+  check_box_alignment("box_targets", {a.boxes, a.gt, a.deltas});
   launch<box_targets_kernel>(stream, dim3(blocks_for(a.r, kThreads), static_cast<unsigned>(a.n)), kThreads, 0,
                              a);
 }

@@ -3,7 +3,7 @@
 //
 // A row is matched with the ground truth that it overlaps most (the one with the lowest index, if several are
 // equal). It is background if that IoU is below `low`, and ignored if it is between `low` and `high`. With
-// `low_quality`, the rows that overlap some ground truth as much as any row does (ties included) are
+// `promote_best`, the rows that overlap some ground truth as much as any row does (ties included) are
 // promoted: they keep the ground truth that they themselves overlap most, however small that overlap is, so
 // that an object that no row overlaps by `high` can still train a row. A ground truth that no row overlaps
 // promotes no row.
@@ -26,7 +26,7 @@ struct MatchArgs {
   // (N): ground truths that are not padding; if 0, all rows that take part are background.
   const int32_t* gt_count = nullptr;
   float high = 0.5f, low = 0.5f;
-  bool low_quality = false;
+  bool promote_best = false;
   // (N, R): index of the ground truth; -1 background; -2 ignored, or a padding row.
   int32_t* matched = nullptr;
   float plus_one = 0;  // 1: corners are whole pixels (see spanned)

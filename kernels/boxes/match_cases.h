@@ -10,7 +10,7 @@ struct MatchCase {
   bool shared;  // the images share their boxes
   bool padded;  // some rows are padding
   float high, low;
-  bool low_quality;
+  bool promote_best;
   float plus_one = 0;
   bool border = false;  // rows that are not inside their image take no part
 };
@@ -59,7 +59,7 @@ inline Prepared<MatchArgs> prepare_match(const MatchCase& c, Filler fill) {
             .gt_count = gt_count.data<int32_t>(),
             .high = c.high,
             .low = c.low,
-            .low_quality = c.low_quality,
+            .promote_best = c.promote_best,
             .matched = matched.mutable_data<int32_t>(),
             .plus_one = c.plus_one,
             .image_size = c.border ? image_size.data<float>() : nullptr};

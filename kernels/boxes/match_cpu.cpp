@@ -24,7 +24,7 @@ void match_reference(const Stream&, Workspace& workspace, const MatchArgs& a) {
       }
       image.matched[row] = image.gt_count == 0 ? -1 : decide(best, a);
     }
-    if (!a.low_quality) continue;
+    if (!a.promote_best) continue;
     for (int64_t row = 0; row < a.r; ++row) promote(image, best_of_gt, row);
   }
 }
@@ -87,7 +87,7 @@ void match_row_blocks(const Stream&, Workspace& workspace, const MatchArgs& a) {
       std::fill(image.matched + valid_end, image.matched + end, -2);
     }
   });
-  if (!a.low_quality) return;
+  if (!a.promote_best) return;
 
   for (int64_t block = 0; block < a.n * blocks; ++block)
     for (int64_t g = 0; g < a.g; ++g) {

@@ -97,9 +97,9 @@ void match_thread_per_row(const Stream& stream, Workspace& workspace, const Matc
   check_box_alignment("match", {a.boxes, a.gt});
   const unsigned blocks = blocks_for(a.r, kThreads), images = static_cast<unsigned>(a.n);
   const dim3 grid(blocks, images);
-  float* block_best = a.low_quality ? workspace.take<float>(a.n * a.g * blocks) : nullptr;
+  float* block_best = a.promote_best ? workspace.take<float>(a.n * a.g * blocks) : nullptr;
   launch<match_rows_kernel>(stream, grid, kThreads, 0, a, block_best);
-  if (!a.low_quality) return;
+  if (!a.promote_best) return;
   float* best_of_gt = workspace.take<float>(a.n * a.g);
   launch<best_of_gt_kernel>(stream, dim3(static_cast<unsigned>(a.g), images), kThreads, 0, a, block_best,
                             blocks, best_of_gt);

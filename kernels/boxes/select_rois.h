@@ -16,7 +16,7 @@ struct SelectRoisArgs {
   float weights[4] = {1, 1, 1, 1};     // factors of dx, dy, dw and dh: see encode
   float* rois = nullptr;               // (N, S, 4), padded with 0
   int32_t* labels = nullptr;           // (N, S): class, 0 for background, -1 for padding
-  float* targets = nullptr;            // (N, S, 4): deltas, 0 for background and padding
+  float* deltas = nullptr;             // (N, S, 4): 0 for background and padding
   float plus_one = 0;                  // 1: corners are whole pixels (see spanned)
 };
 

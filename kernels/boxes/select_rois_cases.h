@@ -29,7 +29,7 @@ inline Prepared<SelectRoisArgs> prepare_select_rois(const SelectRoisCase& c, Fil
   const Tensor gt_labels = fill.integers(p.inputs, {c.n, c.g}, 1, 90);
   const Tensor rois = fill.poisoned<float>(p.outputs, {c.n, c.s, 4});
   const Tensor labels = fill.poisoned<int32_t>(p.outputs, {c.n, c.s});
-  const Tensor targets = fill.poisoned<float>(p.outputs, {c.n, c.s, 4});
+  const Tensor deltas = fill.poisoned<float>(p.outputs, {c.n, c.s, 4});
   p.args = {.n = c.n,
             .r = c.r,
             .g = c.g,
@@ -42,7 +42,7 @@ inline Prepared<SelectRoisArgs> prepare_select_rois(const SelectRoisCase& c, Fil
             .weights = {10, 10, 5, 5},
             .rois = rois.mutable_data<float>(),
             .labels = labels.mutable_data<int32_t>(),
-            .targets = targets.mutable_data<float>(),
+            .deltas = deltas.mutable_data<float>(),
             .plus_one = c.plus_one};
   return p;
 }

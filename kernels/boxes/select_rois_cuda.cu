@@ -25,14 +25,14 @@ __global__ void select_rois_kernel(SelectRoisArgs a) {
     }
   }
   store_aligned_box(a.rois + at * 4, roi);
-  store_aligned_box(a.targets + at * 4, load_box(target));
+  store_aligned_box(a.deltas + at * 4, load_box(target));
   a.labels[at] = label;
 }
 
 }  // namespace
 
 void select_rois_thread_per_row(const Stream& stream, Workspace&, const SelectRoisArgs& a) {
-  check_box_alignment("select_rois", {a.candidates, a.gt, a.rois, a.targets});
+  check_box_alignment("select_rois", {a.candidates, a.gt, a.rois, a.deltas});
   launch<select_rois_kernel>(stream, dim3(blocks_for(a.s, kThreads), static_cast<unsigned>(a.n)), kThreads, 0,
                              a);
 }

@@ -2,25 +2,17 @@
 
 #include <limits>
 
-#include "core/cuda/cuda.h"
+#include "kernels/block_sum.h"
 
 namespace rcnn::kernels {
 namespace {
 
 constexpr int kThreads = 256, kWarp = 32;
-constexpr unsigned kAllLanes = 0xffffffff;
 
 /// The largest of a warp's values, for every lane. fmaxf ignores a NaN, which then shows in the sum.
-__device__ float warp_max(float value) {
+__device__ float warp_largest(float value) {
   for (int step = kWarp / 2; step > 0; step /= 2)
     value = fmaxf(value, __shfl_xor_sync(kAllLanes, value, step));
-  return value;
-}
-
-/// The sum of a warp's values, for every lane. Partners add the same two numbers, so all lanes get the same
-/// bits.
-__device__ float warp_sum(float value) {
-  for (int step = kWarp / 2; step > 0; step /= 2) value += __shfl_xor_sync(kAllLanes, value, step);
   return value;
 }
 
@@ -35,7 +27,7 @@ __global__ void softmax_kernel(SoftmaxArgs<float> a) {
   float* p = a.probabilities + row * c;
   float largest = -std::numeric_limits<float>::infinity();
   for (int k = lane; k < c; k += kWarp) largest = fmaxf(largest, x[k]);
-  largest = warp_max(largest);
+  largest = warp_largest(largest);
   float sum = 0;
   for (int k = lane; k < c; k += kWarp) {
     const float value = expf(x[k] - largest);

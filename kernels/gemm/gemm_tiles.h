@@ -2,9 +2,9 @@
 //
 // A block computes a tile of the output in steps along the reduction. The operands of a step, a tile of rows
 // and a tile of columns, each DEPTH long, lie in shared memory. Each of 16 x 16 threads multiplies TR rows by
-// TC columns, its register tile, so that a value read from shared memory is used TR or TC times. While one
-// step is multiplied, the values of the next are loaded from global memory into registers; they then go to
-// the other of two buffers, so one barrier per step is enough.
+// TC columns, its register tile, so a value read from shared memory is used TR or TC times. While one step is
+// multiplied, the values of the next are loaded from global memory into registers; they then go to the other
+// of two buffers, so one barrier per step is enough.
 //
 // Two operands (patches of an image, a matrix) define what is multiplied. An operand is a set of lines, the
 // rows of the left factor or the columns of the right one, and has these members:

@@ -113,7 +113,7 @@ void batch_norm_backward_folded_rows(const Stream&, Workspace& workspace,
     slope[c] = static_cast<float>(-s * inverse * inverse * moment[c] / rows);
     offset[c] = static_cast<float>(-s * sum[c] / rows);
   }
-  // dresidual already holds g, so that y need not be read again.
+  // dresidual already holds g, so y need not be read again.
   if (a.dresidual && a.accumulate_residual == Accumulate::no) gradient = {nullptr, a.dresidual};
   gradient_rows(workspace, all, a.x, a.mean, gradient, {scale, slope, offset}, a.dx, a.accumulate);
 }

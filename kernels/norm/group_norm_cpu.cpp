@@ -155,7 +155,7 @@ void group_norm_backward_folded_rows(const Stream&, Workspace& workspace,
       offset[i] = static_cast<float>(-inverse * weighted_sum / group_values(a));
     }
   });
-  // dresidual already holds g, so that y need not be read again.
+  // dresidual already holds g, so y need not be read again.
   if (a.dresidual && a.accumulate_residual == Accumulate::no) gradient = {nullptr, a.dresidual};
   gradient_rows(workspace, images, a.x, mean, gradient, {scale, slope, offset}, a.dx, a.accumulate);
 }

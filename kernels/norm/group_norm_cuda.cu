@@ -93,7 +93,7 @@ void group_norm_backward_two_level_sums(const Stream& stream, Workspace& workspa
   float* offset = workspace.take<float>(a.n * a.groups);
   launch<group_lines>(stream, blocks_for(a.n * a.groups, 1), chunks.group_threads(), 0, chunks, partial,
                       a.weight, a.inverse_deviation, slope, offset);
-  // dresidual already holds g, so that y need not be read again.
+  // dresidual already holds g, so y need not be read again.
   if (a.dresidual && a.accumulate_residual == Accumulate::no) gradient = {nullptr, a.dresidual};
   gradient_chunks(stream, chunks, a.x, gradient, {a.mean, a.inverse_deviation, a.weight, slope, offset}, a.dx,
                   a.accumulate);

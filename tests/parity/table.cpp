@@ -14,7 +14,7 @@ constexpr std::string_view kHead = R"(# Parity with torchvision
 This file is written by `make parity`, which runs torchvision and this program on the same images with the same weights,
 and compares every tensor between the stages. Images and weights are made by a formula from a name and an index
 (`tests/parity/formula.py`). A number is the largest difference within a tensor, divided by the largest magnitude in
-torchvision's tensor; where the limit has a unit, the number is the difference itself. A cell shows the worst tensor of
+torchvision's tensor; if the limit has a unit, the number is the difference itself. A cell shows the worst tensor of
 the stage.
 
 Each cell has two numbers. For the first, everything was computed here, starting from the image. For the second, each
@@ -25,10 +25,10 @@ Training is compared on the RoIs and anchors that torchvision sampled. For the s
 torchvision's gradients. The rows of the steps compare the change of the parameters, after subtracting what the rounding
 of the parameters explains.
 
-The gradient of a ReLU or of a maximum jumps. Where an activation is within rounding of such a jump, rounding decides
+The gradient of a ReLU or of a maximum jumps. If an activation is within rounding of such a jump, rounding decides
 whether a term of a sum is present. torchvision's steps are therefore repeated with noise of 4e-6 on the pixels, which
-changes the features about as much as rounding does. Tensors that change by more than 2e-4 under this noise have a row
-of their own. In double precision there are no such tensors: these rows contain every parameter, and are computed from
+changes the features about as much as rounding does. Tensors that change by more than 2e-4 under this noise have a
+separate row. In double precision there are no such tensors: these rows contain every parameter, and are computed from
 torchvision's input only.
 
 "Choices clear by" is the smallest change of a score or an overlap, in either direction, that would change what top-n

@@ -127,8 +127,8 @@ TEST_CASE("cuda: a training step of nano-fpn has the CPU's losses and gradients"
 
 TEST_CASE("cuda: proposals and samples are those of the CPU") {
   if (no_gpu()) return;
-  // Both start from the same feature maps: discrete ops agree exactly, so that only rounding of the maps
-  // could differ.
+  // Both start from the same feature maps: discrete ops agree exactly, so only rounding of the maps could
+  // differ.
   const ModelConfig config = fixtures::tiny_model();
   Context cpu, gpu(kGpu);
   FasterRcnn host(config, 3, Init(5)), device(config, 3, Init(5));

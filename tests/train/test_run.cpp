@@ -45,7 +45,7 @@ std::string training_error(const RunOptions& run) {
   try {
     train_quietly(run);
   } catch (const InputError& error) {
-    FAIL("an InputError, where the input is not to blame: ", error.what());
+    FAIL("an InputError, although the input is not at fault: ", error.what());
   } catch (const Error& error) {
     return error.what();
   }

@@ -37,7 +37,7 @@ void write_unsplit(const fs::path& folder, uint32_t count) {
 
 }  // namespace
 
-TEST_CASE("run data: train, val and test are used where the data has them") {
+TEST_CASE("run data: train, val and test are used if the data has them") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 4);
   const RunData alone = read_run_data(on(folder / "data"), folder / "out");

@@ -41,8 +41,7 @@ std::string refusal_of(const std::string& value, const std::vector<std::string>&
   return refusal(folder / "weights.pth");
 }
 
-/// The message with which a dict with this one value and a storage of six floats is refused. It must name the
-/// tensor.
+/// The message for a dict with this one value and a storage of six floats; it must name the tensor.
 std::string refusal_of_tensor(const std::string& value) {
   const std::string sentence = refusal_of(py_dict({{"fc.weight", value}}), {std::string(24, '\1')});
   CHECK(contains(sentence, "tensor \"fc.weight\""));

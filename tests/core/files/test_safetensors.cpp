@@ -222,7 +222,7 @@ TEST_CASE("safetensors: invalid types, shapes and offsets") {
   CHECK(contains(refusal_of("F32", "[1,1,1,1,1,1,6]", "[0,24]"), "7 dimensions"));
 }
 
-TEST_CASE("safetensors: a shape must have the size of its offsets, also where the product overflows") {
+TEST_CASE("safetensors: a shape must have the size of its offsets, even if the product overflows") {
   CHECK(contains(refusal_of("F32", "[2,2]", "[0,24]"), "is 16 bytes, but data_offsets of 24 bytes"));
   CHECK(contains(refusal_of("F64", "[6]", "[0,24]"), "is 48 bytes"));
   CHECK(contains(refusal_of("F32", "[]", "[0,24]"), "is 4 bytes"));

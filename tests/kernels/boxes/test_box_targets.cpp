@@ -19,7 +19,7 @@ TEST_CASE("box_targets: deltas for matched boxes, zeros for all others, whatever
               .gt = given(p, gt),
               .matched = given<int32_t>(p, {1, -1, -2, 0, -2, -1}),
               .weights = {2, 3, 1, 1},
-              .targets = poisoned<float>(p, 6 * 4)};
+              .deltas = poisoned<float>(p, 6 * 4)};
     return p;
   };
   hand_worked(box_targets, make, [](const auto& outputs) {
@@ -42,7 +42,7 @@ TEST_CASE("box_targets: each image can have its own boxes") {
               .gt = given(p, {2, 0, 6, 2, 2, 0, 4, 2}),
               .matched = given<int32_t>(p, {0, 0}),
               .weights = {1, 1, 1, 1},
-              .targets = poisoned<float>(p, 8)};
+              .deltas = poisoned<float>(p, 8)};
     return p;
   };
   hand_worked(box_targets, make, [](const auto& outputs) {
@@ -62,7 +62,7 @@ TEST_CASE("box_targets: the corners of boxes can be whole pixels") {
               .gt = given(p, {0, 8, 31, 23}),
               .matched = given<int32_t>(p, {0}),
               .weights = {1, 2, 1, 1},
-              .targets = poisoned<float>(p, 4),
+              .deltas = poisoned<float>(p, 4),
               .plus_one = 1};
     return p;
   };

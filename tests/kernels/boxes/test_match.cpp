@@ -8,7 +8,7 @@ constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 struct Example {
   std::vector<float> boxes, gt;
-  bool low_quality = false;
+  bool promote_best = false;
   float high = 0.7f, low = 0.3f;
   float plus_one = 0;
   std::vector<float> image_size = {};  // empty: no size is given
@@ -29,7 +29,7 @@ void expect_matched(const Example& e, const std::vector<int32_t>& expected) {
               .gt_count = given<int32_t>(p, {gt_count}),
               .high = e.high,
               .low = e.low,
-              .low_quality = e.low_quality,
+              .promote_best = e.promote_best,
               .matched = poisoned<int32_t>(p, rows),
               .plus_one = e.plus_one,
               .image_size = e.image_size.empty() ? nullptr : given(p, e.image_size)};
@@ -98,7 +98,7 @@ TEST_CASE("match: padding rows and padding ground truth are ignored") {
               .gt_count = given<int32_t>(p, {1, 0}),
               .high = 0.7f,
               .low = 0.3f,
-              .low_quality = true,
+              .promote_best = true,
               .matched = poisoned<int32_t>(p, 6)};
     return p;
   };
@@ -120,7 +120,7 @@ TEST_CASE("match: boxes that the images share, each image with its own ground tr
               .gt_count = given<int32_t>(p, {1, 1}),
               .high = 0.7f,
               .low = 0.3f,
-              .low_quality = true,
+              .promote_best = true,
               .matched = poisoned<int32_t>(p, 4)};
     return p;
   };
@@ -175,7 +175,7 @@ TEST_CASE("match: each image has its own border") {
               .gt_count = given<int32_t>(p, {1, 1}),
               .high = 0.7f,
               .low = 0.3f,
-              .low_quality = true,
+              .promote_best = true,
               .matched = poisoned<int32_t>(p, 4),
               .image_size = given(p, {5, 5, 5, 3})};
     return p;

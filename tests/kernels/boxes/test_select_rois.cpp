@@ -26,7 +26,7 @@ TEST_CASE("select_rois: foreground, background and padding rows get their boxes,
               .weights = {10, 10, 5, 5},
               .rois = poisoned<float>(p, 6 * 4),
               .labels = poisoned<int32_t>(p, 6),
-              .targets = poisoned<float>(p, 6 * 4)};
+              .deltas = poisoned<float>(p, 6 * 4)};
     return p;
   };
   each_result(select_rois, make, [](const auto& outputs) {
@@ -53,7 +53,7 @@ TEST_CASE("select_rois: the corners of boxes can be whole pixels") {
               .weights = {1, 2, 1, 1},
               .rois = poisoned<float>(p, 4),
               .labels = poisoned<int32_t>(p, 1),
-              .targets = poisoned<float>(p, 4),
+              .deltas = poisoned<float>(p, 4),
               .plus_one = 1};
     return p;
   };

@@ -88,7 +88,7 @@ TEST_CASE("matmul: tensor-core plans agree with the reference") {
 
 TEST_CASE("choose_plan: large problems get large tiles, and long reductions are split to fill the GPU") {
   using mma::choose_plan;
-  // The RPN's convolution of R50-FPN in bf16 has many tiles, so that nothing needs to be split.
+  // The RPN's convolution of R50-FPN in bf16 has many tiles, so nothing needs to be split.
   const mma::Plan large = choose_plan(200 * 336, 256, 36);
   CHECK(large.tile == TileSize::m128n128);
   CHECK(large.parts == 1);
