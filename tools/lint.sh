@@ -114,7 +114,7 @@ $raw"
 # ---- marks of unfinished work, and paths of one machine ---------------------------------------------------------
 # grep_all PATTERN: the lines of the project's text files that match.
 grep_all() {
-  grep -rnIE "$1" . --exclude-dir=.git --exclude-dir=build --exclude-dir=third_party_bundle --exclude-dir=out --exclude-dir=__pycache__ \
+  grep -rnIE "$1" . --exclude-dir=.git --exclude=.git --exclude-dir=build --exclude-dir=third_party_bundle --exclude-dir=out --exclude-dir=__pycache__ \
     --exclude=compile_commands.json
 }
 marks=$(grep_all '\b(TO[D]O|FIX[M]E)\b') && fault "notes on unfinished work belong in an issue, not in a file:
