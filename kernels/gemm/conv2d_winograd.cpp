@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <type_traits>
 #include <vector>
 
 #include "core/parallel.h"
@@ -90,6 +91,15 @@ const float* packed_filters(const WinogradKernels& kernels, Workspace& workspace
   return packed;
 }
 
+/// Bytes of V and M. Alone, a thread works on a block of about this size, which mostly stays in its L2 cache.
+/// Together, threads work on a block that stays in the L3 cache.
+constexpr int64_t kAlone = int64_t{1} << 20, kTogether = int64_t{16} << 20;
+/// Every block reads all filters. If these do not stay in the cache either, blocks must be large.
+constexpr int64_t kLargeFilters = int64_t{16} << 20;
+/// The tiles of a block over which dw is summed: at least so many, because each block reads and writes the
+/// sums.
+constexpr int64_t kMinSummed = 128;
+
 /// How the tiles are cut into blocks. None of it changes the bits of a result: a stage computes each of its
 /// outputs in one order.
 struct Plan {
@@ -99,11 +109,6 @@ struct Plan {
 };
 
 Plan make_plan(const WinogradKernels& kernels, const WinogradConv& conv) {
-  // Alone, a thread works on a block of about this size, which mostly stays in its L2 cache. Together,
-  // threads work on a block that stays in the L3 cache.
-  constexpr int64_t kAlone = int64_t{1} << 20, kTogether = int64_t{16} << 20;
-  // Every block reads all filters. If these do not stay in the cache either, blocks must be large.
-  constexpr int64_t kLargeFilters = int64_t{16} << 20;
   const Conv2dShape& s = conv.shape;
   const int64_t tiles = s.n * conv.tile_rows * conv.tile_columns;
   const int64_t tile_bytes = positions(kernels) * (s.c + s.k) * kFloat;
@@ -126,6 +131,19 @@ WinogradBlock take_block(const WinogradKernels& kernels, Workspace& workspace, c
   return {0, 0, workspace.take<float>(v), workspace.take<float>(m)};
 }
 
+/// Sets the tiles of `conv`.
+void cut_in_tiles(const WinogradKernels& kernels, Workspace& workspace, WinogradConv& conv) {
+  const Conv2dShape& s = conv.shape;
+  conv.tile_rows = (s.oh() + kernels.tile - 1) / kernels.tile;
+  conv.tile_columns = (s.ow() + kernels.tile - 1) / kernels.tile;
+  const int64_t channels = std::max(s.c, s.k);
+  float* zeros = workspace.take<float>(channels);
+  std::fill(zeros, zeros + channels, 0.0F);
+  conv.zeros = zeros;
+}
+
+constexpr int64_t kTiles = 4;  // per piece of work that transforms tiles
+
 /// One thread carries a block through all stages.
 void run_alone(const WinogradKernels& kernels, const WinogradConv& conv, const WinogradBlock& block) {
   kernels.input(conv, block, 0, block.count);
@@ -136,7 +154,6 @@ void run_alone(const WinogradKernels& kernels, const WinogradConv& conv, const W
 
 /// All threads share each stage of a block.
 void run_together(const WinogradKernels& kernels, const WinogradConv& conv, const WinogradBlock& block) {
-  constexpr int64_t kTiles = 4;  // per piece of work
   const int64_t panels = (conv.shape.k + kernels.panel - 1) / kernels.panel;
   parallel_for(block.count, kTiles,
                [&](int64_t begin, int64_t end) { kernels.input(conv, block, begin, end); });
@@ -147,15 +164,10 @@ void run_together(const WinogradKernels& kernels, const WinogradConv& conv, cons
                [&](int64_t begin, int64_t end) { kernels.output(conv, block, begin, end); });
 }
 
-/// Runs `conv`, whose filters are packed; sets its tiles.
+/// Runs `conv`, whose filters are packed.
 void convolve(const WinogradKernels& kernels, Workspace& workspace, WinogradConv conv) {
   const Conv2dShape& s = conv.shape;
-  conv.tile_rows = (s.oh() + kernels.tile - 1) / kernels.tile;
-  conv.tile_columns = (s.ow() + kernels.tile - 1) / kernels.tile;
-  float* zeros = workspace.take<float>(s.c);
-  std::fill(zeros, zeros + s.c, 0.0F);
-  conv.zeros = zeros;
-
+  cut_in_tiles(kernels, workspace, conv);
   const Plan plan = make_plan(kernels, conv);
   const auto use = [&](WinogradBlock& block, int64_t first) {
     block.first = first;
@@ -201,10 +213,20 @@ std::span<const WinogradKernels* const> winograd_kernels(int tile) {
   return tile == 2 ? f2 : f4;
 }
 
-bool winograd_can(const Conv2dShape& s) {
+template <class Args>
+bool winograd_can(const Args& a) {
+  const Conv2dShape& s = a.shape;
+  // An element of dw is made of sums over whole patches, in which more is added, and cancels again, than the
+  // element's own products. With few of them, the error would not be in proportion to these.
+  constexpr int64_t kMinProducts = 128;
+  if constexpr (std::is_same_v<Args, Conv2dDwArgs<float>>)
+    if (s.n * s.oh() * s.ow() < kMinProducts) return false;
   return s.r == 3 && s.s == 3 && s.stride == 1 && s.dilation == 1 && s.pad >= 0 && s.pad <= 2 &&
          s.c % kWinogradChannels == 0 && s.k % kWinogradChannels == 0;
 }
+template bool winograd_can(const Conv2dArgs<float>&);
+template bool winograd_can(const Conv2dDxArgs<float>&);
+template bool winograd_can(const Conv2dDwArgs<float>&);
 
 void conv2d_winograd(const WinogradKernels& kernels, Workspace& workspace, const Conv2dArgs<float>& a) {
   const Conv2dShape& s = a.shape;
@@ -236,6 +258,53 @@ void conv2d_dx_winograd(const WinogradKernels& kernels, Workspace& workspace, co
        .x = a.g,
        .residual = a.accumulate == Accumulate::yes ? a.dx : nullptr,
        .y = a.dx});
+}
+
+void conv2d_dw_winograd(const WinogradKernels& kernels, Workspace& workspace, const Conv2dDwArgs<float>& a) {
+  const Conv2dShape& s = a.shape;
+  WinogradConv conv{.shape = s, .x = a.x};
+  cut_in_tiles(kernels, workspace, conv);
+  const int64_t tiles = s.n * conv.tile_rows * conv.tile_columns;
+  // The sums dU are read and written once for each block, and V and dM of a block stay in the L3 cache.
+  const int64_t tile_bytes = positions(kernels) * (s.c + s.k) * kFloat;
+  const int64_t size = std::min(tiles, std::max(kMinSummed, kTogether / tile_bytes));
+  WinogradBlock block = take_block(kernels, workspace, s, size);
+  block.grouped = true;
+  float* du = workspace.take<float>(positions(kernels) * winograd_slice(s.k * s.c));
+  const int64_t panels = (s.k + kernels.panel - 1) / kernels.panel;
+  for (block.first = 0; block.first < tiles; block.first += size) {
+    block.count = std::min(size, tiles - block.first);
+    parallel_for(block.count, kTiles, [&](int64_t begin, int64_t end) {
+      kernels.input(conv, block, begin, end);
+      kernels.gradient(conv, a.g, block, begin, end);
+    });
+    parallel_chunks(positions(kernels) * panels, [&](int64_t part) {
+      kernels.sum_gradient(s, block, part / panels, part % panels * kernels.panel, du);
+    });
+  }
+  parallel_chunks(s.k / kWinogradChannels, [&](int64_t group) {
+    kernels.unpack(s, du, group * kWinogradChannels, a.dw, a.accumulate);
+  });
+}
+
+void conv2d_winograd_f4(const Stream&, Workspace& workspace, const Conv2dArgs<float>& a) {
+  conv2d_winograd(*winograd_kernels(4)[0], workspace, a);
+}
+void conv2d_winograd_f2(const Stream&, Workspace& workspace, const Conv2dArgs<float>& a) {
+  conv2d_winograd(*winograd_kernels(2)[0], workspace, a);
+}
+void conv2d_dx_winograd_f4(const Stream&, Workspace& workspace, const Conv2dDxArgs<float>& a) {
+  conv2d_dx_winograd(*winograd_kernels(4)[0], workspace, a);
+}
+void conv2d_dx_winograd_f2(const Stream&, Workspace& workspace, const Conv2dDxArgs<float>& a) {
+  conv2d_dx_winograd(*winograd_kernels(2)[0], workspace, a);
+}
+
+void conv2d_dw_winograd_f4(const Stream&, Workspace& workspace, const Conv2dDwArgs<float>& a) {
+  conv2d_dw_winograd(*winograd_kernels(4)[0], workspace, a);
+}
+void conv2d_dw_winograd_f2(const Stream&, Workspace& workspace, const Conv2dDwArgs<float>& a) {
+  conv2d_dw_winograd(*winograd_kernels(2)[0], workspace, a);
 }
 
 }  // namespace rcnn::kernels

@@ -54,6 +54,7 @@ struct WinogradBlock {
   int64_t first = 0, count = 0;
   float* v = nullptr;
   float* m = nullptr;
+  bool grouped = false;  // the layout of V that `sum_gradient` reads
 };
 
 /// The stages for tiles of one size, compiled for one instruction set. Each output is computed in one order,
@@ -72,6 +73,16 @@ struct WinogradKernels {
   void (*multiply)(const WinogradConv& conv, const WinogradBlock& block, int64_t p, int64_t k);
   /// y for the tiles [begin, end), counted within the block.
   void (*output)(const WinogradConv& conv, const WinogradBlock& block, int64_t begin, int64_t end);
+
+  // dw, whose blocks are grouped. With g, the gradient of the convolution, in place of y:
+  /// dM into block.m for the tiles [begin, end), counted within the block.
+  void (*gradient)(const WinogradConv& conv, const float* g, const WinogradBlock& block, int64_t begin,
+                   int64_t end);
+  /// dU[p] (C, K), for the output channels [k, k + panel): the sum over tiles of V[p] dM[p], packed as U is.
+  /// The first block starts the sums, the others go on.
+  void (*sum_gradient)(const Conv2dShape& shape, const WinogradBlock& block, int64_t p, int64_t k, float* du);
+  /// dw for the output channels [k, k + kWinogradChannels).
+  void (*unpack)(const Conv2dShape& shape, const float* du, int64_t k, float* dw, Accumulate accumulate);
 };
 
 /// The stages for each instruction set that this processor has, the best one first. `tile` is 2 or 4.
@@ -83,10 +94,8 @@ extern const WinogradKernels winograd_f2_baseline, winograd_f4_baseline;
 extern const WinogradKernels winograd_f2_avx2, winograd_f4_avx2, winograd_f2_avx512, winograd_f4_avx512;
 #endif
 
-/// Whether the method can be used at all: 3 x 3, stride 1, padding of at most 2, channels in whole groups.
-bool winograd_can(const Conv2dShape& shape);
-
 void conv2d_winograd(const WinogradKernels& kernels, Workspace& workspace, const Conv2dArgs<float>& a);
 void conv2d_dx_winograd(const WinogradKernels& kernels, Workspace& workspace, const Conv2dDxArgs<float>& a);
+void conv2d_dw_winograd(const WinogradKernels& kernels, Workspace& workspace, const Conv2dDwArgs<float>& a);
 
 }  // namespace rcnn::kernels

@@ -9,6 +9,10 @@
 // last step, the division, can then leave the whole numbers, and whole inputs give exact results, as they do
 // in direct convolution. Multiplying by the divisor does not change the accuracy of other inputs.
 //
+// The gradient of the filter goes backwards through the same steps, with the transposed matrices:
+//
+//     dg = G^T [(B^T d B) * (A dy A^T)] G / divisor^2
+//
 // The functions are templates of the number type: float, double, or a SIMD vector of floats. They are always
 // inlined, because a translation unit may be compiled for another instruction set than its neighbours.
 #pragma once
@@ -52,6 +56,20 @@ struct WinogradF2 {
     y[0] = m[0] + m[1] + m[2];
     y[1] = m[1] - m[2] + m[3];
   }
+  template <class T>
+  RCNN_ALWAYS_INLINE static void output_gradient(const T (&y)[2], T (&m)[4]) {
+    m[0] = y[0];
+    m[1] = y[0] + y[1];
+    m[2] = y[0] - y[1];
+    m[3] = y[1];
+  }
+  template <class T>
+  RCNN_ALWAYS_INLINE static void filter_gradient(const T (&u)[4], T (&g)[3]) {
+    const T sum = u[1] + u[2];
+    g[0] = add_times(sum, u[0], 2);
+    g[1] = u[1] - u[2];
+    g[2] = add_times(sum, u[3], 2);
+  }
 };
 
 ///        4  0 -5  0  1  0            6  0  0
@@ -93,6 +111,24 @@ struct WinogradF4 {
     y[2] = add_times(sum1, sum2, 4);
     y[3] = add_times(difference1, difference2, 8) + m[5];
   }
+  template <class T>
+  RCNN_ALWAYS_INLINE static void output_gradient(const T (&y)[4], T (&m)[6]) {
+    const T even1 = y[0] + y[2], odd1 = y[1] + y[3];
+    const T even2 = add_times(y[0], y[2], 4), odd2 = add_times(y[1], y[3], 4);
+    m[0] = y[0];
+    m[1] = even1 + odd1;
+    m[2] = even1 - odd1;
+    m[3] = add_times(even2, odd2, 2);
+    m[4] = add_times(even2, odd2, -2);
+    m[5] = y[3];
+  }
+  template <class T>
+  RCNN_ALWAYS_INLINE static void filter_gradient(const T (&u)[6], T (&g)[3]) {
+    const T sum1 = (u[1] + u[2]) * -4, sum2 = u[3] + u[4];
+    g[0] = add_times(sum1 + sum2, u[0], 6);
+    g[1] = add_times((u[3] - u[4]) * 2, u[2] - u[1], 4);
+    g[2] = add_times(add_times(sum1, sum2, 4), u[5], 24);
+  }
 };
 
 /// Applies a one-dimensional transform to the columns and then to the rows of a square: M x M^T.
@@ -133,6 +169,20 @@ template <class F, class T>
 RCNN_ALWAYS_INLINE void transform_output(const T (&m)[F::kPatch][F::kPatch], T (&y)[F::kTile][F::kTile]) {
   transform_square(
       m, y, [](const auto& in, auto& out) __attribute__((always_inline)) { F::output(in, out); });
+}
+
+/// The gradient of M from the gradient of y: A y A^T.
+template <class F, class T>
+RCNN_ALWAYS_INLINE void transform_output_gradient(const T (&y)[F::kTile][F::kTile],
+                                                  T (&m)[F::kPatch][F::kPatch]) {
+  transform_square(
+      y, m, [](const auto& in, auto& out) __attribute__((always_inline)) { F::output_gradient(in, out); });
+}
+/// The gradient of g from the gradient of U: G^T U G, times divisor^2.
+template <class F, class T>
+RCNN_ALWAYS_INLINE void transform_filter_gradient(const T (&u)[F::kPatch][F::kPatch], T (&g)[3][3]) {
+  transform_square(
+      u, g, [](const auto& in, auto& out) __attribute__((always_inline)) { F::filter_gradient(in, out); });
 }
 
 }  // namespace rcnn::kernels

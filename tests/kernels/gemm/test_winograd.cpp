@@ -2,6 +2,8 @@
 // that this machine has against the reference of conv2d.
 #include "kernels/gemm/winograd.h"
 
+#include <array>
+
 #include "core/parallel.h"
 #include "kernels/gemm/conv2d_cases.h"
 #include "kernels/gemm/winograd_math.h"
@@ -60,29 +62,36 @@ void forward(const Stream&, Workspace& workspace, const Conv2dArgs<float>& a) {
   conv2d_winograd(kernels_of<F>(index), workspace, a);
 }
 template <class F, size_t index>
-void backward(const Stream&, Workspace& workspace, const Conv2dDxArgs<float>& a) {
+void backward_x(const Stream&, Workspace& workspace, const Conv2dDxArgs<float>& a) {
   conv2d_dx_winograd(kernels_of<F>(index), workspace, a);
 }
-template <class Args>
-bool can(const Args& a) {
-  return winograd_can(a.shape);
+template <class F, size_t index>
+void backward_w(const Stream&, Workspace& workspace, const Conv2dDwArgs<float>& a) {
+  conv2d_dw_winograd(kernels_of<F>(index), workspace, a);
 }
-
 // clang-format off
 // The instruction sets of this machine, the best one first; the last is repeated if there are fewer.
-constexpr RealTechnique<Conv2dArgs, Conv2dDxArgs> techniques[] = {
-    {"f4 0", on_cpu, {forward<WinogradF4, 0>, can}, {backward<WinogradF4, 0>, can}},
-    {"f4 1", on_cpu, {forward<WinogradF4, 1>, can}, {backward<WinogradF4, 1>, can}},
-    {"f4 2", on_cpu, {forward<WinogradF4, 2>, can}, {backward<WinogradF4, 2>, can}},
-    {"f2 0", on_cpu, {forward<WinogradF2, 0>, can}, {backward<WinogradF2, 0>, can}},
-    {"f2 1", on_cpu, {forward<WinogradF2, 1>, can}, {backward<WinogradF2, 1>, can}},
-    {"f2 2", on_cpu, {forward<WinogradF2, 2>, can}, {backward<WinogradF2, 2>, can}},
+constexpr RealTechnique<Conv2dArgs, Conv2dDxArgs, Conv2dDwArgs> techniques[] = {
+    {"f4 0", on_cpu, {forward<WinogradF4, 0>, winograd_can},
+     {backward_x<WinogradF4, 0>, winograd_can}, {backward_w<WinogradF4, 0>, winograd_can}},
+    {"f4 1", on_cpu, {forward<WinogradF4, 1>, winograd_can},
+     {backward_x<WinogradF4, 1>, winograd_can}, {backward_w<WinogradF4, 1>, winograd_can}},
+    {"f4 2", on_cpu, {forward<WinogradF4, 2>, winograd_can},
+     {backward_x<WinogradF4, 2>, winograd_can}, {backward_w<WinogradF4, 2>, winograd_can}},
+    {"f2 0", on_cpu, {forward<WinogradF2, 0>, winograd_can},
+     {backward_x<WinogradF2, 0>, winograd_can}, {backward_w<WinogradF2, 0>, winograd_can}},
+    {"f2 1", on_cpu, {forward<WinogradF2, 1>, winograd_can},
+     {backward_x<WinogradF2, 1>, winograd_can}, {backward_w<WinogradF2, 1>, winograd_can}},
+    {"f2 2", on_cpu, {forward<WinogradF2, 2>, winograd_can},
+     {backward_x<WinogradF2, 2>, winograd_can}, {backward_w<WinogradF2, 2>, winograd_can}},
     {"reference", on_cpu, {conv2d_reference<float>, conv2d_reference<double>},
-     {conv2d_dx_reference<float>, conv2d_dx_reference<double>}},
+     {conv2d_dx_reference<float>, conv2d_dx_reference<double>},
+     {conv2d_dw_reference<float>, conv2d_dw_reference<double>}},
 };
 // clang-format on
 constexpr Op winograd{"winograd", "winograd", column<0>(techniques)};
 constexpr Op winograd_dx{"winograd_dx", "winograd", column<1>(techniques)};
+constexpr Op winograd_dw{"winograd_dw", "winograd", column<2>(techniques)};
 
 std::vector<Conv2dCase> winograd_cases() {
   std::vector<Conv2dCase> cases = conv2d_cases();
@@ -98,6 +107,7 @@ std::vector<Conv2dCase> winograd_cases() {
       {{0, 6, 6, 16, 16, 3, 3, 1, 1, 1}, true, true},                // no image
       {{1, 5, 7, 272, 16, 3, 3, 1, 1, 1}, false, true},              // sums that are interrupted and go on
       {{1, 45, 43, 16, 16, 3, 3, 1, 1, 1}, false, true},             // several blocks, one thread each
+      {{2, 12, 11, 48, 16, 3, 3, 1, 2, 1}},                          // long sums of dw, padded by 2
       {{1, 6, 6, 352, 352, 3, 3, 1, 1, 1}},                          // large filters: threads share a block
   };
   cases.insert(cases.end(), std::begin(more), std::end(more));
@@ -118,6 +128,10 @@ TEST_CASE("winograd: the transforms are products with their matrices") {
                      [](const auto& in, auto& out) { WinogradF2::filter(in, out); });
   check_matrix<4, 2>({{1, 1, 1, 0}, {0, 1, -1, 1}},
                      [](const auto& in, auto& out) { WinogradF2::output(in, out); });
+  check_matrix<2, 4>({{1, 0}, {1, 1}, {1, -1}, {0, 1}},
+                     [](const auto& in, auto& out) { WinogradF2::output_gradient(in, out); });
+  check_matrix<4, 3>({{2, 1, 1, 0}, {0, 1, -1, 0}, {0, 1, 1, 2}},
+                     [](const auto& in, auto& out) { WinogradF2::filter_gradient(in, out); });
   check_matrix<6, 6>({{4, 0, -5, 0, 1, 0},
                       {0, -4, -4, 1, 1, 0},
                       {0, 4, -4, -1, 1, 0},
@@ -129,6 +143,10 @@ TEST_CASE("winograd: the transforms are products with their matrices") {
                      [](const auto& in, auto& out) { WinogradF4::filter(in, out); });
   check_matrix<6, 4>({{1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}},
                      [](const auto& in, auto& out) { WinogradF4::output(in, out); });
+  check_matrix<4, 6>({{1, 0, 0, 0}, {1, 1, 1, 1}, {1, -1, 1, -1}, {1, 2, 4, 8}, {1, -2, 4, -8}, {0, 0, 0, 1}},
+                     [](const auto& in, auto& out) { WinogradF4::output_gradient(in, out); });
+  check_matrix<6, 3>({{6, -4, -4, 1, 1, 0}, {0, -4, 4, 2, -2, 0}, {0, -4, -4, 4, 4, 24}},
+                     [](const auto& in, auto& out) { WinogradF4::filter_gradient(in, out); });
 }
 
 // verify also fills with small integers, where every instruction set must agree with the reference exactly.
@@ -137,6 +155,73 @@ TEST_CASE("winograd: both tile sizes on every instruction set agree with the ref
          []<class T>(T, const auto& c, Filler filler) { return prepare_conv2d<T>(c, filler); });
   verify(winograd_dx, winograd_cases(),
          []<class T>(T, const auto& c, Filler filler) { return prepare_conv2d_dx<T>(c, filler); });
+  std::vector<Conv2dCase> dw_cases = winograd_cases();
+  dw_cases.push_back({{1, 66, 70, 16, 16, 3, 3, 1, 1, 1}});   // sums that are interrupted within a block
+  dw_cases.push_back({{1, 46, 46, 16, 896, 3, 3, 1, 1, 1}});  // and between blocks
+  verify(winograd_dw, dw_cases,
+         []<class T>(T, const auto& c, Filler filler) { return prepare_conv2d_dw<T>(c, filler); });
+}
+
+namespace {
+
+/// The largest error of some thousands of outputs against double, divided by the largest output.
+template <class Run>
+double error_of(const Conv2dShape& s, Run run) {
+  Workspace workspace;
+  const auto p = prepare_conv2d<float>({s}, Filler(1, Fill::normal));
+  run(workspace, p.args);
+  RandomSequence random(2, Purpose::test, 1);
+  double error = 0, largest = 0;
+  for (int sample = 0; sample < 20000; ++sample) {
+    const auto below = [&](int64_t size) { return int64_t{random.below(static_cast<uint32_t>(size))}; };
+    const int64_t n = below(s.n), i = below(s.oh()), j = below(s.ow()), k = below(s.k);
+    double sum = 0;
+    for (int64_t tap = 0; tap < 9; ++tap) {
+      const int64_t row = i + tap / 3 - s.pad, column = j + tap % 3 - s.pad;
+      if (row < 0 || row >= s.h || column < 0 || column >= s.w) continue;
+      const float* x = p.args.x + ((n * s.h + row) * s.w + column) * s.c;
+      const float* w = p.args.w + (k * 9 + tap) * s.c;
+      for (int64_t c = 0; c < s.c; ++c) sum += static_cast<double>(x[c]) * static_cast<double>(w[c]);
+    }
+    const double y = static_cast<double>(p.args.y[((n * s.oh() + i) * s.ow() + j) * s.k + k]);
+    largest = std::max(largest, std::fabs(sum));
+    error = std::max(error, std::fabs(y - sum));
+  }
+  return error / largest;
+}
+template <class F>
+double error_of(const Conv2dShape& s) {
+  return error_of(s, [](Workspace& workspace, const Conv2dArgs<float>& args) {
+    conv2d_winograd(kernels_of<F>(0), workspace, args);
+  });
+}
+
+}  // namespace
+
+// About three times what is measured on these shapes: see docs/winograd.md.
+TEST_CASE("winograd: the error against double is small") {
+  CHECK(error_of<WinogradF4>({1, 12, 12, 64, 64, 3, 3, 1, 1, 1}) < 2e-5);
+  CHECK(error_of<WinogradF4>({1, 12, 12, 512, 64, 3, 3, 1, 1, 1}) < 5e-5);
+  CHECK(error_of<WinogradF2>({1, 12, 12, 64, 64, 3, 3, 1, 1, 1}) < 1e-6);
+  CHECK(error_of<WinogradF2>({1, 12, 12, 512, 64, 3, 3, 1, 1, 1}) < 3e-6);
+}
+
+TEST_CASE("winograd: the errors of the models' convolutions" * doctest::skip()) {
+  fmt::print("| N x H x W, C -> K | F(4 x 4) | F(2 x 2) | direct: {} |\n| --- | --- | --- | --- |\n",
+             kHasOneDnn ? "oneDNN" : "reference");
+  for (const Conv2dCase& c : conv2d_gradient_bench_cases()) {
+    const Conv2dShape& s = c.shape;
+    if (!winograd_can(Conv2dArgs<float>{.shape = s})) continue;
+    const double direct = error_of(s, [](Workspace& workspace, const Conv2dArgs<float>& args) {
+#if defined(RCNN_ONEDNN)
+      conv2d_onednn({}, workspace, args);
+#else
+      conv2d_reference<float>({}, workspace, args);
+#endif
+    });
+    fmt::print("| {} x {} x {}, {} -> {} | {:.1e} | {:.1e} | {:.1e} |\n", s.n, s.h, s.w, s.c, s.k,
+               error_of<WinogradF4>(s), error_of<WinogradF2>(s), direct);
+  }
 }
 
 TEST_CASE("winograd: a NaN in front of the ReLU stays a NaN, and stays where it is") {
@@ -189,17 +274,18 @@ TEST_CASE("winograd: one, two and five threads give the same bits") {
           Workspace workspace;
           const auto forward =
               prepare_conv2d<float>({shape, true, true, true, true}, Filler(5, Fill::normal));
-          const auto backward = prepare_conv2d_dx<float>({shape}, Filler(6, Fill::normal, Accumulate::yes));
+          const auto dx = prepare_conv2d_dx<float>({shape}, Filler(6, Fill::normal, Accumulate::yes));
+          const auto dw = prepare_conv2d_dw<float>({shape}, Filler(7, Fill::normal, Accumulate::yes));
           conv2d_winograd(*kernels, workspace, forward.args);
-          conv2d_dx_winograd(*kernels, workspace, backward.args);
+          conv2d_dx_winograd(*kernels, workspace, dx.args);
+          conv2d_dw_winograd(*kernels, workspace, dw.args);
           omp_set_num_threads(threads);
-          return std::pair(forward.outputs[0], backward.outputs[0]);
+          return std::array{forward.outputs[0], dx.outputs[0], dw.outputs[0]};
         };
         const auto one = run_on(1);
         for (const int count : {2, 5}) {
           const auto more = run_on(count);
-          CHECK(same_bits(more.first, one.first));
-          CHECK(same_bits(more.second, one.second));
+          for (size_t o = 0; o < one.size(); ++o) CHECK(same_bits(more[o], one[o]));
         }
       }
 }
