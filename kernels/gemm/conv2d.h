@@ -93,6 +93,15 @@ Run<Conv2dDwArgs<float>> conv2d_dw_nonzero_rows;
 template <class Args>
 bool has_few_rows(const Args& a);
 
+/// Winograd's method for 3 x 3 and stride 1, in tiles of 4 x 4 and 2 x 2 outputs: see docs/winograd.md.
+Run<Conv2dArgs<float>> conv2d_winograd_f4, conv2d_winograd_f2;
+Run<Conv2dDxArgs<float>> conv2d_dx_winograd_f4, conv2d_dx_winograd_f2;
+Run<Conv2dDwArgs<float>> conv2d_dw_winograd_f4, conv2d_dw_winograd_f2;
+/// Whether the method can be used: 3 x 3, stride 1, padding of at most 2, channels in multiples of 16; for dw
+/// only where it sums over at least 128 products.
+template <class Args>
+bool winograd_can(const Args& a);
+
 template <Precision P>
 void conv2d_cudnn(const Stream&, Workspace&, const Conv2dArgs<float>& a);
 template <Precision P>
@@ -121,6 +130,10 @@ inline constexpr RealTechnique<Conv2dArgs, Conv2dDxArgs, Conv2dDwArgs> conv2d_te
     {"nonzero_rows", on_cpu, nullptr,
      {conv2d_dx_nonzero_rows, has_few_rows}, {conv2d_dw_nonzero_rows, has_few_rows}},
     {"onednn", on_onednn, conv2d_onednn, conv2d_dx_onednn, conv2d_dw_onednn},
+    {"winograd_f4", on_cpu, {conv2d_winograd_f4, winograd_can},
+     {conv2d_dx_winograd_f4, winograd_can}, {conv2d_dw_winograd_f4, winograd_can}},
+    {"winograd_f2", on_cpu, {conv2d_winograd_f2, winograd_can},
+     {conv2d_dx_winograd_f2, winograd_can}, {conv2d_dw_winograd_f2, winograd_can}},
     {"reference", on_cpu,
      {conv2d_reference<float>, conv2d_reference<double>},
      {conv2d_dx_reference<float>, conv2d_dx_reference<double>},

@@ -49,6 +49,8 @@ inline std::vector<Conv2dCase> conv2d_cases() {
       {{1, 40, 40, 3, 5, 3, 2, 1, 2, 2}, false, false, false, false, 11},
       {{2, 30, 31, 16, 3, 1, 1, 1, 0, 1}, false, false, false, false, 10},
       {{2, 5, 7, 6, 4, 3, 3, 1, 1, 1}, false, false, false, false, 0},
+      // Winograd's tiles, whole and cut off, and a last panel of 16 of 48 channels.
+      {{1, 29, 26, 32, 48, 3, 3, 1, 1, 1}, true, true, true, true},
   };
 }
 

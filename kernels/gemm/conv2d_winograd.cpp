@@ -1,0 +1,310 @@
+// Convolution by Winograd's method: which tiles go through the three stages together, on how many threads,
+// and the packed filters that are kept. See kernels/gemm/winograd.h for the stages.
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <type_traits>
+#include <vector>
+
+#include "core/parallel.h"
+#include "kernels/gemm/winograd.h"
+
+namespace rcnn::kernels {
+namespace {
+
+constexpr int64_t kFloat = sizeof(float);
+
+int64_t positions(const WinogradKernels& kernels) { return int64_t{kernels.patch} * kernels.patch; }
+int64_t packed_size(const WinogradKernels& kernels, const WinogradFilters& f) {
+  return positions(kernels) * winograd_slice(f.k * f.c);
+}
+
+void pack(const WinogradKernels& kernels, WinogradFilters f, float* packed) {
+  f.packed = packed;
+  parallel_chunks(f.k / kWinogradChannels,
+                  [&](int64_t group) { kernels.pack(f, group * kWinogradChannels); });
+}
+
+/// Packed filters of the weights used last. They take four times the memory of the weights themselves, so
+/// there is a limit; it is more than VGG16's 272 MB.
+class PackedFilters {
+ public:
+  /// The filters of `weights`, whose id is not 0: packed now, or kept from an earlier call.
+  const float* get(const WinogradKernels& kernels, const WinogradFilters& f, const WeightsKey& weights) {
+    const Key key{weights.id, f.w, &kernels, f.turned};
+    const int64_t size = packed_size(kernels, f);
+    auto found = entries_.find(key);
+    if (found != entries_.end() && found->second.filters.numel() != size) {
+      forget(found);
+      found = entries_.end();
+    }
+    if (found == entries_.end()) {
+      while (!entries_.empty() && floats_ + size > kMaxBytes / kFloat) forget(least_recent());
+      found = entries_.emplace(key, Entry{Tensor::empty({size}, DType::f32), 0, 0}).first;
+      floats_ += size;
+    }
+    Entry& entry = found->second;
+    if (entry.version != weights.version + 1) {
+      pack(kernels, f, entry.filters.mutable_data<float>());
+      entry.version = weights.version + 1;
+    }
+    entry.used = ++uses_;
+    return entry.filters.data<float>();
+  }
+
+ private:
+  static constexpr int64_t kMaxBytes = int64_t{320} << 20;
+
+  struct Key {
+    uint64_t id;
+    const float* w;
+    const WinogradKernels* kernels;
+    bool turned;
+    auto operator<=>(const Key&) const = default;
+  };
+  struct Entry {
+    Tensor filters;
+    uint64_t version;  // of the weights, plus 1; 0: not packed yet
+    uint64_t used;     // the number of the last call that used it
+  };
+  using Entries = std::map<Key, Entry>;
+
+  Entries::iterator least_recent() {
+    return std::min_element(entries_.begin(), entries_.end(),
+                            [](const auto& a, const auto& b) { return a.second.used < b.second.used; });
+  }
+  void forget(Entries::iterator entry) {
+    floats_ -= entry->second.filters.numel();
+    entries_.erase(entry);
+  }
+
+  Entries entries_;
+  int64_t floats_ = 0;
+  uint64_t uses_ = 0;
+};
+
+const float* packed_filters(const WinogradKernels& kernels, Workspace& workspace, const WinogradFilters& f,
+                            const WeightsKey& weights) {
+  if (weights.id != 0) return workspace.cache<PackedFilters>().get(kernels, f, weights);
+  float* packed = workspace.take<float>(packed_size(kernels, f));
+  pack(kernels, f, packed);
+  return packed;
+}
+
+/// Bytes of V and M. Alone, a thread works on a block of about this size, which mostly stays in its L2 cache.
+/// Together, threads work on a block that stays in the L3 cache.
+constexpr int64_t kAlone = int64_t{1} << 20, kTogether = int64_t{16} << 20;
+/// Every block reads all filters. If these do not stay in the cache either, blocks must be large.
+constexpr int64_t kLargeFilters = int64_t{16} << 20;
+/// The tiles of a block over which dw is summed: at least so many, because each block reads and writes the
+/// sums.
+constexpr int64_t kMinSummed = 128;
+
+/// How the tiles are cut into blocks. None of it changes the bits of a result: a stage computes each of its
+/// outputs in one order.
+struct Plan {
+  int64_t tiles;
+  int64_t block;    // tiles per block
+  int64_t workers;  // that carry a block through all stages each; 0: all threads work on one block together
+};
+
+Plan make_plan(const WinogradKernels& kernels, const WinogradConv& conv) {
+  const Conv2dShape& s = conv.shape;
+  const int64_t tiles = s.n * conv.tile_rows * conv.tile_columns;
+  const int64_t tile_bytes = positions(kernels) * (s.c + s.k) * kFloat;
+  const auto block_of = [&](int64_t bytes, int64_t min_multiples) {
+    const int64_t multiples = std::max(min_multiples, bytes / (tile_bytes * kernels.block_multiple));
+    return std::min(tiles, multiples * kernels.block_multiple);
+  };
+  const int64_t alone = block_of(kAlone, 24 / kernels.block_multiple), threads = thread_count();
+  const int64_t blocks = (tiles + alone - 1) / alone;
+  const bool together = positions(kernels) * s.c * s.k * kFloat > kLargeFilters || blocks < 2 * threads;
+  if (together && threads > 1) return {tiles, block_of(kTogether, 1), 0};
+  return {tiles, together ? block_of(kTogether, 1) : alone, std::min(threads, blocks)};
+}
+
+/// Memory for the transforms of a block.
+WinogradBlock take_block(const WinogradKernels& kernels, Workspace& workspace, const Conv2dShape& s,
+                         int64_t tiles) {
+  const int64_t v = positions(kernels) * winograd_slice(tiles * s.c);
+  const int64_t m = positions(kernels) * winograd_slice(tiles * s.k);
+  return {0, 0, workspace.take<float>(v), workspace.take<float>(m)};
+}
+
+/// Sets the tiles of `conv`.
+void cut_in_tiles(const WinogradKernels& kernels, Workspace& workspace, WinogradConv& conv) {
+  const Conv2dShape& s = conv.shape;
+  conv.tile_rows = (s.oh() + kernels.tile - 1) / kernels.tile;
+  conv.tile_columns = (s.ow() + kernels.tile - 1) / kernels.tile;
+  const int64_t channels = std::max(s.c, s.k);
+  float* zeros = workspace.take<float>(channels);
+  std::fill(zeros, zeros + channels, 0.0F);
+  conv.zeros = zeros;
+}
+
+constexpr int64_t kTiles = 4;  // per piece of work that transforms tiles
+
+/// One thread carries a block through all stages.
+void run_alone(const WinogradKernels& kernels, const WinogradConv& conv, const WinogradBlock& block) {
+  kernels.input(conv, block, 0, block.count);
+  for (int64_t p = 0; p < positions(kernels); ++p)
+    for (int64_t k = 0; k < conv.shape.k; k += kernels.panel) kernels.multiply(conv, block, p, k);
+  kernels.output(conv, block, 0, block.count);
+}
+
+/// All threads share each stage of a block.
+void run_together(const WinogradKernels& kernels, const WinogradConv& conv, const WinogradBlock& block) {
+  const int64_t panels = (conv.shape.k + kernels.panel - 1) / kernels.panel;
+  parallel_for(block.count, kTiles,
+               [&](int64_t begin, int64_t end) { kernels.input(conv, block, begin, end); });
+  parallel_chunks(positions(kernels) * panels, [&](int64_t part) {
+    kernels.multiply(conv, block, part / panels, part % panels * kernels.panel);
+  });
+  parallel_for(block.count, kTiles,
+               [&](int64_t begin, int64_t end) { kernels.output(conv, block, begin, end); });
+}
+
+/// Runs `conv`, whose filters are packed.
+void convolve(const WinogradKernels& kernels, Workspace& workspace, WinogradConv conv) {
+  const Conv2dShape& s = conv.shape;
+  cut_in_tiles(kernels, workspace, conv);
+  const Plan plan = make_plan(kernels, conv);
+  const auto use = [&](WinogradBlock& block, int64_t first) {
+    block.first = first;
+    block.count = std::min(plan.block, plan.tiles - first);
+  };
+  if (plan.workers == 0) {
+    WinogradBlock block = take_block(kernels, workspace, s, plan.block);
+    for (int64_t first = 0; first < plan.tiles; first += plan.block) {
+      use(block, first);
+      run_together(kernels, conv, block);
+    }
+    return;
+  }
+  // As many workers as threads, because each needs memory. They take the blocks in turn.
+  std::vector<WinogradBlock> memory;
+  for (int64_t i = 0; i < plan.workers; ++i) memory.push_back(take_block(kernels, workspace, s, plan.block));
+  std::atomic<int64_t> next{0};
+  parallel_chunks(plan.workers, [&](int64_t worker) {
+    WinogradBlock block = memory[static_cast<size_t>(worker)];
+    for (int64_t first = next.fetch_add(plan.block); first < plan.tiles; first = next.fetch_add(plan.block)) {
+      use(block, first);
+      run_alone(kernels, conv, block);
+    }
+  });
+}
+
+}  // namespace
+
+std::span<const WinogradKernels* const> winograd_kernels(int tile) {
+  static const auto find = [](int size) {
+    std::vector<const WinogradKernels*> found;
+#if defined(RCNN_WINOGRAD_X86)
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
+      found.push_back(size == 2 ? &winograd_f2_avx512 : &winograd_f4_avx512);
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+      found.push_back(size == 2 ? &winograd_f2_avx2 : &winograd_f4_avx2);
+#endif
+    found.push_back(size == 2 ? &winograd_f2_baseline : &winograd_f4_baseline);
+    return found;
+  };
+  static const std::vector<const WinogradKernels*> f2 = find(2), f4 = find(4);
+  return tile == 2 ? f2 : f4;
+}
+
+template <class Args>
+bool winograd_can(const Args& a) {
+  const Conv2dShape& s = a.shape;
+  // An element of dw is made of sums over whole patches, in which more is added, and cancels again, than the
+  // element's own products. With few of them, the error would not be in proportion to these.
+  constexpr int64_t kMinProducts = 128;
+  if constexpr (std::is_same_v<Args, Conv2dDwArgs<float>>)
+    if (s.n * s.oh() * s.ow() < kMinProducts) return false;
+  return s.r == 3 && s.s == 3 && s.stride == 1 && s.dilation == 1 && s.pad >= 0 && s.pad <= 2 &&
+         s.c % kWinogradChannels == 0 && s.k % kWinogradChannels == 0;
+}
+template bool winograd_can(const Conv2dArgs<float>&);
+template bool winograd_can(const Conv2dDxArgs<float>&);
+template bool winograd_can(const Conv2dDwArgs<float>&);
+
+void conv2d_winograd(const WinogradKernels& kernels, Workspace& workspace, const Conv2dArgs<float>& a) {
+  const Conv2dShape& s = a.shape;
+  if (s.n == 0) return;
+  const WinogradFilters filters{
+      .k = s.k, .c = s.c, .w = a.w, .k_stride = 9 * s.c, .c_stride = 1, .tap_stride = s.c};
+  convolve(kernels, workspace,
+           {.shape = s,
+            .filters = packed_filters(kernels, workspace, filters, a.weights),
+            .x = a.x,
+            .scale = a.scale,
+            .bias = a.bias,
+            .residual = a.residual,
+            .relu = a.relu,
+            .y = a.y});
+}
+
+// dx[i, j, c] = sum over r, s, k of g[i + pad - r, j + pad - s, k] w[k, r, s, c]: with r' = 2 - r the
+// convolution of g, padded by 2 - pad, with the turned filters, in which C and K have changed places.
+void conv2d_dx_winograd(const WinogradKernels& kernels, Workspace& workspace, const Conv2dDxArgs<float>& a) {
+  const Conv2dShape& s = a.shape;
+  if (s.n == 0) return;
+  const WinogradFilters filters{
+      .k = s.c, .c = s.k, .w = a.w, .k_stride = 1, .c_stride = 9 * s.c, .tap_stride = s.c, .turned = true};
+  convolve(
+      kernels, workspace,
+      {.shape = {.n = s.n, .h = s.oh(), .w = s.ow(), .c = s.k, .k = s.c, .r = 3, .s = 3, .pad = 2 - s.pad},
+       .filters = packed_filters(kernels, workspace, filters, a.weights),
+       .x = a.g,
+       .residual = a.accumulate == Accumulate::yes ? a.dx : nullptr,
+       .y = a.dx});
+}
+
+void conv2d_dw_winograd(const WinogradKernels& kernels, Workspace& workspace, const Conv2dDwArgs<float>& a) {
+  const Conv2dShape& s = a.shape;
+  WinogradConv conv{.shape = s, .x = a.x};
+  cut_in_tiles(kernels, workspace, conv);
+  const int64_t tiles = s.n * conv.tile_rows * conv.tile_columns;
+  // The sums dU are read and written once for each block, and V and dM of a block stay in the L3 cache.
+  const int64_t tile_bytes = positions(kernels) * (s.c + s.k) * kFloat;
+  const int64_t size = std::min(tiles, std::max(kMinSummed, kTogether / tile_bytes));
+  WinogradBlock block = take_block(kernels, workspace, s, size);
+  block.grouped = true;
+  float* du = workspace.take<float>(positions(kernels) * winograd_slice(s.k * s.c));
+  const int64_t panels = (s.k + kernels.panel - 1) / kernels.panel;
+  for (block.first = 0; block.first < tiles; block.first += size) {
+    block.count = std::min(size, tiles - block.first);
+    parallel_for(block.count, kTiles, [&](int64_t begin, int64_t end) {
+      kernels.input(conv, block, begin, end);
+      kernels.gradient(conv, a.g, block, begin, end);
+    });
+    parallel_chunks(positions(kernels) * panels, [&](int64_t part) {
+      kernels.sum_gradient(s, block, part / panels, part % panels * kernels.panel, du);
+    });
+  }
+  parallel_chunks(s.k / kWinogradChannels, [&](int64_t group) {
+    kernels.unpack(s, du, group * kWinogradChannels, a.dw, a.accumulate);
+  });
+}
+
+void conv2d_winograd_f4(const Stream&, Workspace& workspace, const Conv2dArgs<float>& a) {
+  conv2d_winograd(*winograd_kernels(4)[0], workspace, a);
+}
+void conv2d_winograd_f2(const Stream&, Workspace& workspace, const Conv2dArgs<float>& a) {
+  conv2d_winograd(*winograd_kernels(2)[0], workspace, a);
+}
+void conv2d_dx_winograd_f4(const Stream&, Workspace& workspace, const Conv2dDxArgs<float>& a) {
+  conv2d_dx_winograd(*winograd_kernels(4)[0], workspace, a);
+}
+void conv2d_dx_winograd_f2(const Stream&, Workspace& workspace, const Conv2dDxArgs<float>& a) {
+  conv2d_dx_winograd(*winograd_kernels(2)[0], workspace, a);
+}
+
+void conv2d_dw_winograd_f4(const Stream&, Workspace& workspace, const Conv2dDwArgs<float>& a) {
+  conv2d_dw_winograd(*winograd_kernels(4)[0], workspace, a);
+}
+void conv2d_dw_winograd_f2(const Stream&, Workspace& workspace, const Conv2dDwArgs<float>& a) {
+  conv2d_dw_winograd(*winograd_kernels(2)[0], workspace, a);
+}
+
+}  // namespace rcnn::kernels
