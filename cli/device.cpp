@@ -13,7 +13,7 @@ void DeviceOptions::add(CLI::App& app) {
   app.add_option("--precision", precision,
                  "precision of convolutions and matrix products on a GPU [the model's]")
       ->check(CLI::IsMember({"f32", "tf32", "bf16"}));
-  app.add_option("--kernel", kernels, kernel_help("conv2d=direct"))->type_name("OP=VARIANT");
+  app.add_option("--kernel", kernels, kernel_help("conv2d=reference"))->type_name("OP=VARIANT");
   app.add_flag("--sync-report", sync_report, "print where the host waited for the GPU");
 }
 

@@ -40,7 +40,7 @@ Levels suited_ratios(const Dataset& dataset, const ModelConfig& config) {
   for (size_t i = 0; i < count; ++i)
     values.push_back(quantile(logs, (static_cast<double>(i) + 0.5) / static_cast<double>(count)));
   const std::vector<double> weights(count, 1.0);
-  const std::vector<Bounds> bounds(config.anchor_ratios.at(0).size(), Bounds{-10, 10});
+  const std::vector<Bounds> bounds(anchor_ratios(config).size(), Bounds{-10, 10});
   Levels ratios(1);
   for (const double centre : cluster(values, weights, bounds)) {
     if (std::isnan(centre)) continue;

@@ -43,7 +43,7 @@ AnchorCover::AnchorCover(const ModelConfig& config, const std::vector<int64_t>& 
               "anchor-sizes: expected sizes for {} levels, found {}", strides.size(),
               config.anchor_sizes.size());
   for (size_t l = 0; l < strides.size(); ++l) {
-    const auto& ratios = config.anchor_ratios.at(config.anchor_ratios.size() == 1 ? 0 : l);
+    const std::vector<float>& ratios = anchor_ratios(config);
     const std::vector<float> cells = cell_anchors(config.anchor_sizes[l], ratios);
     Level level{strides[l], {}};
     for (size_t i = 0; i < cells.size(); i += 4) level.cell.push_back(kernels::load_box(&cells[i]));

@@ -77,4 +77,10 @@ Precision parse_precision(std::string_view name) {
   return name == "tf32" ? Precision::tf32 : name == "bf16" ? Precision::bf16 : Precision::f32;
 }
 
+const std::vector<float>& anchor_ratios(const ModelConfig& config) {
+  check_input(config.anchor_ratios.size() == 1, "anchor-ratios: expected one list for all levels, found {}",
+              config.anchor_ratios.size());
+  return config.anchor_ratios[0];
+}
+
 }  // namespace rcnn

@@ -89,6 +89,8 @@ void set_short_side(ModelConfig& model, int64_t pixels);
 Precision parse_precision(std::string_view name);
 /// Names of all models.
 std::vector<std::string> model_names();
+/// The ratios of the anchors, which all levels share. Throws InputError unless there is exactly one list.
+const std::vector<float>& anchor_ratios(const ModelConfig& config);
 /// Pixels of the input per cell of each level that has anchors, finest first.
 std::vector<int64_t> level_strides(const ModelConfig& config);
 

@@ -16,14 +16,11 @@ int64_t anchors_per_cell(const ModelConfig& config) {
   check_input(config.anchor_sizes.size() == levels,
               "anchor-sizes: {} has {} levels (one list each, ';' between them), found sizes for {}",
               config.backbone, levels, config.anchor_sizes.size());
-  const size_t count = config.anchor_sizes.at(0).size() * config.anchor_ratios.at(0).size();
-  for (size_t l = 0; l < config.anchor_sizes.size(); ++l)
-    check_input(config.anchor_sizes[l].size() * config.anchor_ratios.at(0).size() == count,
+  for (size_t l = 0; l < levels; ++l)
+    check_input(config.anchor_sizes[l].size() == config.anchor_sizes[0].size(),
                 "anchor-sizes: every level needs as many sizes as the first, {}; level {} has {}",
                 config.anchor_sizes[0].size(), l + 1, config.anchor_sizes[l].size());
-  check_input(config.anchor_ratios.size() == 1, "anchor-ratios: expected one list for all levels, found {}",
-              config.anchor_ratios.size());
-  return static_cast<int64_t>(count);
+  return static_cast<int64_t>(config.anchor_sizes[0].size() * anchor_ratios(config).size());
 }
 
 /// The number of channels of the maps that the RPN and the head read.

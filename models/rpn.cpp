@@ -19,7 +19,7 @@ Tensor anchors_of(Context& ctx, const ModelConfig& config, const std::vector<Var
   std::vector<AnchorGrid> levels;
   for (size_t l = 0; l < maps.size(); ++l) {
     const std::vector<float>& sizes = config.anchor_sizes[l];
-    const std::vector<float>& ratios = config.anchor_ratios[config.anchor_ratios.size() == 1 ? 0 : l];
+    const std::vector<float>& ratios = anchor_ratios(config);
     const int64_t h = maps[l].dim(1), w = maps[l].dim(2);
     // py-faster-rcnn uses the stride for which the network is made, torchvision that of the padded batch,
     // in whole pixels.

@@ -33,7 +33,7 @@ std::string splits_table(const std::vector<DataSummary>& summaries) {
         s.boxes > 0 ? percent(s.poorly_covered) : "–");
   return table(
       "<th>split</th><th>images</th><th>without objects</th><th>objects</th><th>ignored</th>"
-      "<th>median size</th><th>min. size</th><th>max. size</th><th>anchor IoU below .5</th>",
+      "<th>median image</th><th>smallest image</th><th>largest image</th><th>anchor IoU below .5</th>",
       rows, "", summaries.size());
 }
 

@@ -72,6 +72,13 @@ TEST_CASE("anchor cover: the best overlap is that of the best of all anchors") {
   compare(uneven, {32, 64}, 96, 160);
 }
 
+TEST_CASE("anchor cover: ratios for each level are refused, since all levels share one list") {
+  ModelConfig config = model_config("nano-fpn");
+  config.anchor_ratios = {{1, 2}, {1}};
+  CHECK_THROWS_WITH_AS(AnchorCover(config, {4, 8, 16}),
+                       "anchor-ratios: expected one list for all levels, found 2", InputError);
+}
+
 TEST_CASE("anchor cover: overlaps worked out by hand") {
   ModelConfig config = model_config("nano-fpn");
   config.short_side = 64;
