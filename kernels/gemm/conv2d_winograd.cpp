@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/parallel.h"
+#include "kernels/gemm/instruction_sets.h"
 #include "kernels/gemm/winograd.h"
 #include "kernels/gemm/winograd_math.h"
 
@@ -206,19 +207,10 @@ void convolve(const WinogradKernels& kernels, Workspace& workspace, WinogradConv
 }  // namespace
 
 std::span<const WinogradKernels* const> winograd_kernels(int tile) {
-  static const auto find = [](int size) {
-    std::vector<const WinogradKernels*> found;
-#if defined(RCNN_WINOGRAD_X86)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
-      found.push_back(size == 2 ? &winograd_f2_avx512 : &winograd_f4_avx512);
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-      found.push_back(size == 2 ? &winograd_f2_avx2 : &winograd_f4_avx2);
-#endif
-    found.push_back(size == 2 ? &winograd_f2_baseline : &winograd_f4_baseline);
-    return found;
-  };
-  static const std::vector<const WinogradKernels*> f2 = find(2), f4 = find(4);
+  static const auto f2 =
+      for_instruction_sets<&winograd_f2_avx512, &winograd_f2_avx2, &winograd_f2_baseline>();
+  static const auto f4 =
+      for_instruction_sets<&winograd_f4_avx512, &winograd_f4_avx2, &winograd_f4_baseline>();
   return tile == 2 ? f2 : f4;
 }
 
