@@ -169,7 +169,7 @@ struct WinogradStages {
       for (int64_t c = 0; c < s.c; c += kGroup)
         RegisterTiles<Isa>::multiply_rows(
             kGroup, width == kPanel, {v + grouped_at(block.count, t, c), 1, kGroup}, m + t * width,
-            std::min(kDepth, block.count - t), block.first + t == 0, sums + c * width, width);
+            std::min(kDepth, block.count - t), block.starts && t == 0, sums + c * width, width);
   }
 
   static void unpack(const Conv2dShape& s, const float* du, int64_t first, float* dw, Accumulate accumulate) {
