@@ -234,12 +234,13 @@ bool winograd_f4_faster(const Args& a) {
   if (!on_onednn.built) return true;
   const Conv2dShape& s = a.shape;
   constexpr bool kGradient = std::is_same_v<Args, Conv2dDwArgs<float>>;
-  // Of one image: the number of images must not change the choice, and with it the bits.
-  constexpr int64_t kMinChannels = kGradient ? 64 : 32, kMinTiles = kGradient ? 25 : 20;
-  constexpr int64_t kMinProducts = kGradient ? 1'000'000 : 80'000;  // at each position of a patch
+  constexpr int64_t kMinChannels = 32, kMinProducts = 80'000;  // at each position of a patch
   constexpr int64_t kTile = WinogradF4::kTile;
+  // Of one image: the number of images must not change the choice, and with it the bits.
   const int64_t tiles = ((s.oh() + kTile - 1) / kTile) * ((s.ow() + kTile - 1) / kTile);
-  return std::min(s.c, s.k) >= kMinChannels && tiles >= kMinTiles && tiles * s.c * s.k >= kMinProducts;
+  const int64_t products = tiles * s.c * s.k;
+  const int64_t min_tiles = !kGradient ? 20 : products < 1'000'000 ? 64 : 25;
+  return std::min(s.c, s.k) >= kMinChannels && tiles >= min_tiles && products >= kMinProducts;
 }
 template bool winograd_f4_faster(const Conv2dArgs<float>&);
 template bool winograd_f4_faster(const Conv2dDxArgs<float>&);
@@ -281,14 +282,15 @@ namespace {
 
 /// Sums dU of this size mostly stay in the L2 cache of a thread, and those of all lanes in the L3 cache.
 constexpr int64_t kSmallSums = int64_t{5} << 19, kAllSums = int64_t{20} << 20;
-/// A lane is long enough that its share of adding up the sums is small.
-constexpr int64_t kMaxLanes = 16, kMinLane = 64;
+/// A lane is long enough that its share of adding up the sums is small; two are better than one even if they
+/// are shorter.
+constexpr int64_t kMaxLanes = 16, kMinLane = 64, kMinLaneOfTwo = 32;
 
 /// The number of lanes in which dU is summed. The bits of the sums depend on it, so it depends only on the
 /// sizes. 1: threads share all stages instead.
 int64_t sum_lanes(int64_t tiles, int64_t sum_bytes) {
-  int64_t lanes = 1;
-  if (sum_bytes > kSmallSums) return lanes;
+  if (sum_bytes > kSmallSums || tiles < 2 * kMinLaneOfTwo) return 1;
+  int64_t lanes = 2;
   while (lanes < kMaxLanes && 2 * lanes * kMinLane <= tiles && 2 * lanes * sum_bytes <= kAllSums) lanes *= 2;
   return lanes;
 }
