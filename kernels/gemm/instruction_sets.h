@@ -9,8 +9,8 @@
 
 namespace rcnn::kernels {
 
-/// Of a table for AVX-512, one for AVX2 and one for any processor: those that this processor can run, the best
-/// one first.
+/// Of a table for AVX-512, one for AVX2 and one for any processor: those that this processor can run, the
+/// best one first.
 template <const auto* avx512, const auto* avx2, const auto* baseline>
 auto for_instruction_sets() {
   std::vector<decltype(baseline)> found;
