@@ -332,8 +332,8 @@ void sum_alone(const WinogradKernels& kernels, Workspace& workspace, const Winog
   });
 }
 
-/// All threads share each stage of a block. The sums dU are read and written once for each block, and V and dM
-/// of a block stay in the L3 cache.
+/// All threads share each stage of a block. The sums dU are read and written once for each block, and V and
+/// dM of a block stay in the L3 cache.
 void sum_together(const WinogradKernels& kernels, Workspace& workspace, const WinogradConv& conv,
                   const float* g, int64_t tiles, float* du) {
   const Conv2dShape& s = conv.shape;
