@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -234,12 +235,14 @@ bool winograd_f4_faster(const Args& a) {
   if (!on_onednn.built) return true;
   const Conv2dShape& s = a.shape;
   constexpr bool kGradient = std::is_same_v<Args, Conv2dDwArgs<float>>;
-  constexpr int64_t kMinChannels = 32, kMinProducts = 80'000;  // at each position of a patch
+  constexpr int64_t kMinChannels = 32, kMinProducts = kGradient ? 80'000 : 20'000;  // at each position
   constexpr int64_t kTile = WinogradF4::kTile;
   // Of one image: the number of images must not change the choice, and with it the bits.
   const int64_t tiles = ((s.oh() + kTile - 1) / kTile) * ((s.ow() + kTile - 1) / kTile);
   const int64_t products = tiles * s.c * s.k;
-  const int64_t min_tiles = !kGradient ? 20 : products < 1'000'000 ? 64 : 25;
+  // With AVX-512, the library's sums for dw are hard to beat in a small image.
+  static const bool avx512 = std::string_view(winograd_kernels(4)[0]->instruction_set) == "AVX-512";
+  const int64_t min_tiles = !kGradient || !avx512 ? 20 : products < 1'000'000 ? 64 : 25;
   return std::min(s.c, s.k) >= kMinChannels && tiles >= min_tiles && products >= kMinProducts;
 }
 template bool winograd_f4_faster(const Conv2dArgs<float>&);
