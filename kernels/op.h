@@ -49,6 +49,7 @@ struct Variant {
   Run<Args>* run = nullptr;                 // null: not in this build, see Backend::needs
   Run<Args64>* run64 = nullptr;             // null: no double version
   bool (*supports)(const Args&) = nullptr;  // null: everything
+  bool (*faster)(const Args&) = nullptr;    // than the variants after it; null: always
 };
 
 /// The variants of an op, in the order of its table.
@@ -76,7 +77,8 @@ Op(const char*, const char*, Variants<A, A64>) -> Op<A, A64>;
 
 /// An entry of a table: what a technique has for one op. `nullptr` means that the op does not have this
 /// variant. Otherwise a function, or in braces a function and its double version, or a function and a
-/// predicate that tells which arguments it supports.
+/// predicate that tells which arguments it supports, and perhaps a second one that tells for which of these
+/// it is faster than the variants after it. `run` prefers it for these only.
 template <class A, class A64>
 struct Entry {
   using Args = A;
@@ -87,13 +89,15 @@ struct Entry {
   Run<A>* run = nullptr;
   Run<A64>* run64 = nullptr;
   bool (*supports)(const A&) = nullptr;
+  bool (*faster)(const A&) = nullptr;
 
   // NOLINTBEGIN(google-explicit-constructor): a table names the function alone
   constexpr Entry(std::nullptr_t) : exists(false) {}
   constexpr Entry(Run<A>* function) : run(function) {}
   // NOLINTEND(google-explicit-constructor)
   constexpr Entry(Run<A>* function, Run<A64>* in_double) : run(function), run64(in_double) {}
-  constexpr Entry(Run<A>* function, bool (*predicate)(const A&)) : run(function), supports(predicate) {}
+  constexpr Entry(Run<A>* function, bool (*supports_it)(const A&), bool (*is_faster)(const A&) = nullptr)
+      : run(function), supports(supports_it), faster(is_faster) {}
 };
 
 /// A row of a table: name, backend, and an entry for each op of the family.
@@ -124,7 +128,8 @@ constexpr auto column(const TechniqueOf<Entries...> (&table)[rows]) {
     const EntryType& entry = std::get<index>(technique.entries);
     if (!entry.exists) continue;
     if (technique.backend.built)
-      variants.push_back({technique.name, technique.backend, entry.run, entry.run64, entry.supports});
+      variants.push_back(
+          {technique.name, technique.backend, entry.run, entry.run64, entry.supports, entry.faster});
     else
       variants.push_back({technique.name, technique.backend});
   }
@@ -140,16 +145,18 @@ bool fits(const Context& ctx, const Variant<A, A64>& variant, const A& args) {
 }
 
 /// The variant that `run` uses: the one that the context names for the op's family, whatever its precision;
-/// otherwise the first of the context's precision that fits; otherwise the first of f32 that fits. Throws
-/// Error naming the op if there is none, and InputError if the named one does not exist, is not built, needs
-/// a newer card or does not support the case.
+/// otherwise the first of the context's precision that fits and is faster than those after it; otherwise the
+/// first such of f32. Throws Error naming the op if there is none, and InputError if the named one does not
+/// exist, is not built, needs a newer card or does not support the case.
 template <class A, class A64>
 const Variant<A, A64>& choose(const Context& ctx, const Op<A, A64>& op, const A& args) {
   const auto wanted = ctx.kernels.find(std::string_view(op.family));
   if (wanted == ctx.kernels.end()) {
     for (const Precision precision : {ctx.precision, Precision::f32})
       for (const Variant<A, A64>& variant : op.variants)
-        if (variant.backend.precision == precision && fits(ctx, variant, args)) return variant;
+        if (variant.backend.precision == precision && fits(ctx, variant, args) &&
+            (!variant.faster || variant.faster(args)))
+          return variant;
     throw Error(fmt::format("the op {} has no implementation on {}", op.name, ctx.device.str()));
   }
   std::string names;

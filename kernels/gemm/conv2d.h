@@ -101,6 +101,10 @@ Run<Conv2dDwArgs<float>> conv2d_dw_winograd_f4, conv2d_dw_winograd_f2;
 /// only where it sums over at least 128 products.
 template <class Args>
 bool winograd_can(const Args& a);
+/// Whether tiles of 4 x 4 are faster than the library: with enough channels, and enough tiles in an image
+/// (see docs/winograd.md). Always in builds without the library.
+template <class Args>
+bool winograd_f4_faster(const Args& a);
 
 template <Precision P>
 void conv2d_cudnn(const Stream&, Workspace&, const Conv2dArgs<float>& a);
@@ -129,9 +133,10 @@ inline constexpr RealTechnique<Conv2dArgs, Conv2dDxArgs, Conv2dDwArgs> conv2d_te
      conv2d_dx_cudnn<Precision::f32>, conv2d_dw_cudnn<Precision::f32>},
     {"nonzero_rows", on_cpu, nullptr,
      {conv2d_dx_nonzero_rows, has_few_rows}, {conv2d_dw_nonzero_rows, has_few_rows}},
+    {"winograd_f4", on_cpu, {conv2d_winograd_f4, winograd_can, winograd_f4_faster},
+     {conv2d_dx_winograd_f4, winograd_can, winograd_f4_faster},
+     {conv2d_dw_winograd_f4, winograd_can, winograd_f4_faster}},
     {"onednn", on_onednn, conv2d_onednn, conv2d_dx_onednn, conv2d_dw_onednn},
-    {"winograd_f4", on_cpu, {conv2d_winograd_f4, winograd_can},
-     {conv2d_dx_winograd_f4, winograd_can}, {conv2d_dw_winograd_f4, winograd_can}},
     {"winograd_f2", on_cpu, {conv2d_winograd_f2, winograd_can},
      {conv2d_dx_winograd_f2, winograd_can}, {conv2d_dw_winograd_f2, winograd_can}},
     {"reference", on_cpu,

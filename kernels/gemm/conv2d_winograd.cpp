@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "core/parallel.h"
+#include "kernels/gemm/instruction_sets.h"
 #include "kernels/gemm/winograd.h"
+#include "kernels/gemm/winograd_math.h"
 
 namespace rcnn::kernels {
 namespace {
@@ -96,6 +98,8 @@ const float* packed_filters(const WinogradKernels& kernels, Workspace& workspace
 constexpr int64_t kAlone = int64_t{1} << 20, kTogether = int64_t{16} << 20;
 /// Every block reads all filters. If these do not stay in the cache either, blocks must be large.
 constexpr int64_t kLargeFilters = int64_t{16} << 20;
+/// Such filters stay in the L2 cache of each thread beside its block.
+constexpr int64_t kSmallFilters = int64_t{1} << 20;
 /// The tiles of a block over which dw is summed: at least so many, because each block reads and writes the
 /// sums.
 constexpr int64_t kMinSummed = 128;
@@ -116,9 +120,15 @@ Plan make_plan(const WinogradKernels& kernels, const WinogradConv& conv) {
     const int64_t multiples = std::max(min_multiples, bytes / (tile_bytes * kernels.block_multiple));
     return std::min(tiles, multiples * kernels.block_multiple);
   };
-  const int64_t alone = block_of(kAlone, 24 / kernels.block_multiple), threads = thread_count();
+  const int64_t threads = thread_count(), filter_bytes = positions(kernels) * s.c * s.k * kFloat;
+  int64_t alone = block_of(kAlone, 24 / kernels.block_multiple);
+  if (filter_bytes <= kSmallFilters) {  // equal shares for a small image
+    const int64_t share = (tiles + threads - 1) / threads, multiple = kernels.block_multiple;
+    alone = std::min(alone, (share + multiple - 1) / multiple * multiple);
+  }
   const int64_t blocks = (tiles + alone - 1) / alone;
-  const bool together = positions(kernels) * s.c * s.k * kFloat > kLargeFilters || blocks < 2 * threads;
+  const bool together =
+      filter_bytes > kLargeFilters || (filter_bytes > kSmallFilters && blocks < 2 * threads);
   if (together && threads > 1) return {tiles, block_of(kTogether, 1), 0};
   return {tiles, together ? block_of(kTogether, 1) : alone, std::min(threads, blocks)};
 }
@@ -197,19 +207,10 @@ void convolve(const WinogradKernels& kernels, Workspace& workspace, WinogradConv
 }  // namespace
 
 std::span<const WinogradKernels* const> winograd_kernels(int tile) {
-  static const auto find = [](int size) {
-    std::vector<const WinogradKernels*> found;
-#if defined(RCNN_WINOGRAD_X86)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
-      found.push_back(size == 2 ? &winograd_f2_avx512 : &winograd_f4_avx512);
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-      found.push_back(size == 2 ? &winograd_f2_avx2 : &winograd_f4_avx2);
-#endif
-    found.push_back(size == 2 ? &winograd_f2_baseline : &winograd_f4_baseline);
-    return found;
-  };
-  static const std::vector<const WinogradKernels*> f2 = find(2), f4 = find(4);
+  static const auto f2 =
+      for_instruction_sets<&winograd_f2_avx512, &winograd_f2_avx2, &winograd_f2_baseline>();
+  static const auto f4 =
+      for_instruction_sets<&winograd_f4_avx512, &winograd_f4_avx2, &winograd_f4_baseline>();
   return tile == 2 ? f2 : f4;
 }
 
@@ -227,6 +228,22 @@ bool winograd_can(const Args& a) {
 template bool winograd_can(const Conv2dArgs<float>&);
 template bool winograd_can(const Conv2dDxArgs<float>&);
 template bool winograd_can(const Conv2dDwArgs<float>&);
+
+template <class Args>
+bool winograd_f4_faster(const Args& a) {
+  if (!on_onednn.built) return true;
+  const Conv2dShape& s = a.shape;
+  constexpr bool kGradient = std::is_same_v<Args, Conv2dDwArgs<float>>;
+  // Of one image: the number of images must not change the choice, and with it the bits.
+  constexpr int64_t kMinChannels = kGradient ? 64 : 32, kMinTiles = kGradient ? 25 : 20;
+  constexpr int64_t kMinProducts = kGradient ? 1'000'000 : 80'000;  // at each position of a patch
+  constexpr int64_t kTile = WinogradF4::kTile;
+  const int64_t tiles = ((s.oh() + kTile - 1) / kTile) * ((s.ow() + kTile - 1) / kTile);
+  return std::min(s.c, s.k) >= kMinChannels && tiles >= kMinTiles && tiles * s.c * s.k >= kMinProducts;
+}
+template bool winograd_f4_faster(const Conv2dArgs<float>&);
+template bool winograd_f4_faster(const Conv2dDxArgs<float>&);
+template bool winograd_f4_faster(const Conv2dDwArgs<float>&);
 
 void conv2d_winograd(const WinogradKernels& kernels, Workspace& workspace, const Conv2dArgs<float>& a) {
   const Conv2dShape& s = a.shape;

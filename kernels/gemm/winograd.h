@@ -88,11 +88,8 @@ struct WinogradKernels {
 /// The stages for each instruction set that this processor has, the best one first. `tile` is 2 or 4.
 std::span<const WinogradKernels* const> winograd_kernels(int tile);
 
-extern const WinogradKernels winograd_f2_baseline, winograd_f4_baseline;
-#if defined(__x86_64__) && !defined(__clang__)
-#define RCNN_WINOGRAD_X86  // clang does not know `#pragma GCC target`
-extern const WinogradKernels winograd_f2_avx2, winograd_f4_avx2, winograd_f2_avx512, winograd_f4_avx512;
-#endif
+extern const WinogradKernels winograd_f2_baseline, winograd_f4_baseline, winograd_f2_avx2, winograd_f4_avx2,
+    winograd_f2_avx512, winograd_f4_avx512;
 
 void conv2d_winograd(const WinogradKernels& kernels, Workspace& workspace, const Conv2dArgs<float>& a);
 void conv2d_dx_winograd(const WinogradKernels& kernels, Workspace& workspace, const Conv2dDxArgs<float>& a);

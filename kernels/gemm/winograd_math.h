@@ -19,9 +19,9 @@
 
 #include <cstdint>
 
-namespace rcnn::kernels {
+#include "kernels/gemm/always_inline.h"
 
-#define RCNN_ALWAYS_INLINE [[gnu::always_inline]] inline
+namespace rcnn::kernels {
 
 /// a + b * factor. A SIMD vector has an overload of its own, which may round once.
 template <class T>

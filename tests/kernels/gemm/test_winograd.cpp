@@ -237,6 +237,27 @@ TEST_CASE("winograd: a NaN in front of the ReLU stays a NaN, and stays where it 
   }
 }
 
+TEST_CASE("winograd: tiles of 4 x 4 go before the library where there is work enough, whatever the batch") {
+  const Context ctx;
+  const auto chosen = [&](const Op<Conv2dArgs<float>, Conv2dArgs<double>>& op, const Conv2dShape& shape) {
+    return std::string_view(choose(ctx, op, {.shape = shape}).name);
+  };
+  const std::string_view otherwise = kHasOneDnn ? "onednn" : "winograd_f4";
+  for (const int64_t n : {1, 8}) {
+    CHECK(chosen(conv2d, {n, 30, 40, 64, 64, 3, 3, 1, 1, 1}) == "winograd_f4");
+    CHECK(chosen(conv2d, {n, 7, 7, 64, 64, 3, 3, 1, 1, 1}) == otherwise);      // few tiles
+    CHECK(chosen(conv2d, {n, 200, 336, 16, 16, 3, 3, 1, 1, 1}) == otherwise);  // few channels
+  }
+  CHECK(chosen(conv2d, {1, 30, 40, 64, 64, 3, 3, 2, 1, 1}) == (kHasOneDnn ? "onednn" : "reference"));
+  const std::vector<float> g(60 * 80 * 64, 1.0F);  // has_few_rows reads it
+  CHECK(std::string_view(
+            choose(ctx, conv2d_dw, {{1, 60, 80, 64, 64, 3, 3, 1, 1, 1}, nullptr, g.data()}).name) ==
+        "winograd_f4");
+  CHECK(std::string_view(
+            choose(ctx, conv2d_dw, {{1, 30, 40, 64, 64, 3, 3, 1, 1, 1}, nullptr, g.data()}).name) ==
+        otherwise);
+}
+
 TEST_CASE("winograd: transformed filters are kept until the weights change") {
   const WinogradKernels& kernels = *winograd_kernels(4)[0];
   Workspace workspace;

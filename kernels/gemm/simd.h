@@ -12,9 +12,13 @@
 //     kTileRows, kTileVectors             the register tile of the matrix product
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <cstdint>
 #include <cstring>
+#include <utility>
 
-#include "kernels/gemm/winograd_math.h"
+#include "kernels/gemm/always_inline.h"
 
 namespace rcnn::kernels {
 namespace {

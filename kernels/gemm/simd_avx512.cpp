@@ -7,9 +7,10 @@
 #include <cstring>
 #include <utility>
 
+#include "kernels/gemm/instruction_sets.h"
 #include "kernels/gemm/winograd.h"
 
-#if defined(RCNN_WINOGRAD_X86)
+#if defined(RCNN_SIMD_X86)
 #include <immintrin.h>
 
 #pragma GCC target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")

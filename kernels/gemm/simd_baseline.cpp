@@ -1,5 +1,5 @@
-// The stages of Winograd's convolution for any processor: on arm64 with NEON, elsewhere with what GCC makes
-// of vectors of 4 floats.
+// The stages of Winograd's convolution for any processor: on arm64 with NEON,
+// elsewhere with what GCC makes of vectors of 4 floats.
 #include "kernels/gemm/winograd_stages.h"
 
 #if defined(__aarch64__)
