@@ -17,8 +17,8 @@ endif
 
 CUDA   ?= auto
 ONEDNN ?= 1
-# x86-64-v3 is AVX2 and FMA, which x86-64 processors have had since 2013. Kernels that gain from AVX-512 are compiled for
-# it as well and chosen at run time, so `native` is not faster. Where v3 cannot run, the default is `native`.
+# x86-64-v3 is AVX2 and FMA (Intel since 2013, AMD since 2015). Kernels that gain from AVX-512 are compiled for it as well
+# and chosen at run time, so `native` is not faster. Where v3 cannot run, the default is `native`.
 CPU_FLAGS := $(shell grep -m1 '^flags' /proc/cpuinfo 2>/dev/null)
 ARCH   ?= $(if $(filter-out $(CPU_FLAGS),avx2 bmi1 bmi2 f16c fma abm movbe),native,x86-64-v3)
 CONFIG ?= release
