@@ -9,6 +9,7 @@
 // A row of zeros is skipped even where x or w is not finite, although 0 times infinity is NaN: the forward
 // pass has already shown such a value.
 #include <algorithm>
+#include <atomic>
 
 #include "core/parallel.h"
 #include "kernels/gemm/conv2d.h"
@@ -25,9 +26,14 @@ constexpr int64_t kRows = 64;
 
 int64_t rows_of(const Conv2dShape& s) { return s.n * s.oh() * s.ow(); }
 
-/// Whether row `row` of g (rows, K) is 0.
-bool is_zero(const float* g, int64_t row, int64_t k) {
-  return std::all_of(g + row * k, g + (row + 1) * k, [](float value) { return value == 0; });
+/// Rows of g that one thread looks at before it takes others.
+constexpr int64_t kChunkRows = 512;
+
+/// Whether a row of g is 0. The loop does not end early, so that the compiler vectorises it.
+bool is_zero(const float* row, int64_t k) {
+  int other = 0;
+  for (int64_t i = 0; i < k; ++i) other |= static_cast<int>(row[i] != 0);
+  return other == 0;
 }
 
 /// The rows of g that are not 0.
@@ -39,8 +45,19 @@ struct Rows {
 
   Rows(const Conv2dShape& s, const float* all, Workspace& workspace)
       : at(workspace.take<int64_t>(rows_of(s))) {
-    for (int64_t row = 0; row < rows_of(s); ++row)
-      if (!is_zero(all, row, s.k)) at[found++] = row;
+    // Each chunk writes its indices where its rows begin; then they are moved together.
+    const int64_t rows = rows_of(s), chunks = (rows + kChunkRows - 1) / kChunkRows;
+    int64_t* found_in = workspace.take<int64_t>(chunks);
+    parallel_chunks(chunks, [&](int64_t chunk) {
+      int64_t* to = at + chunk * kChunkRows;
+      for (int64_t row = chunk * kChunkRows; row < std::min(rows, (chunk + 1) * kChunkRows); ++row)
+        if (!is_zero(all + row * s.k, s.k)) *to++ = row;
+      found_in[chunk] = to - (at + chunk * kChunkRows);
+    });
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+      std::copy_n(at + chunk * kChunkRows, found_in[chunk], at + found);
+      found += found_in[chunk];
+    }
     count = (found + kRows - 1) / kRows * kRows;
     g = workspace.take<float>(count * s.k);
     for (int64_t i = 0; i < found; ++i) std::copy_n(all + at[i] * s.k, s.k, g + i * s.k);
@@ -74,11 +91,15 @@ void multiply(const Stream& stream, Workspace& workspace, const MatmulArgs<float
 
 template <class Args>
 bool has_few_rows(const Args& a) {
-  const int64_t rows = rows_of(a.shape);
-  int64_t found = 0;
-  for (int64_t row = 0; row < rows; ++row)
-    if (!is_zero(a.g, row, a.shape.k) && ++found > rows / kShare) return false;
-  return true;
+  const int64_t rows = rows_of(a.shape), k = a.shape.k;
+  std::atomic<int64_t> found{0};  // no more chunks are looked at once it is too large
+  parallel_for(rows, kChunkRows, [&](int64_t begin, int64_t end) {
+    if (found.load(std::memory_order_relaxed) > rows / kShare) return;
+    int64_t here = 0;
+    for (int64_t row = begin; row < end; ++row) here += is_zero(a.g + row * k, k) ? 0 : 1;
+    found += here;
+  });
+  return found <= rows / kShare;
 }
 template bool has_few_rows(const Conv2dDxArgs<float>&);
 template bool has_few_rows(const Conv2dDwArgs<float>&);

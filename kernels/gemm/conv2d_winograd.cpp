@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -234,12 +235,15 @@ bool winograd_f4_faster(const Args& a) {
   if (!on_onednn.built) return true;
   const Conv2dShape& s = a.shape;
   constexpr bool kGradient = std::is_same_v<Args, Conv2dDwArgs<float>>;
-  // Of one image: the number of images must not change the choice, and with it the bits.
-  constexpr int64_t kMinChannels = kGradient ? 64 : 32, kMinTiles = kGradient ? 25 : 20;
-  constexpr int64_t kMinProducts = kGradient ? 1'000'000 : 80'000;  // at each position of a patch
+  constexpr int64_t kMinChannels = 32, kMinProducts = kGradient ? 80'000 : 20'000;  // at each position
   constexpr int64_t kTile = WinogradF4::kTile;
+  // Of one image: the number of images must not change the choice, and with it the bits.
   const int64_t tiles = ((s.oh() + kTile - 1) / kTile) * ((s.ow() + kTile - 1) / kTile);
-  return std::min(s.c, s.k) >= kMinChannels && tiles >= kMinTiles && tiles * s.c * s.k >= kMinProducts;
+  const int64_t products = tiles * s.c * s.k;
+  // With AVX-512, the library's sums for dw are hard to beat in a small image.
+  static const bool avx512 = std::string_view(winograd_kernels(4)[0]->instruction_set) == "AVX-512";
+  const int64_t min_tiles = !kGradient || !avx512 ? 20 : products < 1'000'000 ? 64 : 25;
+  return std::min(s.c, s.k) >= kMinChannels && tiles >= min_tiles && products >= kMinProducts;
 }
 template bool winograd_f4_faster(const Conv2dArgs<float>&);
 template bool winograd_f4_faster(const Conv2dDxArgs<float>&);
@@ -277,28 +281,96 @@ void conv2d_dx_winograd(const WinogradKernels& kernels, Workspace& workspace, co
        .y = a.dx});
 }
 
-void conv2d_dw_winograd(const WinogradKernels& kernels, Workspace& workspace, const Conv2dDwArgs<float>& a) {
-  const Conv2dShape& s = a.shape;
-  WinogradConv conv{.shape = s, .x = a.x};
-  cut_in_tiles(kernels, workspace, conv);
-  const int64_t tiles = s.n * conv.tile_rows * conv.tile_columns;
-  // The sums dU are read and written once for each block, and V and dM of a block stay in the L3 cache.
+namespace {
+
+/// Sums dU of this size mostly stay in the L2 cache of a thread, and those of all lanes in the L3 cache.
+constexpr int64_t kSmallSums = int64_t{5} << 19, kAllSums = int64_t{20} << 20;
+/// A lane is long enough that its share of adding up the sums is small; two are better than one even if they
+/// are shorter.
+constexpr int64_t kMaxLanes = 16, kMinLane = 64, kMinLaneOfTwo = 32;
+
+/// The number of lanes in which dU is summed. The bits of the sums depend on it, so it depends only on the
+/// sizes. 1: threads share all stages instead.
+int64_t sum_lanes(int64_t tiles, int64_t sum_bytes) {
+  if (sum_bytes > kSmallSums || tiles < 2 * kMinLaneOfTwo) return 1;
+  int64_t lanes = 2;
+  while (lanes < kMaxLanes && 2 * lanes * kMinLane <= tiles && 2 * lanes * sum_bytes <= kAllSums) lanes *= 2;
+  return lanes;
+}
+
+/// Each lane sums dU over its own range of tiles, and one thread carries it through all stages: the sums stay
+/// in its cache beside a block of V and dM. Then the sums are added in the order of the lanes.
+void sum_alone(const WinogradKernels& kernels, Workspace& workspace, const WinogradConv& conv, const float* g,
+               int64_t tiles, int64_t lanes, float* du) {
+  const Conv2dShape& s = conv.shape;
+  const int64_t size = positions(kernels) * winograd_slice(s.k * s.c);
+  const int64_t tile_bytes = positions(kernels) * (s.c + s.k) * kFloat;
+  const int64_t share = (tiles + lanes - 1) / lanes, blocks = (share * tile_bytes + kAlone - 1) / kAlone;
+  const int64_t length = (share + blocks - 1) / blocks;
+  float* others = workspace.take<float>((lanes - 1) * size);
+  const auto sums = [&](int64_t lane) { return lane == 0 ? du : others + (lane - 1) * size; };
+
+  const int64_t workers = std::min<int64_t>(thread_count(), lanes);
+  std::vector<WinogradBlock> memory;
+  for (int64_t i = 0; i < workers; ++i) memory.push_back(take_block(kernels, workspace, s, length));
+  std::atomic<int64_t> next{0};
+  parallel_chunks(workers, [&](int64_t worker) {
+    WinogradBlock block = memory[static_cast<size_t>(worker)];
+    block.grouped = true;
+    for (int64_t lane = next++; lane < lanes; lane = next++) {
+      const int64_t begin = lane * tiles / lanes, end = (lane + 1) * tiles / lanes;
+      for (block.first = begin; block.first < end; block.first += length) {
+        block.count = std::min(length, end - block.first);
+        block.starts = block.first == begin;
+        kernels.input(conv, block, 0, block.count);
+        kernels.gradient(conv, g, block, 0, block.count);
+        for (int64_t p = 0; p < positions(kernels); ++p)
+          for (int64_t k = 0; k < s.k; k += kernels.panel) kernels.sum_gradient(s, block, p, k, sums(lane));
+      }
+    }
+  });
+  parallel_for(size, 1 << 12, [&](int64_t begin, int64_t end) {
+    for (int64_t lane = 1; lane < lanes; ++lane)
+      for (int64_t i = begin; i < end; ++i) du[i] += sums(lane)[i];
+  });
+}
+
+/// All threads share each stage of a block. The sums dU are read and written once for each block, and V and
+/// dM of a block stay in the L3 cache.
+void sum_together(const WinogradKernels& kernels, Workspace& workspace, const WinogradConv& conv,
+                  const float* g, int64_t tiles, float* du) {
+  const Conv2dShape& s = conv.shape;
   const int64_t tile_bytes = positions(kernels) * (s.c + s.k) * kFloat;
   const int64_t size = std::min(tiles, std::max(kMinSummed, kTogether / tile_bytes));
   WinogradBlock block = take_block(kernels, workspace, s, size);
   block.grouped = true;
-  float* du = workspace.take<float>(positions(kernels) * winograd_slice(s.k * s.c));
   const int64_t panels = (s.k + kernels.panel - 1) / kernels.panel;
   for (block.first = 0; block.first < tiles; block.first += size) {
     block.count = std::min(size, tiles - block.first);
+    block.starts = block.first == 0;
     parallel_for(block.count, kTiles, [&](int64_t begin, int64_t end) {
       kernels.input(conv, block, begin, end);
-      kernels.gradient(conv, a.g, block, begin, end);
+      kernels.gradient(conv, g, block, begin, end);
     });
     parallel_chunks(positions(kernels) * panels, [&](int64_t part) {
       kernels.sum_gradient(s, block, part / panels, part % panels * kernels.panel, du);
     });
   }
+}
+
+}  // namespace
+
+void conv2d_dw_winograd(const WinogradKernels& kernels, Workspace& workspace, const Conv2dDwArgs<float>& a) {
+  const Conv2dShape& s = a.shape;
+  WinogradConv conv{.shape = s, .x = a.x};
+  cut_in_tiles(kernels, workspace, conv);
+  const int64_t tiles = s.n * conv.tile_rows * conv.tile_columns;
+  float* du = workspace.take<float>(positions(kernels) * winograd_slice(s.k * s.c));
+  const int64_t lanes = sum_lanes(tiles, positions(kernels) * s.c * s.k * kFloat);
+  if (lanes > 1)
+    sum_alone(kernels, workspace, conv, a.g, tiles, lanes, du);
+  else
+    sum_together(kernels, workspace, conv, a.g, tiles, du);
   parallel_chunks(s.k / kWinogradChannels, [&](int64_t group) {
     kernels.unpack(s, du, group * kWinogradChannels, a.dw, a.accumulate);
   });

@@ -55,6 +55,7 @@ struct WinogradBlock {
   float* v = nullptr;
   float* m = nullptr;
   bool grouped = false;  // the layout of V that `sum_gradient` reads
+  bool starts = true;    // `sum_gradient` starts the sums, otherwise it goes on
 };
 
 /// The stages for tiles of one size, compiled for one instruction set. Each output is computed in one order,
@@ -79,7 +80,6 @@ struct WinogradKernels {
   void (*gradient)(const WinogradConv& conv, const float* g, const WinogradBlock& block, int64_t begin,
                    int64_t end);
   /// dU[p] (C, K), for the output channels [k, k + panel): the sum over tiles of V[p] dM[p], packed as U is.
-  /// The first block starts the sums, the others go on.
   void (*sum_gradient)(const Conv2dShape& shape, const WinogradBlock& block, int64_t p, int64_t k, float* du);
   /// dw for the output channels [k, k + kWinogradChannels).
   void (*unpack)(const Conv2dShape& shape, const float* du, int64_t k, float* dw, Accumulate accumulate);

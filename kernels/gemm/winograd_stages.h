@@ -61,9 +61,11 @@ struct WinogradStages {
       for (int64_t j = 0; j < kGroup; ++j)
         for (int64_t i = 0; i < kGroup; i += kLanes) {
           Vector g[3][3], u[F::kPatch][F::kPatch];
+#pragma GCC unroll 16
           for (int tap = 0; tap < 9; ++tap) g[tap / 3][tap % 3] = Vector::load(&taps[tap][j][i]);
           transform_filter<F>(g, u);
           float* to = f.packed + packed_at(f.c, f.k, c + j, first + i);
+#pragma GCC unroll 64
           for (int p = 0; p < kPositions; ++p) u[p / F::kPatch][p % F::kPatch].store(to + p * slice);
         }
     }
@@ -169,7 +171,7 @@ struct WinogradStages {
       for (int64_t c = 0; c < s.c; c += kGroup)
         RegisterTiles<Isa>::multiply_rows(
             kGroup, width == kPanel, {v + grouped_at(block.count, t, c), 1, kGroup}, m + t * width,
-            std::min(kDepth, block.count - t), block.first + t == 0, sums + c * width, width);
+            std::min(kDepth, block.count - t), block.starts && t == 0, sums + c * width, width);
   }
 
   static void unpack(const Conv2dShape& s, const float* du, int64_t first, float* dw, Accumulate accumulate) {
@@ -180,9 +182,11 @@ struct WinogradStages {
         for (int64_t i = 0; i < kGroup; i += kLanes) {
           const float* from = du + packed_at(s.c, s.k, c + j, first + i);
           Vector u[F::kPatch][F::kPatch], g[3][3];
+#pragma GCC unroll 64
           for (int p = 0; p < kPositions; ++p)
             u[p / F::kPatch][p % F::kPatch] = Vector::load(from + p * slice);
           transform_filter_gradient<F>(u, g);
+#pragma GCC unroll 16
           for (int tap = 0; tap < 9; ++tap)
             divide<F::kDivisor * F::kDivisor>(g[tap / 3][tap % 3]).store(&taps[tap][j][i]);
         }

@@ -156,8 +156,9 @@ TEST_CASE("winograd: both tile sizes on every instruction set agree with the ref
   verify(winograd_dx, winograd_cases(),
          []<class T>(T, const auto& c, Filler filler) { return prepare_conv2d_dx<T>(c, filler); });
   std::vector<Conv2dCase> dw_cases = winograd_cases();
-  dw_cases.push_back({{1, 66, 70, 16, 16, 3, 3, 1, 1, 1}});   // sums that are interrupted within a block
-  dw_cases.push_back({{1, 46, 46, 16, 896, 3, 3, 1, 1, 1}});  // and between blocks
+  dw_cases.push_back({{1, 66, 70, 16, 16, 3, 3, 1, 1, 1}});    // several lanes
+  dw_cases.push_back({{1, 46, 46, 16, 896, 3, 3, 1, 1, 1}});   // with several blocks each
+  dw_cases.push_back({{1, 46, 46, 16, 1296, 3, 3, 1, 1, 1}});  // blocks that threads share
   verify(winograd_dw, dw_cases,
          []<class T>(T, const auto& c, Filler filler) { return prepare_conv2d_dw<T>(c, filler); });
 }
@@ -255,7 +256,10 @@ TEST_CASE("winograd: tiles of 4 x 4 go before the library where there is work en
         "winograd_f4");
   CHECK(std::string_view(
             choose(ctx, conv2d_dw, {{1, 30, 40, 64, 64, 3, 3, 1, 1, 1}, nullptr, g.data()}).name) ==
-        otherwise);
+        "winograd_f4");
+  CHECK(std::string_view(
+            choose(ctx, conv2d_dw, {{1, 15, 20, 64, 64, 3, 3, 1, 1, 1}, nullptr, g.data()}).name) ==
+        (std::string_view(winograd_kernels(4)[0]->instruction_set) == "AVX-512" ? otherwise : "winograd_f4"));
 }
 
 TEST_CASE("winograd: transformed filters are kept until the weights change") {
