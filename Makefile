@@ -1,6 +1,6 @@
 # rcnn.cu: one Makefile for everything. `make help` lists the targets, and V=1 shows the commands.
 #
-# Switches:  CUDA=auto|0|1|sim   ONEDNN=1|0   ARCH=native|x86-64-v3|...   CONFIG=release|debug|asan|ubsan|tsan|races
+# Switches:  CUDA=auto|0|1|sim   ONEDNN=1|0   ARCH=x86-64-v3|native|...   CONFIG=release|debug|asan|ubsan|tsan|races
 #            CUDA_ARCHS="75 80 90a"
 # Each configuration has its own folder, build/<configuration>/, so that objects never mix.
 
@@ -17,7 +17,10 @@ endif
 
 CUDA   ?= auto
 ONEDNN ?= 1
-ARCH   ?= native
+# x86-64-v3 is AVX2 and FMA (Intel since 2013, AMD since 2015). Kernels that gain from AVX-512 are compiled for it as well
+# and chosen at run time, so `native` is not faster. Where v3 cannot run, the default is `native`.
+CPU_FLAGS := $(shell grep -m1 '^flags' /proc/cpuinfo 2>/dev/null)
+ARCH   ?= $(if $(filter-out $(CPU_FLAGS),avx2 bmi1 bmi2 f16c fma abm movbe),native,x86-64-v3)
 CONFIG ?= release
 CXX    := $(if $(filter default undefined,$(origin CXX)),g++,$(CXX))
 Q := $(if $(V),,@)
@@ -200,6 +203,11 @@ $(BUILD)/cli/version.o: $(BUILD)/commit
 $(BUILD)/commit: FORCE
 	@mkdir -p $(@D)
 	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' > $@
+
+# Compiled for any x86-64 processor, so that it can say what the program needs.
+ifneq ($(filter x86-64-v%,$(ARCH)),)
+$(BUILD)/cli/processor.o: private CXXFLAGS := $(subst -march=$(ARCH),-march=x86-64,$(CXXFLAGS)) -DRCNN_ARCH='"$(ARCH)"'
+endif
 
 $(LIB): $(call object,$(LIB_SOURCES))
 	@rm -f $@

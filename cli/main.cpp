@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "core/error.h"
+#include "core/waiting.h"
 #include "train/interrupt.h"
 
 namespace {
@@ -61,6 +62,7 @@ struct HelpFormatter : CLI::Formatter {
 }  // namespace
 
 int main(int argc, char** argv) {
+  rcnn::sleep_soon_when_waiting(argv);
   CLI::App program{"Faster R-CNN from scratch: train, evaluate and run object detectors."};
   program.name("rcnn");
   program.formatter(std::make_shared<HelpFormatter>());  // subcommands inherit it

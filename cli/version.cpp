@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "kernels/gemm/winograd.h"
 #include "train/checkpoint.h"
 
 #ifndef RCNN_COMMIT
@@ -10,7 +11,8 @@
 namespace rcnn {
 
 std::string version_line() {
-  // The instruction set that the compiler was allowed to use; oneDNN chooses its own at run time.
+  // What the compiler was allowed to use everywhere. Of the SIMD kernels, which are compiled for several
+  // instruction sets, the best for the processor runs.
 #if defined(__AVX512F__)
   constexpr const char* instructions = "AVX-512";
 #elif defined(__AVX2__)
@@ -27,8 +29,10 @@ std::string version_line() {
 #else
   constexpr const char* gpu = "no CUDA";
 #endif
-  return fmt::format("rcnn {}, {}, fmt {}.{}.{}, {} instructions, {}", RCNN_COMMIT, numerics_description(),
-                     FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100, instructions, gpu);
+  const char* kernels = kernels::winograd_kernels(4).front()->instruction_set;
+  return fmt::format("rcnn {}, {}, fmt {}.{}.{}, {} instructions, CPU kernels: {}, {}", RCNN_COMMIT,
+                     numerics_description(), FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100,
+                     instructions, kernels, gpu);
 }
 
 }  // namespace rcnn

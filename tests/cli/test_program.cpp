@@ -6,6 +6,7 @@
 
 #include "core/files/safetensors.h"
 #include "core/files/sha256.h"
+#include "kernels/gemm/winograd.h"
 #include "tests/program.h"
 #include "tests/train/tiny_run.h"
 
@@ -73,7 +74,9 @@ TEST_CASE("program: --version describes the build, and --help lists the options"
   CHECK(version.status == 0);
   CHECK(version.out.starts_with("rcnn "));
   CHECK(contains(version.out, " threads"));
-  CHECK(contains(version.out, "instructions"));
+  CHECK(contains(version.out, "instructions, CPU kernels: "));
+  const char* best = kernels::winograd_kernels(4).front()->instruction_set;
+  CHECK(contains(version.out, "CPU kernels: " + std::string(best)));
 
   const auto help = [&](const Words& command) {
     const Finished result = trial.run(command + Words{"--help"});
