@@ -69,6 +69,9 @@ template <class Op>
 int bench_op(const OpBenchOptions& options, Device device, const Op& op, Json& rows) {
   Context ctx(device);
   const bool on_gpu = device.type == DeviceType::cuda, simulated = on_gpu && cuda::is_simulated();
+  const auto wanted = [&](std::string_view name) {
+    return options.variants.empty() || std::ranges::find(options.variants, name) != options.variants.end();
+  };
   int failures = 0;
   const auto op_cases = cases_of(op);
   const auto cases = op_cases.timed();
@@ -80,7 +83,7 @@ int bench_op(const OpBenchOptions& options, Device device, const Op& op, Json& r
     identify_weights(p);
     print_case(op.name, p.inputs);
     for (const auto& variant : op.variants) {
-      if (!kernels::fits(ctx, variant, p.args)) continue;
+      if (!kernels::fits(ctx, variant, p.args) || !wanted(variant.name)) continue;
       if (std::string_view(variant.name) == "reference" && p.flop > options.slowest * 1e9) continue;
       const auto run = [&] {
         const Workspace::Scope scope(ctx.workspace);

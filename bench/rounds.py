@@ -66,7 +66,7 @@ def checked(parser):
     """The options of the command line."""
     options = parser.parse_args()
     for name in ("rounds", "threads", "steps"):
-        if getattr(options, name) < 1:
+        if getattr(options, name, 1) < 1:
             parser.error(f"--{name} {getattr(options, name)}: expected at least 1")
     return options
 
@@ -111,7 +111,11 @@ def processor():
 def machine(threads):
     """What a figure depends on besides the programs, at the start of the measurement."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"processor": processor(), "cores": cores, "threads": threads, "load": round(os.getloadavg()[0], 2),
+    load = round(os.getloadavg()[0], 2)
+    if load > MAX_LOAD:
+        print(f"The machine is not quiet: its load is {load}, expected at most {MAX_LOAD}. Times will be too long, and "
+              "ratios uncertain.", file=sys.stderr)
+    return {"processor": processor(), "cores": cores, "threads": threads, "load": load,
             "date": datetime.date.today().isoformat()}
 
 
@@ -332,6 +336,16 @@ def markdown_head(names):
     return [f"| {' | '.join(cells)} |", f"|{' --- |' * len(cells)}"]
 
 
+def command_line():
+    return shlex.join([os.path.relpath(sys.argv[0]), *sys.argv[1:]])
+
+
+def heading(found, rounds, versions):
+    """The lines before a Markdown table: where, when, with what and how the figures were made."""
+    return ["; ".join(describe_machine(found)) + f"; medians of {rounds} rounds.", "",
+            *(f"- {text}" for text in versions), "", "```sh", command_line(), "```", ""]
+
+
 class Report:
     """Measures one subject (a model) after another, prints tables, and writes the files that the options name.
 
@@ -342,12 +356,8 @@ class Report:
     def __init__(self, options):
         self.options = options
         self.machine = machine(options.threads)
-        self.command = shlex.join([os.path.relpath(sys.argv[0]), *sys.argv[1:]])
         self.records, self.rows, self.notes, self.versions, self.names = {}, [], [], [], []
         print("\n".join(describe_machine(self.machine)))
-        if self.machine["load"] > MAX_LOAD:
-            print(f"The machine is not quiet: its load is {self.machine['load']}, expected at most {MAX_LOAD}. Times will "
-                  "be too long, and ratios uncertain.", file=sys.stderr)
 
     def measure(self, subject, programs, labels):
         """`labels` are {what: its title}. Returns {what: {peer: its time divided by ours, or None}}."""
@@ -370,11 +380,10 @@ class Report:
 
     def write(self):
         if self.options.json:
-            document = {"machine": self.machine, "command": self.command, "subjects": self.records}
+            document = {"machine": self.machine, "command": command_line(), "subjects": self.records}
             Path(self.options.json).write_text(json.dumps(document, indent=1) + "\n")
         if self.options.markdown:
-            lines = ["; ".join(describe_machine(self.machine)) + f"; medians of {self.options.rounds} rounds.", ""]
-            lines += [f"- {text}" for text in self.versions] + ["", "```sh", self.command, "```", ""]
+            lines = heading(self.machine, self.options.rounds, self.versions)
             lines += markdown_head(self.names) + self.rows
             lines += [""] * bool(self.notes) + [f"- {note}" for note in self.notes]
             Path(self.options.markdown).write_text("\n".join(lines) + "\n")

@@ -270,12 +270,10 @@ def compiled(model, how):
 
     In inference on the CPU, frozen batch normalisation is folded into the filters, and these are packed for oneDNN.
     """
-    if not hasattr(torch, "compile"):
-        raise RuntimeError(f"torch {torch.__version__} has no torch.compile")
-    import torch._dynamo
-    import torch._inductor.config
-    torch._dynamo.reset()  # otherwise shapes that differ from those of an earlier call become dynamic, which is slower
-    torch._inductor.config.freezing = not torch.is_grad_enabled() and next(model.parameters()).device.type == "cpu"
+    from torch import _dynamo
+    from torch._inductor import config
+    _dynamo.reset()  # otherwise shapes that differ from those of an earlier call become dynamic, which is slower
+    config.freezing = not torch.is_grad_enabled() and next(model.parameters()).device.type == "cpu"
     if how == "model" or isinstance(model, Dense):
         return torch.compile(model)
     for owner, part in ((model, "backbone"), (model.rpn, "head"), (model.roi_heads, "box_head")):
@@ -329,6 +327,9 @@ def bench(options):
 
     def measure(what, inputs, timed, call, count=False):
         """Times `call`, which takes `timed`, a model, compiled if the options say so."""
+        if options.compile and not hasattr(torch, "compile"):
+            print_row(what, options, error=f"torch {torch.__version__} has no torch.compile, which came with 2.0.")
+            return
         try:
             called = compiled(timed, options.compile) if options.compile else timed
             seconds = time_calls(lambda: call(called), options.steps, options.warm_up, device)
@@ -337,7 +338,7 @@ def bench(options):
             if not options.compile:
                 raise
             said = str(error).strip().splitlines() or ["no message"]
-            print_row(what, options, error=f"torch.compile failed with {type(error).__name__}: {said[0][:200]}")
+            print_row(what, options, error=f"torch.compile failed with {type(error).__name__}: {said[0][:200].rstrip('.')}.")
             return
         print_timing(what, options, inputs, seconds, **extra)
 

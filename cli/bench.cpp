@@ -48,6 +48,9 @@ void add_bench(CLI::App& program) {
   ops->add_option("--device", op_options->device, "where to compute: auto, cpu, cuda or cuda:N [auto]")
       ->type_name("DEVICE");
   ops->add_option("--op", op_options->op, "only ops whose name contains this")->type_name("TEXT");
+  ops->add_option("--variant", op_options->variants, "only these variants, separated by commas")
+      ->delimiter(',')
+      ->type_name("TEXT");
   ops->add_option("--seconds", op_options->seconds, "seconds for each variant and shape [0.2]")
       ->check(CLI::Range(0.0, 60.0));
   ops->add_option("--json", op_options->json, "also write the times to this file")->type_name("FILE");
