@@ -8,13 +8,13 @@
 namespace rcnn {
 
 struct OpBenchOptions {
-  std::string device = "auto";  // see cuda::choose_device
-  std::string op;               // only ops whose name contains this; empty: all
+  std::string device = "auto";        // see cuda::choose_device
+  std::string op;                     // only ops whose name contains this; empty: all
   std::vector<std::string> variants;  // only these; empty: all
-  double seconds = 0.2;         // spent on each variant and case; at least three measurements are made
-  double slowest = 2;           // the reference is not timed on cases of more GFLOP than this
-  std::filesystem::path json;   // file for the times; empty: none
-  std::string version;          // of this program, written to that file
+  double seconds = 0.2;               // spent on each variant and case; at least three measurements are made
+  double slowest = 2;                 // the reference is not timed on cases of more GFLOP than this
+  std::filesystem::path json;         // file for the times; empty: none
+  std::string version;                // of this program, written to that file
 };
 
 /// Prints the device, then one line per case and below it one line for every variant that fits the device:

@@ -12,9 +12,10 @@ void add_bench(CLI::App& program) {
   auto options = std::make_shared<ModelBenchOptions>();
   CLI::App* model = app->add_subcommand("model", "Time a training step and a detection on noise");
   model
-      ->add_option("--what", options->what,
-                   "what to time, separated by commas: train_step, detect, dense (the backbone, the pyramid and the "
-                   "RPN's head) [train_step,detect]")
+      ->add_option(
+          "--what", options->what,
+          "what to time, separated by commas: train_step, detect, dense (the backbone, the pyramid and the "
+          "RPN's head) [train_step,detect]")
       ->delimiter(',')
       ->check(CLI::IsMember({"train_step", "detect", "dense"}));
   model->add_option("--model", options->model, "the detector [nano-fpn]");
@@ -30,7 +31,8 @@ void add_bench(CLI::App& program) {
   model->add_option("--classes", options->classes, "number of classes [3]")->check(CLI::Range(1, 10000));
   model->add_option("--objects", options->objects, "objects per image [8]")->check(CLI::Range(1, 10000));
   model->add_option("--steps", options->steps, "timed repetitions [20]")->check(CLI::Range(1, 100000));
-  model->add_option("--warm-up", options->warm_up, "repetitions before these [5]")->check(CLI::Range(0, 1000));
+  model->add_option("--warm-up", options->warm_up, "repetitions before these [5]")
+      ->check(CLI::Range(0, 1000));
   model->add_flag("--json", options->json, "print one JSON object per line");
   model->add_flag("--profile", options->profile, "print the time of each op");
   model->add_flag("--cuda-graph", options->cuda_graph, "on a GPU, record a step once and replay it");
