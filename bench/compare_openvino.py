@@ -9,11 +9,9 @@ openvino, all of which are on PyPI. A ratio is the other program's time divided 
 """
 
 import argparse
-from pathlib import Path
 
 import rounds
 
-HERE = Path(__file__).resolve().parent
 # Sizes of the input, after padding.
 SHAPES = {"nano-fpn": (240, 320), "resnet18-fpn": (480, 640), "resnet18-c4": (240, 320), "resnet50-fpn": (800, 1344),
           "vgg16": (608, 800)}
@@ -40,9 +38,9 @@ def main():
              f"--steps={options.steps}", f"--warm-up={options.warm_up}"]
     # Both sides also take the size of training images. The smallest will do.
     training = ["--height=32", "--width=32", "--batch=1", "--what=dense"]
-    torch = [options.python, str(HERE / "torchvision_models.py"), *shape, *training]
-    programs = [rounds.Program("ours", [rounds.OURS, "bench", "model", *shape, *training, "--json"]),
-                rounds.Program("OpenVINO", [options.python, str(HERE / "openvino_dense.py"), *shape],
+    torch = [options.python, str(rounds.HERE / "torchvision_models.py"), *shape, *training]
+    programs = [rounds.Program("ours", [rounds.OUR_PROGRAM, "bench", "model", *shape, *training, "--json"]),
+                rounds.Program("OpenVINO", [options.python, str(rounds.HERE / "openvino_dense.py"), *shape],
                                rounds.KEEP_MEMORY),
                 rounds.Program("torch", torch, rounds.KEEP_MEMORY)]
     if options.compile:

@@ -15,11 +15,9 @@ its results on the disk; it is not part of any time.
 
 import argparse
 import shlex
-from pathlib import Path
 
 import rounds
 
-HERE = Path(__file__).resolve().parent
 WHATS = ("train_step", "detect")
 # The shapes on which each model is timed. Both sides have random weights. In the ResNets, batch normalisation, the stem
 # and layer1 are frozen; in vgg16, the first four convolutions. Models with a feature pyramid train on 512 RoIs per image
@@ -76,8 +74,8 @@ def programs(model, options):
     shape = {"model": model, **shape_of(model, options), "classes": options.classes, "steps": options.steps,
              "warm-up": options.warm_up}
     arguments = [f"--{key}={value}" for key, value in shape.items()]
-    ours = [rounds.OURS, "bench", "model", *arguments, "--json"]
-    theirs = [options.python, str(HERE / "torchvision_models.py"), *arguments]
+    ours = [rounds.OUR_PROGRAM, "bench", "model", *arguments, "--json"]
+    theirs = [options.python, str(rounds.HERE / "torchvision_models.py"), *arguments]
     if options.ours:
         ours = shlex.split(options.ours)
     if options.theirs:

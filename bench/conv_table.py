@@ -20,7 +20,6 @@ from pathlib import Path
 
 import rounds
 
-HERE = Path(__file__).resolve().parent
 PASSES = {"conv2d": "Forward", "conv2d_dx": "Gradient of the input (dx)", "conv2d_dw": "Gradient of the filters (dw)"}
 VARIANTS = ("onednn", "winograd_f2", "winograd_f4")
 
@@ -75,7 +74,7 @@ def run(command, options):
 def one_round(options, folder):
     """({(op, shape, variant): GFLOP/s}, torch's version) of one run of each program."""
     ours, theirs = Path(folder) / "ours.json", Path(folder) / "theirs.json"
-    run([rounds.OURS, "bench", "ops", "--device=cpu", "--op=conv2d", f"--variant={','.join(VARIANTS)}",
+    run([rounds.OUR_PROGRAM, "bench", "ops", "--device=cpu", "--op=conv2d", f"--variant={','.join(VARIANTS)}",
          f"--seconds={options.seconds}", f"--json={ours}"], options)
     document = json.loads(ours.read_text())
     document["ops"] = [row for row in document["ops"] if without_epilogue(row) and options.filter in shape_text(row)]
@@ -83,7 +82,7 @@ def one_round(options, folder):
     versions = [f"ours: {document['version']}"]
     if options.python:
         ours.write_text(json.dumps(document))
-        run([options.python, str(HERE / "torch_ops.py"), str(ours), str(theirs), "--device=cpu",
+        run([options.python, str(rounds.HERE / "torch_ops.py"), str(ours), str(theirs), "--device=cpu",
              f"--seconds={options.seconds}"], options)
         times = json.loads(theirs.read_text())
         versions.append(f"torch: {times['torch']}")

@@ -116,6 +116,16 @@ int bench_op(const OpBenchOptions& options, Device device, const Op& op, Json& r
   return failures;
 }
 
+/// Checks that one of the ops to time has a variant of this name.
+void check_variant(const OpBenchOptions& options, const std::string& name) {
+  bool known = false;
+  kernels::for_each_op([&](const auto& op) {
+    if (std::string_view(op.name).find(options.op) == std::string_view::npos) return;
+    for (const auto& variant : op.variants) known |= name == variant.name;
+  });
+  check_input(known, "--variant {}: no op that is to be timed has a variant of that name", name);
+}
+
 /// The text of the document, with one line per entry of its list "ops".
 std::string text_of(const Json& document, const Json& rows) {
   std::string text = "{";
@@ -131,6 +141,7 @@ void bench_ops(const OpBenchOptions& options) {
   const cuda::DeviceChoice choice = cuda::choose_device(options.device);
   fmt::print("{}\n", choice.line);
   const bool on_gpu = choice.device.type == DeviceType::cuda;
+  for (const std::string& name : options.variants) check_variant(options, name);
   Json document, rows = Json::array();
   document["device"] = on_gpu ? cuda::device_info(choice.device.index).name : "cpu";
   document["capability"] = on_gpu ? Json(cuda::device_info(choice.device.index).capability) : Json();

@@ -28,7 +28,8 @@ struct OpBenchOptions {
 /// not count its arithmetic), "gbs"}]}. A variant that failed has "error", a sentence, instead of the last
 /// four.
 ///
-/// Throws InputError if the device or the op does not exist, and Error at the end if a variant failed.
+/// Throws InputError if the device, the op or a variant does not exist, and Error at the end if a variant
+/// failed.
 void bench_ops(const OpBenchOptions& options);
 
 }  // namespace rcnn

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
-HERE = Path(__file__).resolve().parent
-OURS = str(HERE.parent / "build" / "rcnn")
+HERE = Path(os.path.relpath(Path(__file__).resolve().parent))  # relative, so that commands are short
+OUR_PROGRAM = str(HERE.parent / "build" / "rcnn")
 
 
 @dataclass
@@ -258,12 +258,12 @@ def milliseconds(seconds):
     return number(ms, 2 if ms is None or ms < 20 else 1 if ms < 100 else 0)
 
 
-LABEL, OURS, PEER, RATIO = 24, 10, 15, 7  # widths of the columns: 100 with three peers
+LABEL, FIRST, PEER, RATIO = 24, 10, 15, 7  # widths of the columns: 100 with three peers
 
 
 def text_row(label, cells):
     """`cells` are [(time, ratio)] of the programs, as texts; the first has no ratio."""
-    text = f"{label:<{LABEL}}{cells[0][0]:>{OURS}}"
+    text = f"{label:<{LABEL}}{cells[0][0]:>{FIRST}}"
     for value, ratio in cells[1:]:
         text += f"{value:>{PEER}}{ratio:>{RATIO}}"
     return text.rstrip()

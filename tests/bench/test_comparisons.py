@@ -7,11 +7,13 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 from pathlib import Path
 
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 sys.path.insert(0, str(BENCH))
 
+import compare_torchvision  # noqa: E402
 import conv_table  # noqa: E402
 import rounds  # noqa: E402
 
@@ -113,6 +115,20 @@ class Tables(Comparison):
         self.assertEqual(done.returncode, 1)
         self.assertTrue(done.stderr.endswith("nano-fpn: detect is 0.50 times as fast as torchvision, expected at least "
                                              "2.5.\n"), done.stderr)
+
+
+class Commands(unittest.TestCase):
+    def test_same_shapes(self):
+        with unittest.mock.patch("sys.argv", ["", "--model", "vgg16", "--batch=3", "--compile", "--python=P"]):
+            options = compare_torchvision.parse_options()
+        ours, *theirs = [program.command for program in compare_torchvision.programs("vgg16", options)]
+        self.assertEqual(ours[:3], [str(BENCH.parent / "build" / "rcnn"), "bench", "model"])
+        shapes = [f"--{key}={value}" for key, value in (("batch", 3), ("height", 480), ("width", 640),
+                                                        ("detect-height", 600), ("detect-width", 800))]
+        for command_words in (ours, *theirs):
+            self.assertLessEqual(set(shapes), set(command_words))
+        self.assertEqual([words[:2] for words in theirs], [["P", str(BENCH / "torchvision_models.py")]] * 3)
+        self.assertEqual([words[-1] for words in theirs[1:]], ["--compile=parts", "--compile=model"])
 
 
 class Order(Comparison):
