@@ -1,25 +1,23 @@
-#!/usr/bin/python3
-"""Times this program and torchvision alternately (A B A B ...), on the same model and with as many threads.
+#!/usr/bin/env python3
+"""Times this program and torchvision in turn (A B A B ...), on the same model and with as many threads.
 
     bench/compare_torchvision.py                            nano-fpn, batch 4, 240x320, five rounds
     bench/compare_torchvision.py --model resnet18-fpn       batch 2, 320x320; detection on 480x640
-    bench/compare_torchvision.py --at-least 2               exits with 1 unless both are at least twice as fast
+    bench/compare_torchvision.py --python venv/bin/python   with the torch and torchvision of this interpreter
+    bench/compare_torchvision.py --compile                  and with torch.compile
+    bench/compare_torchvision.py --busy                     each round again, beside one busy process
+    bench/compare_torchvision.py --model all --markdown f   the four models of docs/measurements.md, as its table
 
-Each of the two commands prints one JSON object per line, {"what": "train_step" | "detect", "seconds": [...]}.
-The figure of a round is the median of its calls, and the overall figure is the median of the rounds. The ratio
-is torchvision's time divided by ours.
+The figure of a round is the median of its calls, and the overall figure is the median of the rounds. A ratio is the
+other program's time divided by ours. Compiling takes minutes in the first round, and less in the others, which find
+its results on the disk; it is not part of any time.
 """
 
 import argparse
-import json
-import os
 import shlex
-import statistics
-import subprocess
-import sys
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+import rounds
+
 WHATS = ("train_step", "detect")
 # The shapes on which each model is timed. Both sides have random weights. In the ResNets, batch normalisation, the stem
 # and layer1 are frozen; in vgg16, the first four convolutions. Models with a feature pyramid train on 512 RoIs per image
@@ -29,14 +27,19 @@ SHAPES = {"nano-fpn": {"batch": 4, "height": 240, "width": 320},
           "resnet18-c4": {"batch": 2, "height": 240, "width": 320},
           "resnet50-fpn": {"batch": 1, "height": 480, "width": 640, "detect-height": 800, "detect-width": 1333},
           "vgg16": {"batch": 1, "height": 480, "width": 640, "detect-height": 600, "detect-width": 800}}
+ALL = ("nano-fpn", "resnet18-fpn", "resnet50-fpn", "vgg16")
+# What the title of a column and the notes call the ways to compile (see torchvision_models.py).
+COMPILED = {"parts": "compiled parts", "model": "compiled model"}
 
 
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=tuple(SHAPES), default="nano-fpn")
-    parser.add_argument("--rounds", type=int, default=5, help="number of runs of each program")
-    parser.add_argument("--threads", type=int, default=2, help="threads of OpenMP and OpenBLAS, for both programs")
+    parser.add_argument("--model", choices=(*SHAPES, "all"), nargs="+", default=["nano-fpn"],
+                        help=f"one or more; all: {', '.join(ALL)}")
+    parser.add_argument("--compile", choices=(*COMPILED, "both"), nargs="?", const="both",
+                        help="also time torch.compile: of the parts of the model that have no loops, of the model as a "
+                             "whole, or both; without a value, both")
     parser.add_argument("--batch", type=int, help="images per training step")
     parser.add_argument("--height", type=int, help="height of the training images")
     parser.add_argument("--width", type=int, help="width of the training images")
@@ -44,84 +47,76 @@ def parse_options():
     parser.add_argument("--detect-width", type=int, help="width of the image to detect on")
     parser.add_argument("--classes", type=int, default=3, help="number of classes, without the background")
     parser.add_argument("--steps", type=int, default=20, help="timed calls in each run")
+    parser.add_argument("--warm-up", type=int, default=5, help="calls before these")
     parser.add_argument("--ours", help="command to run instead of `build/rcnn bench model ...`")
     parser.add_argument("--theirs", help="command to run instead of `torchvision_models.py ...`")
     parser.add_argument("--at-least", type=float, metavar="RATIO", help="exit with 1 if a ratio is below this")
     parser.add_argument("--detect-at-least", type=float, metavar="RATIO",
                         help="minimum ratio of detection, instead of that of --at-least")
-    parser.add_argument("--json", metavar="FILE", help="write all measured times to this file")
-    return parser.parse_args()
+    rounds.add_options(parser)
+    options = rounds.checked(parser)
+    options.model = list(dict.fromkeys(ALL if "all" in options.model else options.model))
+    return options
 
 
-def commands(options):
-    """The two commands as lists of words: {"ours": ..., "torchvision": ...}."""
-    shape = {"model": options.model, **SHAPES[options.model], "classes": options.classes, "steps": options.steps}
+def shape_of(model, options):
+    """The shapes that `model` is timed on, each as a number."""
+    shape = dict(SHAPES[model])
     for key in ("batch", "height", "width", "detect-height", "detect-width"):
         value = getattr(options, key.replace("-", "_"))
         if value is not None:
             shape[key] = value
-    shape = [f"--{key}={value}" for key, value in shape.items()]
-    ours = [str(HERE.parent / "build" / "rcnn"), "bench", "model", *shape, "--json"]
-    # Debian installs torch for /usr/bin/python3 only, which may not be the interpreter that runs this script.
-    theirs = ["/usr/bin/python3", str(HERE / "torchvision_models.py"), *shape]
-    return {"ours": shlex.split(options.ours) if options.ours else ours,
-            "torchvision": shlex.split(options.theirs) if options.theirs else theirs}
+    return {"detect-height": shape["height"], "detect-width": shape["width"], **shape}
 
 
-def measure(command, threads):
-    """Runs `command` and returns {what: [seconds]}."""
-    environment = dict(os.environ, OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS=str(threads))
-    try:
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
-    except OSError as error:
-        raise SystemExit(f"{command[0]} cannot be run: {error.strerror}.")
-    if done.returncode != 0:
-        raise SystemExit(f"`{shlex.join(command)}` exited with {done.returncode}; expected 0.")
-    try:
-        rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    except json.JSONDecodeError as error:
-        raise SystemExit(f"`{shlex.join(command)}` printed a line that is not JSON: {error}.")
-    times = {row["what"]: row["seconds"] for row in rows if row.get("what") in WHATS}
-    for what in WHATS:
-        if not times.get(what):
-            raise SystemExit(f"`{shlex.join(command)}` printed no times of {what}; expected a line with them.")
-    return times
+def programs(model, options):
+    """The programs to time, ours first."""
+    shape = {"model": model, **shape_of(model, options), "classes": options.classes, "steps": options.steps,
+             "warm-up": options.warm_up}
+    arguments = [f"--{key}={value}" for key, value in shape.items()]
+    ours = [rounds.OUR_PROGRAM, "bench", "model", *arguments, "--json"]
+    theirs = [options.python, str(rounds.HERE / "torchvision_models.py"), *arguments]
+    if options.ours:
+        ours = shlex.split(options.ours)
+    if options.theirs:
+        theirs = shlex.split(options.theirs)
+    listed = [rounds.Program("ours", ours), rounds.Program("torchvision", theirs, rounds.KEEP_MEMORY)]
+    for how, name in COMPILED.items():
+        if options.compile in (how, "both"):
+            listed.append(rounds.Program(name, [*theirs, f"--compile={how}"], rounds.KEEP_MEMORY,
+                                         optional=True, limit=options.compile_limit))
+    return listed
 
 
-def print_table(what, medians):
-    """Prints {"ours": [seconds of each round], "torchvision": [...]} as a table and returns the overall ratio."""
-    ours, theirs = medians["ours"], medians["torchvision"]
-    print(f"\n{what + ', ms':<16}{'ours':>10}{'torchvision':>14}{'ratio':>8}")
-    for index, (a, b) in enumerate(zip(ours, theirs), 1):
-        print(f"{f'round {index}':<16}{a * 1e3:>10.2f}{b * 1e3:>14.2f}{b / a:>8.2f}")
-    overall = statistics.median(theirs) / statistics.median(ours)
-    print(f"{'median':<16}{statistics.median(ours) * 1e3:>10.2f}{statistics.median(theirs) * 1e3:>14.2f}"
-          f"{overall:>8.2f}", flush=True)
-    return overall
+def label_of(what, model, shape):
+    if what == "detect":
+        return f"detection with `{model}`, {shape['detect-height']} x {shape['detect-width']}"
+    images = "1 image" if shape["batch"] == 1 else f"{shape['batch']} images"
+    return f"training step of `{model}`, {images} of {shape['height']} x {shape['width']}"
+
+
+def too_slow(what, compared, options):
+    """A sentence for each ratio that is below the required minimum."""
+    min_ratio = options.at_least
+    if what == "detect" and options.detect_at_least is not None:
+        min_ratio = options.detect_at_least
+    if min_ratio is None:
+        return []
+    return [f"{what} is {ratio:.2f} times as fast as {name}, expected at least {min_ratio:g}"
+            for name, ratio in compared.items() if ratio is not None and not ratio >= min_ratio]
 
 
 def main():
     options = parse_options()
-    both = commands(options)
-    for name, command in both.items():
-        print(f"{name}: {shlex.join(command)}")
-    rounds = []
-    for index in range(options.rounds):
-        print(f"round {index + 1} of {options.rounds}", file=sys.stderr)
-        rounds.append({name: measure(command, options.threads) for name, command in both.items()})
-    if options.json:
-        record = {"threads": options.threads, "commands": both, "rounds": rounds}
-        Path(options.json).write_text(json.dumps(record))
-
+    if not options.theirs:
+        rounds.require_modules(options.python, ["torch", "torchvision"])
+    report = rounds.Report(options)
     slow = []
-    for what in WHATS:
-        medians = {name: [statistics.median(one[name][what]) for one in rounds] for name in both}
-        overall = print_table(what, medians)
-        min_ratio = options.at_least
-        if what == "detect" and options.detect_at_least is not None:
-            min_ratio = options.detect_at_least
-        if min_ratio is not None and not overall >= min_ratio:
-            slow.append(f"{what} is {overall:.2f} times as fast, expected at least {min_ratio:g}")
+    for model in options.model:
+        shape = shape_of(model, options)
+        labels = {what: label_of(what, model, shape) for what in WHATS}
+        compared = report.measure(model, programs(model, options), labels)
+        slow += [f"{model}: {sentence}" for what in WHATS for sentence in too_slow(what, compared[what], options)]
     if slow:
         raise SystemExit("; ".join(slow) + ".")
 

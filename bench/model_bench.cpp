@@ -50,7 +50,7 @@ struct Profile {
 
 template <class F>
 void measure(const ModelBenchOptions& options, Context& ctx, const char* what, F&& step) {
-  for (int i = 0; i < 3; ++i) step();
+  for (int i = 0; i < options.warm_up; ++i) step();
   const auto wait = [&] {
     if (ctx.device.type == DeviceType::cuda) cuda::synchronize(ctx.device);
   };
@@ -120,16 +120,19 @@ void bench_model(Context& ctx, const ModelBenchOptions& options) {
   for (Tensor* tensor : {&truth.boxes, &truth.labels, &truth.count, &truth.image_id})
     *tensor = tensor->to(ctx.device);
 
-  int step = 0;
-  TrainingStep training_step(ctx, model, sgd, options.cuda_graph);
-  const auto train = [&] {
-    training_step.run(step++, 1e-4f, {make_image_batch(ctx, config, images), truth});
-    return static_cast<size_t>(0);
+  const auto wanted = [&](const char* what) {
+    return std::find(options.what.begin(), options.what.end(), what) != options.what.end();
   };
-  measure(options, ctx, "train_step", train);
-  while (step < 25) train();  // the peer also trains 25 steps before its detection is timed
-  // A recorded detection always reads the input tensor that it was recorded with, so images are copied into
-  // `input`.
+  if (options.json) fmt::print("{{\"what\": \"versions\", \"rcnn\": \"{}\"}}\n", options.version);
+  if (wanted("train_step")) {
+    int step = 0;
+    TrainingStep training_step(ctx, model, sgd, options.cuda_graph);
+    measure(options, ctx, "train_step", [&] {
+      training_step.run(step++, 1e-4f, {make_image_batch(ctx, config, images), truth});
+      return static_cast<size_t>(0);
+    });
+  }
+
   ctx.grad = ctx.training = false;
   const int detect_height = options.detect_height > 0 ? options.detect_height : options.height,
             detect_width = options.detect_width > 0 ? options.detect_width : options.width;
@@ -138,23 +141,31 @@ void bench_model(Context& ctx, const ModelBenchOptions& options) {
   bytes = noise(1, detect_height, detect_width);
   const RawImage unseen{bytes.data(), detect_height, detect_width};
   const auto one_image = [&] { return make_image_batch(ctx, config, {&unseen, 1}); };
+  // A recorded detection always reads the input tensor that it was recorded with, so images are copied into
+  // `input`.
   RecordedWork recorded(ctx, options.cuda_graph);
   const ImageBatch input = one_image();
   Detections kept;
-  measure(options, ctx, "detect", [&] {
-    Detections found;
-    if (!options.cuda_graph) {
-      found = model.detect(ctx, one_image());
-    } else {
-      input.pixels.copy_from(one_image().pixels);
-      recorded.run([&](Context& own) {
-        kept = {};
-        kept = model.detect(own, input);
-      });
-      found = kept;
-    }
-    return static_cast<size_t>(found.count.to(Device{}).item<int32_t>());
-  });
+  if (wanted("detect"))
+    measure(options, ctx, "detect", [&] {
+      Detections found;
+      if (!options.cuda_graph) {
+        found = model.detect(ctx, one_image());
+      } else {
+        input.pixels.copy_from(one_image().pixels);
+        recorded.run([&](Context& own) {
+          kept = {};
+          kept = model.detect(own, input);
+        });
+        found = kept;
+      }
+      return static_cast<size_t>(found.count.to(Device{}).item<int32_t>());
+    });
+  if (wanted("dense"))
+    measure(options, ctx, "dense", [&] {
+      model.predict_anchors(ctx, input);
+      return static_cast<size_t>(0);
+    });
 }
 
 }  // namespace rcnn

@@ -1,7 +1,8 @@
-// Times a training step and a detection of a whole model.
+// Times a training step and a detection of a whole model, or its convolutions alone.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "core/context.h"
 
@@ -14,16 +15,24 @@ struct ModelBenchOptions {
   int detect_height = 0, detect_width = 0;  // of the image to detect on; 0: as in training
   int classes = 3;
   int objects = 8;  // per image
-  int steps = 20;   // timed calls, after a warm-up
+  /// What to time, in this order: `train_step`; `detect`; `dense`, the part of a detection that computes
+  /// whole maps: the backbone, the pyramid and the head of the RPN, whose result is a score and deltas for
+  /// each anchor.
+  std::vector<std::string> what = {"train_step", "detect"};
+  int steps = 20;   // timed calls
+  int warm_up = 5;  // calls before these
   bool json = false;
+  std::string version;      // of this program, printed with `json`
   bool profile = false;     // also print the time of each op
   bool cuda_graph = false;  // on a GPU, record a step once and replay it
 };
 
-/// Prints median times, or with `json` one JSON object per line: {"what": "train_step" | "detect", "seconds":
-/// [...], ...}. Images are noise, and boxes and weights are random, all from a fixed seed. The stages that
-/// the model freezes when it starts from pretrained weights are frozen here as well. A training step is
-/// forward, backward and SGD.
+/// Prints median times, or with `json` one JSON object per line: first {"what": "versions", "rcnn": "..."},
+/// then
+/// {"what": "train_step" | "detect" | "dense", "seconds": [...], ...}. Images are noise, and boxes and
+/// weights are random, all from a fixed seed. The stages that the model freezes when it starts from
+/// pretrained weights are frozen here as well. A training step is forward, backward and SGD. Preparing the
+/// image is part of `detect`, but not of `dense`.
 void bench_model(Context& ctx, const ModelBenchOptions& options);
 
 }  // namespace rcnn

@@ -39,6 +39,17 @@ std::vector<std::vector<int64_t>> shapes_of(const std::vector<Tensor>& tensors) 
   return shapes;
 }
 
+/// As in a layer: variants that pack the weights do so once, in the run that is not timed.
+template <class Prepared>
+void identify_weights(Prepared& p) {
+  if constexpr (requires {
+                  p.args.weights;
+                  p.args.w;
+                })
+    for (const Tensor& tensor : p.inputs)
+      if (tensor.raw() == p.args.w) p.args.weights = {tensor.storage().id, tensor.version()};
+}
+
 void print_case(const char* op, const std::vector<Tensor>& inputs) {
   std::string line = op;
   for (const Tensor& tensor : inputs)
@@ -58,6 +69,9 @@ template <class Op>
 int bench_op(const OpBenchOptions& options, Device device, const Op& op, Json& rows) {
   Context ctx(device);
   const bool on_gpu = device.type == DeviceType::cuda, simulated = on_gpu && cuda::is_simulated();
+  const auto wanted = [&](std::string_view name) {
+    return options.variants.empty() || std::ranges::find(options.variants, name) != options.variants.end();
+  };
   int failures = 0;
   const auto op_cases = cases_of(op);
   const auto cases = op_cases.timed();
@@ -65,10 +79,11 @@ int bench_op(const OpBenchOptions& options, Device device, const Op& op, Json& r
     const auto host = op_cases.prepare(float{}, cases[index], kernels::Filler(1, kernels::Fill::normal));
     const double bytes = bytes_of(host);
     if (simulated && std::max(host.flop, bytes) > kMaxSimulated) continue;
-    const auto p = on_gpu ? kernels::on_device(host, device) : host;
+    auto p = on_gpu ? kernels::on_device(host, device) : host;
+    identify_weights(p);
     print_case(op.name, p.inputs);
     for (const auto& variant : op.variants) {
-      if (!kernels::fits(ctx, variant, p.args)) continue;
+      if (!kernels::fits(ctx, variant, p.args) || !wanted(variant.name)) continue;
       if (std::string_view(variant.name) == "reference" && p.flop > options.slowest * 1e9) continue;
       const auto run = [&] {
         const Workspace::Scope scope(ctx.workspace);
@@ -101,6 +116,16 @@ int bench_op(const OpBenchOptions& options, Device device, const Op& op, Json& r
   return failures;
 }
 
+/// Checks that one of the ops to time has a variant of this name.
+void check_variant(const OpBenchOptions& options, const std::string& name) {
+  bool known = false;
+  kernels::for_each_op([&](const auto& op) {
+    if (std::string_view(op.name).find(options.op) == std::string_view::npos) return;
+    for (const auto& variant : op.variants) known |= name == variant.name;
+  });
+  check_input(known, "--variant {}: no op that is to be timed has a variant of that name", name);
+}
+
 /// The text of the document, with one line per entry of its list "ops".
 std::string text_of(const Json& document, const Json& rows) {
   std::string text = "{";
@@ -116,6 +141,7 @@ void bench_ops(const OpBenchOptions& options) {
   const cuda::DeviceChoice choice = cuda::choose_device(options.device);
   fmt::print("{}\n", choice.line);
   const bool on_gpu = choice.device.type == DeviceType::cuda;
+  for (const std::string& name : options.variants) check_variant(options, name);
   Json document, rows = Json::array();
   document["device"] = on_gpu ? cuda::device_info(choice.device.index).name : "cpu";
   document["capability"] = on_gpu ? Json(cuda::device_info(choice.device.index).capability) : Json();

@@ -3,16 +3,18 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace rcnn {
 
 struct OpBenchOptions {
-  std::string device = "auto";  // see cuda::choose_device
-  std::string op;               // only ops whose name contains this; empty: all
-  double seconds = 0.2;         // spent on each variant and case; at least three measurements are made
-  double slowest = 2;           // the reference is not timed on cases of more GFLOP than this
-  std::filesystem::path json;   // file for the times; empty: none
-  std::string version;          // of this program, written to that file
+  std::string device = "auto";        // see cuda::choose_device
+  std::string op;                     // only ops whose name contains this; empty: all
+  std::vector<std::string> variants;  // only these; empty: all
+  double seconds = 0.2;               // spent on each variant and case; at least three measurements are made
+  double slowest = 2;                 // the reference is not timed on cases of more GFLOP than this
+  std::filesystem::path json;         // file for the times; empty: none
+  std::string version;                // of this program, written to that file
 };
 
 /// Prints the device, then one line per case and below it one line for every variant that fits the device:
@@ -26,7 +28,8 @@ struct OpBenchOptions {
 /// not count its arithmetic), "gbs"}]}. A variant that failed has "error", a sentence, instead of the last
 /// four.
 ///
-/// Throws InputError if the device or the op does not exist, and Error at the end if a variant failed.
+/// Throws InputError if the device, the op or a variant does not exist, and Error at the end if a variant
+/// failed.
 void bench_ops(const OpBenchOptions& options);
 
 }  // namespace rcnn

@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
-"""Times PyTorch's ops on a GPU, on the shapes that `rcnn bench ops --json` has timed.
+"""Times PyTorch's ops on a GPU or the CPU, on the shapes that `rcnn bench ops --json` has timed.
 
     bench/torch_ops.py OPS.json THEIRS.json
+    bench/torch_ops.py OPS.json THEIRS.json --device cpu     in f32; OMP_NUM_THREADS sets the number of threads
 
-Convolutions and matrix products run in f32, TF32 and bf16, like our variants. Tensors are channels_last, cuDNN
+On a GPU, convolutions and matrix products run in f32, TF32 and bf16, like our variants. Tensors are channels_last, cuDNN
 searches for its fastest engine, and batches of runs are replayed as CUDA graphs. NMS and RoIAlign are those of
-torchvision, if it is installed. Writes {"torch", "torchvision", "cudnn", "ops": [{"op", "case", "precision",
-"ms"}]} to THEIRS.json, with one entry per case and precision. An entry that failed has "error" instead of "ms".
+torchvision, if it is installed. Writes {"torch", "torchvision", "cudnn", "ops": [{"op", "case", "precision", "ms"}]}
+to THEIRS.json, with one entry per case and precision. An entry that failed has "error" instead of "ms".
 """
 
+import argparse
 import json
+import os
 import statistics
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -23,6 +27,7 @@ except ImportError:
     torchvision = None
 
 DTYPES = {"f32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
+DEVICE = "cuda"  # set by main
 BATCH_MS = 5  # duration of the batch of runs between two events
 BATCHES = 7
 
@@ -31,7 +36,7 @@ NMS = {(4, 3000): (3, 0.7), (8, 5000): (5, 0.7), (1, 90000): (90, 0.5), (1, 1200
 
 
 def numbers(shape, dtype=torch.float32):
-    return torch.randn(shape, device="cuda", dtype=dtype)
+    return torch.randn(shape, device=DEVICE, dtype=dtype)
 
 
 def nhwc(shape, dtype):
@@ -41,7 +46,7 @@ def nhwc(shape, dtype):
 
 def random_boxes(count, side=500.0):
     """Boxes drawn as in kernels/boxes/box_cases.h, without the invalid ones."""
-    u = torch.rand(count, 4, device="cuda")
+    u = torch.rand(count, 4, device=DEVICE)
     length = 0.02 + 0.48 * u[:, 2:] ** 2
     low = u[:, :2] * 1.1 - 0.05 - length / 2
     return torch.cat([low, low + length], 1) * side
@@ -49,10 +54,10 @@ def random_boxes(count, side=500.0):
 
 def random_rois(count, height, width, stride):
     """Boxes of all sizes all over the image, drawn as in kernels/roi/roi_cases.h."""
-    u = torch.rand(count, 4, device="cuda")
+    u = torch.rand(count, 4, device=DEVICE)
     smallest, largest = stride / 2, 1.2 * max(height, width)
     size = smallest * (largest / smallest) ** u[:, 2]
-    centre = u[:, :2] * torch.tensor([width, height], device="cuda")
+    centre = u[:, :2] * torch.tensor([width, height], device=DEVICE)
     half = torch.stack([size * (0.5 + u[:, 3]) / 2, size * (1.5 - u[:, 3]) / 2], 1)
     return torch.cat([centre - half, centre + half], 1)
 
@@ -118,8 +123,8 @@ def nms(case, _):
     kept = case["outputs"][0][1]
     groups, threshold = NMS[images, boxes_each]
     boxes = [random_boxes(boxes_each) for _ in range(images)]
-    scores = [torch.randn(boxes_each, device="cuda") for _ in range(images)]
-    group = [torch.randint(groups, (boxes_each,), device="cuda") for _ in range(images)]
+    scores = [torch.randn(boxes_each, device=DEVICE) for _ in range(images)]
+    group = [torch.randint(groups, (boxes_each,), device=DEVICE) for _ in range(images)]
 
     def run():
         for b, s, g in zip(boxes, scores, group):
@@ -227,29 +232,53 @@ def time_runs(run, capture):
     return statistics.median(elapsed(queue) for _ in range(BATCHES)) / count
 
 
+def time_on_cpu(run, budget):
+    """Milliseconds of one run, as the median of as many as fit in `budget` seconds, but at least three."""
+    run()  # touches memory and makes plans
+    seconds = []
+    while len(seconds) < 3 or sum(seconds) < budget:
+        start = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds) * 1e3
+
+
 def set_precision(precision):
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
 
 
-def time_case(case, precision):
+def time_case(case, precision, seconds):
     make, _, capture, _ = PEERS[case["op"]]
     set_precision(precision)
     with torch.no_grad():
-        return time_runs(make(case, DTYPES[precision]), capture)
+        run = make(case, DTYPES[precision])
+        return time_on_cpu(run, seconds) if DEVICE == "cpu" else time_runs(run, capture)
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("ours", type=Path, metavar="OPS.json", help="what `rcnn bench ops --json` has written")
+    parser.add_argument("theirs", type=Path, metavar="THEIRS.json", help="file for the times")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda")
+    parser.add_argument("--seconds", type=float, default=0.2, help="on the CPU, seconds for each case [0.2]")
+    return parser.parse_args()
 
 
 def main():
-    if len(sys.argv) != 3:
-        sys.exit(__doc__.strip())
-    if not torch.cuda.is_available():
+    global DEVICE
+    options = parse_options()
+    DEVICE = options.device
+    if DEVICE == "cuda" and not torch.cuda.is_available():
         sys.exit("torch_ops.py: PyTorch finds no GPU.")
-    ours = json.loads(Path(sys.argv[1]).read_text())
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+    ours = json.loads(options.ours.read_text())
     cases = {}
     for row in ours["ops"]:
         cases.setdefault((row["op"], row["case"]), row)
-    all_precisions = ["f32", "tf32", "bf16"] if torch.cuda.get_device_capability()[0] >= 8 else ["f32"]
+    several = DEVICE == "cuda" and torch.cuda.get_device_capability()[0] >= 8
+    all_precisions = ["f32", "tf32", "bf16"] if several else ["f32"]
     rows = []
     for (op, number), case in cases.items():
         if op not in PEERS or (PEERS[op][3] and torchvision is None):
@@ -257,14 +286,15 @@ def main():
         for precision in all_precisions if PEERS[op][1] else ["f32"]:
             row = {"op": op, "case": number, "precision": precision}
             try:
-                row["ms"] = time_case(case, precision)
+                row["ms"] = time_case(case, precision, options.seconds)
                 print(f"{op} case {number} {precision}: {row['ms']:.4f} ms", flush=True)
             except (RuntimeError, TypeError, ValueError, LookupError) as error:
                 row["error"] = str(error).splitlines()[0] if str(error) else type(error).__name__
                 print(f"{op} case {number} {precision} failed: {row['error']}", flush=True)
             rows.append(row)
-        torch.cuda.empty_cache()
-    Path(sys.argv[2]).write_text(json.dumps(
+        if DEVICE == "cuda":
+            torch.cuda.empty_cache()
+    options.theirs.write_text(json.dumps(
         {"torch": torch.__version__, "torchvision": torchvision.__version__ if torchvision else None,
          "cudnn": torch.backends.cudnn.version(), "ops": rows}))
 

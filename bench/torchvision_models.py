@@ -1,19 +1,23 @@
 #!/usr/bin/python3
 """This project's models built from torchvision's parts: the peers that they are timed against.
 
-    apt-get install python3-torch python3-torchvision     (Debian 12: torch 1.13, torchvision 0.14)
     bench/torchvision_models.py                           prints the time of a training step and of a detection
 
-Results are printed to standard output, one JSON object per line. Settings that are not given here are torchvision's
-defaults. The environment variable OMP_NUM_THREADS sets the number of threads (2 by default).
+Works with torch 1.13 and torchvision 0.14 (Debian 12: python3-torch python3-torchvision) up to torch 2.15 and torchvision
+0.29 (PyPI). Results are printed to standard output, one JSON object per line, the versions first. Settings that are not
+given here are torchvision's defaults. The environment variable OMP_NUM_THREADS sets the number of threads (2 by
+default).
 bench/torchvision_train.py trains one of these models.
 """
 
 import argparse
 import json
+import logging
 import os
+import re
 import statistics
 import time
+import warnings
 from collections import OrderedDict
 from functools import partial
 from pathlib import Path
@@ -177,7 +181,11 @@ MODELS = {"nano-fpn": nano_fpn, "resnet18-fpn": partial(resnet_fpn, 18), "resnet
 
 def make_optimizer(model, lr, momentum=0.9, weight_decay=1e-4):
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.SGD(trained, lr, momentum=momentum, weight_decay=weight_decay)
+    settings = {"momentum": momentum, "weight_decay": weight_decay}
+    try:
+        return torch.optim.SGD(trained, lr, fused=True, **settings)
+    except (TypeError, RuntimeError):  # torch is older than 2.3, or than 2.4 on the CPU
+        return torch.optim.SGD(trained, lr, **settings)
 
 
 def train_step(model, optimizer, images, targets):
@@ -187,6 +195,22 @@ def train_step(model, optimizer, images, targets):
     loss.backward()
     optimizer.step()
     return loss.item()
+
+
+class Dense(nn.Module):
+    """The part of a detection that computes whole maps: the backbone, the pyramid and the head of the RPN.
+
+    The result is a list of scores, and a list of deltas, one map per level.
+    """
+
+    def __init__(self, model):
+        super().__init__()
+        self.backbone, self.head = model.backbone, model.rpn.head
+
+    def forward(self, batch):
+        features = self.backbone(batch)
+        levels = [features] if isinstance(features, torch.Tensor) else list(features.values())
+        return self.head(levels)
 
 
 # ---- timing ------------------------------------------------------------------------------------------------
@@ -223,12 +247,46 @@ def time_calls(call, count, warm_up, device):
     return seconds
 
 
+def versions():
+    """{library: version}, with the copy of oneDNN that is inside torch."""
+    onednn = re.search(r"MKL-DNN v([\d.]+)", torch.__config__.show())
+    return {"torch": torch.__version__, "torchvision": torchvision.__version__,
+            "oneDNN": onednn[1] if onednn and torch.backends.mkldnn.is_available() else None}
+
+
+def print_row(what, options, **values):
+    print(json.dumps({"what": what, "model": options.model, "device": options.device, "precision": options.precision,
+                      "compiled": options.compile, "threads": torch.get_num_threads(), **values}), flush=True)
+
+
 def print_timing(what, options, images, seconds, **extra):
-    print(json.dumps({"what": what, "model": options.model, "library": f"torchvision {torchvision.__version__}",
-                      "batch": len(images), "height": images[0].shape[1], "width": images[0].shape[2],
-                      "device": options.device, "precision": options.precision, "compiled": options.compile,
-                      "threads": torch.get_num_threads(), "median": statistics.median(seconds),
-                      **extra, "seconds": seconds}), flush=True)
+    print_row(what, options, batch=len(images), height=images[0].shape[1], width=images[0].shape[2],
+              median=statistics.median(seconds), **extra, seconds=seconds)
+
+
+def compiled(model, how):
+    """The model after torch.compile: the whole of it, or if `how` is "parts" the modules without loops and without
+    shapes that depend on the data, in which nearly all of the time is spent.
+
+    In inference on the CPU, frozen batch normalisation is folded into the filters, and these are packed for oneDNN.
+    """
+    from torch import _dynamo
+    from torch._inductor import config
+    _dynamo.reset()  # otherwise shapes that differ from those of an earlier call become dynamic, which is slower
+    config.freezing = not torch.is_grad_enabled() and next(model.parameters()).device.type == "cpu"
+    if how == "model" or isinstance(model, Dense):
+        return torch.compile(model)
+    for owner, part in ((model, "backbone"), (model.rpn, "head"), (model.roi_heads, "box_head")):
+        module = getattr(owner, part)
+        setattr(owner, part, torch.compile(getattr(module, "_orig_mod", module)))
+    return model
+
+
+def be_quiet():
+    """Hides torch.compile's warnings about parts that it leaves to Python."""
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    logging.getLogger("torch._dynamo").setLevel(logging.ERROR)
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
 
 
 def refuse_reference_blas():
@@ -244,7 +302,7 @@ def refuse_reference_blas():
 
 
 def bench(options):
-    """Times a training step and a detection.
+    """Times what the options name.
 
     The input already has its final size, and torchvision's resize, which would do nothing, is skipped. On a GPU the
     images are uploaded beforehand.
@@ -265,25 +323,44 @@ def bench(options):
     # There is nothing to learn from noise. A small learning rate keeps the losses finite and the work of every step
     # the same.
     optimizer = make_optimizer(model, lr=1e-4)
-    called = torch.compile(model) if options.compile else model
+    print(json.dumps({"what": "versions", **versions()}), flush=True)
+
+    def measure(what, inputs, timed, call, count=False):
+        """Times `call`, which takes `timed`, a model, compiled if the options say so."""
+        if options.compile and not hasattr(torch, "compile"):
+            print_row(what, options, error=f"torch {torch.__version__} has no torch.compile, which came with 2.0.")
+            return
+        try:
+            called = compiled(timed, options.compile) if options.compile else timed
+            seconds = time_calls(lambda: call(called), options.steps, options.warm_up, device)
+            extra = {"detections": len(call(called)[0]["boxes"])} if count else {}
+        except Exception as error:  # the compiler raises errors of many types
+            if not options.compile:
+                raise
+            said = str(error).strip().splitlines() or ["no message"]
+            print_row(what, options, error=f"torch.compile failed with {type(error).__name__}: {said[0][:200].rstrip('.')}.")
+            return
+        print_timing(what, options, inputs, seconds, **extra)
 
     with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bf16"):
-        model.train()
-        seconds = time_calls(lambda: train_step(called, optimizer, images, targets),
-                             options.steps, options.warm_up, device)
-        print_timing("train_step", options, images, seconds)
-
+        if "train_step" in options.what:
+            measure("train_step", images, model.train(), lambda called: train_step(called, optimizer, images, targets))
         model.eval()
         with torch.inference_mode():
-            seconds = time_calls(lambda: called(unseen), options.steps, options.warm_up, device)
-            found = len(called(unseen)[0]["boxes"])
-        print_timing("detect", options, unseen, seconds, detections=found)
+            if "detect" in options.what:
+                measure("detect", unseen, model, lambda called: called(unseen), count=True)
+            if "dense" in options.what:
+                batch = model.transform(unseen)[0].tensors.to(memory_format=torch.channels_last)
+                measure("dense", batch, Dense(model), lambda called: called(batch))
 
 
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=tuple(MODELS), default="nano-fpn")
+    parser.add_argument("--what", default="train_step,detect",
+                        help="what to time, separated by commas: train_step, detect, dense (the backbone, the pyramid and "
+                             "the head of the RPN) [train_step,detect]")
     parser.add_argument("--batch", type=int, default=4, help="images per training step")
     parser.add_argument("--steps", type=int, default=20, help="timed calls")
     parser.add_argument("--seed", type=int, default=0)
@@ -296,8 +373,13 @@ def parse_options():
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--precision", choices=("f32", "tf32", "bf16"), default="f32",
                         help="precision of convolutions and matrix products on a GPU")
-    parser.add_argument("--compile", action="store_true", help="run the model through torch.compile")
+    parser.add_argument("--compile", choices=("model", "parts"), nargs="?", const="model",
+                        help="run the model through torch.compile, as a whole [model], or its parts that have no loops")
     options = parser.parse_args()
+    options.what = options.what.split(",")
+    for what in options.what:
+        if what not in ("train_step", "detect", "dense"):
+            parser.error(f"--what {what}: expected train_step, detect or dense")
     options.detect_height = options.detect_height or options.height
     options.detect_width = options.detect_width or options.width
     return options
@@ -309,4 +391,5 @@ def set_threads():
 
 if __name__ == "__main__":
     set_threads()
+    be_quiet()
     bench(parse_options())

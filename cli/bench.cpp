@@ -11,6 +11,13 @@ void add_bench(CLI::App& program) {
 
   auto options = std::make_shared<ModelBenchOptions>();
   CLI::App* model = app->add_subcommand("model", "Time a training step and a detection on noise");
+  model
+      ->add_option(
+          "--what", options->what,
+          "what to time, separated by commas: train_step, detect, dense (the backbone, the pyramid and the "
+          "RPN's head) [train_step,detect]")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"train_step", "detect", "dense"}));
   model->add_option("--model", options->model, "the detector [nano-fpn]");
   model->add_option("--batch", options->batch, "images per training step [4]")->check(CLI::Range(1, 1024));
   model->add_option("--height", options->height, "height of the images, in pixels [240]")
@@ -24,6 +31,8 @@ void add_bench(CLI::App& program) {
   model->add_option("--classes", options->classes, "number of classes [3]")->check(CLI::Range(1, 10000));
   model->add_option("--objects", options->objects, "objects per image [8]")->check(CLI::Range(1, 10000));
   model->add_option("--steps", options->steps, "timed repetitions [20]")->check(CLI::Range(1, 100000));
+  model->add_option("--warm-up", options->warm_up, "repetitions before these [5]")
+      ->check(CLI::Range(0, 1000));
   model->add_flag("--json", options->json, "print one JSON object per line");
   model->add_flag("--profile", options->profile, "print the time of each op");
   model->add_flag("--cuda-graph", options->cuda_graph, "on a GPU, record a step once and replay it");
@@ -31,6 +40,7 @@ void add_bench(CLI::App& program) {
   device->add(*model);
   model->callback([options, device] {
     const auto ctx = device->make_context(model_config(options->model));
+    options->version = version_line();
     bench_model(*ctx, *options);
     device->print_sync_report();
   });
@@ -40,6 +50,9 @@ void add_bench(CLI::App& program) {
   ops->add_option("--device", op_options->device, "where to compute: auto, cpu, cuda or cuda:N [auto]")
       ->type_name("DEVICE");
   ops->add_option("--op", op_options->op, "only ops whose name contains this")->type_name("TEXT");
+  ops->add_option("--variant", op_options->variants, "only these variants, separated by commas")
+      ->delimiter(',')
+      ->type_name("TEXT");
   ops->add_option("--seconds", op_options->seconds, "seconds for each variant and shape [0.2]")
       ->check(CLI::Range(0.0, 60.0));
   ops->add_option("--json", op_options->json, "also write the times to this file")->type_name("FILE");

@@ -99,6 +99,11 @@ Proposals FasterRcnn::propose(Context& ctx, const ImageBatch& images) {
   return propose(ctx, images, features(ctx, images));
 }
 
+RpnOutput FasterRcnn::predict_anchors(Context& ctx, const ImageBatch& images) {
+  const InferenceMode mode(ctx);
+  return rpn_forward(ctx, rpn, config, rpn_levels(ctx, features(ctx, images)), images.pixels.shape());
+}
+
 Detections FasterRcnn::detections(Context& ctx, const ImageBatch& images, DetectionTrace* trace) {
   const std::vector<Var> levels = features(ctx, images);
   const Proposals proposals = propose(ctx, images, levels);

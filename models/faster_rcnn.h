@@ -63,6 +63,9 @@ struct FasterRcnn {
   /// The batch's own proposals if it has some, otherwise the RPN's. Runs in InferenceMode, whatever the
   /// context's mode.
   Proposals propose(Context& ctx, const ImageBatch& images);
+  /// What the RPN predicts for each anchor, before any of them is selected: the part of a detection that
+  /// computes whole maps. Runs in InferenceMode, whatever the context's mode.
+  RpnOutput predict_anchors(Context& ctx, const ImageBatch& images);
   /// The objects found in each image. Runs in InferenceMode, whatever the context's mode. `trace` receives
   /// the intermediate results.
   Detections detect(Context& ctx, const ImageBatch& images, DetectionTrace* trace = nullptr);

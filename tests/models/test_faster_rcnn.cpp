@@ -139,6 +139,26 @@ TEST_CASE("detections are inside the image, sorted by score, and independent of 
   }
 }
 
+TEST_CASE("predict_anchors makes what proposals are selected from") {
+  FasterRcnn model(small_config(), 2, Init(3));
+  Context ctx;
+  ctx.grad = ctx.training = true;
+  const ImageBatch image = noise(1, 64, 80, DType::f32);
+  const RpnOutput output = model.predict_anchors(ctx, image);
+  CHECK(ctx.grad);
+  int64_t anchors = 0;
+  float best = -INFINITY;
+  for (size_t level = 0; level < output.objectness.size(); ++level) {
+    const Var& scores = output.objectness[level];
+    CHECK_FALSE(scores.requires_grad());
+    CHECK(output.deltas[level].value().numel() == 4 * scores.value().numel());
+    anchors += scores.value().numel();
+    for (const float score : scores.value().values<float>()) best = std::max(best, score);
+  }
+  CHECK(output.anchors.dim(0) == anchors);
+  CHECK(model.propose(ctx, image).scores.values<float>()[0] == best);
+}
+
 TEST_CASE("nano-fpn has the expected number of parameters, under torchvision's names") {
   FasterRcnn model(model_config("nano-fpn"), 3, Init(1));
   int64_t count = 0;
