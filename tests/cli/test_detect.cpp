@@ -1,6 +1,7 @@
 // `rcnn detect`: the pictures and detections.json, in the order of the images whatever the threads, and
 // images that cannot be read.
 #include <algorithm>
+#include <thread>
 
 #include "tests/program.h"
 #include "tests/train/tiny_run.h"

@@ -136,11 +136,11 @@ TEST_CASE("JPEG: damage is an error that names the file") {
     std::vector<uint8_t> jpeg = good;  // a code of ones only, which no table may contain
     for (ptrdiff_t i = 0; i < 40; ++i)
       jpeg[static_cast<size_t>(find_pixels(jpeg) + 60 + i)] = i % 2 ? 0 : 0xFF;
-    CHECK(fault_of(library, jpeg).starts_with(cannot));
+    CHECK_MESSAGE(fault_of(library, jpeg).starts_with(cannot), fault_of(library, jpeg));
 
     jpeg = good;
     jpeg[find_marker(jpeg, 0xC0) + 4] = 12;  // bits per sample
-    CHECK(fault_of(library, jpeg).starts_with(cannot));
+    CHECK_MESSAGE(fault_of(library, jpeg).starts_with(cannot), fault_of(library, jpeg));
 
     jpeg = good;
     jpeg.erase(jpeg.begin() + find_pixels(jpeg) + 500, jpeg.end() - 2);  // the end marker stays
