@@ -1,7 +1,7 @@
 # rcnn.cu: one Makefile for everything. `make help` lists the targets, and V=1 shows the commands.
 #
-# Switches:  CUDA=auto|0|1|sim   ONEDNN=1|0   ARCH=x86-64-v3|native|...   CONFIG=release|debug|asan|ubsan|tsan|races
-#            CUDA_ARCHS="75 80 90a"
+# Switches:  CUDA=auto|0|1|sim   ONEDNN=1|0   LIBJPEG=auto|0|1   ARCH=x86-64-v3|native|...
+#            CONFIG=release|debug|asan|ubsan|tsan|races   CUDA_ARCHS="75 80 90a"
 # Each configuration has its own folder, build/<configuration>/, so that objects never mix.
 
 .DEFAULT_GOAL := all
@@ -15,19 +15,23 @@ endif
 .SUFFIXES:
 .DELETE_ON_ERROR:
 
-CUDA   ?= auto
-ONEDNN ?= 1
+CUDA    ?= auto
+ONEDNN  ?= 1
+LIBJPEG ?= auto
+CONFIG  ?= release
 # x86-64-v3 is AVX2 and FMA (Intel since 2013, AMD since 2015). Kernels that gain from AVX-512 are compiled for it as well
 # and chosen at run time, so `native` is not faster. Where v3 cannot run, the default is `native`.
 CPU_FLAGS := $(shell grep -m1 '^flags' /proc/cpuinfo 2>/dev/null)
-ARCH   ?= $(if $(filter-out $(CPU_FLAGS),avx2 bmi1 bmi2 f16c fma abm movbe),native,x86-64-v3)
-CONFIG ?= release
+ARCH    ?= $(if $(filter-out $(CPU_FLAGS),avx2 bmi1 bmi2 f16c fma abm movbe),native,x86-64-v3)
 CXX    := $(if $(filter default undefined,$(origin CXX)),g++,$(CXX))
 Q := $(if $(V),,@)
 CCACHE := $(shell command -v ccache 2>/dev/null)
 
 ifeq ($(filter auto 0 1 sim,$(CUDA)),)
   $(error CUDA=$(CUDA): expected auto, 0, 1 or sim)
+endif
+ifeq ($(filter auto 0 1,$(LIBJPEG)),)
+  $(error LIBJPEG=$(LIBJPEG): expected auto, 0 or 1)
 endif
 ifeq ($(filter $(CONFIG),release debug asan ubsan tsan races),)
   $(error CONFIG=$(CONFIG): expected release, debug, asan, ubsan, tsan or races)
@@ -54,7 +58,13 @@ ifeq ($(CONFIG),tsan)
   ONEDNN := 0
 endif
 
-BUILD ?= build/$(CONFIG)$(if $(filter 1,$(CUDA)),-cuda)$(if $(filter sim,$(CUDA)),-sim)$(if $(filter 0,$(ONEDNN)),-noonednn)
+# auto: libjpeg-turbo if its header is found. The original libjpeg decodes with other bits and is not used.
+ifeq ($(LIBJPEG),auto)
+  override LIBJPEG := $(shell echo LIBJPEG_TURBO_VERSION_NUMBER | $(CXX) -E -P -x c++ $(if $(DEPS),-isystem $(DEPS)/include) \
+    -include stdio.h -include jpeglib.h - 2>/dev/null | tail -n 1 | grep -q '^[0-9]' && echo 1 || echo 0)
+endif
+
+BUILD ?= build/$(CONFIG)$(if $(filter 1,$(CUDA)),-cuda)$(if $(filter sim,$(CUDA)),-sim)$(if $(filter 0,$(ONEDNN)),-noonednn)$(if $(filter 0,$(LIBJPEG)),-nolibjpeg)
 
 # ---- flags -----------------------------------------------------------------------------------------------------
 # -ffp-contract=off: the CPU and the GPU must round alike; the sources call `fma` explicitly where they mean it.
@@ -71,7 +81,7 @@ CXXFLAGS_races   := $(CXXFLAGS_release) # so that everything except the kernels 
 CXXFLAGS += -std=c++20 -march=$(ARCH) -ffp-contract=off -fno-math-errno -fno-trapping-math -MMD -MP -I. \
             -ffile-prefix-map="$$PWD"=. $(WARNINGS) $(CXXFLAGS_$(CONFIG))
 LDFLAGS  += $(filter -fsanitize=%,$(CXXFLAGS_$(CONFIG)))
-LDLIBS_FILES := -lfmt -lpugixml -lexif -lsimdjson -lzip
+LDLIBS_FILES := -lfmt -lpugixml -lexif -lsimdjson -lzip $(if $(filter 1,$(LIBJPEG)),-ljpeg)
 LDLIBS   += $(LDLIBS_FILES) -lcrypto -lpthread
 ifeq ($(CONFIG),tsan)
   CXXFLAGS += -DRCNN_STD_THREADS
@@ -130,6 +140,9 @@ LIB_SOURCES  := $(sort $(wildcard core/*.cpp core/*/*.cpp kernels/*.cpp kernels/
                               eval/*.cpp report/*.cpp train/*.cpp))
 ifeq ($(ONEDNN),0)
   LIB_SOURCES := $(filter-out %_onednn.cpp,$(LIB_SOURCES))
+endif
+ifeq ($(LIBJPEG),0)
+  LIB_SOURCES := $(filter-out data/codecs_turbo.cpp,$(LIB_SOURCES))
 endif
 ifneq ($(CUDA),0)
   LIB_SOURCES := $(filter-out core/cuda/absent.cpp,$(LIB_SOURCES))
@@ -195,6 +208,10 @@ endif
 FONT ?= $(firstword $(wildcard /usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf \
                                /usr/share/fonts/TTF/DejaVuSans-Bold.ttf /usr/share/fonts/dejavu/DejaVuSans-Bold.ttf))
 $(BUILD)/data/draw.o: private CXXFLAGS += -DRCNN_FONT='"$(FONT)"'
+
+ifeq ($(LIBJPEG),1) # only the file that lists the libraries asks
+$(BUILD)/data/codecs.o: private CXXFLAGS += -DRCNN_LIBJPEG
+endif
 
 # When the commit changes, only the file that prints it is rebuilt.
 COMMIT := $(shell git describe --always --dirty --tags 2>/dev/null || echo unreleased)
@@ -315,14 +332,15 @@ FUZZ_FLAGS   := -std=c++20 -O1 -g -I. -MMD -MP -fsanitize=address,undefined -fno
 # Only the readers and the sources that they need.
 FUZZ_SOURCES := $(patsubst %,core/%.cpp,config cuda/absent host_memory memory tensor) \
                 $(patsubst %,core/files/%.cpp,atomic_file pickle pth safetensors tensor_file zip_archive) \
-                $(patsubst %,data/%.cpp,annotation clip coco_file exif files image orientation stb_impl) \
+                $(patsubst %,data/%.cpp,annotation clip coco_file codecs exif files image orientation stb_impl) \
+                $(if $(filter 1,$(LIBJPEG)),data/codecs_turbo.cpp) \
                 models/config.cpp train/config.cpp train/settings_file.cpp
 FUZZ_OBJECTS  = $(patsubst %.cpp,build/fuzz/%.o,$(FUZZ_SOURCES))
 FUZZERS      := $(addprefix build/fuzz/,$(FUZZ_TARGETS))
 build/fuzz/%.o: %.cpp
 	@mkdir -p $(@D)
 	@echo "  FUZZ $<"
-	$(Q)$(FUZZ_CXX) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c $< -o $@
+	$(Q)$(FUZZ_CXX) $(FUZZ_FLAGS) $(if $(filter 1,$(LIBJPEG)),-DRCNN_LIBJPEG) -fsanitize=fuzzer-no-link -c $< -o $@
 build/fuzz/readers.a: $(FUZZ_OBJECTS)
 	@rm -f $@
 	$(Q)ar rcs $@ $^

@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/device.h"
+#include "core/pipeline.h"
 #include "data/draw.h"
 #include "eval/detect.h"
 #include "models/detector.h"
@@ -40,23 +41,124 @@ std::vector<fs::path> list_images(const std::vector<std::string>& paths) {
   return images;
 }
 
+/// `stem`, or `stem_2`, `stem_3`, ... if that name is taken.
+std::string unique_name(std::set<std::string>& taken, const std::string& stem) {
+  std::string name = stem;
+  for (int i = 2; !taken.insert(name).second; ++i) name = fmt::format("{}_{}", stem, i);
+  return name;
+}
+
+struct Options {
+  std::string weights, out = "detections", pictures = "jpeg";
+  std::vector<std::string> paths;
+  float score = 0.5f;
+  int64_t short_side = 0;
+  int workers = 2;
+  DeviceOptions device;
+
+  bool draws() const { return pictures != "none"; }
+  fs::path picture(const std::string& name) const {
+    return fs::path(out) / (name + (pictures == "png" ? ".png" : ".jpg"));
+  }
+};
+
+/// The annotated picture of a photograph in the same folder could replace it.
+void check_that_images_survive(const std::vector<fs::path>& images, const Options& options) {
+  std::error_code ignored;
+  std::set<fs::path> inputs;
+  for (const fs::path& image : images) inputs.insert(fs::weakly_canonical(image, ignored));
+  std::set<std::string> names;
+  for (const fs::path& image : images) {
+    const fs::path picture = options.picture(unique_name(names, image.stem().string()));
+    check_input(!inputs.contains(fs::weakly_canonical(picture, ignored)),
+                "--out {}: the annotated picture {} would replace one of the images; choose another folder",
+                options.out, picture.string());
+  }
+}
+
+/// An image on its way from the file to the annotated picture.
+struct Item {
+  Image image;
+  std::string fault;               // why it could not be read; empty if it could
+  std::vector<LabelledBox> shown;  // the detections to draw
+  std::string name;                // of the picture, without its extension
+};
+
+void detect(const Options& options) {
+  Detector detector = load_model(options.weights);
+  if (options.short_side > 0) set_short_side(detector.model->config, options.short_side);
+  const auto ctx = options.device.make_context(detector.model->config);
+  move_to(*detector.model, ctx->device);
+  const std::vector<fs::path> images = list_images(options.paths);
+  if (options.draws()) check_that_images_survive(images, options);
+  const fs::path out = options.out;
+  std::error_code error;
+  fs::create_directories(out, error);
+  check_input(!error, "{}: cannot create the folder: {}", out.string(), error.message());
+
+  std::vector<Sample> samples;
+  std::vector<Detection> all;
+  std::set<std::string> names;
+  const auto path_of = [&](int64_t i) -> const fs::path& { return images[static_cast<size_t>(i)]; };
+  const auto read = [&](int64_t i) {
+    Item item;
+    try {
+      item.image = read_image(path_of(i));
+    } catch (const InputError& fault) {  // an unreadable file does not stop the others
+      item.fault = fault.what();
+    }
+    return item;
+  };
+  const auto find = [&](int64_t i, Item item) {
+    if (!item.fault.empty()) return item;
+    const auto found = detect_image(*ctx, *detector.model, item.image, static_cast<int>(samples.size()));
+    for (const Detection& d : found)
+      if (d.score >= options.score) item.shown.push_back({d.box, d.label, d.score});
+    item.name = unique_name(names, path_of(i).stem().string());
+    samples.push_back({item.name, path_of(i), item.image.width, item.image.height, {}});
+    all.insert(all.end(), found.begin(), found.end());
+    return item;
+  };
+  const auto draw = [&](int64_t, Item item) {
+    if (item.fault.empty() && options.draws()) {
+      draw_detections(item.image, item.shown, detector.classes);
+      const fs::path picture = options.picture(item.name);
+      options.pictures == "png" ? write_png(picture, item.image) : write_jpeg(picture, item.image);
+    }
+    item.image = {};
+    return item;
+  };
+  std::string bad;
+  const auto report = [&](int64_t i, const Item& item) {
+    const std::string path = path_of(i).string();
+    if (!item.fault.empty()) {
+      fmt::print(stderr, "rcnn: {}\n", item.fault);
+      bad = path;
+      return;
+    }
+    fmt::print("{}: {} objects{}\n", path, item.shown.size(),
+               options.draws() ? " -> " + options.picture(item.name).string() : "");
+  };
+  run_pipeline(std::ssize(images), options.workers, read, find, draw, report);
+  write_detections(out / "detections.json", all, samples, detector.classes, detector.category_ids);
+  options.device.print_sync_report();
+  check_input(bad.empty(), "{} of {} images could not be read, the last of them {}; the others are done",
+              images.size() - samples.size(), images.size(), bad);
+}
+
 }  // namespace
 
 void add_detect(CLI::App& program) {
-  struct Options {
-    std::string weights, out = "detections";
-    std::vector<std::string> paths;
-    float score = 0.5f;
-    int64_t short_side = 0;
-    DeviceOptions device;
-  };
   auto options = std::make_shared<Options>();
   CLI::App* app = program.add_subcommand("detect", "Detect objects in photographs and draw them");
   app->add_option("--weights", options->weights, "trained model (best.safetensors)")
       ->required()
       ->type_name("FILE");
-  app->add_option("--out", options->out, "folder for annotated PNGs and detections.json [detections]")
+  app->add_option("--out", options->out, "folder for annotated pictures and detections.json [detections]")
       ->type_name("DIR");
+  app->add_option("--pictures", options->pictures,
+                  "format of the annotated pictures: jpeg, png or none [jpeg]")
+      ->check(CLI::IsMember({"jpeg", "png", "none"}));
   app->add_option(
          "--score", options->score,
          "confidence threshold: draw detections with at least this score; the JSON file has all [0.5]")
@@ -65,49 +167,11 @@ void add_detect(CLI::App& program) {
   app->add_option("--short-side", options->short_side,
                   "resize images to this short side, in pixels [the model's]")
       ->check(CLI::Range(16, 8192));
+  app->add_option("--workers", options->workers,
+                  "threads that read and write images while the others are detected on [2]")
+      ->check(CLI::Range(0, 256));
   options->device.add(*app);
-  app->callback([options] {
-    Detector detector = load_model(options->weights);
-    if (options->short_side > 0) set_short_side(detector.model->config, options->short_side);
-    const auto ctx = options->device.make_context(detector.model->config);
-    move_to(*detector.model, ctx->device);
-    const fs::path out = options->out;
-    std::error_code error;
-    fs::create_directories(out, error);
-    check_input(!error, "{}: cannot create the folder: {}", out.string(), error.message());
-
-    std::vector<Sample> samples;
-    std::vector<Detection> all;
-    std::set<std::string> names;
-    std::string bad;
-    size_t bad_count = 0;
-    for (const fs::path& path : list_images(options->paths)) {
-      Image image;
-      try {
-        image = read_image(path);
-      } catch (const InputError& fault) {  // an unreadable file does not stop the others
-        fmt::print(stderr, "rcnn: {}\n", fault.what());
-        bad = path.string();
-        ++bad_count;
-        continue;
-      }
-      const auto found = detect_image(*ctx, *detector.model, image, static_cast<int>(samples.size()));
-      std::vector<LabelledBox> shown;
-      for (const Detection& d : found)
-        if (d.score >= options->score) shown.push_back({d.box, d.label, d.score});
-      draw_detections(image, shown, detector.classes);
-      std::string name = path.stem().string();
-      for (int i = 2; !names.insert(name).second; ++i) name = fmt::format("{}_{}", path.stem().string(), i);
-      write_png(out / (name + ".png"), image);
-      fmt::print("{}: {} objects -> {}\n", path.string(), shown.size(), (out / (name + ".png")).string());
-      samples.push_back({name, path, image.width, image.height, {}});
-      all.insert(all.end(), found.begin(), found.end());
-    }
-    write_detections(out / "detections.json", all, samples, detector.classes, detector.category_ids);
-    options->device.print_sync_report();
-    check_input(bad_count == 0, "{} of {} images could not be read, the last of them {}; the others are done",
-                bad_count, bad_count + samples.size(), bad);
-  });
+  app->callback([options] { detect(*options); });
 }
 
 }  // namespace rcnn

@@ -1,15 +1,12 @@
-// The header of a file is checked here before stb_image decodes the file: the decoder allocates what a header
-// claims, guesses how to read four-component JPEGs without Adobe's marker, ignores EXIF, and silently fills
-// up a truncated JPEG with grey.
+// The header of a file is checked here before a library decodes the file: the decoders allocate what a header
+// claims, guess how to read four-component JPEGs without Adobe's marker, ignore EXIF, and fill up a truncated
+// JPEG with grey.
 #include "data/image.h"
 
-#include <stb/stb_image.h>
 #include <stb/stb_image_write.h>
 
 #include <algorithm>
 #include <array>
-#include <limits>
-#include <memory>
 #include <numeric>
 #include <optional>
 #include <string>
@@ -17,6 +14,7 @@
 
 #include "core/error.h"
 #include "core/files/atomic_file.h"
+#include "data/codecs.h"
 #include "data/exif.h"
 #include "data/files.h"
 #include "data/orientation.h"
@@ -201,6 +199,18 @@ std::vector<uint8_t> over_white(Bytes rgba) {
   return rgb;
 }
 
+void check_can_encode(std::string_view function, const Image& image) {
+  check(image.width > 0 && image.height > 0 &&
+            image.rgb.size() ==
+                size_t{3} * static_cast<size_t>(image.width) * static_cast<size_t>(image.height),
+        "{}: an image of {} x {} pixels with {} bytes; expected 3 bytes per pixel.", function, image.width,
+        image.height, image.rgb.size());
+}
+
+void write_bytes(const std::filesystem::path& path, Bytes bytes) {
+  write_atomically(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, Sync::no);
+}
+
 }  // namespace
 
 Image read_image(const std::filesystem::path& path, const ImageLimits& limits) {
@@ -213,28 +223,12 @@ Image read_image(const std::filesystem::path& path, const ImageLimits& limits) {
               "{} is truncated: its {} bytes end before the image does.", name, bytes.size());
   check_input(is_png || jpeg_tables_fit(bytes),
               "{} is damaged: one of its Huffman tables has more than 256 symbols.", name);
-  check_input(bytes.size() <= size_t{std::numeric_limits<int>::max()},
-              "{} is too large: it has {} bytes; at most 2 GiB are read.", name, bytes.size());
-
-  int width = 0, height = 0, channels_in_file = 0;
-  const int channels = is_png ? 4 : 3;
-  const std::unique_ptr<stbi_uc, decltype(&stbi_image_free)> pixels(
-      stbi_load_from_memory(bytes.data(), static_cast<int>(bytes.size()), &width, &height, &channels_in_file,
-                            channels),
-      stbi_image_free);
-  check_input(pixels != nullptr, "{} cannot be decoded: it is damaged or of an unsupported kind ({}).", name,
-              stbi_failure_reason());
-  check_input(ImageSize{width, height} == info.stored, "{} is damaged: two headers disagree about its size.",
-              name);
 
   Image image;
-  image.width = width;
-  image.height = height;
-  const Bytes decoded(pixels.get(), static_cast<size_t>(width) * height * channels);
-  if (is_png)
-    image.rgb = over_white(decoded);
-  else
-    image.rgb.assign(decoded.begin(), decoded.end());
+  image.width = info.stored.width;
+  image.height = info.stored.height;
+  image.rgb = is_png ? over_white(stb_decode(bytes, info.stored, 4, name))
+                     : jpeg_libraries().front().decode(bytes, info.stored, name);
   return info.orientation == 1 ? image : turn_image(image, info.orientation);
 }
 
@@ -254,11 +248,7 @@ ImageSize read_image_size(const std::filesystem::path& path, const ImageLimits& 
 }
 
 std::vector<uint8_t> encode_png(const Image& image) {
-  check(image.width > 0 && image.height > 0 &&
-            image.rgb.size() ==
-                size_t{3} * static_cast<size_t>(image.width) * static_cast<size_t>(image.height),
-        "encode_png: an image of {} x {} pixels with {} bytes; expected 3 bytes per pixel.", image.width,
-        image.height, image.rgb.size());
+  check_can_encode("encode_png", image);
   std::vector<uint8_t> png;
   const auto append = [](void* to, void* data, int size) {
     const auto* from = static_cast<const uint8_t*>(data);
@@ -272,9 +262,19 @@ std::vector<uint8_t> encode_png(const Image& image) {
   return png;
 }
 
-void write_png(const std::filesystem::path& path, const Image& image) {
-  const std::vector<uint8_t> bytes = encode_png(image);
-  write_atomically(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, Sync::no);
+std::vector<uint8_t> encode_jpeg(const Image& image, int quality) {
+  check_can_encode("encode_jpeg", image);
+  return jpeg_libraries().front().encode(image, quality);
 }
+
+void write_png(const std::filesystem::path& path, const Image& image) {
+  write_bytes(path, encode_png(image));
+}
+
+void write_jpeg(const std::filesystem::path& path, const Image& image) {
+  write_bytes(path, encode_jpeg(image));
+}
+
+std::string jpeg_library() { return jpeg_libraries().front().name; }
 
 }  // namespace rcnn

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace rcnn {
@@ -47,9 +48,13 @@ struct ImageLimits {
 /// as do CMYK and YCCK by the plain formula, without a colour profile; 16 bits per channel become 8 (the high
 /// byte); a palette is looked up; transparency is blended over white.
 ///
+/// JPEG is decoded by libjpeg-turbo, with the same bytes as in PIL, or in a build without it by stb_image,
+/// which differs by a few steps per channel (`jpeg_library` says which).
+///
 /// Throws InputError naming the file if it is missing, empty, truncated (including a JPEG without its end
 /// marker and a PNG without its end chunk), damaged, neither JPEG nor PNG, over the limits, or a JPEG with
-/// four colours but without the Adobe marker that says which.
+/// four colours but without the Adobe marker that says which. stb_image does not notice all damage: it fills
+/// up with grey what is missing inside a JPEG that has its end marker.
 Image read_image(const std::filesystem::path& path, const ImageLimits& limits = {});
 
 /// Sizes and orientation from the header alone. Throws those errors of `read_image` that a header can show.
@@ -61,7 +66,18 @@ ImageSize read_image_size(const std::filesystem::path& path, const ImageLimits& 
 /// The image as the bytes of a PNG file.
 std::vector<uint8_t> encode_png(const Image& image);
 
-/// Writes a PNG file atomically (see `write_atomically`). Throws Error naming the file.
+/// Of the JPEG files that this program writes. Above a quality of 90 colour keeps its full resolution, so
+/// that thin coloured lines stay sharp.
+constexpr int kJpegQuality = 92;
+
+/// The image as the bytes of a JPEG file. Images of more than 65500 pixels per side cannot be encoded.
+std::vector<uint8_t> encode_jpeg(const Image& image, int quality = kJpegQuality);
+
+/// Write a file atomically (see `write_atomically`). Throw Error naming the file.
 void write_png(const std::filesystem::path& path, const Image& image);
+void write_jpeg(const std::filesystem::path& path, const Image& image);
+
+/// The library that reads and writes JPEG, with its version: the pixels of a JPEG depend on it.
+std::string jpeg_library();
 
 }  // namespace rcnn

@@ -1,5 +1,4 @@
-// The only place where the stb libraries are compiled: reading JPEG and PNG, writing PNG, and the font
-// rasteriser. (stb_image_write's JPEG encoder is included too; only tests use it.)
+// The only place where the stb libraries are compiled: reading and writing JPEG and PNG, and the font rasteriser.
 #include <cstdlib>
 
 #pragma GCC diagnostic ignored "-Wpragmas"

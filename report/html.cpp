@@ -1,7 +1,6 @@
 #include "report/html.h"
 
 #include <fmt/format.h>
-#include <stb/stb_image_write.h>
 
 #include <algorithm>
 #include <vector>
@@ -10,18 +9,6 @@
 #include "data/draw.h"
 
 namespace rcnn {
-namespace {
-
-// Above a quality of 90 stb_image_write does not subsample colour, so that thin coloured lines stay sharp.
-constexpr int kJpegQuality = 92;
-
-void append_bytes(void* to, void* data, int size) {
-  const auto* from = static_cast<const uint8_t*>(data);
-  auto* bytes = static_cast<std::vector<uint8_t>*>(to);
-  bytes->insert(bytes->end(), from, from + size);
-}
-
-}  // namespace
 
 std::string escape_html(std::string_view text) {
   std::string html;
@@ -80,13 +67,7 @@ std::string base64(std::span<const uint8_t> bytes) {
 }
 
 std::string image_address(const Image& image) {
-  check(image.width > 0 && image.height > 0, "the report cannot show an image of {} x {} pixels", image.width,
-        image.height);
-  std::vector<uint8_t> jpeg;
-  const int done = stbi_write_jpg_to_func(append_bytes, &jpeg, image.width, image.height, 3, image.rgb.data(),
-                                          kJpegQuality);
-  check(done != 0, "the report cannot show an image of {} x {} pixels", image.width, image.height);
-  return "data:image/jpeg;base64," + base64(jpeg);
+  return "data:image/jpeg;base64," + base64(encode_jpeg(image));
 }
 
 std::string image_element(const Image& image, std::string_view description) {

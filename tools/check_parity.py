@@ -5,7 +5,8 @@
 Loads the weights of a model (nano-fpn or a ResNet with a feature pyramid) into the same model built from torchvision's
 parts (its twin), runs the twin on the first images of a split, and pairs each detection of the file with the nearest
 detection of the twin that has the same class. Exits with 1 if the numbers of detections differ, if a box differs by
-more than .01 pixel, or if a score differs by more than 1e-4. Use PNG images, because JPEG decoders differ.
+more than .01 pixel, or if a score differs by more than 1e-4. If the detections are those of a build without
+libjpeg-turbo, use PNG images, because stb_image and PIL decode JPEG differently.
 
 With --out FILE, nothing is compared: the twin's detections on the whole split are written to a file that
 `rcnn eval --detections` can evaluate. --exported FILE takes the weights from a file that `rcnn export` wrote.

@@ -22,16 +22,21 @@ rm -rf "$bundle"
 mkdir -p "$bundle/include/stb" "$bundle/lib" "$bundle/share" "$bundle/licenses"
 
 # ---- headers ------------------------------------------------------------------------------------------------------
-for header in fmt CLI toml++ nlohmann openssl doctest libexif pugixml.hpp pugiconfig.hpp simdjson.h zip.h zipconf.h; do
+for header in fmt CLI toml++ nlohmann openssl doctest libexif pugixml.hpp pugiconfig.hpp simdjson.h zip.h zipconf.h \
+  jpeglib.h jmorecfg.h jerror.h; do
   [ -e "/usr/include/$header" ] || fail "/usr/include/$header is missing; sh tools/setup.sh installs it"
   cp -RL "/usr/include/$header" "$bundle/include/"
 done
 for header in stb_image.h stb_image_write.h stb_truetype.h; do
   cp -L "/usr/include/stb/$header" "$bundle/include/stb/"
 done
-# Debian keeps the headers of OpenSSL that depend on the architecture in a separate folder.
-for header in "/usr/include/$(g++ -print-multiarch)"/openssl/*.h; do
+# Debian keeps headers that depend on the architecture in a separate folder.
+multiarch=/usr/include/$(g++ -print-multiarch)
+for header in "$multiarch"/openssl/*.h; do
   [ ! -e "$header" ] || cp -L "$header" "$bundle/include/openssl/"
+done
+for header in "$multiarch/jconfig.h" /usr/include/jconfig.h; do
+  [ ! -e "$header" ] || cp -L "$header" "$bundle/include/"
 done
 
 # ---- libraries ----------------------------------------------------------------------------------------------------
@@ -45,7 +50,7 @@ at_most() {
   [ "$(printf '%s\n' "$found" "$1_$2" | sort -V | tail -1)" = "$1_$2" ] ||
     fail "$3 needs $found; expected at most $1_$2, because the other machine may have nothing newer"
 }
-for name in fmt pugixml exif simdjson zip crypto; do
+for name in fmt pugixml exif simdjson zip crypto jpeg; do
   library=$(g++ -print-file-name="lib$name.so")
   [ -e "$library" ] || fail "lib$name.so is missing; sh tools/setup.sh installs it"
   library=$(readlink -f "$library")
@@ -67,7 +72,7 @@ done
 [ -n "$font" ] || fail "DejaVuSans-Bold.ttf is missing; sh tools/setup.sh installs it"
 cp -L "$font" "$bundle/share/"
 for package in libfmt-dev libcli11-dev libtomlplusplus-dev libpugixml-dev libexif-dev libsimdjson-dev libzip-dev nlohmann-json3-dev \
-  libstb-dev libssl-dev doctest-dev fonts-dejavu-core; do
+  libjpeg-dev libstb-dev libssl-dev doctest-dev fonts-dejavu-core; do
   [ ! -e "/usr/share/doc/$package/copyright" ] ||
     cp -L "/usr/share/doc/$package/copyright" "$bundle/licenses/$package"
 done

@@ -18,7 +18,8 @@ libexif-dev: libexif, the orientation of photographs
 libsimdjson-dev: simdjson, the headers of weights files
 nlohmann-json3-dev: nlohmann-json, metrics, summaries and detections
 libzip-dev: libzip, PyTorch's weights files (.pth)
-libstb-dev: stb, JPEG and PNG images, and drawing text
+libjpeg-dev: libjpeg-turbo, JPEG images (not needed with make LIBJPEG=0, which leaves them to stb)
+libstb-dev: stb, PNG images, and drawing text
 libboost-context-dev: Boost.Context, the threads of simulated kernels (make CUDA=sim)
 libssl-dev: libcrypto of OpenSSL, the SHA-256 of weights
 fonts-dejavu-core: DejaVu Sans Bold, the font of the labels drawn on detections

@@ -6,6 +6,7 @@
 
 #include "core/files/safetensors.h"
 #include "core/parallel.h"
+#include "data/image.h"
 #include "models/weights.h"
 #include "train/config.h"
 
@@ -124,7 +125,7 @@ std::string numerics_description() {
 #else
   const std::string library = "no oneDNN";
 #endif
-  return fmt::format("{}, {} threads", library, thread_count());
+  return fmt::format("{}, {}, {} threads", library, jpeg_library(), thread_count());
 }
 
 }  // namespace rcnn

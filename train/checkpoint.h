@@ -38,7 +38,7 @@ void save_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd&
 RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd& sgd, Ema* ema,
                          const std::map<std::string, std::string>& settings);
 
-/// Library version and number of threads, on which the last bits of a result depend.
+/// Versions of the libraries and number of threads, on which the last bits of a result depend.
 std::string numerics_description();
 
 }  // namespace rcnn

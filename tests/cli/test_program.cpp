@@ -294,33 +294,6 @@ TEST_CASE("program: train, eval and detect refuse faulty weights files") {
   CHECK_FALSE(fs::exists(trial.folder / "found"));
 }
 
-TEST_CASE("program: detect continues after an image that cannot be read, and says so at the end") {
-  const Trial trial;
-  if (!trial) return;
-  const std::string model = trial.trained_model();
-  const std::string one = trial.path("data/JPEGImages/train_00000.png");
-  const std::string two = trial.path("data/JPEGImages/train_00001.png"), broken = trial.path("broken.png");
-  write_text(broken, content_of(one).substr(0, 500));
-  const Words detect = {"detect", "--weights", model, "--out", trial.path("found")};
-
-  const Finished result = trial.run(detect + Words{one, broken, two});
-  CHECK(result.status == 2);
-  CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 2);
-  CHECK(contains(result.err, "rcnn: " + broken + " is truncated"));
-  CHECK(contains(result.err, "\nrcnn: 1 of 3 images could not be read, the last of them " + broken));
-  CHECK(fs::exists(trial.folder / "found/train_00000.png"));
-  CHECK(fs::exists(trial.folder / "found/train_00001.png"));
-  CHECK(fs::exists(trial.folder / "found/detections.json"));
-  CHECK(count_files(trial.folder / "found") == 3);
-
-  CHECK(contains(trial.refusal(detect + Words{trial.path("none.png")}),
-                 trial.path("none.png") + ": no such file or folder"));
-  fs::create_directories(trial.folder / "bare");
-  CHECK(
-      contains(trial.refusal(detect + Words{trial.path("bare")}), trial.path("bare") + ": the folder holds"));
-  CHECK(trial.run(detect + Words{one}).status == 0);
-}
-
 TEST_CASE("program: train refuses a folder that holds a run, and one that cannot be created") {
   const Trial trial;
   if (!trial) return;

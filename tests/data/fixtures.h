@@ -76,7 +76,7 @@ inline Image smooth_image(int width, int height) {
 }
 
 /// The image as a JPEG file, in colour or, from its red channel, in greyscale.
-inline std::vector<uint8_t> encode_jpeg(const Image& image, bool grey = false) {
+inline std::vector<uint8_t> stb_jpeg(const Image& image, bool grey = false) {
   std::vector<uint8_t> bytes, pixels = image.rgb;
   const auto append = [](void* to, void* data, int size) {
     const auto* from = static_cast<const uint8_t*>(data);

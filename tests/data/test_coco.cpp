@@ -30,7 +30,7 @@ struct CocoFolder {
     write_text(file, json);
     image("a.jpg");
   }
-  void image(const std::string& name) const { write_bytes(folder / name, encode_jpeg(smooth_image(40, 30))); }
+  void image(const std::string& name) const { write_bytes(folder / name, stb_jpeg(smooth_image(40, 30))); }
   Dataset read(const std::vector<std::string>& classes = {}) const {
     return read_coco(file, folder.path(), classes);
   }

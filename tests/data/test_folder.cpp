@@ -18,7 +18,7 @@ struct Maker {
   TemporaryFolder folder;
 
   const fs::path& root() const { return folder.path(); }
-  void image(const std::string& path) const { write_bytes(folder / path, encode_jpeg(smooth_image(40, 30))); }
+  void image(const std::string& path) const { write_bytes(folder / path, stb_jpeg(smooth_image(40, 30))); }
   /// Writes an annotation with one object of the class, or with none if the name is empty.
   void xml(const std::string& path, const std::string& name = "cat", const std::string& more = "") const {
     const std::string object = name.empty() ? ""

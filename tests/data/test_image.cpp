@@ -38,7 +38,7 @@ std::vector<uint8_t> first_part(std::vector<uint8_t> bytes, size_t count) {
 
 /// A baseline JPEG whose header has the given size and number of components.
 std::vector<uint8_t> jpeg_with_frame(uint32_t width, uint32_t height, uint8_t components) {
-  std::vector<uint8_t> jpeg = encode_jpeg(smooth_image(16, 16));
+  std::vector<uint8_t> jpeg = stb_jpeg(smooth_image(16, 16));
   const size_t frame = find_marker(jpeg, 0xC0);
   std::vector<uint8_t> header = {0xFF, 0xC0};
   append_big_endian(header, 8 + 3u * components, 2);
@@ -83,7 +83,7 @@ TEST_CASE("image: a PNG is read back byte for byte") {
 
 TEST_CASE("image: a JPEG is read back approximately") {
   const Image image = smooth_image(50, 34);
-  const Image back = read_back(encode_jpeg(image));
+  const Image back = read_back(stb_jpeg(image));
   REQUIRE(back.rgb.size() == image.rgb.size());
   int worst = 0;
   for (size_t i = 0; i < image.rgb.size(); ++i) worst = std::max(worst, std::abs(image.rgb[i] - back.rgb[i]));
@@ -152,22 +152,22 @@ TEST_CASE("image: another format") {
 }
 
 TEST_CASE("image: a JPEG that is cut off anywhere is reported as truncated") {
-  const std::vector<uint8_t> jpeg = encode_jpeg(random_image(40, 40));
+  const std::vector<uint8_t> jpeg = stb_jpeg(random_image(40, 40));
   for (const size_t count : {size_t{4}, find_marker(jpeg, 0xC0) + 6, find_marker(jpeg, 0xDA), jpeg.size() / 2,
                              jpeg.size() - 2, jpeg.size() - 1})
     CHECK(contains(failure_of("cut.jpg", first_part(jpeg, count)), "truncated"));
 }
 
 TEST_CASE("image: the end marker of a thumbnail is not that of the photograph") {
-  const std::vector<uint8_t> thumbnail = encode_jpeg(random_image(8, 8));
-  const std::vector<uint8_t> jpeg = with_segment(encode_jpeg(random_image(40, 30)), 0xE1, "", thumbnail);
+  const std::vector<uint8_t> thumbnail = stb_jpeg(random_image(8, 8));
+  const std::vector<uint8_t> jpeg = with_segment(stb_jpeg(random_image(40, 30)), 0xE1, "", thumbnail);
   const Image image = read_back(jpeg);
   CHECK(image.width == 40);
   CHECK(contains(failure_of("cut.jpg", first_part(jpeg, jpeg.size() - 10)), "truncated"));
 }
 
 TEST_CASE("image: the size is found after a header of any length") {
-  std::vector<uint8_t> jpeg = encode_jpeg(random_image(24, 18));
+  std::vector<uint8_t> jpeg = stb_jpeg(random_image(24, 18));
   std::vector<uint8_t> profile;
   for (int i = 0; i < 3; ++i) {
     profile.insert(profile.end(), {0xFF, 0xE2});
@@ -192,12 +192,12 @@ TEST_CASE("image: a file that is damaged inside") {
 }
 
 TEST_CASE("image: a Huffman table that claims too many symbols is refused before decoding") {
-  std::vector<uint8_t> jpeg = encode_jpeg(random_image(16, 16));
+  std::vector<uint8_t> jpeg = stb_jpeg(random_image(16, 16));
   const size_t table = find_marker(jpeg, 0xC4) + 4;
   for (size_t length = 1; length <= 16; ++length) jpeg[table + length] = 255;
   CHECK(contains(failure_of("bad.jpg", jpeg), "more than 256 symbols"));
   // A second table that starts in the last byte of the segment, near the end of the file.
-  jpeg = encode_jpeg(random_image(16, 16));
+  jpeg = stb_jpeg(random_image(16, 16));
   jpeg.resize(jpeg.size() - 2);
   jpeg.insert(jpeg.end(), {0xFF, 0xC4, 0, 20});
   jpeg.resize(jpeg.size() + 18);
@@ -233,7 +233,7 @@ TEST_CASE("image: every kind of JPEG") {
 }
 
 TEST_CASE("image: a greyscale JPEG has three equal channels") {
-  const Image image = read_back(encode_jpeg(smooth_image(20, 10), true));
+  const Image image = read_back(stb_jpeg(smooth_image(20, 10), true));
   for (size_t i = 0; i < image.rgb.size(); i += 3) {
     CHECK(image.rgb[i] == image.rgb[i + 1]);
     CHECK(image.rgb[i] == image.rgb[i + 2]);

@@ -52,7 +52,7 @@ TEST_CASE("orientation: a JPEG is turned by its EXIF orientation, in either byte
     for (const bool big_endian : {false, true}) {
       INFO(orientation, " ", big_endian);
       write_bytes(folder / "a.jpg",
-                  with_exif(encode_jpeg(quarters()), exif_block(static_cast<uint32_t>(orientation),
+                  with_exif(stb_jpeg(quarters()), exif_block(static_cast<uint32_t>(orientation),
                                                                 big_endian, orientation == 3 ? 6 : 3)));
       const Image image = read_image(folder / "a.jpg");
       const ImageSize expected = orientation <= 4 ? ImageSize{32, 16} : ImageSize{16, 32};
@@ -80,7 +80,7 @@ TEST_CASE("orientation: a PNG is turned as well") {
 }
 
 TEST_CASE("orientation: the entry of a photograph is found among other segments") {
-  std::vector<uint8_t> jpeg = with_orientation(encode_jpeg(quarters()), 8);
+  std::vector<uint8_t> jpeg = with_orientation(stb_jpeg(quarters()), 8);
   jpeg = with_segment(std::move(jpeg), 0xE1, "http://ns.adobe.com/xap/1.0/", {});
   jpeg = with_segment(std::move(jpeg), 0xE2, "", std::vector<uint8_t>(60000));
   jpeg = with_segment(std::move(jpeg), 0xE2, "", std::vector<uint8_t>(60000));  // after the first 64 KiB
@@ -179,7 +179,7 @@ class TurnedData {
  private:
   void image(const std::string& id, int orientation) {
     write_bytes(folder / ("JPEGImages/" + id + ".jpg"),
-                with_orientation(encode_jpeg(smooth_image(40, 30)), orientation));
+                with_orientation(stb_jpeg(smooth_image(40, 30)), orientation));
   }
   void annotate(const std::string& id, ImageSize size, const Box& box) {
     write_voc_annotation(folder / ("Annotations/" + id + ".xml"),
@@ -228,7 +228,7 @@ TEST_CASE("orientation: annotations in either frame, in VOC's and in COCO's form
 
 TEST_CASE("orientation: boxes are clipped to the image in their own frame") {
   const TemporaryFolder folder;
-  write_bytes(folder / "JPEGImages/a.jpg", with_orientation(encode_jpeg(smooth_image(40, 30)), 6));
+  write_bytes(folder / "JPEGImages/a.jpg", with_orientation(stb_jpeg(smooth_image(40, 30)), 6));
   std::filesystem::create_directories(folder / "Annotations");
   write_voc_annotation(folder / "Annotations/a.xml", {"a", {}, 40, 30, {{{20, 10, 50, 20}, 1}}}, {"cat"},
                        "a.jpg");

@@ -28,7 +28,7 @@ struct VocFolder {
       std::filesystem::create_directories(folder / part);
   }
   void image(const std::string& file_name) const {
-    write_bytes(folder / ("JPEGImages/" + file_name), encode_jpeg(smooth_image(40, 30)));
+    write_bytes(folder / ("JPEGImages/" + file_name), stb_jpeg(smooth_image(40, 30)));
   }
   void annotation(const std::string& id, const std::string& xml) const {
     write_text(folder / ("Annotations/" + id + ".xml"), xml);

@@ -22,7 +22,7 @@ template <class Corners>
 Dataset read_written(const fs::path& folder, const Corners& corners) {
   RandomSequence random(1, Purpose::test, 5);
   std::string list;
-  const std::vector<uint8_t> jpeg = encode_jpeg(smooth_image(200, 100));
+  const std::vector<uint8_t> jpeg = stb_jpeg(smooth_image(200, 100));
   for (int i = 0; i < 12; ++i) {
     const std::string id = "photo " + std::to_string(i);
     list += id + "\r\n";
@@ -110,7 +110,7 @@ TEST_CASE("advice: the name of a class or a file is not taken for a fault") {
   for (int i = 0; i < 6; ++i) {
     const std::string id = fmt::format("wholly outside {}", i);
     list += id + "\n";
-    write_bytes(folder / "JPEGImages" / (id + ".jpg"), encode_jpeg(smooth_image(200, 100)));
+    write_bytes(folder / "JPEGImages" / (id + ".jpg"), stb_jpeg(smooth_image(200, 100)));
     write_text(folder / "Annotations" / (id + ".xml"),
                "<annotation><size><width>200</width><height>100</height></size>"
                "<object><name>reversed box</name><bndbox><xmin>20</xmin><ymin>20</ymin><xmax>20</xmax>"

@@ -1,0 +1,200 @@
+// `rcnn detect`: the pictures and detections.json, in the order of the images whatever the threads, and
+// images that cannot be read.
+#include <algorithm>
+#include <thread>
+
+#include "tests/program.h"
+#include "tests/train/tiny_run.h"
+
+using namespace rcnn;
+using namespace rcnn::fixtures;
+namespace fs = std::filesystem;
+
+namespace {
+
+using Words = std::vector<std::string>;
+
+/// The program, a model and six scenes.
+struct DetectTrial {
+  fs::path program = find_program();
+  TemporaryFolder folder;
+
+  explicit operator bool() const { return !program.empty(); }
+  std::string path(const std::string& name) const { return (folder / name).string(); }
+  std::string scene(int i) const { return path(fmt::format("data/JPEGImages/train_{:05}.png", i)); }
+
+  void prepare() const {
+    write_tiny_scenes(folder / "data", 6);
+    Words train = {program.string(), "train", "--data", path("data"), "--out", path("run")};
+    for (const auto& [key, text] : tiny_settings())
+      train.insert(train.end(), {"--" + key, key == "steps" ? "1" : text});
+    REQUIRE(Process(train).wait() == 0);
+  }
+  Finished detect(const std::string& out, const Words& more) const {
+    Words words = {"detect", "--weights", path("run/best.safetensors"), "--out", path(out), "--score", "0"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_program(program, words);
+  }
+  /// The names of the files in a folder, sorted.
+  Words files(const std::string& name) const {
+    Words names;
+    for (const auto& entry : fs::directory_iterator(folder / name))
+      names.push_back(entry.path().filename().string());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+};
+
+/// The lines that name an image, without the output folder, which differs between runs.
+std::string image_lines(const Finished& result, const std::string& out) {
+  std::string text = result.out.substr(result.out.find('\n') + 1);  // the first names the device
+  for (size_t at; (at = text.find(out)) != std::string::npos;) text.replace(at, out.size(), "OUT");
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("detect: the result does not depend on the threads, nor detections.json on the pictures") {
+  const DetectTrial trial;
+  if (!trial) return;
+  trial.prepare();
+  const Words images = {trial.scene(4), trial.path("data/JPEGImages"), trial.scene(2)};
+  const auto run = [&](const std::string& out, Words more) {
+    more.insert(more.end(), images.begin(), images.end());
+    const Finished result = trial.detect(out, more);
+    CHECK(result.status == 0);
+    CHECK(result.err.empty());
+    return image_lines(result, trial.path(out));
+  };
+  const std::string lines = run("zero", {"--workers", "0"});
+  CHECK(std::count(lines.begin(), lines.end(), '\n') == 8);
+  CHECK(lines.starts_with(trial.scene(4) + ": "));
+  CHECK(contains(lines, "objects -> OUT/train_00004.jpg\n" + trial.scene(0)));
+  const Words pictures = {"detections.json", "train_00000.jpg",   "train_00001.jpg",
+                          "train_00002.jpg", "train_00002_2.jpg", "train_00003.jpg",
+                          "train_00004.jpg", "train_00004_2.jpg", "train_00005.jpg"};
+  CHECK(trial.files("zero") == pictures);
+  const std::string detections = content_of(trial.folder / "zero/detections.json");
+  CHECK(contains(detections, "train_00004_2"));
+  for (const char* workers : {"1", "2", "7"}) {
+    CAPTURE(workers);
+    const std::string out = std::string("with") + workers;
+    CHECK(run(out, {"--workers", workers}) == lines);
+    CHECK(trial.files(out) == pictures);
+    for (const std::string& name : pictures)
+      CHECK(content_of(trial.folder / out / name) == content_of(trial.folder / "zero" / name));
+  }
+
+  const std::string png = run("png", {"--pictures", "png"}), none = run("none", {"--pictures", "none"});
+  CHECK(contains(png, " -> OUT/train_00002_2.png\n"));
+  CHECK(trial.files("png").size() == 9);
+  CHECK(contains(none, trial.scene(0) + ": "));
+  CHECK_FALSE(contains(none, "OUT"));
+  CHECK(trial.files("none") == Words{"detections.json"});
+  for (const char* out : {"png", "none"})
+    CHECK(content_of(trial.folder / out / "detections.json") == detections);
+
+  // The JPEG shows what the PNG shows.
+  const Image a = read_image(trial.folder / "png/train_00003.png");
+  const Image b = read_image(trial.folder / "zero/train_00003.jpg");
+  REQUIRE(a.rgb.size() == b.rgb.size());
+  double sum = 0;
+  for (size_t i = 0; i < a.rgb.size(); ++i) sum += std::abs(a.rgb[i] - b.rgb[i]);
+  CHECK(sum / static_cast<double>(a.rgb.size()) < 4);
+  CHECK(a.rgb != read_image(trial.scene(3)).rgb);  // boxes are drawn
+}
+
+TEST_CASE("detect: an image that cannot be read does not stop the others, and the end says so") {
+  const DetectTrial trial;
+  if (!trial) return;
+  trial.prepare();
+  const std::string broken = trial.path("broken.png"), none = trial.path("none.png");
+  write_text(broken, content_of(trial.scene(0)).substr(0, 500));
+  for (const char* workers : {"0", "3"}) {
+    CAPTURE(workers);
+    const Finished result =
+        trial.detect("found", {"--workers", workers, trial.scene(0), broken, trial.scene(1)});
+    CHECK(result.status == 2);
+    CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 2);
+    CHECK(contains(result.err, "rcnn: " + broken + " is truncated"));
+    CHECK(contains(result.err, "\nrcnn: 1 of 3 images could not be read, the last of them " + broken));
+    CHECK(trial.files("found") == Words{"detections.json", "train_00000.jpg", "train_00001.jpg"});
+    fs::remove_all(trial.folder / "found");
+  }
+  CHECK(contains(trial.detect("found", {none}).err, "rcnn: " + none + ": no such file or folder"));
+  fs::create_directories(trial.folder / "bare");
+  CHECK(contains(trial.detect("found", {trial.path("bare")}).err,
+                 "rcnn: " + trial.path("bare") + ": the folder holds"));
+  CHECK_FALSE(fs::exists(trial.folder / "found"));
+}
+
+TEST_CASE("detect: no picture replaces an image, and images of one name get different pictures") {
+  const DetectTrial trial;
+  if (!trial) return;
+  trial.prepare();
+  fs::copy_file(trial.scene(0), trial.folder / "a.png");
+  write_jpeg(trial.folder / "a.jpg", read_image(trial.scene(1)));
+  const std::string png = trial.path("a.png"), jpeg = trial.path("a.jpg");
+  const std::string before = content_of(jpeg);
+  const Finished refused = trial.detect(".", {jpeg});
+  CHECK(refused.status == 2);
+  CHECK(contains(refused.err, "would replace one of the images; choose another folder"));
+  CHECK(trial.detect(".", {png, jpeg}).status == 2);
+  CHECK(trial.detect(".", {"--pictures", "png", png}).status == 2);
+  fs::create_symlink("..", trial.folder / "data/back");
+  CHECK(trial.detect("data/back", {jpeg}).status == 2);
+  CHECK(content_of(jpeg) == before);
+
+  CHECK(trial.detect("found", {png, jpeg}).status == 0);
+  CHECK(trial.files("found") == Words{"a.jpg", "a_2.jpg", "detections.json"});
+  CHECK(contains(content_of(trial.folder / "found/detections.json"),
+                 R"({"image_id":"a_2","file_name":"a.jpg")"));
+  CHECK(trial.detect(".", {"--pictures", "none", png, jpeg}).status == 0);
+}
+
+TEST_CASE(
+    "detect: a picture that cannot be written ends the program with one sentence, in the images' order") {
+  const DetectTrial trial;
+  if (!trial) return;
+  trial.prepare();
+  fs::create_directories(trial.folder / "found/train_00002.jpg");
+  for (const char* workers : {"0", "1", "4"}) {
+    CAPTURE(workers);
+    const Finished result = trial.detect("found", {"--workers", workers, trial.path("data/JPEGImages")});
+    CHECK(result.status == 1);
+    CHECK(result.err == "rcnn: " + trial.path("found/train_00002.jpg") +
+                            " cannot be written: it exists and is not a regular file.\n");
+    const std::string lines = image_lines(result, trial.path("found"));
+    CHECK(std::count(lines.begin(), lines.end(), '\n') == 2);
+    CHECK(contains(lines, "train_00001.jpg\n"));
+    CHECK_FALSE(fs::exists(trial.folder / "found/detections.json"));
+  }
+}
+
+TEST_CASE("detect: Ctrl-C ends the program at once, and leaves no half-written picture") {
+  const DetectTrial trial;
+  if (!trial) return;
+  trial.prepare();
+  Words words = {trial.program.string(), "detect", "--weights", trial.path("run/best.safetensors"), "--out",
+                 trial.path("found")};
+  for (int i = 0; i < 400; ++i) words.push_back(trial.scene(i % 6));
+  Process process(words);
+  while (process.running() && !contains(process.out(), "_3.jpg\n"))
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  REQUIRE(process.running());
+  process.signal(SIGINT);
+  CHECK(process.wait() == 128 + SIGINT);
+  CHECK(process.err().empty());
+  for (const std::string& name : trial.files("found"))
+    if (name.ends_with(".jpg")) CHECK_NOTHROW(read_image(trial.folder / "found" / name));
+}
+
+TEST_CASE("detect: a wrong value is refused with those that are expected") {
+  const DetectTrial trial;
+  if (!trial) return;
+  const Finished result = trial.detect("found", {"--pictures", "gif", "x.jpg"});
+  CHECK(result.status == 2);
+  CHECK(contains(result.err, "--pictures"));
+  CHECK(contains(result.err, "jpeg"));
+  CHECK(trial.detect("found", {"--workers", "-1", "x.jpg"}).status == 2);
+}
