@@ -1,4 +1,5 @@
-// The only place where the stb libraries are compiled: reading and writing JPEG and PNG, and the font rasteriser.
+// The only place where the stb libraries are compiled: reading and writing JPEG and PNG, and the font
+// rasteriser.
 #include <cstdlib>
 
 #pragma GCC diagnostic ignored "-Wpragmas"

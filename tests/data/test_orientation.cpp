@@ -52,8 +52,8 @@ TEST_CASE("orientation: a JPEG is turned by its EXIF orientation, in either byte
     for (const bool big_endian : {false, true}) {
       INFO(orientation, " ", big_endian);
       write_bytes(folder / "a.jpg",
-                  with_exif(stb_jpeg(quarters()), exif_block(static_cast<uint32_t>(orientation),
-                                                                big_endian, orientation == 3 ? 6 : 3)));
+                  with_exif(stb_jpeg(quarters()), exif_block(static_cast<uint32_t>(orientation), big_endian,
+                                                             orientation == 3 ? 6 : 3)));
       const Image image = read_image(folder / "a.jpg");
       const ImageSize expected = orientation <= 4 ? ImageSize{32, 16} : ImageSize{16, 32};
       CHECK(ImageSize{image.width, image.height} == expected);
