@@ -32,8 +32,8 @@ inline std::vector<MatmulCase> matmul_cases() {
   };
 }
 
-/// The head of nano-fpn with 4 x 64 RoIs (forward and both gradients), fc6 of R50-FPN and of VGG16 in detection, and of
-/// VGG16 in training (forward and both gradients).
+/// The head of nano-fpn with 4 x 64 RoIs (forward and both gradients), fc6 of R50-FPN and of VGG16 in
+/// detection, and of VGG16 in training (forward and both gradients).
 inline std::vector<MatmulCase> matmul_bench_cases() {
   return {{256, 256, 800, false, true, true, true},
           {256, 800, 256},
