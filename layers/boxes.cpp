@@ -199,7 +199,7 @@ Candidates class_boxes(Context& ctx, const Tensor& probabilities, const Tensor& 
   check_tensor(self, "image_size", image_size, DType::f32, {n, 2});
 
   const int64_t m = r * (c - 1);
-  Candidates result{ctx.empty({n, m, 4}), ctx.empty({n, m}), ctx.empty({n, m}, DType::i32)};
+  Candidates result{ctx.empty({n, m, 4}), ctx.empty({n, m}), ctx.empty({n, m}, DType::i32), c - 1};
   kernels::ClassBoxesArgs args{};
   args.n = n;
   args.r = r;
@@ -239,7 +239,8 @@ KeptRows nms(Context& ctx, const Candidates& candidates, const NmsOptions& optio
                                 .capacity = options.max_boxes,
                                 .keep = kept.rows.mutable_data<int32_t>(),
                                 .count = kept.count.mutable_data<int32_t>(),
-                                .plus_one = options.whole_pixels ? 1.0f : 0.0f});
+                                .plus_one = options.whole_pixels ? 1.0f : 0.0f,
+                                .columns = candidates.columns});
   return kept;
 }
 

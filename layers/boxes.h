@@ -71,9 +71,10 @@ Tensor top_k(Context& ctx, int64_t n, const std::vector<Tensor>& scores, int64_t
 
 /// The boxes from which NMS chooses, M per image.
 struct Candidates {
-  Tensor boxes;   // (N, M, 4) f32
-  Tensor scores;  // (N, M) f32: logits of proposals, probabilities of detections
-  Tensor group;   // (N, M) i32: only boxes of one group suppress each other; -1: not used
+  Tensor boxes;         // (N, M, 4) f32
+  Tensor scores;        // (N, M) f32: logits of proposals, probabilities of detections
+  Tensor group;         // (N, M) i32: only boxes of one group suppress each other; -1: not used
+  int64_t columns = 0;  // see NmsArgs: detections are a matrix of RoIs and classes
 };
 
 struct DecodeOptions {

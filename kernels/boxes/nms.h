@@ -19,7 +19,14 @@ struct NmsArgs {
   int32_t* keep = nullptr;   // (N, capacity): rows in the order of the visits, padded with -1
   int32_t* count = nullptr;  // (N): rows kept
   float plus_one = 0;        // 1: corners are whole pixels (see spanned)
+  // If not 0, the M boxes are a matrix with this many columns, row by row, and a column belongs to one group:
+  // each of its boxes has that group or -1.
+  int64_t columns = 0;
 };
+
+/// For columns of at most 1024 boxes: one block per column.
+Run<NmsArgs> nms_columns;
+bool columns_fit(const NmsArgs& a);
 
 /// Sorts the boxes by group and score, compares them 64 by 64 with one bit per pair, and then decides group
 /// by group, in bands of 5120 boxes.
@@ -33,6 +40,7 @@ Run<NmsArgs> nms_vector_scan;
 
 // clang-format off
 inline constexpr Technique<NmsArgs> nms_techniques[] = {
+    {"columns", on_cuda, {nms_columns, columns_fit}},
     {"banded_bitmask", on_cuda, nms_banded_bitmask},
     {"one_block", on_cuda, nms_one_block},
     {"vector_scan", on_cpu, nms_vector_scan},

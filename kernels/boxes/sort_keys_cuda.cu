@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "core/cuda/cuda.h"
+#include "kernels/boxes/sort_in_block.h"
 
 namespace rcnn::kernels {
 namespace {
@@ -31,20 +31,7 @@ __global__ void sort_chunks_kernel(uint64_t* keys, int length, int width, int ch
     chunk[i] = i < count ? own[i] : kAfterAll;
   __syncthreads();
 
-  // Runs of run / 2 keys, every other one descending, are merged into runs of `run` keys.
-  for (int run = 2; run <= width; run *= 2)
-    for (int apart = run / 2; apart > 0; apart /= 2) {
-      for (int pair = static_cast<int>(threadIdx.x); pair < width / 2; pair += threads) {
-        const int low = pair / apart * (2 * apart) + pair % apart, high = low + apart;
-        const bool ascending = (low & run) == 0;
-        const uint64_t a = chunk[low], b = chunk[high];
-        if ((a > b) == ascending) {
-          chunk[low] = b;
-          chunk[high] = a;
-        }
-      }
-      __syncthreads();
-    }
+  sort_in_block(chunk, width);
   for (int i = static_cast<int>(threadIdx.x); i < count; i += threads) own[i] = chunk[i];
 }
 
