@@ -48,13 +48,15 @@ struct Conv2dNode : Node {
                                            .accumulate_residual = dresidual.accumulate,
                                            .dbias = dbias.data<T>(),
                                            .accumulate_bias = dbias.accumulate});
+    const kernels::ContentsKey gradient{g.storage().id, g.version()};
     if (const GradientTarget dw = target(ctx, kW))
       kernels::run(ctx, kernels::conv2d_dw,
                    kernels::Conv2dDwArgs<T>{.shape = shape,
                                             .x = x.get().data<T>(),
                                             .g = g.data<T>(),
                                             .dw = dw.data<T>(),
-                                            .accumulate = dw.accumulate});
+                                            .accumulate = dw.accumulate,
+                                            .gradient = gradient});
     if (const GradientTarget dx = target(ctx, kX))
       kernels::run(ctx, kernels::conv2d_dx,
                    kernels::Conv2dDxArgs<T>{.shape = shape,
@@ -62,7 +64,8 @@ struct Conv2dNode : Node {
                                             .w = w.get().data<T>(),
                                             .dx = dx.data<T>(),
                                             .accumulate = dx.accumulate,
-                                            .weights = key_of(w.get(), {})});
+                                            .weights = key_of(w.get(), {}),
+                                            .gradient = gradient});
   }
 };
 

@@ -8,6 +8,8 @@
 namespace rcnn {
 namespace {
 
+kernels::WeightsKey key_of(const Tensor& w) { return {w.storage().id, w.version()}; }
+
 struct LinearNode : Node {
   const char* name() const override { return "linear"; }
   enum Input { kX, kW, kBias };
@@ -33,6 +35,7 @@ struct LinearNode : Node {
                                                     .dz = relu ? g.mutable_data<T>() : nullptr,
                                                     .dbias = dbias.data<T>(),
                                                     .accumulate_bias = dbias.accumulate});
+    const kernels::ContentsKey gradient{g.storage().id, g.version()};
     if (const GradientTarget dw = target(ctx, kW))  // (N, M) (M, K)
       kernels::run(ctx, kernels::matmul,
                    kernels::MatmulArgs<T>{.m = n,
@@ -42,7 +45,8 @@ struct LinearNode : Node {
                                           .a = g.data<T>(),
                                           .b = x.get().data<T>(),
                                           .c = dw.data<T>(),
-                                          .accumulate = dw.accumulate});
+                                          .accumulate = dw.accumulate,
+                                          .gradient = gradient});
     if (const GradientTarget dx = target(ctx, kX))  // (M, N) (N, K)
       kernels::run(ctx, kernels::matmul,
                    kernels::MatmulArgs<T>{.m = m,
@@ -51,7 +55,9 @@ struct LinearNode : Node {
                                           .a = g.data<T>(),
                                           .b = w.get().data<T>(),
                                           .c = dx.data<T>(),
-                                          .accumulate = dx.accumulate});
+                                          .accumulate = dx.accumulate,
+                                          .weights = key_of(w.get()),
+                                          .gradient = gradient});
   }
 };
 
@@ -76,7 +82,8 @@ Var linear(Context& ctx, const Var& x, const Var& w, const Var& bias, bool relu)
                                         .b = w.value().data<T>(),
                                         .bias = bias.defined() ? bias.value().data<T>() : nullptr,
                                         .relu = relu,
-                                        .c = y.mutable_data<T>()});
+                                        .c = y.mutable_data<T>(),
+                                        .weights = key_of(w.value())});
   });
   if (!wants_gradient(ctx, {&x, &w, &bias})) return Var(y);
   auto node = std::make_shared<LinearNode>();

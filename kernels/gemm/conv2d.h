@@ -10,6 +10,7 @@
 #pragma once
 
 #include "core/host_device.h"
+#include "kernels/gemm/weights_key.h"
 #include "kernels/op.h"
 
 namespace rcnn::kernels {
@@ -26,14 +27,6 @@ struct Conv2dShape {
     return 2.0 * static_cast<double>(n * oh() * ow() * k) * static_cast<double>(r * s * c);
   }
   auto operator<=>(const Conv2dShape&) const = default;
-};
-
-/// Identifies the contents of the weights, for variants that keep a packed copy: which storage holds them,
-/// and how often it was written. With an id of 0 the weights are packed every time.
-struct WeightsKey {
-  uint64_t id = 0, version = 0;
-  uint64_t scale_id = 0, scale_version = 0;
-  bool operator==(const WeightsKey&) const = default;
 };
 
 template <class T>
@@ -58,6 +51,7 @@ struct Conv2dDxArgs {
   T* dx = nullptr;       // (N, H, W, C)
   Accumulate accumulate = Accumulate::no;
   WeightsKey weights = {};
+  ContentsKey gradient = {};  // of g
 };
 
 /// dw from g = dLoss / d conv(x, w).
@@ -68,6 +62,7 @@ struct Conv2dDwArgs {
   const T* g = nullptr;  // (N, OH, OW, K)
   T* dw = nullptr;       // (K, R, S, C)
   Accumulate accumulate = Accumulate::no;
+  ContentsKey gradient = {};  // of g
 };
 
 template <class T>

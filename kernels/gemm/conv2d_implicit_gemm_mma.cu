@@ -149,7 +149,7 @@ void forward(const Stream& stream, Workspace& workspace, const Conv2dArgs<float>
   ConvGemm<Stored> gemm{};
   gemm.dims = conv_dims(packed);
   gemm.image = packed_rows<Stored>(stream, workspace, a.x, s.n * s.h * s.w, s.c);
-  gemm.filters = packed_rows<Stored>(stream, workspace, a.w, s.k * s.r * s.s, s.c);
+  gemm.filters = packed_rows<Stored>(stream, workspace, a.w, s.k * s.r * s.s, s.c, a.weights);
   gemm.output = output_of(conv_dims(s), a);
   run<Element>(stream, workspace, gemm, s.n * s.oh() * s.ow(), plan);
 }
@@ -164,8 +164,8 @@ void backward(const Stream& stream, Workspace& workspace, const Conv2dDxArgs<flo
   ConvGemm<Stored> gemm{};
   gemm.dx = true;
   gemm.dims = conv_dims(packed);
-  gemm.image = packed_rows<Stored>(stream, workspace, a.g, s.n * s.oh() * s.ow(), s.k);
-  gemm.filters = packed_transposed<Stored>(stream, workspace, a.w, s.k, s.r * s.s, s.c);
+  gemm.image = packed_gradient<Stored>(stream, workspace, a.g, s.n * s.oh() * s.ow(), s.k, a.gradient);
+  gemm.filters = packed_transposed<Stored>(stream, workspace, a.w, s.k, s.r * s.s, s.c, a.weights);
   gemm.output = output_of(conv_dims(s), a);
   run<Element>(stream, workspace, gemm, s.n * s.h * s.w, plan);
 }

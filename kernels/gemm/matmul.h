@@ -2,6 +2,7 @@
 // its gradients. All matrices are row-major and dense; op transposes or does nothing.
 #pragma once
 
+#include "kernels/gemm/weights_key.h"
 #include "kernels/op.h"
 
 namespace rcnn::kernels {
@@ -16,6 +17,8 @@ struct MatmulArgs {
   bool relu = false;
   T* c = nullptr;                          // (M, N)
   Accumulate accumulate = Accumulate::no;  // yes: c += op(a) op(b), without bias and relu
+  WeightsKey weights = {};                 // of b, if it holds weights
+  ContentsKey gradient = {};               // of a, if it holds the gradient of a layer's output
 };
 
 template <class T>

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "core/cuda/cuda.h"
+#include "core/recently_used.h"
 #include "kernels/gemm/gemm_output.h"
 
 namespace rcnn::kernels::mma {
@@ -104,41 +106,140 @@ __global__ void __launch_bounds__(kThreads)
               packed[(static_cast<int64_t>(c0 + row) * taps + tap) * padded_k + k0 + lane]);
 }
 
-}  // namespace
+/// The packed forms of weights, for as many as a large model has.
+class KeptWeights {
+ public:
+  struct Key {
+    uint64_t id;          // of the storage
+    const float* values;  // several matrices can lie in one storage
+    bool transposed;
+    size_t element, bytes;
+    auto operator<=>(const Key&) const = default;
+  };
+  struct Kept {
+    Tensor packed;
+    uint64_t version;  // of the weights, plus 1; 0: not packed yet
+  };
+
+  Kept& get(Device device, const Key& key) {
+    return kept_.get(key, [&] {
+      return Kept{Tensor::empty({static_cast<int64_t>(key.bytes)}, DType::u8, device), 0};
+    });
+  }
+
+ private:
+  RecentlyUsed<Key, Kept> kept_{1024};
+};
+
+/// The gradient that was packed last.
+struct LastGradient {
+  ContentsKey contents;
+  const float* values = nullptr;
+  int64_t rows = 0, c = 0;
+  size_t element = 0;
+  Tensor packed;
+
+  /// Whether `packed`, which has at least `bytes` bytes afterwards, has to be written.
+  bool renew(const LastGradient& wanted, Device device, size_t bytes) {
+    if (contents == wanted.contents && values == wanted.values && rows == wanted.rows && c == wanted.c &&
+        element == wanted.element)
+      return false;
+    Tensor buffer = std::move(packed);
+    if (!buffer.defined() || buffer.bytes() < bytes) {
+      buffer = {};  // frees it first
+      buffer = Tensor::empty({static_cast<int64_t>(bytes)}, DType::u8, device);
+    }
+    *this = wanted;
+    packed = buffer;
+    return true;
+  }
+};
+
+/// Where an operand is packed to, and whether that has to be done now.
+template <class Stored>
+struct Place {
+  Stored* data;
+  bool stale = true;
+};
 
 template <class Stored>
-const Stored* packed_rows(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
-                          int64_t c) {
-  const bool quads = four_at_a_time(c, {values});
-  if constexpr (std::is_same_v<Stored, float>)
-    if (quads) return values;
+Place<Stored> place_of_weights(const Stream& stream, Workspace& workspace, const float* values, int64_t count,
+                               bool transposed, const WeightsKey& weights) {
+  if (weights.id == 0) return {workspace.take<Stored>(count)};
+  const size_t bytes = static_cast<size_t>(count) * sizeof(Stored);
+  KeptWeights::Kept& kept = workspace.cache<KeptWeights>().get(
+      stream.device, {weights.id, values, transposed, sizeof(Stored), bytes});
+  const uint64_t before = std::exchange(kept.version, weights.version + 1);
+  return {static_cast<Stored*>(kept.packed.mutable_raw()), before != weights.version + 1};
+}
+
+template <class Stored>
+bool used_in_place(const float* values, int64_t c) {
+  return std::is_same_v<Stored, float> && four_at_a_time(c, {values});
+}
+
+template <class Stored>
+const Stored* pack(const Stream& stream, const float* values, int64_t rows, int64_t c,
+                   const Place<Stored>& place) {
+  if (!place.stale) return place.data;
   const int64_t width = padded<Stored>(c), vectors = rows * width * static_cast<int64_t>(sizeof(Stored)) / 16;
-  Stored* packed = workspace.take<Stored>(rows * width);
   // Rows without padding are treated as one long row.
   const int64_t row_vectors =
       width == c ? std::max<int64_t>(vectors, 1) : vectors / std::max<int64_t>(rows, 1);
   launch<pack_rows_kernel<Stored>>(stream, blocks_for(vectors, kThreads), kThreads, 0, values,
                                    static_cast<unsigned>(vectors), static_cast<unsigned>(row_vectors),
-                                   static_cast<int>(width == c ? rows * c : c), quads,
-                                   reinterpret_cast<Vector<Stored>*>(packed));
-  return packed;
+                                   static_cast<int>(width == c ? rows * c : c), four_at_a_time(c, {values}),
+                                   reinterpret_cast<Vector<Stored>*>(place.data));
+  return place.data;
+}
+
+}  // namespace
+
+template <class Stored>
+const Stored* packed_rows(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
+                          int64_t c, const WeightsKey& weights) {
+  if (used_in_place<Stored>(values, c)) return reinterpret_cast<const Stored*>(values);
+  const int64_t count = rows * padded<Stored>(c);
+  return pack(stream, values, rows, c,
+              place_of_weights<Stored>(stream, workspace, values, count, false, weights));
+}
+
+template <class Stored>
+const Stored* packed_gradient(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
+                              int64_t c, const ContentsKey& contents) {
+  if (contents.id == 0 || used_in_place<Stored>(values, c))
+    return packed_rows<Stored>(stream, workspace, values, rows, c);
+  auto& last = workspace.cache<LastGradient>();
+  const size_t bytes = static_cast<size_t>(rows * padded<Stored>(c)) * sizeof(Stored);
+  const bool stale = last.renew({contents, values, rows, c, sizeof(Stored), {}}, stream.device, bytes);
+  return pack(stream, values, rows, c, Place<Stored>{static_cast<Stored*>(last.packed.mutable_raw()), stale});
 }
 
 template <class Stored>
 const Stored* packed_transposed(const Stream& stream, Workspace& workspace, const float* filters, int64_t k,
-                                int64_t taps, int64_t c) {
+                                int64_t taps, int64_t c, const WeightsKey& weights) {
   const int64_t padded_k = padded<Stored>(k);
-  Stored* packed = workspace.take<Stored>(c * taps * padded_k);
+  const Place<Stored> place =
+      place_of_weights<Stored>(stream, workspace, filters, c * taps * padded_k, true, weights);
+  if (!place.stale) return place.data;
   const dim3 grid(blocks_for(padded_k, 32), blocks_for(c, 32), static_cast<unsigned>(taps));
   launch<pack_transposed_kernel<Stored>>(stream, grid, kThreads, 0, filters, static_cast<int>(k),
                                          static_cast<int>(taps), static_cast<int>(c),
-                                         static_cast<int>(padded_k), packed);
-  return packed;
+                                         static_cast<int>(padded_k), place.data);
+  return place.data;
 }
 
-template const float* packed_rows(const Stream&, Workspace&, const float*, int64_t, int64_t);
-template const bf16* packed_rows(const Stream&, Workspace&, const float*, int64_t, int64_t);
-template const float* packed_transposed(const Stream&, Workspace&, const float*, int64_t, int64_t, int64_t);
-template const bf16* packed_transposed(const Stream&, Workspace&, const float*, int64_t, int64_t, int64_t);
+template const float* packed_rows(const Stream&, Workspace&, const float*, int64_t, int64_t,
+                                  const WeightsKey&);
+template const bf16* packed_rows(const Stream&, Workspace&, const float*, int64_t, int64_t,
+                                 const WeightsKey&);
+template const float* packed_gradient(const Stream&, Workspace&, const float*, int64_t, int64_t,
+                                      const ContentsKey&);
+template const bf16* packed_gradient(const Stream&, Workspace&, const float*, int64_t, int64_t,
+                                     const ContentsKey&);
+template const float* packed_transposed(const Stream&, Workspace&, const float*, int64_t, int64_t, int64_t,
+                                        const WeightsKey&);
+template const bf16* packed_transposed(const Stream&, Workspace&, const float*, int64_t, int64_t, int64_t,
+                                       const WeightsKey&);
 
 }  // namespace rcnn::kernels::mma

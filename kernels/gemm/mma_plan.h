@@ -33,15 +33,22 @@ constexpr int64_t padded(int64_t c) {
 }
 
 /// The matrix (rows, c) as (rows, padded(c)) of Stored, with zeros in the padding. Aligned floats that need
-/// no padding are used in place.
+/// no padding are used in place. If the matrix holds weights, the result is kept until these change, and a
+/// recorded step packs them once in each replay; otherwise it is valid until the op returns.
 template <class Stored>
 const Stored* packed_rows(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
-                          int64_t c);
+                          int64_t c, const WeightsKey& weights = {});
 
-/// The filters (k, taps, c) as (c, taps, padded(k)) of Stored, with zeros in the padding.
+/// The same for the gradient of a layer's output, which dw and dx read one after the other: the second finds
+/// what the first has packed, as long as nothing else was packed in between.
+template <class Stored>
+const Stored* packed_gradient(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
+                              int64_t c, const ContentsKey& contents);
+
+/// The filters (k, taps, c) as (c, taps, padded(k)) of Stored, with zeros in the padding; kept likewise.
 template <class Stored>
 const Stored* packed_transposed(const Stream& stream, Workspace& workspace, const float* filters, int64_t k,
-                                int64_t taps, int64_t c);
+                                int64_t taps, int64_t c, const WeightsKey& weights);
 
 /// The ops with the given plan, or with a chosen one if none is given. `precision` is tf32 or bf16. For tests
 /// and experiments; the variants in the ops' tables choose their plans.

@@ -8,14 +8,13 @@
 
 #include <dnnl.hpp>
 
-#include <list>
-#include <map>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "core/context.h"
-#include "kernels/gemm/conv2d.h"  // WeightsKey
+#include "core/recently_used.h"
+#include "kernels/gemm/weights_key.h"
 
 namespace rcnn::kernels {
 
@@ -50,36 +49,6 @@ inline dnnl::primitive_attr workspace_attributes() {
 }
 
 inline bool same(const dnnl::memory::desc& a, const dnnl::memory::desc& b) { return a == b; }
-
-/// A cache of what was made for the keys used last. Photographs come in many sizes, and each size needs its
-/// own primitives, which take milliseconds to make and memory to keep.
-template <class Key, class Value>
-class RecentlyUsed {
- public:
-  explicit RecentlyUsed(size_t max_size = 1024) : max_size_(max_size) {}
-
-  /// The value of `key`; if there is none, what `make()` returns is kept. The reference is valid until
-  /// the next call.
-  template <class Make>
-  const Value& get(const Key& key, Make make) {
-    if (const auto found = places_.find(key); found != places_.end()) {
-      entries_.splice(entries_.begin(), entries_, found->second);
-      return entries_.front().second;
-    }
-    if (entries_.size() == max_size_) {
-      places_.erase(entries_.back().first);
-      entries_.pop_back();
-    }
-    entries_.emplace_front(key, make());
-    places_[key] = entries_.begin();
-    return entries_.front().second;
-  }
-
- private:
-  size_t max_size_;
-  std::list<std::pair<Key, Value>> entries_;  // the one used last comes first
-  std::map<Key, typename std::list<std::pair<Key, Value>>::iterator> places_;
-};
 
 /// The base of the caches of a workspace: an engine, a stream, and the packed weights.
 struct OneDnn {

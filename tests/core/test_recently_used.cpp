@@ -1,14 +1,13 @@
-// The cache of what the oneDNN variants keep between calls.
-#if defined(RCNN_ONEDNN)
-#include "kernels/gemm/onednn.h"
+// The cache of what was used most recently.
+#include "core/recently_used.h"
 
 #include <doctest/doctest.h>
 
 #include <string>
 
-using rcnn::kernels::RecentlyUsed;
+using rcnn::RecentlyUsed;
 
-TEST_CASE("onednn: the cache keeps the shapes that were used most recently") {
+TEST_CASE("recently used: the cache keeps what was used most recently") {
   RecentlyUsed<int, std::string> cache(3);
   int made = 0;
   const auto get = [&](int key) {
@@ -30,4 +29,3 @@ TEST_CASE("onednn: the cache keeps the shapes that were used most recently") {
   CHECK(get(2) == "2");
   CHECK(made == 5);
 }
-#endif

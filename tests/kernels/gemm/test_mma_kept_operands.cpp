@@ -1,0 +1,109 @@
+// The packed operands that the tensor-core variants keep between calls.
+#if defined(RCNN_CUDA)
+
+#include "kernels/gemm/conv2d_cases.h"
+#include "kernels/gemm/matmul_cases.h"
+#include "tests/kernels/verify.h"
+
+namespace rcnn::kernels {
+namespace {
+
+/// Changes the second input, the weights, behind the key's back, and then with another version or storage.
+template <class Args>
+void check_kept(Run<Args>& run, const Prepared<Args>& host) {
+  Context ctx(Device{DeviceType::cuda, 0});
+  if (!cuda::is_simulated() && ctx.capability < 80) return;
+  Prepared<Args> p = on_device(host, ctx.device);
+  const auto result = [&](WeightsKey key) {
+    p.args.weights = key;
+    const Workspace::Scope scope(ctx.workspace);
+    run(ctx.stream, ctx.workspace, p.args);
+    const Tensor y = p.outputs[0].to(Device{});
+    return std::vector<float>(y.values<float>().begin(), y.values<float>().end());
+  };
+  const auto before = result({.id = 7, .version = 1});
+  CHECK(result({}) == before);
+  p.inputs[1].fill(0.5);
+  CHECK(result({.id = 7, .version = 1}) == before);  // nothing says that the weights have changed
+  const auto after = result({.id = 7, .version = 2});
+  CHECK(after != before);
+  CHECK(result({}) == after);  // weights without a name are packed every time
+  CHECK(result({.id = 8, .version = 1}) == after);
+}
+
+}  // namespace
+
+TEST_CASE("tensor cores: packed weights are kept until the weights change") {
+  if (cuda::device_count() == 0) return;
+  const Filler filler(3, Fill::normal);
+  // Five channels need padding, so that TF32 packs them as well.
+  const Conv2dShape shape{2, 6, 7, 5, 9, 3, 3, 1, 1, 1};
+  check_kept(conv2d_implicit_gemm_bf16, prepare_conv2d<float>({shape}, filler));
+  check_kept(conv2d_implicit_gemm_tf32, prepare_conv2d<float>({shape}, filler));
+  check_kept(conv2d_dx_implicit_gemm_bf16, prepare_conv2d_dx<float>({shape}, filler));
+  check_kept(conv2d_dx_implicit_gemm_tf32, prepare_conv2d_dx<float>({shape}, filler));
+  check_kept(matmul_mma_bf16, prepare_matmul<float>({7, 9, 21, false, true}, filler));
+  check_kept(matmul_mma_tf32, prepare_matmul<float>({7, 9, 21, false, true}, filler));
+}
+
+TEST_CASE("tensor cores: the packed weights of forward and of dx are two matrices") {
+  if (cuda::device_count() == 0) return;
+  Context ctx(Device{DeviceType::cuda, 0});
+  if (!cuda::is_simulated() && ctx.capability < 80) return;
+  // Both read the same weights in one context, and each must find its own form of them.
+  const Conv2dShape shape{1, 5, 5, 8, 8, 1, 1, 1, 0, 1};
+  auto forward = on_device(prepare_conv2d<float>({shape}, Filler(1, Fill::normal)), ctx.device);
+  auto dx = on_device(prepare_conv2d_dx<float>({shape}, Filler(1, Fill::normal)), ctx.device);
+  dx.args.w = forward.args.w;
+  const auto run_both = [&](WeightsKey key) {
+    forward.args.weights = dx.args.weights = key;
+    std::vector<float> both;
+    const Workspace::Scope scope(ctx.workspace);
+    conv2d_implicit_gemm_bf16(ctx.stream, ctx.workspace, forward.args);
+    conv2d_dx_implicit_gemm_bf16(ctx.stream, ctx.workspace, dx.args);
+    for (const Tensor& output : {forward.outputs[0], dx.outputs[0]}) {
+      const Tensor y = output.to(Device{});
+      both.insert(both.end(), y.values<float>().begin(), y.values<float>().end());
+    }
+    return both;
+  };
+  const auto alone = run_both({});
+  CHECK(run_both({.id = 5, .version = 1}) == alone);
+  CHECK(run_both({.id = 5, .version = 1}) == alone);
+}
+
+TEST_CASE("tensor cores: dx finds the gradient that dw has packed, and only that one") {
+  if (cuda::device_count() == 0) return;
+  Context ctx(Device{DeviceType::cuda, 0});
+  if (!cuda::is_simulated() && ctx.capability < 80) return;
+  const Conv2dShape shape{1, 5, 6, 8, 8, 3, 3, 1, 1, 1};
+  const auto dw = [&](uint64_t seed, ContentsKey key) {
+    auto p = on_device(prepare_conv2d_dw<float>({shape}, Filler(seed, Fill::normal)), ctx.device);
+    p.args.gradient = key;
+    const Workspace::Scope scope(ctx.workspace);
+    conv2d_dw_implicit_gemm_bf16(ctx.stream, ctx.workspace, p.args);
+    return p;
+  };
+  const auto dx = [&](const float* g, ContentsKey key) {
+    auto p = on_device(prepare_conv2d_dx<float>({shape}, Filler(9, Fill::normal)), ctx.device);
+    if (g) p.args.g = g;
+    p.args.gradient = key;
+    const Workspace::Scope scope(ctx.workspace);
+    conv2d_dx_implicit_gemm_bf16(ctx.stream, ctx.workspace, p.args);
+    const Tensor y = p.outputs[0].to(Device{});
+    return std::vector<float>(y.values<float>().begin(), y.values<float>().end());
+  };
+  const auto first = dw(1, {.id = 3, .version = 4});
+  const auto expected = dx(first.args.g, {});
+  first.inputs[1].fill(0);  // g, of which only the packed copy is left
+  CHECK(dx(first.args.g, {.id = 3, .version = 4}) == expected);
+  CHECK(dx(first.args.g, {.id = 3, .version = 5}) != expected);  // written since
+  const auto zeros = dx(first.args.g, {});
+  const auto second = dw(2, {.id = 6, .version = 1});
+  CHECK(dx(first.args.g, {.id = 3, .version = 5}) == zeros);  // another gradient was packed in between
+  CHECK(dx(second.args.g, {.id = 6, .version = 1}) == dx(second.args.g, {}));
+}
+
+}  // namespace rcnn::kernels
+
+#endif
