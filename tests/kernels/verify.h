@@ -188,8 +188,7 @@ void verify(const Op<A, A64>& op, const std::vector<Case>& cases, Prepare prepar
       }
   for (const auto& ctx : contexts)
     for (const auto& variant : op.variants)
-      if (variant.run && variant.backend.device == ctx->device.type &&
-          variant.backend.capability <= ctx->capability)
+      if (runs_in(*ctx, variant))
         CHECK_MESSAGE(ran.contains(&variant), "no case of ", op.name, " runs the variant ", variant.name);
 }
 
