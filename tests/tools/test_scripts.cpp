@@ -1,4 +1,4 @@
-// The scripts in tools/. Their tests are in Python.
+// The scripts in tools/ that find CUDA, and that check and measure a GPU. Their tests are in Python.
 #include "tests/program.h"
 
 using namespace rcnn::fixtures;
@@ -17,3 +17,9 @@ void run_python_tests(const std::string& file) {
 }  // namespace
 
 TEST_CASE("tools: where CUDA and its libraries are found") { run_python_tests("test_find_cuda.py"); }
+TEST_CASE("tools: the stages of gpu_first and gpu_check, and their time limits") {
+  run_python_tests("test_gpu_stages.py");
+}
+TEST_CASE("tools: what the stages make of the output of NVIDIA's tools, and the tables") {
+  run_python_tests("test_gpu_results.py");
+}
