@@ -1,7 +1,7 @@
 # rcnn.cu: one Makefile for everything. `make help` lists the targets, and V=1 shows the commands.
 #
 # Switches:  CUDA=auto|0|1|sim   ONEDNN=1|0   LIBJPEG=auto|0|1   ARCH=x86-64-v3|native|...
-#            CONFIG=release|debug|asan|ubsan|tsan|races   CUDA_ARCHS="75 80 90a"
+#            CONFIG=release|debug|asan|ubsan|tsan|races   CUDA_ARCHS="75 80 90a"   CUDA_COMPRESS=size (nvcc 12.8)
 # Each configuration has its own folder, build/<configuration>/, so that objects never mix.
 
 .DEFAULT_GOAL := all
@@ -99,13 +99,10 @@ ARCH_TEXT := "sm_$(subst $(space),$(comma) sm_,$(strip $(CUDA_ARCHS)))"
 ifeq ($(CUDA),1)
   CXXFLAGS += -DRCNN_CUDA $(CUDA_INCLUDE)
   LDLIBS   += $(CUDART)
-  ifneq ($(CUDNN),)
-    CXXFLAGS += -DRCNN_CUDNN
-    LDLIBS   += $(CUDNN)
-  endif
-  ifneq ($(CUBLAS),)
-    CXXFLAGS += -DRCNN_CUBLAS
-    LDLIBS   += $(CUBLAS)
+  # cuDNN and cuBLAS are opened when they are first used (kernels/gemm/vendor_library.h), so only their folders matter.
+  CXXFLAGS += $(if $(CUDNN),-DRCNN_CUDNN) $(if $(CUBLAS),-DRCNN_CUBLAS)
+  ifeq ($(RPATH),)
+    LDFLAGS += $(addprefix -Wl$(comma)-rpath$(comma),$(sort $(dir $(CUDNN) $(CUBLAS))))
   endif
   # Machine code for the architectures listed, and PTX that the driver translates for later ones.
   GENCODE   := $(foreach a,$(CUDA_ARCHS),-gencode=arch=compute_$(a),code=sm_$(a)) \
@@ -113,7 +110,7 @@ ifeq ($(CUDA),1)
   NVCC_WARNINGS ?= -Werror all-warnings -Xcompiler -Wall,-Wextra
   NVCCFLAGS := -std=c++20 $(if $(filter debug,$(CONFIG)),-G,-O3 -lineinfo) --expt-relaxed-constexpr -fmad=false -DFMT_USE_CONSTEXPR=1 -DRCNN_CUDA \
                -DRCNN_CUDA_ARCHS='$(ARCH_TEXT)' -I. $(NVCC_WARNINGS) \
-               -Xptxas -v -MMD -MP $(GENCODE) \
+               -Xptxas -v -MMD -MP $(GENCODE) $(addprefix --compress-mode=,$(CUDA_COMPRESS)) \
                $(if $(CUDNN),-DRCNN_CUDNN) $(if $(CUBLAS),-DRCNN_CUBLAS) $(if $(filter 1,$(ONEDNN)),-DRCNN_ONEDNN)
 endif
 ifeq ($(CUDA),sim)
@@ -133,6 +130,11 @@ ifneq ($(DEPS),)
   NVCCFLAGS += -isystem $(DEPS)/include
   LDFLAGS   += -L$(DEPS)/lib -Wl,-rpath,$(abspath $(DEPS))/lib
   FONT      := $(DEPS)/share/DejaVuSans-Bold.ttf
+endif
+
+# RPATH: where the program looks for its libraries, and they for theirs, relative to itself (make gpu-bundle).
+ifneq ($(RPATH),)
+  LDFLAGS += -Wl,--disable-new-dtags -Wl,-rpath,'$$ORIGIN/$(RPATH)'
 endif
 
 # ---- sources ---------------------------------------------------------------------------------------------------
@@ -173,7 +175,7 @@ EXAMPLES := $(patsubst examples/%.cpp,$(BUILD)/examples/%,$(EXAMPLE_SOURCES))
 # The path that the README names. Only release builds set it, so that it never stands for a sanitizer's slow program.
 RCNN     := $(if $(filter release,$(CONFIG)),build/rcnn,$(PROGRAM))
 
-.PHONY: all test kernel-tests run-kernel-tests test-kernels test-races cuda-report cuda-table gpu-check deps-bundle demo bench lint tidy format asan ubsan tsan fuzz parity install clean help FORCE
+.PHONY: all test kernel-tests run-kernel-tests test-kernels test-races cuda-report cuda-table gpu-check gpu-bundle deps-bundle demo bench lint tidy format asan ubsan tsan fuzz parity install clean help FORCE
 all: $(RCNN) $(EXAMPLES)  ## build the program and the examples (the default)
 
 $(BUILD)/%.o: %.cpp $(BUILD)/flags
@@ -284,6 +286,12 @@ cuda-table: $(KERNEL_OBJECTS)
 
 gpu-check:  ## on a machine with a GPU: build, test, check for races, train and time; writes bench/results
 	python3 tools/gpu_check.py
+
+# Everything that a machine with a GPU needs, built here: build/gpu-bundle.tar.xz. Needs nvcc 12.8, but no GPU.
+gpu-bundle:  ## build an archive that tests and times the project on a GPU elsewhere, in seven minutes
+	$(MAKE) CUDA=1 CUDA_ARCHS="80 90a" CUDA_COMPRESS=size ARCH=x86-64-v3 ONEDNN=1 CONFIG=release RPATH=../lib \
+	  BUILD=build/gpu-bundle build/gpu-bundle/rcnn build/gpu-bundle/rcnn_tests
+	sh tools/gpu_bundle.sh build/gpu-bundle build/gpu-bundle.tar.xz
 
 deps-bundle:  ## fill third_party_bundle/ with headers and libraries for a machine without packages
 	sh tools/deps_bundle.sh third_party_bundle

@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -11,6 +12,7 @@
 #include "core/files/atomic_file.h"
 #include "kernels/cases_device.h"
 #include "kernels/op_cases.h"
+#include "models/config.h"
 
 namespace rcnn {
 namespace {
@@ -58,7 +60,7 @@ void print_case(const char* op, const std::vector<Tensor>& inputs) {
   fmt::print("{}\n", line);
 }
 
-void print_variant(const char* name, Precision precision, double seconds, double flop, double bytes) {
+void print_variant(std::string_view name, Precision precision, double seconds, double flop, double bytes) {
   fmt::print("  {:<34} {:<4} {:>12.4f} ms {:>16} {:>11.1f} GB/s\n", name, name_of(precision), seconds * 1e3,
              flop > 0 ? fmt::format("{:.1f} GFLOP/s", flop / seconds * 1e-9) : "", bytes / seconds * 1e-9);
 }
@@ -72,18 +74,30 @@ int bench_op(const OpBenchOptions& options, Device device, const Op& op, Json& r
   const auto wanted = [&](std::string_view name) {
     return options.variants.empty() || std::ranges::find(options.variants, name) != options.variants.end();
   };
+  const auto is_chosen = [&](const auto& variant, const auto& args) {
+    return options.chosen.empty() || std::ranges::any_of(options.chosen, [&](const std::string& precision) {
+             ctx.precision = parse_precision(precision);
+             return &kernels::choose(ctx, op, args) == &variant;
+           });
+  };
+  if (std::ranges::none_of(op.variants, [&](const auto& variant) {
+        return kernels::runs_in(ctx, variant) && wanted(variant.name);
+      }))
+    return 0;
   int failures = 0;
   const auto op_cases = cases_of(op);
   const auto cases = op_cases.timed();
   for (size_t index = 0; index < cases.size(); ++index) {
-    const auto host = op_cases.prepare(float{}, cases[index], kernels::Filler(1, kernels::Fill::normal));
+    if (options.only_case >= 0 && static_cast<size_t>(options.only_case) != index) continue;
+    const auto host = op_cases.prepare(float{}, cases[index], kernels::Filler(1, kernels::Fill::repeated));
     const double bytes = bytes_of(host);
     if (simulated && std::max(host.flop, bytes) > kMaxSimulated) continue;
     auto p = on_gpu ? kernels::on_device(host, device) : host;
     identify_weights(p);
     print_case(op.name, p.inputs);
     for (const auto& variant : op.variants) {
-      if (!kernels::fits(ctx, variant, p.args) || !wanted(variant.name)) continue;
+      if (!kernels::fits(ctx, variant, p.args) || !wanted(variant.name) || !is_chosen(variant, p.args))
+        continue;
       if (std::string_view(variant.name) == "reference" && p.flop > options.slowest * 1e9) continue;
       const auto run = [&] {
         const Workspace::Scope scope(ctx.workspace);
@@ -105,6 +119,12 @@ int bench_op(const OpBenchOptions& options, Device device, const Op& op, Json& r
         row["ms"] = timing.seconds * 1e3;
         row["gflops"] = p.flop > 0 ? Json(p.flop / timing.seconds * 1e-9) : Json();
         row["gbs"] = bytes / timing.seconds * 1e-9;
+        if (options.cold && on_gpu && !simulated) {
+          const double cold = time_on_gpu_cold(ctx, run, options.seconds);
+          print_variant(fmt::format("{}, cold", variant.name), variant.backend.precision, cold, p.flop,
+                        bytes);
+          row["cold_ms"] = cold * 1e3;
+        }
       } catch (const Error& error) {
         fmt::print("  {:<34} failed: {}\n", variant.name, error.what());
         row["error"] = error.what();
@@ -116,11 +136,17 @@ int bench_op(const OpBenchOptions& options, Device device, const Op& op, Json& r
   return failures;
 }
 
+bool is_wanted(const OpBenchOptions& options, std::string_view op) {
+  return options.ops.empty() || std::ranges::any_of(options.ops, [&](const std::string& part) {
+           return op.find(part) != std::string_view::npos;
+         });
+}
+
 /// Checks that one of the ops to time has a variant of this name.
 void check_variant(const OpBenchOptions& options, const std::string& name) {
   bool known = false;
   kernels::for_each_op([&](const auto& op) {
-    if (std::string_view(op.name).find(options.op) == std::string_view::npos) return;
+    if (!is_wanted(options, op.name)) return;
     for (const auto& variant : op.variants) known |= name == variant.name;
   });
   check_input(known, "--variant {}: no op that is to be timed has a variant of that name", name);
@@ -150,13 +176,13 @@ void bench_ops(const OpBenchOptions& options) {
   bool known = false;
   int failures = 0;
   kernels::for_each_op([&](const auto& op) {
-    if (std::string_view(op.name).find(options.op) == std::string_view::npos) return;
+    if (!is_wanted(options, op.name)) return;
     known = true;
     failures += bench_op(options, choice.device, op, rows);
     // Written after each op, so that the results remain if a later op ends the program.
     if (!options.json.empty()) write_atomically(options.json, text_of(document, rows));
   });
-  check_input(known, "--op {}: no op has that in its name", options.op);
+  check_input(known, "--op {}: no op has that in its name", fmt::join(options.ops, ","));
   check(failures == 0, "{} measurements failed, see above", failures);
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/cuda/device.h"
 #include "core/error.h"
+#include "core/tensor.h"
 
 namespace rcnn {
 
@@ -66,6 +67,31 @@ Timing time_on_gpu(const Context& ctx, const std::function<void()>& work, double
     seconds.push_back(all / runs);
   }
   return {median(seconds), graph.captured()};
+}
+
+double time_on_gpu_cold(const Context& ctx, const std::function<void()>& work, double budget) {
+  constexpr int64_t kMoreThanL2 = int64_t{256} << 20;  // bytes; an H200 has 60 MiB
+  constexpr int kQueued = 4;                           // runs; the host waits only after all of them
+  const Tensor buffer = Tensor::empty({kMoreThanL2}, DType::u8, ctx.device);
+  std::vector<cuda::Event> begin, end;
+  for (int i = 0; i < kQueued; ++i) {
+    begin.emplace_back(true);
+    end.emplace_back(true);
+  }
+  work();
+  std::vector<double> seconds;
+  for (double spent = 0; spent < budget || seconds.size() < 3;) {
+    for (size_t i = 0; i < begin.size(); ++i) {
+      cuda::fill_zero(ctx.device, buffer.mutable_raw(), buffer.bytes());
+      begin[i].record(ctx.stream);
+      work();
+      end[i].record(ctx.stream);
+    }
+    end.back().wait();
+    for (size_t i = 0; i < begin.size(); ++i)
+      spent += seconds.emplace_back(static_cast<double>(end[i].since(begin[i])) * 1e-3);
+  }
+  return median(seconds);
 }
 
 }  // namespace rcnn

@@ -25,4 +25,9 @@ Timing time_on_cpu(const std::function<void()>& work, double budget);
 /// detection is; work that cannot be captured is queued again each time. Caches are not cleared between runs.
 Timing time_on_gpu(const Context& ctx, const std::function<void()>& work, double budget);
 
+/// Seconds of one run whose operands are in no cache: before each run a buffer larger than the L2 cache is
+/// overwritten, which is not timed. The median of as many runs as fit in `budget` seconds, but at least
+/// three.
+double time_on_gpu_cold(const Context& ctx, const std::function<void()>& work, double budget);
+
 }  // namespace rcnn

@@ -6,12 +6,15 @@
 
 On a GPU, convolutions and matrix products run in f32, TF32 and bf16, like our variants. Tensors are channels_last, cuDNN
 searches for its fastest engine, and batches of runs are replayed as CUDA graphs. NMS and RoIAlign are those of
-torchvision, if it is installed. Writes {"torch", "torchvision", "cudnn", "ops": [{"op", "case", "precision", "ms"}]}
-to THEIRS.json, with one entry per case and precision. An entry that failed has "error" instead of "ms".
+torchvision, if it is installed. Writes {"torch", "torchvision", "cudnn", "stopped" (the case at which
+--limit ended it, or null), "ops": [{"op", "case", "precision", "ms"}]} to THEIRS.json, with one entry per case and
+precision, and "cold_ms" with --cold. An entry that failed has "error" instead of "ms". The file is written after each
+case.
 """
 
 import argparse
 import json
+import math
 import os
 import statistics
 import sys
@@ -135,6 +138,17 @@ def nms(case, _):
     return run
 
 
+def top_k(case, _):
+    """The largest scores of each level, without the level's index added."""
+    k = case["outputs"][0][-1]
+    scores = [torch.randn(shape, device=DEVICE) for shape in case["inputs"]]
+
+    def run():
+        for level in scores:
+            torch.topk(level, min(k, level.shape[-1]), dim=-1)
+    return run
+
+
 def pooling(level_shapes, pooled, rois_each, channels):
     """torchvision's pooling over a pyramid: (module, features (N, C, H, W), RoIs, sizes of the images)."""
     images, height, width = level_shapes[0][0], 4 * level_shapes[0][1], 4 * level_shapes[0][2]
@@ -192,6 +206,7 @@ PEERS = {
     "nms": (nms, False, False, True),
     "roi_align": (roi_align, False, False, True),
     "roi_align_backward": (roi_align_backward, False, False, True),
+    "top_k": (top_k, False, True, False),
     "sgd": (sgd, False, False, False),
 }
 
@@ -232,6 +247,22 @@ def time_runs(run, capture):
     return statistics.median(elapsed(queue) for _ in range(BATCHES)) / count
 
 
+def time_cold(run, count=8):
+    """Milliseconds of one run with nothing of it in the L2 cache: before each, a larger buffer is overwritten."""
+    buffer = torch.empty(256 << 20, dtype=torch.uint8, device=DEVICE)
+    run()
+    events = []
+    for _ in range(count):
+        buffer.zero_()
+        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        begin.record()
+        run()
+        end.record()
+        events.append((begin, end))
+    torch.cuda.synchronize()
+    return statistics.median(begin.elapsed_time(end) for begin, end in events)
+
+
 def time_on_cpu(run, budget):
     """Milliseconds of one run, as the median of as many as fit in `budget` seconds, but at least three."""
     run()  # touches memory and makes plans
@@ -249,12 +280,15 @@ def set_precision(precision):
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
 
 
-def time_case(case, precision, seconds):
+def time_case(case, precision, options):
+    """{"ms"}, and "cold_ms" if the options ask for it."""
     make, _, capture, _ = PEERS[case["op"]]
     set_precision(precision)
     with torch.no_grad():
         run = make(case, DTYPES[precision])
-        return time_on_cpu(run, seconds) if DEVICE == "cpu" else time_runs(run, capture)
+        if DEVICE == "cpu":
+            return {"ms": time_on_cpu(run, options.seconds)}
+        return {"ms": time_runs(run, capture), **({"cold_ms": time_cold(run)} if options.cold else {})}
 
 
 def parse_options():
@@ -263,6 +297,9 @@ def parse_options():
     parser.add_argument("theirs", type=Path, metavar="THEIRS.json", help="file for the times")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda")
     parser.add_argument("--seconds", type=float, default=0.2, help="on the CPU, seconds for each case [0.2]")
+    parser.add_argument("--precisions", default="f32,tf32,bf16", help="on a GPU, separated by commas [f32,tf32,bf16]")
+    parser.add_argument("--cold", action="store_true", help="on a GPU, also time each run with a cold L2 cache")
+    parser.add_argument("--limit", type=float, default=math.inf, help="seconds after which no other case is started")
     return parser.parse_args()
 
 
@@ -278,25 +315,35 @@ def main():
     for row in ours["ops"]:
         cases.setdefault((row["op"], row["case"]), row)
     several = DEVICE == "cuda" and torch.cuda.get_device_capability()[0] >= 8
-    all_precisions = ["f32", "tf32", "bf16"] if several else ["f32"]
-    rows = []
+    all_precisions = options.precisions.split(",") if several else ["f32"]
+    rows, stopped = [], None
+
+    def write():
+        options.theirs.write_text(json.dumps(
+            {"torch": torch.__version__, "torchvision": torchvision.__version__ if torchvision else None,
+             "cudnn": torch.backends.cudnn.version(), "stopped": stopped, "ops": rows}))
+
+    begin = time.monotonic()
     for (op, number), case in cases.items():
         if op not in PEERS or (PEERS[op][3] and torchvision is None):
             continue
+        if time.monotonic() - begin > options.limit:
+            stopped = f"{op} case {number}"
+            print(f"stopped before {stopped}: {options.limit:.0f} s are over", flush=True)
+            break
         for precision in all_precisions if PEERS[op][1] else ["f32"]:
             row = {"op": op, "case": number, "precision": precision}
             try:
-                row["ms"] = time_case(case, precision, options.seconds)
+                row.update(time_case(case, precision, options))
                 print(f"{op} case {number} {precision}: {row['ms']:.4f} ms", flush=True)
             except (RuntimeError, TypeError, ValueError, LookupError) as error:
                 row["error"] = str(error).splitlines()[0] if str(error) else type(error).__name__
                 print(f"{op} case {number} {precision} failed: {row['error']}", flush=True)
             rows.append(row)
+        write()
         if DEVICE == "cuda":
             torch.cuda.empty_cache()
-    options.theirs.write_text(json.dumps(
-        {"torch": torch.__version__, "torchvision": torchvision.__version__ if torchvision else None,
-         "cudnn": torch.backends.cudnn.version(), "ops": rows}))
+    write()
 
 
 if __name__ == "__main__":

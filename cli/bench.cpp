@@ -49,7 +49,17 @@ void add_bench(CLI::App& program) {
   CLI::App* ops = app->add_subcommand("ops", "Time every variant of every op on the shapes of the models");
   ops->add_option("--device", op_options->device, "where to compute: auto, cpu, cuda or cuda:N [auto]")
       ->type_name("DEVICE");
-  ops->add_option("--op", op_options->op, "only ops whose name contains this")->type_name("TEXT");
+  ops->add_option("--op", op_options->ops, "only ops whose name contains one of these, separated by commas")
+      ->delimiter(',')
+      ->type_name("TEXT");
+  ops->add_option("--chosen", op_options->chosen,
+                  "only the variants that a model of these precisions uses, separated by commas")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"f32", "tf32", "bf16"}));
+  ops->add_option("--case", op_options->only_case, "of each op only the case of this number, counted from 0")
+      ->check(CLI::Range(0, 1000));
+  ops->add_flag("--cold", op_options->cold,
+                "on a GPU, also time each run after the L2 cache was overwritten");
   ops->add_option("--variant", op_options->variants, "only these variants, separated by commas")
       ->delimiter(',')
       ->type_name("TEXT");

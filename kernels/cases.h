@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,9 @@ namespace rcnn::kernels {
 
 /// How inputs are filled. With `small_integers` every product and sum is exact in float, so variants must
 /// agree to the last bit; `magnitudes` holds the absolute values of `normal`, which gives the bound sum
-/// |a||b| of a linear op.
-enum class Fill { normal, small_integers, magnitudes };
+/// |a||b| of a linear op. `repeated` is `normal` for benchmarks, whose tensors hold many millions of numbers:
+/// a block of them over and over, which takes a copy instead of drawing each.
+enum class Fill { normal, small_integers, magnitudes, repeated };
 
 /// How an output is compared with the double reference.
 enum class Match {
@@ -61,6 +63,7 @@ class Filler {
   template <class T>
   Tensor numbers(std::vector<Tensor>& keep, const Shape& shape) {
     RandomSequence random(seed_, Purpose::test, ++tensors_);
+    if (fill_ == Fill::repeated) return repeated<T>(keep, shape);
     return make<T>(keep, shape, [&] {
       const float integer = static_cast<float>(random.below(9)) - 4, number = random.normal();
       return fill_ == Fill::small_integers ? integer : fill_ == Fill::magnitudes ? std::fabs(number) : number;
@@ -116,6 +119,27 @@ class Filler {
   }
 
  private:
+  /// The length of the block is prime, so that no row of a tensor is equal to another one near it, and each
+  /// tensor begins at another place of it.
+  template <class T>
+  Tensor repeated(std::vector<Tensor>& keep, const Shape& shape) {
+    static const std::vector<T> block = [] {
+      std::vector<T> values(1048573);
+      RandomSequence random(1, Purpose::test);
+      for (T& value : values) value = static_cast<T>(random.normal());
+      return values;
+    }();
+    Tensor tensor = Tensor::empty(shape, dtype_of<T>);
+    std::span<T> left = tensor.mutable_values<T>();
+    for (size_t begin = tensors_ * 7919ull % block.size(); !left.empty(); begin = 0) {
+      const size_t count = std::min(left.size(), block.size() - begin);
+      std::copy_n(block.data() + begin, count, left.data());
+      left = left.subspan(count);
+    }
+    keep.push_back(tensor);
+    return tensor;
+  }
+
   template <class T, class Draw>
   Tensor make(std::vector<Tensor>& keep, const Shape& shape, Draw draw) {
     Tensor tensor = Tensor::empty(shape, dtype_of<T>);

@@ -136,12 +136,19 @@ constexpr auto column(const TechniqueOf<Entries...> (&table)[rows]) {
   return variants;
 }
 
-/// Whether `variant` can run this case in this context: it is built, runs on the context's device and card,
-/// and supports the arguments. The precision is not considered.
+/// Whether `variant` can run in this context: it is built, runs on the context's device and card, and its
+/// library is on this machine. The precision is not considered.
+template <class A, class A64>
+bool runs_in(const Context& ctx, const Variant<A, A64>& variant) {
+  const Backend& backend = variant.backend;
+  return variant.run && backend.device == ctx.device.type && backend.capability <= ctx.capability &&
+         (!backend.missing || backend.missing().empty());
+}
+
+/// Whether `variant` can run this case in this context: it also supports the arguments.
 template <class A, class A64>
 bool fits(const Context& ctx, const Variant<A, A64>& variant, const A& args) {
-  return variant.run && variant.backend.device == ctx.device.type &&
-         variant.backend.capability <= ctx.capability && (!variant.supports || variant.supports(args));
+  return runs_in(ctx, variant) && (!variant.supports || variant.supports(args));
 }
 
 /// The variant that `run` uses: the one that the context names for the op's family, whatever its precision;
@@ -169,6 +176,8 @@ const Variant<A, A64>& choose(const Context& ctx, const Op<A, A64>& op, const A&
     check_input(variant.backend.capability <= ctx.capability,
                 "--kernel {}={}: it needs sm_{}, this card is sm_{}", op.family, variant.name,
                 variant.backend.capability, ctx.capability);
+    check_input(runs_in(ctx, variant), "--kernel {}={}: {}", op.family, variant.name,
+                variant.backend.missing ? variant.backend.missing() : "");
     check_input(fits(ctx, variant, args), "--kernel {}={}: it does not support this case", op.family,
                 variant.name);
     return variant;

@@ -26,6 +26,8 @@ DeviceChoice choose_device(const std::string& text) {
     check_input(text.starts_with("cuda:") && error == std::errc() && end == digits.data() + digits.size(),
                 "--device {}: expected auto, cpu, cuda or cuda:N", text);
   }
+  check_input(!is_built() || device_count() > 0, "--device {}: CUDA finds no device: {}", text,
+              why_no_device());
   const DeviceInfo& info = device_info(index);
   const std::string missing = missing_code(index);
   check_input(missing.empty(), "{}", missing);

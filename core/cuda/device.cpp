@@ -20,8 +20,13 @@ namespace rcnn::cuda {
 bool is_built() { return true; }
 #if defined(RCNN_CUDA_SIM)
 bool is_simulated() { return true; }
+static int driver_version() { return 1; }
 #else
 bool is_simulated() { return false; }
+static int driver_version() {  // 0 without a driver, of which CUDA says that it is too old
+  int version = 0;
+  return cudaDriverGetVersion(&version) == cudaSuccess ? version : 0;
+}
 #endif
 
 namespace {
@@ -35,7 +40,7 @@ const Found& found_devices() {
   static const Found found = [] {
     Found f;
     if (const cudaError_t status = cudaGetDeviceCount(&f.count); status != cudaSuccess) {
-      f = {0, cudaGetErrorString(status)};
+      f = {0, driver_version() == 0 ? "no NVIDIA driver is installed" : cudaGetErrorString(status)};
       static_cast<void>(cudaGetLastError());
     } else if (f.count == 0) {
       f.why_none = "the driver reports none";

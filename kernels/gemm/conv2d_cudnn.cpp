@@ -185,7 +185,7 @@ cudnnStatus_t execute(cudnnHandle_t handle, const Plan& plan, const Operands& op
   pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, {operands.x, operands.w, operands.y});
   pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, scratch);
   pack.finalize();
-  return cudnnBackendExecute(handle, plan.descriptor.raw(), pack.raw());
+  return RCNN_CUDNN_CALL(cudnnBackendExecute)(handle, plan.descriptor.raw(), pack.raw());
 }
 
 /// The shortest of a few runs, in milliseconds; infinity if cuDNN refuses to run the plan.
@@ -239,10 +239,10 @@ Plan find_fastest(cudnnHandle_t handle, const Stream& stream, Workspace& workspa
 
 /// The cuDNN handle of a workspace, and the plans chosen so far.
 struct CudnnCache {
-  CudnnCache() { cudnn_check(cudnnCreate(&handle), "creating a handle"); }
+  CudnnCache() { cudnn_check(RCNN_CUDNN_CALL(cudnnCreate)(&handle), "creating a handle"); }
   ~CudnnCache() {
     plans.clear();
-    cudnnDestroy(handle);
+    RCNN_CUDNN_CALL(cudnnDestroy)(handle);
   }
   CudnnCache(const CudnnCache&) = delete;
   CudnnCache& operator=(const CudnnCache&) = delete;
@@ -258,7 +258,7 @@ void convolve(const Stream& stream, Workspace& workspace, Pass pass, const Conv2
   const Problem problem{pass, p, precision, add, aligned ? 16 : 4};
 
   auto& cache = workspace.cache<CudnnCache>();
-  cudnn_check(cudnnSetStream(cache.handle, stream.handle), "setting the stream");
+  cudnn_check(RCNN_CUDNN_CALL(cudnnSetStream)(cache.handle, stream.handle), "setting the stream");
   auto found = cache.plans.find(problem);
   if (found == cache.plans.end())
     found =
@@ -271,6 +271,8 @@ void convolve(const Stream& stream, Workspace& workspace, Pass pass, const Conv2
 void* writable(const float* pointer) { return const_cast<float*>(pointer); }
 
 }  // namespace
+
+const std::string& missing_cudnn() { return cudnn_library().missing(); }
 
 template <Precision P>
 void conv2d_cudnn(const Stream& stream, Workspace& workspace, const Conv2dArgs<float>& a) {

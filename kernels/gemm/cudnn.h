@@ -13,8 +13,16 @@
 #include <vector>
 
 #include "core/error.h"
+#include "kernels/gemm/vendor_library.h"
 
 namespace rcnn::kernels {
+
+inline const VendorLibrary& cudnn_library() {
+  static const VendorLibrary library("cuDNN", "libcudnn.so." RCNN_QUOTED(CUDNN_MAJOR));
+  return library;
+}
+/// A function of cuDNN: RCNN_CUDNN_CALL(cudnnCreate)(&handle).
+#define RCNN_CUDNN_CALL(function) RCNN_FUNCTION_OF(cudnn_library(), function)
 
 /// Throws Error unless `status` is success. The message says what was tried (the formatted sentence) and how
 /// cuDNN describes the status.
@@ -23,9 +31,9 @@ void cudnn_check(cudnnStatus_t status, fmt::format_string<Args...> tried, Args&&
   if (status == CUDNN_STATUS_SUCCESS) [[likely]]
     return;
   char detail[1024] = "";
-  cudnnGetLastErrorString(detail, sizeof detail);
+  RCNN_CUDNN_CALL(cudnnGetLastErrorString)(detail, sizeof detail);
   throw Error(fmt::format("cuDNN, {}: {} {}", fmt::format(tried, std::forward<Args>(args)...),
-                          cudnnGetErrorString(status), detail));
+                          RCNN_CUDNN_CALL(cudnnGetErrorString)(status), detail));
 }
 
 /// cuDNN's name for the type of an attribute whose value is a T.
@@ -48,10 +56,10 @@ class CudnnDescriptor {
   using Attribute = cudnnBackendAttributeName_t;
 
   CudnnDescriptor(Type type, const char* name) : name_(name) {
-    cudnn_check(cudnnBackendCreateDescriptor(type, &descriptor_), "creating {}", name);
+    cudnn_check(RCNN_CUDNN_CALL(cudnnBackendCreateDescriptor)(type, &descriptor_), "creating {}", name);
   }
   ~CudnnDescriptor() {
-    if (descriptor_) cudnnBackendDestroyDescriptor(descriptor_);
+    if (descriptor_) RCNN_CUDNN_CALL(cudnnBackendDestroyDescriptor)(descriptor_);
   }
   CudnnDescriptor(CudnnDescriptor&& other) noexcept
       : name_(other.name_), descriptor_(std::exchange(other.descriptor_, nullptr)) {}
@@ -73,9 +81,9 @@ class CudnnDescriptor {
     set_array(attribute, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &value.descriptor_);
   }
 
-  void finalize() { cudnn_check(cudnnBackendFinalize(descriptor_), "finalizing {}", name_); }
+  void finalize() { cudnn_check(RCNN_CUDNN_CALL(cudnnBackendFinalize)(descriptor_), "finalizing {}", name_); }
   /// Whether cuDNN accepts the descriptor. It refuses one whose engine does not support the case.
-  bool try_finalize() { return cudnnBackendFinalize(descriptor_) == CUDNN_STATUS_SUCCESS; }
+  bool try_finalize() { return RCNN_CUDNN_CALL(cudnnBackendFinalize)(descriptor_) == CUDNN_STATUS_SUCCESS; }
 
   /// The values of an attribute, at most `max_count`.
   template <class T>
@@ -100,14 +108,15 @@ class CudnnDescriptor {
 
  private:
   void set_array(Attribute attribute, cudnnBackendAttributeType_t type, int64_t count, const void* values) {
-    cudnn_check(cudnnBackendSetAttribute(descriptor_, attribute, type, count, values),
+    cudnn_check(RCNN_CUDNN_CALL(cudnnBackendSetAttribute)(descriptor_, attribute, type, count, values),
                 "setting attribute {} of {}", static_cast<int>(attribute), name_);
   }
   /// The number of values that the attribute has, of which at most `count` are written.
   size_t get_array(Attribute attribute, cudnnBackendAttributeType_t type, int64_t count, void* values) const {
     int64_t found = 0;
-    cudnn_check(cudnnBackendGetAttribute(descriptor_, attribute, type, count, &found, values),
-                "reading attribute {} of {}", static_cast<int>(attribute), name_);
+    cudnn_check(
+        RCNN_CUDNN_CALL(cudnnBackendGetAttribute)(descriptor_, attribute, type, count, &found, values),
+        "reading attribute {} of {}", static_cast<int>(attribute), name_);
     return static_cast<size_t>(found);
   }
 

@@ -3,9 +3,17 @@
 
 #include "kernels/gemm/cuda_library.h"
 #include "kernels/gemm/matmul.h"
+#include "kernels/gemm/vendor_library.h"
 
 namespace rcnn::kernels {
 namespace {
+
+const VendorLibrary& cublas_library() {
+  static const VendorLibrary library("cuBLAS", "libcublas.so." RCNN_QUOTED(CUBLAS_VER_MAJOR));
+  return library;
+}
+/// A function of cuBLAS: RCNN_CUBLAS_CALL(cublasCreate)(&handle).
+#define RCNN_CUBLAS_CALL(function) RCNN_FUNCTION_OF(cublas_library(), function)
 
 /// Throws Error unless `status` is success. The message says what was tried (the formatted sentence) and how
 /// cuBLAS describes the status.
@@ -14,13 +22,13 @@ void cublas_check(cublasStatus_t status, fmt::format_string<Args...> tried, Args
   if (status == CUBLAS_STATUS_SUCCESS) [[likely]]
     return;
   throw Error(fmt::format("cuBLAS, {}: {}", fmt::format(tried, std::forward<Args>(args)...),
-                          cublasGetStatusString(status)));
+                          RCNN_CUBLAS_CALL(cublasGetStatusString)(status)));
 }
 
 /// The cuBLAS handle of a workspace.
 struct CublasCache {
-  CublasCache() { cublas_check(cublasCreate(&handle), "creating a handle"); }
-  ~CublasCache() { cublasDestroy(handle); }
+  CublasCache() { cublas_check(RCNN_CUBLAS_CALL(cublasCreate)(&handle), "creating a handle"); }
+  ~CublasCache() { RCNN_CUBLAS_CALL(cublasDestroy)(handle); }
   CublasCache(const CublasCache&) = delete;
   CublasCache& operator=(const CublasCache&) = delete;
 
@@ -33,9 +41,10 @@ struct CublasCache {
 cublasHandle_t handle_on(const Stream& stream, Workspace& workspace) {
   constexpr int64_t kScratch = int64_t{32} << 20;
   const cublasHandle_t handle = workspace.cache<CublasCache>().handle;
-  cublas_check(cublasSetStream(handle, stream.handle), "setting the stream");
-  cublas_check(cublasSetWorkspace(handle, take_library_scratch(workspace, kScratch), kScratch),
-               "setting the scratch memory");
+  cublas_check(RCNN_CUBLAS_CALL(cublasSetStream)(handle, stream.handle), "setting the stream");
+  cublas_check(
+      RCNN_CUBLAS_CALL(cublasSetWorkspace)(handle, take_library_scratch(workspace, kScratch), kScratch),
+      "setting the scratch memory");
   return handle;
 }
 
@@ -51,14 +60,17 @@ void multiply(const Stream& stream, Workspace& workspace, const MatmulArgs<float
   const cublasComputeType_t compute =
       precision == Precision::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
   const float alpha = 1, beta = x.accumulate == Accumulate::yes ? 1 : 0;
-  cublas_check(cublasGemmEx_64(handle_on(stream, workspace), x.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N,
-                               x.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, x.n, x.m, x.k, &alpha, b, type,
-                               x.transpose_b ? x.k : x.n, a, type, x.transpose_a ? x.m : x.k, &beta, x.c,
-                               CUDA_R_32F, x.n, compute, CUBLAS_GEMM_DEFAULT),
+  cublas_check(RCNN_CUBLAS_CALL(cublasGemmEx_64)(
+                   handle_on(stream, workspace), x.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N,
+                   x.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, x.n, x.m, x.k, &alpha, b, type,
+                   x.transpose_b ? x.k : x.n, a, type, x.transpose_a ? x.m : x.k, &beta, x.c, CUDA_R_32F, x.n,
+                   compute, CUBLAS_GEMM_DEFAULT),
                "multiplying ({}, {}) by ({}, {})", x.m, x.k, x.k, x.n);
 }
 
 }  // namespace
+
+const std::string& missing_cublas() { return cublas_library().missing(); }
 
 template <Precision P>
 void matmul_cublas(const Stream& stream, Workspace& workspace, const MatmulArgs<float>& x) {

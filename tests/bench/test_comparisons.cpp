@@ -46,6 +46,30 @@ TEST_CASE("bench ops: --variant chooses what is timed, and names must exist") {
   CHECK(refused.err == "rcnn: --variant winograd_f4: no op that is to be timed has a variant of that name\n");
 }
 
+TEST_CASE("bench ops: --op, --case and --chosen choose what is timed") {
+  const std::filesystem::path program = find_program();
+  if (program.empty()) return;
+  const auto timed = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"bench", "ops", "--device=cpu", "--seconds=0"});
+    const Finished finished = run_program(program, words);
+    CHECK_MESSAGE(finished.status == 0, finished.err);
+    return finished.out;
+  };
+  const std::string both = timed({"--op=logit_difference,softmax_cross_entropy", "--case=0"});
+  CHECK(has(both, "\nsoftmax_cross_entropy "));
+  CHECK(has(both, "\nlogit_difference_backward "));
+  CHECK(!has(both, "\nsoftmax "));
+  CHECK(has(timed({"--op=softmax", "--case=0"}), "softmax (800, 7)"));
+  CHECK(!has(timed({"--op=softmax", "--case=1"}), "softmax (800, 7)"));
+  // The variant that a model uses on the CPU is not the reference.
+  const std::string all = timed({"--op=top_k", "--case=2"}),
+                    chosen = timed({"--op=top_k", "--case=2", "--chosen=f32,bf16"});
+  CHECK(has(all, "  reference "));
+  CHECK(has(all, "  histogram_select "));
+  CHECK(!has(chosen, "  reference "));
+  CHECK(has(chosen, "  histogram_select "));
+}
+
 TEST_CASE("bench: the scripts that time programs in turn") {
   if (run_program("/usr/bin/env", {"python3", "--version"}).status != 0) {
     MESSAGE("skipped: there is no python3");

@@ -36,4 +36,36 @@ TEST_CASE("ops: each is verified") {
     CHECK_MESSAGE(names.contains(name), name, " is verified, but not in kernels/ops.h");
 }
 
+namespace {
+
+struct Nothing {};
+void do_nothing(const Stream&, Workspace&, const Nothing&) {}
+bool library_is_there = false;
+const std::string& why_it_is_missing() {
+  static const std::string none, why = "cuXYZ is not available: libcuxyz.so.1: no such file";
+  return library_is_there ? none : why;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "ops: a variant whose library is not on the machine is left out, and its name is refused with the "
+    "reason") {
+  constexpr Technique<Nothing> techniques[] = {
+      {"cuxyz", Backend{DeviceType::cpu, "cuXYZ", true, Precision::f32, 0, why_it_is_missing}, do_nothing},
+      {"reference", on_cpu, do_nothing},
+  };
+  constexpr Op op{"op", "op", column<0>(techniques)};
+  Context ctx;
+  library_is_there = false;
+  CHECK(std::string_view(choose(ctx, op, Nothing{}).name) == "reference");
+  ctx.kernels["op"] = "cuxyz";
+  CHECK_THROWS_WITH_AS(choose(ctx, op, Nothing{}),
+                       "--kernel op=cuxyz: cuXYZ is not available: libcuxyz.so.1: no such file", InputError);
+  library_is_there = true;
+  CHECK(std::string_view(choose(ctx, op, Nothing{}).name) == "cuxyz");
+  ctx.kernels.clear();
+  CHECK(std::string_view(choose(ctx, op, Nothing{}).name) == "cuxyz");
+}
+
 }  // namespace rcnn::kernels

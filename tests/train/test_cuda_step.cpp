@@ -258,6 +258,10 @@ TEST_CASE("cuda: --device says which device is chosen and why, and refuses a mis
                          "cuda:0: this build has no CUDA; make CUDA=1 builds it", InputError);
     return;
   }
+  if (cuda::device_count() == 0)
+    CHECK_THROWS_WITH_AS(cuda::choose_device("cuda"),
+                         ("--device cuda: CUDA finds no device: " + cuda::why_no_device()).c_str(),
+                         InputError);
   if (no_gpu()) return;
   CHECK(cuda::choose_device("cuda").device == kGpu);
   CHECK_THROWS_WITH_AS(
