@@ -149,8 +149,7 @@ struct Fragments {
         places[i] = Shape::place(warp + row + 8 * outer_half(matrix), 2 * i + k_half(matrix));
       } else if constexpr (sizeof(Stored) == 2) {  // one for each 16 of 64 outer indices
         places[i] = Shape::place(row + 8 * k_half(matrix), warp / 8 + 2 * i + outer_half(matrix));
-      } else {  // one for each 8 of 32 outer indices: at(k, o / 4)[o % 4] for k = t and o = warp + 8 i +
-                // group
+      } else {  // one for each 8 of 32 outer indices; the lane's element is (k, o) = (t, warp + 8 i + group)
         const int t = lane % 4, group = lane / 4;
         places[i] = Shape::place(t, warp / 4 + 2 * i + group / 4) + group % 4 * 4;
       }
