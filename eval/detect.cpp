@@ -21,17 +21,23 @@ Box ToImage::operator()(const float* box) const {
 
 namespace {
 
-/// The detections on an image, with boxes in pixels of the image. Rows with the label -1 are left out.
-std::vector<Detection> in_image(const Tensor& boxes, const Tensor& scores, const Tensor& labels, int index,
-                                const ToImage& to_image) {
-  const Tensor b = boxes.to(Device{}), s = scores.to(Device{}), l = labels.to(Device{});
-  std::vector<Detection> detections;
-  for (int64_t i = 0; i < l.numel(); ++i)
-    if (l.data<int32_t>()[i] > 0)
-      detections.push_back(
-          {index, l.data<int32_t>()[i], s.data<float>()[i], to_image(b.data<float>() + i * 4)});
-  return detections;
-}
+/// Rows of a batch, on the host: boxes (N, M, 4), scores and labels (N, M).
+struct Rows {
+  Tensor boxes, scores, labels;
+
+  Rows(const Tensor& b, const Tensor& s, const Tensor& l)
+      : boxes(b.to(Device{})), scores(s.to(Device{})), labels(l.to(Device{})) {}
+
+  /// The detections on the image with this place in the batch, in pixels of the image. Rows with the label -1
+  /// are left out.
+  std::vector<Detection> in_image(int64_t place, int index, const ToImage& to_image) const {
+    std::vector<Detection> detections;
+    for (int64_t i = place * labels.dim(1); i < (place + 1) * labels.dim(1); ++i)
+      if (const int32_t label = labels.data<int32_t>()[i]; label > 0)
+        detections.push_back({index, label, scores.data<float>()[i], to_image(boxes.data<float>() + i * 4)});
+    return detections;
+  }
+};
 
 /// The best of the given boxes of an image, as input for the head.
 Proposals given_proposals(Context& ctx, const ModelConfig& config, const ResizedImage& size,
@@ -63,9 +69,32 @@ std::vector<Detection> detect_image(Context& ctx, FasterRcnn& model, const Image
     const auto count = looked_at.proposals.count.to(Device{}).item<int32_t>();
     for (int32_t i = 0; i < count; ++i) trace->proposals.push_back(to_image(seen.data<float>() + i * 4));
     const Candidates& boxes = looked_at.before_nms;
-    trace->before_nms = in_image(boxes.boxes, boxes.scores, boxes.group, index, to_image);
+    trace->before_nms = Rows(boxes.boxes, boxes.scores, boxes.group).in_image(0, index, to_image);
   }
-  return in_image(found.boxes, found.scores, found.labels, index, to_image);
+  return Rows(found.boxes, found.scores, found.labels).in_image(0, index, to_image);
+}
+
+std::vector<std::vector<Detection>> detect_images(Context& ctx, FasterRcnn& model,
+                                                  std::span<const Image* const> images, int first_index) {
+  std::vector<ToImage> to_image;
+  for (const Image* image : images) to_image.emplace_back(model.config, *image);
+  const auto same_size = [&](size_t a, size_t b) {
+    return to_image[a].size.height == to_image[b].size.height &&
+           to_image[a].size.width == to_image[b].size.width;
+  };
+  std::vector<std::vector<Detection>> all;
+  while (all.size() < images.size()) {
+    const size_t first = all.size();
+    std::vector<RawImage> raw;
+    for (size_t i = first; i < images.size() && same_size(first, i); ++i)
+      raw.push_back({images[i]->rgb.data(), images[i]->height, images[i]->width});
+    const Detections found = model.detect(ctx, make_image_batch(ctx, model.config, raw));
+    const Rows rows(found.boxes, found.scores, found.labels);
+    for (size_t place = 0; place < raw.size(); ++place)
+      all.push_back(rows.in_image(static_cast<int64_t>(place), first_index + static_cast<int>(first + place),
+                                  to_image[first + place]));
+  }
+  return all;
 }
 
 std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dataset& dataset, int workers,

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "core/context.h"
@@ -27,6 +28,12 @@ struct ToImage {
 /// best first, the best `rpn-post-nms-top-n-test` of them replace those of the RPN.
 std::vector<Detection> detect_image(Context& ctx, FasterRcnn& model, const Image& image, int index = 0,
                                     Trace* trace = nullptr, const std::vector<Box>* proposals = nullptr);
+
+/// The same for several images: element i holds the detections on image i, whose index is `first_index` + i.
+/// Consecutive images that have the same size after resizing go through the network together, which is faster
+/// on a GPU. Sums may then be rounded differently from those of one image alone.
+std::vector<std::vector<Detection>> detect_images(Context& ctx, FasterRcnn& model,
+                                                  std::span<const Image* const> images, int first_index = 0);
 
 /// The detections on all images of a dataset, image by image. The proposals of a sample, if it has some,
 /// replace those of the RPN. An image that cannot be decoded gets no detections and an entry in `faults`.

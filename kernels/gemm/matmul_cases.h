@@ -32,14 +32,18 @@ inline std::vector<MatmulCase> matmul_cases() {
   };
 }
 
-/// The head of nano-fpn with 4 x 64 RoIs (forward and both gradients), fc6 of R50-FPN and of VGG16.
+/// The head of nano-fpn with 4 x 64 RoIs (forward and both gradients), fc6 of R50-FPN and of VGG16 in
+/// detection, and of VGG16 in training (forward and both gradients).
 inline std::vector<MatmulCase> matmul_bench_cases() {
   return {{256, 256, 800, false, true, true, true},
           {256, 800, 256},
           {256, 800, 256, true, false},
           {256, 16, 256, false, true, true},
           {1000, 1024, 12544, false, true, true, true},
-          {300, 4096, 25088, false, true, true, true}};
+          {300, 4096, 25088, false, true, true, true},
+          {128, 4096, 25088, false, true, true, true},
+          {128, 25088, 4096},
+          {4096, 25088, 128, true, false}};
 }
 
 template <class T>

@@ -85,6 +85,15 @@ TEST_CASE("detect: the result does not depend on the threads, nor detections.jso
       CHECK(content_of(trial.folder / out / name) == content_of(trial.folder / "zero" / name));
   }
 
+  // Together with others or alone: sums may be rounded differently, but here they are not.
+  for (const char* batch : {"2", "5", "100"}) {
+    CAPTURE(batch);
+    const std::string out = std::string("batch") + batch;
+    CHECK(run(out, {"--batch", batch}) == lines);
+    CHECK(trial.files(out) == pictures);
+    CHECK(content_of(trial.folder / out / "detections.json") == detections);
+  }
+
   const std::string png = run("png", {"--pictures", "png"}), none = run("none", {"--pictures", "none"});
   CHECK(contains(png, " -> OUT/train_00002_2.png\n"));
   CHECK(trial.files("png").size() == 9);
@@ -110,17 +119,19 @@ TEST_CASE("detect: an image that cannot be read does not stop the others, and th
   trial.prepare();
   const std::string broken = trial.path("broken.png"), none = trial.path("none.png");
   write_text(broken, content_of(trial.scene(0)).substr(0, 500));
-  for (const char* workers : {"0", "3"}) {
-    CAPTURE(workers);
-    const Finished result =
-        trial.detect("found", {"--workers", workers, trial.scene(0), broken, trial.scene(1)});
-    CHECK(result.status == 2);
-    CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 2);
-    CHECK(contains(result.err, "rcnn: " + broken + " is truncated"));
-    CHECK(contains(result.err, "\nrcnn: 1 of 3 images could not be read, the last of them " + broken));
-    CHECK(trial.files("found") == Words{"detections.json", "train_00000.jpg", "train_00001.jpg"});
-    fs::remove_all(trial.folder / "found");
-  }
+  for (const char* workers : {"0", "3"})
+    for (const char* batch : {"1", "2", "3"}) {
+      CAPTURE(workers);
+      CAPTURE(batch);
+      const Finished result = trial.detect(
+          "found", {"--workers", workers, "--batch", batch, trial.scene(0), broken, trial.scene(1)});
+      CHECK(result.status == 2);
+      CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 2);
+      CHECK(contains(result.err, "rcnn: " + broken + " is truncated"));
+      CHECK(contains(result.err, "\nrcnn: 1 of 3 images could not be read, the last of them " + broken));
+      CHECK(trial.files("found") == Words{"detections.json", "train_00000.jpg", "train_00001.jpg"});
+      fs::remove_all(trial.folder / "found");
+    }
   CHECK(contains(trial.detect("found", {none}).err, "rcnn: " + none + ": no such file or folder"));
   fs::create_directories(trial.folder / "bare");
   CHECK(contains(trial.detect("found", {trial.path("bare")}).err,
@@ -197,4 +208,5 @@ TEST_CASE("detect: a wrong value is refused with those that are expected") {
   CHECK(contains(result.err, "--pictures"));
   CHECK(contains(result.err, "jpeg"));
   CHECK(trial.detect("found", {"--workers", "-1", "x.jpg"}).status == 2);
+  CHECK(trial.detect("found", {"--batch", "0", "x.jpg"}).status == 2);
 }
