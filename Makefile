@@ -110,7 +110,7 @@ ifeq ($(CUDA),1)
   NVCC_WARNINGS ?= -Werror all-warnings -Xcompiler -Wall,-Wextra
   NVCCFLAGS := -std=c++20 $(if $(filter debug,$(CONFIG)),-G,-O3 -lineinfo) --expt-relaxed-constexpr -fmad=false -DFMT_USE_CONSTEXPR=1 -DRCNN_CUDA \
                -DRCNN_CUDA_ARCHS='$(ARCH_TEXT)' -I. $(NVCC_WARNINGS) \
-               -Xptxas -v -MMD -MP $(GENCODE) $(addprefix --compress-mode=,$(CUDA_COMPRESS)) \
+               -MMD -MP $(GENCODE) $(addprefix --compress-mode=,$(CUDA_COMPRESS)) \
                $(if $(CUDNN),-DRCNN_CUDNN) $(if $(CUBLAS),-DRCNN_CUBLAS) $(if $(filter 1,$(ONEDNN)),-DRCNN_ONEDNN)
 endif
 ifeq ($(CUDA),sim)
@@ -184,11 +184,10 @@ $(BUILD)/%.o: %.cpp $(BUILD)/flags
 	$(Q)$(CCACHE) $(CXX) $(CXXFLAGS) -c $< -o $@
 
 ifeq ($(CUDA),1)
-# ptxas reports registers and spills while it compiles; `make cuda-report` reads these logs.
 $(BUILD)/%.cu.o: %.cu $(BUILD)/flags
 	@mkdir -p $(@D)
 	@echo "  NVCC $<"
-	$(Q)$(NVCC) $(NVCCFLAGS) -c $< -o $@ 2> $@.log || { cat $@.log >&2; exit 1; }
+	$(Q)$(NVCC) $(NVCCFLAGS) -c $< -o $@
 else
 $(BUILD)/%.cu.o: %.cu $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -278,11 +277,11 @@ test-races:  ## run the kernel tests and check every memory access of every thre
 	$(MAKE) CONFIG=races RCNN_TEST_ORDERS=1 run-kernel-tests
 
 # ---- CUDA ----------------------------------------------------------------------------------------------------------
-cuda-report:  ## print registers, shared memory and spills of every kernel (needs nvcc, but no GPU)
+cuda-report:  ## print what every kernel was compiled to, and check the hot ones (needs nvcc and cuobjdump, but no GPU)
 	$(MAKE) CUDA=1 cuda-table
 KERNEL_OBJECTS := $(call object,$(filter kernels/%.cu,$(LIB_SOURCES)))
 cuda-table: $(KERNEL_OBJECTS)
-	python3 tools/cuda_report.py $(KERNEL_OBJECTS:=.log)
+	python3 tools/sass_report.py --check $(KERNEL_OBJECTS)
 
 gpu-check:  ## on a machine with a GPU: build, test, check for races, train and time; writes bench/results
 	python3 tools/gpu_check.py

@@ -61,7 +61,8 @@ const DeviceInfo& device_info(int index) {
     for (int i = 0; i < device_count(); ++i) {
       cudaDeviceProp p;
       cuda_check(cudaGetDeviceProperties(&p, i), fmt::format("querying the properties of cuda:{}", i));
-      list.push_back({p.name, p.major * 10 + p.minor, p.multiProcessorCount, p.totalGlobalMem});
+      list.push_back({p.name, p.major * 10 + p.minor, p.multiProcessorCount, p.totalGlobalMem,
+                      p.sharedMemPerBlockOptin});
     }
     return list;
   }();

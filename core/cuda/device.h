@@ -35,6 +35,7 @@ struct DeviceInfo {
   int capability = 0;  // 90 for sm_90
   int multiprocessors = 0;
   size_t bytes = 0;
+  size_t block_shared = 0;  // bytes of shared memory that a block may have
 };
 /// Throws InputError if there is no such device.
 const DeviceInfo& device_info(int index);

@@ -81,6 +81,14 @@ Run<Conv2dDxArgs<float>> conv2d_dx_direct, conv2d_dx_tiled, conv2d_dx_implicit_g
 Run<Conv2dDwArgs<float>> conv2d_dw_direct, conv2d_dw_tiled, conv2d_dw_implicit_gemm,
     conv2d_dw_implicit_gemm_tf32, conv2d_dw_implicit_gemm_bf16;
 
+/// The largest height and width of a filter that forward and dx can take on tensor cores: they keep a bit for
+/// each line and column of the filter.
+inline constexpr int64_t kMaxFilter = 15;
+template <class Args>
+bool filter_fits(const Args& a) {
+  return a.shape.r <= kMaxFilter && a.shape.s <= kMaxFilter;
+}
+
 /// For a g with few rows (one per pixel) that are not 0, as the loss of an RPN leaves it: gathers these rows.
 Run<Conv2dDxArgs<float>> conv2d_dx_nonzero_rows;
 Run<Conv2dDwArgs<float>> conv2d_dw_nonzero_rows;
@@ -115,10 +123,10 @@ Run<Conv2dDwArgs<float>> conv2d_dw_onednn;
 // clang-format off
 //  name, backend, forward, dx, dw
 inline constexpr RealTechnique<Conv2dArgs, Conv2dDxArgs, Conv2dDwArgs> conv2d_techniques[] = {
-    {"implicit_gemm_bf16", on_cuda.with(Precision::bf16, 80), conv2d_implicit_gemm_bf16,
-     conv2d_dx_implicit_gemm_bf16, conv2d_dw_implicit_gemm_bf16},
-    {"implicit_gemm_tf32", on_cuda.with(Precision::tf32, 80), conv2d_implicit_gemm_tf32,
-     conv2d_dx_implicit_gemm_tf32, conv2d_dw_implicit_gemm_tf32},
+    {"implicit_gemm_bf16", on_cuda.with(Precision::bf16, 80), {conv2d_implicit_gemm_bf16, filter_fits},
+     {conv2d_dx_implicit_gemm_bf16, filter_fits}, conv2d_dw_implicit_gemm_bf16},
+    {"implicit_gemm_tf32", on_cuda.with(Precision::tf32, 80), {conv2d_implicit_gemm_tf32, filter_fits},
+     {conv2d_dx_implicit_gemm_tf32, filter_fits}, conv2d_dw_implicit_gemm_tf32},
     {"implicit_gemm", on_cuda, conv2d_implicit_gemm, conv2d_dx_implicit_gemm, conv2d_dw_implicit_gemm},
     {"tiled", on_cuda, conv2d_tiled, conv2d_dx_tiled, conv2d_dw_tiled},
     {"direct", on_cuda, conv2d_direct, conv2d_dx_direct, conv2d_dw_direct},

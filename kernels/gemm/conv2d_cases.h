@@ -51,6 +51,10 @@ inline std::vector<Conv2dCase> conv2d_cases() {
       {{2, 5, 7, 6, 4, 3, 3, 1, 1, 1}, false, false, false, false, 0},
       // Winograd's tiles, whole and cut off, and a last panel of 16 of 48 channels.
       {{1, 29, 26, 32, 48, 3, 3, 1, 1, 1}, true, true, true, true},
+      // The longest filters that have a bit for each line and column, and one with a line too many.
+      {{1, 9, 17, 3, 4, 15, 2, 1, 7, 1}, false, true},
+      {{1, 7, 18, 4, 4, 2, 15, 2, 7, 1}, false, true},
+      {{1, 18, 5, 4, 4, 16, 2, 1, 3, 1}, false, true},
   };
 }
 

@@ -28,17 +28,26 @@ struct DwGemm {
 /// thread, so that the threads that copy need not divide.
 template <class Stored, class T>
 struct DwCopy {
-  using ChunkB = Chunk<Stored, Order::along_outer, T::kN>;
+  using ShareB = CopyShare<Chunk<Stored, Order::along_outer, T::kN>, T::kThreads>;
   struct alignas(16) Position {
     PatchRow patch;
   };
   using Positions = Position[kStages][kDepth<Stored>];
 
-  DenseOperand<Stored, Order::along_outer, T::kM> g;
-  const Stored* x;
+  DenseOperand<Stored, Order::along_outer, T::kM, T::kThreads> g;
   const Patches& patches;
-  PatchTap tap;          // of this thread's vector, the same in every chunk
   Positions& positions;  // in shared memory: chunk i in place i % kStages
+  ShareB share;
+  PatchTap tap;         // of this thread's vector, the same in every chunk
+  const Stored* image;  // at this tap
+
+  /// The tile begins at `row` and `column`.
+  __device__ DwCopy(const DwGemm<Stored>& gemm, Positions& table, int row, int column)
+      : g(gemm.g, gemm.patches.rows(), gemm.g_columns, row),
+        patches(gemm.patches),
+        positions(table),
+        tap(patches.tap(column + share.vector * kVector<Stored>)),
+        image(gemm.x + tap.offset) {}
 
   __device__ void prepare(int chunk) {
     const int i = static_cast<int>(threadIdx.x);
@@ -47,24 +56,21 @@ struct DwCopy {
 
   __device__ void copy(int chunk, Stored* a, Stored* b) {
     g.copy(chunk, a);
-    constexpr int kEach = kThreads / ChunkB::kVectors;  // positions at a time
-    const int v = static_cast<int>(threadIdx.x) % ChunkB::kVectors;
+    const Position* const of_chunk = positions[chunk % kStages];
     RCNN_UNROLL
-    for (int i = 0; i < ChunkB::kLines / kEach; ++i) {
-      const int line = static_cast<int>(threadIdx.x) / ChunkB::kVectors + i * kEach;
-      const PatchRow row = positions[chunk % kStages][line].patch;
-      const bool valid = patches.inside(row, tap);
-      cuda::cp_async_16(ChunkB::at(b, line, v), x + (valid ? row.offset + tap.offset : 0), valid);
+    for (int i = 0; i < ShareB::kCount; ++i) {
+      const PatchRow row = of_chunk[share.line + i * ShareB::kEach].patch;
+      share.copy(b, i, image + row.offset, patches.inside(row, tap));
     }
   }
 };
 
-// One block of 128 threads per tile (blockIdx.x, columns fastest) and part of the positions (blockIdx.z);
+// One block per tile (blockIdx.x, columns fastest) and part of the positions (blockIdx.z);
 // kernels/gemm/mma_tile.h describes its threads. Shared memory: the ring of chunks, and the pixels of as many
 // chunks. x and g are aligned to 16 bytes. Bottleneck: shared memory; TF32 reads it float by float, because
 // ldmatrix cannot transpose floats.
 template <class Element, class T>
-__global__ void __launch_bounds__(kThreads, T::kBlocks)
+__global__ void __launch_bounds__(T::kThreads, T::kBlocks)
     conv2d_dw_mma_kernel(DwGemm<typename Element::Stored> gemm) {
   using Stored = typename Element::Stored;
   using Copy = DwCopy<Stored, T>;
@@ -78,12 +84,7 @@ __global__ void __launch_bounds__(kThreads, T::kBlocks)
 
   const int chunks = (patches.rows() + kDepth<Stored> - 1) / kDepth<Stored>;
   const StepRange range = steps_of_part(chunks, gemm.parts, part);
-  const int vector = static_cast<int>(threadIdx.x) % Copy::ChunkB::kVectors;
-  Copy copy{{gemm.g, patches.rows(), gemm.g_columns, row},
-            gemm.x,
-            patches,
-            patches.tap(column + vector * kVector<Stored>),
-            positions};
+  Copy copy(gemm, positions, row, column);
   T tile;
   multiply<Element, Order::along_outer, Order::along_outer>(tile, copy, range.begin, range.end - range.begin);
 
@@ -118,13 +119,13 @@ void run(const Stream& stream, Workspace& workspace, const Conv2dDwArgs<float>& 
   const int columns = dims.r * dims.s * dims.c;
   if (!plan) plan = choose_plan(gemm.k, columns, blocks_for(rows, kDepth<Stored>));
   gemm.parts = take_parts(workspace, plan->parts, gemm.k, gemm.output);
-  with_tile(plan->tile, [&](auto tile) {
+  with_tile(stream, plan->tile, [&](auto tile) {
     using T = decltype(tile);
     gemm.column_tiles = static_cast<int>(blocks_for(columns, T::kN));
     const dim3 grid(blocks_for(gemm.k, T::kM) * blocks_for(columns, T::kN), 1,
                     static_cast<unsigned>(plan->parts));
     constexpr size_t shared = T::kSharedBytes + sizeof(typename DwCopy<Stored, T>::Positions);
-    launch<conv2d_dw_mma_kernel<Element, T>>(stream, grid, kThreads, shared, gemm);
+    launch<conv2d_dw_mma_kernel<Element, T>>(stream, grid, T::kThreads, shared, gemm);
   });
   combine_parts(stream, gemm.parts, gemm.output);
 }

@@ -27,71 +27,94 @@ struct ConvGemm {
   __device__ Patches patches(int phase) const { return dx ? patches_of_g(dims, phase) : patches_of_x(dims); }
 };
 
-/// A position of the tile: the patch that it reads, and the row of the output that it is written to, or -1.
+/// What a block's threads share of a position of the tile.
 struct alignas(16) Position {
-  PatchRow patch;
-  int output_row;
+  int offset;      // in the image, of tap (0, 0); see PatchRow
+  unsigned taps;   // that are inside the image: bit i for line i of the filter, bit 16 + j for column j
+  int output_row;  // that the position is written to, or -1
 };
 
-/// Copies the chunks of a tile. A thread always copies the same vector of a line, so it steps through taps
-/// and channels without dividing.
+/// No position has this line of the filter.
+constexpr unsigned kNoTap = 1u << kMaxFilter;
+
+__device__ unsigned taps_inside(const Patches& patches, const PatchRow& row) {
+  unsigned taps = 0;
+  for (int i = 0; i < patches.taps_h; ++i)
+    if (static_cast<unsigned>(row.y + i * patches.tap_step) < static_cast<unsigned>(patches.h))
+      taps |= 1u << i;
+  for (int j = 0; j < patches.taps_w; ++j)
+    if (static_cast<unsigned>(row.x + j * patches.tap_step) < static_cast<unsigned>(patches.w))
+      taps |= 0x10000u << j;
+  return taps;
+}
+
+/// Copies the chunks of a tile. A thread always copies the same vector of the same lines, so it keeps what it
+/// needs of them, and steps through taps and channels without dividing.
 template <class Stored, class T>
 struct ConvCopy {
-  using ChunkA = Chunk<Stored, Order::along_k, T::kM>;
-  using ChunkB = Chunk<Stored, Order::along_k, T::kN>;
-  static constexpr int kEach = kThreads / ChunkA::kVectors;  // lines at a time
+  using ShareA = CopyShare<Chunk<Stored, Order::along_k, T::kM>, T::kThreads>;
+  using ShareB = CopyShare<Chunk<Stored, Order::along_k, T::kN>, T::kThreads>;
 
-  const ConvGemm<Stored>& gemm;
   const Patches& patches;
-  const Position* positions;  // (T::kM), in shared memory
-  int column;                 // first of the tile
+  const Stored* image;
+  const Stored* filters;  // at the thread's first line
+  int filter_length;
+  int columns;                // from the thread's first to the last
   int tap_i, tap_j, channel;  // of this thread's next vector
+  ShareA share_a;
+  ShareB share_b;
+  int offsets[ShareA::kCount];
+  unsigned taps[ShareA::kCount];
 
-  __device__ void start(int chunk) {
-    const int at = chunk * kDepth<Stored> + vector() * kVector<Stored>;
+  /// `column` is the first of the tile, `first` the first chunk. A barrier lies before it, since another
+  /// thread has written the position.
+  __device__ ConvCopy(const ConvGemm<Stored>& gemm, const Patches& of, const Position* positions, int column,
+                      int first)
+      : patches(of), image(gemm.image) {
+    filter_length = patches.filter_r * patches.filter_s * patches.channels;
+    filters = gemm.filters + static_cast<int64_t>(column + share_b.line) * filter_length;
+    columns = gemm.output.columns - column - share_b.line;
+    const int at = first * kDepth<Stored> + share_a.vector * kVector<Stored>;
     const int taps_w = std::max(patches.taps_w, 1), tap = at / patches.channels;
     channel = at - tap * patches.channels;
     tap_i = tap / taps_w;
     tap_j = tap - tap_i * taps_w;
+    RCNN_UNROLL
+    for (int i = 0; i < ShareA::kCount; ++i) {
+      const Position position = positions[share_a.line + i * ShareA::kEach];
+      offsets[i] = position.offset;
+      taps[i] = position.taps;
+    }
   }
 
   __device__ void prepare(int) {}
 
   __device__ void copy(int, Stored* a, Stored* b) {
-    const int v = vector(), first = static_cast<int>(threadIdx.x) / ChunkA::kVectors;
     const bool some = tap_i < patches.taps_h;
+    const unsigned tap = some ? 1u << tap_i | 0x10000u << tap_j : kNoTap;
     const int y = tap_i * patches.tap_step, x = tap_j * patches.tap_step;
-    const PatchTap tap{y, x, (y * patches.w + x) * patches.channels + channel};
+    const Stored* const from = image + ((y * patches.w + x) * patches.channels + channel);
     RCNN_UNROLL
-    for (int i = 0; i < T::kM / kEach; ++i) {
-      const PatchRow row = positions[first + i * kEach].patch;
-      const bool valid = some && patches.inside(row, tap);
-      cuda::cp_async_16(ChunkA::at(a, first + i * kEach, v),
-                        gemm.image + (valid ? row.offset + tap.offset : 0), valid);
-    }
+    for (int i = 0; i < ShareA::kCount; ++i) share_a.copy(a, i, from + offsets[i], (tap & ~taps[i]) == 0);
+
     const int r = patches.r0 + tap_i * patches.filter_step, s = patches.s0 + tap_j * patches.filter_step;
-    const int taps = patches.filter_r * patches.filter_s;
-    const int filter = (r * patches.filter_s + s) * patches.channels + channel;
+    const Stored* const filter = filters + ((r * patches.filter_s + s) * patches.channels + channel);
+    const int left = some ? columns : 0;
     RCNN_UNROLL
-    for (int i = 0; i < T::kN / kEach; ++i) {
-      const int n = column + first + i * kEach;
-      const bool valid = some && n < gemm.output.columns;
-      cuda::cp_async_16(ChunkB::at(b, first + i * kEach, v),
-                        gemm.filters + (valid ? n * taps * patches.channels + filter : 0), valid);
-    }
+    for (int i = 0; i < ShareB::kCount; ++i)
+      share_b.copy(b, i, filter + static_cast<int64_t>(i * ShareB::kEach) * filter_length,
+                   i * ShareB::kEach < left);
     for (channel += kDepth<Stored>; channel >= patches.channels; channel -= patches.channels)
       if (++tap_j == patches.taps_w) tap_j = 0, ++tap_i;
   }
-
-  static __device__ int vector() { return static_cast<int>(threadIdx.x) % ChunkA::kVectors; }
 };
 
-// One block of 128 threads per tile (blockIdx.x, columns fastest, so that neighbours share the patches in the
+// One block per tile (blockIdx.x, columns fastest, so that neighbours share the patches in the
 // cache), phase and part of the reduction (blockIdx.z, parts fastest); kernels/gemm/mma_tile.h describes its
 // threads. Shared memory: the ring of chunks, and a table of the positions of the tile. Images and filters
 // are aligned to 16 bytes. Bottleneck: the tensor cores; for 1 x 1 filters, memory.
 template <class Element, class T>
-__global__ void __launch_bounds__(kThreads, T::kBlocks)
+__global__ void __launch_bounds__(T::kThreads, T::kBlocks)
     conv2d_mma_kernel(ConvGemm<typename Element::Stored> gemm) {
   using Stored = typename Element::Stored;
   // Placed behind the ring, not in a static array: shared memory beyond 48 KiB must be dynamic.
@@ -101,13 +124,16 @@ __global__ void __launch_bounds__(kThreads, T::kBlocks)
   const int row = static_cast<int>(blockIdx.x) / gemm.column_tiles * T::kM;
   const int column = static_cast<int>(blockIdx.x) % gemm.column_tiles * T::kN;
   if (row >= patches.rows()) return;  // the whole block: a phase with fewer rows than phase 0
-  for (int i = static_cast<int>(threadIdx.x); i < T::kM; i += kThreads)
-    positions[i] = {patches.row(row + i), row + i < patches.rows() ? patches.output_row(row + i) : -1};
+  for (int i = static_cast<int>(threadIdx.x); i < T::kM; i += T::kThreads) {
+    const PatchRow patch = patches.row(row + i);
+    positions[i] = {patch.offset, taps_inside(patches, patch),
+                    row + i < patches.rows() ? patches.output_row(row + i) : -1};
+  }
+  __syncthreads();
 
   const int chunks = (patches.depth() + kDepth<Stored> - 1) / kDepth<Stored>;
   const StepRange range = steps_of_part(chunks, gemm.parts, part);
-  ConvCopy<Stored, T> copy{gemm, patches, positions, column, 0, 0, 0};
-  copy.start(range.begin);
+  ConvCopy<Stored, T> copy(gemm, patches, positions, column, range.begin);
   T tile;
   multiply<Element, Order::along_k, Order::along_k>(tile, copy, range.begin, range.end - range.begin);
   write_tile(
@@ -128,13 +154,13 @@ void run(const Stream& stream, Workspace& workspace, ConvGemm<typename Element::
     plan = choose_plan(largest.rows(), gemm.output.columns,
                        blocks_for(depth, kDepth<typename Element::Stored>), phases);
   gemm.parts = take_parts(workspace, plan->parts, rows, gemm.output);
-  with_tile(plan->tile, [&](auto tile) {
+  with_tile(stream, plan->tile, [&](auto tile) {
     using T = decltype(tile);
     gemm.column_tiles = static_cast<int>(blocks_for(gemm.output.columns, T::kN));
     const dim3 grid(blocks_for(largest.rows(), T::kM) * blocks_for(gemm.output.columns, T::kN), 1,
                     static_cast<unsigned>(phases * plan->parts));
-    launch<conv2d_mma_kernel<Element, T>>(stream, grid, kThreads, T::kSharedBytes + T::kM * sizeof(Position),
-                                          gemm);
+    launch<conv2d_mma_kernel<Element, T>>(stream, grid, T::kThreads,
+                                          T::kSharedBytes + T::kM * sizeof(Position), gemm);
   });
   combine_parts(stream, gemm.parts, gemm.output);
 }

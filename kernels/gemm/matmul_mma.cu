@@ -23,8 +23,8 @@ struct MatmulGemm {
 
 template <class Stored, Order OrderA, Order OrderB, class T>
 struct MatmulCopy {
-  DenseOperand<Stored, OrderA, T::kM> left;
-  DenseOperand<Stored, OrderB, T::kN> right;
+  DenseOperand<Stored, OrderA, T::kM, T::kThreads> left;
+  DenseOperand<Stored, OrderB, T::kN, T::kThreads> right;
 
   __device__ void prepare(int) {}
   __device__ void copy(int chunk, Stored* a, Stored* b) {
@@ -33,11 +33,11 @@ struct MatmulCopy {
   }
 };
 
-// One block of 128 threads per tile (blockIdx.x, columns fastest) and part of the reduction (blockIdx.z);
+// One block per tile (blockIdx.x, columns fastest) and part of the reduction (blockIdx.z);
 // kernels/gemm/mma_tile.h describes its threads and its shared memory. Bottleneck: the tensor cores, or
 // memory if a matrix is thin.
 template <class Element, Order OrderA, Order OrderB, class T>
-__global__ void __launch_bounds__(kThreads, T::kBlocks)
+__global__ void __launch_bounds__(T::kThreads, T::kBlocks)
     matmul_mma_kernel(MatmulGemm<typename Element::Stored> gemm) {
   using Stored = typename Element::Stored;
   const int part = static_cast<int>(blockIdx.z);
@@ -57,12 +57,12 @@ __global__ void __launch_bounds__(kThreads, T::kBlocks)
 
 template <class Element, Order OrderA, Order OrderB>
 void launch_matmul(const Stream& stream, TileSize size, MatmulGemm<typename Element::Stored>& gemm) {
-  with_tile(size, [&](auto tile) {
+  with_tile(stream, size, [&](auto tile) {
     using T = decltype(tile);
     gemm.column_tiles = static_cast<int>(blocks_for(gemm.n, T::kN));
     const dim3 grid(blocks_for(gemm.m, T::kM) * blocks_for(gemm.n, T::kN), 1,
                     static_cast<unsigned>(gemm.parts.count));
-    launch<matmul_mma_kernel<Element, OrderA, OrderB, T>>(stream, grid, kThreads, T::kSharedBytes, gemm);
+    launch<matmul_mma_kernel<Element, OrderA, OrderB, T>>(stream, grid, T::kThreads, T::kSharedBytes, gemm);
   });
 }
 

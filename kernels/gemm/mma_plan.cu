@@ -15,15 +15,17 @@ Plan choose_plan(int64_t m, int64_t n, int64_t chunks, int64_t products) {
   struct Candidate {
     TileSize tile;
     int64_t m, n;
-    double chunk;  // clocks that an SM spends on one chunk of one tile while other blocks fill the gaps
+    double chunk;   // clocks that an SM spends on one chunk of one tile while other blocks fill the gaps
+    double around;  // a block's start and end, in chunks
   };
-  // Smaller tiles read more shared memory for each multiplication.
-  constexpr Candidate candidates[] = {{TileSize::m128n128, 128, 128, 800},
-                                      {TileSize::m128n64, 128, 64, 480},
-                                      {TileSize::m64n64, 64, 64, 300}};
+  // Estimates. Smaller tiles read more shared memory for each multiplication. The largest reads least from
+  // the second-level cache, but it is alone on an SM, so nothing hides its start and end.
+  constexpr Candidate candidates[] = {{TileSize::m128n256, 128, 256, 1450, 6},
+                                      {TileSize::m128n128, 128, 128, 800, 3},
+                                      {TileSize::m128n64, 128, 64, 480, 3},
+                                      {TileSize::m64n64, 64, 64, 300, 3}};
   constexpr int parts[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64};
   constexpr double processors = kWantedBlocks / 2;
-  constexpr double around = 3;              // a block's start and end, in chunks
   constexpr double second_launch = 4000;    // clocks
   constexpr double bytes_per_clock = 1500;  // of device memory and second-level cache together
 
@@ -34,7 +36,7 @@ Plan choose_plan(int64_t m, int64_t n, int64_t chunks, int64_t products) {
       if (count > 1 && count > chunks) break;
       const int64_t tiles = products * blocks_for(m, candidate.m) * blocks_for(n, candidate.n);
       const double blocks = std::ceil(static_cast<double>(tiles * count) / processors);  // on the busiest SM
-      const double depth = std::ceil(static_cast<double>(chunks) / count) + around;
+      const double depth = std::ceil(static_cast<double>(chunks) / count) + candidate.around;
       double clocks = blocks * depth * candidate.chunk;
       if (count > 1)
         clocks +=

@@ -11,7 +11,16 @@
 
 namespace rcnn::kernels::mma {
 
-enum class TileSize { m128n128, m128n64, m64n64 };
+/// Rows and columns of a block's tile. m128n256 is for cards whose blocks may have kLargeTileShared bytes of
+/// shared memory.
+enum class TileSize { m128n256, m128n128, m128n64, m64n64 };
+
+inline constexpr size_t kLargeTileShared = 148 * 1024;
+/// The tile that a card with `block_shared` bytes for a block takes instead of `wanted`. All tiles sum in the
+/// same order, so they give the same bits.
+inline TileSize tile_that_fits(TileSize wanted, size_t block_shared) {
+  return wanted == TileSize::m128n256 && block_shared < kLargeTileShared ? TileSize::m128n128 : wanted;
+}
 
 /// The tile of a block, and how many blocks share the reduction of one tile: the parts
 /// of kernels/gemm/gemm_output.h.

@@ -35,6 +35,8 @@ void verify_plans(const Op<A, A64>& op, const std::vector<Case>& cases, Prepare 
 #endif
   using enum Precision;
   Variants<A, A64> variants;
+  variants.push_back(planned<Planned, tf32, TileSize::m128n256, 2>("tf32 128x256 in 2", op));
+  variants.push_back(planned<Planned, bf16, TileSize::m128n256, 1>("bf16 128x256", op));
   variants.push_back(planned<Planned, tf32, TileSize::m128n128, 1>("tf32 128x128", op));
   variants.push_back(planned<Planned, bf16, TileSize::m128n128, 3>("bf16 128x128 in 3", op));
   variants.push_back(planned<Planned, tf32, TileSize::m128n64, 2>("tf32 128x64 in 2", op));
@@ -80,6 +82,7 @@ TEST_CASE("matmul: tensor-core plans agree with the reference") {
       {70, 72, 36, false, false, true},
       {68, 67, 40, true, false},
       {40, 132, 33, true, true},
+      {136, 264, 40, false, true},
   };
   verify_plans<matmul_planned>(matmul, cases, [](auto zero, const auto& c, Filler fill) {
     return prepare_matmul<decltype(zero)>(c, fill);
@@ -90,12 +93,21 @@ TEST_CASE("choose_plan: large problems get large tiles, and long reductions are 
   using mma::choose_plan;
   // The RPN's convolution of R50-FPN in bf16 has many tiles, so nothing needs to be split.
   const mma::Plan large = choose_plan(200 * 336, 256, 36);
-  CHECK(large.tile == TileSize::m128n128);
+  CHECK(large.tile == TileSize::m128n256);
   CHECK(large.parts == 1);
+  // A short reduction leaves nothing to hide the start and the end of a block that is alone on an SM.
+  CHECK(choose_plan(200 * 336, 256, 4).tile == TileSize::m128n128);
   // dw of a 3 x 3 convolution with 64 channels has few tiles and a long reduction.
   CHECK(choose_plan(64, 576, 1050).parts >= 8);
   // An empty problem.
   CHECK(choose_plan(0, 0, 0).parts == 1);
+}
+
+TEST_CASE("tile_that_fits: the largest tile needs more shared memory than some cards have") {
+  constexpr size_t of_sm_86 = 99 * 1024, of_sm_80 = 163 * 1024;
+  CHECK(mma::tile_that_fits(TileSize::m128n256, of_sm_80) == TileSize::m128n256);
+  CHECK(mma::tile_that_fits(TileSize::m128n256, of_sm_86) == TileSize::m128n128);
+  CHECK(mma::tile_that_fits(TileSize::m64n64, of_sm_86) == TileSize::m64n64);
 }
 
 }  // namespace
