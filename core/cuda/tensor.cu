@@ -75,7 +75,7 @@ std::string missing_code(int index) {
   static_cast<void>(index);
   return "";
 #else
-  cuda_check(cudaSetDevice(index), "selecting a device");
+  select({DeviceType::cuda, index});
   cudaFuncAttributes attributes;
   if (cudaFuncGetAttributes(&attributes, fill_kernel<float>) == cudaSuccess) return "";
   static_cast<void>(cudaGetLastError());

@@ -194,7 +194,7 @@ float best_time(cudnnHandle_t handle, const Stream& stream, Workspace& workspace
   constexpr int kRuns = 4;  // the first also loads the kernel
   const Workspace::Scope scope(workspace);
   void* scratch = take_library_scratch(workspace, plan.scratch_bytes);
-  cuda::Event begin(true), end(true);
+  cuda::Event begin(stream.device, true), end(stream.device, true);
   float best = std::numeric_limits<float>::infinity();
   for (int run = 0; run < kRuns; ++run) {
     begin.record(stream);

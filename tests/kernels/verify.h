@@ -121,7 +121,7 @@ template <class A, class A64, class Case, class Prepare>
 void verify(const Op<A, A64>& op, const std::vector<Case>& cases, Prepare prepare) {
   CHECK(std::string_view(op.variants.back().name) == "reference");
 #if defined(RCNN_CUDA_SIM)
-  REQUIRE(cuda::device_count() == 1);  // otherwise nothing below would run on it
+  REQUIRE(cuda::device_count() > 0);  // otherwise nothing below would run on it
 #endif
   Context cpu;
   std::set<const void*> ran;  // the variants that at least one case ran
