@@ -104,11 +104,20 @@ __global__ void __launch_bounds__(kThreads)
               packed[(static_cast<int64_t>(c0 + row) * taps + tap) * padded_k + k0 + lane]);
 }
 
+/// The kernels that read packed operands compute offsets in int.
+void check_size(int64_t elements, int64_t rows, int64_t columns) {
+  check(elements < int64_t{1} << 31,
+        "an operand of {} x {} for tensor cores has {} elements with its padding, but must have fewer than "
+        "2^31",
+        rows, columns, elements);
+}
+
 }  // namespace
 
 template <class Stored>
 const Stored* packed_rows(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
                           int64_t c) {
+  check_size(rows * padded<Stored>(c), rows, c);
   const bool quads = four_at_a_time(c, {values});
   if constexpr (std::is_same_v<Stored, float>)
     if (quads) return values;
@@ -128,6 +137,7 @@ template <class Stored>
 const Stored* packed_transposed(const Stream& stream, Workspace& workspace, const float* filters, int64_t k,
                                 int64_t taps, int64_t c) {
   const int64_t padded_k = padded<Stored>(k);
+  check_size(c * taps * padded_k, c * taps, k);
   Stored* packed = workspace.take<Stored>(c * taps * padded_k);
   const dim3 grid(blocks_for(padded_k, 32), blocks_for(c, 32), static_cast<unsigned>(taps));
   launch<pack_transposed_kernel<Stored>>(stream, grid, kThreads, 0, filters, static_cast<int>(k),
