@@ -76,10 +76,12 @@ int bench_op(const OpBenchOptions& options, Device device, const Op& op, Json& r
   const auto op_cases = cases_of(op);
   const auto cases = op_cases.timed();
   for (size_t index = 0; index < cases.size(); ++index) {
-    const auto host = op_cases.prepare(float{}, cases[index], kernels::Filler(1, kernels::Fill::normal));
+    kernels::UniformTensors noted;
+    const auto host = op_cases.prepare(float{}, cases[index],
+                                       kernels::Filler(1, kernels::Fill::uniform, Accumulate::no, &noted));
     const double bytes = bytes_of(host);
     if (simulated && std::max(host.flop, bytes) > kMaxSimulated) continue;
-    auto p = on_gpu ? kernels::on_device(host, device) : host;
+    auto p = on_gpu ? kernels::on_device(host, device, noted) : host;
     identify_weights(p);
     print_case(op.name, p.inputs);
     for (const auto& variant : op.variants) {

@@ -10,9 +10,11 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "core/parallel.h"
 #include "core/rng.h"
 #include "core/tensor.h"
 #include "kernels/op.h"
@@ -21,8 +23,9 @@ namespace rcnn::kernels {
 
 /// How inputs are filled. With `small_integers` every product and sum is exact in float, so variants must
 /// agree to the last bit; `magnitudes` holds the absolute values of `normal`, which gives the bound sum
-/// |a||b| of a linear op.
-enum class Fill { normal, small_integers, magnitudes };
+/// |a||b| of a linear op. `uniform` (see uniform_number) is cheap and has the same bits on every machine,
+/// while those of `normal` depend on the C library's logarithm and cosine.
+enum class Fill { normal, small_integers, magnitudes, uniform };
 
 /// How an output is compared with the double reference.
 enum class Match {
@@ -47,12 +50,25 @@ struct Prepared {
   void compare_sum(int64_t products) { match = Match::sum, terms = products; }
 };
 
+/// The tensors of a case that hold uniform_number(start, i), by the number of their storage, so that a device
+/// can make them itself.
+struct UniformTensor {
+  uint64_t version = 0;  // of the storage when it was filled; if it differs now, the contents changed
+  uint32_t start = 0;
+};
+using UniformTensors = std::map<uint64_t, UniformTensor>;
+
+/// What every byte of an output holds before it is written. Floats: a NaN. Integers: wild, and not the -1
+/// that pads a row.
+inline int poison_of(DType dtype) { return dtype == DType::f32 || dtype == DType::f64 ? 0xFF : 0xA5; }
+
 /// Makes the tensors of a case. The same seed gives the same values in float and in double: they are drawn as
 /// floats.
 class Filler {
  public:
-  Filler(uint64_t seed, Fill fill, Accumulate accumulate = Accumulate::no)
-      : seed_(seed), fill_(fill), accumulate_(accumulate) {}
+  /// Tensors of uniform numbers are noted in `noted` if it is given.
+  Filler(uint64_t seed, Fill fill, Accumulate accumulate = Accumulate::no, UniformTensors* noted = nullptr)
+      : seed_(seed), fill_(fill), accumulate_(accumulate), noted_(noted) {}
 
   Accumulate accumulate() const { return accumulate_; }
   Fill fill() const { return fill_; }
@@ -61,6 +77,7 @@ class Filler {
   template <class T>
   Tensor numbers(std::vector<Tensor>& keep, const Shape& shape) {
     RandomSequence random(seed_, Purpose::test, ++tensors_);
+    if (fill_ == Fill::uniform) return uniform_numbers<T>(keep, shape, random.next());
     return make<T>(keep, shape, [&] {
       const float integer = static_cast<float>(random.below(9)) - 4, number = random.normal();
       return fill_ == Fill::small_integers ? integer : fill_ == Fill::magnitudes ? std::fabs(number) : number;
@@ -93,9 +110,7 @@ class Filler {
   Tensor poisoned(std::vector<Tensor>& keep, const Shape& shape) {
     ++tensors_;
     Tensor tensor = Tensor::empty(shape, dtype_of<T>);
-    // Floats: a NaN. Integers: wild, and not the -1 that pads a row.
-    const int poison = std::is_floating_point_v<T> ? 0xFF : 0xA5;
-    if (tensor.bytes() != 0) std::memset(tensor.mutable_raw(), poison, tensor.bytes());
+    if (tensor.bytes() != 0) std::memset(tensor.mutable_raw(), poison_of(tensor.dtype()), tensor.bytes());
     keep.push_back(tensor);
     return tensor;
   }
@@ -124,9 +139,24 @@ class Filler {
     return tensor;
   }
 
+  template <class T>
+  Tensor uniform_numbers(std::vector<Tensor>& keep, const Shape& shape, uint32_t start) {
+    constexpr int64_t kGrain = 1 << 16;
+    Tensor tensor = Tensor::empty(shape, dtype_of<T>);
+    T* values = tensor.mutable_data<T>();
+    parallel_for(tensor.numel(), kGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        values[i] = static_cast<T>(uniform_number(start, static_cast<uint32_t>(i)));
+    });
+    keep.push_back(tensor);
+    if (noted_) (*noted_)[tensor.storage().id] = {tensor.version(), start};
+    return tensor;
+  }
+
   uint64_t seed_;
   Fill fill_;
   Accumulate accumulate_;
+  UniformTensors* noted_;
   uint32_t tensors_ = 0;
 };
 

@@ -55,6 +55,7 @@ void download(Device device, void*, const void*, size_t, std::source_location) {
 void copy(Device device, void*, const void*, size_t) { no_cuda(device.str()); }
 void fill_bytes(Device device, void*, int, size_t) { no_cuda(device.str()); }
 void fill(const Tensor& tensor, double) { no_cuda(tensor.device().str()); }
+void fill_uniform(const Tensor& tensor, uint32_t) { no_cuda(tensor.device().str()); }
 void add_to(const Tensor& sum, const Tensor&) { no_cuda(sum.device().str()); }
 
 }  // namespace rcnn::cuda
