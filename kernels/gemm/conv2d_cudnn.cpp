@@ -1,5 +1,5 @@
 // Convolution through cuDNN, the baseline to beat. For each pass of each shape, every engine that cuDNN
-// suggests is timed, and the fastest is kept.
+// suggests is timed (see max_timed_plans), and the fastest is kept.
 //
 // The search takes seconds and waits for the GPU, so it should come before a measurement or a recording.
 // Another run of the program may find another engine, and another engine adds in another order: unlike the
@@ -171,6 +171,7 @@ std::vector<Plan> find_plans(cudnnHandle_t handle, const Problem& problem) {
   std::vector<Plan> plans;
   for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK})
     for (CudnnDescriptor& settings : suggested_engines(graph, mode)) {
+      if (plans.size() >= max_timed_plans) break;
       if (!is_faithful(settings, problem.precision)) continue;
       if (auto plan = make_plan(handle, std::move(settings))) plans.push_back(std::move(*plan));
     }
