@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
+#include <optional>
 
 #include "bench/timing.h"
 #include "core/cuda/device.h"
+#include "core/op_profile.h"
 #include "core/rng.h"
 #include "models/pretrained.h"
 #include "models/transform.h"
@@ -18,35 +19,18 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Time per op and variant, measured through the context's profiler.
-struct Profile {
-  std::map<std::string, std::pair<double, int>> ops;
-  Clock::time_point start;
-
-  void attach(Context& ctx) {
-    ctx.profiler = [this](const char* op, const char* variant, bool begins) {
-      if (begins) {
-        start = Clock::now();
-        return;
-      }
-      auto& [seconds, calls] = ops[fmt::format("{} ({})", op, variant)];
-      seconds += std::chrono::duration<double>(Clock::now() - start).count();
-      ++calls;
-    };
+void print(const OpProfile& profile, int steps) {
+  std::vector<std::pair<double, std::string>> rows;
+  double total = 0;
+  for (const auto& [name, entry] : profile.ops()) {
+    rows.emplace_back(entry.seconds, fmt::format("{:<42} {:>9.3f} ms  {:>5} calls", name,
+                                                 entry.seconds * 1e3 / steps, entry.calls / steps));
+    total += entry.seconds;
   }
-  void print(int steps) const {
-    std::vector<std::pair<double, std::string>> rows;
-    double total = 0;
-    for (const auto& [name, entry] : ops) {
-      rows.emplace_back(entry.first, fmt::format("{:<42} {:>9.3f} ms  {:>5} calls", name,
-                                                 entry.first * 1e3 / steps, entry.second / steps));
-      total += entry.first;
-    }
-    std::sort(rows.rbegin(), rows.rend());
-    for (const auto& [seconds, row] : rows) fmt::print("  {}\n", row);
-    fmt::print("  {:<42} {:>9.3f} ms\n", "all ops", total * 1e3 / steps);
-  }
-};
+  std::sort(rows.rbegin(), rows.rend());
+  for (const auto& [seconds, row] : rows) fmt::print("  {}\n", row);
+  fmt::print("  {:<42} {:>9.3f} ms\n", "all ops", total * 1e3 / steps);
+}
 
 template <class F>
 void measure(const ModelBenchOptions& options, Context& ctx, const char* what, F&& step) {
@@ -56,16 +40,16 @@ void measure(const ModelBenchOptions& options, Context& ctx, const char* what, F
   };
   wait();
   std::vector<double> seconds;
-  Profile profile;
-  if (options.profile) profile.attach(ctx);
+  std::optional<OpProfile> profile;
+  if (options.profile) profile.emplace(ctx);
   size_t found = 0;
   for (int i = 0; i < options.steps; ++i) {
     const auto start = Clock::now();
     found = step();
     wait();
     seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+    if (profile) profile->collect();
   }
-  ctx.profiler = nullptr;
   if (options.json)
     fmt::print("{{\"what\": \"{}\", \"detections\": {}, \"seconds\": [{:.6f}]}}\n", what, found,
                fmt::join(seconds, ", "));
@@ -73,7 +57,7 @@ void measure(const ModelBenchOptions& options, Context& ctx, const char* what, F
     fmt::print("{}: median {:.2f} ms of {} ({:.2f} to {:.2f})\n", what, median(seconds) * 1e3, seconds.size(),
                *std::min_element(seconds.begin(), seconds.end()) * 1e3,
                *std::max_element(seconds.begin(), seconds.end()) * 1e3);
-  if (options.profile) profile.print(options.steps);
+  if (profile) print(*profile, options.steps);
 }
 
 }  // namespace

@@ -89,10 +89,12 @@ int bench_op(const OpBenchOptions& options, Device device, const Op& op, Json& r
   const auto cases = op_cases.timed();
   for (size_t index = 0; index < cases.size(); ++index) {
     if (options.only_case >= 0 && static_cast<size_t>(options.only_case) != index) continue;
-    const auto host = op_cases.prepare(float{}, cases[index], kernels::Filler(1, kernels::Fill::repeated));
+    kernels::UniformTensors noted;
+    const auto host = op_cases.prepare(float{}, cases[index],
+                                       kernels::Filler(1, kernels::Fill::uniform, Accumulate::no, &noted));
     const double bytes = bytes_of(host);
     if (simulated && std::max(host.flop, bytes) > kMaxSimulated) continue;
-    auto p = on_gpu ? kernels::on_device(host, device) : host;
+    auto p = on_gpu ? kernels::on_device(host, device, noted) : host;
     identify_weights(p);
     print_case(op.name, p.inputs);
     for (const auto& variant : op.variants) {

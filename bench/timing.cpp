@@ -31,7 +31,7 @@ Timing time_on_cpu(const std::function<void()>& work, double budget) {
 Timing time_on_gpu(const Context& ctx, const std::function<void()>& work, double budget) {
   constexpr double kBatch = 5e-3;  // seconds
   constexpr int kMaxRuns = 200;    // per batch
-  cuda::Event begin(true), end(true);
+  cuda::Event begin(ctx.device, true), end(ctx.device, true);
   const auto measure = [&](const std::function<void()>& queue) {
     begin.record(ctx.stream);
     queue();

@@ -95,7 +95,7 @@ Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
   Tensor tensor = empty(shape, dtype, device);
   // In all types here, zero has all bits clear.
   if (device.type == DeviceType::cuda)
-    cuda::fill_zero(device, tensor.storage_->data, tensor.bytes());
+    cuda::fill_bytes(device, tensor.storage_->data, 0, tensor.bytes());
   else
     std::memset(tensor.storage_->data, 0, tensor.bytes());
   return tensor;

@@ -10,10 +10,11 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <span>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "core/parallel.h"
 #include "core/rng.h"
 #include "core/tensor.h"
 #include "kernels/op.h"
@@ -22,9 +23,9 @@ namespace rcnn::kernels {
 
 /// How inputs are filled. With `small_integers` every product and sum is exact in float, so variants must
 /// agree to the last bit; `magnitudes` holds the absolute values of `normal`, which gives the bound sum
-/// |a||b| of a linear op. `repeated` is `normal` for benchmarks, whose tensors hold many millions of numbers:
-/// a block of them over and over, which takes a copy instead of drawing each.
-enum class Fill { normal, small_integers, magnitudes, repeated };
+/// |a||b| of a linear op. `uniform` (see uniform_number) is cheap and has the same bits on every machine,
+/// while those of `normal` depend on the C library's logarithm and cosine.
+enum class Fill { normal, small_integers, magnitudes, uniform };
 
 /// How an output is compared with the double reference.
 enum class Match {
@@ -49,12 +50,25 @@ struct Prepared {
   void compare_sum(int64_t products) { match = Match::sum, terms = products; }
 };
 
+/// The tensors of a case that hold uniform_number(start, i), by the number of their storage, so that a device
+/// can make them itself.
+struct UniformTensor {
+  uint64_t version = 0;  // of the storage when it was filled; if it differs now, the contents changed
+  uint32_t start = 0;
+};
+using UniformTensors = std::map<uint64_t, UniformTensor>;
+
+/// What every byte of an output holds before it is written. Floats: a NaN. Integers: wild, and not the -1
+/// that pads a row.
+inline int poison_of(DType dtype) { return dtype == DType::f32 || dtype == DType::f64 ? 0xFF : 0xA5; }
+
 /// Makes the tensors of a case. The same seed gives the same values in float and in double: they are drawn as
 /// floats.
 class Filler {
  public:
-  Filler(uint64_t seed, Fill fill, Accumulate accumulate = Accumulate::no)
-      : seed_(seed), fill_(fill), accumulate_(accumulate) {}
+  /// Tensors of uniform numbers are noted in `noted` if it is given.
+  Filler(uint64_t seed, Fill fill, Accumulate accumulate = Accumulate::no, UniformTensors* noted = nullptr)
+      : seed_(seed), fill_(fill), accumulate_(accumulate), noted_(noted) {}
 
   Accumulate accumulate() const { return accumulate_; }
   Fill fill() const { return fill_; }
@@ -63,7 +77,7 @@ class Filler {
   template <class T>
   Tensor numbers(std::vector<Tensor>& keep, const Shape& shape) {
     RandomSequence random(seed_, Purpose::test, ++tensors_);
-    if (fill_ == Fill::repeated) return repeated<T>(keep, shape);
+    if (fill_ == Fill::uniform) return uniform_numbers<T>(keep, shape, random.next());
     return make<T>(keep, shape, [&] {
       const float integer = static_cast<float>(random.below(9)) - 4, number = random.normal();
       return fill_ == Fill::small_integers ? integer : fill_ == Fill::magnitudes ? std::fabs(number) : number;
@@ -96,9 +110,7 @@ class Filler {
   Tensor poisoned(std::vector<Tensor>& keep, const Shape& shape) {
     ++tensors_;
     Tensor tensor = Tensor::empty(shape, dtype_of<T>);
-    // Floats: a NaN. Integers: wild, and not the -1 that pads a row.
-    const int poison = std::is_floating_point_v<T> ? 0xFF : 0xA5;
-    if (tensor.bytes() != 0) std::memset(tensor.mutable_raw(), poison, tensor.bytes());
+    if (tensor.bytes() != 0) std::memset(tensor.mutable_raw(), poison_of(tensor.dtype()), tensor.bytes());
     keep.push_back(tensor);
     return tensor;
   }
@@ -119,27 +131,6 @@ class Filler {
   }
 
  private:
-  /// The length of the block is prime, so that no row of a tensor is equal to another one near it, and each
-  /// tensor begins at another place of it.
-  template <class T>
-  Tensor repeated(std::vector<Tensor>& keep, const Shape& shape) {
-    static const std::vector<T> block = [] {
-      std::vector<T> values(1048573);
-      RandomSequence random(1, Purpose::test);
-      for (T& value : values) value = static_cast<T>(random.normal());
-      return values;
-    }();
-    Tensor tensor = Tensor::empty(shape, dtype_of<T>);
-    std::span<T> left = tensor.mutable_values<T>();
-    for (size_t begin = tensors_ * 7919ull % block.size(); !left.empty(); begin = 0) {
-      const size_t count = std::min(left.size(), block.size() - begin);
-      std::copy_n(block.data() + begin, count, left.data());
-      left = left.subspan(count);
-    }
-    keep.push_back(tensor);
-    return tensor;
-  }
-
   template <class T, class Draw>
   Tensor make(std::vector<Tensor>& keep, const Shape& shape, Draw draw) {
     Tensor tensor = Tensor::empty(shape, dtype_of<T>);
@@ -148,9 +139,24 @@ class Filler {
     return tensor;
   }
 
+  template <class T>
+  Tensor uniform_numbers(std::vector<Tensor>& keep, const Shape& shape, uint32_t start) {
+    constexpr int64_t kGrain = 1 << 16;
+    Tensor tensor = Tensor::empty(shape, dtype_of<T>);
+    T* values = tensor.mutable_data<T>();
+    parallel_for(tensor.numel(), kGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        values[i] = static_cast<T>(uniform_number(start, static_cast<uint32_t>(i)));
+    });
+    keep.push_back(tensor);
+    if (noted_) (*noted_)[tensor.storage().id] = {tensor.version(), start};
+    return tensor;
+  }
+
   uint64_t seed_;
   Fill fill_;
   Accumulate accumulate_;
+  UniformTensors* noted_;
   uint32_t tensors_ = 0;
 };
 

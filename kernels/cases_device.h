@@ -4,15 +4,24 @@
 #include <cstring>
 #include <type_traits>
 
+#include "core/cuda/tensor.h"
 #include "kernels/cases.h"
 
 namespace rcnn::kernels {
 
+/// Whether every byte is that of an output before it is written.
+inline bool is_poisoned(const Tensor& tensor) {
+  const auto* bytes = static_cast<const unsigned char*>(tensor.raw());
+  const size_t count = tensor.bytes();
+  return count > 0 && bytes[0] == poison_of(tensor.dtype()) && std::memcmp(bytes, bytes + 1, count - 1) == 0;
+}
+
 /// Copies of a case's tensors on `device`, and its arguments with every pointer into a host tensor replaced
 /// by the same place in the copy. A pointer is recognised by its value: arguments are plain structs, and
-/// lists of structs that arguments point to are kept in tensors of bytes.
+/// lists of structs that arguments point to are kept in tensors of bytes. Uniform numbers that are noted and
+/// have not changed since do not travel: the device makes them.
 template <class Args>
-Prepared<Args> on_device(const Prepared<Args>& host, Device device) {
+Prepared<Args> on_device(const Prepared<Args>& host, Device device, const UniformTensors& noted = {}) {
   static_assert(std::is_trivially_copyable_v<Args>);
   Prepared<Args> moved = host;
   std::vector<std::pair<const Tensor*, Tensor>> pairs;
@@ -36,9 +45,20 @@ Prepared<Args> on_device(const Prepared<Args>& host, Device device) {
   size_t next = 0;
   for (auto* list : {&moved.inputs, &moved.outputs})
     for (Tensor& tensor : *list) {
+      const Tensor& target = pairs[next++].second;
+      const auto found = noted.find(tensor.storage().id);
+      if (found != noted.end() && found->second.version == tensor.version()) {
+        cuda::fill_uniform(target, found->second.start);
+        tensor = target;
+        continue;
+      }
+      if (!noted.empty() && is_poisoned(tensor)) {
+        cuda::fill_bytes(device, target.mutable_raw(), poison_of(tensor.dtype()), tensor.bytes());
+        tensor = target;
+        continue;
+      }
       Tensor contents = tensor.clone();
       if (tensor.dtype() == DType::u8) relocate(contents.mutable_raw(), contents.bytes());
-      const Tensor& target = pairs[next++].second;
       target.copy_from(contents.to(device));
       tensor = target;
     }

@@ -28,7 +28,7 @@ std::map<std::string, HostWaits> host_waits() { return {}; }
 void reset_host_waits() {}
 OwnedStream::OwnedStream(Device device) { no_cuda(device.str()); }
 OwnedStream::~OwnedStream() = default;
-Event::Event(bool) { no_cuda("an event"); }
+Event::Event(Device device, bool) { no_cuda(device.str()); }
 Event::~Event() = default;
 bool Event::reached() const { no_cuda("an event"); }
 void Event::record(const Stream&) { no_cuda("an event"); }
@@ -53,8 +53,9 @@ Range::Range(const char*) {}
 Range::~Range() = default;
 void download(Device device, void*, const void*, size_t, std::source_location) { no_cuda(device.str()); }
 void copy(Device device, void*, const void*, size_t) { no_cuda(device.str()); }
-void fill_zero(Device device, void*, size_t) { no_cuda(device.str()); }
+void fill_bytes(Device device, void*, int, size_t) { no_cuda(device.str()); }
 void fill(const Tensor& tensor, double) { no_cuda(tensor.device().str()); }
+void fill_uniform(const Tensor& tensor, uint32_t) { no_cuda(tensor.device().str()); }
 void add_to(const Tensor& sum, const Tensor&) { no_cuda(sum.device().str()); }
 
 }  // namespace rcnn::cuda

@@ -37,6 +37,8 @@ std::string_view kernel_name(std::string_view signature) {
   return name.substr(begin, end - begin);
 }
 
+void select(Device device) { cuda_check(cudaSetDevice(device.index), "selecting " + device.str()); }
+
 void check_launch(cudaError_t status, std::string_view signature, dim3 grid, dim3 block,
                   size_t shared_bytes) {
   if (status == cudaSuccess) return;
@@ -47,7 +49,7 @@ void check_launch(cudaError_t status, std::string_view signature, dim3 grid, dim
 }
 
 size_t free_memory(int index) {
-  cuda_check(cudaSetDevice(index), fmt::format("selecting cuda:{}", index));
+  select({DeviceType::cuda, index});
   size_t free_bytes = 0, all = 0;
   cuda_check(cudaMemGetInfo(&free_bytes, &all), fmt::format("querying the free memory of cuda:{}", index));
   return free_bytes;

@@ -54,6 +54,9 @@ namespace cuda {
 inline constexpr size_t kSmallDynamicShared = 16 * 1024;
 /// Extracts the kernel's name from a function signature that ends in "Kernel = NAME..."; see launch.
 std::string_view kernel_name(std::string_view signature);
+/// Makes this host thread's calls of CUDA refer to `device`. Launches, copies, events and memory on a stream
+/// need its device selected first.
+void select(Device device);
 /// Throws Error, which names the kernel and its launch shape, unless `status` is success.
 void check_launch(cudaError_t status, std::string_view signature, dim3 grid, dim3 block, size_t shared_bytes);
 }  // namespace cuda
@@ -73,6 +76,7 @@ RCNN_HOST_DEVICE constexpr unsigned blocks_for(int64_t count, int64_t size) {
 template <auto Kernel, class... Args>
 void launch(const Stream& stream, dim3 grid, dim3 block, size_t shared_bytes, const Args&... args) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
+  cuda::select(stream.device);
 #if defined(RCNN_CUDA_SIM)
   const cudaError_t status =
       cuda_sim::launch<Kernel>(stream.handle, __PRETTY_FUNCTION__, grid, block, shared_bytes, args...);

@@ -10,10 +10,6 @@
 #include "core/cuda/tensor.h"
 #include "core/error.h"
 #include "core/memory.h"
-#if !defined(RCNN_CUDA_SIM) && __has_include(<nvtx3/nvToolsExt.h>)
-#include <nvtx3/nvToolsExt.h>
-#define RCNN_NVTX
-#endif
 
 namespace rcnn::cuda {
 
@@ -73,8 +69,6 @@ const DeviceInfo& device_info(int index) {
 
 namespace {
 
-void use(Device device) { cuda_check(cudaSetDevice(device.index), "selecting " + device.str()); }
-
 std::recursive_mutex& mutex() {
   static std::recursive_mutex instance;
   return instance;
@@ -89,7 +83,7 @@ int& capturing_device() {
 bool is_capturing(Device device) { return capturing_device() == device.index; }
 
 cudaStream_t create_stream(Device device) {
-  use(device);
+  select(device);
   cudaStream_t handle = nullptr;
   cuda_check(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking), "creating a stream");
   return handle;
@@ -142,13 +136,15 @@ void synchronize(Device device, std::source_location where) {
 OwnedStream::OwnedStream(Device device) : stream_{device, create_stream(device)} {}
 OwnedStream::~OwnedStream() { static_cast<void>(cudaStreamDestroy(stream_.handle)); }
 
-Event::Event(bool timed) {
+Event::Event(Device device, bool timed) {
+  select(device);
   cuda_check(cudaEventCreateWithFlags(&handle_, timed ? 0 : cudaEventDisableTiming), "creating an event");
 }
 Event::~Event() {
   if (handle_ != nullptr) static_cast<void>(cudaEventDestroy(handle_));
 }
 void Event::record(const Stream& stream) {
+  select(stream.device);
   cuda_check(cudaEventRecord(handle_, stream.handle), "recording an event");
 }
 void Event::hold(const Stream& stream) const {
@@ -214,7 +210,7 @@ std::shared_ptr<std::byte> Arena::take(size_t bytes) {
     check(!is_capturing(device_),
           "a graph capture needed {} bytes of memory on {} that the runs before it did not need", bytes,
           device_.str());
-    use(device_);
+    select(device_);
     void* memory = nullptr;
     const cudaStream_t stream = work_stream(device_).handle;
     cudaError_t status = cudaMallocAsync(&memory, rounded, stream);
@@ -269,6 +265,12 @@ ArenaScope::~ArenaScope() {
 // ---- transfers ----------------------------------------------------------------------------------
 namespace {
 
+cudaStream_t selected_stream(Device device) {
+  const Stream stream = work_stream(device);
+  select(device);
+  return stream.handle;
+}
+
 /// Pinned buffers that uploads use in turn; a buffer is reused once its copy has completed.
 class UploadRing {
  public:
@@ -292,7 +294,7 @@ class UploadRing {
 
   Slot& next_slot(size_t bytes, const std::source_location& where) {
     if (slots_.size() < kSlots) {
-      slots_.push_back({PinnedBuffer(bytes), Event()});
+      slots_.push_back({PinnedBuffer(bytes), Event(device_)});
       return slots_.back();
     }
     Slot& slot = slots_[next_++ % kSlots];
@@ -311,7 +313,7 @@ class UploadRing {
 void upload(Device device, void* to, const void* from, size_t bytes, std::source_location where) {
   if (bytes == 0) return;
   const Lock lock(mutex());
-  use(device);
+  select(device);
   constexpr size_t kFewBytes = 8192, kMaxCaptured = 65536;  // a capture copies the table of parameters, once
   if (bytes <= (is_capturing(device) ? kMaxCaptured : kFewBytes))
     return upload_as_arguments(device, to, from, bytes);
@@ -325,10 +327,9 @@ void upload(Device device, void* to, const void* from, size_t bytes, std::source
 void download(Device device, void* to, const void* from, size_t bytes, std::source_location where) {
   if (bytes == 0) return;
   const Lock lock(mutex());
-  use(device);
   static auto* landing = new PinnedBuffer(1 << 16);
   if (landing->bytes() < bytes) *landing = PinnedBuffer(bytes);
-  const cudaStream_t stream = work_stream(device).handle;
+  const cudaStream_t stream = selected_stream(device);
   count_wait(where, true);
   cuda_check(cudaMemcpyAsync(landing->data(), from, bytes, cudaMemcpyDeviceToHost, stream),
              fmt::format("copying {} bytes from {}", bytes, device.str()));
@@ -338,14 +339,14 @@ void download(Device device, void* to, const void* from, size_t bytes, std::sour
 
 void copy(Device device, void* to, const void* from, size_t bytes) {
   if (bytes == 0) return;
-  cuda_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, work_stream(device).handle),
+  cuda_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, selected_stream(device)),
              fmt::format("copying {} bytes within {}", bytes, device.str()));
 }
 
-void fill_zero(Device device, void* to, size_t bytes) {
+void fill_bytes(Device device, void* to, int value, size_t bytes) {
   if (bytes == 0) return;
-  cuda_check(cudaMemsetAsync(to, 0, bytes, work_stream(device).handle),
-             fmt::format("clearing {} bytes on {}", bytes, device.str()));
+  cuda_check(cudaMemsetAsync(to, value, bytes, selected_stream(device)),
+             fmt::format("filling {} bytes on {}", bytes, device.str()));
 }
 
 // ---- graphs ----------------------------------------------------------------------------------------
@@ -357,7 +358,7 @@ Graph::~Graph() {
 void Graph::capture(Device device, const std::function<void()>& work) {
   const Lock lock(mutex());
   device_ = device;
-  const cudaStream_t stream = work_stream(device).handle;
+  const cudaStream_t stream = selected_stream(device);
   cuda_check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed), "beginning to capture a graph");
   capturing_device() = device.index;
   cudaGraph_t graph = nullptr;
@@ -382,20 +383,7 @@ void Graph::capture(Device device, const std::function<void()>& work) {
 }
 
 void Graph::replay() const {
-  cuda_check(cudaGraphLaunch(executable_, work_stream(device_).handle), "launching a graph");
-}
-
-Range::Range(const char* name) {
-#if defined(RCNN_NVTX)
-  nvtxRangePushA(name);
-#else
-  static_cast<void>(name);
-#endif
-}
-Range::~Range() {
-#if defined(RCNN_NVTX)
-  nvtxRangePop();
-#endif
+  cuda_check(cudaGraphLaunch(executable_, selected_stream(device_)), "launching a graph");
 }
 
 }  // namespace rcnn::cuda

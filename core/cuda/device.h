@@ -84,16 +84,17 @@ class OwnedStream {
   Stream stream_;
 };
 
-/// A point in a stream's work.
+/// A point in the work of a stream of `device`.
 class Event {
  public:
-  explicit Event(bool timed = false);
+  explicit Event(Device device, bool timed = false);
   ~Event();
   Event(Event&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
   Event& operator=(Event&& other) noexcept {
     std::swap(handle_, other.handle_);
     return *this;
   }
+  /// The stream must be one of the event's device.
   void record(const Stream& stream);
   /// Work that is put on `stream` from now on runs after this point.
   void hold(const Stream& stream) const;
@@ -181,7 +182,7 @@ void upload(Device device, void* to, const void* from, size_t bytes,
 void download(Device device, void* to, const void* from, size_t bytes, std::source_location where);
 /// Copies within the device.
 void copy(Device device, void* to, const void* from, size_t bytes);
-void fill_zero(Device device, void* to, size_t bytes);
+void fill_bytes(Device device, void* to, int value, size_t bytes);
 
 // ---- graphs ----------------------------------------------------------------------------------------
 

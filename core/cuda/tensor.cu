@@ -6,6 +6,7 @@
 
 #include "core/cuda/cuda.h"
 #include "core/cuda/device.h"
+#include "core/rng.h"
 
 namespace rcnn::cuda {
 namespace {
@@ -19,6 +20,12 @@ __global__ void fill_kernel(T* data, int64_t count, T value) {
   for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < count;
        i += int64_t{gridDim.x} * kThreads)
     data[i] = value;
+}
+
+__global__ void fill_uniform_kernel(float* data, int64_t count, uint32_t start) {
+  for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < count;
+       i += int64_t{gridDim.x} * kThreads)
+    data[i] = uniform_number(start, static_cast<uint32_t>(i));
 }
 
 __global__ void add_kernel(float* sum, const float* term, int64_t count) {
@@ -65,6 +72,11 @@ void fill(const Tensor& tensor, double value) {
   throw Error("fill of a bf16 tensor on cuda: there is no kernel for this type");
 }
 
+void fill_uniform(const Tensor& tensor, uint32_t start) {
+  launch<fill_uniform_kernel>(work_stream(tensor.device()), grid_for(tensor.numel()), kThreads, 0,
+                              tensor.mutable_data<float>(), tensor.numel(), start);
+}
+
 void add_to(const Tensor& sum, const Tensor& term) {
   launch<add_kernel>(work_stream(sum.device()), grid_for(sum.numel()), kThreads, 0, sum.mutable_data<float>(),
                      term.data<float>(), sum.numel());
@@ -75,7 +87,7 @@ std::string missing_code(int index) {
   static_cast<void>(index);
   return "";
 #else
-  cuda_check(cudaSetDevice(index), "selecting a device");
+  select({DeviceType::cuda, index});
   cudaFuncAttributes attributes;
   if (cudaFuncGetAttributes(&attributes, fill_kernel<float>) == cudaSuccess) return "";
   static_cast<void>(cudaGetLastError());

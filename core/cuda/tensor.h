@@ -7,6 +7,8 @@ namespace rcnn::cuda {
 
 /// Sets every element to `value`, converted to the tensor's type. A captured graph repeats it.
 void fill(const Tensor& tensor, double value);
+/// Element i becomes uniform_number(start, i) (core/rng.h); f32.
+void fill_uniform(const Tensor& tensor, uint32_t start);
 /// sum[i] += term[i], f32.
 void add_to(const Tensor& sum, const Tensor& term);
 

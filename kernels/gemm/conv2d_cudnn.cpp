@@ -1,5 +1,5 @@
 // Convolution through cuDNN, the baseline to beat. For each pass of each shape, every engine that cuDNN
-// suggests is timed, and the fastest is kept.
+// suggests is timed (see max_timed_plans), and the fastest is kept.
 //
 // The search takes seconds and waits for the GPU, so it should come before a measurement or a recording.
 // Another run of the program may find another engine, and another engine adds in another order: unlike the
@@ -171,6 +171,7 @@ std::vector<Plan> find_plans(cudnnHandle_t handle, const Problem& problem) {
   std::vector<Plan> plans;
   for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK})
     for (CudnnDescriptor& settings : suggested_engines(graph, mode)) {
+      if (plans.size() >= max_timed_plans) break;
       if (!is_faithful(settings, problem.precision)) continue;
       if (auto plan = make_plan(handle, std::move(settings))) plans.push_back(std::move(*plan));
     }
@@ -194,7 +195,7 @@ float best_time(cudnnHandle_t handle, const Stream& stream, Workspace& workspace
   constexpr int kRuns = 4;  // the first also loads the kernel
   const Workspace::Scope scope(workspace);
   void* scratch = take_library_scratch(workspace, plan.scratch_bytes);
-  cuda::Event begin(true), end(true);
+  cuda::Event begin(stream.device, true), end(stream.device, true);
   float best = std::numeric_limits<float>::infinity();
   for (int run = 0; run < kRuns; ++run) {
     begin.record(stream);

@@ -1,6 +1,9 @@
 // What the variants that call NVIDIA's libraries, cuDNN and cuBLAS, do besides the call.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #include "core/bf16.h"
 #include "core/context.h"
 
@@ -25,6 +28,10 @@ bf16* round_to_bf16(const Stream& stream, Workspace& workspace, const float* val
 
 /// Sets `count` values to 0.
 void clear(const Stream& stream, float* values, int64_t count);
+
+/// How many of the engines that cuDNN suggests are timed in the search for the fastest, the most promising
+/// ones first. Tests lower it, because a search takes seconds.
+inline size_t max_timed_plans = SIZE_MAX;
 
 /// Scratch memory aligned to 256 bytes, as the libraries expect.
 void* take_library_scratch(Workspace& workspace, int64_t bytes);

@@ -108,6 +108,14 @@ __global__ void __launch_bounds__(kThreads)
               packed[(static_cast<int64_t>(c0 + row) * taps + tap) * padded_k + k0 + lane]);
 }
 
+/// The kernels that read packed operands compute offsets in int.
+void check_size(int64_t elements, int64_t rows, int64_t columns) {
+  check(elements < int64_t{1} << 31,
+        "an operand of {} x {} for tensor cores has {} elements with its padding, but must have fewer than "
+        "2^31",
+        rows, columns, elements);
+}
+
 /// The packed forms of weights, for as many as a large model has.
 class KeptWeights {
  public:
@@ -200,8 +208,9 @@ const Stored* pack(const Stream& stream, const float* values, int64_t rows, int6
 template <class Stored>
 const Stored* packed_rows(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
                           int64_t c, const WeightsKey& weights) {
-  if (used_in_place<Stored>(values, c)) return reinterpret_cast<const Stored*>(values);
   const int64_t count = rows * padded<Stored>(c);
+  check_size(count, rows, c);
+  if (used_in_place<Stored>(values, c)) return reinterpret_cast<const Stored*>(values);
   return pack(stream, values, rows, c,
               place_of_weights<Stored>(stream, workspace, values, count, false, weights));
 }
@@ -211,6 +220,7 @@ const Stored* packed_gradient(const Stream& stream, Workspace& workspace, const 
                               int64_t c, const ContentsKey& contents) {
   if (contents.id == 0 || used_in_place<Stored>(values, c))
     return packed_rows<Stored>(stream, workspace, values, rows, c);
+  check_size(rows * padded<Stored>(c), rows, c);
   auto& last = workspace.cache<LastGradient>();
   const size_t bytes = static_cast<size_t>(rows * padded<Stored>(c)) * sizeof(Stored);
   const bool stale = last.renew({contents, values, rows, c, sizeof(Stored), {}}, stream.device, bytes);
@@ -221,6 +231,7 @@ template <class Stored>
 const Stored* packed_transposed(const Stream& stream, Workspace& workspace, const float* filters, int64_t k,
                                 int64_t taps, int64_t c, const WeightsKey& weights) {
   const int64_t padded_k = padded<Stored>(k);
+  check_size(c * taps * padded_k, c * taps, k);
   const Place<Stored> place =
       place_of_weights<Stored>(stream, workspace, filters, c * taps * padded_k, true, weights);
   if (!place.stale) return place.data;

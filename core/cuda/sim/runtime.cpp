@@ -30,6 +30,13 @@ using namespace rcnn::cuda_sim;
 
 cudaError_t last_error = cudaSuccess;
 std::string last_sentence;
+thread_local int selected_device = 0;
+
+cudaError_t refuse_number(int device) {
+  if (device >= 0 && device < kDevices) return cudaSuccess;
+  return refuse(cudaErrorInvalidDevice,
+                fmt::format("the simulation has {} devices, not one with the number {}", kDevices, device));
+}
 
 // ---- running queued work ------------------------------------------------------------------------
 
@@ -89,6 +96,13 @@ cudaError_t outcome() {
   return refuse(cudaErrorLaunchFailure, fault());
 }
 
+cudaError_t refuse_other_device(cudaStream_t stream) {
+  if (stream == nullptr || stream->device == selected_device) return cudaSuccess;
+  return refuse(cudaErrorInvalidValue,
+                fmt::format("work was put on a stream of device {} while device {} was selected",
+                            stream->device, selected_device));
+}
+
 /// Called when the host is about to wait: it cannot wait for a stream that is being captured.
 cudaError_t refuse_capture(cudaStream_t stream) {
   if (stream == nullptr || !stream->capture) return cudaSuccess;
@@ -97,6 +111,7 @@ cudaError_t refuse_capture(cudaStream_t stream) {
 
 cudaError_t enqueue(cudaStream_t stream, Launch launch) {
   const RuntimeLock lock(runtime_mutex());
+  if (const cudaError_t status = refuse_other_device(stream); status != cudaSuccess) return status;
   if (const std::string why = refused(launch); !why.empty())
     return refuse(cudaErrorInvalidConfiguration, why);
   return put(stream, [launch = std::move(launch)] {
@@ -155,12 +170,12 @@ cudaError_t cudaGetLastError() {
 }
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = kDevices;
   return cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
-  if (device != 0) return refuse(cudaErrorInvalidDevice, "the simulation has one device, 0");
+  if (const cudaError_t status = refuse_number(device); status != cudaSuccess) return status;
   *properties = {};
   std::snprintf(properties->name, sizeof properties->name, "simulated device (CPU)");
   properties->major = 9;
@@ -172,7 +187,9 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
 }
 
 cudaError_t cudaSetDevice(int device) {
-  return device == 0 ? cudaSuccess : refuse(cudaErrorInvalidDevice, "the simulation has one device, 0");
+  const cudaError_t status = refuse_number(device);
+  if (status == cudaSuccess) selected_device = device;
+  return status;
 }
 
 cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes) {
@@ -187,6 +204,7 @@ cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes) {
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   const RuntimeLock lock(runtime_mutex());
   *stream = new CUstream_st;
+  (*stream)->device = selected_device;
   streams().push_back(*stream);
   return cudaSuccess;
 }
@@ -224,6 +242,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   *event = new CUevent_st;
+  (*event)->device = selected_device;
   return cudaSuccess;
 }
 
@@ -235,6 +254,11 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   const RuntimeLock lock(runtime_mutex());
+  if (const cudaError_t status = refuse_other_device(stream); status != cudaSuccess) return status;
+  if (stream != nullptr && event->device != stream->device)
+    return refuse(cudaErrorInvalidValue,
+                  fmt::format("an event of device {} was recorded on a stream of device {}", event->device,
+                              stream->device));
   const auto recording = event->recording;
   recording->stream = stream;
   return put(stream, [recording, count = ++recording->recorded] {
@@ -300,6 +324,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   const RuntimeLock lock(runtime_mutex());
+  if (const cudaError_t status = refuse_other_device(stream); status != cudaSuccess) return status;
   for (const SimulatedWork& work : executable->work)
     if (const cudaError_t status = put(stream, work); status != cudaSuccess) return status;
   return cudaSuccess;

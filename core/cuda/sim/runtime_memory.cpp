@@ -44,6 +44,7 @@ uint64_t digest(const void* data, size_t bytes) {
 cudaError_t cudaMallocAsync(void** pointer, size_t bytes, cudaStream_t stream) {
   const RuntimeLock lock(runtime_mutex());
   install_access_handler();
+  if (const cudaError_t status = refuse_other_device(stream); status != cudaSuccess) return status;
   if (stream != nullptr && stream->capture)
     return refuse(cudaErrorStreamCaptureUnsupported,
                   "memory was allocated while a stream was being captured");
@@ -87,6 +88,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
                             cudaStream_t stream) {
   const RuntimeLock lock(runtime_mutex());
   if (bytes == 0) return cudaSuccess;
+  if (const cudaError_t status = refuse_other_device(stream); status != cudaSuccess) return status;
   const bool to_device = kind != cudaMemcpyDeviceToHost, from_device = kind != cudaMemcpyHostToDevice;
   if ((to_device && !is_device_range(to, bytes)) || (from_device && !is_device_range(from, bytes)))
     return refuse(
@@ -130,6 +132,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
 cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t stream) {
   const RuntimeLock lock(runtime_mutex());
   if (bytes == 0) return cudaSuccess;
+  if (const cudaError_t status = refuse_other_device(stream); status != cudaSuccess) return status;
   if (!is_device_range(pointer, bytes))
     return refuse(
         cudaErrorInvalidValue,

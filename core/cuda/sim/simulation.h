@@ -24,6 +24,10 @@ Settings& settings();
 const std::string& fault();
 void forget_fault();
 
+/// The simulation has two devices, which share one memory: work on the second one shows a call that forgets
+/// to select its device.
+inline constexpr int kDevices = 2;
+
 /// Launches run so far.
 uint64_t launches();
 

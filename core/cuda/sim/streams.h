@@ -20,6 +20,7 @@ struct CUgraphExec_st {
   std::vector<SimulatedWork> work;
 };
 struct CUstream_st {
+  int device = 0;
   std::deque<SimulatedWork> queue;
   std::unique_ptr<CUgraph_st> capture;  // while capturing
 };
@@ -30,6 +31,7 @@ struct Recording {
   std::chrono::steady_clock::time_point time;
 };
 struct CUevent_st {
+  int device = 0;
   std::shared_ptr<Recording> recording = std::make_shared<Recording>();
 };
 
@@ -43,6 +45,8 @@ using RuntimeLock = std::lock_guard<std::recursive_mutex>;
 cudaError_t refuse(cudaError_t status, const std::string& sentence);
 /// What the calls that wait return: a kernel's fault, if there was one.
 cudaError_t outcome();
+/// Refuses work on a stream of a device that this host thread has not selected.
+cudaError_t refuse_other_device(cudaStream_t stream);
 /// Called when the host is about to wait: it cannot wait for a stream that is being captured.
 cudaError_t refuse_capture(cudaStream_t stream);
 

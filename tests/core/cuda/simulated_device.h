@@ -26,6 +26,7 @@ struct SimulatedDevice {
 
   SimulatedDevice() {
     cuda_sim::settings().eager = false;
+    cuda::select(stream.device);
     cuda_check(cudaStreamCreateWithFlags(&stream.handle, cudaStreamNonBlocking), "a stream");
   }
   ~SimulatedDevice() {

@@ -110,6 +110,26 @@ TEST_CASE("tile_that_fits: the largest tile needs more shared memory than some c
   CHECK(mma::tile_that_fits(TileSize::m64n64, of_sm_86) == TileSize::m64n64);
 }
 
+TEST_CASE("operands that are too large with their padding are refused before anything is allocated") {
+  if (cuda::device_count() == 0) return;
+  Context ctx(Device{DeviceType::cuda, 0});
+  const auto message = [&](const MatmulArgs<float>& args, Precision precision) -> std::string {
+    try {
+      matmul_planned(ctx.stream, ctx.workspace, args, precision, {});
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  constexpr int64_t many = int64_t{1} << 28;  // 2^28 values, but 2^31 bf16 in whole vectors
+  CHECK(
+      message({.m = many, .n = 1, .k = 1}, Precision::bf16) ==
+      "an operand of 268435456 x 1 for tensor cores has 2147483648 elements with its padding, but must have "
+      "fewer than 2^31");
+  CHECK(
+      message({.m = 2 * many, .n = 1, .k = 1}, Precision::tf32).starts_with("an operand of 536870912 x 1 "));
+}
+
 }  // namespace
 }  // namespace rcnn::kernels
 
