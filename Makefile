@@ -156,7 +156,8 @@ LIB_SOURCES := $(filter-out $(if $(CUDNN),,%_cudnn.cpp) $(if $(CUBLAS),,%_cublas
 CLI_SOURCES  := $(sort $(wildcard cli/*.cpp))
 BENCH_SOURCES := $(sort $(wildcard bench/*.cpp))
 TEST_SOURCES := $(sort $(wildcard tests/*.cpp tests/*/*.cpp tests/core/*/*.cpp tests/kernels/*/*.cpp) \
-                       $(if $(filter sim,$(CUDA)),$(wildcard tests/core/*/*.cu)))
+                       $(if $(filter sim,$(CUDA)),$(wildcard tests/core/*/*.cu)) \
+                       $(if $(filter 1,$(CUDA)),tests/core/cuda/intrinsics.cu))
 EXAMPLE_SOURCES := $(sort $(wildcard examples/*.cpp))
 object = $(patsubst %.cu,$(BUILD)/%.cu.o,$(patsubst %.cpp,$(BUILD)/%.o,$(1)))
 
@@ -254,7 +255,7 @@ test: $(RCNN) $(TESTS) $(EXAMPLES) $(if $(filter release/0,$(CONFIG)/$(CUDA)),te
 # ---- kernels without a GPU: the tests of the simulation, in a build of their own -----------------------------------
 # Only the sources that a training step and its tests need: everything that runs on a device.
 KERNEL_LIB   := $(filter core/% kernels/% layers/% models/% train/sgd.cpp train/step.cpp train/config.cpp,$(LIB_SOURCES))
-KERNEL_TESTS := $(filter tests/main.cpp tests/kernels/% tests/core/cuda/%.cu tests/layers/test_cuda_gradients.cpp \
+KERNEL_TESTS := $(filter tests/main.cpp tests/kernels/% tests/core/cuda/% tests/layers/test_cuda_gradients.cpp \
                          tests/train/test_cuda_step.cpp,$(TEST_SOURCES))
 # The kernels are linked first: the linker keeps the first copy of an inline function, and CONFIG=races checks only the
 # copies in the kernels' objects.
