@@ -75,14 +75,14 @@ double time_on_gpu_cold(const Context& ctx, const std::function<void()>& work, d
   const Tensor buffer = Tensor::empty({kMoreThanL2}, DType::u8, ctx.device);
   std::vector<cuda::Event> begin, end;
   for (int i = 0; i < kQueued; ++i) {
-    begin.emplace_back(true);
-    end.emplace_back(true);
+    begin.emplace_back(ctx.device, true);
+    end.emplace_back(ctx.device, true);
   }
   work();
   std::vector<double> seconds;
   for (double spent = 0; spent < budget || seconds.size() < 3;) {
     for (size_t i = 0; i < begin.size(); ++i) {
-      cuda::fill_zero(ctx.device, buffer.mutable_raw(), buffer.bytes());
+      cuda::fill_bytes(ctx.device, buffer.mutable_raw(), 0, buffer.bytes());
       begin[i].record(ctx.stream);
       work();
       end[i].record(ctx.stream);
