@@ -39,7 +39,7 @@ strip --strip-unneeded "$folder"/lib/*
 
 # ---- scripts, and the files that tests read -------------------------------------------------------------------------
 cp -R --parents tools examples bench/*.py tests/bench/*.py tests/tools/*.py tests/parity/expected tests/fuzz/corpus \
-  tests/models/test_new_backbone.cpp "$folder/"
+  tests/kernels/digests.txt tests/core/cuda/intrinsics.txt tests/models/test_new_backbone.cpp "$folder/"
 cp -R docs LICENSE "$folder/"
 find "$folder" -name __pycache__ -exec rm -r {} +
 rm -rf "$folder/docs/images"

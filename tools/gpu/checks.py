@@ -73,8 +73,11 @@ def run_tests(run, source, ending="", *, libraries=False, only=None, wrapper=(),
         counts = {op: count for op, count in counts.items() if op in only}
     ops = sorted(counts, key=lambda op: (LONGEST.index(op) if op in LONGEST else len(LONGEST), op))
     jobs = max(1, min(12, setup.cores - 2 if setup.cores > 4 else setup.cores))
+    of_libraries = {"RCNN_VENDOR_LIBRARIES": "0"}
+    if libraries:
+        of_libraries = {**setup.with_libraries(), "RCNN_TEST_LIBRARIES": "1"}
     settings = {"RCNN_PROGRAM": str(setup.program), "OMP_NUM_THREADS": str(max(1, setup.cores // jobs)),
-                **(setup.with_libraries() if libraries else {"RCNN_VENDOR_LIBRARIES": "0"}), **(environment or {})}
+                **of_libraries, **(environment or {})}
     if setup.simulated:
         settings["RCNN_TEST_ORDERS"] = "1"
     commands = {op: [*wrapper, setup.tests, f"--source-file={source}", filter_of(op, ending), "--no-colors=true"]
