@@ -17,7 +17,6 @@ import argparse
 import dataclasses
 import os
 import sys
-from pathlib import Path
 
 from gpu import entry
 from gpu.machine import ROOT, Setup, query_gpu
@@ -26,21 +25,12 @@ from gpu.stages import list_of, stages_of
 
 
 def parse_options():
-    names = [stage.name for stage in stages_of("check")]
     parser = argparse.ArgumentParser(description=__doc__.format(stages=list_of("check")),
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", metavar="STAGES", help=f"run only these, separated by commas: {','.join(names)}")
     parser.add_argument("--limit", type=float, metavar="SECONDS", help="time limit of each stage, instead of its own")
-    parser.add_argument("--results", type=Path, default=Path("bench/results"), help="output folder [bench/results]")
-    parser.add_argument("--python", default=sys.executable, help="the Python that has PyTorch [this one]")
     parser.add_argument("--deps", help="folder of headers and libraries [third_party_bundle, if it exists]")
-    options = parser.parse_args()
-    options.results = options.results.resolve()
-    options.only = options.only.split(",") if options.only else []
-    unknown = [name for name in options.only if name not in names]
-    if unknown:
-        parser.error(f"--only: there is no stage {unknown[0]}; expected some of {', '.join(names)}.")
-    return options
+    entry.add_options(parser, "check", "bench/results")
+    return entry.parse(parser, "check")
 
 
 def main():

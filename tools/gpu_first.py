@@ -15,7 +15,6 @@ Stages, with their limits in seconds:
 
 import argparse
 import sys
-from pathlib import Path
 
 from gpu import entry
 from gpu.machine import ROOT, SIMULATED, Setup, query_gpu
@@ -26,20 +25,12 @@ TOTAL = 420  # seconds
 
 
 def parse_options():
-    names = [stage.name for stage in stages_of("first")]
     parser = argparse.ArgumentParser(description=__doc__.format(stages=list_of("first")),
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rehearse", action="store_true", help="on a simulated GPU, with time limits of its own")
-    parser.add_argument("--only", metavar="STAGES", help=f"run only these, separated by commas: {','.join(names)}")
     parser.add_argument("--limit", type=float, metavar="SECONDS", help=f"of the whole run [{TOTAL}]")
-    parser.add_argument("--results", type=Path, default=Path("gpu-first"), help="output folder [gpu-first]")
-    parser.add_argument("--python", default=sys.executable, help="the Python that has PyTorch [this one]")
-    options = parser.parse_args()
-    options.only = options.only.split(",") if options.only else []
-    unknown = [name for name in options.only if name not in names]
-    if unknown:
-        parser.error(f"--only: there is no stage {unknown[0]}; expected some of {', '.join(names)}.")
-    return options
+    entry.add_options(parser, "first", "gpu-first")
+    return entry.parse(parser, "first")
 
 
 def main():
@@ -47,7 +38,7 @@ def main():
     form = "rehearsal" if options.rehearse else "first"
     try:
         gpu = SIMULATED if options.rehearse else query_gpu()
-        setup = Setup(form, gpu, options.results.resolve(), options.python)
+        setup = Setup(form, gpu, options.results, options.python)
         setup.require_programs()
     except Failure as failure:
         can_rehearse = not options.rehearse and not (ROOT / "bin").is_dir()
@@ -56,7 +47,7 @@ def main():
     stages = stages_of(form, options.only)
     total = options.limit or (sum(stage.limits[form] for stage in stages) if options.rehearse else TOTAL)
     print(f"{gpu['name']}, sm_{gpu['arch']}, driver {gpu['driver']}, {setup.cores} cores; at most {total:.0f} s")
-    sys.exit(entry.run(setup, stages, total, options.results.resolve()))
+    sys.exit(entry.run(setup, stages, total, options.results))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,10 @@ class RecordedWork {
   RecordedWork(const Context& like, bool records);
 
   /// Runs `work` or replays its recording. `work` must do the same every time except for the values in its
-  /// tensors, and must not wait for the device. Its outputs stay valid until the next run.
+  /// tensors, and must not wait for the device. Its outputs stay valid until the next run. What is derived
+  /// from weights and kept (packed filters, folded batch normalisation) is recorded only if the work itself
+  /// changes the weights, as a training step does; a recorded detection goes on with the weights that it was
+  /// recorded with.
   void run(const std::function<void(Context&)>& work);
 
   bool recorded() const { return graph_.captured(); }

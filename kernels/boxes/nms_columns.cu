@@ -115,7 +115,9 @@ __global__ void __launch_bounds__(kThreads) place_kernel(NmsArgs a, Kept kept) {
 
 }  // namespace
 
-bool columns_fit(const NmsArgs& a) { return a.columns > 0 && a.m <= a.columns * kMaxRows; }
+bool columns_fit(const NmsArgs& a) {
+  return a.columns > 0 && a.m % a.columns == 0 && a.m <= a.columns * kMaxRows;
+}
 
 void nms_columns(const Stream& stream, Workspace& workspace, const NmsArgs& a) {
   check_box_alignment("nms", {a.boxes});

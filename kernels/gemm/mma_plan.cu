@@ -120,10 +120,11 @@ void check_size(int64_t elements, int64_t rows, int64_t columns) {
 class KeptWeights {
  public:
   struct Key {
-    uint64_t id;          // of the storage
-    const float* values;  // several matrices can lie in one storage
+    uint64_t id;            // of the storage
+    const float* values;    // several matrices can lie in one storage
+    int64_t rows, taps, c;  // one storage can be seen as matrices of several shapes
     bool transposed;
-    size_t element, bytes;
+    size_t element;
     auto operator<=>(const Key&) const = default;
   };
   struct Kept {
@@ -131,10 +132,8 @@ class KeptWeights {
     uint64_t version;  // of the weights, plus 1; 0: not packed yet
   };
 
-  Kept& get(Device device, const Key& key) {
-    return kept_.get(key, [&] {
-      return Kept{Tensor::empty({static_cast<int64_t>(key.bytes)}, DType::u8, device), 0};
-    });
+  Kept& get(Device device, const Key& key, int64_t bytes) {
+    return kept_.get(key, [&] { return Kept{Tensor::empty({bytes}, DType::u8, device), 0}; });
   }
 
  private:
@@ -172,13 +171,15 @@ struct Place {
   bool stale = true;
 };
 
+/// For `count` elements of weights (rows, taps, c).
 template <class Stored>
-Place<Stored> place_of_weights(const Stream& stream, Workspace& workspace, const float* values, int64_t count,
-                               bool transposed, const WeightsKey& weights) {
+Place<Stored> place_of_weights(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
+                               int64_t taps, int64_t c, int64_t count, bool transposed,
+                               const WeightsKey& weights) {
   if (weights.id == 0) return {workspace.take<Stored>(count)};
-  const size_t bytes = static_cast<size_t>(count) * sizeof(Stored);
   KeptWeights::Kept& kept = workspace.cache<KeptWeights>().get(
-      stream.device, {weights.id, values, transposed, sizeof(Stored), bytes});
+      stream.device, {weights.id, values, rows, taps, c, transposed, sizeof(Stored)},
+      count * static_cast<int64_t>(sizeof(Stored)));
   const uint64_t before = std::exchange(kept.version, weights.version + 1);
   return {static_cast<Stored*>(kept.packed.mutable_raw()), before != weights.version + 1};
 }
@@ -212,7 +213,7 @@ const Stored* packed_rows(const Stream& stream, Workspace& workspace, const floa
   check_size(count, rows, c);
   if (used_in_place<Stored>(values, c)) return reinterpret_cast<const Stored*>(values);
   return pack(stream, values, rows, c,
-              place_of_weights<Stored>(stream, workspace, values, count, false, weights));
+              place_of_weights<Stored>(stream, workspace, values, rows, 1, c, count, false, weights));
 }
 
 template <class Stored>
@@ -233,7 +234,7 @@ const Stored* packed_transposed(const Stream& stream, Workspace& workspace, cons
   const int64_t padded_k = padded<Stored>(k);
   check_size(c * taps * padded_k, c * taps, k);
   const Place<Stored> place =
-      place_of_weights<Stored>(stream, workspace, filters, c * taps * padded_k, true, weights);
+      place_of_weights<Stored>(stream, workspace, filters, k, taps, c, c * taps * padded_k, true, weights);
   if (!place.stale) return place.data;
   const dim3 grid(blocks_for(padded_k, 32), blocks_for(c, 32), static_cast<unsigned>(taps));
   launch<pack_transposed_kernel<Stored>>(stream, grid, kThreads, 0, filters, static_cast<int>(k),

@@ -6,17 +6,18 @@ import shlex
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 import unittest.mock
 from pathlib import Path
 
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 sys.path.insert(0, str(BENCH))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import compare_torchvision  # noqa: E402
 import conv_table  # noqa: E402
 import rounds  # noqa: E402
+from processes import alive, gone  # noqa: E402
 
 
 def command(code):
@@ -29,22 +30,6 @@ def rows(**what):
     lines = [{"what": name, **({"seconds": value} if isinstance(value, list) else {"error": value})}
              for name, value in what.items()]
     return "".join(f"print({json.dumps(json.dumps(line))})\n" for line in lines)
-
-
-def alive(pid):
-    """Whether the process exists and is not only waiting to be collected by its parent."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def gone(pid, seconds=10):
-    """Whether the process ends within some seconds."""
-    deadline = time.monotonic() + seconds
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not alive(pid)
 
 
 OURS = rows(train_step=[0.1, 0.3, 0.1], detect=[0.01])

@@ -14,25 +14,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gpu import checks, entry, runner, speed, stages  # noqa: E402
 from gpu.machine import SIMULATED, Setup  # noqa: E402
 from gpu.runner import Failure, Skipped, Stage  # noqa: E402
-
-
-def alive(pid):
-    """Whether the process exists and is not only waiting to be collected by its parent."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def gone(pid, seconds=10):
-    deadline = time.monotonic() + seconds
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not alive(pid)
+from processes import gone  # noqa: E402
 
 
 class Case(unittest.TestCase):

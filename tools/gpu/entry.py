@@ -3,10 +3,12 @@
 import json
 import signal
 import sys
+from pathlib import Path
 
 from gpu import report
 from gpu.machine import slug
 from gpu.runner import run_stages
+from gpu.stages import stages_of
 
 
 def stop(number, _):
@@ -47,6 +49,26 @@ def run(setup, stages, total, results_folder):
     failed = [name for name in ran if results["stages"][name]["result"] == "FAILED"]
     print(f"failed: {', '.join(failed)}" if failed else "no stage failed", flush=True)
     return 1 if failed else 0
+
+
+def add_options(parser, form, results):
+    """Adds the options that both scripts have. `results` is the default of --results."""
+    names = ",".join(stage.name for stage in stages_of(form))
+    parser.add_argument("--only", metavar="STAGES", help=f"run only these, separated by commas: {names}")
+    parser.add_argument("--results", type=Path, default=Path(results), help=f"output folder [{results}]")
+    parser.add_argument("--python", default=sys.executable, help="the Python that has PyTorch [this one]")
+
+
+def parse(parser, form):
+    """The options; `only` is a list of names of stages."""
+    options = parser.parse_args()
+    options.results = options.results.resolve()
+    options.only = options.only.split(",") if options.only else []
+    names = [stage.name for stage in stages_of(form)]
+    unknown = [name for name in options.only if name not in names]
+    if unknown:
+        parser.error(f"--only: there is no stage {unknown[0]}; expected some of {', '.join(names)}.")
+    return options
 
 
 def exit_with(name, failure):

@@ -72,6 +72,28 @@ TEST_CASE("tensor cores: the packed weights of forward and of dx are two matrice
   CHECK(run_both({.id = 5, .version = 1}) == alone);
 }
 
+TEST_CASE("tensor cores: one storage of weights can be seen in two shapes") {
+  if (cuda::device_count() == 0) return;
+  Context ctx(Device{DeviceType::cuda, 0});
+  if (!cuda::is_simulated() && ctx.capability < 80) return;
+  // (8, 3, 3, 8) and (8, 1, 1, 72) have as many elements, in two orders when they are transposed.
+  auto wide = on_device(prepare_conv2d_dx<float>({{1, 5, 5, 8, 8, 3, 3, 1, 1, 1}}, Filler(1, Fill::normal)),
+                        ctx.device);
+  auto flat = on_device(prepare_conv2d_dx<float>({{1, 5, 5, 72, 8, 1, 1, 1, 0, 1}}, Filler(2, Fill::normal)),
+                        ctx.device);
+  flat.args.w = wide.args.w;
+  const auto result = [&](auto& p, WeightsKey key) {
+    p.args.weights = key;
+    const Workspace::Scope scope(ctx.workspace);
+    conv2d_dx_implicit_gemm_bf16(ctx.stream, ctx.workspace, p.args);
+    const Tensor y = p.outputs[0].to(Device{});
+    return std::vector<float>(y.values<float>().begin(), y.values<float>().end());
+  };
+  const auto expected = result(flat, {});
+  result(wide, {.id = 4, .version = 1});
+  CHECK(result(flat, {.id = 4, .version = 1}) == expected);
+}
+
 TEST_CASE("tensor cores: dx finds the gradient that dw has packed, and only that one") {
   if (cuda::device_count() == 0) return;
   Context ctx(Device{DeviceType::cuda, 0});
