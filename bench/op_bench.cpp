@@ -10,6 +10,7 @@
 #include "bench/timing.h"
 #include "core/cuda/device.h"
 #include "core/files/atomic_file.h"
+#include "core/files/output.h"
 #include "kernels/cases_device.h"
 #include "kernels/op_cases.h"
 #include "models/config.h"
@@ -167,10 +168,12 @@ std::string text_of(const Json& document, const Json& rows) {
 
 void bench_ops(const OpBenchOptions& options) {
   const cuda::DeviceChoice choice = cuda::choose_device(options.device);
-  fmt::print("{}\n", choice.line);
   const bool on_gpu = choice.device.type == DeviceType::cuda;
   for (const std::string& name : options.variants) check_variant(options, name);
+  if (!options.json.empty()) OutputCheck(options.force).writes("--json", options.json);
+  fmt::print("{}\n", choice.line);
   Json document, rows = Json::array();
+  document["info"] = kWrittenHere;
   document["device"] = on_gpu ? cuda::device_info(choice.device.index).name : "cpu";
   document["capability"] = on_gpu ? Json(cuda::device_info(choice.device.index).capability) : Json();
   document["version"] = options.version;
