@@ -5,7 +5,6 @@
 
 #include "cli/commands.h"
 #include "cli/device.h"
-#include "core/files/atomic_file.h"
 #include "core/files/output.h"
 #include "core/pipeline.h"
 #include "data/draw.h"
@@ -87,7 +86,6 @@ void prepare_folder(const Options& options, const std::vector<fs::path>& images,
   for (const std::string& name : names)
     if (options.draws() && fs::exists(options.picture(name), error))
       check.writes("--out", options.picture(name));
-  remove_left_temporaries(options.out);
 }
 
 /// An image on its way from the file to the annotated picture.
@@ -115,13 +113,13 @@ struct Failures {
 };
 
 void detect(const Options& options) {
+  Detector detector = load_model(options.weights);
+  if (options.short_side > 0) set_short_side(detector.model->config, options.short_side);
+  const auto ctx = options.device.make_context(detector.model->config);
   const std::vector<fs::path> images = list_images(options.paths);
   std::set<std::string> taken;
   std::vector<std::string> names;
   for (const fs::path& image : images) names.push_back(unique_name(taken, image.stem().string()));
-  Detector detector = load_model(options.weights);
-  if (options.short_side > 0) set_short_side(detector.model->config, options.short_side);
-  const auto ctx = options.device.make_context(detector.model->config);
   prepare_folder(options, images, names);
   move_to(*detector.model, ctx->device);
   options.device.print_start();

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
-#include "core/files/atomic_file.h"
 #include "core/files/output.h"
 #include "core/files/safetensors.h"
 #include "models/detector.h"
@@ -31,7 +30,6 @@ void add_export(CLI::App& program) {
     OutputCheck outputs(options->force);
     outputs.reads(options->weights);
     outputs.writes("--out", out);
-    remove_left_temporaries(out.parent_path());
     Detector detector = load_model(options->weights);
     const auto tensors = export_weights(*detector.model);
     write_safetensors(out, tensors, {{"info", std::string(kWrittenHere)}});

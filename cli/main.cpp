@@ -1,6 +1,8 @@
 // The program `rcnn`. Its exit status is 0 on success, 2 for a fault in the input or on the command line, 128
 // plus the signal's number if a signal ended the run, and 1 for anything else.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <new>
@@ -46,6 +48,13 @@ struct HelpFormatter : CLI::Formatter {
   mutable bool all_ = false;
 };
 
+/// A file that the program opens must not become standard output or standard error because these were closed.
+void open_standard_files() {
+  for (const int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(file, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) < 0)
+      return;  // open takes the lowest number
+}
+
 /// Standard error may be closed or full; that must not hide the exit status.
 int fail(std::string_view sentence, int status) {
   std::fputs(fmt::format("rcnn: {}\n", sentence).c_str(), stderr);
@@ -76,6 +85,7 @@ int run(CLI::App& program, int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_standard_files();
   rcnn::sleep_soon_when_waiting(argv);
   rcnn::set_thread_count(0);
   CLI::App program{"Faster R-CNN from scratch: train, evaluate and run object detectors."};

@@ -2,7 +2,6 @@
 
 #include "cli/commands.h"
 #include "cli/device.h"
-#include "core/files/atomic_file.h"
 #include "core/files/output.h"
 #include "data/folder.h"
 #include "eval/print.h"

@@ -6,6 +6,8 @@
 #include <cctype>
 #include <memory>
 #include <numeric>
+#include <utility>
+#include <vector>
 
 #include "core/error.h"
 
@@ -77,8 +79,8 @@ constexpr std::pair<const char*, const char*> kNamesElsewhere[] = {
     {"predict", "detect"},   {"infer", "detect"},       {"inference", "detect"}, {"test", "eval"},
     {"validate", "check"},   {"val", "eval"},           {"benchmark", "bench"},  {"info", "summary"}};
 
-}  // namespace
-
+/// The name that was probably meant by `word`: one that other programs have for the same thing, or the one
+/// with the fewest changed letters, or that begins alike. Empty if none is close.
 std::string closest_name(const std::string& word, const std::vector<std::string>& names) {
   constexpr size_t kMinPart = 3;
   const std::string wanted = normalised(word);
@@ -105,6 +107,8 @@ std::string closest_name(const std::string& word, const std::vector<std::string>
   }
   return "";
 }
+
+}  // namespace
 
 void add_help(CLI::App& program) {
   auto words = std::make_shared<std::vector<std::string>>();

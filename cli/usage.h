@@ -4,7 +4,6 @@
 #include <CLI/CLI.hpp>
 
 #include <string>
-#include <vector>
 
 namespace rcnn {
 
@@ -18,9 +17,5 @@ std::string asked_list(const CLI::App& program, const CLI::Error& error);
 /// One line that says what is wrong with the command line, what was probably meant, and which help explains
 /// it.
 std::string usage_error(const CLI::App* program, const CLI::Error& error);
-
-/// The name that was probably meant by `word`: one that other programs have for the same thing, or the one
-/// with the fewest changed letters. Empty if none is close.
-std::string closest_name(const std::string& word, const std::vector<std::string>& names);
 
 }  // namespace rcnn

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "core/files/atomic_file.h"
 
 namespace rcnn {
 namespace {
@@ -82,6 +83,7 @@ void OutputCheck::writes(std::string_view option, const fs::path& path, bool our
   check_input(path.has_filename(), "{} {}: expected the name of a file", option, path.string());
   check_input(fs::is_directory(folder, none), "{} {}: the folder {} does not exist", option, path.string(),
               folder.string());
+  if (cleaned_.insert(fs::weakly_canonical(folder, none)).second) remove_left_temporaries(folder);
   check_input(outputs_.insert(fs::weakly_canonical(path, none)).second,
               "{} {}: the command would write this file twice", option, path.string());
   const auto status = status_of(path);

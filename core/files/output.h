@@ -55,7 +55,8 @@ class OutputCheck {
 
   /// Throws InputError, which begins with `option`, unless the command may write the file `path`: it is in a
   /// folder that exists, it is not an input, by any name or link, nor another output, and if it exists it was
-  /// written by this program. `ours` says that it was, and that it is no data, for a file without the text.
+  /// written by this program. Removes what killed processes left in that folder (remove_left_temporaries).
+  /// `ours` says that it was, and that it is no data, for a file without the text.
   void writes(std::string_view option, const std::filesystem::path& path, bool ours = false);
 
  private:
@@ -66,7 +67,7 @@ class OutputCheck {
   bool force_;
   std::set<FileId> files_, in_folders_;
   std::vector<std::filesystem::path> folders_;  // not listed yet
-  std::set<std::filesystem::path> outputs_;
+  std::set<std::filesystem::path> outputs_, cleaned_;
 };
 
 }  // namespace rcnn

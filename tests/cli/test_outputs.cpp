@@ -187,6 +187,18 @@ TEST_CASE("outputs: train does not write into a folder with files of its names t
   CHECK_MESSAGE(again.status == 0, again.err);
 }
 
+TEST_CASE("outputs: closed standard files do not turn the files of a run into them") {
+  const OutputTrial trial;
+  if (!trial) return;
+  write_tiny_scenes(trial.folder / "data", 2);
+  Words words = {"-c", "exec \"$0\" \"$@\" <&- >&- 2>&-", trial.program.string()};
+  for (const std::string& word : trial.train("out")) words.push_back(word);
+  CHECK(run_program("/bin/sh", words).status == 0);
+  CHECK(contains(content_of(trial.folder / "out/run.lock"), "written by rcnn.cu, process "));
+  CHECK_FALSE(contains(content_of(trial.folder / "out/run.lock"), "parameters"));
+  CHECK(content_of(trial.folder / "out/metrics.jsonl").starts_with("{\"step\":1,"));
+}
+
 TEST_CASE("outputs: a second run in the folder of one that still runs is refused with its process id") {
   const OutputTrial trial;
   if (!trial) return;

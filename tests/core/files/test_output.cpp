@@ -130,6 +130,13 @@ TEST_CASE("output: what cannot be written is refused before the work") {
   CHECK(contains(refusal(check, folder / "./a"), "would write this file twice"));
 }
 
+TEST_CASE("output: what a killed process left in the folder is removed") {
+  const TemporaryFolder folder;
+  write_text(folder / ".rcnn-tmp-1-0", "half");
+  CHECK(refusal(folder / "a", {}) == "");
+  CHECK_FALSE(fs::exists(folder / ".rcnn-tmp-1-0"));
+}
+
 TEST_CASE("output: a step that fails does not keep the others from running, and its failure is reported") {
   KeepGoing steps;
   int done = 0;
