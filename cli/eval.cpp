@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/device.h"
 #include "core/files/atomic_file.h"
+#include "core/files/output.h"
 #include "data/coco.h"
 #include "data/coco_places.h"
 #include "data/folder.h"
@@ -21,8 +22,19 @@ namespace {
 struct Options {
   std::string weights, detections, data, split, images, out, json, proposals;
   int workers = 2;
+  bool force = false;
   DeviceOptions device;
 };
+
+/// Checks that --out and --json destroy nothing.
+void check_outputs(const Options& options) {
+  OutputCheck check(options.force);
+  for (const std::string* input :
+       {&options.weights, &options.detections, &options.data, &options.images, &options.proposals})
+    check.reads(*input);
+  if (!options.out.empty()) check.writes("--out", options.out);
+  if (!options.json.empty()) check.writes("--json", options.json);
+}
 
 /// The ground truth. Annotations in a COCO file are kept as doubles, so that the figures are those of COCO's
 /// tools.
@@ -137,7 +149,9 @@ nlohmann::ordered_json as_json(const CocoFigures& figures) {
 
 /// Writes the result for programs. The keys are those of summary.json, and COCO's.
 void write_json(const std::filesystem::path& path, const Result& result, const Dataset& data) {
-  nlohmann::ordered_json json = as_json(result.coco.mean);
+  nlohmann::ordered_json json;
+  json["info"] = kWrittenHere;
+  json.update(as_json(result.coco.mean));
   json["map50"] = result.voc.map_area;
   json["map50_voc07"] = result.voc.map_11point;
   for (size_t i = 0; i < data.classes.size(); ++i) {
@@ -151,11 +165,17 @@ void write_json(const std::filesystem::path& path, const Result& result, const D
   write_atomically(path, json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
-void show(const Options& options, const std::string& split, const Result& result, const Dataset& data) {
+/// Prints the figures, then writes both files: what can be written is, whatever becomes of the rest.
+void show(
+    const Options& options, const std::string& split, const Result& result, const Dataset& data,
+    const std::function<void()>& write_found = [] {}) {
   print_ap_table(result.voc, split.empty() ? "class" : split);
   fmt::print("COCO's figures\n{}\n", coco_table(result.coco.mean));
   print_faults(data.faults);
-  if (!options.json.empty()) write_json(options.json, result, data);
+  KeepGoing writing;
+  writing.run(write_found);
+  if (!options.json.empty()) writing.run([&] { write_json(options.json, result, data); });
+  writing.finish();
 }
 
 void evaluate_detections(const Options& options) {
@@ -176,10 +196,13 @@ void evaluate_weights(const Options& options) {
   Dataset data = choose_images(options, folder, all);
   data.name = split;
   move_to(*detector.model, ctx->device);
+  options.device.print_start();
   const auto found = detect_dataset(*ctx, *detector.model, data, options.workers, data.faults);
-  if (!options.out.empty())
-    write_detections(options.out, found, data.samples, detector.classes, data.category_ids);
-  show(options, split, {evaluate_voc(found, data), evaluate_coco(found, data)}, data);
+  const auto write_found = [&] {
+    if (!options.out.empty())
+      write_detections(options.out, found, data.samples, detector.classes, data.category_ids);
+  };
+  show(options, split, {evaluate_voc(found, data), evaluate_coco(found, data)}, data, write_found);
   options.device.print_sync_report();
 }
 
@@ -212,6 +235,7 @@ void add_eval(CLI::App& program) {
       ->type_name("FILE");
   app->add_option("--json", options->json, "write the figures to this file, as JSON")->type_name("FILE");
   app->add_option("--workers", options->workers, "threads that load images [2]")->check(CLI::Range(0, 256));
+  add_force(*app, options->force);
   options->device.add(*app);
   app->callback([options] {
     check_input(
@@ -222,6 +246,7 @@ void add_eval(CLI::App& program) {
                 "--out writes the detections of a model; with --detections there is no model.");
     check_input(options->detections.empty() || options->proposals.empty(),
                 "--proposals are for a model; with --detections there is no model.");
+    check_outputs(*options);
     if (options->weights.empty())
       evaluate_detections(*options);
     else

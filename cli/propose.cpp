@@ -2,6 +2,7 @@
 
 #include "cli/commands.h"
 #include "cli/device.h"
+#include "core/files/output.h"
 #include "data/folder.h"
 #include "eval/print.h"
 #include "eval/proposals.h"
@@ -13,6 +14,7 @@ void add_propose(CLI::App& program) {
   struct Options {
     std::string weights, data, split, out;
     int workers = 2;
+    bool force = false;
     DeviceOptions device;
   };
   auto options = std::make_shared<Options>();
@@ -31,14 +33,20 @@ void add_propose(CLI::App& program) {
       ->required()
       ->type_name("FILE");
   app->add_option("--workers", options->workers, "threads that load images [2]")->check(CLI::Range(0, 256));
+  add_force(*app, options->force);
   options->device.add(*app);
   app->callback([options] {
+    OutputCheck outputs(options->force);
+    outputs.reads(options->weights);
+    outputs.reads(options->data);
+    outputs.writes("--out", options->out);
     Detector detector = load_model(options->weights);
     const DataFolder folder = find_data(options->data);
     const bool open = options->split.empty() && !folder.splits.empty();
     Dataset data = read_split(folder, open ? "train" : options->split, detector.classes);
     const auto ctx = options->device.make_context(detector.model->config);
     move_to(*detector.model, ctx->device);
+    options->device.print_start();
     const ProposalCounts counts =
         write_proposals(*ctx, *detector.model, data, options->workers, options->out, data.faults);
     print_faults(data.faults);

@@ -1,4 +1,5 @@
 // The end of a run: evaluates the best model and writes the results.
+#include "core/files/output.h"
 #include "core/files/sha256.h"
 #include "eval/coco_metrics.h"
 #include "eval/detect.h"
@@ -22,12 +23,14 @@ void take_best_weights(Run& run) {
   }
 }
 
-void evaluate(Run& run, const Dataset& split, FinishedRun& finished) {
+void evaluate(Run& run, const Dataset& split, FinishedRun& finished, KeepGoing& writing) {
   std::vector<Trace> traces;
   finished.detections = detect_dataset(run.ctx, *run.detector.model, split,
                                        static_cast<int>(run.config.workers), run.faults, {}, &traces);
-  write_detections(run.out / "detections.json", finished.detections, split.samples, run.detector.classes,
-                   split.category_ids);
+  writing.run([&] {
+    write_detections(run.out / "detections.json", finished.detections, split.samples, run.detector.classes,
+                     split.category_ids);
+  });
   finished.result = evaluate_voc(finished.detections, split);
   const CocoFigures coco = evaluate_coco(finished.detections, split).mean;
   for (const CocoFigureName& figure : kCocoFigures)
@@ -54,13 +57,15 @@ void finish(Run& run) {
   // If the validation split is evaluated again, the same faults are found below.
   if (!run.data.test.samples.empty() && !run.data.test_is_val)
     run.faults.insert(run.faults.end(), run.val_faults.begin(), run.val_faults.end());
-  if (!evaluated.samples.empty()) evaluate(run, evaluated, finished);
+  KeepGoing writing;
+  if (!evaluated.samples.empty()) evaluate(run, evaluated, finished, writing);
   evaluated.classes = run.detector.classes;
   finished.faults = run.faults;
   const std::filesystem::path report = run.out / "report.html";
-  write_summary(run.out / "summary.json", run.options, finished, evaluated);
-  write_run_report(run.out, run.options, finished, evaluated);
+  writing.run([&] { write_summary(run.out / "summary.json", run.options, finished, evaluated); });
+  writing.run([&] { write_run_report(run.out, run.options, finished, evaluated); });
   print_result(finished);
+  writing.finish();
   fmt::print("model: {}\nreport: {}\n", run.best_weights().string(), report.string());
 }
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/files/atomic_file.h"
+#include "core/files/output.h"
 #include "eval/coco_metrics.h"
 #include "eval/print.h"
 #include "models/faster_rcnn.h"
@@ -48,6 +49,7 @@ void read_curves(const fs::path& path, ReportData& data) {
 void write_summary(const fs::path& path, const RunOptions& options, const FinishedRun& run,
                    const Dataset& evaluated) {
   Json summary;
+  summary["info"] = kWrittenHere;
   if (!run.split.empty()) {
     summary["split"] = run.split;
     summary["map50"] = run.result.map_area;
