@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "core/error.h"
+#include "core/text.h"
 #include "core/waiting.h"
 #include "train/interrupt.h"
 
@@ -98,13 +99,13 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "rcnn: {}\n", stopped.what());
     return 128 + rcnn::InterruptGuard::signal();
   } catch (const rcnn::InputError& error) {
-    fmt::print(stderr, "rcnn: {}\n", error.what());
+    fmt::print(stderr, "rcnn: {}\n", rcnn::printable(error.what()));
     return 2;
   } catch (const std::bad_alloc&) {
     fmt::print(stderr, "rcnn: out of memory; a lower --batch or --short-side needs less\n");
     return 1;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "rcnn: {}\n", error.what());
+    fmt::print(stderr, "rcnn: {}\n", rcnn::printable(error.what()));
     return 1;
   }
 }
