@@ -6,7 +6,9 @@
 #include "cli/commands.h"
 #include "cli/device.h"
 #include "core/pipeline.h"
+#include "core/text.h"
 #include "data/draw.h"
+#include "data/image_folder.h"
 #include "eval/detect.h"
 #include "models/detector.h"
 
@@ -14,13 +16,6 @@ namespace rcnn {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_image_name(const fs::path& path) {
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
-}
 
 /// The files as given, with each folder replaced by its images in the order of their names.
 std::vector<fs::path> list_images(const std::vector<std::string>& paths) {
@@ -33,8 +28,8 @@ std::vector<fs::path> list_images(const std::vector<std::string>& paths) {
     }
     std::vector<fs::path> found;
     for (const auto& entry : fs::directory_iterator(path))
-      if (entry.is_regular_file() && is_image_name(entry.path())) found.push_back(entry.path());
-    check_input(!found.empty(), "{}: the folder holds no .jpg, .jpeg or .png file", path.string());
+      if (entry.is_regular_file() && has_image_extension(entry.path())) found.push_back(entry.path());
+    check_input(!found.empty(), "{}: the folder holds no JPEG, PNG or BMP file", path.string());
     std::sort(found.begin(), found.end());
     images.insert(images.end(), found.begin(), found.end());
   }
@@ -133,7 +128,7 @@ void detect(const Options& options) {
       for (const Detection& d : *next)
         if (d.score >= options.score) item.shown.push_back({d.box, d.label, d.score});
       item.name = unique_name(names, item.path.stem().string());
-      samples.push_back({item.name, item.path, item.image.width, item.image.height, {}});
+      samples.push_back({escaped(item.name), item.path, item.image.width, item.image.height, {}});
       all.insert(all.end(), next->begin(), next->end());
       ++next;
     }
@@ -153,14 +148,14 @@ void detect(const Options& options) {
   std::string bad;
   const auto report = [&](int64_t, const Batch& items) {
     for (const Item& item : items) {
-      const std::string path = item.path.string();
+      const std::string path = printable(item.path.string());
       if (!item.fault.empty()) {
-        fmt::print(stderr, "rcnn: {}\n", item.fault);
+        fmt::print(stderr, "rcnn: {}\n", printable(item.fault));
         bad = path;
         continue;
       }
       fmt::print("{}: {} objects{}\n", path, item.shown.size(),
-                 options.draws() ? " -> " + options.picture(item.name).string() : "");
+                 options.draws() ? " -> " + printable(options.picture(item.name).string()) : "");
     }
   };
   run_pipeline((count + batch_size - 1) / batch_size, options.workers, read, find, draw, report);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "data/image.h"
 #include "eval/proposals.h"
 
 namespace rcnn {
@@ -31,6 +32,20 @@ void forget_missing_proposals(Dataset& part) {
   for (Sample& sample : part.samples) sample.proposals.reset();
 }
 
+/// An evaluation in which no image can be decoded would end the run after hours, before a model is saved.
+void check_that_one_decodes(const Dataset& split, const std::string& name) {
+  std::string first;
+  for (const Sample& sample : split.samples) try {
+      read_image(sample.image);
+      return;
+    } catch (const InputError& error) {
+      if (first.empty()) first = error.what();
+    }
+  check_input(split.samples.empty(),
+              "None of the {} images of the split '{}' can be decoded; the first fault: {}",
+              split.samples.size(), name, first);
+}
+
 void split_at_random(RunData& data, const TrainConfig& config, const fs::path& out, bool resume) {
   data.random = true;
   const Dataset all = std::move(data.train);
@@ -56,7 +71,8 @@ void split_at_random(RunData& data, const TrainConfig& config, const fs::path& o
 RunData read_run_data(const TrainConfig& config, const fs::path& out, bool resume) {
   check_input(!config.data.empty(),
               "--data is missing: expected a folder of labelled images, or a COCO annotation file");
-  const DataFolder folder = find_data(config.data);
+  DataFolder folder = find_data(config.data);
+  folder.options.rescale_boxes = config.rescale_boxes;
   RunData data;
   const bool assumed = config.train.empty() || config.train == "train";
   const std::string train = chosen(folder, config.train, "train", true);
@@ -93,6 +109,9 @@ RunData read_run_data(const TrainConfig& config, const fs::path& out, bool resum
     data.test_name = test;
     if (!config.test_proposals.empty()) read_proposals(config.test_proposals, data.test);
   }
+  data.notes = folder.notes;
+  check_that_one_decodes(data.val, val);
+  check_that_one_decodes(data.test, test);
   data.train.name = data.train_name;
   data.val.name = data.val_name;
   data.test.name = data.test_name;

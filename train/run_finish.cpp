@@ -22,10 +22,11 @@ void take_best_weights(Run& run) {
   }
 }
 
-void evaluate(Run& run, const Dataset& split, FinishedRun& finished) {
+void evaluate(Run& run, Dataset& split, FinishedRun& finished) {
   std::vector<Trace> traces;
   finished.detections = detect_dataset(run.ctx, *run.detector.model, split,
                                        static_cast<int>(run.config.workers), run.faults, {}, &traces);
+  ignore_undecodable(split, run.faults);
   write_detections(run.out / "detections.json", finished.detections, split.samples, run.detector.classes,
                    split.category_ids);
   finished.result = evaluate_voc(finished.detections, split);
