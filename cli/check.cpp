@@ -4,6 +4,9 @@
 
 #include "cli/commands.h"
 #include "cli/settings.h"
+#include "core/error.h"
+#include "core/text.h"
+#include "data/decode_all.h"
 #include "data/folder.h"
 #include "eval/advice.h"
 #include "eval/data_summary.h"
@@ -30,55 +33,101 @@ std::vector<std::string> splits_to_check(const DataFolder& folder) {
   return splits;
 }
 
-void check_data(const std::string& path, const Settings& settings) {
-  const DataFolder folder = find_data(path);
+constexpr size_t kMaxDecoded = 5000;  // images that are decoded without being asked to
+
+struct Options {
+  std::string data;
+  bool deep = false, no_deep = false, rescale_boxes = false;
+  SettingFlags flags;
+};
+
+/// A split that could be read.
+struct Part {
+  std::string name;
+  Dataset data;
+};
+
+/// Reads the splits. Those that cannot be read are reported and counted.
+std::vector<Part> read_parts(const DataFolder& folder, size_t& unreadable, std::string& first_fault) {
+  std::vector<Part> parts;
+  for (const std::string& split : splits_to_check(folder)) try {
+      parts.push_back(
+          {split,
+           read_split(folder, split, parts.empty() ? std::vector<std::string>{} : parts[0].data.classes)});
+    } catch (const InputError& error) {
+      if (unreadable++ == 0) first_fault = error.what();
+      if (folder.splits.size() > 1) fmt::print("{}: cannot be used: {}\n\n", split, printable(error.what()));
+    }
+  return parts;
+}
+
+/// Decodes all images, unless there are too many of them.
+void decode(std::vector<Part>& parts, const Options& options) {
+  size_t images = 0;
+  for (const Part& part : parts) images += part.data.samples.size();
+  const bool too_many = images > kMaxDecoded && !options.deep;
+  if (too_many) fmt::print("Only the headers of the {} images are read; --deep decodes them all\n\n", images);
+  if (too_many || options.no_deep) return;
+  for (Part& part : parts) report_undecodable(part.data);
+}
+
+void print_part(const Part& part, const ModelConfig& model, const std::vector<int64_t>& strides) {
+  print_summary(summarise(part.data, part.name, model, strides));
+  const std::vector<Fault>& faults = part.data.faults;
+  fmt::print("  {} fault{} in the annotations and images{}\n", faults.size(), faults.size() == 1 ? "" : "s",
+             faults.empty() ? "" : ":");
+  for (const Fault& fault : faults) fmt::print("    {}\n", printable(fault.what));
+  fmt::print("\n");
+}
+
+void check_data(const Options& options) {
+  DataFolder folder = find_data(options.data);
+  folder.options.rescale_boxes = options.rescale_boxes;
   ModelConfig model;
   TrainConfig unused;
-  const SuitedInput suited = apply_settings(settings, model, unused);
+  const SuitedInput suited = apply_settings(options.flags.given(), model, unused);
   const std::vector<int64_t> strides = level_strides(model);
-  std::vector<std::string> names = splits_to_check(folder);
-  std::vector<Dataset> datasets;
-  for (const std::string& split : names) {
-    datasets.push_back(
-        read_split(folder, split, datasets.empty() ? std::vector<std::string>{} : datasets[0].classes));
-    const Dataset& dataset = datasets.back();
-    if (datasets.size() == 1) {
-      suit_to_data(model, dataset, strides, suited);
-      fmt::print("{}: images are resized to a short side of {} and a long side of at most {}\n\n",
-                 model.backbone, model.short_side, model.long_side);
-    }
-    print_summary(summarise(dataset, split, model, strides));
-    const size_t faults = dataset.faults.size();
-    fmt::print("  {} fault{} in the annotations{}\n", faults, faults == 1 ? "" : "s", faults == 0 ? "" : ":");
-    for (const Fault& fault : dataset.faults) fmt::print("    {}\n", fault.what);
-    fmt::print("\n");
-  }
+  for (const std::string& note : folder.notes) fmt::print("{}\n", printable(note));
+  size_t unreadable = 0;
+  std::string first_fault;
+  std::vector<Part> parts = read_parts(folder, unreadable, first_fault);
+  check_input(!parts.empty(), "{}", first_fault);
+  decode(parts, options);
+  suit_to_data(model, parts[0].data, strides, suited);
+  fmt::print("{}: images are resized to a short side of {} and a long side of at most {}\n\n", model.backbone,
+             model.short_side, model.long_side);
   std::vector<std::pair<std::string, const Dataset*>> splits;
-  for (size_t i = 0; i < names.size(); ++i)
-    splits.emplace_back(names[i].empty() ? "the data" : names[i], &datasets[i]);
+  for (const Part& part : parts) {
+    print_part(part, model, strides);
+    splits.emplace_back(part.name.empty() ? "the data" : part.name, &part.data);
+  }
   fmt::print("{}", advice_text(repeated_image_advice(splits)));
+  check_input(unreadable == 0, "{} of {} splits cannot be used; the first fault: {}", unreadable,
+              parts.size() + unreadable, first_fault);
 }
 
 }  // namespace
 
 void add_check(CLI::App& program) {
-  struct Options {
-    std::string data;
-    SettingFlags flags;
-  };
   auto options = std::make_shared<Options>();
   CLI::App* app = program.add_subcommand(
       "check", "Describe labelled images, how well a model's anchors fit them, and their faults");
   app->footer(
-      "Prints for every split what `rcnn train` prints before its first step, and every faulty annotation.\n"
+      "Prints for every split what `rcnn train` prints before its first step, and every fault in annotations "
+      "and images.\n"
       "Unless given, short side and anchor sizes are those that `rcnn train` would choose for the boxes.");
   app->add_option("data", options->data, "folder of labelled images, or a COCO JSON file")
       ->required()
       ->type_name("DIR");
+  CLI::Option* deep = app->add_flag(
+      "--deep", options->deep, "decode every image, not only its header [if there are at most 5000 images]");
+  app->add_flag("--no-deep", options->no_deep, "read the headers of images only")->excludes(deep);
+  app->add_flag("--rescale-boxes", options->rescale_boxes,
+                "scale the boxes of images that have another size than their annotations say");
   static const std::vector<Field<ModelConfig>> fields = input_fields();
   options->flags.add(*app, std::span<const Field<ModelConfig>>(fields), model_config(model_names().front()),
                      "Model");
-  app->callback([options] { check_data(options->data, options->flags.given()); });
+  app->callback([options] { check_data(*options); });
 }
 
 }  // namespace rcnn

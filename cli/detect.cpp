@@ -7,7 +7,9 @@
 #include "cli/device.h"
 #include "core/files/output.h"
 #include "core/pipeline.h"
+#include "core/text.h"
 #include "data/draw.h"
+#include "data/image_folder.h"
 #include "eval/detect.h"
 #include "models/detector.h"
 
@@ -15,13 +17,6 @@ namespace rcnn {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_image_name(const fs::path& path) {
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
-}
 
 /// The files as given, with each folder replaced by its images in the order of their names.
 std::vector<fs::path> list_images(const std::vector<std::string>& paths) {
@@ -34,8 +29,8 @@ std::vector<fs::path> list_images(const std::vector<std::string>& paths) {
     }
     std::vector<fs::path> found;
     for (const auto& entry : fs::directory_iterator(path))
-      if (entry.is_regular_file() && is_image_name(entry.path())) found.push_back(entry.path());
-    check_input(!found.empty(), "{}: the folder holds no .jpg, .jpeg or .png file", path.string());
+      if (entry.is_regular_file() && has_image_extension(entry.path())) found.push_back(entry.path());
+    check_input(!found.empty(), "{}: the folder holds no JPEG, PNG or BMP file", path.string());
     std::sort(found.begin(), found.end());
     images.insert(images.end(), found.begin(), found.end());
   }
@@ -102,7 +97,7 @@ struct Failures {
   std::string last;
 
   void add(const fs::path& image, const std::string& sentence) {
-    fmt::print(stderr, "rcnn: {}\n", sentence);
+    fmt::print(stderr, "rcnn: {}\n", printable(sentence));
     ++count;
     last = image.string();
   }
@@ -153,7 +148,8 @@ void detect(const Options& options) {
       if (!item.unread.empty()) continue;
       for (const Detection& d : *next)
         if (d.score >= options.score) item.shown.push_back({d.box, d.label, d.score});
-      samples.push_back({names[item.index], images[item.index], item.image.width, item.image.height, {}});
+      samples.push_back(
+          {escaped(names[item.index]), images[item.index], item.image.width, item.image.height, {}});
       all.insert(all.end(), next->begin(), next->end());
       ++next;
     }
@@ -184,8 +180,8 @@ void detect(const Options& options) {
         continue;
       }
       const bool drawn = options.draws() && item.undrawn.empty();
-      fmt::print("{}: {} objects{}\n", path.string(), item.shown.size(),
-                 drawn ? " -> " + options.picture(names[item.index]).string() : "");
+      fmt::print("{}: {} objects{}\n", printable(path.string()), item.shown.size(),
+                 drawn ? " -> " + printable(options.picture(names[item.index]).string()) : "");
       if (!item.undrawn.empty()) undrawn.add(path, item.undrawn);
     }
   };

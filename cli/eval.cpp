@@ -7,6 +7,7 @@
 #include "cli/device.h"
 #include "core/files/atomic_file.h"
 #include "core/files/output.h"
+#include "core/text.h"
 #include "data/coco.h"
 #include "data/coco_places.h"
 #include "data/folder.h"
@@ -23,6 +24,7 @@ struct Options {
   std::string weights, detections, data, split, images, out, json, proposals;
   int workers = 2;
   bool force = false;
+  bool rescale_boxes = false;
   DeviceOptions device;
 };
 
@@ -52,6 +54,7 @@ struct Result {
 
 /// The split asked for; by default test, or everything if the data has no splits.
 std::string choose_split(const Options& options, const DataFolder& folder) {
+  for (const std::string& note : folder.notes) fmt::print("{}\n", printable(note));
   return !options.split.empty() || folder.splits.empty() ? options.split : "test";
 }
 
@@ -92,7 +95,8 @@ std::filesystem::path find_coco_file(const DataFolder& folder, const std::string
 
 /// Reads the ground truth alone: the images of a COCO file need not exist.
 Truth read_truth(const Options& options) {
-  const DataFolder folder = find_data(options.data);
+  DataFolder folder = find_data(options.data);
+  folder.options.rescale_boxes = options.rescale_boxes;
   const std::string split = choose_split(options, folder);
   const std::filesystem::path coco = find_coco_file(folder, split);
   if (!coco.empty()) {
@@ -189,7 +193,8 @@ void evaluate_detections(const Options& options) {
 void evaluate_weights(const Options& options) {
   Detector detector = load_model(options.weights);
   const auto ctx = options.device.make_context(detector.model->config);
-  const DataFolder folder = find_data(options.data);
+  DataFolder folder = find_data(options.data);
+  folder.options.rescale_boxes = options.rescale_boxes;
   const std::string split = choose_split(options, folder);
   Dataset all = read_split(folder, split, detector.classes);
   if (!options.proposals.empty()) read_proposals(options.proposals, all);
@@ -198,6 +203,7 @@ void evaluate_weights(const Options& options) {
   move_to(*detector.model, ctx->device);
   options.device.print_start();
   const auto found = detect_dataset(*ctx, *detector.model, data, options.workers, data.faults);
+  ignore_undecodable(data, data.faults);
   const auto write_found = [&] {
     if (!options.out.empty())
       write_detections(options.out, found, data.samples, detector.classes, data.category_ids);
@@ -236,6 +242,8 @@ void add_eval(CLI::App& program) {
   app->add_option("--json", options->json, "write the figures to this file, as JSON")->type_name("FILE");
   app->add_option("--workers", options->workers, "threads that load images [2]")->check(CLI::Range(0, 256));
   add_force(*app, options->force);
+  app->add_flag("--rescale-boxes", options->rescale_boxes,
+                "scale the boxes of images that have another size than their annotations say");
   options->device.add(*app);
   app->callback([options] {
     check_input(

@@ -11,6 +11,7 @@
 #include "cli/usage.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/text.h"
 #include "core/waiting.h"
 #include "train/interrupt.h"
 
@@ -57,7 +58,7 @@ void open_standard_files() {
 
 /// Standard error may be closed or full; that must not hide the exit status.
 int fail(std::string_view sentence, int status) {
-  std::fputs(fmt::format("rcnn: {}\n", sentence).c_str(), stderr);
+  std::fputs(fmt::format("rcnn: {}\n", rcnn::printable(sentence)).c_str(), stderr);
   return status;
 }
 

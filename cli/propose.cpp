@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/device.h"
 #include "core/files/output.h"
+#include "core/text.h"
 #include "data/folder.h"
 #include "eval/print.h"
 #include "eval/proposals.h"
@@ -15,6 +16,7 @@ void add_propose(CLI::App& program) {
     std::string weights, data, split, out;
     int workers = 2;
     bool force = false;
+    bool rescale_boxes = false;
     DeviceOptions device;
   };
   auto options = std::make_shared<Options>();
@@ -34,6 +36,8 @@ void add_propose(CLI::App& program) {
       ->type_name("FILE");
   app->add_option("--workers", options->workers, "threads that load images [2]")->check(CLI::Range(0, 256));
   add_force(*app, options->force);
+  app->add_flag("--rescale-boxes", options->rescale_boxes,
+                "scale the boxes of images that have another size than their annotations say");
   options->device.add(*app);
   app->callback([options] {
     OutputCheck outputs(options->force);
@@ -41,7 +45,9 @@ void add_propose(CLI::App& program) {
     outputs.reads(options->data);
     outputs.writes("--out", options->out);
     Detector detector = load_model(options->weights);
-    const DataFolder folder = find_data(options->data);
+    DataFolder folder = find_data(options->data);
+    folder.options.rescale_boxes = options->rescale_boxes;
+    for (const std::string& note : folder.notes) fmt::print("{}\n", printable(note));
     const bool open = options->split.empty() && !folder.splits.empty();
     Dataset data = read_split(folder, open ? "train" : options->split, detector.classes);
     const auto ctx = options->device.make_context(detector.model->config);

@@ -10,23 +10,34 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/text.h"
 #include "data/clip.h"
 #include "data/files.h"
 #include "data/orientation.h"
+#include "data/rescale.h"
+#include "data/xml.h"
 
 namespace rcnn {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// The position of a file's extension among those of images, or their number if it is none of them.
-size_t rank_of_extension(const fs::path& file) {
-  constexpr std::string_view kExtensions[] = {".jpg", ".jpeg", ".png"};
-  std::string extension = file.extension().string();
-  for (char& c : extension)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return static_cast<size_t>(std::find(std::begin(kExtensions), std::end(kExtensions), extension) -
-                             std::begin(kExtensions));
+/// Elements are found in any case: some programs write <Xmin>.
+bool is_named(pugi::xml_node node, std::string_view name) {
+  const std::string_view own = node.name();
+  return std::equal(own.begin(), own.end(), name.begin(), name.end(), [](char a, char b) {
+    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
+  });
+}
+
+pugi::xml_node child(pugi::xml_node node, std::string_view name) {
+  return node.find_child([&](pugi::xml_node each) { return is_named(each, name); });
+}
+
+int count_children(pugi::xml_node node, std::string_view name) {
+  const auto children = node.children();
+  return static_cast<int>(std::count_if(children.begin(), children.end(),
+                                        [&](pugi::xml_node each) { return is_named(each, name); }));
 }
 
 /// Reads one annotation file. Every fault is reported under the file's name.
@@ -34,30 +45,23 @@ class AnnotationReader {
  public:
   AnnotationReader(const fs::path& file, std::vector<Fault>& faults) : file_(file), faults_(faults) {}
 
-  /// Returns nothing if the file itself cannot be used.
-  std::optional<Annotation> read() {
-    std::vector<uint8_t> bytes = read_file(file_);
-    pugi::xml_document document;
-    const pugi::xml_parse_result parsed = document.load_buffer_inplace(bytes.data(), bytes.size());
-    if (!parsed) {
-      report("is not readable XML ({} at byte {}); the image is skipped", parsed.description(),
-             parsed.offset);
-      return std::nullopt;
-    }
-    const pugi::xml_node root = document.child("annotation");
+  /// Returns nothing if the document is not an annotation.
+  std::optional<Annotation> read(const pugi::xml_document& document) {
+    const pugi::xml_node root = child(document, "annotation");
     if (!root) {
       report("has no <annotation> element; the image is skipped");
       return std::nullopt;
     }
-    const pugi::xml_node size = root.child("size");
+    if (const int roots = count_children(document, "annotation"); roots > 1)
+      report("has {} <annotation> elements; only the first is read", roots);
+    const pugi::xml_node size = child(root, "size");
     Annotation annotation{file_,
                           image_name_of(root),
-                          {size.child("width").text().as_int(), size.child("height").text().as_int()},
+                          {child(size, "width").text().as_int(), child(size, "height").text().as_int()},
                           {}};
     int number = 0;
-    for (const pugi::xml_node node : root.children("object"))
-      if (std::optional<NamedObject> object = read_object(node, ++number))
-        annotation.objects.push_back(std::move(*object));
+    for (const pugi::xml_node node : root.children())
+      if (is_named(node, "object")) read_object(node, ++number, annotation.objects);
     return annotation;
   }
 
@@ -70,28 +74,49 @@ class AnnotationReader {
 
   /// The part after the last slash of either kind: some tools write a path, often one of another machine.
   static std::string image_name_of(pugi::xml_node root) {
-    std::string_view name = trim(root.child("filename").text().get());
-    if (name.empty()) name = trim(root.child("path").text().get());
+    std::string_view name = trim(child(root, "filename").text().get());
+    if (name.empty()) name = trim(child(root, "path").text().get());
     return std::string(name.substr(name.find_last_of("/\\") + 1));
   }
 
-  std::optional<NamedObject> read_object(pugi::xml_node node, int number) {
-    NamedObject named;
-    named.name = trim(node.child("name").text().get());
-    if (named.name.empty()) {
+  /// The name of an object's class; empty, with a report, if it has none that can be used.
+  std::string read_name(pugi::xml_node node, int number) {
+    const std::string_view name = trim(child(node, "name").text().get());
+    if (name.empty()) {
       report("has no name for object {}; the object is skipped", number);
-      return std::nullopt;
+    } else if (!is_utf8(name)) {
+      report(
+          "has the class name '{}' in object {}, which is not UTF-8, and the first line declares no other "
+          "encoding "
+          "(such as <?xml version=\"1.0\" encoding=\"windows-1252\"?>); the object is skipped",
+          escaped(name), number);
+      return {};
     }
-    const std::optional<Box> box = read_box(node.child("bndbox"), number, named);
-    if (!box) return std::nullopt;
-    named.object.box = *box;
-    named.object.difficult = node.child("difficult").text().as_int() != 0;
-    return named;
+    return printable(name);
+  }
+
+  /// Adds an object for each of its boxes: there should be one.
+  void read_object(pugi::xml_node node, int number, std::vector<NamedObject>& objects) {
+    NamedObject named;
+    named.name = read_name(node, number);
+    if (named.name.empty()) return;
+    named.object.difficult = child(node, "difficult").text().as_int() != 0;
+    const int boxes = count_children(node, "bndbox");
+    if (boxes > 1)
+      report("has {} boxes in object {} ({}); each is read as an object", boxes, number, named.name);
+    if (boxes == 0) read_box({}, number, named);  // reports what is missing
+    for (const pugi::xml_node box : node.children()) {
+      if (!is_named(box, "bndbox")) continue;
+      const std::optional<Box> read = read_box(box, number, named);
+      if (!read) continue;
+      named.object.box = *read;
+      objects.push_back(named);
+    }
   }
 
   std::optional<float> read_coordinate(pugi::xml_node bndbox, const char* which, int number,
                                        const std::string& name) {
-    const std::string_view text = trim(bndbox.child(which).text().get());
+    const std::string_view text = trim(child(bndbox, which).text().get());
     double value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error == std::errc() && end == text.data() + text.size() && std::abs(value) < 1e9)
@@ -129,18 +154,22 @@ class AnnotationReader {
 
 /// Turns an image's boxes into the frame in which the image is seen, and clips them to the image.
 class Placer {
- public:
-  Placer(const AnnotatedImage& image, bool turned, std::vector<Fault>& faults)
+ public:  /// With `common`, one fault for the whole dataset already says that the sizes disagree.
+  Placer(const AnnotatedImage& image, bool turned, bool common, const ReadOptions& options,
+         std::vector<Fault>& faults)
       : image_(image),
         turned_(turned),
+        common_(common),
+        rescale_(options.rescale_boxes),
         frame_(turned ? image.info.stored : image.info.seen),
         faults_(faults) {}
 
   std::vector<NamedObject> place() {
     report_size();
     std::vector<NamedObject> placed;
+    const BoxScale scale = rescale_ ? box_scale({image_.annotation.said, frame_}) : BoxScale{};
     for (const NamedObject& object : image_.annotation.objects) {
-      const std::optional<Box> box = clip_to_image(object.object.box, frame_, object.where,
+      const std::optional<Box> box = clip_to_image(scale(object.object.box), frame_, object.where,
                                                    [this](FaultKind kind, const std::string& fault) {
                                                      report("{}", fault);
                                                      faults_.back().kind = kind;
@@ -166,13 +195,13 @@ class Placer {
       faults_.push_back(turned_boxes_note(image_.annotation.file, image_.image, {image_.info, said}));
     if (said == ImageSize{})
       report("lacks a <size>; the image's {} x {} is used", frame_.width, frame_.height);
-    else if (said != frame_)
-      report("gives the size {} x {}, but the image has {} x {}; the image's size is used", said.width,
-             said.height, frame_.width, frame_.height);
+    else if (said != frame_ && !common_)
+      report("gives the size {} x {}, but the image has {} x {}; {}", said.width, said.height, frame_.width,
+             frame_.height, rescale_ ? "its boxes are scaled" : "the image's size is used");
   }
 
   const AnnotatedImage& image_;
-  bool turned_;
+  bool turned_, common_, rescale_;
   ImageSize frame_;
   std::vector<Fault>& faults_;
 };
@@ -208,17 +237,43 @@ std::vector<Object> label_objects(const std::vector<NamedObject>& named, const f
 }  // namespace
 
 std::optional<Annotation> read_annotation(const fs::path& file, std::vector<Fault>& faults) {
-  return AnnotationReader(file, faults).read();
+  const std::vector<uint8_t> bytes = read_file(file);
+  pugi::xml_document document;
+  try {
+    document = parse_xml(bytes, file.string());
+  } catch (const InputError& error) {
+    faults.push_back({file, fmt::format("{} The image is skipped.", error.what())});
+    return std::nullopt;
+  }
+  return AnnotationReader(file, faults).read(document);
 }
 
+fs::path find_annotation(const fs::path& folder, const std::string& stem) {
+  for (const char* extension : {".xml", ".XML", ".Xml"}) {
+    std::error_code unusable;  // a name that no file can have
+    if (fs::path file = folder / (stem + extension); fs::exists(file, unusable)) return file;
+  }
+  return {};
+}
+
+bool has_xml_extension(const fs::path& file) { return lower_case(file.extension().string()) == ".xml"; }
+
 bool is_annotation_file(const fs::path& file) {
-  std::vector<uint8_t> bytes = read_file(file);
+  const std::vector<uint8_t> bytes = read_file(file);
   pugi::xml_document document;
-  return document.load_buffer_inplace(bytes.data(), bytes.size()) && document.child("annotation");
+  try {
+    document = parse_xml(bytes, file.string());
+  } catch (const InputError&) {
+    // The elements can be recognised in any encoding of which ASCII is a part. A file in one that is unknown
+    // here must not look like something else: reading it reports the encoding.
+    document.load_buffer(bytes.data(), bytes.size());
+  }
+  return !child(document, "annotation").empty();
 }
 
 Dataset make_dataset(std::vector<AnnotatedImage> images, const std::vector<std::string>& classes,
-                     std::vector<Fault> faults, const fs::path& root, const std::string& what) {
+                     std::vector<Fault> faults, const fs::path& root, const std::string& what,
+                     const ReadOptions& options) {
   check_input(!images.empty(), "{}: none of {} can be used; the first fault: {}", root.string(), what,
               faults.empty() ? "" : faults.front().what);
   Dataset dataset;
@@ -227,10 +282,14 @@ Dataset make_dataset(std::vector<AnnotatedImage> images, const std::vector<std::
   std::vector<SizeClaim> claims;
   for (const AnnotatedImage& image : images) claims.push_back({image.info, image.annotation.said});
   const std::vector<bool> turned = find_boxes_to_turn(claims);
+  std::vector<SizePair> sizes;
+  for (size_t i = 0; i < images.size(); ++i)
+    sizes.push_back({claims[i].said, turned[i] ? claims[i].image.stored : claims[i].image.seen});
+  const std::optional<double> factor = common_factor(sizes);
+  if (factor) dataset.faults.push_back(common_factor_fault(root, what, *factor, options.rescale_boxes));
   std::vector<std::vector<NamedObject>> placed;
   for (size_t i = 0; i < images.size(); ++i)
-    placed.push_back(Placer(images[i], turned[i], dataset.faults).place());
-
+    placed.push_back(Placer(images[i], turned[i], factor.has_value(), options, dataset.faults).place());
   dataset.classes = classes.empty() ? sorted_names(placed) : classes;
   check_input(!dataset.classes.empty(), "{}: {} contain no object, so there is no class to learn.",
               root.string(), what);
@@ -246,38 +305,6 @@ Dataset make_dataset(std::vector<AnnotatedImage> images, const std::vector<std::
          label_objects(placed[i], image.annotation.file, labels, known, dataset.faults)});
   }
   return dataset;
-}
-
-bool has_image_extension(const fs::path& file) { return rank_of_extension(file) < 3; }
-
-ImageFolder::ImageFolder(const fs::path& folder) {
-  if (!fs::is_directory(folder)) return;
-  std::vector<fs::path> files;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder))
-    if (has_image_extension(entry.path())) files.push_back(entry.path());
-  std::sort(files.begin(), files.end());
-  std::stable_sort(files.begin(), files.end(), [](const fs::path& a, const fs::path& b) {
-    return rank_of_extension(a) < rank_of_extension(b);
-  });
-  for (const fs::path& file : files) by_stem_[file.stem().string()].push_back(file);
-}
-
-fs::path ImageFolder::find(const std::string& stem, const std::string& preferred) const {
-  const auto found = by_stem_.find(stem);
-  if (found == by_stem_.end()) return {};
-  for (const fs::path& file : found->second)
-    if (file.filename() == preferred) return file;
-  return found->second.front();
-}
-
-fs::path ImageFolder::find_described(const Annotation& annotation) const {
-  const std::string& name = annotation.image_name;
-  if (const fs::path own = find(annotation.file.stem().string(), name); !own.empty()) return own;
-  fs::path named = find(fs::path(name).stem().string(), name);
-  if (named.empty()) named = find(name);  // a name with a dot and without an extension
-  if (named.empty() || fs::exists(annotation.file.parent_path() / (named.stem().string() + ".xml")))
-    return {};
-  return named;
 }
 
 }  // namespace rcnn

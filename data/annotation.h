@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "data/dataset.h"
@@ -34,7 +33,13 @@ struct Annotation {
 /// Throws InputError if the file cannot be opened.
 std::optional<Annotation> read_annotation(const std::filesystem::path& file, std::vector<Fault>& faults);
 
-/// True for an XML file whose first element is an <annotation>.
+/// <stem>.xml in a folder, also with an extension in capitals; empty if there is none.
+std::filesystem::path find_annotation(const std::filesystem::path& folder, const std::string& stem);
+
+/// True for a name that ends in .xml, in any case.
+bool has_xml_extension(const std::filesystem::path& file);
+
+/// True for an XML file with an <annotation> as its first level.
 bool is_annotation_file(const std::filesystem::path& file);
 
 struct AnnotatedImage {
@@ -45,34 +50,14 @@ struct AnnotatedImage {
 };
 
 /// Makes a dataset of the images of one split: boxes are turned if necessary (see `find_boxes_to_turn`),
-/// clipped and labelled; `faults` go before those found here. If `classes` is empty, the classes are the
-/// sorted names of the objects found.
+/// scaled if `options` say so, clipped and labelled; `faults` go before those found here. If `classes` is
+/// empty, the classes are the sorted names of the objects found.
 ///
 /// Throws InputError, in which `what` names the images ("the images of the split 'train'"), if there is no
 /// image, if no object is left from which to learn the names of the classes, or if `classes` has a name
 /// twice.
 Dataset make_dataset(std::vector<AnnotatedImage> images, const std::vector<std::string>& classes,
-                     std::vector<Fault> faults, const std::filesystem::path& root, const std::string& what);
-
-/// True for a name that ends in .jpg, .jpeg or .png, in any case.
-bool has_image_extension(const std::filesystem::path& file);
-
-/// The images of one folder, by name.
-class ImageFolder {
- public:
-  /// A folder that does not exist has no images.
-  explicit ImageFolder(const std::filesystem::path& folder);
-
-  /// The image with this name without extension. Of several, the one whose whole name is `preferred`,
-  /// otherwise .jpg before .jpeg before .png. Empty if there is none.
-  std::filesystem::path find(const std::string& stem, const std::string& preferred = {}) const;
-
-  /// The image that an annotation describes: the one with its own name, or else the one that its <filename>
-  /// names, with any extension, unless an annotation beside this one has that name. Empty if there is none.
-  std::filesystem::path find_described(const Annotation& annotation) const;
-
- private:
-  std::unordered_map<std::string, std::vector<std::filesystem::path>> by_stem_;
-};
+                     std::vector<Fault> faults, const std::filesystem::path& root, const std::string& what,
+                     const ReadOptions& options = {});
 
 }  // namespace rcnn

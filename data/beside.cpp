@@ -7,7 +7,11 @@
 #include <unordered_map>
 
 #include "core/error.h"
+#include "core/text.h"
 #include "data/annotation.h"
+#include "data/coco_places.h"
+#include "data/files.h"
+#include "data/image_folder.h"
 
 namespace rcnn {
 namespace {
@@ -37,12 +41,10 @@ void walk(const fs::path& root, const Visit& visit) {
   }
 }
 
-bool is_xml(const fs::path& file) { return file.extension() == ".xml" || file.extension() == ".XML"; }
-
 Found find_files(const fs::path& root) {
   Found found;
   walk(root, [&](const fs::path& file) {
-    if (is_xml(file)) found.annotations.push_back(file);
+    if (has_xml_extension(file)) found.annotations.push_back(file);
     if (has_image_extension(file)) found.images.push_back(file);
     return true;
   });
@@ -63,7 +65,7 @@ class BesideReader {
       } catch (const InputError& error) {
         faults_.push_back({file, error.what()});
       }
-    report_unannotated(found.images);
+    report_unannotated(root_, found.images, described_, faults_);
     return images;
   }
 
@@ -74,14 +76,14 @@ class BesideReader {
     const fs::path image = find_image(*annotation);
     if (image.empty()) {
       faults_.push_back(
-          {file,
-           fmt::format("{} has no image: there is no .jpg, .jpeg or .png with its name, and the image '{}' "
-                       "that it names does not exist; it is skipped.",
-                       file.string(), annotation->image_name)});
+          {file, fmt::format("{} has no image: there is no image with its name, and the image '{}' "
+                             "that it names does not exist; it is skipped.",
+                             file.string(), annotation->image_name)});
       return std::nullopt;
     }
     described_.insert(image);
-    const std::string id = fs::path(image).replace_extension().lexically_relative(root_).generic_string();
+    const std::string id =
+        escaped(fs::path(image).replace_extension().lexically_relative(root_).generic_string());
     if (const auto [other, is_new] = by_id_.emplace(id, file); !is_new) {
       faults_.push_back({file, fmt::format("{} describes {}, as {} does already; it is skipped.",
                                            file.string(), image.string(), other->second.string())});
@@ -103,19 +105,6 @@ class BesideReader {
     return {};
   }
 
-  void report_unannotated(const std::vector<fs::path>& images) {
-    size_t count = 0;
-    fs::path first;
-    for (const fs::path& image : images)
-      if (!described_.contains(image) && count++ == 0) first = image;
-    if (count > 0)
-      faults_.push_back(
-          {root_,
-           fmt::format("{} has {} image{} without an annotation ({}{}), which {} left out.", root_.string(),
-                       count, count == 1 ? "" : "s", first.lexically_relative(root_).string(),
-                       count == 1 ? "" : " is the first", count == 1 ? "is" : "are")});
-  }
-
   const fs::path& root_;
   std::vector<Fault>& faults_;
   std::map<fs::path, ImageFolder> folders_;
@@ -123,21 +112,95 @@ class BesideReader {
   std::unordered_map<std::string, fs::path> by_id_;
 };
 
+/// The name in a line of a list, with slashes and without the extension of an image.
+std::string listed_name(std::string line) {
+  std::replace(line.begin(), line.end(), '\\', '/');
+  fs::path path = line;
+  return has_image_extension(path) ? path.replace_extension().string() : line;
+}
+
+/// The images that a list names, in its order, each once.
+std::vector<AnnotatedImage> choose_listed(std::vector<AnnotatedImage> images, const fs::path& list,
+                                          std::vector<Fault>& faults) {
+  std::unordered_map<std::string, std::vector<size_t>> by_stem;
+  for (size_t i = 0; i < images.size(); ++i) by_stem[images[i].image.stem().string()].push_back(i);
+  std::vector<AnnotatedImage> chosen;
+  std::set<size_t> taken;
+  for (const std::string& line : read_lines(list)) {
+    const std::string name = listed_name(line);
+    std::vector<size_t> fitting = by_stem[fs::path(name).filename().string()];
+    if (fitting.size() > 1)
+      std::erase_if(fitting, [&](size_t i) {
+        return !fs::path(images[i].image).replace_extension().generic_string().ends_with("/" + name);
+      });
+    if (fitting.size() != 1)
+      faults.push_back({list, fmt::format("{} lists {}, which fits {} annotated images; it is skipped.",
+                                          list.string(), line, fitting.empty() ? "none of the" : "several")});
+    else if (taken.insert(fitting[0]).second)
+      chosen.push_back(images[fitting[0]]);
+  }
+  return chosen;
+}
+
 }  // namespace
 
-bool holds_annotations(const fs::path& root) {
+bool holds_annotations(const fs::path& root, const fs::path& except) {
   bool found = false;
   walk(root, [&](const fs::path& file) {
-    found = is_xml(file) && is_annotation_file(file);
+    if (!except.empty() && file.string().starts_with(except.string() + "/")) return true;
+    found = has_xml_extension(file) && is_annotation_file(file);
     return !found;
   });
   return found;
 }
 
-Dataset read_beside(const fs::path& root, const std::vector<std::string>& classes) {
+bool holds_images(const fs::path& root) {
+  bool found = false;
+  walk(root, [&](const fs::path& file) {
+    found = has_image_extension(file);
+    return !found;
+  });
+  return found;
+}
+
+std::map<std::string, fs::path> find_lists_beside(const fs::path& root, std::vector<std::string>& notes) {
+  std::vector<fs::path> folders = {root};
+  for (const char* part : {"imagesets", "main"})
+    for (const fs::path& folder : std::vector(folders))
+      for (const fs::directory_entry& entry : fs::directory_iterator(folder))
+        if (entry.is_directory() && lower_case(entry.path().filename().string()) == part)
+          folders.push_back(entry.path());
+  std::map<std::string, fs::path> lists;
+  std::set<std::string> stems;
+  for (const fs::path& folder : folders)
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+      const std::string split = usual_split(entry.path().stem().string());
+      if (split.empty() || lower_case(entry.path().extension().string()) != ".txt" ||
+          !entry.is_regular_file())
+        continue;
+      if (stems.empty())
+        for (const fs::path& annotation : find_files(root).annotations)
+          stems.insert(annotation.stem().string());
+      const std::vector<std::string> lines = read_lines(entry.path());
+      if (std::any_of(lines.begin(), lines.end(), [&](const std::string& line) {
+            return stems.contains(fs::path(listed_name(line)).filename().string());
+          }))
+        lists[split] = entry.path();
+      else
+        notes.push_back(fmt::format("{} names no annotated image; it is ignored.", entry.path().string()));
+    }
+  return lists;
+}
+
+Dataset read_beside(const fs::path& root, const std::vector<std::string>& classes, const fs::path& list,
+                    const ReadOptions& options) {
   std::vector<Fault> faults;
   std::vector<AnnotatedImage> images = BesideReader(root, faults).read();
-  return make_dataset(std::move(images), classes, std::move(faults), root, "the annotated images");
+  if (list.empty())
+    return make_dataset(std::move(images), classes, std::move(faults), root, "the annotated images", options);
+  images = choose_listed(std::move(images), list, faults);
+  return make_dataset(std::move(images), classes, std::move(faults), root,
+                      fmt::format("the images in {}", list.string()), options);
 }
 
 }  // namespace rcnn

@@ -10,9 +10,11 @@
 #include <unordered_set>
 
 #include "core/error.h"
+#include "core/text.h"
 #include "data/clip.h"
 #include "data/image.h"
 #include "data/orientation.h"
+#include "data/rescale.h"
 
 namespace rcnn {
 namespace {
@@ -118,7 +120,7 @@ std::string with_slashes(std::string name) {
 
 /// The file name without folder and extension, made longer if another sample has that id.
 std::string unique_id(const CocoImage& image, std::unordered_set<std::string>& taken) {
-  std::string id = fs::path(with_slashes(image.file_name)).stem().string();
+  std::string id = escaped(fs::path(with_slashes(image.file_name)).stem().string());
   if (id.empty() || taken.contains(id)) id += fmt::format("_{}", image.id);
   while (!taken.insert(id).second) id += "_";
   return id;
@@ -142,8 +144,8 @@ std::optional<fs::path> find_image(const fs::path& folder, const std::string& fi
 /// Checks images and their boxes, and reports under the JSON file's name.
 class SampleChecker {
  public:
-  SampleChecker(const fs::path& file, const fs::path& folder, Dataset& dataset)
-      : file_(file), folder_(folder), dataset_(dataset) {}
+  SampleChecker(const fs::path& file, const fs::path& folder, const ReadOptions& options, Dataset& dataset)
+      : file_(file), folder_(folder), rescale_(options.rescale_boxes), dataset_(dataset) {}
 
   /// Keeps those of the `samples` that can be used. Their images are still the file_names.
   void keep(std::vector<Sample> samples) {
@@ -155,6 +157,12 @@ class SampleChecker {
         found.push_back(std::move(sample));
       }
     const std::vector<bool> turned = find_boxes_to_turn(claims);
+    std::vector<SizePair> sizes;
+    for (size_t i = 0; i < claims.size(); ++i)
+      sizes.push_back({claims[i].said, turned[i] ? claims[i].image.stored : claims[i].image.seen});
+    const std::optional<double> factor = common_factor(sizes);
+    common_ = factor.has_value();
+    if (factor) dataset_.faults.push_back(common_factor_fault(file_, "its images", *factor, rescale_));
     for (size_t i = 0; i < found.size(); ++i) keep(std::move(found[i]), claims[i], turned[i]);
   }
 
@@ -183,12 +191,19 @@ class SampleChecker {
     name_ = sample.image.lexically_relative(folder_).string();
     if (turned && !sample.objects.empty())
       dataset_.faults.push_back(turned_boxes_note(file_, sample.image, claim));
-    if (sample.width != 0 && sample.height != 0 && size != claim.said)
-      report(fmt::format("is given the size {} x {}, but the image has {} x {}; the image's size is used",
-                         sample.width, sample.height, size.width, size.height));
+    const bool disagrees = sample.width != 0 && sample.height != 0 && size != claim.said;
+    if (disagrees && !common_)
+      report(fmt::format("is given the size {} x {}, but the image has {} x {}; {}", sample.width,
+                         sample.height, size.width, size.height,
+                         rescale_ ? "its boxes are scaled" : "the image's size is used"));
+    const BoxScale scale = rescale_ ? box_scale({claim.said, size}) : BoxScale{};
     sample.width = info.seen.width;
     sample.height = info.seen.height;
     std::vector<Object> usable;
+    for (Object& object : sample.objects) {
+      object.box = scale(object.box);
+      object.area *= static_cast<double>(scale.x) * static_cast<double>(scale.y);
+    }
     for (size_t i = 0; i < sample.objects.size(); ++i)
       if (const std::optional<Box> box = check_box(sample.objects[i], i + 1, size)) {
         usable.push_back(sample.objects[i]);
@@ -221,6 +236,8 @@ class SampleChecker {
 
   const fs::path& file_;
   const fs::path& folder_;
+  const bool rescale_;
+  bool common_ = false;  // one fault says that the sizes of all images disagree
   Dataset& dataset_;
   std::string name_;  // of the current image
 };
@@ -251,14 +268,15 @@ Dataset make_coco_dataset(const CocoFile& file, const std::vector<std::string>& 
   return dataset;
 }
 
-Dataset read_coco(const fs::path& file, const fs::path& folder, const std::vector<std::string>& classes) {
+Dataset read_coco(const fs::path& file, const fs::path& folder, const std::vector<std::string>& classes,
+                  const ReadOptions& options) {
   Dataset labelled = make_coco_dataset(read_coco_file(file), classes);
   Dataset dataset;
   dataset.classes = std::move(labelled.classes);
   dataset.category_ids = std::move(labelled.category_ids);
   dataset.faults = std::move(labelled.faults);
   const size_t listed = labelled.samples.size();
-  SampleChecker(file, folder, dataset).keep(std::move(labelled.samples));
+  SampleChecker(file, folder, options, dataset).keep(std::move(labelled.samples));
   check_input(!dataset.samples.empty(), "{}: none of its {} images can be used; the first fault: {}",
               file.string(), listed,
               dataset.faults.empty() ? "it lists no image." : dataset.faults.front().what);

@@ -56,12 +56,15 @@ struct CocoFile {
   std::vector<Fault> faults;  // entries that were left out
 };
 
-/// True for a JSON file with COCO's "images" and "annotations"; false for any other file.
+/// True for a JSON file with COCO's "images" and "annotations", and for one that was meant as such but is cut
+/// off or otherwise not JSON: reading it reports the fault. False for any other file.
 bool is_coco_file(const std::filesystem::path& path);
 
 /// Throws InputError naming the file and the place if the file is not JSON, lacks a part, or has the id of an
-/// image or of a category twice. An annotation that names an unknown image or category, or whose bbox is not
-/// four numbers below 1e9, is a fault. The ids of the annotations are not read: merged files repeat some.
+/// image or of a category for two different ones; a repeated entry is a fault. An annotation that names an
+/// unknown image or category, or whose bbox is not four numbers below 1e9, is a fault. Without a bbox, the
+/// box is the one around its polygons. Numbers may be written as text. The ids of the annotations are not
+/// read: merged files repeat some.
 CocoFile read_coco_file(const std::filesystem::path& path);
 
 /// The numbers that the names in a results file stand for. Our results files have names if the data has no
@@ -95,6 +98,6 @@ Dataset make_coco_dataset(const CocoFile& file, const std::vector<std::string>& 
 /// Labels are those of `make_coco_dataset`. Images without annotations are kept. Images and boxes are checked
 /// and reported as by `read_voc`, and boxes are clipped.
 Dataset read_coco(const std::filesystem::path& file, const std::filesystem::path& folder,
-                  const std::vector<std::string>& classes = {});
+                  const std::vector<std::string>& classes = {}, const ReadOptions& options = {});
 
 }  // namespace rcnn

@@ -36,9 +36,9 @@ std::vector<uint8_t> stb_encode_jpeg(const Image& image, int quality) {
 std::span<const JpegLibrary> jpeg_libraries() {
   static const JpegLibrary kLibraries[] = {
 #if defined(RCNN_LIBJPEG)
-    {turbo_version(), turbo_decode_jpeg, turbo_encode_jpeg},
+    {turbo_version(), turbo_decode_jpeg, true, turbo_encode_jpeg},
 #endif
-    {"stb_image", stb_decode_jpeg, stb_encode_jpeg},
+    {"stb_image", stb_decode_jpeg, false, stb_encode_jpeg},
   };
   return kLibraries;
 }

@@ -20,6 +20,9 @@ struct JpegLibrary {
   /// the decoder finds another size.
   std::vector<uint8_t> (*decode)(std::span<const uint8_t> bytes, ImageSize size, const std::string& file);
 
+  /// Whether `decode` refuses a file in which coded pixels are missing.
+  bool reports_missing_pixels;
+
   /// The image as a JPEG file. `quality` is 1 to 100; above 90 colour keeps its full resolution.
   std::vector<uint8_t> (*encode)(const Image& image, int quality);
 };
@@ -27,8 +30,8 @@ struct JpegLibrary {
 /// The JPEG libraries of this build. The first is the one that `read_image` and `encode_jpeg` use.
 std::span<const JpegLibrary> jpeg_libraries();
 
-/// The bytes of a JPEG or PNG file decoded by stb_image to `channels` bytes per pixel, 3 (RGB) or 4 (RGBA).
-/// Throws as `JpegLibrary::decode` does.
+/// The bytes of a JPEG, PNG or BMP file decoded by stb_image to `channels` bytes per pixel, 3 (RGB) or 4
+/// (RGBA). Throws as `JpegLibrary::decode` does.
 std::vector<uint8_t> stb_decode(std::span<const uint8_t> bytes, ImageSize size, int channels,
                                 const std::string& file);
 

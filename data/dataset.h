@@ -37,15 +37,23 @@ struct Sample {
   std::optional<std::vector<Box>> proposals = {};
 };
 
-/// The kinds of faults that label_advice (eval/advice.h) counts. The lower right corner of a reversed box
-/// lies above or to the left of the upper left one.
-enum class FaultKind { other, reversed_box, box_partly_outside, box_outside };
+/// The kinds of faults that label_advice (eval/advice.h) counts or repeats, and `undecodable`, of an image
+/// whose pixels cannot be read although its header can. `other_scale` is the fault of all images of a dataset
+/// (data/rescale.h). The lower right corner of a reversed box lies above or to the left of the upper left
+/// one.
+enum class FaultKind { other, reversed_box, box_partly_outside, box_outside, undecodable, other_scale };
 
 /// A fault of a file that did not stop the reader.
 struct Fault {
   std::filesystem::path file;
   std::string what;  // one sentence that names the file
   FaultKind kind = FaultKind::other;
+};
+
+/// How the readers of annotations treat what can be read in two ways.
+struct ReadOptions {
+  /// Scale the boxes of an image that has another size than its annotation says, as if it had been resized.
+  bool rescale_boxes = false;
 };
 
 struct Dataset {

@@ -4,11 +4,15 @@
 #include <map>
 
 #include "core/error.h"
+#include "core/text.h"
 #include "data/annotation.h"
 #include "data/beside.h"
 #include "data/coco.h"
 #include "data/coco_places.h"
+#include "data/image_folder.h"
+#include "data/json_file.h"
 #include "data/voc.h"
+#include "data/voc_lists.h"
 
 namespace rcnn {
 namespace {
@@ -17,24 +21,7 @@ namespace fs = std::filesystem;
 
 bool is_voc(const fs::path& folder) {
   return fs::is_directory(folder / "JPEGImages") && fs::is_directory(folder / "Annotations") &&
-         (fs::is_directory(folder / "ImageSets/Main") || holds_annotations(folder / "Annotations"));
-}
-
-/// VOC's lists by the names of their splits, without the lists of single classes (cat_train.txt).
-std::map<std::string, std::string> voc_lists(const fs::path& root) {
-  std::vector<std::string> names;
-  if (fs::is_directory(root / "ImageSets/Main"))
-    for (const fs::directory_entry& entry : fs::directory_iterator(root / "ImageSets/Main"))
-      if (entry.path().extension() == ".txt") names.push_back(entry.path().stem().string());
-  std::sort(names.begin(), names.end());
-  const auto is_of_one_class = [&](const std::string& name) {
-    return std::any_of(names.begin(), names.end(),
-                       [&](const std::string& split) { return name.ends_with("_" + split); });
-  };
-  std::map<std::string, std::string> lists;
-  for (const std::string& name : names)
-    if (!is_of_one_class(name)) lists.emplace(usual_split(name).empty() ? name : usual_split(name), name);
-  return lists;
+         (fs::is_directory(folder / "ImageSets") || holds_annotations(folder / "Annotations"));
 }
 
 std::string form_without_splits(const fs::path& folder) {
@@ -43,8 +30,9 @@ std::string form_without_splits(const fs::path& folder) {
   return holds_annotations(folder) ? "beside" : "";
 }
 
-/// The subfolders train/, valid/, ... that hold labelled images, by the names of their splits.
-std::map<std::string, fs::path> split_folders(const fs::path& root) {
+/// The subfolders train/, valid/, ... that hold labelled images, by the names of their splits. `others`, if
+/// given, receives those that hold none.
+std::map<std::string, fs::path> split_folders(const fs::path& root, std::vector<fs::path>* others = nullptr) {
   std::vector<fs::path> folders;
   for (const fs::directory_entry& entry : fs::directory_iterator(root))
     if (entry.is_directory() && !usual_split(entry.path().filename().string()).empty())
@@ -52,13 +40,16 @@ std::map<std::string, fs::path> split_folders(const fs::path& root) {
   std::sort(folders.begin(), folders.end());
   std::map<std::string, fs::path> found;
   for (const fs::path& folder : folders)
-    if (!form_without_splits(folder).empty()) found.emplace(usual_split(folder.filename().string()), folder);
+    if (!form_without_splits(folder).empty())
+      found.emplace(usual_split(folder.filename().string()), folder);
+    else if (others)
+      others->push_back(folder);
   return found;
 }
 
 bool has_xml_right_inside(const fs::path& root) {
   return std::any_of(fs::directory_iterator(root), fs::directory_iterator(),
-                     [](const fs::directory_entry& entry) { return entry.path().extension() == ".xml"; });
+                     [](const fs::directory_entry& entry) { return has_xml_extension(entry.path()); });
 }
 
 std::string form_of(const fs::path& root) {
@@ -70,13 +61,55 @@ std::string form_of(const fs::path& root) {
   return holds_annotations(root) ? "beside" : "";
 }
 
+/// Whether a folder is a data set, with its images, of a form that shows in its folders or files: all but
+/// `beside`.
+bool is_data_set(const fs::path& folder) {
+  if (is_voc(folder) || !find_coco_files(folder).empty()) return true;
+  const std::map<std::string, fs::path> splits = split_folders(folder);
+  return (splits.size() > 1 || splits.contains("train")) && holds_images(folder);
+}
+
+/// The data sets inside a folder that is none itself, down to three levels, by name.
+std::vector<fs::path> find_inner(const fs::path& folder, int levels = 3) {
+  std::vector<fs::path> folders, found;
+  const auto options = fs::directory_options::skip_permission_denied;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, options)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.is_directory() && !name.starts_with('.') && name != "__MACOSX") folders.push_back(entry.path());
+  }
+  std::sort(folders.begin(), folders.end());
+  for (const fs::path& inner : folders) {
+    if (is_data_set(inner))
+      found.push_back(inner);
+    else if (levels > 1)
+      for (fs::path& deeper : find_inner(inner, levels - 1)) found.push_back(std::move(deeper));
+  }
+  return found;
+}
+
+/// The single data set inside a folder that is none itself, such as VOC2007 in VOCdevkit; empty if there is
+/// none. Throws InputError with the paths if there are several, or annotations beside it: the folder then
+/// does not say which of them are meant, and reading all would train on test images.
+fs::path enter_inner(const fs::path& root) {
+  const std::vector<fs::path> inner = find_inner(root);
+  if (inner.empty()) return {};
+  std::vector<std::string> paths;
+  for (const fs::path& path : inner) paths.push_back(path.string());
+  check_input(inner.size() == 1, "{} holds {} data sets; give the path of one of them: {}", root.string(),
+              inner.size(), fmt::join(paths, ", "));
+  check_input(!holds_annotations(root, inner[0]),
+              "{} holds the data set {} and other annotations outside of it; give the path of one of them.",
+              root.string(), paths[0]);
+  return inner[0];
+}
+
 [[noreturn]] void fail_unknown(const fs::path& root) {
   size_t images = 0, xml = 0, json = 0, text = 0;
   const auto options = fs::directory_options::skip_permission_denied;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root, options)) {
     const fs::path extension = entry.path().extension();
     images += has_image_extension(entry.path()) ? 1 : 0;
-    xml += extension == ".xml" ? 1 : 0;
+    xml += has_xml_extension(entry.path()) ? 1 : 0;
     json += extension == ".json" ? 1 : 0;
     text += extension == ".txt" ? 1 : 0;
   }
@@ -106,7 +139,7 @@ Dataset read_all(const DataFolder& folder, const std::vector<std::string>& class
   for (const std::string& split : folder.splits) {
     Dataset part = read_split(folder, split, all.classes.empty() ? classes : all.classes);
     for (Sample& sample : part.samples) {
-      sample.id = split + "/" + sample.id;
+      sample.id = escaped(split) + "/" + sample.id;
       sample.coco_id.reset();
       all.samples.push_back(std::move(sample));
     }
@@ -120,19 +153,26 @@ Dataset read_all(const DataFolder& folder, const std::vector<std::string>& class
 }
 
 Dataset read_coco_split(const fs::path& root, const std::string& split,
-                        const std::vector<std::string>& classes) {
-  if (fs::is_regular_file(root)) return read_coco(root, find_coco_images(root), classes);
+                        const std::vector<std::string>& classes, const ReadOptions& options) {
+  if (fs::is_regular_file(root)) return read_coco(root, find_coco_images(root), classes, options);
   for (const CocoPlace& place : find_coco_files(root))
-    if (place.split == split) return read_coco(place.file, find_coco_images(place.file), classes);
+    if (place.split == split) return read_coco(place.file, find_coco_images(place.file), classes, options);
   throw InputError(
       fmt::format("{}: the COCO file of the split '{}' no longer exists.", root.string(), split));
 }
 
 Dataset read_voc_split(const fs::path& root, const std::string& split,
-                       const std::vector<std::string>& classes) {
-  const std::map<std::string, std::string> lists = voc_lists(root);
+                       const std::vector<std::string>& classes, const ReadOptions& options) {
+  const std::map<std::string, std::string> lists = find_voc_lists(root).names;
   const auto list = lists.find(split);
-  return read_voc(root, list == lists.end() ? split : list->second, classes);
+  return read_voc(root, list == lists.end() ? split : list->second, classes, options);
+}
+
+Dataset read_beside_split(const fs::path& root, const std::string& split,
+                          const std::vector<std::string>& classes, const ReadOptions& options) {
+  std::vector<std::string> unused;
+  return read_beside(root, classes, split.empty() ? fs::path() : find_lists_beside(root, unused).at(split),
+                     options);
 }
 
 }  // namespace
@@ -145,6 +185,8 @@ bool DataFolder::has(const std::string& split) const {
 DataFolder find_data(const fs::path& path) {
   check_input(fs::exists(path), "{} does not exist.", path.string());
   if (!fs::is_directory(path)) {
+    if (lower_case(path.extension().string()) == ".json")
+      JsonFile unused(path);  // says what is wrong with the JSON
     check_input(
         is_coco_file(path),
         "{} is not a COCO file (JSON with \"images\" and \"annotations\"); expected one, or a folder.",
@@ -152,11 +194,27 @@ DataFolder find_data(const fs::path& path) {
     return {path, "coco", {}};
   }
   DataFolder folder{path, form_of(path), {}};
+  if (folder.form.empty() || (folder.form == "beside" && !has_xml_right_inside(path)))
+    if (const fs::path inner = enter_inner(path); !inner.empty()) {
+      folder = find_data(inner);
+      folder.notes.insert(folder.notes.begin(), fmt::format("{} holds one data set, {}, which is used.",
+                                                            path.string(), inner.string()));
+      return folder;
+    }
   if (folder.form.empty()) fail_unknown(path);
-  if (folder.form == "voc")
-    for (const auto& [split, list] : voc_lists(path)) folder.splits.push_back(split);
-  if (folder.form == "splits")
-    for (const auto& [split, subfolder] : split_folders(path)) folder.splits.push_back(split);
+  if (folder.form == "voc") {
+    VocLists lists = find_voc_lists(path);
+    for (const auto& [split, list] : lists.names) folder.splits.push_back(split);
+    folder.notes = std::move(lists.notes);
+  }
+  if (folder.form == "beside")
+    for (const auto& [split, list] : find_lists_beside(path, folder.notes)) folder.splits.push_back(split);
+  if (folder.form == "splits") {
+    std::vector<fs::path> others;
+    for (const auto& [split, subfolder] : split_folders(path, &others)) folder.splits.push_back(split);
+    for (const fs::path& other : others)
+      folder.notes.push_back(fmt::format("{} holds no labelled images; it is left out.", other.string()));
+  }
   if (folder.form == "coco")
     for (const CocoPlace& place : find_coco_files(path))
       if (!place.split.empty()) folder.splits.push_back(place.split);
@@ -169,19 +227,20 @@ Dataset read_split(const DataFolder& folder, const std::string& split,
   const fs::path& root = folder.root;
   // In addition to the splits there are VOC's trainval and the lists of single classes.
   const bool is_listed =
-      folder.form == "voc" && (fs::exists(root / "ImageSets/Main" / (split + ".txt")) ||
+      folder.form == "voc" && (fs::exists(voc_list_path(root, split)) ||
                                (split == "trainval" && folder.has("train") && folder.has("val")));
   check_input(split.empty() || folder.has(split) || is_listed, "{} has no split '{}'; {}.", root.string(),
               split,
               folder.splits.empty() ? "its images are not divided into splits"
                                     : fmt::format("it has {}", fmt::join(folder.splits, ", ")));
-  if (split.empty() && !folder.splits.empty() && folder.form != "voc") return read_all(folder, classes);
+  if (split.empty() && !folder.splits.empty() && folder.form != "voc" && folder.form != "beside")
+    return read_all(folder, classes);
   const std::string name = usual_split(split).empty() ? split : usual_split(split);
-  if (folder.form == "voc") return read_voc_split(root, name, classes);
-  if (folder.form == "coco") return read_coco_split(root, name, classes);
-  if (folder.form == "beside") return read_beside(root, classes);
+  if (folder.form == "voc") return read_voc_split(root, name, classes, folder.options);
+  if (folder.form == "coco") return read_coco_split(root, name, classes, folder.options);
+  if (folder.form == "beside") return read_beside_split(root, name, classes, folder.options);
   const fs::path subfolder = split_folders(root).at(name);
-  return read_split({subfolder, form_without_splits(subfolder), {}}, "", classes);
+  return read_split({subfolder, form_without_splits(subfolder), {}, {}, folder.options}, "", classes);
 }
 
 }  // namespace rcnn

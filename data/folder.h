@@ -4,7 +4,13 @@
 //   splits   train/, valid/ (or val/), test/, each in one of the other layouts
 //   coco     a COCO JSON file, with images in its folder or in the usual places around it
 //            (data/coco_places.h): one split per file
-//   beside   <name>.xml beside <name>.jpg, at any depth (data/beside.h): one unnamed split
+//   beside   <name>.xml beside <name>.jpg, at any depth (data/beside.h): one unnamed split, unless there are
+//   lists
+//            train.txt, val.txt or test.txt
+//
+// A folder that is none of these, or only the last, but holds a single data set of another layout further
+// down, stands for that one: VOCdevkit for VOCdevkit/VOC2007. Several are an error: they may repeat images,
+// and test images must not be trained on because their list was overlooked.
 //
 // If several layouts fit, the first in this order is taken, except that annotations directly in the folder
 // take precedence over `splits` without train/.
@@ -26,7 +32,8 @@ struct DataFolder {
   std::string form;  // "voc", "beside", "coco" or "splits"
   /// "train", "val", "test", then the others by name; empty if there is only the unnamed split.
   std::vector<std::string> splits;
-
+  std::vector<std::string> notes = {};  // sentences about what was ignored or chosen
+  ReadOptions options = {};             // set by the caller, for read_split
   bool has(const std::string& split) const;
 };
 

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/files/atomic_file.h"
 #include "core/rng.h"
+#include "core/text.h"
 #include "data/files.h"
 #include "data/folder.h"
 
@@ -91,7 +92,8 @@ Dataset take_samples(const Dataset& dataset, const std::vector<std::string>& ids
   for (const Sample& sample : dataset.samples) by_id.emplace(sample.id, &sample);
   Dataset taken = without_samples(dataset);
   for (const std::string& id : ids) {
-    const auto found = by_id.find(id);
+    auto found = by_id.find(id);
+    if (found == by_id.end()) found = by_id.find(escaped(id));  // a list that this program did not write
     check_input(found != by_id.end(),
                 "{} lists the image '{}', which is not among the {} images of the data.", list.string(), id,
                 dataset.samples.size());

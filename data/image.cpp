@@ -1,13 +1,10 @@
 // The header of a file is checked here before a library decodes the file: the decoders allocate what a header
 // claims, guess how to read four-component JPEGs without Adobe's marker, ignore EXIF, and fill up a truncated
-// JPEG with grey.
+// JPEG or BMP with grey or black.
 #include "data/image.h"
 
 #include <stb/stb_image_write.h>
 
-#include <algorithm>
-#include <array>
-#include <numeric>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,8 +13,8 @@
 #include "core/files/atomic_file.h"
 #include "core/files/output.h"
 #include "data/codecs.h"
-#include "data/exif.h"
 #include "data/files.h"
+#include "data/image_header.h"
 #include "data/orientation.h"
 
 namespace rcnn {
@@ -25,153 +22,16 @@ namespace {
 
 using Bytes = std::span<const uint8_t>;
 
-constexpr std::array<uint8_t, 3> kJpegStart = {0xFF, 0xD8, 0xFF};
-constexpr std::array<uint8_t, 8> kPngStart = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
 // Enough for nearly every header; otherwise read_image_info reads more.
 constexpr size_t kHeaderBytes = 65536;
-// The types of a PNG's chunks, as numbers.
-constexpr uint32_t kIhdr = 0x49484452, kIdat = 0x49444154, kIend = 0x49454E44, kExifChunk = 0x65584966;
-constexpr std::string_view kAdobe = "Adobe", kExif{"Exif\0\0", 6};
-
-struct Header {
-  int64_t width = 0, height = 0;
-  int orientation = 1;
-  int components = 3;
-  int adobe_transform = -1;  // 0: CMYK, 2: YCCK, -1: there is no marker
-};
-
-template <class Start>
-bool starts_with(Bytes bytes, const Start& start) {
-  return bytes.size() >= start.size() && std::equal(start.begin(), start.end(), bytes.begin());
-}
-
-uint32_t big_endian16(Bytes bytes, size_t at) { return (uint32_t{bytes[at]} << 8) | bytes[at + 1]; }
-uint32_t big_endian32(Bytes bytes, size_t at) {
-  return (big_endian16(bytes, at) << 16) | big_endian16(bytes, at + 2);
-}
-
-/// Steps through the markers of a JPEG file (ITU-T T.81, annex B). A thumbnail inside an APPn segment is
-/// skipped with its segment, so that its frame header and its end marker are not mistaken for those of the
-/// photograph.
-class JpegMarkers {
- public:
-  explicit JpegMarkers(Bytes bytes) : bytes_(bytes) {}
-
-  /// The code of the next marker; 0 at the end of the bytes.
-  uint8_t next() {
-    while (at_ + 1 < bytes_.size()) {
-      const uint8_t code = bytes_[at_ + 1];
-      // Skips entropy-coded data, padding and a stuffed 0xFF.
-      if (bytes_[at_] != 0xFF || code == 0xFF || code == 0x00) {
-        ++at_;
-        continue;
-      }
-      segment_ = at_ + 2;
-      at_ = segment_;
-      const bool alone = code == 0x01 || (code >= 0xD0 && code <= 0xD9);
-      if (!alone && segment_ + 2 <= bytes_.size()) at_ += big_endian16(bytes_, segment_);
-      return code;
-    }
-    return 0;
-  }
-
-  /// Where the segment of the current marker starts, with its length.
-  size_t segment() const { return segment_; }
-  /// The content of the segment after its length, cut off at the end of the bytes.
-  Bytes content() const {
-    const size_t begin = std::min(segment_ + 2, bytes_.size()), end = std::min(at_, bytes_.size());
-    return bytes_.subspan(begin, end > begin ? end - begin : 0);
-  }
-
- private:
-  Bytes bytes_;
-  size_t at_ = 0, segment_ = 0;
-};
-
-bool is_frame_header(uint8_t code) {
-  return code >= 0xC0 && code <= 0xCF && code != 0xC4 && code != 0xC8 && code != 0xCC;
-}
-
-std::optional<Header> jpeg_header(Bytes bytes) {
-  JpegMarkers markers(bytes);
-  Header header;
-  Bytes exif;
-  while (const uint8_t code = markers.next()) {
-    const Bytes content = markers.content();
-    if (code == 0xE1 && exif.empty() && starts_with(content, kExif)) exif = content.subspan(kExif.size());
-    if (code == 0xEE && content.size() >= 12 && starts_with(content, kAdobe))
-      header.adobe_transform = content[11];
-    if (!is_frame_header(code) || content.size() < 6) continue;
-    header.height = big_endian16(content, 1);
-    header.width = big_endian16(content, 3);
-    header.components = content[5];
-    if (!exif.empty()) header.orientation = exif_orientation(exif);
-    return header;
-  }
-  return std::nullopt;
-}
-
-/// Reads up to the first chunk of pixels.
-std::optional<Header> png_header(Bytes bytes) {
-  Header header;
-  for (size_t at = kPngStart.size(); at + 8 <= bytes.size(); at += size_t{12} + big_endian32(bytes, at)) {
-    const size_t length = big_endian32(bytes, at), left = bytes.size() - at - 8;
-    const uint32_t type = big_endian32(bytes, at + 4);
-    if (type == kIdat || type == kIend) return header;
-    const Bytes content = bytes.subspan(at + 8, std::min(length, left));
-    if (type == kIhdr && content.size() >= 8) {
-      header.width = big_endian32(content, 0);
-      header.height = big_endian32(content, 4);
-    }
-    if (type == kExifChunk && length <= left) header.orientation = exif_orientation(content);
-  }
-  return std::nullopt;
-}
-
-bool jpeg_is_complete(Bytes bytes) {
-  JpegMarkers markers(bytes);
-  while (const uint8_t code = markers.next())
-    if (code == 0xD9) return true;
-  return false;
-}
-
-/// False if a Huffman table claims more than 256 symbols, for which older versions of stb_image write past
-/// the end of their arrays.
-bool jpeg_tables_fit(Bytes bytes) {
-  JpegMarkers markers(bytes);
-  while (const uint8_t code = markers.next()) {
-    if (code != 0xC4) continue;
-    // Each table has its kind, the numbers of symbols of 16 lengths, and the symbols. Like stb_image, this
-    // reads a table that starts inside the segment past the end of the segment, and reads zeros past the end
-    // of the file.
-    const size_t end = markers.segment() + 2 + markers.content().size();
-    for (size_t at = markers.segment() + 2; at < end;) {
-      const Bytes counts = bytes.subspan(at + 1, std::min<size_t>(16, bytes.size() - at - 1));
-      const size_t symbols = std::accumulate(counts.begin(), counts.end(), size_t{0});
-      if (symbols > 256) return false;
-      at += 17 + symbols;
-    }
-  }
-  return true;
-}
-
-bool png_is_complete(Bytes bytes) {
-  for (size_t at = kPngStart.size(); at + 12 <= bytes.size(); at += size_t{12} + big_endian32(bytes, at))
-    if (big_endian32(bytes, at + 4) == kIend) return true;
-  return false;
-}
 
 void check_is_image(Bytes bytes, const std::string& name) {
-  check_input(!bytes.empty(), "{} is empty; expected a JPEG or PNG image.", name);
-  check_input(starts_with(bytes, kJpegStart) || starts_with(bytes, kPngStart),
-              "{} is neither a JPEG nor a PNG image: its first bytes are those of another format.", name);
+  check_input(!bytes.empty(), "{} is empty; expected a JPEG, PNG or BMP image.", name);
+  check_input(image_format(bytes) != ImageFormat::none,
+              "{} is not a JPEG, PNG or BMP image: its first bytes are those of another format.", name);
 }
 
-std::optional<Header> parse_header(Bytes bytes) {
-  return starts_with(bytes, kJpegStart) ? jpeg_header(bytes) : png_header(bytes);
-}
-
-ImageInfo checked_info(const std::optional<Header>& header, const std::string& name,
+ImageInfo checked_info(const std::optional<ImageHeader>& header, const std::string& name,
                        const ImageLimits& limits) {
   check_input(header.has_value(), "{} is truncated: it ends before its header does.", name);
   check_input(header->width > 0 && header->height > 0, "{} has no pixels: its header says {} x {}.", name,
@@ -200,6 +60,34 @@ std::vector<uint8_t> over_white(Bytes rgba) {
   return rgb;
 }
 
+std::vector<uint8_t> decode(Bytes bytes, ImageSize size, const std::string& name) {
+  switch (image_format(bytes)) {
+    case ImageFormat::png:
+      return over_white(stb_decode(bytes, size, 4, name));
+    case ImageFormat::bmp:  // what some programs write as a fourth channel is not meant as transparency
+      return stb_decode(bytes, size, 3, name);
+    default:
+      check_input(jpeg_tables_fit(bytes),
+                  "{} is damaged: one of its Huffman tables has more than 256 symbols.", name);
+      return jpeg_libraries().front().decode(bytes, size, name);
+  }
+}
+
+/// A JPEG that lacks only its end marker is decoded. That needs a library that reports missing pixels.
+std::vector<uint8_t> decode_without_end(std::vector<uint8_t> bytes, ImageSize size, const std::string& name) {
+  const std::string sentence =
+      fmt::format("{} is truncated: its {} bytes end before the image does.", name, bytes.size());
+  check_input(jpeg_libraries().front().reports_missing_pixels && image_format(bytes) == ImageFormat::jpeg &&
+                  jpeg_has_all_scans(bytes),
+              "{}", sentence);
+  bytes.insert(bytes.end(), {0xFF, 0xD9});
+  try {
+    return decode(bytes, size, name);
+  } catch (const InputError&) {
+    throw InputError(sentence);
+  }
+}
+
 void check_can_encode(std::string_view function, const Image& image) {
   check(image.width > 0 && image.height > 0 &&
             image.rgb.size() ==
@@ -223,28 +111,22 @@ Image read_image(const std::filesystem::path& path, const ImageLimits& limits) {
   const std::string name = path.string();
   const std::vector<uint8_t> bytes = read_file(path);
   check_is_image(bytes, name);
-  const ImageInfo info = checked_info(parse_header(bytes), name, limits);
-  const bool is_png = starts_with(Bytes(bytes), kPngStart);
-  check_input(is_png ? png_is_complete(bytes) : jpeg_is_complete(bytes),
-              "{} is truncated: its {} bytes end before the image does.", name, bytes.size());
-  check_input(is_png || jpeg_tables_fit(bytes),
-              "{} is damaged: one of its Huffman tables has more than 256 symbols.", name);
-
+  const ImageInfo info = checked_info(parse_image_header(bytes), name, limits);
   Image image;
   image.width = info.stored.width;
   image.height = info.stored.height;
-  image.rgb = is_png ? over_white(stb_decode(bytes, info.stored, 4, name))
-                     : jpeg_libraries().front().decode(bytes, info.stored, name);
+  image.rgb = image_is_complete(bytes) ? decode(bytes, info.stored, name)
+                                       : decode_without_end(bytes, info.stored, name);
   return info.orientation == 1 ? image : turn_image(image, info.orientation);
 }
 
 ImageInfo read_image_info(const std::filesystem::path& path, const ImageLimits& limits) {
   std::vector<uint8_t> bytes = read_file(path, kHeaderBytes);
   check_is_image(bytes, path.string());
-  std::optional<Header> header = parse_header(bytes);
+  std::optional<ImageHeader> header = parse_image_header(bytes);
   if (!header && bytes.size() == kHeaderBytes) {  // a large thumbnail or colour profile comes first
     bytes = read_file(path);
-    header = parse_header(bytes);
+    header = parse_image_header(bytes);
   }
   return checked_info(header, path.string(), limits);
 }

@@ -82,7 +82,8 @@ Batch Loader::next() {
   Loaded loaded = options_.workers == 0 ? load_batch(next_to_take_++) : take();
   for (const Undecodable& bad : loaded.undecodable)
     if (reported_.insert(bad.sample).second)
-      faults_.push_back({dataset_.samples[static_cast<size_t>(bad.sample)].image, bad.what});
+      faults_.push_back(
+          {dataset_.samples[static_cast<size_t>(bad.sample)].image, bad.what, FaultKind::undecodable});
   if (loaded.failure) std::rethrow_exception(loaded.failure);
   return std::move(loaded.batch);
 }

@@ -1,5 +1,5 @@
-// The only place where the stb libraries are compiled: reading and writing JPEG and PNG, and the font
-// rasteriser.
+// The only place where the stb libraries are compiled: reading JPEG, PNG and BMP, writing JPEG
+// and PNG, and the font rasteriser.
 #include <cstdlib>
 
 #pragma GCC diagnostic ignored "-Wpragmas"
@@ -19,6 +19,7 @@
 #define STBI_NO_STDIO
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG
+#define STBI_ONLY_BMP
 #define STB_IMAGE_IMPLEMENTATION
 #include <stb/stb_image.h>
 

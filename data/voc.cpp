@@ -1,135 +1,117 @@
 #include "data/voc.h"
 
-#include <algorithm>
+#include <map>
 #include <optional>
 #include <pugixml.hpp>
+#include <set>
 #include <sstream>
-#include <string_view>
-#include <unordered_set>
+#include <utility>
 
 #include "core/error.h"
 #include "core/files/atomic_file.h"
 #include "core/files/output.h"
+#include "core/text.h"
 #include "data/annotation.h"
-#include "data/files.h"
+#include "data/image_folder.h"
+#include "data/voc_lists.h"
 
 namespace rcnn {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// The id in a line of a list. File names may contain spaces, so only the second column of VOC's lists of
-/// single classes is removed, and only if no annotation has the whole line as its name.
-std::string id_of_line(std::string_view line, const fs::path& annotations) {
-  const size_t space = line.find_last_of(" \t");
-  if (space == std::string_view::npos) return std::string(line);
-  const std::string_view last = line.substr(space + 1);
-  const bool is_flag = last == "1" || last == "-1" || last == "0" || last == "+1";
-  if (!is_flag || fs::exists(annotations / (std::string(line) + ".xml"))) return std::string(line);
-  return std::string(trim(line.substr(0, space)));
-}
+/// Reads the images of one folder.
+class VocReader {
+ public:
+  VocReader(const fs::path& root, std::vector<Fault>& faults)
+      : root_(root), images_(root / "JPEGImages"), faults_(faults) {}
 
-std::vector<std::string> read_list(const fs::path& path, const fs::path& annotations) {
-  std::vector<std::string> ids;
-  for (const std::string& line : read_lines(path)) ids.push_back(id_of_line(line, annotations));
-  check_input(!ids.empty(), "{} lists no image.", path.string());
-  return ids;
-}
-
-/// The ids of all annotations.
-std::vector<std::string> find_annotated(const fs::path& annotations) {
-  std::vector<std::string> ids;
-  for (const fs::directory_entry& entry : fs::directory_iterator(annotations))
-    if (entry.path().extension() == ".xml" && !entry.path().filename().string().starts_with('.'))
-      ids.push_back(entry.path().stem().string());
-  std::sort(ids.begin(), ids.end());
-  return ids;
-}
-
-std::vector<std::string> without_duplicates(const std::vector<std::string>& ids, const fs::path& list,
-                                            std::vector<Fault>& faults) {
-  std::vector<std::string> unique;
-  std::unordered_set<std::string> seen;
-  for (const std::string& id : ids) {
-    if (seen.insert(id).second)
-      unique.push_back(id);
-    else
-      faults.push_back(
-          {list, fmt::format("{} lists {} more than once; the repetition is skipped.", list.string(), id)});
+  /// The images with these ids. Those that cannot be used are left out, with the reason among the faults.
+  std::vector<AnnotatedImage> read(const std::vector<std::string>& ids) {
+    std::vector<AnnotatedImage> images;
+    for (const std::string& id : ids)
+      if (std::optional<AnnotatedImage> image = read_one(id)) images.push_back(std::move(*image));
+    return images;
   }
-  return unique;
-}
 
-/// The ids of a split, each once, in the order of its list.
-std::vector<std::string> ids_of_split(const fs::path& root, const std::string& split,
-                                      std::vector<Fault>& faults) {
-  const fs::path lists = root / "ImageSets" / "Main", annotations = root / "Annotations";
-  if (split.empty()) return find_annotated(annotations);
-  const fs::path list = lists / (split + ".txt"), train = lists / "train.txt";
-  const fs::path val = lists / (fs::exists(lists / "val.txt") ? "val.txt" : "valid.txt");
-  if (split != "trainval" || fs::exists(list) || !fs::exists(train) || !fs::exists(val))
-    return without_duplicates(read_list(list, annotations), list, faults);
+  void report_unannotated() {
+    rcnn::report_unannotated(root_ / "JPEGImages", images_.files(), described_, faults_);
+  }
 
-  std::vector<std::string> ids = without_duplicates(read_list(train, annotations), train, faults);
-  const std::unordered_set<std::string> in_train(ids.begin(), ids.end());
-  for (std::string& id : without_duplicates(read_list(val, annotations), val, faults))
-    if (!in_train.contains(id)) ids.push_back(std::move(id));
-  return ids;
-}
-
-/// The image header and annotation of one id, or nothing, with the reason among the faults.
-std::optional<AnnotatedImage> read_image_of(const fs::path& root, const std::string& id,
-                                            const ImageFolder& images, std::vector<Fault>& faults) {
-  AnnotatedImage read;
-  read.id = id;
-  read.image = images.find(id);
-  const fs::path xml = root / "Annotations" / (id + ".xml");
-  fs::path file = xml;  // the file that a failure below concerns
-  try {
-    if (!read.image.empty() || fs::exists(xml)) {
-      std::optional<Annotation> annotation = read_annotation(xml, faults);
-      if (!annotation) return std::nullopt;
-      read.annotation = std::move(*annotation);
-      read.image = images.find_described(read.annotation);
-    }
-    file = read.image;
-    if (read.image.empty()) {
-      file = root / "JPEGImages" / (id + ".jpg");
-      faults.push_back(
-          {file,
-           fmt::format("{} does not exist, nor does a .jpeg or .png with that name; the image is skipped.",
-                       file.string())});
+ private:
+  std::optional<AnnotatedImage> read_one(const std::string& id) {
+    AnnotatedImage read;
+    read.id = escaped(id);
+    read.image = images_.find(id);
+    const fs::path found = find_annotation(root_ / "Annotations", id);
+    const fs::path xml = found.empty() ? root_ / "Annotations" / (id + ".xml") : found;
+    fs::path file = xml;  // the file that a failure below concerns
+    try {
+      if (!read.image.empty() || !found.empty()) {
+        std::optional<Annotation> annotation = read_annotation(xml, faults_);
+        if (!annotation) {
+          described_.insert(read.image);
+          return std::nullopt;
+        }
+        read.annotation = std::move(*annotation);
+        read.image = images_.find_described(read.annotation);
+      }
+      file = read.image;
+      if (read.image.empty()) {
+        file = root_ / "JPEGImages" / (id + ".jpg");
+        report(file,
+               "{} does not exist, nor does an image of another kind with that name; the image is skipped.",
+               file.string());
+        return std::nullopt;
+      }
+      described_.insert(read.image);
+      if (const auto [other, is_new] = by_image_.emplace(read.image, xml); !is_new) {
+        report(xml, "{} describes {}, as {} does already; it is skipped.", xml.string(), read.image.string(),
+               other->second.string());
+        return std::nullopt;
+      }
+      read.info = read_image_info(file);
+    } catch (const InputError& error) {
+      faults_.push_back({file, error.what()});
       return std::nullopt;
     }
-    read.info = read_image_info(file);
-  } catch (const InputError& error) {
-    faults.push_back({file, error.what()});
-    return std::nullopt;
+    return read;
   }
-  return read;
-}
+
+  template <class... Args>
+  void report(const fs::path& file, fmt::format_string<Args...> what, Args&&... args) {
+    faults_.push_back({file, fmt::format(what, std::forward<Args>(args)...)});
+  }
+
+  const fs::path& root_;
+  const ImageFolder images_;
+  std::vector<Fault>& faults_;
+  std::set<fs::path> described_;           // images with an annotation, even one that cannot be read
+  std::map<fs::path, fs::path> by_image_;  // their annotations
+};
 
 void check_folders(const fs::path& root, bool has_lists) {
   check_input(fs::is_directory(root), "{} is not a folder; expected one in the layout of Pascal VOC.",
               root.string());
-  for (const char* part : {"JPEGImages", "Annotations", "ImageSets/Main"})
-    check_input(fs::is_directory(root / part) || (!has_lists && part == std::string_view("ImageSets/Main")),
-                "{} lacks the folder {}; expected the layout of Pascal VOC.", root.string(), part);
+  for (const char* part : {"JPEGImages", "Annotations"})
+    check_input(fs::is_directory(root / part), "{} lacks the folder {}; expected the layout of Pascal VOC.",
+                root.string(), part);
+  check_input(!has_lists || fs::is_directory(root / "ImageSets"),
+              "{} lacks the folder ImageSets/Main; expected the layout of Pascal VOC.", root.string());
 }
 
 }  // namespace
 
-Dataset read_voc(const fs::path& root, const std::string& split, const std::vector<std::string>& classes) {
+Dataset read_voc(const fs::path& root, const std::string& split, const std::vector<std::string>& classes,
+                 const ReadOptions& options) {
   check_folders(root, !split.empty());
-  const ImageFolder folder(root / "JPEGImages");
   std::vector<Fault> faults;
-  std::vector<AnnotatedImage> images;
-  for (const std::string& id : ids_of_split(root, split, faults))
-    if (std::optional<AnnotatedImage> image = read_image_of(root, id, folder, faults))
-      images.push_back(std::move(*image));
+  VocReader reader(root, faults);
+  std::vector<AnnotatedImage> images = reader.read(ids_of_split(root, split, faults));
+  if (split.empty()) reader.report_unannotated();  // otherwise they may belong to another split
   return make_dataset(
       std::move(images), classes, std::move(faults), root,
-      split.empty() ? "the annotated images" : fmt::format("the images of the split '{}'", split));
+      split.empty() ? "the annotated images" : fmt::format("the images of the split '{}'", split), options);
 }
 
 void write_voc_annotation(const fs::path& path, const Sample& sample, const std::vector<std::string>& classes,

@@ -24,13 +24,14 @@ namespace rcnn {
 ///    or if its box is reversed, has zero area (xmin = xmax or ymin = ymax) or lies wholly outside the image;
 ///  - an object's box is clipped if it lies partly outside;
 ///  - boxes are turned with their image if they refer to the image before its EXIF orientation is applied;
-///  - the size in the image file is used if the XML lacks it or disagrees;
+///  - the size in the image file is used if the XML lacks it or disagrees; `options` may scale the boxes to
+///  it;
 ///  - an image is skipped if it is listed twice, or if the image or the XML is missing or unreadable.
 ///
 /// Throws InputError if the folder or one of its three parts is missing, if the list of the split is missing
 /// or empty, or if no image, or no object from which to learn the names of the classes, is left.
 Dataset read_voc(const std::filesystem::path& root, const std::string& split,
-                 const std::vector<std::string>& classes = {});
+                 const std::vector<std::string>& classes = {}, const ReadOptions& options = {});
 
 /// Writes an annotation that `read_voc` reads back, exactly for boxes at whole pixels that are at least two
 /// pixels wide and high. Throws Error if the file cannot be written.

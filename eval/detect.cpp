@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/files/atomic_file.h"
 #include "core/files/output.h"
+#include "core/text.h"
 #include "data/loader.h"
 #include "kernels/boxes/box_math.h"
 
@@ -124,6 +126,15 @@ std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dat
   return all;
 }
 
+void ignore_undecodable(Dataset& dataset, const std::vector<Fault>& faults) {
+  std::set<std::filesystem::path> files;
+  for (const Fault& fault : faults)
+    if (fault.kind == FaultKind::undecodable) files.insert(fault.file);
+  for (Sample& sample : dataset.samples)
+    if (files.contains(sample.image))
+      for (Object& object : sample.objects) object.difficult = true;
+}
+
 void write_detections(const std::filesystem::path& path, const std::vector<Detection>& detections,
                       const std::vector<Sample>& samples, const std::vector<std::string>& classes,
                       const std::vector<int64_t>& category_ids) {
@@ -135,7 +146,7 @@ void write_detections(const std::filesystem::path& path, const std::vector<Detec
     const double x = static_cast<double>(d.box.x1), y = static_cast<double>(d.box.y1);
     const auto index = static_cast<size_t>(d.label - 1);
     Json entry = {{"image_id", sample.coco_id ? Json(*sample.coco_id) : Json(sample.id)},
-                  {"file_name", sample.image.filename().string()},
+                  {"file_name", escaped(sample.image.filename().string())},
                   {"category_id", category_ids.empty() ? d.label : category_ids.at(index)},
                   {"category_name", classes.at(index)},
                   {"bbox", {x, y, static_cast<double>(d.box.x2) - x, static_cast<double>(d.box.y2) - y}},

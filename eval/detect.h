@@ -44,6 +44,10 @@ std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dat
                                       const std::function<void(size_t, size_t)>& progress = {},
                                       std::vector<Trace>* traces = nullptr);
 
+/// Marks the objects on images that could not be decoded, by the faults of `detect_dataset`, as not to be
+/// counted: a detector that never saw an image has not missed what is on it.
+void ignore_undecodable(Dataset& dataset, const std::vector<Fault>& faults);
+
 /// Writes detections in COCO's results format, with file name and class name in addition to the numbers:
 /// [{"image_id": ..., "file_name": ..., "category_id": ..., "category_name": ..., "bbox": [x, y, w, h],
 /// "score": ...}].

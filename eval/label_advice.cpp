@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "core/files/sha256.h"
+#include "core/text.h"
 #include "data/files.h"
 #include "eval/advice.h"
 
@@ -35,7 +36,7 @@ struct Places {
 Places find_faults(const Dataset& dataset, FaultKind kind) {
   Places places;
   for (const Fault& fault : dataset.faults)
-    if (fault.kind == kind) places.add(fault.file.string());
+    if (fault.kind == kind) places.add(printable(fault.file.string()));
   return places;
 }
 
@@ -54,7 +55,7 @@ struct Positions {
 
   explicit Positions(const Dataset& dataset) {
     for (const Sample& sample : dataset.samples) {
-      const std::string file = sample.image.string();
+      const std::string file = printable(sample.image.string());
       std::vector<std::tuple<int, float, float, float, float>> seen;
       for (const Object& object : sample.objects) {
         const Box& box = object.box;
@@ -118,6 +119,8 @@ Sentences label_advice(const Dataset& dataset) {
                lost = find_faults(dataset, FaultKind::box_outside);
   const bool is_coco = !dataset.category_ids.empty();
   Sentences advice;
+  for (const Fault& fault : dataset.faults)
+    if (fault.kind == FaultKind::other_scale) advice.push_back(printable(fault.what));
   if (is_share(reversed.count, positions.boxes + reversed.count, 0.05))
     advice.push_back(fmt::format(
         "{} of {} boxes are reversed, in {}: they seem to be given as x, y, width, height, where the "
@@ -172,8 +175,8 @@ Sentences repeated_image_advice(std::span<const std::pair<std::string, const Dat
   Sentences advice;
   for (const auto& [pair, f] : found) {
     const auto& [one, other] = pair;
-    const std::string files =
-        f.one == f.other ? f.one.string() : fmt::format("{} and {}", f.one.string(), f.other.string());
+    const std::string files = printable(
+        f.one == f.other ? f.one.string() : fmt::format("{} and {}", f.one.string(), f.other.string()));
     if (one == other)
       advice.push_back(fmt::format(
           "{} image{} of {} {} the same as another one of that split, such as {}; delete the copies.",

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/text.h"
+
 namespace rcnn {
 
 void print_ap_table(const VocResult& result, const std::string& split) {
@@ -23,7 +25,7 @@ void print_ap_table(const VocResult& result, const std::string& split) {
 
 void print_faults(const std::vector<Fault>& faults) {
   if (!faults.empty()) fmt::print("{} fault{} in the data:\n", faults.size(), faults.size() == 1 ? "" : "s");
-  for (const Fault& fault : faults) fmt::print("  {}\n", fault.what);
+  for (const Fault& fault : faults) fmt::print("  {}\n", printable(fault.what));
 }
 
 }  // namespace rcnn

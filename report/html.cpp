@@ -6,35 +6,36 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/text.h"
 #include "data/draw.h"
 
 namespace rcnn {
 
 std::string escape_html(std::string_view text) {
   std::string html;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        html += "&amp;";
-        break;
-      case '<':
-        html += "&lt;";
-        break;
-      case '>':
-        html += "&gt;";
-        break;
-      case '"':
-        html += "&quot;";
-        break;
-      case '\'':
-        html += "&#39;";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t')
-          html += "\xEF\xBF\xBD";
-        else
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find_first_of("\n\t", begin), text.size());
+    for (const char c : printable(text.substr(begin, end - begin))) switch (c) {
+        case '&':
+          html += "&amp;";
+          break;
+        case '<':
+          html += "&lt;";
+          break;
+        case '>':
+          html += "&gt;";
+          break;
+        case '"':
+          html += "&quot;";
+          break;
+        case '\'':
+          html += "&#39;";
+          break;
+        default:
           html += c;
-    }
+      }
+    if (end < text.size()) html += text[end];
+    begin = end + 1;
   }
   return html;
 }

@@ -12,7 +12,7 @@
 namespace rcnn {
 
 /// Escapes plain text for use between tags and inside quoted attributes: & < > " ' become entities, and
-/// control characters become U+FFFD.
+/// control characters and bytes that are not UTF-8 are shown as \xHH (`printable`, core/text.h).
 std::string escape_html(std::string_view text);
 
 /// Plain text as HTML, in which the program's options ("--short-side") are set as code.

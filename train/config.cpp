@@ -50,6 +50,7 @@ std::span<const Field<TrainConfig>> train_fields() {
       number("mosaic", &C::mosaic, 0, 1, "probability that four training images are put together into one"),
       flag("group-by-aspect", &C::group_by_aspect, "put wide images and tall images into different batches, which need less padding"),
       flag("empty-images", &C::empty_images, "train on images without objects too, as background"),
+      flag("rescale-boxes", &C::rescale_boxes, "scale the boxes of images that have another size than their annotations say"),
       number("workers", &C::workers, 0, 256, "threads that load images; the result does not depend on their number"),
       number("eval-every", &C::eval_every, 1, 1e6, "epochs between evaluations on the validation split"),
       number("checkpoint-every", &C::checkpoint_every, 1, 1e9, "steps between checkpoints"),

@@ -41,6 +41,7 @@ struct TrainConfig {
   float mosaic = 0;
   bool group_by_aspect = true;
   bool empty_images = true;
+  bool rescale_boxes = false;
   int64_t workers = 2;
   int64_t eval_every = 1;
   int64_t checkpoint_every = 200;

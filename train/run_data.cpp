@@ -56,7 +56,8 @@ void split_at_random(RunData& data, const TrainConfig& config, const fs::path& o
 RunData read_run_data(const TrainConfig& config, const fs::path& out, bool resume) {
   check_input(!config.data.empty(),
               "--data is missing: expected a folder of labelled images, or a COCO annotation file");
-  const DataFolder folder = find_data(config.data);
+  DataFolder folder = find_data(config.data);
+  folder.options.rescale_boxes = config.rescale_boxes;
   RunData data;
   const bool assumed = config.train.empty() || config.train == "train";
   const std::string train = chosen(folder, config.train, "train", true);
@@ -93,6 +94,7 @@ RunData read_run_data(const TrainConfig& config, const fs::path& out, bool resum
     data.test_name = test;
     if (!config.test_proposals.empty()) read_proposals(config.test_proposals, data.test);
   }
+  data.notes = folder.notes;
   data.train.name = data.train_name;
   data.val.name = data.val_name;
   data.test.name = data.test_name;

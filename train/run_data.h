@@ -15,6 +15,7 @@ struct RunData {
   std::string train_name, val_name, test_name;  // as shown to people; empty if there is no such split
   bool random = false;                          // train and val are a random split of unsplit data
   bool test_is_val = false;                     // --test and --val name the same split; `test` is a copy
+  std::vector<std::string> notes = {};          // sentences about the choice of the data (DataFolder::notes)
 
   /// The split that is evaluated at the end: test, or validation if there is no test split.
   const Dataset& evaluated() const { return test.samples.empty() ? val : test; }

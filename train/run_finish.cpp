@@ -23,10 +23,11 @@ void take_best_weights(Run& run) {
   }
 }
 
-void evaluate(Run& run, const Dataset& split, FinishedRun& finished, KeepGoing& writing) {
+void evaluate(Run& run, Dataset& split, FinishedRun& finished, KeepGoing& writing) {
   std::vector<Trace> traces;
   finished.detections = detect_dataset(run.ctx, *run.detector.model, split,
                                        static_cast<int>(run.config.workers), run.faults, {}, &traces);
+  ignore_undecodable(split, run.faults);
   writing.run([&] {
     write_detections(run.out / "detections.json", finished.detections, split.samples, run.detector.classes,
                      split.category_ids);

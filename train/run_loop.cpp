@@ -164,6 +164,7 @@ void TrainingLoop::evaluate() {
   run_.val_faults.clear();
   const auto found = detect_dataset(run_.ctx, *run_.detector.model, run_.data.val,
                                     static_cast<int>(config_.workers), run_.val_faults);
+  ignore_undecodable(run_.data.val, run_.val_faults);
   const VocResult voc = evaluate_voc(found, run_.data.val);
   const CocoFigures coco = evaluate_coco(found, run_.data.val).mean;
   lines_.write({{"step", done_},

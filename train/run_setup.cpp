@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "core/files/atomic_file.h"
+#include "core/text.h"
 #include "eval/advice.h"
 #include "train/memory.h"
 #include "train/run.h"
@@ -51,6 +52,7 @@ void describe_data(Run& run) {
   look(data.train, data.train_name, false);
   look(data.val, data.val_name, false);
   look(data.test, data.test_name, data.test_is_val);
+  for (const std::string& note : data.notes) fmt::print("{}\n", printable(note));
   print_summary(run.summaries.front());
   for (size_t i = 1; i < run.summaries.size(); ++i)
     fmt::print("{}: {} images, {} boxes\n", run.summaries[i].split, run.summaries[i].images,

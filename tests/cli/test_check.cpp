@@ -39,7 +39,7 @@ TEST_CASE("check: reports every split, its faults, and images that are in two sp
   CHECK(whole.err.empty());
   CHECK(contains(whole.out, "\ntrain: 30 images; 96 x 96 pixels\n"));
   CHECK(contains(whole.out, "\ntest: 3 images; 96 x 96 pixels\n"));
-  CHECK(contains(whole.out, "0 faults in the annotations"));
+  CHECK(contains(whole.out, "0 faults in the annotations and images"));
   CHECK_FALSE(contains(whole.out, "overlap no anchor by an IoU of .5"));  // the anchors suit the boxes
   check_width(whole.out);
 
@@ -53,7 +53,7 @@ TEST_CASE("check: reports every split, its faults, and images that are in two sp
   const Finished faulty = run_program(program, {"check", folder.path().string()});
   CAPTURE(faulty.out);
   CHECK(faulty.status == 0);
-  CHECK(contains(faulty.out, "1 fault in the annotations:"));
+  CHECK(contains(faulty.out, "1 fault in the annotations and images:"));
   CHECK(contains(faulty.out, "train_00001.xml has a reversed box, object 1 (disc): 50 5 20 30"));
   CHECK(contains(faulty.out, "1 image of test is also in train"));
 }
@@ -95,4 +95,58 @@ TEST_CASE("check: exits with 2 if the data or a setting cannot be used") {
   write_tiny_scenes(folder.path(), 2);
   CHECK(contains(refusal({folder.path().string(), "--anchor-sizes", "8;16"}), "for 3 levels, found 2"));
   CHECK(contains(refusal({folder.path().string(), "--model", "none"}), "unknown model"));
+}
+
+TEST_CASE("check: decodes every image, unless --no-deep is given") {
+  const auto program = find_program();
+  if (program.empty()) return;
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder.path(), 4);
+  const std::filesystem::path image = folder / "JPEGImages/train_00002.png";
+  std::filesystem::resize_file(image, std::filesystem::file_size(image) / 2);
+  for (const bool deep : {true, false}) {
+    std::vector<std::string> words = {"check", folder.path().string()};
+    if (!deep) words.push_back("--no-deep");
+    const Finished result = run_program(program, words);
+    CAPTURE(result.out);
+    CHECK(result.status == 0);
+    CHECK(contains(result.out, "train_00002.png is truncated") == deep);
+    CHECK(contains(result.out, deep ? "1 fault in the annotations and images:" : "0 faults"));
+  }
+}
+
+TEST_CASE("check: a split that cannot be read does not hide the others, and the exit status is 2") {
+  const auto program = find_program();
+  if (program.empty()) return;
+  const TemporaryFolder folder;
+  const std::string json =
+      R"({"categories": [{"id": 3, "name": "cat"}], "images": [{"id": 1, "file_name": "a.png"}],)"
+      R"( "annotations": [{"image_id": 1, "category_id": 3, "bbox": [2, 3, 8, 9]}]})";
+  for (const std::string split : {"train", "valid"}) {
+    std::filesystem::create_directories(folder / split);
+    write_png(folder / (split + "/a.png"), random_image(40, 30));
+    write_text(folder / (split + "/_annotations.coco.json"), json);
+  }
+  write_text(folder / "valid/_annotations.coco.json", json.substr(0, 100));
+  const Finished result = run_program(program, {"check", folder.path().string()});
+  CAPTURE(result.out);
+  CHECK(result.status == 2);
+  CHECK(contains(result.out, "\ntrain: 1 image; 40 x 30 pixels\n"));
+  CHECK(contains(result.out, "val: cannot be used: "));
+  CHECK(contains(result.err, "valid/_annotations.coco.json is not JSON: it is cut off at byte 101, line 1."));
+}
+
+TEST_CASE("check: names with terminal escapes are shown escaped") {
+  const auto program = find_program();
+  if (program.empty()) return;
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder.path(), 3);
+  write_text(folder / "JPEGImages/\x1B[2J\n\xE9.png", "");
+  write_text(folder / "Annotations/\x1B[2J\n\xE9.xml", "<annotation/>");
+  std::filesystem::remove_all(folder / "ImageSets");
+  const Finished result = run_program(program, {"check", folder.path().string()});
+  CAPTURE(result.out);
+  CHECK(result.status == 0);
+  CHECK(contains(result.out, "\\x1B[2J\\x0A\\xE9.png is empty"));
+  CHECK_FALSE(contains(result.out, "\x1B"));
 }

@@ -116,8 +116,10 @@ TEST_CASE("folder: VOC without lists is one unnamed split") {
   CHECK(data.samples[1].image.filename() == "named otherwise.jpeg");
   CHECK(data.samples[2].objects.empty());
   CHECK(data.classes == Names{"cat", "dog"});
-  REQUIRE(data.faults.size() == 1);
+  REQUIRE(data.faults.size() == 2);
   CHECK(contains(data.faults[0].what, "d.jpg does not exist"));
+  CHECK(
+      contains(data.faults[1].what, "has 1 image without an annotation (unlabelled.jpg), which is left out"));
   CHECK(contains(input_error([&] { maker.read("train"); }), "its images are not divided into splits"));
 }
 

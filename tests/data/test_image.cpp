@@ -147,15 +147,96 @@ TEST_CASE("image: an empty file") { CHECK(contains(failure_of("void.png", {}), "
 
 TEST_CASE("image: another format") {
   const std::string text = "GIF89a and so on";
-  CHECK(contains(failure_of("a.jpg", {text.begin(), text.end()}), "neither a JPEG nor a PNG"));
-  CHECK(contains(failure_of("b.jpg", {0xFF}), "neither a JPEG nor a PNG"));
+  CHECK(contains(failure_of("a.jpg", {text.begin(), text.end()}), "not a JPEG, PNG or BMP image"));
+  CHECK(contains(failure_of("b.jpg", {0xFF}), "not a JPEG, PNG or BMP image"));
 }
 
 TEST_CASE("image: a JPEG that is cut off anywhere is reported as truncated") {
   const std::vector<uint8_t> jpeg = stb_jpeg(random_image(40, 40));
-  for (const size_t count : {size_t{4}, find_marker(jpeg, 0xC0) + 6, find_marker(jpeg, 0xDA), jpeg.size() / 2,
-                             jpeg.size() - 2, jpeg.size() - 1})
+  for (const size_t count :
+       {size_t{4}, find_marker(jpeg, 0xC0) + 6, find_marker(jpeg, 0xDA), jpeg.size() / 2, jpeg.size() - 8})
     CHECK(contains(failure_of("cut.jpg", first_part(jpeg, count)), "truncated"));
+}
+
+TEST_CASE("image: a JPEG that lacks only its end marker is read") {
+  std::vector<std::vector<uint8_t>> files = {stb_jpeg(random_image(40, 40)),
+                                             stb_jpeg(random_image(33, 21), true)};
+  for (const std::string_view sample : {kProgressiveGrey, kProgressiveColour, kCmyk, kProgressiveYcck})
+    files.push_back(from_hexadecimal(sample));
+  for (const std::vector<uint8_t>& jpeg : files)
+    for (const size_t missing : {1, 2}) {
+      const std::vector<uint8_t> cut = first_part(jpeg, jpeg.size() - missing);
+      if (jpeg_library() == "stb_image")  // cannot tell whether pixels are missing
+        CHECK(contains(failure_of("cut.jpg", cut), "truncated"));
+      else
+        CHECK(read_back(cut).rgb == read_back(jpeg).rgb);
+    }
+}
+
+TEST_CASE("image: a progressive JPEG that is cut off between two scans is truncated") {
+  for (const std::string_view sample : {kProgressiveGrey, kProgressiveColour}) {
+    const std::vector<uint8_t> jpeg = from_hexadecimal(sample);
+    size_t last_table = 0;  // the marker before the last scan
+    for (size_t i = 0; i + 1 < jpeg.size(); ++i)
+      if (jpeg[i] == 0xFF && jpeg[i + 1] == 0xC4) last_table = i;
+    CHECK(contains(failure_of("cut.jpg", first_part(jpeg, last_table)), "truncated"));
+  }
+}
+
+namespace {
+
+/// A BMP of the image. `height` below 0: the rows go from top to bottom.
+std::vector<uint8_t> bmp_of(const Image& image, uint32_t bits, bool top_down, bool old_header = false) {
+  std::vector<uint8_t> bmp = {'B', 'M'};
+  const auto add = [&](uint32_t value, int count) { append_number(bmp, value, count, false); };
+  const uint32_t header = old_header ? 12 : 40, bytes = bits / 8;
+  add(0, 4), add(0, 4), add(14 + header, 4), add(header, 4);
+  const auto height = static_cast<uint32_t>(top_down ? -image.height : image.height);
+  add(static_cast<uint32_t>(image.width), old_header ? 2 : 4), add(height, old_header ? 2 : 4);
+  add(1, 2), add(bits, 2);
+  if (!old_header) bmp.resize(14 + header);
+  for (int i = 0; i < image.height; ++i) {
+    const int y = top_down ? i : image.height - 1 - i;
+    for (int x = 0; x < image.width; ++x) {
+      const uint8_t* rgb = image.pixel(x, y);
+      bmp.insert(bmp.end(), {rgb[2], rgb[1], rgb[0]});
+      if (bytes == 4) bmp.push_back(static_cast<uint8_t>(7 * x));  // not meant as transparency
+    }
+    while ((bmp.size() - 14 - header) % 4 != 0) bmp.push_back(0);
+  }
+  return bmp;
+}
+
+}  // namespace
+
+TEST_CASE("image: BMP of 24 and 32 bits, in either direction, with the old header, and with a palette") {
+  const Image image = random_image(13, 7);
+  CHECK(read_back(bmp_of(image, 24, false)).rgb == image.rgb);
+  CHECK(read_back(bmp_of(image, 24, true)).rgb == image.rgb);
+  CHECK(read_back(bmp_of(image, 32, false)).rgb == image.rgb);
+  CHECK(read_back(bmp_of(image, 24, false, true)).rgb == image.rgb);
+
+  std::vector<uint8_t> palette = bmp_of(Image(2, 1), 24, false);
+  palette[28] = 8;            // bits per pixel
+  palette[10] = 14 + 40 + 8;  // where the pixels begin
+  palette[46] = 2;            // colours
+  palette.resize(54);
+  palette.insert(palette.end(), {10, 20, 30, 0, 40, 50, 60, 0, 1, 0, 0, 0});
+  CHECK(read_back(palette).rgb == std::vector<uint8_t>{60, 50, 40, 30, 20, 10});
+}
+
+TEST_CASE("image: a BMP that is cut off anywhere, claims too much or is of a rare kind is refused") {
+  const std::vector<uint8_t> bmp = bmp_of(random_image(13, 7), 24, false);
+  for (const size_t count : {size_t{2}, size_t{29}, size_t{54}, bmp.size() / 2, bmp.size() - 1})
+    CHECK(contains(failure_of("cut.bmp", first_part(bmp, count)), "truncated"));
+  std::vector<uint8_t> large = bmp;
+  large[21] = 0x7F;  // the highest byte of the width
+  CHECK(contains(failure_of("large.bmp", large), "too large"));
+  large[25] = large[24] = large[23] = 0, large[22] = 0;
+  CHECK(contains(failure_of("flat.bmp", large), "no pixels"));
+  std::vector<uint8_t> packed = bmp;
+  packed[30] = 1;  // run lengths
+  CHECK(contains(failure_of("packed.bmp", packed), "cannot be decoded"));
 }
 
 TEST_CASE("image: the end marker of a thumbnail is not that of the photograph") {

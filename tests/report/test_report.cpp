@@ -21,7 +21,8 @@ std::string text_of(const std::string& text) {
 TEST_CASE("report: text is escaped") {
   CHECK(escape_html("a<b>&\"'c") == "a&lt;b&gt;&amp;&quot;&#39;c");
   CHECK(escape_html("größe\n\t") == "größe\n\t");
-  CHECK(escape_html(std::string("\0\x1b", 2)) == "\xEF\xBF\xBD\xEF\xBF\xBD");
+  CHECK(escape_html(std::string("\0\x1b\xE9", 3)) == "\\x00\\x1B\\xE9");
+  CHECK(escape_html("a\n\n<").ends_with("a\n\n&lt;"));
 }
 
 TEST_CASE("report: base64 gives the test vectors of RFC 4648") {

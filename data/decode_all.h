@@ -1,0 +1,11 @@
+#pragma once
+
+#include "data/dataset.h"
+
+namespace rcnn {
+
+/// Decodes every image of a dataset and adds a fault, in the order of the samples, for each that cannot be
+/// decoded: the readers of annotations look at the headers only. Uses all threads.
+void report_undecodable(Dataset& dataset);
+
+}  // namespace rcnn

@@ -1,0 +1,36 @@
+// What can be known about an image file without decoding it. Other code uses data/image.h.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace rcnn {
+
+enum class ImageFormat { none, jpeg, png, bmp };
+
+/// The format that the first bytes of a file show.
+ImageFormat image_format(std::span<const uint8_t> bytes);
+
+struct ImageHeader {
+  int64_t width = 0, height = 0;
+  int orientation = 1;
+  int components = 3;
+  int adobe_transform = -1;  // of a JPEG: 0: CMYK, 2: YCCK, -1: there is no marker
+};
+
+/// The header of an image; nothing if the bytes end before it does.
+std::optional<ImageHeader> parse_image_header(std::span<const uint8_t> bytes);
+
+/// False if the file ends before the image does, as far as its markers, chunks or rows show.
+bool image_is_complete(std::span<const uint8_t> bytes);
+
+/// True for a JPEG whose scans hold all of its pixels if the last of them is whole: only the end marker is
+/// missing.
+bool jpeg_has_all_scans(std::span<const uint8_t> bytes);
+
+/// False if a Huffman table of a JPEG claims more than 256 symbols, for which older versions of stb_image
+/// write past the end of their arrays.
+bool jpeg_tables_fit(std::span<const uint8_t> bytes);
+
+}  // namespace rcnn
