@@ -1,7 +1,10 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <span>
 
 #include "cli/commands.h"
 #include "cli/device.h"
@@ -19,7 +22,7 @@ namespace rcnn {
 namespace {
 
 struct Options {
-  std::string weights, detections, data, split, images, out, json, proposals;
+  std::string weights, classes, detections, data, split, images, out, json, proposals;
   int workers = 2;
   DeviceOptions device;
 };
@@ -166,12 +169,33 @@ void evaluate_detections(const Options& options) {
   show(options, truth.split, {voc, evaluate_coco(truth.annotations, results)}, truth.data);
 }
 
+/// A model that knows none of the data's classes would be reported as one that finds nothing.
+void check_classes(const Options& options, const Detector& detector, const Dataset& known,
+                   const DataFolder& folder, const std::string& split) {
+  if (count_boxes(known) > 0) return;
+  const Dataset own = read_split(folder, split);
+  if (own.classes.empty()) return;
+  const std::set<std::string> names(detector.classes.begin(), detector.classes.end());
+  for (const std::string& name : own.classes)
+    if (names.contains(name)) return;
+  const auto first = [](const std::vector<std::string>& all) {
+    constexpr size_t kShown = 5;
+    const auto shown = std::span(all).first(std::min(kShown, all.size()));
+    return fmt::format("{}{}", fmt::join(shown, ", "), all.size() > kShown ? ", ..." : "");
+  };
+  throw InputError(fmt::format(
+      "--weights {}: the model's classes ({}) are none of those of {} ({}), so there is nothing to evaluate.",
+      options.weights, first(detector.classes), options.data, first(own.classes)));
+}
+
 void evaluate_weights(const Options& options) {
-  Detector detector = load_model(options.weights);
+  Detector detector = load_model(options.weights, options.classes);
+  if (!detector.note.empty()) fmt::print("{}\n", detector.note);
   const auto ctx = options.device.make_context(detector.model->config);
   const DataFolder folder = find_data(options.data);
   const std::string split = choose_split(options, folder);
   Dataset all = read_split(folder, split, detector.classes);
+  check_classes(options, detector, all, folder, split);
   if (!options.proposals.empty()) read_proposals(options.proposals, all);
   Dataset data = choose_images(options, folder, all);
   data.name = split;
@@ -189,7 +213,11 @@ void add_eval(CLI::App& program) {
   auto options = std::make_shared<Options>();
   CLI::App* app = program.add_subcommand(
       "eval", "Average precision of a trained detector, or of a file of detections, on labelled images");
-  app->add_option("--weights", options->weights, "trained model (best.safetensors)")->type_name("FILE");
+  app->add_option("--weights", options->weights, "trained model (best.safetensors), or torchvision's .pth")
+      ->type_name("FILE");
+  app->add_option("--classes", options->classes,
+                  "names of the model's classes, one per line [the model's own, or COCO's]")
+      ->type_name("FILE");
   app->add_option("--detections", options->detections,
                   "instead of a model: file of detections in COCO's results format, from any program")
       ->type_name("FILE");
@@ -222,6 +250,8 @@ void add_eval(CLI::App& program) {
                 "--out writes the detections of a model; with --detections there is no model.");
     check_input(options->detections.empty() || options->proposals.empty(),
                 "--proposals are for a model; with --detections there is no model.");
+    check_input(options->detections.empty() || options->classes.empty(),
+                "--classes are those of a model; with --detections there is no model.");
     if (options->weights.empty())
       evaluate_detections(*options);
     else

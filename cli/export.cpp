@@ -22,7 +22,7 @@ void add_export(CLI::App& program) {
   app->callback([options] {
     Detector detector = load_model(options->weights);
     const auto tensors = export_weights(*detector.model);
-    write_safetensors(options->out, tensors, {});
+    write_safetensors(options->out, tensors, detector_metadata(detector));
     fmt::print("{}: {} tensors of {}\n", options->out, tensors.size(), detector.model->config.backbone);
   });
 }

@@ -34,6 +34,7 @@ void add_propose(CLI::App& program) {
   options->device.add(*app);
   app->callback([options] {
     Detector detector = load_model(options->weights);
+    if (!detector.note.empty()) fmt::print("{}\n", detector.note);
     const DataFolder folder = find_data(options->data);
     const bool open = options->split.empty() && !folder.splits.empty();
     Dataset data = read_split(folder, open ? "train" : options->split, detector.classes);

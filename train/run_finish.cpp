@@ -1,4 +1,6 @@
 // The end of a run: evaluates the best model and writes the results.
+#include <cmath>
+
 #include "core/files/sha256.h"
 #include "eval/coco_metrics.h"
 #include "eval/detect.h"
@@ -35,6 +37,15 @@ void evaluate(Run& run, const Dataset& split, FinishedRun& finished) {
   finished.diagnosis = diagnose(finished.detections, traces, split);
 }
 
+/// The recommended confidence threshold of each class becomes part of the model's file; a class of which
+/// nothing was found has none.
+void keep_confidence(Run& run, const Diagnosis& diagnosis) {
+  run.detector.confidence.clear();
+  for (const ScoreCurve& curve : diagnosis.classes)
+    run.detector.confidence.push_back(curve.best_f1 > 0 ? curve.best_score : std::nanf(""));
+  save_model(run.best_weights(), run.detector);
+}
+
 }  // namespace
 
 void finish(Run& run) {
@@ -44,7 +55,6 @@ void finish(Run& run) {
   finished.images_seen = run.state.step * run.images_seen_per_step();
   finished.best_step = run.state.best_step;
   finished.train_seconds = run.state.train_seconds;
-  finished.weights_sha256 = sha256_hex_of_file(run.best_weights());
   finished.summaries = run.summaries;
   for (const LoadedImage& image : first_images(run.data.train, loader_options(run.config), kAugmentedShown))
     finished.augmented.push_back({run.data.train.samples[static_cast<size_t>(image.sample)].id,
@@ -55,6 +65,8 @@ void finish(Run& run) {
   if (!run.data.test.samples.empty() && !run.data.test_is_val)
     run.faults.insert(run.faults.end(), run.val_faults.begin(), run.val_faults.end());
   if (!evaluated.samples.empty()) evaluate(run, evaluated, finished);
+  if (finished.diagnosis) keep_confidence(run, *finished.diagnosis);
+  finished.weights_sha256 = sha256_hex_of_file(run.best_weights());
   evaluated.classes = run.detector.classes;
   finished.faults = run.faults;
   const std::filesystem::path report = run.out / "report.html";

@@ -9,7 +9,9 @@ namespace {
 
 constexpr PickleGlobal kKnown[] = {{"box.Box", PickleGlobal::Use::call},
                                    {"box.Type", PickleGlobal::Use::name},
-                                   {"collections.OrderedDict", PickleGlobal::Use::dict}};
+                                   {"collections.OrderedDict", PickleGlobal::Use::dict},
+                                   {"path.Path", PickleGlobal::Use::other},
+                                   {"array.", PickleGlobal::Use::other}};
 
 Pickle read(const std::string& bytes) {
   return read_pickle("file.pth", {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, kKnown);
@@ -63,6 +65,8 @@ std::string show(const Pickle& pickle, uint32_t number) {
       return list("call(", ")");
     case PickleKind::persistent:
       return list("id(", ")");
+    case PickleKind::other:
+      return "other";
   }
   return "?";
 }
@@ -100,6 +104,36 @@ TEST_CASE("pickle: every opcode that is supported") {
   CHECK(shown(py_ordered_dict() + "K\1K\2s") == "{1, 2}");
 }
 
+TEST_CASE("pickle: of the values that are left out nothing is kept") {
+  for (const std::string& global :
+       {py_global("path", "Path"), py_global("array", "x"), py_global("array.y", "z")}) {
+    CHECK(shown(global) == "other");
+    CHECK(shown(global + ")R") == "other");
+    CHECK(shown(global + ")\x81") == "other");
+    CHECK(shown(global + ")RK\1b") == "other");                 // any state
+    CHECK(shown(global + ")RK\1K\2s(K\1K\2eK\3a") == "other");  // and elements, as of a dict or a list
+    CHECK(shown(global + ")R)R") == "other");                   // what it returns may be called
+  }
+  CHECK(contains(refusal_of(py_global("path", "Paths")), "names \"path.Paths\""));
+  CHECK(contains(refusal_of(py_global("path", "Path.x")), "names \"path.Path.x\""));
+  CHECK(contains(refusal_of(py_global("arrays", "x")), "names \"arrays.x\""));
+  CHECK(shown(std::string("U\3abc", 5)) == "'abc'");
+  CHECK(shown(std::string("T\3\0\0\0abc", 8)) == "'abc'");
+  CHECK(shown(std::string("U\2\xFF\xFE", 4)) == "other");  // not text
+}
+
+TEST_CASE("pickle: the first of several") {
+  const std::string bytes = py_pickle(py_int(7)) + py_pickle("N") + "rest";
+  const std::span<const uint8_t> all(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  size_t at = 0;
+  const Pickle first = read_pickle("file", all, kKnown, at);
+  CHECK(first[first.root].integer == 7);
+  CHECK(at == py_pickle(py_int(7)).size());
+  CHECK(read_pickle("file", all, kKnown, at).values.size() == 1);
+  CHECK(bytes.substr(at) == "rest");
+  CHECK(contains(input_error([&] { read_pickle("file", all, kKnown, at); }), "protocol 2"));
+}
+
 TEST_CASE("pickle: integers of every width and sign") {
   CHECK(integer_of(std::string("K\xFF", 2)) == 255);
   CHECK(integer_of(std::string("M\x34\x12", 3)) == 0x1234);
@@ -126,6 +160,7 @@ TEST_CASE("pickle: attributes are read and dropped") {
   CHECK(shown(py_ordered_dict() + "K\1K\2s" + py_dict({{"_metadata", "}"}}) + "b") == "{1, 2}");
   CHECK(shown(std::string("cbox\nBox\n)\x81", 11) + py_dict({{"a", "K\1"}}) + "b") == "call(box.Box, ())");
   CHECK(contains(refusal_of("K\1}b"), "sets attributes on a value that has none"));
+  CHECK(shown(std::string("cbox\nBox\n)\x81", 11) + ")b") == "call(box.Box, ())");
   CHECK(contains(refusal_of("}K\1b"), "sets attributes on a value that has none"));
   CHECK(contains(refusal_of("]}b"), "sets attributes on a value that has none"));
 }
@@ -152,7 +187,7 @@ TEST_CASE("pickle: functions outside the list are refused by name, and nothing i
 TEST_CASE("pickle: every other opcode is refused by name") {
   const std::string read_ones =
       "\x80.(N\x88\x89JKM\x8AGX)t\x85\x86\x87]ae}suqrhjcR\x81"
-      "bQ";
+      "bQTU";
   for (int opcode = 0; opcode < 256; ++opcode) {
     if (opcode != 0x80 && contains(read_ones, std::string(1, static_cast<char>(opcode)))) continue;
     CAPTURE(opcode);
