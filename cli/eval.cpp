@@ -14,6 +14,7 @@
 #include "data/folder.h"
 #include "eval/coco_metrics.h"
 #include "eval/detect.h"
+#include "eval/diagnosis.h"
 #include "eval/print.h"
 #include "eval/proposals.h"
 #include "models/detector.h"
@@ -22,7 +23,7 @@ namespace rcnn {
 namespace {
 
 struct Options {
-  std::string weights, classes, detections, data, split, images, out, json, proposals;
+  std::string weights, classes, detections, data, split, images, out, json, proposals, model_out;
   int workers = 2;
   DeviceOptions device;
 };
@@ -204,6 +205,11 @@ void evaluate_weights(const Options& options) {
   if (!options.out.empty())
     write_detections(options.out, found, data.samples, detector.classes, data.category_ids);
   show(options, split, {evaluate_voc(found, data), evaluate_coco(found, data)}, data);
+  if (!options.model_out.empty()) {
+    detector.confidence = recommended_confidence(diagnose(found, {}, data));
+    save_model(options.model_out, detector);
+    fmt::print("{}: the model with the recommended confidence threshold of each class\n", options.model_out);
+  }
   options.device.print_sync_report();
 }
 
@@ -238,6 +244,10 @@ void add_eval(CLI::App& program) {
          "--proposals", options->proposals,
          "use the proposals in this file, in COCO's results format, instead of those of the model's RPN")
       ->type_name("FILE");
+  app->add_option("--model-out", options->model_out,
+                  "write the model to this safetensors file, with the recommended confidence threshold of "
+                  "each class on these images, for detect")
+      ->type_name("FILE");
   app->add_option("--json", options->json, "write the figures to this file, as JSON")->type_name("FILE");
   app->add_option("--workers", options->workers, "threads that load images [2]")->check(CLI::Range(0, 256));
   options->device.add(*app);
@@ -250,6 +260,8 @@ void add_eval(CLI::App& program) {
                 "--out writes the detections of a model; with --detections there is no model.");
     check_input(options->detections.empty() || options->proposals.empty(),
                 "--proposals are for a model; with --detections there is no model.");
+    check_input(options->detections.empty() || options->model_out.empty(),
+                "--model-out writes a model; with --detections there is none.");
     check_input(options->detections.empty() || options->classes.empty(),
                 "--classes are those of a model; with --detections there is no model.");
     if (options->weights.empty())

@@ -1,6 +1,4 @@
 // The end of a run: evaluates the best model and writes the results.
-#include <cmath>
-
 #include "core/files/sha256.h"
 #include "eval/coco_metrics.h"
 #include "eval/detect.h"
@@ -37,12 +35,9 @@ void evaluate(Run& run, const Dataset& split, FinishedRun& finished) {
   finished.diagnosis = diagnose(finished.detections, traces, split);
 }
 
-/// The recommended confidence threshold of each class becomes part of the model's file; a class of which
-/// nothing was found has none.
+/// The recommended confidence threshold of each class becomes part of the model's file.
 void keep_confidence(Run& run, const Diagnosis& diagnosis) {
-  run.detector.confidence.clear();
-  for (const ScoreCurve& curve : diagnosis.classes)
-    run.detector.confidence.push_back(curve.best_f1 > 0 ? curve.best_score : std::nanf(""));
+  run.detector.confidence = recommended_confidence(diagnosis);
   save_model(run.best_weights(), run.detector);
 }
 

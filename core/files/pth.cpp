@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "core/error.h"
-#include "core/files/other_formats.h"
 #include "core/files/pth_old.h"
 #include "core/files/pth_state_dict.h"
 #include "core/files/tensor_file.h"
@@ -36,9 +35,6 @@ class ZipStorages : public PthStorages {
 /// The prefix of the name of the archive's record "data.pkl".
 std::string find_folder(const ZipArchive& archive) {
   constexpr std::string_view kPickle = "data.pkl";
-  for (const auto& [name, size] : archive.records())
-    if (const std::string what = name_other_archive(name); !what.empty())
-      throw InputError(fmt::format("{} {}.", archive.name(), what));
   for (const auto& [name, size] : archive.records()) {
     const size_t slash = name.find('/');
     if (slash != std::string::npos && std::string_view(name).substr(slash + 1) == kPickle)

@@ -170,6 +170,19 @@ TEST_CASE("weights: a model that knows none of the data's classes is not evaluat
   Words named = eval;
   named.insert(named.end(), {"--classes", trial.path("names.txt")});
   trial.out_of(named);
+  // The model with the thresholds that these images recommend: none, for classes that find nothing right.
+  named.insert(named.end(), {"--model-out", trial.path("again")});
+  trial.out_of(named);
+  const Detector again = load_model(trial.folder / "again");
+  CHECK(again.classes == std::vector<std::string>{"cat", known});
+  REQUIRE(again.confidence.size() == 2);
+  CHECK(std::isnan(again.confidence[0]));
+  write_text(trial.folder / "found.json", "[]");
+  CHECK(contains(trial
+                     .run({"eval", "--detections", trial.path("found.json"), "--data", trial.path("data"),
+                           "--model-out", trial.path("x")})
+                     .err,
+                 "--model-out writes a model"));
   write_text(trial.folder / "names.txt", "cat\n");
   CHECK(contains(trial.run(named).err, "has 1 names; the model has 2 classes"));
 }

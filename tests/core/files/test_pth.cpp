@@ -242,6 +242,9 @@ TEST_CASE("pth: a file of another kind") {
   CHECK(contains(refusal(folder / "arrays"), "holds NumPy arrays (.npz)"));
   write_zip(folder / "script", {{"net/data.pkl", py_pickle("}")}, {"net/constants.pkl", py_pickle(")")}});
   CHECK(contains(refusal(folder / "script"), "is a TorchScript program"));
+  // Their records may be compressed.
+  write_zip(folder / "arrays", {{"arr_0.npy", std::string(1000, 'x')}}, true);
+  CHECK(contains(refusal(folder / "arrays"), "holds NumPy arrays (.npz)"));
 }
 
 // The expected sums were computed with PyTorch.
