@@ -39,7 +39,6 @@ TEST_CASE("weights file: what is not weights is called what it is") {
                            "<?xml version=\"1.0\"?><Error>AccessDenied</Error>", "<!-- a page -->"})
     CHECK(contains(refusal(page), "is a web page (HTML) and not weights"));
   const std::string lines = "version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 123456\n";
-  const std::string lines = "version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 123456\n";
   const std::string pointer = refusal(lines);
   CHECK(contains(pointer, fmt::format("is a Git LFS pointer: {} bytes of text", lines.size())));
   CHECK(contains(pointer, "the real file, which has 123456 bytes"));
