@@ -1,5 +1,6 @@
 #include "models/detector.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -100,6 +101,14 @@ Detector described_detector(const Metadata& metadata, const std::filesystem::pat
         fmt::format("{}: its metadata does not describe a model: {}", path.string(), error.what()));
   }
   return detector;
+}
+
+/// Whether a file without class names has as many outputs as torchvision's detectors on COCO.
+bool has_coco_outputs(const std::map<std::string, Tensor>& tensors) {
+  return std::any_of(tensors.begin(), tensors.end(), [](const auto& entry) {
+    return entry.first.ends_with("roi_heads.box_predictor.cls_score.bias") &&
+           entry.second.numel() == kCocoIds + 1;
+  });
 }
 
 /// The detector that the tensors of a file without metadata describe, with random weights. The tensors get
@@ -207,6 +216,7 @@ WeightsReport load_weights_file(const std::filesystem::path& path, Detector& det
   drop_run(file.tensors);
   std::vector<std::string> classes;
   if (file.metadata.contains("classes")) classes = saved_classes(file.metadata, path);
+  if (classes.empty() && keep_classes && has_coco_outputs(file.tensors)) classes = coco_classes().names;
   return start_from_weights(*detector.model, detector.classes, {path.string(), file.tensors, classes},
                             keep_classes);
 }

@@ -111,6 +111,24 @@ TEST_CASE("inferred: other numbers of classes, with and without names") {
   CHECK(contains(input_error([&] { load(weights, "cat\n"); }), "has 1 names; the model has 2 classes"));
 }
 
+TEST_CASE("inferred: a model for some of COCO's classes keeps torchvision's outputs for them") {
+  const TemporaryFolder folder;
+  FasterRcnn source = torchvision_model(90);
+  const List weights = save_weights(source);
+  write_safetensors(folder / "tv.safetensors", weights, {});
+  ModelConfig config = source.config;
+  Detector detector{std::make_unique<FasterRcnn>(config, 2, Init(5)), {"dog", "my own"}};
+  const WeightsReport report = load_weights_file(folder / "tv.safetensors", detector, true);
+  CHECK(report.kept_classes == Names{"dog"});
+  const std::string bias = "roi_heads.box_predictor.cls_score.bias";
+  const auto value = [&](const List& list, size_t row) {
+    for (const auto& [name, tensor] : list)
+      if (name == bias) return tensor.values<float>()[row];
+    return 0.0F;
+  };
+  CHECK(value(save_weights(*detector.model), 1) == value(weights, 18));  // COCO's number of dogs
+}
+
 TEST_CASE("inferred: the other models, class-agnostic boxes, and masks beside the boxes") {
   for (const char* name : {"resnet18-c4", "resnet18-dc5", "vgg16"}) {
     CAPTURE(name);
