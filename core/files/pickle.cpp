@@ -271,9 +271,23 @@ class Machine {
     check_input(global.use != PickleGlobal::Use::name, "{}: its pickle calls {}, which is only a name.",
                 file_, in_quotes(global.name));
     if (global.use == PickleGlobal::Use::call) return push(Kind::call, 0, std::move(both));
-    check_input(arguments.items.empty(), "{}: its pickle calls {} with arguments; expected none.", file_,
-                in_quotes(global.name));
-    push(Kind::dict);
+    std::vector<uint32_t> entries;
+    check_input(
+        arguments.items.empty() || (arguments.items.size() == 1 && read_pairs(arguments.items[0], entries)),
+        "{}: its pickle calls {} with arguments other than a list of pairs.", file_, in_quotes(global.name));
+    push(Kind::dict, 0, std::move(entries));
+  }
+
+  /// Appends the keys and values of a list of pairs, as which Python 2 wrote an OrderedDict. False for
+  /// another value.
+  bool read_pairs(uint32_t list, std::vector<uint32_t>& entries) const {
+    if (pickle_.values[list].kind != Kind::list) return false;
+    for (const uint32_t item : pickle_.values[list].items) {
+      const PickleValue& pair = pickle_.values[item];
+      if ((pair.kind != Kind::list && pair.kind != Kind::tuple) || pair.items.size() != 2) return false;
+      entries.insert(entries.end(), pair.items.begin(), pair.items.end());
+    }
+    return true;
   }
 
   /// Sets attributes of the value below on the stack: a state dict keeps the versions of its modules there.
@@ -314,7 +328,7 @@ class Machine {
   const std::string& file_;
   std::span<const uint8_t> bytes_;
   std::span<const PickleGlobal> globals_;
-  size_t at_ = 0;
+  size_t at_ = 0, pairs_ = 0;
   Pickle pickle_;
   std::vector<uint32_t> stack_, memo_;
   std::vector<size_t> marks_;

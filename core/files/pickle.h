@@ -29,7 +29,7 @@ inline constexpr size_t kMaxPickleDepth = 64;
 struct PickleGlobal {
   enum class Use {
     name,   // it is never called
-    dict,   // a call of it, without arguments, becomes an empty dict
+    dict,   // a call of it becomes a dict: an empty one, or with a list of pairs as the argument, of these
     call,   // a call of it, or an object of it, becomes a PickleKind::call
     other,  // it, and whatever is made of it, becomes a PickleKind::other
   };

@@ -71,6 +71,9 @@ constexpr PickleGlobal kGlobals[] = {{"collections.OrderedDict", Use::dict},
                                      {"torch.float16", Use::other},
                                      {"torch.bfloat16", Use::other},
                                      {"torch.float32", Use::other},
+                                     {"torch.float64", Use::other},
+                                     {"torch.int64", Use::other},
+                                     {"torch.torch_version.TorchVersion", Use::other},
                                      {"typing.", Use::other},
                                      {"yacs.config.CfgNode", Use::other}};
 

@@ -102,6 +102,11 @@ TEST_CASE("pickle: every opcode that is supported") {
   CHECK(shown("cbox\nBox\nK\1\x85R") == "call(box.Box, (1))");
   CHECK(shown(std::string("cbox\nBox\n)\x81", 11)) == "call(box.Box, ())");
   CHECK(shown(py_ordered_dict() + "K\1K\2s") == "{1, 2}");
+  // As Python 2 wrote it: OrderedDict([[1, 2], (3, 4)]).
+  CHECK(shown(py_call(py_global("collections", "OrderedDict"), {"](](K\1K\2eK\3K\4\x86"
+                                                                "e"}) +
+              "K\5K\6s") == "{1, 2, 3, 4, 5, 6}");
+  CHECK(shown(py_call(py_global("collections", "OrderedDict"), {"]"})) == "{}");
 }
 
 TEST_CASE("pickle: of the values that are left out nothing is kept") {
@@ -176,8 +181,10 @@ TEST_CASE("pickle: functions outside the list are refused by name, and nothing i
       contains(refusal_of(py_global("a\x01\xFF", "b\x1B[2J")), "names \"a\\u0001\xEF\xBF\xBD.b\\u001b[2J\""));
   CHECK(contains(refusal_of(py_call(py_global("box", "Type"), {})),
                  "calls \"box.Type\", which is only a name"));
-  CHECK(contains(refusal_of(py_call(py_global("collections", "OrderedDict"), {"]"})),
-                 "calls \"collections.OrderedDict\" with arguments"));
+  for (const char* other : {"K\1", "}", ")", "]K\1a", "](]K\1ae", "](]ae", "](K\1K\2K\3ta"})
+    CHECK(contains(refusal_of(py_call(py_global("collections", "OrderedDict"), {other})),
+                   "calls \"collections.OrderedDict\" with arguments other than a list of pairs"));
+  CHECK(contains(refusal_of(py_call(py_global("collections", "OrderedDict"), {"]", "]"})), "list of pairs"));
   CHECK(contains(refusal_of("K\1)R"), "calls a value that is not a function"));
   CHECK(contains(refusal_of(py_text("os.system") + ")R"), "calls a value that is not a function"));
   CHECK(contains(refusal_of("cbox\nBox\n)R)R"), "calls a value that is not a function"));  // a call's result
@@ -250,4 +257,13 @@ TEST_CASE("pickle: nesting, values and bytes have limits") {
   read(py_pickle("N" + std::string(500'000, '\x85')));  // one value inside the other: nothing recurses
   CHECK(contains(refusal_of("(" + std::string(kMaxPickleValues + 1, 'N') + "t"), "too many values"));
   CHECK(contains(refusal(std::string(kMaxPickle + 1, 'N')), "has 16777217 bytes; at most 16777216"));
+}
+
+TEST_CASE("pickle: one long list of pairs cannot become many dicts") {
+  // 1,000 dicts of 10,000 entries in 26 kB.
+  std::string opcodes = std::string("(K\1K\2\x86q\0", 8) + "](";
+  for (int i = 0; i < 10'000; ++i) opcodes += std::string("h\0", 2);
+  opcodes += std::string("eq\1\x85q\2", 6) + "ccollections\nOrderedDict\n" + std::string("q\3", 2);
+  for (int i = 0; i < 1000; ++i) opcodes += std::string("h\3h\2R", 5);
+  CHECK(contains(refusal_of(opcodes + "t"), "has too many values"));
 }

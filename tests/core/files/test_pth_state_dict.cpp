@@ -95,6 +95,10 @@ TEST_CASE("pth: parameters as PyTorch wrote them before 0.4, and text of Python 
     CHECK(file.tensors.at(name).shape() == Shape{2, 3});
     CHECK(floats(file, name) == std::vector<float>{1, 2, 3, 4, 5, 6});
   }
+  // Python 2 wrote an OrderedDict as a call with its entries.
+  const std::string ordered = py_call(py_global("collections", "OrderedDict"),
+                                      {"](](U\1w" + parameter + "e](U\1v" + old_tensor + "ee"});
+  CHECK(read(ordered, {elements<float>({1, 2, 3, 4, 5, 6})}).tensors.size() == 2);
   CHECK(contains(refusal_of_tensor(py_call(py_global("torch._utils", "_rebuild_tensor"), {kSix, py_int(0)})),
                  "four values"));
 }
