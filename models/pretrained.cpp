@@ -132,12 +132,14 @@ void check_use(const FasterRcnn& model, const WeightsReport& report, size_t take
         "{}: none of its tensors fits the backbone of {}: {} missing, {} of another shape, {} unknown",
         report.file, model.config.backbone, report.missing.size(), report.other_shape.size(),
         report.unexpected.size());
+    text +=
+        report.other_shape.empty()
+            ? fmt::format("; it has {}; expected {}, or the same without {} for an image classifier",
+                          in_file.empty() ? "no tensors" : first_names(in_file), first_names(expected), kBody)
+            : fmt::format(" ({})", first_names(report.other_shape));
     if (!looks_like.empty() && looks_like != model.config.backbone)
-      text += fmt::format("; the file looks like --model {}", looks_like);
-    if (!report.other_shape.empty()) return text + fmt::format(" ({})", first_names(report.other_shape));
-    return text + fmt::format("; it has {}; expected {}, or the same without {} for an image classifier",
-                              in_file.empty() ? "no tensors" : first_names(in_file), first_names(expected),
-                              kBody);
+      text += fmt::format(". The file looks like --model {}", looks_like);
+    return text;
   };
   if (taken_in_body == 0) throw InputError(sentence());
   for (const auto* names : {&report.missing, &report.other_shape})

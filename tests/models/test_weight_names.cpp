@@ -151,7 +151,7 @@ TEST_CASE(
   for (const auto& [layer, blocks] : {std::pair{1, 3}, std::pair{2, 4}, std::pair{3, 6}, std::pair{4, 3}})
     for (int block = 0; block < blocks; ++block)
       resnet[fmt::format("layer{}.{}.conv1.weight", layer, block)] = Tensor::zeros({1}, DType::f32);
-  CHECK(contains(refusal(resnet), "the file looks like --model resnet50-fpn"));
+  CHECK(contains(refusal(resnet), "The file looks like --model resnet50-fpn"));
 }
 
 TEST_CASE("class names: COCO's categories keep their numbers") {
