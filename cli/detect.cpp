@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "cli/commands.h"
@@ -49,9 +50,9 @@ std::string unique_name(std::set<std::string>& taken, const std::string& stem) {
 constexpr int64_t kGpuBatch = 4;
 
 struct Options {
-  std::string weights, out = "detections", pictures = "jpeg";
+  std::string weights, classes, out = "detections", pictures = "jpeg";
   std::vector<std::string> paths;
-  float score = 0.5f;
+  std::optional<float> score;
   int64_t short_side = 0;
   int workers = 2;
   int64_t batch = 0;  // 0: kGpuBatch on a GPU, otherwise 1
@@ -76,6 +77,7 @@ void prepare_folder(const Options& options, const std::vector<fs::path>& images,
   if (!existed) return;
   OutputCheck check(options.force);
   check.reads(options.weights);
+  check.reads(options.classes);
   for (const fs::path& image : images) check.reads(image);
   check.writes("--out", options.results());
   for (const std::string& name : names)
@@ -108,7 +110,8 @@ struct Failures {
 };
 
 void detect(const Options& options) {
-  Detector detector = load_model(options.weights);
+  Detector detector = load_model(options.weights, options.classes);
+  if (!detector.note.empty()) fmt::print("{}\n", printable(detector.note));
   if (options.short_side > 0) set_short_side(detector.model->config, options.short_side);
   const auto ctx = options.device.make_context(detector.model->config);
   const std::vector<fs::path> images = list_images(options.paths);
@@ -147,7 +150,8 @@ void detect(const Options& options) {
     for (Item& item : items) {
       if (!item.unread.empty()) continue;
       for (const Detection& d : *next)
-        if (d.score >= options.score) item.shown.push_back({d.box, d.label, d.score});
+        if (d.score >= options.score.value_or(confidence_of(detector, d.label)))
+          item.shown.push_back({d.box, d.label, d.score});
       samples.push_back(
           {escaped(names[item.index]), images[item.index], item.image.width, item.image.height, {}});
       all.insert(all.end(), next->begin(), next->end());
@@ -202,8 +206,12 @@ void detect(const Options& options) {
 void add_detect(CLI::App& program) {
   auto options = std::make_shared<Options>();
   CLI::App* app = program.add_subcommand("detect", "Detect objects in photographs and draw them");
-  app->add_option("--weights", options->weights, "trained model (best.safetensors)")
+  app->add_option("--weights", options->weights,
+                  "trained model (best.safetensors), or torchvision's (fasterrcnn_resnet50_fpn_coco.pth)")
       ->required()
+      ->type_name("FILE");
+  app->add_option("--classes", options->classes,
+                  "names of the model's classes, one per line [the model's own, or COCO's]")
       ->type_name("FILE");
   app->add_option("--out", options->out, "folder for annotated pictures and detections.json [detections]")
       ->type_name("DIR");
@@ -212,7 +220,8 @@ void add_detect(CLI::App& program) {
       ->check(CLI::IsMember({"jpeg", "png", "none"}));
   app->add_option(
          "--score", options->score,
-         "confidence threshold: draw detections with at least this score; the JSON file has all [0.5]")
+         "confidence threshold: draw detections with at least this score; the JSON file has all [the "
+         "threshold that the model's file recommends for each class, or 0.5]")
       ->check(CLI::Range(0.0f, 1.0f));
   app->add_option("images", options->paths, "images, or folders of images")->required()->type_name("PATH");
   app->add_option("--short-side", options->short_side,

@@ -32,7 +32,7 @@ void add_export(CLI::App& program) {
     outputs.writes("--out", out);
     Detector detector = load_model(options->weights);
     const auto tensors = export_weights(*detector.model);
-    write_safetensors(out, tensors, {{"info", std::string(kWrittenHere)}});
+    write_safetensors(out, tensors, detector_metadata(detector));
     fmt::print("{}: {} tensors of {}\n", options->out, tensors.size(), detector.model->config.backbone);
   });
 }

@@ -45,6 +45,7 @@ void add_propose(CLI::App& program) {
     outputs.reads(options->data);
     outputs.writes("--out", options->out);
     Detector detector = load_model(options->weights);
+    if (!detector.note.empty()) fmt::print("{}\n", printable(detector.note));
     DataFolder folder = find_data(options->data);
     folder.options.rescale_boxes = options->rescale_boxes;
     for (const std::string& note : folder.notes) fmt::print("{}\n", printable(note));

@@ -39,6 +39,12 @@ void evaluate(Run& run, Dataset& split, FinishedRun& finished, KeepGoing& writin
   finished.diagnosis = diagnose(finished.detections, traces, split);
 }
 
+/// The recommended confidence threshold of each class becomes part of the model's file.
+void keep_confidence(Run& run, const Diagnosis& diagnosis) {
+  run.detector.confidence = recommended_confidence(diagnosis);
+  save_model(run.best_weights(), run.detector);
+}
+
 }  // namespace
 
 void finish(Run& run) {
@@ -48,7 +54,6 @@ void finish(Run& run) {
   finished.images_seen = run.state.step * run.images_seen_per_step();
   finished.best_step = run.state.best_step;
   finished.train_seconds = run.state.train_seconds;
-  finished.weights_sha256 = sha256_hex_of_file(run.best_weights());
   finished.summaries = run.summaries;
   for (const LoadedImage& image : first_images(run.data.train, loader_options(run.config), kAugmentedShown))
     finished.augmented.push_back({run.data.train.samples[static_cast<size_t>(image.sample)].id,
@@ -60,6 +65,8 @@ void finish(Run& run) {
     run.faults.insert(run.faults.end(), run.val_faults.begin(), run.val_faults.end());
   KeepGoing writing;
   if (!evaluated.samples.empty()) evaluate(run, evaluated, finished, writing);
+  if (finished.diagnosis) writing.run([&] { keep_confidence(run, *finished.diagnosis); });
+  finished.weights_sha256 = sha256_hex_of_file(run.best_weights());
   evaluated.classes = run.detector.classes;
   finished.faults = run.faults;
   const std::filesystem::path report = run.out / "report.html";

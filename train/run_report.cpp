@@ -102,7 +102,7 @@ void write_run_report(const fs::path& out, const RunOptions& options, const Fini
     data.coco_figures = run.coco_figures;
     data.diagnosis = run.diagnosis;
     if (run.diagnosis) data.worst = worst_pictures(*run.diagnosis, evaluated);
-    data.examples = example_pictures(run.detections, evaluated);
+    data.examples = example_pictures(run.detections, evaluated, run.diagnosis ? &*run.diagnosis : nullptr);
   }
   data.faults = run.faults;
   write_report(out / "report.html", data);
