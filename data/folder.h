@@ -6,7 +6,7 @@
 //            (data/coco_places.h): one split per file
 //   beside   <name>.xml beside <name>.jpg, at any depth (data/beside.h): one unnamed split, unless there are
 //   lists
-//            train.txt, val.txt or test.txt
+//            train.txt, val.txt or test.txt, or folders such as train_annotations/ and test_annotations/
 //
 // A folder that is none of these, or only the last, but holds a single data set of another layout further
 // down, stands for that one: VOCdevkit for VOCdevkit/VOC2007. Several are an error: they may repeat images,
