@@ -104,6 +104,8 @@ class Tensor {
   Device device() const { return storage_->device; }
   size_t bytes() const { return static_cast<size_t>(numel()) * size_of(dtype_); }
   const Storage& storage() const { return *storage_; }
+  /// Whether no other tensor has this storage, so that nothing else sees what is written to it.
+  bool is_only_owner() const { return storage_.use_count() == 1; }
   uint64_t version() const { return storage_->version; }
 
   /// The elements for reading; throws Error when T is not the tensor's type. On a GPU this is a device

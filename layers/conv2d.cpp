@@ -71,7 +71,7 @@ struct Conv2dNode : Node {
 
 }  // namespace
 
-Var conv2d(Context& ctx, const Var& x, const Var& w, const ConvOptions& options, const ConvEpilogue& e) {
+Var conv2d(Context& ctx, const Var& x, const Var& w, const ConvOptions& options, ConvEpilogue e) {
   const Shape& in = x.shape();
   const Shape& filter = w.shape();
   check(in.rank() == 4 && filter.rank() == 4 && in[3] == filter[3],
@@ -91,7 +91,9 @@ Var conv2d(Context& ctx, const Var& x, const Var& w, const ConvOptions& options,
         "conv2d: the residual has shape {}, but the output has shape {}", e.residual.shape().str(),
         out.str());
 
-  Tensor y = ctx.empty(out, x.dtype());
+  const bool has_gradient = wants_gradient(ctx, {&x, &w, &e.bias, &e.residual});
+  const bool in_place = !has_gradient && e.residual.defined() && e.residual.value().is_only_owner();
+  Tensor y = in_place ? e.residual.value() : ctx.empty(out, x.dtype());
   run_in(ctx, x.dtype(), kernels::conv2d, [&]<class T>(kernels::Conv2dArgs<T>& args) {
     args = {.shape = shape,
             .x = x.value().data<T>(),
@@ -103,7 +105,7 @@ Var conv2d(Context& ctx, const Var& x, const Var& w, const ConvOptions& options,
             .y = y.mutable_data<T>(),
             .weights = key_of(w.value(), e.scale)};
   });
-  if (!wants_gradient(ctx, {&x, &w, &e.bias, &e.residual})) return Var(y);
+  if (!has_gradient) return Var(y);
   auto node = std::make_shared<Conv2dNode>();
   node->shape = shape;
   node->relu = e.relu;

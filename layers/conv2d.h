@@ -19,9 +19,10 @@ struct ConvEpilogue {
 };
 
 /// x (N, H, W, C), w (K, R, S, C) -> (N, OH, OW, K). Saves for backward what the gradients need: x, w, the
-/// scale and, with ReLU, y. See kernels/gemm/conv2d.h.
-Var conv2d(Context& ctx, const Var& x, const Var& w, const ConvOptions& options,
-           const ConvEpilogue& epilogue = {});
+/// scale and, with ReLU, y. Where no gradient is needed and the caller has handed over the only reference to
+/// the residual, the result takes its memory: nothing is allocated, and oneDNN has faster kernels for such a
+/// sum. See kernels/gemm/conv2d.h.
+Var conv2d(Context& ctx, const Var& x, const Var& w, const ConvOptions& options, ConvEpilogue epilogue = {});
 
 /// A convolution and its parameters; `bias` may be undefined.
 struct Conv2d {

@@ -46,16 +46,17 @@ ConvNorm ConvNorm::make(Init& init, Norm norm, int64_t inputs, int64_t outputs, 
   return block;
 }
 
-Var ConvNorm::operator()(Context& ctx, const Var& x, bool relu, const Var& residual) {
+Var ConvNorm::operator()(Context& ctx, const Var& x, bool relu, Var residual) {
   if (groups) return group_norm(ctx, conv(ctx, x), *groups, residual, relu);
   if (!norm)
     return conv2d(ctx, x, conv.weight, conv.options,
-                  {.scale = {}, .bias = conv.bias, .residual = residual, .relu = relu});
+                  {.scale = {}, .bias = conv.bias, .residual = std::move(residual), .relu = relu});
   if (ctx.training && norm->weight.requires_grad())
     return batch_norm(ctx, conv(ctx, x), *norm, residual, relu);
   const FoldedBatchNorm& fold = folded(ctx);
-  return conv2d(ctx, x, conv.weight, conv.options,
-                {.scale = fold.scale, .bias = Var(fold.shift), .residual = residual, .relu = relu});
+  return conv2d(
+      ctx, x, conv.weight, conv.options,
+      {.scale = fold.scale, .bias = Var(fold.shift), .residual = std::move(residual), .relu = relu});
 }
 
 const FoldedBatchNorm& ConvNorm::folded(Context& ctx) {
@@ -108,11 +109,11 @@ ResidualBlock ResidualBlock::bottleneck(Init& init, Norm norm, int64_t inputs, i
   return block;
 }
 
-Var ResidualBlock::operator()(Context& ctx, const Var& x) {
-  Var y = x;
-  for (size_t i = 0; i + 1 < convs.size(); ++i) y = convs[i](ctx, y, true);
-  const Var residual = shortcut ? (*shortcut)(ctx, x, false) : x;
-  return convs.back()(ctx, y, true, residual);
+Var ResidualBlock::operator()(Context& ctx, Var x) {
+  Var y = convs[0](ctx, x, true);
+  for (size_t i = 1; i + 1 < convs.size(); ++i) y = convs[i](ctx, y, true);
+  Var residual = shortcut ? (*shortcut)(ctx, x, false) : std::move(x);
+  return convs.back()(ctx, y, true, std::move(residual));
 }
 
 void ResidualBlock::visit(ParamVisitor& visitor) {

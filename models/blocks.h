@@ -41,7 +41,7 @@ struct ConvNorm {
 
   static ConvNorm make(Init& init, Norm norm, int64_t inputs, int64_t outputs, int64_t size,
                        int64_t stride = 1, int64_t dilation = 1);
-  Var operator()(Context& ctx, const Var& x, bool relu, const Var& residual = {});
+  Var operator()(Context& ctx, const Var& x, bool relu, Var residual = {});
   /// Visits convolution and normalisation under the names that they have in the surrounding module.
   void visit(ParamVisitor& visitor, std::string_view conv_name, std::string_view norm_name);
 
@@ -64,7 +64,8 @@ struct ResidualBlock {
   /// The block of deeper ResNets: 1x1 to a quarter of the outputs, 3x3 with the stride, and 1x1.
   static ResidualBlock bottleneck(Init& init, Norm norm, int64_t inputs, int64_t outputs, int64_t stride = 1,
                                   int64_t dilation = 1);
-  Var operator()(Context& ctx, const Var& x);
+  /// Without gradients, the result takes the memory of an `x` that is moved here (see conv2d).
+  Var operator()(Context& ctx, Var x);
   void visit(ParamVisitor& visitor);
 };
 

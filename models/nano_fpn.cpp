@@ -24,8 +24,7 @@ struct NanoFpn : Backbone {
   }
 
   std::vector<Var> operator()(Context& ctx, const Var& x) override {
-    const Var stem = conv2(ctx, conv1(ctx, x, true), true);
-    const Var c2 = layer1(ctx, stem);
+    const Var c2 = layer1(ctx, conv2(ctx, conv1(ctx, x, true), true));
     const Var c3 = layer2(ctx, c2);
     const Var c4 = layer3_conv(ctx, layer3(ctx, c3), true);
     return {c2, c3, c4};

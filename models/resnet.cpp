@@ -75,7 +75,7 @@ struct ResNet : Backbone {
     Var y = max_pool(ctx, conv1(ctx, x, true), 3, 2, 1);
     std::vector<Var> maps;
     for (size_t stage = 0; stage < stages.size(); ++stage) {
-      for (ResidualBlock& block : stages[stage]) y = block(ctx, y);
+      for (ResidualBlock& block : stages[stage]) y = block(ctx, std::move(y));
       if (stage >= first_map) maps.push_back(y);
     }
     return maps;
@@ -98,7 +98,7 @@ struct Layer4Head : BoxHead {
   }
   Var operator()(Context& ctx, const Var& pooled) override {
     Var y = pooled;
-    for (ResidualBlock& block : layer4) y = block(ctx, y);
+    for (ResidualBlock& block : layer4) y = block(ctx, std::move(y));
     return average_pool(ctx, y);
   }
   void visit(ParamVisitor& visitor) override { visit_stage(visitor, layer4, 3); }

@@ -100,6 +100,7 @@ inline std::vector<Conv2dCase> conv2d_bench_cases() {
   return cases;
 }
 
+/// When outputs are added to, the residual lies in y.
 template <class T>
 Prepared<Conv2dArgs<T>> prepare_conv2d(const Conv2dCase& c, Filler fill) {
   Prepared<Conv2dArgs<T>> p;
@@ -113,9 +114,14 @@ Prepared<Conv2dArgs<T>> prepare_conv2d(const Conv2dCase& c, Filler fill) {
   p.args.w = fill.numbers<T>(p.inputs, {s.k, s.r, s.s, s.c}).template data<T>();
   p.args.scale = optional(c.scale, {s.k});
   p.args.bias = optional(c.bias, {s.k});
-  p.args.residual = optional(c.residual, out);
   p.args.relu = c.relu;
-  p.args.y = fill.poisoned<T>(p.outputs, out).template mutable_data<T>();
+  if (c.residual && fill.accumulate() == Accumulate::yes) {
+    p.args.y = fill.numbers<T>(p.outputs, out).template mutable_data<T>();
+    p.args.residual = p.args.y;
+  } else {
+    p.args.residual = optional(c.residual, out);
+    p.args.y = fill.poisoned<T>(p.outputs, out).template mutable_data<T>();
+  }
   p.match = Match::sum;
   p.terms = s.r * s.s * s.c;
   p.flop = s.flop();

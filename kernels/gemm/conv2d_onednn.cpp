@@ -43,26 +43,33 @@ struct BackwardWeights {
   dnnl::convolution_backward_weights primitive;
 };
 
+/// How the residual is added. oneDNN's fastest kernels for filters of one pixel add the former content of y,
+/// but no other tensor.
+enum class Residual { none, other, in_y };
+
 struct ConvolutionCache : OneDnn {
   struct ForwardKey {
     Conv2dShape shape;
-    bool bias, residual, relu;
+    bool bias;
+    Residual residual;
+    bool relu;
     auto operator<=>(const ForwardKey&) const = default;
   };
   RecentlyUsed<ForwardKey, Forward> forward;
   RecentlyUsed<Conv2dShape, BackwardData> backward_data;
   RecentlyUsed<Conv2dShape, BackwardWeights> backward_weights;
 
-  const Forward& get_forward(const Conv2dShape& shape, bool bias, bool residual, bool relu) {
+  const Forward& get_forward(const Conv2dShape& shape, bool bias, Residual residual, bool relu) {
     return forward.get({shape, bias, residual, relu},
                        [&] { return make_forward(shape, bias, residual, relu); });
   }
 
-  Forward make_forward(const Conv2dShape& shape, bool bias, bool residual, bool relu) const {
+  Forward make_forward(const Conv2dShape& shape, bool bias, Residual residual, bool relu) const {
     const Descs d(shape);
     dnnl::primitive_attr attributes = workspace_attributes();
     dnnl::post_ops post;
-    if (residual) post.append_binary(dnnl::algorithm::binary_add, d.y);
+    if (residual == Residual::in_y) post.append_sum();
+    if (residual == Residual::other) post.append_binary(dnnl::algorithm::binary_add, d.y);
 #if DNNL_VERSION_MAJOR >= 3
     if (relu) post.append_eltwise(dnnl::algorithm::eltwise_relu, 0, 0);
 #else
@@ -138,7 +145,10 @@ void conv2d_onednn(const Stream&, Workspace& workspace, const Conv2dArgs<float>&
   const Conv2dShape& p = a.shape;
   if (p.n == 0) return;
   auto& cache = workspace.cache<ConvolutionCache>();
-  const Forward& f = cache.get_forward(p, a.bias != nullptr, a.residual != nullptr, a.relu);
+  const Residual residual = !a.residual         ? Residual::none
+                            : a.residual == a.y ? Residual::in_y
+                                                : Residual::other;
+  const Forward& f = cache.get_forward(p, a.bias != nullptr, residual, a.relu);
   const Descs d(p);
   std::unordered_map<int, memory> arguments{
       {DNNL_ARG_SRC, cache.wrap(d.x, a.x)},
@@ -147,7 +157,8 @@ void conv2d_onednn(const Stream&, Workspace& workspace, const Conv2dArgs<float>&
       {DNNL_ARG_SCRATCHPAD, cache.scratch(workspace, f.desc.scratchpad_desc())},
   };
   if (a.bias) arguments[DNNL_ARG_BIAS] = cache.wrap(d.bias, a.bias);
-  if (a.residual) arguments[DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1] = cache.wrap(d.y, a.residual);
+  if (residual == Residual::other)
+    arguments[DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1] = cache.wrap(d.y, a.residual);
   f.primitive.execute(cache.stream, arguments);
 }
 

@@ -23,6 +23,38 @@ TEST_CASE("conv2d: gradients of x, w, bias and residual agree with central diffe
   }
 }
 
+TEST_CASE("conv2d: without a gradient, the result takes the memory of a residual that nothing else holds") {
+  Context ctx;
+  const Var x(Tensor::of<float>({1, 1, 2, 1}, {1, 2})),
+      w = Var::parameter(Tensor::of<float>({1, 1, 1, 1}, {10}));
+  const auto add_to = [&](Var residual) {
+    return conv2d(ctx, x, w, {}, {.scale = {}, .bias = {}, .residual = std::move(residual)});
+  };
+  const auto values = [](const Var& y) {
+    return std::vector<float>(y.value().values<float>().begin(), y.value().values<float>().end());
+  };
+  const auto make = [] { return Var(Tensor::of<float>({1, 1, 2, 1}, {5, 7})); };
+
+  Var residual = make();
+  const void* memory = residual.value().raw();
+  Var y = add_to(std::move(residual));
+  CHECK(y.value().raw() == memory);
+  CHECK(values(y) == std::vector<float>{15, 27});
+
+  residual = make();
+  const Var view(residual.value().reshape({2}));
+  y = add_to(std::move(residual));
+  CHECK(values(y) == std::vector<float>{15, 27});
+  CHECK(values(view) == std::vector<float>{5, 7});
+
+  ctx.grad = true;
+  residual = make();
+  memory = residual.value().raw();
+  y = add_to(std::move(residual));
+  CHECK(y.value().raw() != memory);
+  CHECK(values(y) == std::vector<float>{15, 27});
+}
+
 TEST_CASE("conv2d: backward fails if a saved tensor has changed") {
   Context ctx;
   ctx.grad = true;
