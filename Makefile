@@ -332,14 +332,15 @@ compile_commands.json: FORCE  ## write the compilation database for editors and 
 # ---- fuzzing: the readers of untrusted files, under libFuzzer and the sanitizers ------------------------------------
 # tests/fuzz/targets.h says what a target is. An input that fails is left in build/fuzz/ as FILE, and `build/fuzz/NAME
 # FILE` reproduces the failure. Once the fault is fixed, the input goes into tests/fuzz/corpus/NAME/.
-FUZZ_TARGETS := annotation coco exif image pth safetensors settings
+FUZZ_TARGETS := annotation coco exif image pth pth_old safetensors settings
 FUZZ_SECONDS ?= 0
 FUZZ_CXX     ?= clang++
 FUZZ_FLAGS   := -std=c++20 -O1 -g -I. -MMD -MP -fsanitize=address,undefined -fno-sanitize-recover=all \
                 -DRCNN_STD_THREADS -include tests/fuzz/libfuzzer/source_location.h
 # Only the readers and the sources that they need.
 FUZZ_SOURCES := $(patsubst %,core/%.cpp,config cuda/absent host_memory memory tensor) \
-                $(patsubst %,core/files/%.cpp,atomic_file pickle pth safetensors tensor_file zip_archive) \
+                $(patsubst %,core/files/%.cpp,atomic_file other_formats pickle pth pth_old pth_state_dict safetensors \
+                  source_file tensor_file zip_archive) \
                 $(patsubst %,data/%.cpp,annotation clip coco_file codecs exif files image orientation stb_impl) \
                 $(if $(filter 1,$(LIBJPEG)),data/codecs_turbo.cpp) \
                 models/config.cpp train/config.cpp train/settings_file.cpp

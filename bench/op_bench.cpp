@@ -10,6 +10,7 @@
 #include "bench/timing.h"
 #include "core/cuda/device.h"
 #include "core/files/atomic_file.h"
+#include "core/files/output.h"
 #include "kernels/cases_device.h"
 #include "kernels/op_cases.h"
 #include "models/config.h"
@@ -167,24 +168,26 @@ std::string text_of(const Json& document, const Json& rows) {
 
 void bench_ops(const OpBenchOptions& options) {
   const cuda::DeviceChoice choice = cuda::choose_device(options.device);
-  fmt::print("{}\n", choice.line);
   const bool on_gpu = choice.device.type == DeviceType::cuda;
   for (const std::string& name : options.variants) check_variant(options, name);
+  bool known = false;
+  kernels::for_each_op([&](const auto& op) { known |= is_wanted(options, op.name); });
+  check_input(known, "--op {}: no op has that in its name", fmt::join(options.ops, ","));
+  if (!options.json.empty()) OutputCheck(options.force).writes("--json", options.json);
+  fmt::print("{}\n", choice.line);
   Json document, rows = Json::array();
+  document["info"] = kWrittenHere;
   document["device"] = on_gpu ? cuda::device_info(choice.device.index).name : "cpu";
   document["capability"] = on_gpu ? Json(cuda::device_info(choice.device.index).capability) : Json();
   document["version"] = options.version;
   document["date"] = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
-  bool known = false;
   int failures = 0;
   kernels::for_each_op([&](const auto& op) {
     if (!is_wanted(options, op.name)) return;
-    known = true;
     failures += bench_op(options, choice.device, op, rows);
     // Written after each op, so that the results remain if a later op ends the program.
     if (!options.json.empty()) write_atomically(options.json, text_of(document, rows));
   });
-  check_input(known, "--op {}: no op has that in its name", fmt::join(options.ops, ","));
   check(failures == 0, "{} measurements failed, see above", failures);
 }
 

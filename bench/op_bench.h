@@ -17,6 +17,7 @@ struct OpBenchOptions {
   double seconds = 0.2;               // spent on each variant and case; at least three measurements are made
   double slowest = 2;                 // the reference is not timed on cases of more GFLOP than this
   std::filesystem::path json;         // file for the times; empty: none
+  bool force = false;                 // replace that file even if another program wrote it
   std::string version;                // of this program, written to that file
 };
 

@@ -41,6 +41,7 @@ void add_bench(CLI::App& program) {
   model->callback([options, device] {
     const auto ctx = device->make_context(model_config(options->model));
     options->version = version_line();
+    device->print_start();
     bench_model(*ctx, *options);
     device->print_sync_report();
   });
@@ -66,6 +67,8 @@ void add_bench(CLI::App& program) {
   ops->add_option("--seconds", op_options->seconds, "seconds for each variant and shape [0.2]")
       ->check(CLI::Range(0.0, 60.0));
   ops->add_option("--json", op_options->json, "also write the times to this file")->type_name("FILE");
+  add_threads(*ops);
+  add_force(*ops, op_options->force);
   ops->callback([op_options] {
     op_options->version = version_line();
     bench_ops(*op_options);

@@ -19,6 +19,14 @@ void add_synth(CLI::App& program);
 void add_export(CLI::App& program);
 void add_bench(CLI::App& program);
 
+/// Adds --force, which is OutputCheck's.
+inline CLI::Option* add_force(CLI::App& app, bool& force) {
+  return app.add_flag("--force", force, "replace files that another program wrote");
+}
+
+/// Adds --threads.
+CLI::Option* add_threads(CLI::App& app);
+
 /// Options in groups whose names begin with this are only shown by --help-all.
 inline constexpr std::string_view kMoreOptions = "More: ";
 

@@ -1,10 +1,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "cli/commands.h"
 #include "cli/device.h"
+#include "core/files/output.h"
 #include "core/pipeline.h"
 #include "core/text.h"
 #include "data/draw.h"
@@ -48,58 +50,80 @@ std::string unique_name(std::set<std::string>& taken, const std::string& stem) {
 constexpr int64_t kGpuBatch = 4;
 
 struct Options {
-  std::string weights, out = "detections", pictures = "jpeg";
+  std::string weights, classes, out = "detections", pictures = "jpeg";
   std::vector<std::string> paths;
-  float score = 0.5f;
+  std::optional<float> score;
   int64_t short_side = 0;
   int workers = 2;
   int64_t batch = 0;  // 0: kGpuBatch on a GPU, otherwise 1
+  bool force = false;
   DeviceOptions device;
 
   bool draws() const { return pictures != "none"; }
   fs::path picture(const std::string& name) const {
     return fs::path(out) / (name + (pictures == "png" ? ".png" : ".jpg"));
   }
+  fs::path results() const { return fs::path(out) / "detections.json"; }
 };
 
-/// The annotated picture of a photograph in the same folder could replace it.
-void check_that_images_survive(const std::vector<fs::path>& images, const Options& options) {
-  std::error_code ignored;
-  std::set<fs::path> inputs;
-  for (const fs::path& image : images) inputs.insert(fs::weakly_canonical(image, ignored));
-  std::set<std::string> names;
-  for (const fs::path& image : images) {
-    const fs::path picture = options.picture(unique_name(names, image.stem().string()));
-    check_input(!inputs.contains(fs::weakly_canonical(picture, ignored)),
-                "--out {}: the annotated picture {} would replace one of the images; choose another folder",
-                options.out, picture.string());
-  }
+/// Creates the folder --out and checks that writing to it destroys nothing. `names` are those of the
+/// pictures.
+void prepare_folder(const Options& options, const std::vector<fs::path>& images,
+                    const std::vector<std::string>& names) {
+  std::error_code error;
+  const bool existed = fs::exists(options.out, error);
+  fs::create_directories(options.out, error);
+  check_input(!error, "{}: cannot create the folder: {}", options.out, error.message());
+  if (!existed) return;
+  OutputCheck check(options.force);
+  check.reads(options.weights);
+  check.reads(options.classes);
+  for (const fs::path& image : images) check.reads(image);
+  check.writes("--out", options.results());
+  for (const std::string& name : names)
+    if (options.draws() && fs::exists(options.picture(name), error))
+      check.writes("--out", options.picture(name));
 }
 
 /// An image on its way from the file to the annotated picture.
 struct Item {
-  fs::path path;
+  size_t index = 0;
   Image image = {};
-  std::string fault = {};               // why it could not be read; empty if it could
-  std::vector<LabelledBox> shown = {};  // the detections to draw
-  std::string name = {};                // of the picture, without its extension
+  std::string unread = {}, undrawn = {};  // why it could not be read, or its picture written
+  std::vector<LabelledBox> shown = {};    // the detections to draw
+};
+
+/// Images of which something failed.
+struct Failures {
+  size_t count = 0;
+  std::string last;
+
+  void add(const fs::path& image, const std::string& sentence) {
+    fmt::print(stderr, "rcnn: {}\n", printable(sentence));
+    ++count;
+    last = image.string();
+  }
+  /// "2 of 5 images could not be read, the last of them c.jpg"; empty if there was none.
+  std::string text(const char* what, size_t of) const {
+    return count == 0 ? "" : fmt::format("{} of {} {}, the last of them {}", count, of, what, last);
+  }
 };
 
 void detect(const Options& options) {
-  Detector detector = load_model(options.weights);
+  Detector detector = load_model(options.weights, options.classes);
+  if (!detector.note.empty()) fmt::print("{}\n", printable(detector.note));
   if (options.short_side > 0) set_short_side(detector.model->config, options.short_side);
   const auto ctx = options.device.make_context(detector.model->config);
-  move_to(*detector.model, ctx->device);
   const std::vector<fs::path> images = list_images(options.paths);
-  if (options.draws()) check_that_images_survive(images, options);
-  const fs::path out = options.out;
-  std::error_code error;
-  fs::create_directories(out, error);
-  check_input(!error, "{}: cannot create the folder: {}", out.string(), error.message());
+  std::set<std::string> taken;
+  std::vector<std::string> names;
+  for (const fs::path& image : images) names.push_back(unique_name(taken, image.stem().string()));
+  prepare_folder(options, images, names);
+  move_to(*detector.model, ctx->device);
+  options.device.print_start();
 
   std::vector<Sample> samples;
   std::vector<Detection> all;
-  std::set<std::string> names;
   const int64_t count = std::ssize(images);
   const int64_t batch_size = options.batch > 0                      ? options.batch
                              : ctx->device.type == DeviceType::cuda ? kGpuBatch
@@ -108,11 +132,11 @@ void detect(const Options& options) {
   const auto read = [&](int64_t batch) {
     Batch items;
     for (int64_t i = batch * batch_size; i < std::min(count, (batch + 1) * batch_size); ++i) {
-      Item& item = items.emplace_back(Item{.path = images[static_cast<size_t>(i)]});
+      Item& item = items.emplace_back(Item{.index = static_cast<size_t>(i)});
       try {
-        item.image = read_image(item.path);
+        item.image = read_image(images[item.index]);
       } catch (const InputError& fault) {  // an unreadable file does not stop the others
-        item.fault = fault.what();
+        item.unread = fault.what();
       }
     }
     return items;
@@ -120,49 +144,61 @@ void detect(const Options& options) {
   const auto find = [&](int64_t, Batch items) {
     std::vector<const Image*> readable;
     for (const Item& item : items)
-      if (item.fault.empty()) readable.push_back(&item.image);
+      if (item.unread.empty()) readable.push_back(&item.image);
     auto found = detect_images(*ctx, *detector.model, readable, static_cast<int>(samples.size()));
     auto next = found.begin();
     for (Item& item : items) {
-      if (!item.fault.empty()) continue;
+      if (!item.unread.empty()) continue;
       for (const Detection& d : *next)
-        if (d.score >= options.score) item.shown.push_back({d.box, d.label, d.score});
-      item.name = unique_name(names, item.path.stem().string());
-      samples.push_back({escaped(item.name), item.path, item.image.width, item.image.height, {}});
+        if (d.score >= options.score.value_or(confidence_of(detector, d.label)))
+          item.shown.push_back({d.box, d.label, d.score});
+      samples.push_back(
+          {escaped(names[item.index]), images[item.index], item.image.width, item.image.height, {}});
       all.insert(all.end(), next->begin(), next->end());
       ++next;
     }
     return items;
   };
+  const auto draw_one = [&](Item& item) {
+    draw_detections(item.image, item.shown, detector.classes);
+    const fs::path picture = options.picture(names[item.index]);
+    options.pictures == "png" ? write_png(picture, item.image) : write_jpeg(picture, item.image);
+  };
   const auto draw = [&](int64_t, Batch items) {
     for (Item& item : items) {
-      if (item.fault.empty() && options.draws()) {
-        draw_detections(item.image, item.shown, detector.classes);
-        const fs::path picture = options.picture(item.name);
-        options.pictures == "png" ? write_png(picture, item.image) : write_jpeg(picture, item.image);
+      try {
+        if (item.unread.empty() && options.draws()) draw_one(item);
+      } catch (const std::exception& fault) {  // the detections and the other pictures remain
+        item.undrawn = fault.what();
       }
       item.image = {};
     }
     return items;
   };
-  std::string bad;
+  Failures unread, undrawn;
   const auto report = [&](int64_t, const Batch& items) {
     for (const Item& item : items) {
-      const std::string path = printable(item.path.string());
-      if (!item.fault.empty()) {
-        fmt::print(stderr, "rcnn: {}\n", printable(item.fault));
-        bad = path;
+      const fs::path& path = images[item.index];
+      if (!item.unread.empty()) {
+        unread.add(path, item.unread);
         continue;
       }
-      fmt::print("{}: {} objects{}\n", path, item.shown.size(),
-                 options.draws() ? " -> " + printable(options.picture(item.name).string()) : "");
+      const bool drawn = options.draws() && item.undrawn.empty();
+      fmt::print("{}: {} objects{}\n", printable(path.string()), item.shown.size(),
+                 drawn ? " -> " + printable(options.picture(names[item.index]).string()) : "");
+      if (!item.undrawn.empty()) undrawn.add(path, item.undrawn);
     }
   };
   run_pipeline((count + batch_size - 1) / batch_size, options.workers, read, find, draw, report);
-  write_detections(out / "detections.json", all, samples, detector.classes, detector.category_ids);
+  write_detections(options.results(), all, samples, detector.classes, detector.category_ids);
   options.device.print_sync_report();
-  check_input(bad.empty(), "{} of {} images could not be read, the last of them {}; the others are done",
-              images.size() - samples.size(), images.size(), bad);
+  const std::string first = unread.text("images could not be read", images.size()),
+                    second = undrawn.text("pictures could not be written", samples.size());
+  const std::string sentence =
+      fmt::format("{}{}{}; the others and {} are done", first,
+                  first.empty() || second.empty() ? "" : ", and ", second, options.results().string());
+  check(second.empty(), "{}", sentence);
+  check_input(first.empty(), "{}", sentence);
 }
 
 }  // namespace
@@ -170,8 +206,12 @@ void detect(const Options& options) {
 void add_detect(CLI::App& program) {
   auto options = std::make_shared<Options>();
   CLI::App* app = program.add_subcommand("detect", "Detect objects in photographs and draw them");
-  app->add_option("--weights", options->weights, "trained model (best.safetensors)")
+  app->add_option("--weights", options->weights,
+                  "trained model (best.safetensors), or torchvision's (fasterrcnn_resnet50_fpn_coco.pth)")
       ->required()
+      ->type_name("FILE");
+  app->add_option("--classes", options->classes,
+                  "names of the model's classes, one per line [the model's own, or COCO's]")
       ->type_name("FILE");
   app->add_option("--out", options->out, "folder for annotated pictures and detections.json [detections]")
       ->type_name("DIR");
@@ -180,7 +220,8 @@ void add_detect(CLI::App& program) {
       ->check(CLI::IsMember({"jpeg", "png", "none"}));
   app->add_option(
          "--score", options->score,
-         "confidence threshold: draw detections with at least this score; the JSON file has all [0.5]")
+         "confidence threshold: draw detections with at least this score; the JSON file has all [the "
+         "threshold that the model's file recommends for each class, or 0.5]")
       ->check(CLI::Range(0.0f, 1.0f));
   app->add_option("images", options->paths, "images, or folders of images")->required()->type_name("PATH");
   app->add_option("--short-side", options->short_side,
@@ -193,6 +234,7 @@ void add_detect(CLI::App& program) {
                   "images that are detected on together if they have the same size after resizing [4 on a "
                   "GPU, otherwise 1]")
       ->check(CLI::Range(1, 1024));
+  add_force(*app, options->force);
   options->device.add(*app);
   app->callback([options] { detect(*options); });
 }

@@ -2,14 +2,26 @@
 
 #include <fmt/format.h>
 
+#include "cli/commands.h"
 #include "cli/kernels.h"
 #include "core/cuda/device.h"
+#include "core/parallel.h"
 
 namespace rcnn {
+
+CLI::Option* add_threads(CLI::App& app) {
+  return app
+      .add_option_function<int>(
+          "--threads", [](const int& threads) { set_thread_count(threads); },
+          "threads that compute on the CPU [OMP_NUM_THREADS, or one per processor]")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("NUMBER");
+}
 
 void DeviceOptions::add(CLI::App& app) {
   app.add_option("--device", device, "where to compute: auto, cpu, cuda or cuda:N [auto]")
       ->type_name("DEVICE");
+  add_threads(app);
   app.add_option("--precision", precision,
                  "precision of convolutions and matrix products on a GPU [the model's]")
       ->check(CLI::IsMember({"f32", "tf32", "bf16"}));
@@ -18,13 +30,13 @@ void DeviceOptions::add(CLI::App& app) {
 }
 
 std::unique_ptr<Context> DeviceOptions::make_context(const ModelConfig& config) const {
-  const cuda::DeviceChoice choice = cuda::choose_device(device);
-  fmt::print("{}\n", choice.line);
-  auto ctx = std::make_unique<Context>(choice.device);
+  auto ctx = std::make_unique<Context>(cuda::choose_device(device).device);
   ctx->precision = parse_precision(precision.empty() ? config.precision : precision);
   ctx->kernels = parse_kernels(kernels);
   return ctx;
 }
+
+void DeviceOptions::print_start() const { fmt::print("{}\n", cuda::choose_device(device).line); }
 
 void DeviceOptions::print_sync_report() const {
   if (sync_report) print_host_waits();

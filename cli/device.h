@@ -1,4 +1,4 @@
-// --device, --precision, --kernel and --sync-report, for the commands that run a model.
+// --device, --threads, --precision, --kernel and --sync-report, for the commands that run a model.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -18,9 +18,10 @@ struct DeviceOptions {
 
   /// Adds the flags. This object must outlive the parsing.
   void add(CLI::App& app);
-  /// A context on the device of --device; prints which one and why. The precision is that of --precision, or
-  /// the model's.
+  /// A context on the device of --device. The precision is that of --precision, or the model's.
   std::unique_ptr<Context> make_context(const ModelConfig& config) const;
+  /// Prints which device was chosen and why: the first line of a command whose input has no fault.
+  void print_start() const;
   /// Prints where the host waited for the device, if --sync-report is given.
   void print_sync_report() const;
 };

@@ -1,17 +1,22 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <span>
 
 #include "cli/commands.h"
 #include "cli/device.h"
 #include "core/files/atomic_file.h"
+#include "core/files/output.h"
 #include "core/text.h"
 #include "data/coco.h"
 #include "data/coco_places.h"
 #include "data/folder.h"
 #include "eval/coco_metrics.h"
 #include "eval/detect.h"
+#include "eval/diagnosis.h"
 #include "eval/print.h"
 #include "eval/proposals.h"
 #include "models/detector.h"
@@ -20,11 +25,23 @@ namespace rcnn {
 namespace {
 
 struct Options {
-  std::string weights, detections, data, split, images, out, json, proposals;
+  std::string weights, classes, detections, data, split, images, out, json, proposals, model_out;
   int workers = 2;
+  bool force = false;
   bool rescale_boxes = false;
   DeviceOptions device;
 };
+
+/// Checks that --out and --json destroy nothing.
+void check_outputs(const Options& options) {
+  OutputCheck check(options.force);
+  for (const std::string* input : {&options.weights, &options.classes, &options.detections, &options.data,
+                                   &options.images, &options.proposals})
+    check.reads(*input);
+  if (!options.out.empty()) check.writes("--out", options.out);
+  if (!options.json.empty()) check.writes("--json", options.json);
+  if (!options.model_out.empty()) check.writes("--model-out", options.model_out);
+}
 
 /// The ground truth. Annotations in a COCO file are kept as doubles, so that the figures are those of COCO's
 /// tools.
@@ -141,7 +158,9 @@ nlohmann::ordered_json as_json(const CocoFigures& figures) {
 
 /// Writes the result for programs. The keys are those of summary.json, and COCO's.
 void write_json(const std::filesystem::path& path, const Result& result, const Dataset& data) {
-  nlohmann::ordered_json json = as_json(result.coco.mean);
+  nlohmann::ordered_json json;
+  json["info"] = kWrittenHere;
+  json.update(as_json(result.coco.mean));
   json["map50"] = result.voc.map_area;
   json["map50_voc07"] = result.voc.map_11point;
   for (size_t i = 0; i < data.classes.size(); ++i) {
@@ -155,11 +174,17 @@ void write_json(const std::filesystem::path& path, const Result& result, const D
   write_atomically(path, json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
-void show(const Options& options, const std::string& split, const Result& result, const Dataset& data) {
+/// Prints the figures, then writes both files: what can be written is, whatever becomes of the rest.
+void show(
+    const Options& options, const std::string& split, const Result& result, const Dataset& data,
+    const std::function<void()>& write_found = [] {}) {
   print_ap_table(result.voc, split.empty() ? "class" : split);
   fmt::print("COCO's figures\n{}\n", coco_table(result.coco.mean));
   print_faults(data.faults);
-  if (!options.json.empty()) write_json(options.json, result, data);
+  KeepGoing writing;
+  writing.run(write_found);
+  if (!options.json.empty()) writing.run([&] { write_json(options.json, result, data); });
+  writing.finish();
 }
 
 void evaluate_detections(const Options& options) {
@@ -170,22 +195,50 @@ void evaluate_detections(const Options& options) {
   show(options, truth.split, {voc, evaluate_coco(truth.annotations, results)}, truth.data);
 }
 
+/// A model that knows none of the data's classes would be reported as one that finds nothing.
+void check_classes(const Options& options, const Detector& detector, const Dataset& known,
+                   const DataFolder& folder, const std::string& split) {
+  if (count_boxes(known) > 0) return;
+  const Dataset own = read_split(folder, split);
+  if (own.classes.empty()) return;
+  const std::set<std::string> names(detector.classes.begin(), detector.classes.end());
+  for (const std::string& name : own.classes)
+    if (names.contains(name)) return;
+  const auto first = [](const std::vector<std::string>& all) {
+    constexpr size_t kShown = 5;
+    const auto shown = std::span(all).first(std::min(kShown, all.size()));
+    return fmt::format("{}{}", fmt::join(shown, ", "), all.size() > kShown ? ", ..." : "");
+  };
+  throw InputError(fmt::format(
+      "--weights {}: the model's classes ({}) are none of those of {} ({}), so there is nothing to evaluate.",
+      options.weights, first(detector.classes), options.data, first(own.classes)));
+}
+
 void evaluate_weights(const Options& options) {
-  Detector detector = load_model(options.weights);
+  Detector detector = load_model(options.weights, options.classes);
+  if (!detector.note.empty()) fmt::print("{}\n", printable(detector.note));
   const auto ctx = options.device.make_context(detector.model->config);
   DataFolder folder = find_data(options.data);
   folder.options.rescale_boxes = options.rescale_boxes;
   const std::string split = choose_split(options, folder);
   Dataset all = read_split(folder, split, detector.classes);
+  check_classes(options, detector, all, folder, split);
   if (!options.proposals.empty()) read_proposals(options.proposals, all);
   Dataset data = choose_images(options, folder, all);
   data.name = split;
   move_to(*detector.model, ctx->device);
+  options.device.print_start();
   const auto found = detect_dataset(*ctx, *detector.model, data, options.workers, data.faults);
   ignore_undecodable(data, data.faults);
-  if (!options.out.empty())
-    write_detections(options.out, found, data.samples, detector.classes, data.category_ids);
-  show(options, split, {evaluate_voc(found, data), evaluate_coco(found, data)}, data);
+  const auto write_found = [&] {
+    if (!options.out.empty())
+      write_detections(options.out, found, data.samples, detector.classes, data.category_ids);
+    if (options.model_out.empty()) return;
+    detector.confidence = recommended_confidence(diagnose(found, {}, data));
+    save_model(options.model_out, detector);
+    fmt::print("{}: the model with the recommended confidence threshold of each class\n", options.model_out);
+  };
+  show(options, split, {evaluate_voc(found, data), evaluate_coco(found, data)}, data, write_found);
   options.device.print_sync_report();
 }
 
@@ -195,7 +248,11 @@ void add_eval(CLI::App& program) {
   auto options = std::make_shared<Options>();
   CLI::App* app = program.add_subcommand(
       "eval", "Average precision of a trained detector, or of a file of detections, on labelled images");
-  app->add_option("--weights", options->weights, "trained model (best.safetensors)")->type_name("FILE");
+  app->add_option("--weights", options->weights, "trained model (best.safetensors), or torchvision's .pth")
+      ->type_name("FILE");
+  app->add_option("--classes", options->classes,
+                  "names of the model's classes, one per line [the model's own, or COCO's]")
+      ->type_name("FILE");
   app->add_option("--detections", options->detections,
                   "instead of a model: file of detections in COCO's results format, from any program")
       ->type_name("FILE");
@@ -216,8 +273,13 @@ void add_eval(CLI::App& program) {
          "--proposals", options->proposals,
          "use the proposals in this file, in COCO's results format, instead of those of the model's RPN")
       ->type_name("FILE");
+  app->add_option("--model-out", options->model_out,
+                  "write the model to this safetensors file, with the recommended confidence threshold of "
+                  "each class on these images, for detect")
+      ->type_name("FILE");
   app->add_option("--json", options->json, "write the figures to this file, as JSON")->type_name("FILE");
   app->add_option("--workers", options->workers, "threads that load images [2]")->check(CLI::Range(0, 256));
+  add_force(*app, options->force);
   app->add_flag("--rescale-boxes", options->rescale_boxes,
                 "scale the boxes of images that have another size than their annotations say");
   options->device.add(*app);
@@ -230,6 +292,11 @@ void add_eval(CLI::App& program) {
                 "--out writes the detections of a model; with --detections there is no model.");
     check_input(options->detections.empty() || options->proposals.empty(),
                 "--proposals are for a model; with --detections there is no model.");
+    check_input(options->detections.empty() || options->model_out.empty(),
+                "--model-out writes a model; with --detections there is none.");
+    check_input(options->detections.empty() || options->classes.empty(),
+                "--classes are those of a model; with --detections there is no model.");
+    check_outputs(*options);
     if (options->weights.empty())
       evaluate_detections(*options);
     else

@@ -1,12 +1,16 @@
 // The program `rcnn`. Its exit status is 0 on success, 2 for a fault in the input or on the command line, 128
 // plus the signal's number if a signal ended the run, and 1 for anything else.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <new>
 
 #include "cli/commands.h"
+#include "cli/usage.h"
 #include "core/error.h"
+#include "core/parallel.h"
 #include "core/text.h"
 #include "core/waiting.h"
 #include "train/interrupt.h"
@@ -16,21 +20,6 @@ namespace {
 std::string quote(const std::string& word) {
   const bool plain = word.find_first_of(" \t\n'\"\\$&;|<>*?()") == std::string::npos && !word.empty();
   return plain ? word : "'" + word + "'";
-}
-
-/// One line that says what is wrong with the command line, and which help explains it.
-std::string usage_error(const CLI::App* program, const CLI::Error& error) {
-  const CLI::App* command = program;
-  std::string name = program->get_name();
-  while (!command->get_subcommands().empty()) {
-    command = command->get_subcommands().front();
-    name += " " + command->get_name();
-  }
-  std::string fault = error.what();
-  // CLI11 only says that a command is missing; a mistyped one is among the remaining words.
-  if (!command->get_subcommands({}).empty() && command->remaining_size() > 0)
-    fault = fmt::format("'{}' is not a command", command->remaining().front());
-  return fmt::format("rcnn: {}; `{} --help` explains the usage\n", fault, name);
 }
 
 struct HelpFormatter : CLI::Formatter {
@@ -60,20 +49,51 @@ struct HelpFormatter : CLI::Formatter {
   mutable bool all_ = false;
 };
 
+/// A file that the program opens must not become standard output or standard error because these were closed.
+void open_standard_files() {
+  for (const int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(file, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) < 0)
+      return;  // open takes the lowest number
+}
+
+/// Standard error may be closed or full; that must not hide the exit status.
+int fail(std::string_view sentence, int status) {
+  std::fputs(fmt::format("rcnn: {}\n", rcnn::printable(sentence)).c_str(), stderr);
+  return status;
+}
+
+int run(CLI::App& program, int argc, char** argv) {
+  try {
+    program.parse(argc, argv);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    if (const std::string list = rcnn::asked_list(program, error); !list.empty()) {
+      fmt::print("{}", list);
+      return 0;
+    }
+    return program.exit(error) == 0 ? 0 : 2;
+  } catch (const rcnn::Interrupted& stopped) {
+    return fail(stopped.what(), 128 + rcnn::InterruptGuard::signal());
+  } catch (const rcnn::InputError& error) {
+    return fail(error.what(), 2);
+  } catch (const std::bad_alloc&) {
+    return fail("out of memory; a lower --batch or --short-side needs less", 1);
+  } catch (const std::exception& error) {
+    return fail(error.what(), 1);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_standard_files();
   rcnn::sleep_soon_when_waiting(argv);
+  rcnn::set_thread_count(0);
   CLI::App program{"Faster R-CNN from scratch: train, evaluate and run object detectors."};
   program.name("rcnn");
   program.formatter(std::make_shared<HelpFormatter>());  // subcommands inherit it
   program.set_version_flag("--version", rcnn::version_line);
   program.require_subcommand(1);
-  program.footer(
-      "`rcnn COMMAND --help` explains a command. A first run on generated images:\n"
-      "  rcnn synth --out scenes --count 500\n"
-      "  rcnn synth --out scenes --count 100 --split test\n"
-      "  rcnn train --data scenes --out run");
   std::string command_line = "rcnn";
   for (int i = 1; i < argc; ++i) command_line += " " + quote(argv[i]);
   rcnn::add_train(program, command_line);
@@ -85,27 +105,16 @@ int main(int argc, char** argv) {
   rcnn::add_synth(program);
   rcnn::add_export(program);
   rcnn::add_bench(program);
-  program.failure_message(usage_error);
+  rcnn::add_help(program);
+  program.footer(  // after the subcommands, which would inherit it
+      "`rcnn COMMAND --help` explains a command. A first run on generated images:\n"
+      "  rcnn synth --out scenes --count 500\n"
+      "  rcnn synth --out scenes --count 100 --split test\n"
+      "  rcnn train --data scenes --out run");
+  program.failure_message(rcnn::usage_error);
   // Reaching a file size limit is an error like a full disk; it must not kill the process silently.
   std::signal(SIGXFSZ, SIG_IGN);
   // Each line is written at once, also to a pipe or a log file.
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
-  try {
-    program.parse(argc, argv);
-    return 0;
-  } catch (const CLI::ParseError& error) {
-    return program.exit(error) == 0 ? 0 : 2;
-  } catch (const rcnn::Interrupted& stopped) {
-    fmt::print(stderr, "rcnn: {}\n", stopped.what());
-    return 128 + rcnn::InterruptGuard::signal();
-  } catch (const rcnn::InputError& error) {
-    fmt::print(stderr, "rcnn: {}\n", rcnn::printable(error.what()));
-    return 2;
-  } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "rcnn: out of memory; a lower --batch or --short-side needs less\n");
-    return 1;
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "rcnn: {}\n", rcnn::printable(error.what()));
-    return 1;
-  }
+  return run(program, argc, argv);
 }

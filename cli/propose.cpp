@@ -2,6 +2,7 @@
 
 #include "cli/commands.h"
 #include "cli/device.h"
+#include "core/files/output.h"
 #include "core/text.h"
 #include "data/folder.h"
 #include "eval/print.h"
@@ -14,6 +15,7 @@ void add_propose(CLI::App& program) {
   struct Options {
     std::string weights, data, split, out;
     int workers = 2;
+    bool force = false;
     bool rescale_boxes = false;
     DeviceOptions device;
   };
@@ -33,11 +35,17 @@ void add_propose(CLI::App& program) {
       ->required()
       ->type_name("FILE");
   app->add_option("--workers", options->workers, "threads that load images [2]")->check(CLI::Range(0, 256));
+  add_force(*app, options->force);
   app->add_flag("--rescale-boxes", options->rescale_boxes,
                 "scale the boxes of images that have another size than their annotations say");
   options->device.add(*app);
   app->callback([options] {
+    OutputCheck outputs(options->force);
+    outputs.reads(options->weights);
+    outputs.reads(options->data);
+    outputs.writes("--out", options->out);
     Detector detector = load_model(options->weights);
+    if (!detector.note.empty()) fmt::print("{}\n", printable(detector.note));
     DataFolder folder = find_data(options->data);
     folder.options.rescale_boxes = options->rescale_boxes;
     for (const std::string& note : folder.notes) fmt::print("{}\n", printable(note));
@@ -45,6 +53,7 @@ void add_propose(CLI::App& program) {
     Dataset data = read_split(folder, open ? "train" : options->split, detector.classes);
     const auto ctx = options->device.make_context(detector.model->config);
     move_to(*detector.model, ctx->device);
+    options->device.print_start();
     const ProposalCounts counts =
         write_proposals(*ctx, *detector.model, data, options->workers, options->out, data.faults);
     print_faults(data.faults);

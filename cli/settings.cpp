@@ -12,6 +12,17 @@
 
 namespace rcnn {
 
+namespace {
+
+/// What the help calls the value of a setting that is a text.
+const char* text_type(std::string_view key) {
+  if (key == "data") return "PATH";
+  if (key == "out") return "DIR";
+  return key.ends_with("weights") || key.ends_with("proposals") ? "FILE" : "TEXT";
+}
+
+}  // namespace
+
 template <class Config>
 void SettingFlags::add(CLI::App& app, std::span<const Field<Config>> fields, const Config& defaults,
                        const std::string& group, std::span<const std::string_view> first) {
@@ -27,7 +38,7 @@ void SettingFlags::add(CLI::App& app, std::span<const Field<Config>> fields, con
       flag.option = app.add_flag(fmt::format("--{0}{{true}},--no-{0}{{false}}", flag.key), flag.text, help);
     } else {
       flag.option = app.add_option("--" + flag.key, flag.text, help);
-      flag.option->type_name(std::holds_alternative<std::string Config::*>(field.member) ? "TEXT"
+      flag.option->type_name(std::holds_alternative<std::string Config::*>(field.member) ? text_type(flag.key)
                              : std::holds_alternative<Levels Config::*>(field.member)    ? "LIST"
                                                                                          : "NUMBER");
     }

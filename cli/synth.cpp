@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "core/files/output.h"
 #include "data/scenes.h"
 
 namespace rcnn {
@@ -10,6 +11,7 @@ void add_synth(CLI::App& program) {
     std::string out, split = "train";
     uint32_t count = 100;
     uint64_t seed = 1;
+    bool force = false;
     SceneOptions scene;
   };
   auto options = std::make_shared<Options>();
@@ -24,7 +26,12 @@ void add_synth(CLI::App& program) {
   app->add_option("--objects", options->scene.max_objects, "maximum number of objects per scene [8]");
   app->add_option("--min-size", options->scene.min_size, "minimum size of an object, in pixels [18]");
   app->add_option("--max-size", options->scene.max_size, "maximum size of an object, in pixels [110]");
+  add_threads(*app);
+  add_force(*app, options->force);
   app->callback([options] {
+    OutputCheck outputs(options->force);
+    for (const auto& file : existing_scene_files(options->out, options->count, options->split))
+      outputs.writes("--out", file, is_scene_list(file));
     write_scenes(options->out, options->count, options->seed, options->split, options->scene);
     fmt::print("{}: {} scenes in the split '{}'\n", options->out, options->count, options->split);
   });

@@ -22,7 +22,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
     SettingFlags flags;
     std::string config;
     std::vector<std::string> kernels;
-    bool resume = false, dry_run = false, sync_report = false;
+    bool resume = false, force = false, dry_run = false, sync_report = false;
   };
   auto options = std::make_shared<Options>();
   CLI::App* app = program.add_subcommand("train", "Train a detector, then evaluate it and write a report");
@@ -39,6 +39,8 @@ void add_train(CLI::App& program, const std::string& command_line) {
   options->flags.add(*app, model_fields(), model_config(model_names().front()),
                      more + "model, with the defaults of " + model_names().front(), kFirstOptions);
   app->add_flag("--resume", options->resume, "continue the run in --out from its last checkpoint");
+  add_threads(*app)->group(more + "training");
+  add_force(*app, options->force)->group(more + "training");
   app->add_option("--config", options->config, "TOML file with any of the settings")->type_name("FILE");
   const std::string inspection = more + "inspection";
   app->add_flag("--dry-run", options->dry_run,
@@ -56,6 +58,8 @@ void add_train(CLI::App& program, const std::string& command_line) {
     for (const auto& setting : options->flags.given()) settings.push_back(setting);
     run.suited = apply_settings(settings, run.model, run.train, options->resume);
     run.resume = options->resume;
+    run.force = options->force;
+    run.settings_file = options->config;
     run.dry_run = options->dry_run;
     run.command_line = command_line;
     run.version = version_line();

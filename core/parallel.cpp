@@ -13,6 +13,8 @@
 #include <omp.h>
 #endif
 
+#include "core/processors.h"
+
 namespace rcnn {
 namespace {
 
@@ -41,16 +43,39 @@ class FirstException {
   std::exception_ptr exception_;
 };
 
+/// OMP_NUM_THREADS, or 0 if it does not begin with a positive number.
+int threads_of_environment() {
+  const char* text = std::getenv("OMP_NUM_THREADS");
+  return text ? std::max(0, std::atoi(text)) : 0;
+}
+
+int processors_to_run_on() {
+#if defined(RCNN_STD_THREADS)
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+#else
+  return omp_get_num_procs();
+#endif
+}
+
+int threads_to_ask_for(int wanted) {
+  if (wanted <= 0) wanted = threads_of_environment();
+  if (wanted > 0) return wanted;
+  const int processors = processors_to_run_on(), limit = control_group_processors();
+  return limit > 0 ? std::min(limit, processors) : processors;
+}
+
+#if defined(RCNN_STD_THREADS)
+int chosen_threads = 0;
+#endif
+
 }  // namespace
 
 #if defined(RCNN_STD_THREADS)
 
 // ThreadSanitizer understands std::thread; it does not understand an OpenMP runtime it was not built with.
-int thread_count() {
-  const char* wanted = std::getenv("OMP_NUM_THREADS");
-  const int number = wanted ? std::atoi(wanted) : 0;
-  return number > 0 ? number : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
+int thread_count() { return chosen_threads > 0 ? chosen_threads : threads_to_ask_for(0); }
+
+void set_thread_count(int wanted) { chosen_threads = threads_to_ask_for(wanted); }
 
 void parallel_chunks(int64_t chunks, const std::function<void(int64_t)>& body) {
   FirstException first;
@@ -68,6 +93,17 @@ void parallel_chunks(int64_t chunks, const std::function<void(int64_t)>& body) {
 #else
 
 int thread_count() { return omp_get_max_threads(); }
+
+void set_thread_count(int wanted) {
+  // With OMP_DYNAMIC the runtime would choose another number for each region, by the load of the machine.
+  omp_set_dynamic(0);
+  omp_set_num_threads(threads_to_ask_for(wanted));
+  int granted = 1;
+#pragma omp parallel
+#pragma omp single
+  granted = omp_get_num_threads();
+  omp_set_num_threads(granted);
+}
 
 void parallel_chunks(int64_t chunks, const std::function<void(int64_t)>& body) {
   if (chunks <= 1) {

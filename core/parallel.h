@@ -10,8 +10,14 @@
 
 namespace rcnn {
 
-/// The number of threads that CPU ops use: OMP_NUM_THREADS, or else the processors available to this process.
+/// The number of threads that CPU ops, ours and oneDNN's, use: as many as asked for and granted.
 int thread_count();
+
+/// Asks for this many threads or, with 0, for OMP_NUM_THREADS, or else one for each processor that this
+/// process may run on and whose time it may use (core/processors.h). Takes as many as the OpenMP runtime
+/// grants (OMP_THREAD_LIMIT). Call it on the thread that runs the ops, before the first of them: oneDNN waits
+/// for ever for a thread that is not granted.
+void set_thread_count(int wanted);
 
 /// Calls `body(chunk)` once for each chunk in [0, chunks), on any thread, in any order: for chunks of many
 /// small elements that the caller cuts, or for single elements with much work each. Returns when all are

@@ -13,10 +13,10 @@ namespace rcnn {
 inline constexpr double kSpinMicroseconds = 50;
 
 /// Lets threads sleep after they have waited for `kSpinMicroseconds`, unless the user has set OMP_WAIT_POLICY
-/// or GOMP_SPINCOUNT. Must be the first call in `main`, and `argv` its argument: libgomp reads these
-/// variables once, when it is loaded, so this starts the program again with GOMP_SPINCOUNT set (the same
-/// process, arguments and open files). Does nothing where that is not possible, and under a debugger, which
-/// would stop in `main` twice.
+/// or GOMP_SPINCOUNT. Must be called in `main` before the first op, and `argv` its argument: libgomp reads
+/// these variables once, when it is loaded, so this starts the program again with GOMP_SPINCOUNT set (the
+/// same process, arguments and open files). Does nothing where that is not possible, and under a debugger,
+/// which would stop in `main` twice.
 void sleep_soon_when_waiting(char** argv);
 
 }  // namespace rcnn

@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/files/atomic_file.h"
+#include "core/files/output.h"
 #include "data/codecs.h"
 #include "data/files.h"
 #include "data/image_header.h"
@@ -95,7 +96,12 @@ void check_can_encode(std::string_view function, const Image& image) {
         image.height, image.rgb.size());
 }
 
-void write_bytes(const std::filesystem::path& path, Bytes bytes) {
+/// Writes the bytes with kWrittenHere between `before` and `after` at the position `at`.
+void write_marked(const std::filesystem::path& path, std::vector<uint8_t> bytes, size_t at,
+                  std::string_view before, std::string_view after = "") {
+  std::string comment;
+  for (const std::string_view part : {before, kWrittenHere, after}) comment += part;
+  bytes.insert(bytes.begin() + static_cast<ptrdiff_t>(at), comment.begin(), comment.end());
   write_atomically(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, Sync::no);
 }
 
@@ -150,11 +156,20 @@ std::vector<uint8_t> encode_jpeg(const Image& image, int quality) {
 }
 
 void write_png(const std::filesystem::path& path, const Image& image) {
-  write_bytes(path, encode_png(image));
+  // A chunk of text after the signature and the first chunk: length, type, keyword, and after the text the
+  // chunk's CRC-32.
+  using namespace std::string_view_literals;
+  static_assert(kWrittenHere == "written by rcnn.cu");
+  write_marked(path, encode_png(image), 8 + 25, "\0\0\0\x1atEXtComment\0"sv, "\x8a\xd3\xc3\xac"sv);
 }
 
 void write_jpeg(const std::filesystem::path& path, const Image& image) {
-  write_bytes(path, encode_jpeg(image));
+  // A comment after the start marker and the JFIF segment, which decoders expect there.
+  using namespace std::string_view_literals;
+  const std::vector<uint8_t> jpeg = encode_jpeg(image);
+  const bool jfif = jpeg.size() > 5 && jpeg[2] == 0xff && jpeg[3] == 0xe0;
+  const size_t at = 2 + (jfif ? 2 + size_t{jpeg[4]} * 256 + jpeg[5] : 0);
+  write_marked(path, jpeg, at, "\xff\xfe\0\x14"sv);
 }
 
 std::string jpeg_library() { return jpeg_libraries().front().name; }

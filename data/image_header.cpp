@@ -128,6 +128,8 @@ uint32_t little_endian32(Bytes bytes, size_t at) {
 }
 uint32_t little_endian16(Bytes bytes, size_t at) { return bytes[at] | (uint32_t{bytes[at + 1]} << 8); }
 
+int64_t signed32(Bytes bytes, size_t at) { return static_cast<int32_t>(little_endian32(bytes, at)); }
+
 /// The parts of a BMP's headers: BITMAPFILEHEADER and the beginning of BITMAPINFOHEADER or the older
 /// BITMAPCOREHEADER, which has 12 bytes.
 struct Bmp {
@@ -140,8 +142,8 @@ struct Bmp {
     Bmp bmp;
     bmp.pixels = little_endian32(bytes, 10);
     const bool old = little_endian32(bytes, 14) == 12;
-    bmp.width = old ? little_endian16(bytes, 18) : static_cast<int32_t>(little_endian32(bytes, 18));
-    bmp.height = old ? little_endian16(bytes, 20) : static_cast<int32_t>(little_endian32(bytes, 22));
+    bmp.width = old ? int64_t{little_endian16(bytes, 18)} : signed32(bytes, 18);
+    bmp.height = old ? int64_t{little_endian16(bytes, 20)} : signed32(bytes, 22);
     if (bmp.height < 0) bmp.height = -bmp.height;  // the rows go from top to bottom
     bmp.bits = little_endian16(bytes, old ? 24 : 28);
     return bmp;

@@ -9,6 +9,7 @@
 #include "core/files/atomic_file.h"
 #include "core/parallel.h"
 #include "core/rng.h"
+#include "data/files.h"
 #include "data/scene_paint.h"
 #include "data/voc.h"
 
@@ -179,35 +180,77 @@ uint64_t scene_stream(uint64_t seed, const std::string& split) {
   return (uint64_t{state.v[0]} << 32) | state.v[1];
 }
 
+namespace {
+
+std::string scene_id(const std::string& split, uint32_t index) {
+  return fmt::format("{}_{:05}", split, index);
+}
+
+fs::path scene_image(const fs::path& folder, const std::string& id) {
+  return folder / "JPEGImages" / (id + ".png");
+}
+fs::path scene_annotation(const fs::path& folder, const std::string& id) {
+  return folder / "Annotations" / (id + ".xml");
+}
+fs::path scene_list(const fs::path& folder, const std::string& split) {
+  return folder / "ImageSets" / "Main" / (split + ".txt");
+}
+
+}  // namespace
+
 void write_scenes(const fs::path& folder, uint32_t count, uint64_t seed, const std::string& split,
                   const SceneOptions& options) {
   check_options(options);
   check_input(!split.empty() && split.find_first_of("/\\ \t\r\n") == std::string::npos,
               "'{}' cannot be the name of a split: expected a word without slashes or spaces.", split);
-  const fs::path images = folder / "JPEGImages", annotations = folder / "Annotations",
-                 lists = folder / "ImageSets" / "Main";
-  for (const fs::path& part : {images, annotations, lists}) {
+  for (const fs::path& file :
+       {scene_image(folder, ""), scene_annotation(folder, ""), scene_list(folder, split)}) {
+    const fs::path part = file.parent_path();
     std::error_code failed;
     fs::create_directories(part, failed);
     check(!failed, "{} cannot be created: {}.", part.string(), failed.message());
+    remove_left_temporaries(part);
   }
   const uint64_t stream = scene_stream(seed, split);
-  const auto id_of = [&](uint32_t index) { return fmt::format("{}_{:05}", split, index); };
   parallel_chunks(count, [&](int64_t chunk) {
     const auto index = static_cast<uint32_t>(chunk);
     Scene scene = make_scene(stream, index, options);
     Sample sample;
-    sample.id = id_of(index);
+    sample.id = scene_id(split, index);
     sample.width = scene.image.width;
     sample.height = scene.image.height;
     sample.objects = std::move(scene.objects);
-    const std::string file_name = sample.id + ".png";
-    write_png(images / file_name, scene.image);
-    write_voc_annotation(annotations / (sample.id + ".xml"), sample, scene_classes(), file_name);
+    const fs::path image = scene_image(folder, sample.id);
+    write_png(image, scene.image);
+    write_voc_annotation(scene_annotation(folder, sample.id), sample, scene_classes(),
+                         image.filename().string());
   });
   std::string list;
-  for (uint32_t i = 0; i < count; ++i) list += id_of(i) + "\n";
-  write_atomically(lists / (split + ".txt"), list, Sync::no);
+  for (uint32_t i = 0; i < count; ++i) list += scene_id(split, i) + "\n";
+  write_atomically(scene_list(folder, split), list, Sync::no);
+}
+
+std::vector<fs::path> existing_scene_files(const fs::path& folder, uint32_t count, const std::string& split) {
+  std::vector<fs::path> files;
+  std::error_code none;
+  if (!fs::exists(folder, none)) return files;
+  const auto add = [&](const fs::path& file) {
+    if (fs::exists(file, none)) files.push_back(file);
+  };
+  add(scene_list(folder, split));
+  for (uint32_t i = 0; i < count; ++i) {
+    add(scene_image(folder, scene_id(split, i)));
+    add(scene_annotation(folder, scene_id(split, i)));
+  }
+  return files;
+}
+
+bool is_scene_list(const fs::path& file) {
+  if (file.extension() != ".txt") return false;
+  uint32_t index = 0;
+  for (const std::string& line : read_lines(file))
+    if (line != scene_id(file.stem().string(), index++)) return false;
+  return true;
 }
 
 }  // namespace rcnn

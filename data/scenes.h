@@ -44,4 +44,12 @@ uint64_t scene_stream(uint64_t seed, const std::string& split);
 void write_scenes(const std::filesystem::path& folder, uint32_t count, uint64_t seed,
                   const std::string& split, const SceneOptions& options = {});
 
+/// The files in the folder that `write_scenes` would replace.
+std::vector<std::filesystem::path> existing_scene_files(const std::filesystem::path& folder, uint32_t count,
+                                                        const std::string& split);
+
+/// Whether the file is the list of a split as `write_scenes` writes it: <split>_00000, <split>_00001 and so
+/// on.
+bool is_scene_list(const std::filesystem::path& file);
+
 }  // namespace rcnn

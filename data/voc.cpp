@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/files/atomic_file.h"
+#include "core/files/output.h"
 #include "core/text.h"
 #include "data/annotation.h"
 #include "data/image_folder.h"
@@ -117,6 +118,7 @@ void write_voc_annotation(const fs::path& path, const Sample& sample, const std:
                           const std::string& image_file_name) {
   pugi::xml_document document;
   pugi::xml_node root = document.append_child("annotation");
+  root.append_child(pugi::node_comment).set_value(fmt::format(" {} ", kWrittenHere).c_str());
   const auto add = [](pugi::xml_node parent, const char* name, const auto& value) {
     parent.append_child(name).text().set(fmt::format("{}", value).c_str());
   };

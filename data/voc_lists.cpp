@@ -115,13 +115,11 @@ VocLists find_voc_lists(const fs::path& root) {
     else
       lists.names.emplace(usual_split(name).empty() ? name : usual_split(name), name);
   }
-  if (lists.names.size() == 1 && usual_split(lists.names.begin()->first).empty() &&
-      lists.names.begin()->first != "trainval") {
-    const fs::path list = folder / (lists.names.begin()->second + ".txt");
-    if (!has_all_annotated(list, annotations)) return lists;
-    lists.notes.push_back(fmt::format(
-        "{} is the only list, has all annotated images, and is not named after a split; it is ignored.",
-        list.string()));
+  if (lists.names.size() == 1 && lists.names.contains("default") &&
+      has_all_annotated(folder / "default.txt", annotations)) {
+    lists.notes.push_back(
+        fmt::format("{} is the only list and has all annotated images, so it makes no split; it is ignored.",
+                    (folder / "default.txt").string()));
     lists.names.clear();
   }
   return lists;

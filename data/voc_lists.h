@@ -16,8 +16,8 @@ struct VocLists {
 };
 
 /// The lists of a folder, without those of single classes (cat_train.txt). Ignored with a note: lists without
-/// a line, lists none of whose images has an annotation (such as that of a public test split), and a single
-/// list that has not the name of a split but all annotated images (CVAT's default.txt).
+/// a line, lists none of whose images has an annotation (such as that of a public test split), and a list
+/// `default` of all annotated images, which CVAT writes if there are no splits.
 VocLists find_voc_lists(const std::filesystem::path& root);
 
 /// The file of a list; it need not exist.

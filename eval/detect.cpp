@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/files/atomic_file.h"
+#include "core/files/output.h"
 #include "core/text.h"
 #include "data/loader.h"
 #include "kernels/boxes/box_math.h"
@@ -144,13 +145,13 @@ void write_detections(const std::filesystem::path& path, const std::vector<Detec
     // In double, so that x + w is exactly x2.
     const double x = static_cast<double>(d.box.x1), y = static_cast<double>(d.box.y1);
     const auto index = static_cast<size_t>(d.label - 1);
-    const Json entry = {
-        {"image_id", sample.coco_id ? Json(*sample.coco_id) : Json(sample.id)},
-        {"file_name", escaped(sample.image.filename().string())},
-        {"category_id", category_ids.empty() ? d.label : category_ids.at(index)},
-        {"category_name", classes.at(index)},
-        {"bbox", {x, y, static_cast<double>(d.box.x2) - x, static_cast<double>(d.box.y2) - y}},
-        {"score", static_cast<double>(d.score)}};
+    Json entry = {{"image_id", sample.coco_id ? Json(*sample.coco_id) : Json(sample.id)},
+                  {"file_name", escaped(sample.image.filename().string())},
+                  {"category_id", category_ids.empty() ? d.label : category_ids.at(index)},
+                  {"category_name", classes.at(index)},
+                  {"bbox", {x, y, static_cast<double>(d.box.x2) - x, static_cast<double>(d.box.y2) - y}},
+                  {"score", static_cast<double>(d.score)}};
+    if (text.size() == 1) entry["info"] = kWrittenHere;  // the list itself has no place for it
     text += (text.size() == 1 ? "\n" : ",\n") +
             entry.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   }

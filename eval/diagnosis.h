@@ -94,6 +94,9 @@ struct Diagnosis {
 Diagnosis diagnose(const std::vector<Detection>& detections, const std::vector<Trace>& traces,
                    const Dataset& dataset);
 
+/// The recommended threshold of each class; NaN for a class of which nothing was found.
+std::vector<float> recommended_confidence(const Diagnosis& diagnosis);
+
 /// The recommended thresholds with their precision, recall and F1, the confusion matrix, and the misses by
 /// size and cause, for summary.json.
 nlohmann::ordered_json to_json(const Diagnosis& diagnosis, const Dataset& dataset);

@@ -22,6 +22,13 @@ Json recommended(const ScoreCurve& curve) {
 
 }  // namespace
 
+std::vector<float> recommended_confidence(const Diagnosis& diagnosis) {
+  std::vector<float> confidence;
+  for (const ScoreCurve& curve : diagnosis.classes)
+    confidence.push_back(curve.best_f1 > 0 ? curve.best_score : std::nanf(""));
+  return confidence;
+}
+
 std::string_view name_of(MissCause cause) {
   switch (cause) {
     case MissCause::not_proposed:

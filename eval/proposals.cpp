@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/files/atomic_file.h"
+#include "core/files/output.h"
 #include "data/coco.h"
 #include "data/loader.h"
 #include "eval/coco_metrics.h"
@@ -52,6 +53,11 @@ std::string entries(const Sample& sample, const std::vector<ScoredBox>& boxes) {
   return text;
 }
 
+/// The entries with kWrittenHere in the first one, because the list itself has no place for it.
+std::string marked(std::string text) {
+  return text.insert(text.find(",\"score\":"), fmt::format(",\"info\":\"{}\"", kWrittenHere));
+}
+
 void count(const Sample& sample, const std::vector<ScoredBox>& boxes, ProposalCounts& counts) {
   ++counts.images;
   counts.boxes += std::ssize(boxes);
@@ -85,7 +91,9 @@ ProposalCounts write_proposals(Context& ctx, FasterRcnn& model, const Dataset& d
         if (loaded.sample != i) continue;  // the loader's stand-in for an image that cannot be decoded
         const Sample& sample = dataset.samples[static_cast<size_t>(i)];
         const std::vector<ScoredBox> boxes = propose(ctx, model, loaded.image);
-        if (!boxes.empty()) writer.write((counts.boxes == 0 ? "\n" : ",\n") + entries(sample, boxes));
+        if (!boxes.empty())
+          writer.write(counts.boxes == 0 ? "\n" + marked(entries(sample, boxes))
+                                         : ",\n" + entries(sample, boxes));
         count(sample, boxes, counts);
       }
     }

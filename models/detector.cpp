@@ -1,8 +1,13 @@
 #include "models/detector.h"
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/files/weights_file.h"
+#include "models/class_names.h"
+#include "models/inferred.h"
+#include "models/weight_names.h"
 #include "models/weights.h"
 
 namespace rcnn {
@@ -23,6 +28,33 @@ std::vector<int64_t> parse_category_ids(const Metadata& metadata, size_t classes
   check_input(fits, "{}: its metadata's 'category_ids' is not a list of {} whole numbers", path.string(),
               classes);
   return json.get<std::vector<int64_t>>();
+}
+
+/// The recommended confidence thresholds, if the file has them.
+std::vector<float> parse_confidence(const Metadata& metadata, size_t classes,
+                                    const std::filesystem::path& path) {
+  const auto found = metadata.find("confidence");
+  if (found == metadata.end()) return {};
+  const auto json = nlohmann::json::parse(found->second, nullptr, false);
+  bool fits = json.is_array() && json.size() == classes;
+  std::vector<float> confidence;
+  if (fits)
+    for (const auto& number : json) {
+      fits = fits && (number.is_null() || (number.is_number() && number >= 0 && number <= 1));
+      confidence.push_back(number.is_number() ? number.get<float>() : std::nanf(""));
+    }
+  check_input(fits, "{}: its metadata's 'confidence' is not a list of {} numbers from 0 to 1 or null",
+              path.string(), classes);
+  return confidence;
+}
+
+/// As decimals of four digits, which a reader of the file expects.
+nlohmann::json confidence_json(const std::vector<float>& confidence) {
+  nlohmann::json json = nlohmann::json::array();
+  for (const float value : confidence)
+    json.push_back(std::isnan(value) ? nlohmann::json()
+                                     : nlohmann::json(std::round(double{value} * 1e4) / 1e4));
+  return json;
 }
 
 /// Removes what a training run's checkpoint has in addition to the model.
@@ -49,12 +81,67 @@ ModelConfig config_of(const Metadata& metadata, const std::filesystem::path& pat
   }
 }
 
+/// Whether this program wrote the file, or another one that kept what this one needs.
+bool has_metadata(const Metadata& metadata) {
+  return metadata.contains("classes") || metadata.contains(std::string(kModel) + "model");
+}
+
+/// The detector that the metadata describe, with random weights.
+Detector described_detector(const Metadata& metadata, const std::filesystem::path& path) {
+  const ModelConfig config = config_of(metadata, path);
+  Detector detector;
+  detector.classes = saved_classes(metadata, path);
+  detector.category_ids = parse_category_ids(metadata, detector.classes.size(), path);
+  detector.confidence = parse_confidence(metadata, detector.classes.size(), path);
+  try {
+    detector.model =
+        std::make_unique<FasterRcnn>(config, static_cast<int64_t>(detector.classes.size()), Init(0));
+  } catch (const InputError& error) {
+    throw InputError(
+        fmt::format("{}: its metadata does not describe a model: {}", path.string(), error.what()));
+  }
+  return detector;
+}
+
+/// Whether a file without class names has as many outputs as torchvision's detectors on COCO.
+bool has_coco_outputs(const std::map<std::string, Tensor>& tensors) {
+  return std::any_of(tensors.begin(), tensors.end(), [](const auto& entry) {
+    return entry.first.ends_with("roi_heads.box_predictor.cls_score.bias") &&
+           entry.second.numel() == kCocoIds + 1;
+  });
+}
+
+/// The detector that the tensors of a file without metadata describe, with random weights. The tensors get
+/// this program's names.
+Detector inferred_detector(SafetensorsFile& file, const std::filesystem::path& path, bool name_classes) {
+  const NameChanges changes = to_torchvision_names(file.tensors);
+  const InferredDetector inferred = infer_detector(path.string(), file.tensors, changes);
+  Detector detector;
+  detector.model = std::make_unique<FasterRcnn>(inferred.config, inferred.classes, Init(0));
+  std::string classes = fmt::format("{} classes", inferred.classes);
+  if (name_classes && inferred.classes == kCocoIds) {
+    ClassNames coco = coco_classes();
+    detector.classes = std::move(coco.names);
+    detector.category_ids = std::move(coco.category_ids);
+    classes = "COCO's classes";
+  } else if (name_classes) {
+    for (int64_t i = 1; i <= inferred.classes; ++i) detector.classes.push_back(fmt::format("class {}", i));
+    classes += " without names; --classes FILE names them";
+  }
+  detector.note = fmt::format("{}: {} with torchvision's settings and norm-eps {}, {}", path.string(),
+                              inferred.config.backbone, inferred.config.norm_eps, classes);
+  for (const std::string& line : changes.lines()) detector.note += "\n  " + line;
+  if (!inferred.not_used.empty()) detector.note += "\n  not used: " + inferred.not_used;
+  return detector;
+}
+
 }  // namespace
 
 Metadata detector_metadata(const Detector& detector) {
   Metadata metadata{{"format", kFormat}, {"classes", nlohmann::ordered_json(detector.classes).dump()}};
   for (const auto& [key, value] : list_fields(detector.model->config, model_fields()))
     metadata[std::string(kModel) + key] = value;
+  if (!detector.confidence.empty()) metadata["confidence"] = confidence_json(detector.confidence).dump();
   if (!detector.category_ids.empty()) metadata["category_ids"] = nlohmann::json(detector.category_ids).dump();
   return metadata;
 }
@@ -89,24 +176,24 @@ std::map<std::string, Tensor> take_prefixed(std::map<std::string, Tensor>& tenso
   return taken;
 }
 
+float confidence_of(const Detector& detector, int label) {
+  const auto at = static_cast<size_t>(label - 1);
+  const bool known = at < detector.confidence.size() && !std::isnan(detector.confidence[at]);
+  return known ? detector.confidence[at] : kUsualConfidence;
+}
+
 void save_model(const std::filesystem::path& path, Detector& detector) {
   write_safetensors(path, save_weights(*detector.model), detector_metadata(detector));
 }
 
-Detector load_model(const std::filesystem::path& path) {
+Detector load_model(const std::filesystem::path& path, const std::filesystem::path& classes) {
   SafetensorsFile file = read_weights_file(path);
-  const ModelConfig config = config_of(file.metadata, path);
-  Detector detector;
-  detector.classes = saved_classes(file.metadata, path);
-  detector.category_ids = parse_category_ids(file.metadata, detector.classes.size(), path);
-  try {
-    detector.model =
-        std::make_unique<FasterRcnn>(config, static_cast<int64_t>(detector.classes.size()), Init(0));
-  } catch (const InputError& error) {
-    throw InputError(
-        fmt::format("{}: its metadata does not describe a model: {}", path.string(), error.what()));
-  }
   drop_run(file.tensors);
+  Detector detector = has_metadata(file.metadata) ? described_detector(file.metadata, path)
+                                                  : inferred_detector(file, path, classes.empty());
+  const auto count = detector.model->classes - 1;
+  if (!classes.empty()) detector.classes = read_class_names(classes, count);
+  fit_norms(*detector.model, file.tensors, path.string());
   load_weights(*detector.model, file.tensors, path.string());
   return detector;
 }
@@ -129,6 +216,7 @@ WeightsReport load_weights_file(const std::filesystem::path& path, Detector& det
   drop_run(file.tensors);
   std::vector<std::string> classes;
   if (file.metadata.contains("classes")) classes = saved_classes(file.metadata, path);
+  if (classes.empty() && keep_classes && has_coco_outputs(file.tensors)) classes = coco_classes().names;
   return start_from_weights(*detector.model, detector.classes, {path.string(), file.tensors, classes},
                             keep_classes);
 }

@@ -24,12 +24,23 @@ struct Detector {
   std::unique_ptr<FasterRcnn> model;
   std::vector<std::string> classes;        // without the background: label l is classes[l - 1]
   std::vector<int64_t> category_ids = {};  // COCO's category ids of the classes; empty if the data had none
+  /// The recommended confidence threshold of each class; NaN for a class without one, empty if there are
+  /// none.
+  std::vector<float> confidence = {};
+  std::string note = {};  // what was inferred from a file without metadata, to be shown; otherwise empty
 };
+
+/// The recommended confidence threshold of the label, or kUsualConfidence.
+float confidence_of(const Detector& detector, int label);
+inline constexpr float kUsualConfidence = 0.5f;
 
 /// Writes the model alone, which is what `detect` and `eval` read.
 void save_model(const std::filesystem::path& path, Detector& detector);
-/// Builds the model from a file of `save_model` or `save_checkpoint`. Throws InputError naming the file.
-Detector load_model(const std::filesystem::path& path);
+/// Builds the model from a file of `save_model` or `save_checkpoint`, from an exported one, or from one of
+/// torchvision's detectors, whose model and classes follow from its tensors (see infer_detector and
+/// coco_classes). The lines of the file `classes`, if one is given, replace the names of the classes. Throws
+/// InputError naming the file.
+Detector load_model(const std::filesystem::path& path, const std::filesystem::path& classes = {});
 
 /// Sets the weights of a model from a file that `save_model` wrote of the same model at another time.
 /// Throws InputError naming the file.

@@ -4,6 +4,8 @@
 #include <functional>
 #include <set>
 
+#include "models/inferred.h"
+#include "models/weight_names.h"
 #include "models/weights.h"
 
 namespace rcnn {
@@ -51,21 +53,6 @@ bool rename_classifier(const FasterRcnn& model, Tensors& tensors) {
   return true;
 }
 
-/// Renames the layers that had other names in torchvision 0.12 and before, as its public weights still do.
-void rename_old(Tensors& tensors) {
-  Tensors renamed;
-  for (auto& [name, tensor] : tensors) {
-    std::string now = name;
-    if (name.starts_with("rpn.head.conv.weight") || name.starts_with("rpn.head.conv.bias"))
-      now = "rpn.head.conv.0.0" + name.substr(name.rfind('.'));
-    for (const std::string_view list : {"backbone.fpn.inner_blocks.", "backbone.fpn.layer_blocks."})
-      if (name.starts_with(list) && std::count(name.begin(), name.end(), '.') == 4)
-        now.insert(name.rfind('.'), ".0");
-    renamed[now] = tensor;
-  }
-  tensors = renamed;
-}
-
 /// Replaces the bias of a convolution with a normalisation that does nothing but add it.
 void unfold(Tensors& tensors, const std::string& conv_bias, const NormNames& norm, float eps) {
   add_shifting_norm(tensors, norm, tensors.at(conv_bias), eps);
@@ -89,37 +76,6 @@ void fold(Tensors& tensors, const std::string& conv, const NormNames& norm, floa
     filter.mutable_data<float>()[i] *= folded.scale.data<float>()[i / size];
   tensors[conv + ".bias"] = folded.shift;
   for (const std::string& name : {norm.weight, norm.bias, norm.mean, norm.variance}) tensors.erase(name);
-}
-
-/// Converts the batch normalisation of the file's backbone to the form that the model has.
-void fit_norms(FasterRcnn& model, Tensors& tensors, const std::string& file) {
-  std::set<std::string> wanted;
-  for_each_tensor(model, [&](const std::string& name, const Tensor&, const Shape&) { wanted.insert(name); });
-  for_each_tensor(model, [&](const std::string& name, const Tensor& target, const Shape&) {
-    if (!may_be_normalised(name, target.shape())) return;
-    const std::string conv = name.substr(0, name.size() - std::string_view(".weight").size());
-    const std::string bias = conv + ".bias";
-    const NormNames norm(conv);
-    const Shape channels{target.dim(0)};
-    const auto fits = [&](const std::string& vector) {
-      const auto found = tensors.find(vector);
-      return found != tensors.end() && found->second.shape() == channels &&
-             found->second.dtype() == DType::f32;
-    };
-    if (wanted.contains(norm.weight) && fits(bias) && !tensors.contains(norm.weight)) {
-      check_input(
-          model.config.norm == "frozen",
-          "{}: its batch normalisation is folded into the convolutions ('{}' is present, '{}' is missing); "
-          "--norm {} needs a file that still has it: use --norm frozen or folded",
-          file, bias, norm.weight, model.config.norm);
-      unfold(tensors, bias, norm, model.config.norm_eps);
-    } else if (wanted.contains(bias) && !tensors.contains(bias) && fits(norm.weight) && fits(norm.bias) &&
-               fits(norm.mean) && fits(norm.variance) && tensors.contains(name) &&
-               tensors.at(name).shape() == file_shape(target.shape()) &&
-               tensors.at(name).dtype() == DType::f32) {
-      fold(tensors, conv, norm, model.config.norm_eps);
-    }
-  });
 }
 
 /// For each row of the model's class outputs, the row of the file's to copy; -1 keeps the initial value.
@@ -165,22 +121,27 @@ std::string list_parts(const std::vector<std::string>& names) {
   return text;
 }
 
-std::string list_some(const std::vector<std::string>& names) {
-  constexpr size_t kMaxNames = 4;
-  const std::vector<std::string> first(names.begin(), names.begin() + std::min(kMaxNames, names.size()));
-  const std::string rest =
-      names.size() > kMaxNames ? fmt::format(" and {} more", names.size() - kMaxNames) : std::string();
-  return fmt::format("{}{}", fmt::join(first, ", "), rest);
-}
-
 /// Throws InputError if the file cannot be used for this model.
-void check_use(const FasterRcnn& model, const WeightsReport& report, size_t taken_in_body) {
-  check_input(
-      taken_in_body > 0,
-      "{}: none of its tensors fits the backbone of {}: {} missing, {} of another shape, {} unknown{}",
-      report.file, model.config.backbone, report.missing.size(), report.other_shape.size(),
-      report.unexpected.size(),
-      report.other_shape.empty() ? "" : fmt::format(" ({})", list_some(report.other_shape)));
+void check_use(const FasterRcnn& model, const WeightsReport& report, size_t taken_in_body,
+               const std::vector<std::string>& in_file, const std::string& looks_like) {
+  std::vector<std::string> expected;
+  for (const std::string& name : report.missing)
+    if (name.starts_with(kBody)) expected.push_back(name);
+  const auto sentence = [&] {
+    std::string text = fmt::format(
+        "{}: none of its tensors fits the backbone of {}: {} missing, {} of another shape, {} unknown",
+        report.file, model.config.backbone, report.missing.size(), report.other_shape.size(),
+        report.unexpected.size());
+    text +=
+        report.other_shape.empty()
+            ? fmt::format("; it has {}; expected {}, or the same without {} for an image classifier",
+                          in_file.empty() ? "no tensors" : first_names(in_file), first_names(expected), kBody)
+            : fmt::format(" ({})", first_names(report.other_shape));
+    if (!looks_like.empty() && looks_like != model.config.backbone)
+      text += fmt::format(". The file looks like --model {}", looks_like);
+    return text;
+  };
+  if (taken_in_body == 0) throw InputError(sentence());
   for (const auto* names : {&report.missing, &report.other_shape})
     for (const std::string& name : *names) {
       const int64_t stage = stage_of(model, name);
@@ -193,15 +154,46 @@ void check_use(const FasterRcnn& model, const WeightsReport& report, size_t take
 
 }  // namespace
 
+void fit_norms(FasterRcnn& model, Tensors& tensors, const std::string& file) {
+  std::set<std::string> wanted;
+  for_each_tensor(model, [&](const std::string& name, const Tensor&, const Shape&) { wanted.insert(name); });
+  for_each_tensor(model, [&](const std::string& name, const Tensor& target, const Shape&) {
+    if (!may_be_normalised(name, target.shape())) return;
+    const std::string conv = name.substr(0, name.size() - std::string_view(".weight").size());
+    const std::string bias = conv + ".bias";
+    const NormNames norm(conv);
+    const Shape channels{target.dim(0)};
+    const auto fits = [&](const std::string& vector) {
+      const auto found = tensors.find(vector);
+      return found != tensors.end() && found->second.shape() == channels &&
+             found->second.dtype() == DType::f32;
+    };
+    if (wanted.contains(norm.weight) && fits(bias) && !tensors.contains(norm.weight)) {
+      check_input(
+          model.config.norm == "frozen",
+          "{}: its batch normalisation is folded into the convolutions ('{}' is present, '{}' is missing); "
+          "--norm {} needs a file that still has it: use --norm frozen or folded",
+          file, bias, norm.weight, model.config.norm);
+      unfold(tensors, bias, norm, model.config.norm_eps);
+    } else if (wanted.contains(bias) && !tensors.contains(bias) && fits(norm.weight) && fits(norm.bias) &&
+               fits(norm.mean) && fits(norm.variance) && tensors.contains(name) &&
+               tensors.at(name).shape() == file_shape(target.shape()) &&
+               tensors.at(name).dtype() == DType::f32) {
+      fold(tensors, conv, norm, model.config.norm_eps);
+    }
+  });
+}
+
 WeightsReport start_from_weights(FasterRcnn& model, const std::vector<std::string>& classes, WeightsFile file,
                                  bool keep_classes) {
   WeightsReport report;
   report.file = file.name;
   report.frozen_stages = model.config.frozen_stages;
   Tensors& tensors = file.tensors;
-  std::erase_if(tensors, [](const auto& entry) { return entry.first.ends_with(".num_batches_tracked"); });
+  const std::vector<std::string> in_file = names_of(tensors);
+  report.changes = to_torchvision_names(tensors).lines();
+  const std::string looks_like = guess_model(tensors);
   report.classifier = rename_classifier(model, tensors);
-  rename_old(tensors);
   fit_norms(model, tensors, file.name);
 
   const auto scores = tensors.find(kOutputs + "cls_score.bias");
@@ -249,7 +241,7 @@ WeightsReport start_from_weights(FasterRcnn& model, const std::vector<std::strin
         [=] { target.copy_from(from_file_layout(source, target.shape(), pooled).to(target.device())); });
   });
   for (const auto& [name, tensor] : tensors) report.unexpected.push_back(name);
-  check_use(model, report, taken_in_body);
+  check_use(model, report, taken_in_body, in_file, looks_like);
   for (const auto& copy : copies) copy();
   freeze_stages(model, model.config.frozen_stages);
   return report;
@@ -263,16 +255,18 @@ std::string WeightsReport::text() const {
                         frozen_stages == 1   ? std::string()
                         : frozen_stages == 2 ? " and layer1"
                                              : fmt::format(" and layer1 to layer{}", frozen_stages - 1));
+  for (const std::string& change : changes) text += "\n  " + change;
   if (!missing.empty()) text += "\n  not in the file, initialised at random: " + list_parts(missing);
-  if (!other_shape.empty()) text += "\n  of another shape, initialised at random: " + list_some(other_shape);
-  if (!unexpected.empty()) text += "\n  not used: " + list_some(unexpected);
+  if (!other_shape.empty())
+    text += "\n  of another shape, initialised at random: " + first_names(other_shape);
+  if (!unexpected.empty()) text += "\n  not used: " + first_names(unexpected);
   if (other_classes)
     text += kept_classes.empty()
                 ? "\n  other classes: the outputs for class and box are initialised at random"
                 : fmt::format(
                       "\n  other classes: the outputs for class and box are kept for {}, the "
                       "others are initialised at random",
-                      list_some(kept_classes));
+                      first_names(kept_classes));
   return text;
 }
 

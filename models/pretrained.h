@@ -2,8 +2,8 @@
 // as the backbone.
 //
 // Unlike `load_weights`, which needs a file of exactly this model, `start_from_weights` takes what fits and
-// reports what it did with the rest. Names are torchvision's; an image classifier's lack the prefix
-// `backbone.body.`.
+// reports what it did with the rest. Names are torchvision's, or what models/weight_names.h makes
+// torchvision's; an image classifier's lack the prefix `backbone.body.`.
 //
 // A file may have batch normalisation, or have it folded into the convolutions. A file that has it fits
 // every model; for `norm = folded` it is folded while loading. A file whose convolutions have a bias
@@ -28,7 +28,8 @@ struct WeightsFile {
 /// What was done with a file's tensors. Names are those of the model.
 struct WeightsReport {
   std::string file;
-  bool classifier = false;  // the file is an image classifier's
+  bool classifier = false;           // the file is an image classifier's
+  std::vector<std::string> changes;  // what was done to names and types: see NameChanges::lines
   // How many of the model's tensors were set as a whole, and how many there are.
   size_t taken = 0, tensors = 0;
   std::vector<std::string> missing;  // in the model, not in the file
@@ -39,7 +40,7 @@ struct WeightsReport {
   std::vector<std::string> kept_classes;  // ... but only these classes' rows, and the background's
   int64_t frozen_stages = 0;
 
-  /// One to five lines of text, without a newline at the end.
+  /// One or more lines of text, without a newline at the end.
   std::string text() const;
 };
 
@@ -50,6 +51,10 @@ struct WeightsReport {
 /// normalisation does not fit (see above), or if `keep_classes` finds no class names.
 WeightsReport start_from_weights(FasterRcnn& model, const std::vector<std::string>& classes, WeightsFile file,
                                  bool keep_classes);
+
+/// Converts the batch normalisation of a file's backbone to the form that the model has. Throws InputError
+/// naming `file` if it does not fit (see above).
+void fit_norms(FasterRcnn& model, std::map<std::string, Tensor>& tensors, const std::string& file);
 
 /// Takes the first `stages` stages of the backbone (see ModelConfig::frozen_stages) out of training: their
 /// parameters no longer require a gradient, and their batch normalisation uses its running statistics.

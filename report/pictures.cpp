@@ -12,7 +12,7 @@ namespace rcnn {
 namespace {
 
 constexpr size_t kExamples = 8;
-constexpr float kShownScore = 0.5f;  // the confidence threshold of the examples
+constexpr float kShownScore = 0.5f;  // the confidence threshold of the examples without a diagnosis
 constexpr int kAugmentedSide = 320, kWorstSide = 480;
 // The same colours as in the page's style sheet for "missed", "wrong" and "right".
 constexpr Colour kMissed{255, 255, 255}, kWrong{251, 111, 36}, kRight{46, 204, 113};
@@ -99,8 +99,13 @@ std::vector<ReportPicture> worst_pictures(const Diagnosis& diagnosis, const Data
   return pictures;
 }
 
-std::vector<ReportExample> example_pictures(const std::vector<Detection>& detections,
-                                            const Dataset& dataset) {
+std::vector<ReportExample> example_pictures(const std::vector<Detection>& detections, const Dataset& dataset,
+                                            const Diagnosis* diagnosis) {
+  const auto threshold = [&](int label) {
+    return diagnosis ? diagnosis->classes.at(static_cast<size_t>(label - 1)).best_score : kShownScore;
+  };
+  const std::string thresholds = diagnosis ? "the recommended confidence thresholds"
+                                           : fmt::format("a confidence threshold of {}", kShownScore);
   std::vector<size_t> chosen;
   for (size_t i = 0; i < dataset.samples.size(); ++i)
     if (!dataset.samples[i].objects.empty()) chosen.push_back(i);
@@ -115,13 +120,12 @@ std::vector<ReportExample> example_pictures(const std::vector<Detection>& detect
     std::vector<LabelledBox> truths, found;
     for (const Object& object : sample.objects) truths.push_back({canvas.place(object.box), object.label});
     for (const Detection& d : detections)
-      if (d.image == static_cast<int>(chosen[c]) && d.score >= kShownScore)
+      if (d.image == static_cast<int>(chosen[c]) && d.score >= threshold(d.label))
         found.push_back({canvas.place(d.box), d.label, d.score});
     draw_detections(example.truth, truths, dataset.classes);
     draw_detections(example.detected, found, dataset.classes);
-    example.caption =
-        fmt::format("{}: {}, {} at a confidence threshold of {}", sample.id, counted(truths.size(), "object"),
-                    counted(found.size(), "detection"), kShownScore);
+    example.caption = fmt::format("{}: {}, {} at {}", sample.id, counted(truths.size(), "object"),
+                                  counted(found.size(), "detection"), thresholds);
     examples.push_back(std::move(example));
   }
   return examples;

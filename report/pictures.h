@@ -23,8 +23,9 @@ ReportPicture augmented_picture(const TrainingExample& example, const std::vecto
 /// that cannot be read are left out.
 std::vector<ReportPicture> worst_pictures(const Diagnosis& diagnosis, const Dataset& dataset);
 
-/// A few images with objects, spread over the dataset, each with its ground truth and its detections with a
-/// score of at least .5.
-std::vector<ReportExample> example_pictures(const std::vector<Detection>& detections, const Dataset& dataset);
+/// A few images with objects, spread over the dataset, each with its ground truth and its detections that
+/// reach the recommended threshold of their class, or .5 without a diagnosis.
+std::vector<ReportExample> example_pictures(const std::vector<Detection>& detections, const Dataset& dataset,
+                                            const Diagnosis* diagnosis = nullptr);
 
 }  // namespace rcnn

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "core/files/atomic_file.h"
+#include "core/files/output.h"
 #include "report/html.h"
 #include "report/sections.h"
 
@@ -125,10 +126,11 @@ std::string render_report(const ReportData& data) {
   // page contains. Elements are closed as in XML, so that the tests can check that the page is well-formed.
   std::string page = fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
+      "<meta name=\"generator\" content=\"{}\"/>\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
       "style-src 'unsafe-inline'\"/>\n<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n",
-      escape_html(data.title), kReportStyle);
+      kWrittenHere, escape_html(data.title), kReportStyle);
   page += fmt::format("<header>\n<h1>{}</h1>\n", escape_html(data.title));
   if (!data.subtitle.empty()) page += fmt::format("<p>{}</p>\n", escape_html(data.subtitle));
   page += "</header>\n";

@@ -8,12 +8,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -40,6 +44,34 @@ inline std::string content_of(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
 }
+
+/// Sets or removes variables of the environment, and restores them.
+class Environment {
+ public:
+  void set(const std::string& name, const std::string& value) {
+    keep(name);
+    ::setenv(name.c_str(), value.c_str(), 1);
+  }
+  void remove(const std::string& name) {
+    keep(name);
+    ::unsetenv(name.c_str());
+  }
+  ~Environment() {
+    for (const auto& [name, value] : before_) {
+      if (value)
+        ::setenv(name.c_str(), value->c_str(), 1);
+      else
+        ::unsetenv(name.c_str());
+    }
+  }
+
+ private:
+  void keep(const std::string& name) {
+    const char* value = std::getenv(name.c_str());
+    before_.emplace(name, value ? std::optional<std::string>(value) : std::nullopt);
+  }
+  std::map<std::string, std::optional<std::string>> before_;
+};
 
 /// A process whose output goes to files. The destructor kills it if it is still running.
 class Process {
@@ -77,6 +109,14 @@ class Process {
     ::kill(id_, SIGKILL);
     return wait();
   }
+  /// Waits until `condition()` holds, at most for two minutes and as long as the process runs.
+  template <class Condition>
+  void wait_until(const Condition& condition) const {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+    while (running() && !condition() && std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  pid_t id() const { return id_; }
   /// Whether it is still running. `wait` must still be called.
   bool running() const {
     siginfo_t info{};

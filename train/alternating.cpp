@@ -30,12 +30,14 @@ constexpr size_t kFirstFrozen = 2;
 
 fs::path folder_of(const Part& part, const fs::path& out) { return *part.folder ? out / part.folder : out; }
 
-/// Checks that the folder of each part may be written to, and that no part has begun before the previous one.
-void check_folders(const fs::path& out, bool resume) {
+/// Checks that the folder of each part may be written to and that no other process trains in it, and that no
+/// part has begun before the previous one.
+void check_folders(const RunOptions& options, const fs::path& out) {
   bool unfinished = false;
   for (const Part& part : kParts) {
     const fs::path folder = folder_of(part, out);
-    check_run_folder(folder, resume);
+    check_run_folder(options, folder);
+    if (fs::exists(FolderLock::file_in(folder))) FolderLock{folder};
     const bool begun = fs::exists(folder / "last.safetensors");
     check_input(
         !begun || !unfinished,
@@ -68,11 +70,13 @@ void train_alternating(const RunOptions& options) {
   if (options.dry_run) {
     fmt::print("forecast for joint training, which takes more memory than any of the four parts:\n");
     part.train.mode = "joint";
-    return train_run(part);
+    train_run(part);
+    return;
   }
   const fs::path out = fs::path(options.train.out).lexically_normal();
-  check_folders(out, options.resume);
-  fs::path proposals, before;  // the file and the folder of the previous part
+  check_folders(options, out);
+  std::vector<std::optional<FolderLock>> locks;  // of the parts that have ended, which later ones read
+  fs::path proposals, before;                    // the file and the folder of the previous part
   for (size_t i = 0; i < std::size(kParts); ++i) {
     fmt::print("\nalternating training, {} of {}: {}\n", i + 1, std::size(kParts), kParts[i].description);
     TrainConfig& train = part.train;
@@ -91,7 +95,7 @@ void train_alternating(const RunOptions& options) {
       part.model = saved_config(train.weights).value();
       part.suited = {false, false};
     }
-    train_run(part);
+    locks.push_back(train_run(part));
     // The signal may have come after the part's last step.
     if (i + 1 < std::size(kParts) && InterruptGuard::signal() != 0)
       throw Interrupted(fmt::format("stopped after part {} of {}; resume with:\n  {}{}", i + 1,

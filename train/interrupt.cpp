@@ -8,6 +8,12 @@ namespace {
 volatile std::sig_atomic_t received_signal = 0;
 
 extern "C" void record_signal(int signal) {
+  if (received_signal != 0) {
+    // Raised again after this handler has returned, which ends the process with the right status.
+    ::signal(signal, SIG_DFL);
+    ::kill(::getpid(), signal);
+    return;
+  }
   received_signal = signal;
   constexpr char kText[] = "\nstopping after this step; press Ctrl-C again to stop at once\n";
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kText, sizeof kText - 1);
@@ -19,14 +25,15 @@ InterruptGuard::InterruptGuard() {
   received_signal = 0;
   struct sigaction action {};
   action.sa_handler = record_signal;
-  action.sa_flags = SA_RESETHAND | SA_RESTART;
-  ::sigaction(SIGINT, &action, &old_int_);
-  ::sigaction(SIGTERM, &action, &old_term_);
+  action.sa_flags = SA_RESTART;
+  for (size_t i = 0; i < kSignals.size(); ++i) {
+    ::sigaction(kSignals[i], &action, &before_[i]);
+    if (kSignals[i] == SIGHUP && before_[i].sa_handler == SIG_IGN) ::sigaction(SIGHUP, &before_[i], nullptr);
+  }
 }
 
 InterruptGuard::~InterruptGuard() {
-  ::sigaction(SIGINT, &old_int_, nullptr);
-  ::sigaction(SIGTERM, &old_term_, nullptr);
+  for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &before_[i], nullptr);
 }
 
 int InterruptGuard::signal() { return received_signal; }

@@ -1,6 +1,7 @@
-// Stopping a run with Ctrl-C after the current step.
+// Stopping a run after the current step: with Ctrl-C, by `kill`, or because the terminal was closed.
 #pragma once
 
+#include <array>
 #include <csignal>
 #include <stdexcept>
 
@@ -11,8 +12,8 @@ struct Interrupted : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// While this object lives, the first SIGINT or SIGTERM is only recorded; a second one ends the process as
-/// usual.
+/// While this object lives, the first SIGINT, SIGTERM or SIGHUP is only recorded; a second one, the same or
+/// another, ends the process at once. A SIGHUP that is ignored when the object is made (nohup) stays ignored.
 class InterruptGuard {
  public:
   InterruptGuard();
@@ -24,8 +25,8 @@ class InterruptGuard {
   static int signal();
 
  private:
-  struct sigaction old_int_ {
-  }, old_term_{};
+  static constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
+  std::array<struct sigaction, kSignals.size()> before_{};
 };
 
 }  // namespace rcnn

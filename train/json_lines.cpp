@@ -3,14 +3,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 #include "core/error.h"
@@ -25,25 +24,46 @@ using nlohmann::ordered_json;
 }
 
 int open_for_appending(const std::filesystem::path& path, int flags) {
-  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | flags, 0666);
+  int file = -1;
+  do file = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | flags, 0666);
+  while (file < 0 && errno == EINTR);
   if (file < 0) fail(path, errno);
   return file;
 }
 
-/// Whether the line is a JSON object whose "step", if it has one, is at most `step`.
-bool belongs_before(std::string_view line, int64_t step) {
-  const ordered_json object = ordered_json::parse(line, nullptr, false);
-  if (!object.is_object()) return false;
-  const auto found = object.find("step");
-  return found == object.end() || (found->is_number() && found->get<double>() <= static_cast<double>(step));
+std::string read_all(int file, const std::filesystem::path& path) {
+  std::string text;
+  std::array<char, 1 << 16> part{};
+  while (true) {
+    const ssize_t size = ::pread(file, part.data(), part.size(), static_cast<off_t>(text.size()));
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) fail(path, errno);
+    if (size == 0) return text;
+    text.append(part.data(), static_cast<size_t>(size));
+  }
 }
 
-/// The number of bytes at the beginning of `text` that are complete lines of steps up to `step`.
-size_t length_before(std::string_view text, int64_t step) {
-  size_t kept = 0;
-  for (size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n', kept)) {
-    if (!belongs_before(text.substr(kept, end - kept), step)) break;
-    kept = end + 1;
+/// What is kept of the file of a run that is resumed.
+struct Kept {
+  size_t bytes = 0;
+  int64_t steps = 0;  // that have a line; lines are in the order of their steps
+};
+
+/// The complete lines at the beginning of `text` that are JSON objects whose "step", if they have one, is at
+/// most `step`.
+Kept lines_before(std::string_view text, int64_t step) {
+  Kept kept;
+  int64_t newest = 0;
+  for (size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n', kept.bytes)) {
+    const auto object = ordered_json::parse(text.substr(kept.bytes, end - kept.bytes), nullptr, false);
+    if (!object.is_object()) break;
+    if (const auto found = object.find("step"); found != object.end()) {
+      if (!found->is_number_integer() || found->get<double>() > static_cast<double>(step)) break;
+      const auto number = found->get<int64_t>();
+      kept.steps += number > newest;
+      newest = std::max(newest, number);
+    }
+    kept.bytes = end + 1;
   }
   return kept;
 }
@@ -55,15 +75,15 @@ JsonLines JsonLines::create(const std::filesystem::path& path) {
 }
 
 JsonLines JsonLines::resume(const std::filesystem::path& path, int64_t step) {
-  std::string text;
-  if (std::ifstream file(path, std::ios::binary); file) text.assign(std::istreambuf_iterator<char>(file), {});
   JsonLines lines(path, open_for_appending(path, 0));
-  if (::ftruncate(lines.file_, static_cast<off_t>(length_before(text, step))) != 0) fail(path, errno);
+  const Kept kept = lines_before(read_all(lines.file_, path), step);
+  if (::ftruncate(lines.file_, static_cast<off_t>(kept.bytes)) != 0) fail(path, errno);
+  lines.missing_ = step - kept.steps;
   return lines;
 }
 
 JsonLines::JsonLines(JsonLines&& other) noexcept
-    : path_(std::move(other.path_)), file_(std::exchange(other.file_, -1)) {}
+    : path_(std::move(other.path_)), file_(std::exchange(other.file_, -1)), missing_(other.missing_) {}
 
 JsonLines::~JsonLines() {
   if (file_ >= 0) ::close(file_);
@@ -78,6 +98,13 @@ void JsonLines::write(const ordered_json& object) {
     if (written < 0) fail(path_, errno);
     left.remove_prefix(static_cast<size_t>(written));
   }
+}
+
+void JsonLines::sync() {
+  int failed = 0;
+  do failed = ::fsync(file_);
+  while (failed != 0 && errno == EINTR);
+  if (failed != 0 && errno != EINVAL) fail(path_, errno);  // EINVAL: it is not on a disk
 }
 
 }  // namespace rcnn

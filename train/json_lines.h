@@ -18,7 +18,8 @@ class JsonLines {
   /// Continues the file of a run that is resumed after `step` steps. The first line whose number "step" is
   /// larger, or that is not a complete JSON object, is removed together with everything after it. Since a run
   /// writes the lines of a step before the checkpoint of that step, the file becomes that of a run that was
-  /// never stopped. A missing file is created. Throws Error as above.
+  /// never stopped. A missing file is created. Throws Error as above, also when the file cannot be read, and
+  /// then leaves it as it is.
   static JsonLines resume(const std::filesystem::path& path, int64_t step);
 
   JsonLines(JsonLines&& other) noexcept;
@@ -29,11 +30,18 @@ class JsonLines {
   /// characters. Throws Error naming the file when it cannot be written.
   void write(const nlohmann::ordered_json& object);
 
+  /// Waits until all lines are on the disk: before a checkpoint is written that a run resumes from.
+  void sync();
+
+  /// How many of the steps before the one from which the file was resumed have no line in it.
+  int64_t missing_steps() const { return missing_; }
+
  private:
   JsonLines(std::filesystem::path path, int file) : path_(std::move(path)), file_(file) {}
 
   std::filesystem::path path_;
   int file_;
+  int64_t missing_ = 0;
 };
 
 }  // namespace rcnn

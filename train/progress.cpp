@@ -21,6 +21,11 @@ int columns_of(std::FILE* out) {
   return std::min<int>(kMaxColumns, size.ws_col - 1);
 }
 
+/// A terminal that was closed, or a full disk under a log, does not end a training run.
+void print(std::FILE* out, const std::string& text) {
+  [[maybe_unused]] const int failed = std::fputs(text.c_str(), out) | std::fflush(out);
+}
+
 std::string bar(double share, int width) {
   const int done = static_cast<int>(std::lround(std::clamp(share, 0.0, 1.0) * (width - 2)));
   return fmt::format("[{:#<{}}{: <{}}] ", "", done, "", width - 2 - done);
@@ -95,31 +100,28 @@ void Progress::update(int64_t step, int64_t images, const NamedValues& losses, C
   shown_ = now;
   const std::string line = progress_line(state_at(step, losses, now), terminal_, columns_of(out_));
   if (terminal_) {
-    fmt::print(out_, "\r\x1b[K{}", line);
+    print(out_, "\r\x1b[K" + line);
     line_open_ = true;
   } else {
-    fmt::print(out_, "{}\n", line);
+    print(out_, line + "\n");
   }
-  std::fflush(out_);
 }
 
 void Progress::pause_ended(Clock::time_point now) { marks_ = {{now, marks_.back().images}}; }
 
 void Progress::clear_line() {
-  if (line_open_) fmt::print(out_, "\r\x1b[K");
+  if (line_open_) print(out_, "\r\x1b[K");
   line_open_ = false;
 }
 
 void Progress::message(const std::string& line) {
   clear_line();
-  fmt::print(out_, "{}\n", line);
-  std::fflush(out_);
+  print(out_, line + "\n");
 }
 
 void Progress::finish() {
-  if (line_open_) fmt::print(out_, "\n");
+  if (line_open_) print(out_, "\n");
   line_open_ = false;
-  std::fflush(out_);
 }
 
 }  // namespace rcnn

@@ -1,33 +1,29 @@
 #include "train/run.h"
 
-#include "core/cuda/device.h"
-
 namespace rcnn {
-namespace {
 
-Device choose_device(const RunOptions& options) {
-  const cuda::DeviceChoice choice = cuda::choose_device(options.train.device);
-  fmt::print("{}\n", choice.line);
-  return choice.device;
-}
+Run::Run(const RunOptions& o) : Run(o, cuda::choose_device(o.train.device)) {}
 
-}  // namespace
-
-Run::Run(const RunOptions& o) : options(o), ctx(choose_device(o)) {
+Run::Run(const RunOptions& o, const cuda::DeviceChoice& choice)
+    : options(o), device_line(choice.line), ctx(choice.device) {
   ctx.precision = parse_precision(options.model.precision);
   ctx.seed = static_cast<uint64_t>(config.seed);
   ctx.kernels = options.kernels;
 }
 
-void train_run(const RunOptions& options) {
+std::optional<FolderLock> train_run(const RunOptions& options) {
   check_mode(options.train);
   Run run(options);
   read_data(run);
-  if (options.dry_run) return print_forecast(run);
+  if (options.dry_run) {
+    print_forecast(run);
+    return std::nullopt;
+  }
   build_model(run);
   open_folder(run);
   train_loop(run);
   finish(run);
+  return std::move(run.lock);
 }
 
 }  // namespace rcnn

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "core/context.h"
+#include "core/cuda/device.h"
+#include "core/files/folder_lock.h"
 #include "eval/data_summary.h"
 #include "models/detector.h"
 #include "train/checkpoint.h"
@@ -18,13 +20,16 @@
 namespace rcnn {
 
 struct Run {
-  /// Chooses the device and prints which one and why.
+  /// Chooses the device.
   explicit Run(const RunOptions& options);
+  Run(const RunOptions& options, const cuda::DeviceChoice& choice);
 
   RunOptions options;  // what the settings leave open is filled in by read_data
   TrainConfig& config = options.train;
   std::filesystem::path out = config.out;
+  std::string device_line;  // which device was chosen and why
   Context ctx;
+  std::optional<FolderLock> lock;  // on `out`, from open_folder on, or earlier if it exists
   RunData data;
   std::vector<DataSummary> summaries;  // one per split, the training split first
   Detector detector;
@@ -52,15 +57,15 @@ struct Run {
 
 // ---- set-up
 
-/// Reads the splits, fills in what the settings leave open, and prints what is in the data and what looks
-/// wrong with it.
+/// Locks the folder if it is that of a run. Reads the splits, fills in what the settings leave open, and
+/// prints what is in the data and what looks wrong with it.
 void read_data(Run& run);
 /// Prints how much memory a training step takes: the answer of --dry-run.
 void print_forecast(Run& run);
 /// Builds the model, with the initial weights, the optimiser and the average of the weights.
 void build_model(Run& run);
-/// Prepares an empty folder, or restores the state of the last checkpoint. Splits that the mode cannot
-/// evaluate on are left out from here on.
+/// Locks the folder. Prepares an empty one, or restores the state of the last checkpoint. Splits that the
+/// mode cannot evaluate on are left out from here on.
 void open_folder(Run& run);
 
 // ---- loop
@@ -75,7 +80,7 @@ void finish(Run& run);
 
 // ---- all of it
 
-/// Trains once, in a mode other than alternating; see train_detector.
-void train_run(const RunOptions& options);
+/// Trains once, in a mode other than alternating; see train_detector. Returns the lock on the folder.
+std::optional<FolderLock> train_run(const RunOptions& options);
 
 }  // namespace rcnn

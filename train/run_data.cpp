@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "data/image.h"
 #include "eval/proposals.h"
 
 namespace rcnn {
@@ -30,20 +29,6 @@ void forget_missing_proposals(Dataset& part) {
   for (const Sample& sample : part.samples)
     if (sample.proposals && !sample.proposals->empty()) return;
   for (Sample& sample : part.samples) sample.proposals.reset();
-}
-
-/// An evaluation in which no image can be decoded would end the run after hours, before a model is saved.
-void check_that_one_decodes(const Dataset& split, const std::string& name) {
-  std::string first;
-  for (const Sample& sample : split.samples) try {
-      read_image(sample.image);
-      return;
-    } catch (const InputError& error) {
-      if (first.empty()) first = error.what();
-    }
-  check_input(split.samples.empty(),
-              "None of the {} images of the split '{}' can be decoded; the first fault: {}",
-              split.samples.size(), name, first);
 }
 
 void split_at_random(RunData& data, const TrainConfig& config, const fs::path& out, bool resume) {
@@ -110,8 +95,6 @@ RunData read_run_data(const TrainConfig& config, const fs::path& out, bool resum
     if (!config.test_proposals.empty()) read_proposals(config.test_proposals, data.test);
   }
   data.notes = folder.notes;
-  check_that_one_decodes(data.val, val);
-  check_that_one_decodes(data.test, test);
   data.train.name = data.train_name;
   data.val.name = data.val_name;
   data.test.name = data.test_name;

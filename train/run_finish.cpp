@@ -1,4 +1,5 @@
 // The end of a run: evaluates the best model and writes the results.
+#include "core/files/output.h"
 #include "core/files/sha256.h"
 #include "eval/coco_metrics.h"
 #include "eval/detect.h"
@@ -22,18 +23,26 @@ void take_best_weights(Run& run) {
   }
 }
 
-void evaluate(Run& run, Dataset& split, FinishedRun& finished) {
+void evaluate(Run& run, Dataset& split, FinishedRun& finished, KeepGoing& writing) {
   std::vector<Trace> traces;
   finished.detections = detect_dataset(run.ctx, *run.detector.model, split,
                                        static_cast<int>(run.config.workers), run.faults, {}, &traces);
   ignore_undecodable(split, run.faults);
-  write_detections(run.out / "detections.json", finished.detections, split.samples, run.detector.classes,
-                   split.category_ids);
+  writing.run([&] {
+    write_detections(run.out / "detections.json", finished.detections, split.samples, run.detector.classes,
+                     split.category_ids);
+  });
   finished.result = evaluate_voc(finished.detections, split);
   const CocoFigures coco = evaluate_coco(finished.detections, split).mean;
   for (const CocoFigureName& figure : kCocoFigures)
     finished.coco_figures.emplace_back(figure.words, coco.*figure.value);
   finished.diagnosis = diagnose(finished.detections, traces, split);
+}
+
+/// The recommended confidence threshold of each class becomes part of the model's file.
+void keep_confidence(Run& run, const Diagnosis& diagnosis) {
+  run.detector.confidence = recommended_confidence(diagnosis);
+  save_model(run.best_weights(), run.detector);
 }
 
 }  // namespace
@@ -45,7 +54,6 @@ void finish(Run& run) {
   finished.images_seen = run.state.step * run.images_seen_per_step();
   finished.best_step = run.state.best_step;
   finished.train_seconds = run.state.train_seconds;
-  finished.weights_sha256 = sha256_hex_of_file(run.best_weights());
   finished.summaries = run.summaries;
   for (const LoadedImage& image : first_images(run.data.train, loader_options(run.config), kAugmentedShown))
     finished.augmented.push_back({run.data.train.samples[static_cast<size_t>(image.sample)].id,
@@ -55,13 +63,17 @@ void finish(Run& run) {
   // If the validation split is evaluated again, the same faults are found below.
   if (!run.data.test.samples.empty() && !run.data.test_is_val)
     run.faults.insert(run.faults.end(), run.val_faults.begin(), run.val_faults.end());
-  if (!evaluated.samples.empty()) evaluate(run, evaluated, finished);
+  KeepGoing writing;
+  if (!evaluated.samples.empty()) evaluate(run, evaluated, finished, writing);
+  if (finished.diagnosis) writing.run([&] { keep_confidence(run, *finished.diagnosis); });
+  finished.weights_sha256 = sha256_hex_of_file(run.best_weights());
   evaluated.classes = run.detector.classes;
   finished.faults = run.faults;
   const std::filesystem::path report = run.out / "report.html";
-  write_summary(run.out / "summary.json", run.options, finished, evaluated);
-  write_run_report(run.out, run.options, finished, evaluated);
+  writing.run([&] { write_summary(run.out / "summary.json", run.options, finished, evaluated); });
+  writing.run([&] { write_run_report(run.out, run.options, finished, evaluated); });
   print_result(finished);
+  writing.finish();
   fmt::print("model: {}\nreport: {}\n", run.best_weights().string(), report.string());
 }
 

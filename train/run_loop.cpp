@@ -93,6 +93,9 @@ TrainingLoop::TrainingLoop(Run& run)
       progress_(stdout, state_.step, steps_),
       log_([&run](int64_t step) { return explain_step(run, step); }),
       step_(run.ctx, *run.detector.model, *run.sgd, config_.cuda_graph) {
+  if (lines_.missing_steps() > 0)
+    progress_.message(fmt::format("{} lacks {} of the {} steps before the checkpoint; its curves have a gap",
+                                  run.metrics().string(), lines_.missing_steps(), state_.step));
   start_ = Clock::now();
 }
 
@@ -151,6 +154,7 @@ void TrainingLoop::save(const Due& due) {
   if (!log_.finite() && !due.end) return;
   if (due.evaluation) evaluate();
   state_.step = done_;
+  lines_.sync();
   save_checkpoint(run_.last_checkpoint(), run_.detector, *run_.sgd, run_.average(), state_);
 }
 

@@ -1,5 +1,8 @@
 #include "train/run_options.h"
 
+#include "core/files/folder_lock.h"
+#include "core/files/output.h"
+
 namespace rcnn {
 
 std::map<std::string, std::string> result_settings(const RunOptions& options, bool random_split) {
@@ -61,12 +64,24 @@ void check_mode(const TrainConfig& config) {
               "--freeze-backbone needs --weights, and a --mode other than alternating");
 }
 
-void check_run_folder(const std::filesystem::path& out, bool resume) {
-  const bool used =
-      std::filesystem::exists(out / "last.safetensors") || std::filesystem::exists(out / "best.safetensors");
-  check_input(resume || !used,
+void check_run_folder(const RunOptions& options, const std::filesystem::path& out) {
+  std::error_code none;
+  const auto last = out / "last.safetensors", best = out / "best.safetensors",
+             lock = FolderLock::file_in(out);
+  check_input(options.resume || !(std::filesystem::exists(last, none) || std::filesystem::exists(best, none)),
               "{}: this folder already holds a run; choose another --out, or continue it with --resume",
               out.string());
+  // Lists of a split and metrics cannot say who wrote them.
+  const bool ours = is_written_here(lock) || is_written_here(last) || is_written_here(best);
+  OutputCheck check(options.force);
+  const TrainConfig& train = options.train;
+  for (const std::string* input : {&train.data, &train.weights, &train.proposals, &train.val_proposals,
+                                   &train.test_proposals, &options.settings_file})
+    check.reads(*input);
+  for (const char* name :
+       {"run.lock", "last.safetensors", "best.safetensors", "metrics.jsonl", "splits/train.txt",
+        "splits/val.txt", "detections.json", "summary.json", "report.html"})
+    if (std::filesystem::exists(out / name, none)) check.writes("--out", out / name, ours);
 }
 
 }  // namespace rcnn

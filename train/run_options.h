@@ -19,8 +19,10 @@ struct RunOptions {
   bool resume = false;
   /// The share of the steps that the settings ask for: below 1 for a part of alternating training.
   double share = 1;
+  bool force = false;                // replace files in the folder that another program wrote
   bool dry_run = false;              // read the data, print how much memory a step takes, and stop
   SuitedInput suited{false, false};  // the parts of the model's input that follow from the training boxes
+  std::string settings_file;         // --config; empty: none
   std::string command_line;          // quoted in the summary and the report
   std::string version;               // of the program, for the report
   /// Op family -> variant (see Context::kernels).
@@ -34,7 +36,8 @@ Sgd::Options sgd_options(const TrainConfig& config);
 /// Throws InputError if the settings of what is trained (mode, freeze-backbone, proposals) do not fit
 /// together.
 void check_mode(const TrainConfig& config);
-/// Throws InputError if the folder `out` already holds a run and `resume` is false.
-void check_run_folder(const std::filesystem::path& out, bool resume);
+/// Throws InputError if the folder `out` already holds a run that is not to be resumed, or if the run would
+/// replace a file that it reads or that another program wrote (see OutputCheck).
+void check_run_folder(const RunOptions& options, const std::filesystem::path& out);
 
 }  // namespace rcnn

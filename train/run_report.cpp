@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/files/atomic_file.h"
+#include "core/files/output.h"
 #include "eval/coco_metrics.h"
 #include "eval/print.h"
 #include "models/faster_rcnn.h"
@@ -48,6 +49,7 @@ void read_curves(const fs::path& path, ReportData& data) {
 void write_summary(const fs::path& path, const RunOptions& options, const FinishedRun& run,
                    const Dataset& evaluated) {
   Json summary;
+  summary["info"] = kWrittenHere;
   if (!run.split.empty()) {
     summary["split"] = run.split;
     summary["map50"] = run.result.map_area;
@@ -100,7 +102,7 @@ void write_run_report(const fs::path& out, const RunOptions& options, const Fini
     data.coco_figures = run.coco_figures;
     data.diagnosis = run.diagnosis;
     if (run.diagnosis) data.worst = worst_pictures(*run.diagnosis, evaluated);
-    data.examples = example_pictures(run.detections, evaluated);
+    data.examples = example_pictures(run.detections, evaluated, run.diagnosis ? &*run.diagnosis : nullptr);
   }
   data.faults = run.faults;
   write_report(out / "report.html", data);

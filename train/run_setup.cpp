@@ -1,6 +1,7 @@
 // The set-up of a run: data, settings, model and folder.
 #include <cmath>
 
+#include "core/files/atomic_file.h"
 #include "core/text.h"
 #include "eval/advice.h"
 #include "train/memory.h"
@@ -113,8 +114,11 @@ int64_t count_parameters(FasterRcnn& model) {
 }  // namespace
 
 void read_data(Run& run) {
-  check_run_folder(run.out, run.options.resume);
+  check_run_folder(run.options, run.out);
+  if (!run.options.dry_run && std::filesystem::exists(FolderLock::file_in(run.out)))
+    run.lock.emplace(run.out);
   run.data = read_run_data(run.config, run.out, run.options.resume);
+  fmt::print("{}\n", run.device_line);
   settle(run);
   describe_data(run);
 }
@@ -161,6 +165,11 @@ void open_folder(Run& run) {
   std::error_code error;
   std::filesystem::create_directories(run.out, error);
   check_input(!error, "{}: cannot create the folder: {}", run.out.string(), error.message());
+  if (!run.lock) {
+    run.lock.emplace(run.out);
+    check_run_folder(run.options, run.out);  // another run may have ended since the first time
+  }
+  for (const auto& folder : {run.out, run.out / "splits"}) remove_left_temporaries(folder);
   write_random_split(run.data, run.out);
   if (run.continues()) {
     run.state = load_checkpoint(run.last_checkpoint(), run.detector, *run.sgd, run.average(), settings);

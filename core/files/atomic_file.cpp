@@ -1,6 +1,7 @@
 #include "core/files/atomic_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,18 +32,38 @@ fs::path resolve(const fs::path& path) {
   return none ? path : target;
 }
 
+/// Names of temporary files: this, the process, a hyphen and a number.
+constexpr std::string_view kTemporaryName = ".rcnn-tmp-";
+
+bool is_temporary_name(std::string_view name) {
+  if (!name.starts_with(kTemporaryName)) return false;
+  name.remove_prefix(kTemporaryName.size());
+  const size_t hyphen = name.find_first_not_of("0123456789");
+  return hyphen != 0 && hyphen != std::string_view::npos && name[hyphen] == '-' && hyphen + 1 < name.size() &&
+         name.find_first_not_of("0123456789", hyphen + 1) == std::string_view::npos;
+}
+
+fs::path folder_of(const fs::path& file) {
+  return file.has_parent_path() ? file.parent_path() : fs::path(".");
+}
+
 /// A temporary file of this process in the folder of `target`, removed at the end unless it was renamed to
-/// `target`.
+/// `target`. It is locked while this object lives; `remove_left_temporaries` removes those that are not. Its
+/// name does not contain that of the target, which may be as long as the file system allows.
 class TemporaryFile {
  public:
   TemporaryFile(const fs::path& path, const fs::path& target) : path_(path), target_(target) {
     // O_EXCL and a counter: the name may be taken, by another thread or by a process that was killed.
     for (int n = 0;; ++n) {
-      name_ = target_;
-      name_ += fmt::format(".tmp-{}-{}", ::getpid(), n);
+      name_ = folder_of(target_) / fmt::format("{}{}-{}", kTemporaryName, ::getpid(), n);
       file_ = ::open(name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-      if (file_ >= 0) return;
-      if (errno != EEXIST) fail(path_, "creating a file in its folder", errno);
+      if (file_ < 0 && errno != EEXIST && errno != EINTR) fail(path_, "creating a file in its folder", errno);
+      if (file_ < 0) continue;
+      // Another process may have removed the file before it was locked.
+      struct stat status {};
+      while (::flock(file_, LOCK_EX) != 0 && errno == EINTR) continue;
+      if (::fstat(file_, &status) != 0 || status.st_nlink > 0) return;
+      ::close(file_);
     }
   }
   ~TemporaryFile() {
@@ -73,8 +94,7 @@ class TemporaryFile {
  private:
   /// The new name must reach the disk too. File systems that cannot sync a folder report EINVAL.
   void sync_folder() const {
-    const fs::path folder = target_.has_parent_path() ? target_.parent_path() : fs::path(".");
-    const int opened = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int opened = ::open(folder_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (opened < 0) return;  // a folder may be writable but not readable
     const int error = ::fsync(opened) == 0 ? 0 : errno;
     ::close(opened);
@@ -122,6 +142,19 @@ void write_atomically(const fs::path& path, const std::function<void(FileWriter&
 void write_atomically(const fs::path& path, std::string_view content, Sync sync) {
   write_atomically(
       path, [&](FileWriter& writer) { writer.write(content); }, sync);
+}
+
+void remove_left_temporaries(const fs::path& folder) {
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    if (!is_temporary_name(entry->path().filename().native())) continue;
+    const int file = ::open(entry->path().c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (file < 0) continue;
+    struct stat status {};
+    if (::flock(file, LOCK_EX | LOCK_NB) == 0 && ::fstat(file, &status) == 0 && S_ISREG(status.st_mode))
+      ::unlink(entry->path().c_str());
+    ::close(file);
+  }
 }
 
 }  // namespace rcnn

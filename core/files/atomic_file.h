@@ -41,11 +41,16 @@ class FileWriter {
 ///
 /// Throws Error naming the file when it cannot be written (for example to a full disk), and passes on what
 /// `body` throws; the temporary file is then removed and the old file is untouched. A process that is killed
-/// in between leaves a file `<name>.tmp-<pid>-<n>`, which is never read.
+/// in between leaves a file `.rcnn-tmp-<pid>-<n>`, which is never read; the next command that writes to the
+/// folder removes it.
 void write_atomically(const std::filesystem::path& path, const std::function<void(FileWriter&)>& body,
                       Sync sync = Sync::yes);
 
 /// The same for content that is already in memory.
 void write_atomically(const std::filesystem::path& path, std::string_view content, Sync sync = Sync::yes);
+
+/// Removes the temporary files that killed processes have left in the folder: files of such a name that no
+/// process has locked. Does nothing where files cannot be locked.
+void remove_left_temporaries(const std::filesystem::path& folder);
 
 }  // namespace rcnn

@@ -20,7 +20,7 @@ static_assert(std::endian::native == std::endian::little, "the numbers of a pick
 constexpr uint8_t kProto = 0x80, kStop = '.', kMark = '(';
 constexpr uint8_t kNone = 'N', kNewTrue = 0x88, kNewFalse = 0x89;
 constexpr uint8_t kBinInt = 'J', kBinInt1 = 'K', kBinInt2 = 'M', kLong1 = 0x8A, kBinFloat = 'G';
-constexpr uint8_t kBinUnicode = 'X';
+constexpr uint8_t kBinUnicode = 'X', kBinString = 'T', kShortBinString = 'U';  // the last two: Python 2's
 constexpr uint8_t kEmptyTuple = ')', kTuple = 't', kTuple1 = 0x85, kTuple2 = 0x86, kTuple3 = 0x87;
 constexpr uint8_t kEmptyList = ']', kAppend = 'a', kAppends = 'e';
 constexpr uint8_t kEmptyDict = '}', kSetItem = 's', kSetItems = 'u';
@@ -28,24 +28,48 @@ constexpr uint8_t kBinPut = 'q', kLongBinPut = 'r', kBinGet = 'h', kLongBinGet =
 constexpr uint8_t kGlobal = 'c', kReduce = 'R', kNewObj = 0x81, kBuild = 'b', kBinPersId = 'Q';
 
 // The other opcodes, for error messages.
-constexpr std::pair<uint8_t, const char*> kRefused[] = {
-    {'0', "POP"},           {'1', "POP_MARK"},       {'2', "DUP"},
-    {'B', "BINBYTES"},      {'C', "SHORT_BINBYTES"}, {'F', "FLOAT"},
-    {'I', "INT"},           {'L', "LONG"},           {'P', "PERSID"},
-    {'S', "STRING"},        {'T', "BINSTRING"},      {'U', "SHORT_BINSTRING"},
-    {'V', "UNICODE"},       {'d', "DICT"},           {'g', "GET"},
-    {'i', "INST"},          {'l', "LIST"},           {'o', "OBJ"},
-    {'p', "PUT"},           {0x82, "EXT1"},          {0x83, "EXT2"},
-    {0x84, "EXT4"},         {0x8B, "LONG4"},         {0x8C, "SHORT_BINUNICODE"},
-    {0x8D, "BINUNICODE8"},  {0x8E, "BINBYTES8"},     {0x8F, "EMPTY_SET"},
-    {0x90, "ADDITEMS"},     {0x91, "FROZENSET"},     {0x92, "NEWOBJ_EX"},
-    {0x93, "STACK_GLOBAL"}, {0x94, "MEMOIZE"},       {0x95, "FRAME"},
-    {0x96, "BYTEARRAY8"},   {0x97, "NEXT_BUFFER"},   {0x98, "READONLY_BUFFER"}};
+constexpr std::pair<uint8_t, const char*> kRefused[] = {{'0', "POP"},
+                                                        {'1', "POP_MARK"},
+                                                        {'2', "DUP"},
+                                                        {'B', "BINBYTES"},
+                                                        {'C', "SHORT_BINBYTES"},
+                                                        {'F', "FLOAT"},
+                                                        {'I', "INT"},
+                                                        {'L', "LONG"},
+                                                        {'P', "PERSID"},
+                                                        {'S', "STRING"},
+                                                        {'V', "UNICODE"},
+                                                        {'d', "DICT"},
+                                                        {'g', "GET"},
+                                                        {'i', "INST"},
+                                                        {'l', "LIST"},
+                                                        {'o', "OBJ"},
+                                                        {'p', "PUT"},
+                                                        {0x82, "EXT1"},
+                                                        {0x83, "EXT2"},
+                                                        {0x84, "EXT4"},
+                                                        {0x8B, "LONG4"},
+                                                        {0x8D, "BINUNICODE8"},
+                                                        {0x8C, "SHORT_BINUNICODE"},
+                                                        {0x8E, "BINBYTES8"},
+                                                        {0x8F, "EMPTY_SET"},
+                                                        {0x90, "ADDITEMS"},
+                                                        {0x91, "FROZENSET"},
+                                                        {0x92, "NEWOBJ_EX"},
+                                                        {0x93, "STACK_GLOBAL"},
+                                                        {0x94, "MEMOIZE"},
+                                                        {0x95, "FRAME"},
+                                                        {0x96, "BYTEARRAY8"},
+                                                        {0x97, "NEXT_BUFFER"},
+                                                        {0x98, "READONLY_BUFFER"}};
 
 class Machine {
  public:
   Machine(const std::string& file, std::span<const uint8_t> bytes, std::span<const PickleGlobal> globals)
       : file_(file), bytes_(bytes), globals_(globals) {}
+
+  /// Where the pickle ended.
+  size_t at() const { return at_; }
 
   Pickle run() {
     require(number<uint8_t>() == kProto && number<uint8_t>() == 2,
@@ -55,7 +79,6 @@ class Machine {
       if (opcode == kStop) break;
       step(opcode);
     }
-    require(at_ == bytes_.size(), "continues after its end");
     require(marks_.empty() && stack_.size() == 1, "ends with something other than one value");
     pickle_.root = stack_[0];
     return std::move(pickle_);
@@ -87,8 +110,15 @@ class Machine {
       case kBinFloat:
         take(8);
         return push(Kind::real);
-      case kBinUnicode:
-        return push_text();
+      case kBinUnicode: {
+        const std::string text = take_text(number<uint32_t>());
+        require(simdjson::validate_utf8(text), "has a string that is not UTF-8");
+        return push(Kind::text, 0, {}, text);
+      }
+      case kBinString:
+        return push_bytes(number<uint32_t>());
+      case kShortBinString:
+        return push_bytes(number<uint8_t>());
       case kEmptyTuple:
         return push(Kind::tuple);
       case kTuple1:
@@ -197,10 +227,15 @@ class Machine {
     return stack_.back();
   }
 
-  void push_text() {
-    const std::span<const uint8_t> bytes = take(number<uint32_t>());
-    std::string text(bytes.begin(), bytes.end());
-    require(simdjson::validate_utf8(text), "has a string that is not UTF-8");
+  std::string take_text(size_t count) {
+    const std::span<const uint8_t> bytes = take(count);
+    return {bytes.begin(), bytes.end()};
+  }
+
+  /// A string of Python 2, which is text or bytes.
+  void push_bytes(size_t count) {
+    std::string text = take_text(count);
+    if (!simdjson::validate_utf8(text)) return push(Kind::other);
     push(Kind::text, 0, {}, std::move(text));
   }
 
@@ -208,6 +243,7 @@ class Machine {
 
   void append(Kind to, const std::vector<uint32_t>& items) {
     PickleValue& container = pickle_.values[top()];
+    if (container.kind == Kind::other) return;
     require(container.kind == to, "adds elements to a value that is neither a list nor a dict");
     require(to == Kind::list || items.size() % 2 == 0, "has a key without a value");
     container.items.insert(container.items.end(), items.begin(), items.end());
@@ -215,33 +251,50 @@ class Machine {
 
   void push_global() {
     const std::string module = line(), name = module + "." + line();
-    const auto found = std::find_if(globals_.begin(), globals_.end(),
-                                    [&](const PickleGlobal& global) { return global.name == name; });
+    const auto found = std::find_if(globals_.begin(), globals_.end(), [&](const PickleGlobal& global) {
+      return global.name.ends_with('.') ? name.starts_with(global.name) : global.name == name;
+    });
     check_input(found != globals_.end(),
                 "{}: its pickle names {}, which is not one of the few functions and classes that a weights "
                 "file needs. A file that holds only a state_dict() names no others.",
                 file_, in_quotes(name));
-    push(Kind::global, found - globals_.begin());
+    push(found->use == PickleGlobal::Use::other ? Kind::other : Kind::global, found - globals_.begin());
   }
 
   /// Pushes a value that stands for a call of `both[0]` with `both[1]`. Nothing is called.
   void call(std::vector<uint32_t> both) {
     const PickleValue &function = pickle_.values[both[0]], &arguments = pickle_.values[both[1]];
+    if (function.kind == Kind::other) return push(Kind::other);
     require(function.kind == Kind::global, "calls a value that is not a function");
     require(arguments.kind == Kind::tuple, "calls a function with arguments that are not a tuple");
     const PickleGlobal& global = globals_[static_cast<size_t>(function.integer)];
     check_input(global.use != PickleGlobal::Use::name, "{}: its pickle calls {}, which is only a name.",
                 file_, in_quotes(global.name));
     if (global.use == PickleGlobal::Use::call) return push(Kind::call, 0, std::move(both));
-    check_input(arguments.items.empty(), "{}: its pickle calls {} with arguments; expected none.", file_,
-                in_quotes(global.name));
-    push(Kind::dict);
+    std::vector<uint32_t> entries;
+    check_input(
+        arguments.items.empty() || (arguments.items.size() == 1 && read_pairs(arguments.items[0], entries)),
+        "{}: its pickle calls {} with arguments other than a list of pairs.", file_, in_quotes(global.name));
+    push(Kind::dict, 0, std::move(entries));
+  }
+
+  /// Appends the keys and values of a list of pairs, as which Python 2 wrote an OrderedDict. False for
+  /// another value.
+  bool read_pairs(uint32_t list, std::vector<uint32_t>& entries) const {
+    if (pickle_.values[list].kind != Kind::list) return false;
+    for (const uint32_t item : pickle_.values[list].items) {
+      const PickleValue& pair = pickle_.values[item];
+      if ((pair.kind != Kind::list && pair.kind != Kind::tuple) || pair.items.size() != 2) return false;
+      entries.insert(entries.end(), pair.items.begin(), pair.items.end());
+    }
+    return true;
   }
 
   /// Sets attributes of the value below on the stack: a state dict keeps the versions of its modules there.
   void build(uint32_t state) const {
-    const Kind target = pickle_.values[top()].kind;
-    require((target == Kind::dict || target == Kind::call) && pickle_.values[state].kind == Kind::dict,
+    const Kind target = pickle_.values[top()].kind, attributes = pickle_.values[state].kind;
+    require(target == Kind::other || (target == Kind::dict && attributes == Kind::dict) ||
+                (target == Kind::call && (attributes == Kind::dict || attributes == Kind::tuple)),
             "sets attributes on a value that has none");
   }
 
@@ -275,7 +328,7 @@ class Machine {
   const std::string& file_;
   std::span<const uint8_t> bytes_;
   std::span<const PickleGlobal> globals_;
-  size_t at_ = 0;
+  size_t at_ = 0, pairs_ = 0;
   Pickle pickle_;
   std::vector<uint32_t> stack_, memo_;
   std::vector<size_t> marks_;
@@ -287,7 +340,20 @@ Pickle read_pickle(const std::string& file, std::span<const uint8_t> bytes,
                    std::span<const PickleGlobal> globals) {
   check_input(bytes.size() <= kMaxPickle, "{}: its pickle has {} bytes; at most {} are read.", file,
               bytes.size(), kMaxPickle);
-  return Machine(file, bytes, globals).run();
+  size_t end = 0;
+  Pickle pickle = read_pickle(file, bytes, globals, end);
+  check_input(end == bytes.size(), "{}: its pickle continues after its end, before byte {} of {}.", file, end,
+              bytes.size());
+  return pickle;
+}
+
+Pickle read_pickle(const std::string& file, std::span<const uint8_t> bytes,
+                   std::span<const PickleGlobal> globals, size_t& at) {
+  const std::span<const uint8_t> rest = bytes.subspan(at);
+  Machine machine(file, rest.first(std::min<size_t>(rest.size(), kMaxPickle)), globals);
+  Pickle pickle = machine.run();
+  at += machine.at();
+  return pickle;
 }
 
 }  // namespace rcnn

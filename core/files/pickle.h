@@ -28,10 +28,12 @@ inline constexpr size_t kMaxPickleDepth = 64;
 /// A function or class that a pickle may name, as "module.name".
 struct PickleGlobal {
   enum class Use {
-    name,  // it is never called
-    dict,  // a call of it, without arguments, becomes an empty dict
-    call,  // a call of it, or an object of it, becomes a PickleKind::call
+    name,   // it is never called
+    dict,   // a call of it becomes a dict: an empty one, or with a list of pairs as the argument, of these
+    call,   // a call of it, or an object of it, becomes a PickleKind::call
+    other,  // it, and whatever is made of it, becomes a PickleKind::other
   };
+  /// A name that ends with a dot stands for everything in that module.
   std::string_view name;
   Use use;
 };
@@ -47,7 +49,8 @@ enum class PickleKind : uint8_t {
   dict,
   global,
   call,
-  persistent
+  persistent,
+  other  // a value of which nothing is kept: of a PickleGlobal::Use::other, or bytes that are not text
 };
 
 struct PickleValue {
@@ -73,5 +76,9 @@ struct Pickle {
 /// an object.
 Pickle read_pickle(const std::string& file, std::span<const uint8_t> bytes,
                    std::span<const PickleGlobal> globals);
+
+/// The same for the pickle that begins at byte `at`, and may be followed by anything. Moves `at` to its end.
+Pickle read_pickle(const std::string& file, std::span<const uint8_t> bytes,
+                   std::span<const PickleGlobal> globals, size_t& at);
 
 }  // namespace rcnn

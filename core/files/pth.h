@@ -1,5 +1,6 @@
-// PyTorch's .pth and .pt files in zip form (written by PyTorch 1.6 and later): a pickle that describes the
-// tensors, and a record of plain bytes for each of their storages.
+// PyTorch's .pth and .pt files. In zip form (written by PyTorch 1.6 and later) they hold a pickle that
+// describes the tensors, and a record of plain bytes for each of their storages. core/files/pth_old.h has the
+// older form.
 //
 //   archive/data.pkl   {"fc.weight": _rebuild_tensor_v2(storage "0", offset, sizes, strides, ...), ...}
 //   archive/data/0     the elements of storage 0
@@ -21,16 +22,17 @@ namespace rcnn {
 /// expanded tensor repeats its elements.
 inline constexpr int64_t kMaxPthGrowth = 16;
 
-/// Reads the state dict of a file: tensors by name at the top, or in a dict under "model", "state_dict" or
-/// "model_state_dict". The optimiser's state, which training programs store next to such a dict, is left out.
+/// Reads the state dict of a file of either form: tensors by name at the top, or in a dict under "model",
+/// "state_dict" or "model_state_dict"; or, if there are none, in any dict at the top other than "optimizer",
+/// whose name then precedes theirs. Numbers, text, paths and whatever else is beside the tensors is left out.
 /// Every tensor is a separate contiguous copy. Types are those of read_safetensors, under the same names.
 /// There is no metadata.
 ///
 /// Throws InputError, which names the file and the tensor, record, opcode or global concerned, for an archive
-/// or a pickle that is damaged or exceeds the limits (see ZipArchive and read_pickle); for the old format
-/// without zip; for big-endian numbers; for a state dict that is missing, has a name twice or has a value
-/// that is not a tensor; for an unknown type; and for a tensor with negative or too many sizes, one that
-/// reaches beyond its storage, or one whose storage is not as long as its record.
+/// or a pickle that is damaged or exceeds the limits (see ZipArchive and read_pickle); for big-endian
+/// numbers; for a state dict that is missing, or has a name twice; for an unknown type; and for a tensor with
+/// negative or too many sizes, one that reaches beyond its storage, or one whose storage is not as long as
+/// the pickle says.
 SafetensorsFile read_pth(const std::filesystem::path& path);
 
 }  // namespace rcnn

@@ -5,18 +5,14 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <string_view>
-#include <system_error>
 
 #include "core/error.h"
 #include "core/files/atomic_file.h"
+#include "core/files/source_file.h"
 #include "core/files/tensor_file.h"
 
 namespace rcnn {
@@ -39,35 +35,6 @@ struct Entry {
 struct Header {
   std::vector<Entry> entries;
   std::map<std::string, std::string> metadata;
-};
-
-/// The file being read, for messages and bytes.
-class Source {
- public:
-  explicit Source(const std::filesystem::path& path)
-      : name_(path.string()), file_(std::fopen(path.c_str(), "rb"), std::fclose) {
-    check_input(file_ != nullptr, "{} cannot be read: {}.", name_, std::strerror(errno));
-    std::error_code failed;
-    check_input(std::filesystem::is_regular_file(path, failed), "{} is not a regular file.", name_);
-    size_ = std::filesystem::file_size(path, failed);
-    check_input(!failed, "{} cannot be read: {}.", name_, failed.message());
-  }
-
-  const std::string& name() const { return name_; }
-  uint64_t size() const { return size_; }
-
-  void read(uint64_t position, void* to, size_t bytes) const {
-    errno = 0;
-    const bool done = ::fseeko(file_.get(), static_cast<off_t>(position), SEEK_SET) == 0 &&
-                      std::fread(to, 1, bytes, file_.get()) == bytes;
-    check_input(done, "{} cannot be read: reading {} bytes at position {} failed ({}).", name_, bytes,
-                position, errno != 0 ? std::strerror(errno) : "the file ended");
-  }
-
- private:
-  std::string name_;
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
-  uint64_t size_ = 0;
 };
 
 /// Reads a header's JSON. Every function throws InputError naming the file and the tensor.
@@ -218,7 +185,7 @@ void check_cover(const std::string& file, const std::vector<Entry>& entries, uin
               data_bytes - covered, data_bytes);
 }
 
-Tensor read_tensor(const Source& source, const Entry& entry, uint64_t data_begin) {
+Tensor read_tensor(const SourceFile& source, const Entry& entry, uint64_t data_begin) {
   const size_t bytes = static_cast<size_t>(entry.end - entry.begin);
   Tensor tensor = Tensor::empty(entry.shape, entry.type->dtype);
   if (static_cast<int64_t>(size_of(entry.type->dtype)) == entry.type->bytes) {
@@ -288,7 +255,7 @@ std::string make_header(const std::vector<std::pair<std::string, Tensor>>& tenso
 }  // namespace
 
 SafetensorsFile read_safetensors(const std::filesystem::path& path) {
-  const Source source(path);
+  const SourceFile source(path);
   const std::string& file = source.name();
   check_input(source.size() >= kLengthBytes,
               "{} is not a safetensors file: it has {} bytes, at least {} are needed.", file, source.size(),

@@ -5,9 +5,17 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/files/other_formats.h"
 #include "core/files/pth.h"
+#include "core/files/pth_old.h"
 
 namespace rcnn {
+namespace {
+
+/// Whether a header may follow the eight bytes of its length.
+bool looks_like_safetensors(std::string_view start) { return start.size() > 8 && start[8] == '{'; }
+
+}  // namespace
 
 SafetensorsFile read_weights_file(const std::filesystem::path& path) {
   std::error_code failed;
@@ -16,13 +24,15 @@ SafetensorsFile read_weights_file(const std::filesystem::path& path) {
               "{} cannot be read: {}. docs/weights.md says where to find public weights to start from.",
               path.string(), failed.message());
   check_input(std::filesystem::is_regular_file(status), "{} is not a regular file.", path.string());
-  char start[4] = {};
-  std::ifstream(path, std::ios::binary).read(start, sizeof(start));
-  const std::string_view bytes(start, sizeof(start));
-  // Taken as the length of a safetensors header, each of these would exceed the maximum.
-  const bool zip = bytes == std::string_view("PK\3\4", 4) || bytes == std::string_view("PK\5\6", 4);
-  const bool old_pth = bytes == std::string_view("\x80\x02\x8A\x0A", 4);
-  return zip || old_pth ? read_pth(path) : read_safetensors(path);
+  char start[kFormatBytes] = {};
+  std::ifstream file(path, std::ios::binary);
+  file.read(start, sizeof(start));
+  const std::string_view bytes(start, static_cast<size_t>(file.gcount()));
+  if (bytes.starts_with("PK\3\4") || bytes.starts_with("PK\5\6") || is_old_pth(path)) return read_pth(path);
+  if (!looks_like_safetensors(bytes))
+    if (const std::string what = name_other_format(bytes, std::filesystem::file_size(path)); !what.empty())
+      throw InputError(fmt::format("{} {}.", path.string(), what));
+  return read_safetensors(path);
 }
 
 }  // namespace rcnn

@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/files/other_formats.h"
 #include "core/files/tensor_file.h"
 
 namespace rcnn {
@@ -43,6 +44,8 @@ ZipArchive::ZipArchive(const std::filesystem::path& path)
     check_input(zip_stat_index(archive_.get(), i, 0, &about) == 0 && (about.valid & kWanted) == kWanted,
                 "{}: record {} has no name or size: {}.", name_, i, zip_strerror(archive_.get()));
     const std::string record = in_quotes(about.name);
+    if (const std::string what = name_other_archive(about.name); !what.empty())
+      throw InputError(fmt::format("{} {}.", name_, what));
     check_input(about.encryption_method == ZIP_EM_NONE, "{}: record {} is encrypted.", name_, record);
     check_input(
         about.comp_method == ZIP_CM_STORE && about.comp_size == about.size,

@@ -19,9 +19,9 @@ inline constexpr size_t kMaxZipRecords = 1 << 16;
 /// An opened archive. Every function throws InputError, which names the file and the record.
 class ZipArchive {
  public:
-  /// Refuses a file that is not an archive or is damaged, a record that is compressed (a few bytes could ask
-  /// for any amount of memory) or encrypted, a name that occurs twice, and records that together are longer
-  /// than the file.
+  /// Refuses a file that is not an archive or is damaged or is another program's, a record that is compressed
+  /// (a few bytes could ask for any amount of memory) or encrypted, a name that occurs twice, and records
+  /// that together are longer than the file.
   explicit ZipArchive(const std::filesystem::path& path);
 
   const std::string& name() const { return name_; }

@@ -128,7 +128,8 @@ TEST_CASE("detect: an image that cannot be read does not stop the others, and th
       CHECK(result.status == 2);
       CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 2);
       CHECK(contains(result.err, "rcnn: " + broken + " is truncated"));
-      CHECK(contains(result.err, "\nrcnn: 1 of 3 images could not be read, the last of them " + broken));
+      CHECK(contains(result.err,
+                     "\nrcnn: 1 of 3 images could not be read, the last of them " + broken + "; the"));
       CHECK(trial.files("found") == Words{"detections.json", "train_00000.jpg", "train_00001.jpg"});
       fs::remove_all(trial.folder / "found");
     }
@@ -149,7 +150,7 @@ TEST_CASE("detect: no picture replaces an image, and images of one name get diff
   const std::string before = content_of(jpeg);
   const Finished refused = trial.detect(".", {jpeg});
   CHECK(refused.status == 2);
-  CHECK(contains(refused.err, "would replace one of the images; choose another folder"));
+  CHECK(contains(refused.err, "the command reads this file and would replace it"));
   CHECK(trial.detect(".", {png, jpeg}).status == 2);
   CHECK(trial.detect(".", {"--pictures", "png", png}).status == 2);
   fs::create_symlink("..", trial.folder / "data/back");
@@ -163,23 +164,53 @@ TEST_CASE("detect: no picture replaces an image, and images of one name get diff
   CHECK(trial.detect(".", {"--pictures", "none", png, jpeg}).status == 0);
 }
 
-TEST_CASE(
-    "detect: a picture that cannot be written ends the program with one sentence, in the images' order") {
+TEST_CASE("detect: a picture that cannot be written costs neither the other pictures nor detections.json") {
   const DetectTrial trial;
   if (!trial) return;
   trial.prepare();
-  fs::create_directories(trial.folder / "found/train_00002.jpg");
-  for (const char* workers : {"0", "1", "4"}) {
-    CAPTURE(workers);
-    const Finished result = trial.detect("found", {"--workers", workers, trial.path("data/JPEGImages")});
-    CHECK(result.status == 1);
-    CHECK(result.err == "rcnn: " + trial.path("found/train_00002.jpg") +
-                            " cannot be written: it exists and is not a regular file.\n");
-    const std::string lines = image_lines(result, trial.path("found"));
-    CHECK(std::count(lines.begin(), lines.end(), '\n') == 2);
-    CHECK(contains(lines, "train_00001.jpg\n"));
-    CHECK_FALSE(fs::exists(trial.folder / "found/detections.json"));
-  }
+  // The picture of the second image of this name would be called `..._2.jpg`, which is too long.
+  const std::string stem(251, 'x'), name = "train_00001";
+  fs::create_directories(trial.folder / "a");
+  fs::create_directories(trial.folder / "b");
+  const Words images = {trial.path("a/" + stem + ".png"), trial.scene(1), trial.path("b/" + stem + ".png"),
+                        trial.scene(2)};
+  fs::copy_file(trial.scene(0), images[0]);
+  fs::copy_file(trial.scene(0), images[2]);
+  for (const char* workers : {"0", "1", "4"})
+    for (const char* batch : {"1", "4"}) {
+      CAPTURE(workers);
+      CAPTURE(batch);
+      const Finished result = trial.detect(
+          "found", Words{"--workers", workers, "--batch", batch, images[0], images[1], images[2], images[3]});
+      CHECK(result.status == 1);
+      CHECK(contains(result.err, "File name too long"));
+      CHECK(contains(result.err, "\nrcnn: 1 of 4 pictures could not be written, the last of them " +
+                                     images[2] + "; the others and " + trial.path("found/detections.json") +
+                                     " are done\n"));
+      CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 2);
+      CHECK(trial.files("found") ==
+            Words{"detections.json", "train_00001.jpg", "train_00002.jpg", stem + ".jpg"});
+      const std::string detections = content_of(trial.folder / "found/detections.json");
+      for (const std::string& id : {name, stem, stem + "_2", std::string("train_00002")})
+        CHECK(contains(detections, "\"image_id\":\"" + id + "\""));
+      fs::remove_all(trial.folder / "found");
+    }
+}
+
+TEST_CASE("detect: on a full disk what is small enough is written, and the end says what is missing") {
+  const DetectTrial trial;
+  if (!trial) return;
+  trial.prepare();
+  // A limit on the size of files makes the large picture fail half way, as a full disk does.
+  write_png(trial.folder / "large.png", random_image(400, 400));
+  const Finished result =
+      run_program("/bin/sh", {"-c", "ulimit -f 100 && exec \"$0\" \"$@\"", trial.program.string(), "detect",
+                              "--weights", trial.path("run/best.safetensors"), "--out", trial.path("found"),
+                              trial.scene(0), trial.path("large.png"), trial.scene(1)});
+  CHECK(result.status == 1);
+  CHECK(contains(result.err, "large.jpg cannot be written"));
+  CHECK(contains(result.err, "\nrcnn: 1 of 3 pictures could not be written"));
+  CHECK(trial.files("found") == Words{"detections.json", "train_00000.jpg", "train_00001.jpg"});
 }
 
 TEST_CASE("detect: Ctrl-C ends the program at once, and leaves no half-written picture") {

@@ -3,9 +3,6 @@
 
 #include <doctest/doctest.h>
 
-#include <map>
-#include <optional>
-
 #include "tests/program.h"
 
 #if defined(__linux__) && !defined(RCNN_STD_THREADS)  // elsewhere there is no libgomp, or no second start
@@ -13,34 +10,6 @@
 using namespace rcnn::fixtures;
 
 namespace {
-
-/// Sets or removes variables of the environment, and restores them.
-class Environment {
- public:
-  void set(const std::string& name, const std::string& value) {
-    keep(name);
-    ::setenv(name.c_str(), value.c_str(), 1);
-  }
-  void remove(const std::string& name) {
-    keep(name);
-    ::unsetenv(name.c_str());
-  }
-  ~Environment() {
-    for (const auto& [name, value] : before_) {
-      if (value)
-        ::setenv(name.c_str(), value->c_str(), 1);
-      else
-        ::unsetenv(name.c_str());
-    }
-  }
-
- private:
-  void keep(const std::string& name) {
-    const char* value = std::getenv(name.c_str());
-    before_.emplace(name, value ? std::optional<std::string>(value) : std::nullopt);
-  }
-  std::map<std::string, std::optional<std::string>> before_;
-};
 
 /// GOMP_SPINCOUNT for each time that libgomp was loaded, from what it prints for OMP_DISPLAY_ENV=verbose.
 std::vector<long> spin_counts(const std::string& text) {

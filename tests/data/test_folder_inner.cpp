@@ -122,13 +122,14 @@ TEST_CASE("folder: lists that are empty, or name no annotated image, are ignored
   }
 }
 
-TEST_CASE("folder: a single list of all images that is not named after a split is ignored with a note") {
+TEST_CASE("folder: a single list named default, of all images, is ignored with a note") {
   const Maker maker;
   maker.voc("");
   maker.list("ImageSets/Main/default.txt", "a\nb\nc\nd\n");
   CHECK(maker.find().splits.empty());
-  check_note(maker.find(),
-             "default.txt is the only list, has all annotated images, and is not named after a split");
+  check_note(
+      maker.find(),
+      "default.txt is the only list and has all annotated images, so it makes no split; it is ignored");
   CHECK(maker.ids("").size() == 4);
   maker.list("ImageSets/Main/default.txt", "a\nb\nc\n");  // who made it may have meant to keep d out
   CHECK(maker.find().splits == Names{"default"});

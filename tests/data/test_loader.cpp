@@ -184,7 +184,7 @@ TEST_CASE("loader: an image that cannot be decoded is left out and reported once
   CHECK(stream.samples == std::vector<std::vector<int>>{{0, 2}, {3, 5}, {0, 2}, {3, 5}});
   REQUIRE(loader.faults().size() == 2);
   CHECK(loader.faults()[0].file == pictures.data.samples[1].image);
-  CHECK(contains(loader.faults()[0].what, "p01.png is neither"));
+  CHECK(contains(loader.faults()[0].what, "p01.png is not a JPEG"));
   CHECK(contains(loader.faults()[1].what, "p04.png does not exist"));
 }
 

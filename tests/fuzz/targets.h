@@ -24,6 +24,7 @@ void coco(const std::filesystem::path& file);         // COCO's JSON, ground tru
 void exif(const std::filesystem::path& file);         // an EXIF block
 void image(const std::filesystem::path& file);        // JPEG and PNG
 void pth(const std::filesystem::path& file);          // PyTorch's .pth, or the pickle of one
+void pth_old(const std::filesystem::path& file);      // PyTorch's .pth of before version 1.6, or its second half
 void safetensors(const std::filesystem::path& file);
 void settings(const std::filesystem::path& file);     // TOML
 // clang-format on

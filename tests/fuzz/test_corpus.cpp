@@ -9,10 +9,14 @@ using namespace rcnn;
 namespace fs = std::filesystem;
 
 TEST_CASE("fuzz: every file of the corpus is read or refused") {
-  const std::pair<const char*, void (*)(const fs::path&)> targets[] = {
-      {"annotation", fuzz::annotation}, {"coco", fuzz::coco}, {"exif", fuzz::exif},
-      {"image", fuzz::image},           {"pth", fuzz::pth},   {"safetensors", fuzz::safetensors},
-      {"settings", fuzz::settings}};
+  const std::pair<const char*, void (*)(const fs::path&)> targets[] = {{"annotation", fuzz::annotation},
+                                                                       {"coco", fuzz::coco},
+                                                                       {"exif", fuzz::exif},
+                                                                       {"image", fuzz::image},
+                                                                       {"pth", fuzz::pth},
+                                                                       {"pth_old", fuzz::pth_old},
+                                                                       {"safetensors", fuzz::safetensors},
+                                                                       {"settings", fuzz::settings}};
   for (const auto& [name, target] : targets) {
     const fs::path folder = fs::path("tests/fuzz/corpus") / name;
     REQUIRE_MESSAGE(fs::is_directory(folder),

@@ -192,12 +192,12 @@ TEST_CASE("pretrained: tensors of another shape or type and unknown tensors are 
   WeightsFile file = detector_file();
   const std::string name = "rpn.head.cls_logits.weight";  // for another number of anchors
   file.tensors[name] = Tensor::zeros({9, 32, 1, 1}, DType::f32);
-  file.tensors["roi_heads.box_head.fc7.bias"] = Tensor::zeros({16}, DType::f64);
+  file.tensors["roi_heads.box_head.fc7.bias"] = Tensor::zeros({16}, DType::i32);
   file.tensors["roi_heads.mask_head.weight"] = Tensor::zeros({2}, DType::f32);
   file.tensors.erase("rpn.head.bbox_pred.bias");
   const WeightsReport report = start_from_weights(model, kClasses, file, false);
   CHECK(report.other_shape == Names{name + " f32 (9, 32, 1, 1), expected f32 (6, 32, 1, 1)",
-                                    "roi_heads.box_head.fc7.bias f64 (16), expected f32 (16)"});
+                                    "roi_heads.box_head.fc7.bias i32 (16), expected f32 (16)"});
   CHECK(report.unexpected == Names{"roi_heads.mask_head.weight"});
   CHECK(report.missing == Names{"rpn.head.bbox_pred.bias"});
   CHECK(report.taken == report.tensors - 3);

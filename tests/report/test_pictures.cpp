@@ -114,4 +114,10 @@ TEST_CASE("report pictures: the captions of examples count the objects and detec
   CHECK(colour_at(examples[0].truth, 10, 30) == class_colour(1));
   CHECK(colour_at(examples[0].detected, 60, 60) == class_colour(1));
   CHECK_FALSE(holds(examples[0].truth, kGreen));
+
+  Diagnosis diagnosis;
+  diagnosis.classes.resize(1);
+  diagnosis.classes[0].best_score = 0.6F;
+  CHECK(example_pictures(detections, dataset, &diagnosis)[0].caption ==
+        "a: 1 object, 1 detection at the recommended confidence thresholds");
 }

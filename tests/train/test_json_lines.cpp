@@ -1,5 +1,7 @@
 #include "train/json_lines.h"
 
+#include <unistd.h>
+
 #include <cmath>
 #include <fstream>
 #include <iterator>
@@ -10,6 +12,7 @@
 using namespace rcnn;
 using namespace rcnn::fixtures;
 using nlohmann::ordered_json;
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -67,6 +70,41 @@ TEST_CASE("json lines: later and incomplete lines are removed on resuming") {
   CHECK(resumed(a + "[1]\n" + b, 5) == a);
   CHECK(resumed(a + "{\"step\":\"2\"}\n" + b, 5) == a);
   CHECK(resumed("{\"started\":true}\n" + a + c + b, 2) == "{\"started\":true}\n" + a);
+}
+
+TEST_CASE("json lines: a resumed file says how many steps have no line in it") {
+  const TemporaryFolder folder;
+  const auto missing = [&](const std::string& text, int64_t step) {
+    write_text(folder / "metrics.jsonl", text);
+    return JsonLines::resume(folder / "metrics.jsonl", step).missing_steps();
+  };
+  const std::string a = "{\"step\":1}\n", b = "{\"step\":2}\n", c = "{\"step\":3}\n";
+  CHECK(missing(a + b + b + c, 3) == 0);  // an evaluation has a second line of the step
+  CHECK(missing(a + b + c, 2) == 0);
+  CHECK(missing(a + c, 3) == 1);
+  CHECK(missing(a, 3) == 2);
+  CHECK(missing("{\"started\":true}\n", 3) == 3);
+  CHECK(missing(a + "garbage\n" + c, 3) == 2);
+  fs::remove(folder / "metrics.jsonl");
+  CHECK(JsonLines::resume(folder / "metrics.jsonl", 7).missing_steps() == 7);
+  CHECK(JsonLines::create(folder / "metrics.jsonl").missing_steps() == 0);
+}
+
+TEST_CASE("json lines: a file that cannot be read is not taken for a missing one") {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "metrics.jsonl";
+  write_text(path, "{\"step\":1}\n");
+  fs::permissions(folder.path(), fs::perms::all);
+  fs::permissions(path, fs::perms::owner_write | fs::perms::group_write | fs::perms::others_write);
+  {
+    const uid_t user = ::geteuid();
+    REQUIRE((user != 0 || ::seteuid(65534) == 0));  // the permissions of files do not bind root
+    CHECK_THROWS_WITH_AS(JsonLines::resume(path, 1),
+                         doctest::Contains("metrics.jsonl cannot be written: Permission denied"), Error);
+    REQUIRE(::seteuid(user) == 0);
+  }
+  fs::permissions(path, fs::perms::owner_all);
+  CHECK(content_of(path) == "{\"step\":1}\n");
 }
 
 TEST_CASE("json lines: a missing file is created, a missing folder is an error") {

@@ -191,6 +191,16 @@ TEST_CASE("run: the summary, the metrics and the report") {
   CHECK(summary.at("steps") == 6);
   CHECK(summary.at("images_seen") == 12);
   CHECK(summary.at("weights_sha256") == weights_of(run.train.out));
+  // The recommended thresholds are in the model's file; a class that was never found has none.
+  const Detector detector = load_model(folder / "out" / "best.safetensors");
+  REQUIRE(detector.confidence.size() == detector.classes.size());
+  for (size_t i = 0; i < detector.classes.size(); ++i) {
+    const auto& recommended = summary.at("diagnosis").at("recommended");
+    if (!recommended.contains(detector.classes[i]) || recommended.at(detector.classes[i]).at("f1") == 0)
+      CHECK(std::isnan(detector.confidence[i]));
+    else
+      CHECK(detector.confidence[i] == recommended.at(detector.classes[i]).at("score").get<float>());
+  }
   CHECK(summary.at("command_line") == "rcnn train 'a b'");
   CHECK(summary.at("split") == "test");
   const double seconds = summary.at("train_seconds");

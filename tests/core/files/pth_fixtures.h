@@ -85,6 +85,13 @@ inline std::string py_tensor(const std::string& storage, int64_t offset, const s
                  {storage, py_int(offset), py_ints(sizes), py_ints(strides), "\x89", py_ordered_dict()});
 }
 
+/// The storage of a file of the old form: its id has one value more.
+inline std::string py_old_storage(const std::string& type, const std::string& key, int64_t numel) {
+  return py_tuple({py_text("storage"), py_global("torch", type), py_text(key), py_text("cpu"), py_int(numel),
+                   "N"}) +
+         "Q";
+}
+
 inline std::string py_pickle(const std::string& value) { return "\x80\x02" + value + "."; }
 
 // ---- archives
@@ -113,6 +120,30 @@ inline void write_pth(const std::filesystem::path& path, const std::string& pick
     records.emplace_back("archive/data/" + std::to_string(i), storages[i]);
   records.insert(records.end(), more.begin(), more.end());
   write_zip(path, records);
+}
+
+/// A storage of a file of the old form.
+struct OldStorage {
+  std::string key;
+  int64_t numel;
+  std::string bytes;
+};
+
+/// The pickles with which every file of the old form begins.
+inline std::string old_pth_start(const std::string& version = py_int(1001),
+                                 const std::string& little_endian = "\x88") {
+  return "\x80\x02\x8A\nl\xFC\x9C\x46\xF9 j\xA8P\x19." + py_pickle(version) +
+         py_pickle(py_dict({{"protocol_version", py_int(1001)}, {"little_endian", little_endian}}));
+}
+
+/// The bytes of a file of the old form with this pickle of tensors.
+inline std::string old_pth(const std::string& pickle, const std::vector<OldStorage>& storages) {
+  std::string keys = "](", bytes;
+  for (const OldStorage& storage : storages) {
+    keys += py_text(storage.key);
+    bytes += bytes_of_number(storage.numel) + storage.bytes;
+  }
+  return old_pth_start() + pickle + py_pickle(keys + "e") + bytes;
 }
 
 /// The bytes with every `from` replaced by `to`, which has the same length.

@@ -128,6 +128,37 @@ TEST_CASE("atomic file: a folder that is missing, and targets that are not files
   CHECK(files_in(folder.path()) == 0);
 }
 
+TEST_CASE("atomic file: names may be as long as the file system allows") {
+  const TemporaryFolder folder;
+  const fs::path path = folder / std::string(255, 'x');
+  CHECK(error_of_writing(path, "content").empty());
+  CHECK(content_of(path) == "content");
+  CHECK(contains(error_of_writing(folder / std::string(256, 'x'), "content"), "File name too long"));
+  CHECK(files_in(folder.path()) == 1);
+}
+
+TEST_CASE(
+    "atomic file: what killed processes left is removed, what is being written and other files are not") {
+  const TemporaryFolder folder;
+  for (const char* name : {".rcnn-tmp-1-0", ".rcnn-tmp-123456-7", ".rcnn-tmp-1-", ".rcnn-tmp--1",
+                           ".rcnn-tmp-1", ".rcnn-tmp-1-0x", "rcnn-tmp-1-0", "a.tmp-1-0"})
+    write_text(folder / name, "half");
+  fs::create_directory(folder / ".rcnn-tmp-5-5");
+  write_text(folder / "target", "mine");
+  fs::create_symlink(folder / "target", folder / ".rcnn-tmp-6-6");
+  write_atomically(folder / "file", [&](FileWriter& writer) {
+    writer.write("a");
+    remove_left_temporaries(folder.path());
+    writer.write("b");
+  });
+  CHECK(content_of(folder / "file") == "ab");
+  CHECK_FALSE(fs::exists(folder / ".rcnn-tmp-1-0"));
+  CHECK_FALSE(fs::exists(folder / ".rcnn-tmp-123456-7"));
+  CHECK(files_in(folder.path()) == 10);
+  CHECK(content_of(folder / "target") == "mine");
+  CHECK_NOTHROW(remove_left_temporaries(folder / "none"));
+}
+
 TEST_CASE("atomic file: permissions and symbolic links survive") {
   const TemporaryFolder folder;
   fs::create_directory(folder / "real");

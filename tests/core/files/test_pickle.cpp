@@ -9,7 +9,9 @@ namespace {
 
 constexpr PickleGlobal kKnown[] = {{"box.Box", PickleGlobal::Use::call},
                                    {"box.Type", PickleGlobal::Use::name},
-                                   {"collections.OrderedDict", PickleGlobal::Use::dict}};
+                                   {"collections.OrderedDict", PickleGlobal::Use::dict},
+                                   {"path.Path", PickleGlobal::Use::other},
+                                   {"array.", PickleGlobal::Use::other}};
 
 Pickle read(const std::string& bytes) {
   return read_pickle("file.pth", {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, kKnown);
@@ -63,6 +65,8 @@ std::string show(const Pickle& pickle, uint32_t number) {
       return list("call(", ")");
     case PickleKind::persistent:
       return list("id(", ")");
+    case PickleKind::other:
+      return "other";
   }
   return "?";
 }
@@ -98,6 +102,41 @@ TEST_CASE("pickle: every opcode that is supported") {
   CHECK(shown("cbox\nBox\nK\1\x85R") == "call(box.Box, (1))");
   CHECK(shown(std::string("cbox\nBox\n)\x81", 11)) == "call(box.Box, ())");
   CHECK(shown(py_ordered_dict() + "K\1K\2s") == "{1, 2}");
+  // As Python 2 wrote it: OrderedDict([[1, 2], (3, 4)]).
+  CHECK(shown(py_call(py_global("collections", "OrderedDict"), {"](](K\1K\2eK\3K\4\x86"
+                                                                "e"}) +
+              "K\5K\6s") == "{1, 2, 3, 4, 5, 6}");
+  CHECK(shown(py_call(py_global("collections", "OrderedDict"), {"]"})) == "{}");
+}
+
+TEST_CASE("pickle: of the values that are left out nothing is kept") {
+  for (const std::string& global :
+       {py_global("path", "Path"), py_global("array", "x"), py_global("array.y", "z")}) {
+    CHECK(shown(global) == "other");
+    CHECK(shown(global + ")R") == "other");
+    CHECK(shown(global + ")\x81") == "other");
+    CHECK(shown(global + ")RK\1b") == "other");                 // any state
+    CHECK(shown(global + ")RK\1K\2s(K\1K\2eK\3a") == "other");  // and elements, as of a dict or a list
+    CHECK(shown(global + ")R)R") == "other");                   // what it returns may be called
+  }
+  CHECK(contains(refusal_of(py_global("path", "Paths")), "names \"path.Paths\""));
+  CHECK(contains(refusal_of(py_global("path", "Path.x")), "names \"path.Path.x\""));
+  CHECK(contains(refusal_of(py_global("arrays", "x")), "names \"arrays.x\""));
+  CHECK(shown(std::string("U\3abc", 5)) == "'abc'");
+  CHECK(shown(std::string("T\3\0\0\0abc", 8)) == "'abc'");
+  CHECK(shown(std::string("U\2\xFF\xFE", 4)) == "other");  // not text
+}
+
+TEST_CASE("pickle: the first of several") {
+  const std::string bytes = py_pickle(py_int(7)) + py_pickle("N") + "rest";
+  const std::span<const uint8_t> all(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  size_t at = 0;
+  const Pickle first = read_pickle("file", all, kKnown, at);
+  CHECK(first[first.root].integer == 7);
+  CHECK(at == py_pickle(py_int(7)).size());
+  CHECK(read_pickle("file", all, kKnown, at).values.size() == 1);
+  CHECK(bytes.substr(at) == "rest");
+  CHECK(contains(input_error([&] { read_pickle("file", all, kKnown, at); }), "protocol 2"));
 }
 
 TEST_CASE("pickle: integers of every width and sign") {
@@ -126,6 +165,7 @@ TEST_CASE("pickle: attributes are read and dropped") {
   CHECK(shown(py_ordered_dict() + "K\1K\2s" + py_dict({{"_metadata", "}"}}) + "b") == "{1, 2}");
   CHECK(shown(std::string("cbox\nBox\n)\x81", 11) + py_dict({{"a", "K\1"}}) + "b") == "call(box.Box, ())");
   CHECK(contains(refusal_of("K\1}b"), "sets attributes on a value that has none"));
+  CHECK(shown(std::string("cbox\nBox\n)\x81", 11) + ")b") == "call(box.Box, ())");
   CHECK(contains(refusal_of("}K\1b"), "sets attributes on a value that has none"));
   CHECK(contains(refusal_of("]}b"), "sets attributes on a value that has none"));
 }
@@ -141,8 +181,10 @@ TEST_CASE("pickle: functions outside the list are refused by name, and nothing i
       contains(refusal_of(py_global("a\x01\xFF", "b\x1B[2J")), "names \"a\\u0001\xEF\xBF\xBD.b\\u001b[2J\""));
   CHECK(contains(refusal_of(py_call(py_global("box", "Type"), {})),
                  "calls \"box.Type\", which is only a name"));
-  CHECK(contains(refusal_of(py_call(py_global("collections", "OrderedDict"), {"]"})),
-                 "calls \"collections.OrderedDict\" with arguments"));
+  for (const char* other : {"K\1", "}", ")", "]K\1a", "](]K\1ae", "](]ae", "](K\1K\2K\3ta"})
+    CHECK(contains(refusal_of(py_call(py_global("collections", "OrderedDict"), {other})),
+                   "calls \"collections.OrderedDict\" with arguments other than a list of pairs"));
+  CHECK(contains(refusal_of(py_call(py_global("collections", "OrderedDict"), {"]", "]"})), "list of pairs"));
   CHECK(contains(refusal_of("K\1)R"), "calls a value that is not a function"));
   CHECK(contains(refusal_of(py_text("os.system") + ")R"), "calls a value that is not a function"));
   CHECK(contains(refusal_of("cbox\nBox\n)R)R"), "calls a value that is not a function"));  // a call's result
@@ -152,7 +194,7 @@ TEST_CASE("pickle: functions outside the list are refused by name, and nothing i
 TEST_CASE("pickle: every other opcode is refused by name") {
   const std::string read_ones =
       "\x80.(N\x88\x89JKM\x8AGX)t\x85\x86\x87]ae}suqrhjcR\x81"
-      "bQ";
+      "bQTU";
   for (int opcode = 0; opcode < 256; ++opcode) {
     if (opcode != 0x80 && contains(read_ones, std::string(1, static_cast<char>(opcode)))) continue;
     CAPTURE(opcode);
@@ -215,4 +257,13 @@ TEST_CASE("pickle: nesting, values and bytes have limits") {
   read(py_pickle("N" + std::string(500'000, '\x85')));  // one value inside the other: nothing recurses
   CHECK(contains(refusal_of("(" + std::string(kMaxPickleValues + 1, 'N') + "t"), "too many values"));
   CHECK(contains(refusal(std::string(kMaxPickle + 1, 'N')), "has 16777217 bytes; at most 16777216"));
+}
+
+TEST_CASE("pickle: one long list of pairs cannot become many dicts") {
+  // 1,000 dicts of 10,000 entries in 26 kB.
+  std::string opcodes = std::string("(K\1K\2\x86q\0", 8) + "](";
+  for (int i = 0; i < 10'000; ++i) opcodes += std::string("h\0", 2);
+  opcodes += std::string("eq\1\x85q\2", 6) + "ccollections\nOrderedDict\n" + std::string("q\3", 2);
+  for (int i = 0; i < 1000; ++i) opcodes += std::string("h\3h\2R", 5);
+  CHECK(contains(refusal_of(opcodes + "t"), "has too many values"));
 }

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "tests/core/files/pth_fixtures.h"
+#include "tests/core/files/pth_files.h"
 #include "tests/program.h"
 
 using namespace rcnn;
@@ -12,52 +12,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-SafetensorsFile read(const std::string& value, const std::vector<std::string>& storages,
-                     const Records& more = {}) {
-  const TemporaryFolder folder;
-  write_pth(folder / "weights.pth", py_pickle(value), storages, more);
-  return read_pth(folder / "weights.pth");
-}
-
-/// The message with which a file is refused; it must name the file and be one line.
-std::string refusal(const fs::path& path) {
-  const std::string sentence = input_error([&] { read_pth(path); });
-  CHECK(contains(sentence, path.filename().string()));
-  CHECK_FALSE(contains(sentence, "\n"));
-  CHECK(sentence.back() == '.');
-  return sentence;
-}
-
-std::string refusal_of_bytes(const std::string& bytes) {
-  const TemporaryFolder folder;
-  write_text(folder / "weights.pth", bytes);
-  return refusal(folder / "weights.pth");
-}
-
-std::string refusal_of(const std::string& value, const std::vector<std::string>& storages = {},
-                       const Records& more = {}) {
-  const TemporaryFolder folder;
-  write_pth(folder / "weights.pth", py_pickle(value), storages, more);
-  return refusal(folder / "weights.pth");
-}
-
-/// The message for a dict with this one value and a storage of six floats; it must name the tensor.
-std::string refusal_of_tensor(const std::string& value) {
-  const std::string sentence = refusal_of(py_dict({{"fc.weight", value}}), {std::string(24, '\1')});
-  CHECK(contains(sentence, "tensor \"fc.weight\""));
-  return sentence;
-}
-
-const std::string kSix = py_storage("FloatStorage", "0", 6);
-
 std::string refusal_of_view(int64_t offset, const std::vector<int64_t>& sizes,
                             const std::vector<int64_t>& strides) {
   return refusal_of_tensor(py_tensor(kSix, offset, sizes, strides));
-}
-
-std::vector<float> floats(const SafetensorsFile& file, const std::string& name) {
-  const auto values = file.tensors.at(name).values<float>();
-  return {values.begin(), values.end()};
 }
 
 /// The bytes of a small file with two tensors.
@@ -146,42 +103,6 @@ TEST_CASE("pth: halves that are not contiguous are widened in the order of the t
   CHECK(floats(file, "h") == std::vector<float>{1, 3, 2, 4});
 }
 
-TEST_CASE("pth: a model's OrderedDict, parameters, a checkpoint's dict around it, and sizes as torch.Size") {
-  const std::vector<std::string> storage = {elements<float>({1, 2, 3, 4, 5, 6})};
-  const std::string tensor = py_tensor(kSix, 0, {6}, {1});
-  const std::string parameter =
-      py_call(py_global("torch._utils", "_rebuild_parameter"), {tensor, "\x88", py_ordered_dict()});
-  const std::string ordered = py_dict({{"w", parameter}}, py_ordered_dict()) +
-                              py_dict({{"_metadata", py_dict({{"", py_dict({{"version", py_int(1)}})}})}}) +
-                              "b";
-  CHECK(floats(read(ordered, storage), "w") == std::vector<float>{1, 2, 3, 4, 5, 6});
-
-  const std::string arguments =
-      std::string("cargparse\nNamespace\n)\x81", 22) + py_dict({{"lr", "G12345678"}, {"resume", "N"}}) + "b";
-  const std::string schedule =
-      py_dict({{"milestones", py_call(py_global("collections", "Counter"), {"}(K\x10K\1u"})},
-               {"gamma", "G12345678"}});
-  const std::string optimizer = py_dict({{"state", py_dict({{"x", tensor}})}, {"param_groups", "](K\1K\2e"}});
-  for (const char* place : {"model", "state_dict", "model_state_dict"}) {
-    const SafetensorsFile file = read(py_dict({{"optimizer", optimizer},
-                                               {"lr_scheduler", schedule},
-                                               {place, ordered},
-                                               {"args", arguments},
-                                               {"epoch", py_int(25)}}),
-                                      storage);
-    CHECK(file.tensors.size() == 1);
-    CHECK(floats(file, "w").size() == 6);
-  }
-  // A tensor may be called "model".
-  CHECK(read(py_dict({{"model", tensor}}), storage).tensors.count("model") == 1);
-  CHECK(read("}", {}).tensors.empty());
-
-  const std::string size = py_call(py_global("torch", "Size"), {py_ints({2, 3})});
-  const std::string by_size = py_call(py_global("torch._utils", "_rebuild_tensor_v2"),
-                                      {kSix, py_int(0), size, py_ints({3, 1}), "\x89", py_ordered_dict()});
-  CHECK(read(py_dict({{"w", by_size}}), storage).tensors.at("w").shape() == Shape{2, 3});
-}
-
 TEST_CASE("pth: a pickle that names os.system is refused, and nothing is run") {
   const TemporaryFolder folder;
   const std::string command = "touch " + (folder / "ran").string();
@@ -192,54 +113,6 @@ TEST_CASE("pth: a pickle that names os.system is refused, and nothing is run") {
     CHECK(contains(sentence, "state_dict()"));
   }
   CHECK_FALSE(fs::exists(folder / "ran"));
-}
-
-TEST_CASE("pth: a file that is not a dict of tensors is refused") {
-  CHECK(contains(refusal_of("]"), "no dict of tensors"));
-  CHECK(contains(refusal_of(py_tensor(kSix, 0, {6}, {1}), {std::string(24, '\1')}), "no dict of tensors"));
-  CHECK(contains(refusal_of_tensor("K\1"), "is not a tensor"));
-  CHECK(contains(refusal_of_tensor("}"), "is not a tensor"));
-  CHECK(contains(refusal_of_tensor(kSix), "is not a tensor"));
-  CHECK(contains(refusal_of("}K\1K\2s"), "a key that is not a string"));
-  const std::string tensor = py_tensor(kSix, 0, {6}, {1});
-  CHECK(contains(refusal_of(py_dict({{"w", tensor}, {"v", tensor}, {"w", tensor}}), {std::string(24, '\1')}),
-                 "the tensor \"w\" twice"));
-}
-
-TEST_CASE("pth: tensors that are not described in PyTorch's form") {
-  const std::string rebuild = py_global("torch._utils", "_rebuild_tensor_v2"), hooks = py_ordered_dict();
-  const std::string zero = py_int(0), six = py_ints({6}), one = py_ints({1});
-  CHECK(contains(refusal_of_tensor(py_call(rebuild, {})), "six values"));
-  CHECK(contains(refusal_of_tensor(py_call(rebuild, {kSix, zero, six, one, "\x89"})), "six values"));
-  CHECK(contains(
-      refusal_of_tensor(py_call(rebuild, {kSix, zero, six, one, "\x89", hooks, py_dict({{"neg", "\x88"}})})),
-      "six values"));
-  CHECK(contains(refusal_of_tensor(py_call(rebuild, {kSix, "N", six, one, "\x89", hooks})), "an offset"));
-  CHECK(contains(refusal_of_tensor(py_call(rebuild, {kSix, zero, "]", one, "\x89", hooks})), "not a tuple"));
-  CHECK(contains(refusal_of_tensor(py_call(rebuild, {kSix, zero, six, py_tuple({"N"}), "\x89", hooks})),
-                 "not an integer"));
-  CHECK(contains(refusal_of_tensor(py_call(py_global("torch._utils", "_rebuild_parameter"), {})),
-                 "three values"));
-
-  const auto with = [&](const std::string& storage) {
-    return refusal_of_tensor(py_tensor(storage, 0, {6}, {1}));
-  };
-  CHECK(contains(with("K\1"), "a storage that is not described"));
-  CHECK(contains(with("K\1Q"), "a storage that is not described"));
-  CHECK(contains(with(py_ints({1, 2, 3, 4, 5}) + "Q"), "a storage that is not described"));
-  CHECK(contains(with(py_storage("ShortStorage", "0", 12)), "has the storage torch.ShortStorage; expected"));
-  CHECK(contains(with(py_storage("FloatStorage", "1", 6)), "record \"archive/data/1\", which is missing"));
-  CHECK(contains(with(py_storage("FloatStorage", "../data/0", 6)), "which is missing"));
-  for (const int64_t numel : {int64_t{5}, int64_t{7}, int64_t{0}, int64_t{-6}, INT64_MIN, INT64_MAX,
-                              int64_t{1} << 62, (int64_t{1} << 62) + 6})
-    CHECK(
-        contains(with(py_storage("FloatStorage", "0", numel)),
-                 fmt::format("a storage of {} elements of type F32, but the record \"archive/data/0\" has 24",
-                             numel)));
-  CHECK(contains(with(py_storage("DoubleStorage", "0", 6)), "a storage of 6 elements of type F64"));
-  // A call of a type, which may only be named.
-  CHECK(
-      contains(refusal_of(py_call(py_global("torch", "FloatStorage"), {py_int(6)})), "which is only a name"));
 }
 
 TEST_CASE("pth: offsets and strides that point outside") {
@@ -361,11 +234,17 @@ TEST_CASE("pth: a file cut off anywhere, or changed in a record, is refused") {
                  "record \"archive/data/0\" cannot be read: CRC"));
 }
 
-TEST_CASE("pth: the format from before version 1.6 is refused, with the way to convert it") {
-  const std::string old = "\x80\x02\x8A\nl\xFC\x9C\x46\xF9 j\xA8P\x19.\x80\x02M\xE9\x03.";
-  CHECK(contains(refusal_of_bytes(old), "torch.save(torch.load(\"weights.pth\", map_location=\"cpu\""));
+TEST_CASE("pth: a file of another kind") {
   CHECK(contains(refusal_of_bytes(""), "truncated or damaged"));
   CHECK(contains(refusal_of_bytes("hello"), "truncated or damaged"));
+  const TemporaryFolder folder;
+  write_zip(folder / "arrays", {{"arr_0.npy", "x"}});
+  CHECK(contains(refusal(folder / "arrays"), "holds NumPy arrays (.npz)"));
+  write_zip(folder / "script", {{"net/data.pkl", py_pickle("}")}, {"net/constants.pkl", py_pickle(")")}});
+  CHECK(contains(refusal(folder / "script"), "is a TorchScript program"));
+  // Their records may be compressed.
+  write_zip(folder / "arrays", {{"arr_0.npy", std::string(1000, 'x')}}, true);
+  CHECK(contains(refusal(folder / "arrays"), "holds NumPy arrays (.npz)"));
 }
 
 // The expected sums were computed with PyTorch.

@@ -1,0 +1,58 @@
+#include "core/files/folder_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <string>
+
+#include "core/error.h"
+#include "core/files/output.h"
+
+namespace rcnn {
+namespace {
+
+constexpr std::string_view kProcess = ", process ";
+
+/// "process 1234" from the text of the lock, or "another process" before that one has written its number.
+std::string holder(int file) {
+  char text[200] = {};
+  const ssize_t size = ::pread(file, text, sizeof text, 0);
+  const std::string_view found(text, static_cast<size_t>(std::max<ssize_t>(size, 0)));
+  const size_t at = found.find(kProcess);
+  int64_t number = 0;
+  if (at != std::string_view::npos)
+    std::from_chars(found.data() + at + kProcess.size(), found.data() + found.size(), number);
+  return number > 0 ? fmt::format("process {}", number) : "another process";
+}
+
+}  // namespace
+
+FolderLock::FolderLock(const std::filesystem::path& folder) {
+  const std::filesystem::path path = file_in(folder);
+  file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  check(file_ >= 0, "{} cannot be opened: {}.", path.string(), std::strerror(errno));
+  int locked = 0;
+  while ((locked = ::flock(file_, LOCK_EX | LOCK_NB)) != 0 && errno == EINTR) continue;
+  if (locked != 0 && errno == EWOULDBLOCK) {
+    const std::string other = holder(file_);
+    ::close(file_);
+    throw InputError(
+        fmt::format("{}: {} is training in this folder; choose another --out, or wait until it has ended",
+                    folder.string(), other));
+  }
+  const std::string text = fmt::format("{}{}{}\n", kWrittenHere, kProcess, ::getpid());
+  // The number is a help for people: on a full disk the run goes on, and fails where it loses something.
+  [[maybe_unused]] const bool written =
+      ::ftruncate(file_, 0) == 0 && ::pwrite(file_, text.data(), text.size(), 0) > 0;
+}
+
+FolderLock::~FolderLock() {
+  if (file_ >= 0) ::close(file_);
+}
+
+}  // namespace rcnn

@@ -1,0 +1,105 @@
+#include "core/files/output.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <memory>
+#include <optional>
+
+#include "core/error.h"
+#include "core/files/atomic_file.h"
+
+namespace rcnn {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Where the text is looked for: long lists of class names may come before it in a model.
+constexpr size_t kBeginning = size_t{1} << 20;
+
+std::string beginning_of(const fs::path& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
+  if (!file) return "?";
+  std::string text(kBeginning, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
+  return std::ferror(file.get()) ? "?" : text;
+}
+
+std::optional<struct stat> status_of(const fs::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
+  return status;
+}
+
+/// Whether a file of this name is a result, and not data to train on.
+bool is_result_name(const fs::path& path) {
+  const std::array results = {".json", ".jsonl", ".html", ".safetensors"};
+  return std::find(results.begin(), results.end(), path.extension()) != results.end();
+}
+
+}  // namespace
+
+bool is_written_here(const fs::path& file) {
+  const std::string text = beginning_of(file);
+  // The models of versions that did not write the text are recognised by their format.
+  return text.find(kWrittenHere) != std::string::npos ||
+         text.find(R"("format":"rcnn.cu )") != std::string::npos ||
+         text.find_first_not_of(" \r\n[]") == std::string::npos;
+}
+
+void OutputCheck::reads(const fs::path& path) {
+  const auto status = path.empty() ? std::nullopt : status_of(path);
+  if (!status) return;
+  if (S_ISDIR(status->st_mode))
+    folders_.push_back(path);
+  else
+    files_.emplace(status->st_dev, status->st_ino);
+}
+
+/// Lists the files of all folders. Links to folders are followed, each folder is entered once.
+void OutputCheck::list_folders() {
+  std::set<FileId> entered;
+  while (!folders_.empty()) {
+    const fs::path folder = std::move(folders_.back());
+    folders_.pop_back();
+    std::error_code error;
+    for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+      const auto status = status_of(entry->path());
+      if (!status) continue;
+      const FileId id{status->st_dev, status->st_ino};
+      if (!S_ISDIR(status->st_mode))
+        in_folders_.insert(id);
+      else if (entered.insert(id).second)
+        folders_.push_back(entry->path());
+    }
+  }
+}
+
+void OutputCheck::writes(std::string_view option, const fs::path& path, bool ours) {
+  std::error_code none;
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  check_input(path.has_filename(), "{} {}: expected the name of a file", option, path.string());
+  check_input(fs::is_directory(folder, none), "{} {}: the folder {} does not exist", option, path.string(),
+              folder.string());
+  if (cleaned_.insert(fs::weakly_canonical(folder, none)).second) remove_left_temporaries(folder);
+  check_input(outputs_.insert(fs::weakly_canonical(path, none)).second,
+              "{} {}: the command would write this file twice", option, path.string());
+  const auto status = status_of(path);
+  if (!status) return;
+  check_input(S_ISREG(status->st_mode), "{} {}: it exists and is not a regular file", option, path.string());
+  const bool written_here = ours || is_written_here(path);
+  list_folders();
+  const FileId id{status->st_dev, status->st_ino};
+  const bool in_data = in_folders_.contains(id) && !(ours || (written_here && is_result_name(path)));
+  check_input(!files_.contains(id) && !in_data,
+              "{} {}: the command reads this file and would replace it; choose another name", option,
+              path.string());
+  check_input(written_here || force_,
+              "{} {}: this file exists and was not written by rcnn; choose another name, or replace it with "
+              "--force",
+              option, path.string());
+}
+
+}  // namespace rcnn

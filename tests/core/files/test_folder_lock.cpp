@@ -1,0 +1,35 @@
+// One run at a time in a folder.
+#include "core/files/folder_lock.h"
+
+#include <unistd.h>
+
+#include "core/files/output.h"
+#include "tests/data/fixtures.h"
+
+using namespace rcnn;
+using namespace rcnn::fixtures;
+
+TEST_CASE("folder lock: a second one is refused with the number of the process, and possible afterwards") {
+  const TemporaryFolder folder, other;
+  {
+    FolderLock lock(folder.path());
+    const std::string sentence = input_error([&] { FolderLock{folder.path()}; });
+    CHECK(contains(sentence, folder.path().string() + ": process " + std::to_string(::getpid()) +
+                                 " is training in this folder"));
+    CHECK_NOTHROW(FolderLock{other.path()});
+    const FolderLock moved(std::move(lock));
+    CHECK(contains(input_error([&] { FolderLock{folder.path()}; }), "is training in this folder"));
+  }
+  CHECK_NOTHROW(FolderLock{folder.path()});
+  CHECK(is_written_here(FolderLock::file_in(folder.path())));
+}
+
+TEST_CASE("folder lock: the file of a process that has ended is no obstacle, whatever it holds") {
+  const TemporaryFolder folder;
+  for (const std::string text :
+       {"", "written by rcnn.cu, process 1\n", "garbage", "process 999999999999999999999"}) {
+    write_text(FolderLock::file_in(folder.path()), text);
+    CHECK_NOTHROW(FolderLock{folder.path()});
+  }
+  CHECK_THROWS_WITH_AS(FolderLock{folder / "none"}, doctest::Contains("No such file or directory"), Error);
+}
