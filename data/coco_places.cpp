@@ -29,19 +29,6 @@ std::vector<std::string> words_of(const std::string& name) {
   return words;
 }
 
-/// The split that a word of a name stands for; empty if no word does, or if two words disagree.
-std::string split_in_name(const std::string& name) {
-  std::string said;
-  for (std::string word : words_of(name)) {
-    word.erase(word.find_last_not_of("0123456789") + 1);
-    const std::string split = usual_split(word);
-    if (split.empty() || split == said) continue;
-    if (!said.empty()) return {};
-    said = split;
-  }
-  return said;
-}
-
 bool is_instances(const fs::path& file) { return file.filename().string().starts_with("instances"); }
 
 std::vector<fs::path> coco_files_in(const fs::path& folder) {
@@ -70,6 +57,18 @@ std::string usual_split(const std::string& name) {
   };
   const auto found = kNames.find(lower_case(name));
   return found == kNames.end() ? std::string() : found->second;
+}
+
+std::string split_in_name(const std::string& name) {
+  std::string said;
+  for (std::string word : words_of(name)) {
+    word.erase(word.find_last_not_of("0123456789") + 1);
+    const std::string split = usual_split(word);
+    if (split.empty() || split == said) continue;
+    if (!said.empty()) return {};
+    said = split;
+  }
+  return said;
 }
 
 std::vector<CocoPlace> find_coco_files(const fs::path& folder) {

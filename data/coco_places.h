@@ -11,6 +11,10 @@ namespace rcnn {
 /// otherwise empty.
 std::string usual_split(const std::string& name);
 
+/// The split that a word of a name stands for, with or without digits after it ("instances_train2017");
+/// empty if no word does, or if two words disagree.
+std::string split_in_name(const std::string& name);
+
 struct CocoPlace {
   std::filesystem::path file;
   std::string split;  // empty if it is the only file and its name gives no split
