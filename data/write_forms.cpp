@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/files/atomic_file.h"
+#include "core/files/output.h"
 #include "data/voc.h"
 
 namespace rcnn {
@@ -14,8 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 using nlohmann::ordered_json;
-
-constexpr const char* kMark = "written by rcnn.cu";
 
 std::string stem_of(const std::string& name) { return fs::path(name).stem().string(); }
 
@@ -28,7 +27,7 @@ bool has_numbers(const Dataset& data) {
 }
 
 ordered_json coco_of(const Dataset& data, const ImageNames& names) {
-  ordered_json file = {{"info", {{"description", kMark}}},
+  ordered_json file = {{"info", {{"description", kWrittenHere}}},
                        {"images", json::array()},
                        {"categories", json::array()},
                        {"annotations", json::array()}};
@@ -124,7 +123,7 @@ void write_coco(const fs::path& root, const std::vector<DataPart>& parts, const 
 
 void write_yolo(const fs::path& root, const std::vector<DataPart>& parts, const ImageNames& names,
                 bool link) {
-  std::string yaml = fmt::format("# {}\n", kMark);
+  std::string yaml = fmt::format("# {}\n", kWrittenHere);
   for (const DataPart& part : parts) {
     const std::string split = part.split.empty() ? "train" : part.split;
     const fs::path images = root / "images" / split, labels = root / "labels" / split;
