@@ -81,7 +81,7 @@ CXXFLAGS_races   := $(CXXFLAGS_release) # so that everything except the kernels 
 CXXFLAGS += -std=c++20 -march=$(ARCH) -ffp-contract=off -fno-math-errno -fno-trapping-math -MMD -MP -I. \
             -ffile-prefix-map="$$PWD"=. $(WARNINGS) $(CXXFLAGS_$(CONFIG))
 LDFLAGS  += $(filter -fsanitize=%,$(CXXFLAGS_$(CONFIG)))
-LDLIBS_FILES := -lfmt -lpugixml -lexif -lsimdjson -lzip $(if $(filter 1,$(LIBJPEG)),-ljpeg)
+LDLIBS_FILES := -lfmt -lpugixml -lyaml-cpp -lexif -lsimdjson -lzip $(if $(filter 1,$(LIBJPEG)),-ljpeg)
 LDLIBS   += $(LDLIBS_FILES) -lcrypto -lpthread
 ifeq ($(CONFIG),tsan)
   CXXFLAGS += -DRCNN_STD_THREADS
@@ -332,16 +332,17 @@ compile_commands.json: FORCE  ## write the compilation database for editors and 
 # ---- fuzzing: the readers of untrusted files, under libFuzzer and the sanitizers ------------------------------------
 # tests/fuzz/targets.h says what a target is. An input that fails is left in build/fuzz/ as FILE, and `build/fuzz/NAME
 # FILE` reproduces the failure. Once the fault is fixed, the input goes into tests/fuzz/corpus/NAME/.
-FUZZ_TARGETS := annotation coco exif image pth pth_old safetensors settings
+FUZZ_TARGETS := annotation coco cvat exif image labelme open_images pth pth_old safetensors settings tf_csv via yolo
 FUZZ_SECONDS ?= 0
 FUZZ_CXX     ?= clang++
 FUZZ_FLAGS   := -std=c++20 -O1 -g -I. -MMD -MP -fsanitize=address,undefined -fno-sanitize-recover=all \
                 -DRCNN_STD_THREADS -include tests/fuzz/libfuzzer/source_location.h
 # Only the readers and the sources that they need.
-FUZZ_SOURCES := $(patsubst %,core/%.cpp,config cuda/absent host_memory memory tensor) \
+FUZZ_SOURCES := $(patsubst %,core/%.cpp,config cuda/absent host_memory memory tensor text) \
                 $(patsubst %,core/files/%.cpp,atomic_file other_formats pickle pth pth_old pth_state_dict safetensors \
                   source_file tensor_file zip_archive) \
-                $(patsubst %,data/%.cpp,annotation clip coco_file codecs exif files image orientation stb_impl) \
+                $(patsubst %,data/%.cpp,annotation clip coco coco_file coco_places codecs csv cvat exif files image image_folder image_header \
+                  json_file label_forms labelme open_images orientation rescale stb_impl tf_csv via xml yolo yolo_yaml) \
                 $(if $(filter 1,$(LIBJPEG)),data/codecs_turbo.cpp) \
                 models/config.cpp train/config.cpp train/settings_file.cpp
 FUZZ_OBJECTS  = $(patsubst %.cpp,build/fuzz/%.o,$(FUZZ_SOURCES))

@@ -14,6 +14,7 @@ void add_eval(CLI::App& program);
 void add_detect(CLI::App& program);
 void add_propose(CLI::App& program);
 void add_check(CLI::App& program);
+void add_data(CLI::App& program);
 void add_summary(CLI::App& program);
 void add_synth(CLI::App& program);
 void add_export(CLI::App& program);

@@ -101,6 +101,7 @@ int main(int argc, char** argv) {
   rcnn::add_detect(program);
   rcnn::add_propose(program);
   rcnn::add_check(program);
+  rcnn::add_data(program);
   rcnn::add_summary(program);
   rcnn::add_synth(program);
   rcnn::add_export(program);

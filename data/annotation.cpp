@@ -118,23 +118,22 @@ class AnnotationReader {
     }
   }
 
-  std::optional<float> read_coordinate(pugi::xml_node bndbox, const char* which, int number,
-                                       const std::string& name) {
+  std::optional<double> read_coordinate(pugi::xml_node bndbox, const char* which, int number,
+                                        const std::string& name) {
     const std::string_view text = trim(child(bndbox, which).text().get());
     double value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error == std::errc() && end == text.data() + text.size() && std::abs(value) < 1e9)
-      return static_cast<float>(value);
+    if (error == std::errc() && end == text.data() + text.size() && std::abs(value) < 1e9) return value;
     report("has {} '{}' in object {} ({}), expected a number; the object is skipped", which, text, number,
            name);
     return std::nullopt;
   }
 
   std::optional<Box> read_box(pugi::xml_node bndbox, int number, NamedObject& named) {
-    float corners[4];
+    double corners[4];
     const char* const names[4] = {"xmin", "ymin", "xmax", "ymax"};
     for (int i = 0; i < 4; ++i) {
-      const std::optional<float> value = read_coordinate(bndbox, names[i], number, named.name);
+      const std::optional<double> value = read_coordinate(bndbox, names[i], number, named.name);
       if (!value) return std::nullopt;
       corners[i] = *value;
     }
@@ -149,7 +148,8 @@ class AnnotationReader {
       report("has a box of zero area, {}; the object is skipped", named.where);
       return std::nullopt;
     }
-    return Box{xmin - 1, ymin - 1, xmax, ymax};
+    return Box{static_cast<float>(xmin - 1), static_cast<float>(ymin - 1), static_cast<float>(xmax),
+               static_cast<float>(ymax)};
   }
 
   const fs::path& file_;
@@ -188,9 +188,8 @@ class Placer {
  private:
   template <class... Args>
   void report(fmt::format_string<Args...> what, Args&&... args) {
-    const fs::path& file = image_.annotation.file;
-    faults_.push_back(
-        {file, fmt::format("{} {}.", file.string(), fmt::format(what, std::forward<Args>(args)...))});
+    faults_.push_back({image_.annotation.file, fmt::format("{} {}.", image_.annotation.subject(),
+                                                           fmt::format(what, std::forward<Args>(args)...))});
   }
 
   void report_size() {
@@ -198,6 +197,7 @@ class Placer {
     if (turned_ && !image_.annotation.objects.empty())
       faults_.push_back(
           turned_boxes_note(image_.annotation.file, image_.image, {image_.info, said}, options_.exif_boxes));
+    if (said == ImageSize{} && !image_.annotation.form_has_sizes) return;
     if (said == ImageSize{})
       report("lacks a <size>; the image's {} x {} is used", frame_.width, frame_.height);
     else if (said != frame_ && !common_)
@@ -225,7 +225,7 @@ std::vector<std::string> sorted_names(const std::vector<std::vector<NamedObject>
 }
 
 /// The objects with their labels; those of unknown classes are dropped and reported.
-std::vector<Object> label_objects(const std::vector<NamedObject>& named, const fs::path& annotation,
+std::vector<Object> label_objects(const std::vector<NamedObject>& named, const Annotation& annotation,
                                   const std::map<std::string, int>& labels, const std::string& known,
                                   std::vector<Fault>& faults) {
   std::vector<Object> objects;
@@ -233,10 +233,10 @@ std::vector<Object> label_objects(const std::vector<NamedObject>& named, const f
     const auto found = labels.find(object.name);
     if (found == labels.end()) {
       faults.push_back(
-          {annotation,
+          {annotation.file,
            fmt::format(
                "{} has an object of the unknown class '{}'; the object is skipped (the classes are {}).",
-               annotation.string(), object.name, known)});
+               annotation.subject(), object.name, known)});
       continue;
     }
     objects.push_back(object.object);
@@ -315,9 +315,9 @@ Dataset make_dataset(std::vector<AnnotatedImage> images, const std::vector<std::
   const std::string known = fmt::format("{}", fmt::join(dataset.classes, ", "));
   for (size_t i = 0; i < images.size(); ++i) {
     AnnotatedImage& image = images[i];
-    dataset.samples.push_back(
-        {std::move(image.id), std::move(image.image), image.info.seen.width, image.info.seen.height,
-         label_objects(placed[i], image.annotation.file, labels, known, dataset.faults)});
+    dataset.samples.push_back({std::move(image.id), std::move(image.image), image.info.seen.width,
+                               image.info.seen.height,
+                               label_objects(placed[i], image.annotation, labels, known, dataset.faults)});
   }
   return dataset;
 }

@@ -26,6 +26,12 @@ struct Annotation {
   std::string image_name;  // <filename> without folders; may be empty or have another extension
   ImageSize said;          // <size>; 0 x 0 if it is missing
   std::vector<NamedObject> objects;
+  std::string part = {};       // what describes this image in a file that describes several
+  bool in_shares = false;      // the boxes are shares of the image's sides, from 0 to 1
+  bool form_has_sizes = true;  // false: the form has no place for `said`, so that it is not missed
+
+  /// The file, and the part of it, for reports.
+  std::string subject() const { return part.empty() ? file.string() : file.string() + ": " + part; }
 };
 
 /// Reads an annotation, or returns nothing if the file is not one. Every fault, including that of a single

@@ -35,8 +35,8 @@ struct CocoAnnotation {
   double area = 0;  // of the outline if the file gives it, otherwise of the box
   bool crowd = false;
   /// Evaluation neither counts it as missed nor counts a detection of it as wrong. Such an annotation matches
-  /// one detection, a crowd any number. COCO's files cannot express this; it is used for objects that VOC
-  /// marks as `difficult`.
+  /// one detection, a crowd any number. COCO itself has no place for this. It is used for objects that VOC
+  /// marks as `difficult`, a key that this program's own files have.
   bool ignore = false;
 };
 

@@ -190,11 +190,11 @@ double read_area(const Entry& entry, double of_box) {
   return entry.number("area");
 }
 
-/// Whether an annotation is a crowd; iscrowd may be 1, true, "1" or "true".
-bool read_crowd(const Entry& entry) {
-  const std::optional<element> value = entry.find("iscrowd");
+/// A key such as iscrowd, which may be 1, true, "1" or "true".
+bool read_flag(const Entry& entry, std::string_view key) {
+  const std::optional<element> value = entry.find(key);
   if (!value) return false;
-  if (bool crowd = false; value->get(crowd) == simdjson::SUCCESS) return crowd;
+  if (bool flag = false; value->get(flag) == simdjson::SUCCESS) return flag;
   if (const std::optional<double> number = number_in(*value)) return *number != 0;
   std::string_view text;
   if (value->get(text) == simdjson::SUCCESS) {
@@ -202,7 +202,7 @@ bool read_crowd(const Entry& entry) {
     if (text == "true" || text == "True" || text == "TRUE") return true;
     if (text.empty() || text == "false" || text == "False" || text == "FALSE") return false;
   }
-  entry.fail("has the iscrowd {}; expected 0 or 1", as_text(*value));
+  entry.fail("has the {} {}; expected 0 or 1", key, as_text(*value));
 }
 
 CocoAnnotation read_annotation(const Entry& entry) {
@@ -214,7 +214,8 @@ CocoAnnotation read_annotation(const Entry& entry) {
   else
     read_outline(entry, annotation);
   annotation.area = read_area(entry, annotation.width * annotation.height);
-  annotation.crowd = read_crowd(entry);
+  annotation.crowd = read_flag(entry, "iscrowd");
+  annotation.ignore = read_flag(entry, "difficult");
   return annotation;
 }
 

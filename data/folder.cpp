@@ -11,8 +11,10 @@
 #include "data/coco_places.h"
 #include "data/image_folder.h"
 #include "data/json_file.h"
+#include "data/labelled.h"
 #include "data/voc.h"
 #include "data/voc_lists.h"
+#include "data/yolo.h"
 
 namespace rcnn {
 namespace {
@@ -24,10 +26,18 @@ bool is_voc(const fs::path& folder) {
          (fs::is_directory(folder / "ImageSets") || holds_annotations(folder / "Annotations"));
 }
 
+/// The form of a folder that is neither `voc` nor `coco`.
+std::string form_by_files(const fs::path& folder) {
+  if (holds_annotations(folder)) return "beside";
+  const std::vector<LabelledPlace> places = find_labelled(folder);
+  if (!places.empty()) return places.front().form->name;
+  return is_yolo(folder) ? "yolo" : "";
+}
+
 std::string form_without_splits(const fs::path& folder) {
   if (is_voc(folder)) return "voc";
   if (!find_coco_files(folder).empty()) return "coco";
-  return holds_annotations(folder) ? "beside" : "";
+  return form_by_files(folder);
 }
 
 /// The subfolders train/, valid/, ... that hold labelled images, by the names of their splits. `others`, if
@@ -54,17 +64,20 @@ bool has_xml_right_inside(const fs::path& root) {
 
 std::string form_of(const fs::path& root) {
   if (is_voc(root)) return "voc";
+  if (!find_yolo_yaml(root).empty()) return "yolo";
   const std::map<std::string, fs::path> splits = split_folders(root);
   if (splits.contains("train")) return "splits";
   if (!find_coco_files(root).empty()) return "coco";
   if (!splits.empty() && !has_xml_right_inside(root)) return "splits";
-  return holds_annotations(root) ? "beside" : "";
+  return form_by_files(root);
 }
 
 /// Whether a folder is a data set, with its images, of a form that shows in its folders or files: all but
 /// `beside`.
 bool is_data_set(const fs::path& folder) {
-  if (is_voc(folder) || !find_coco_files(folder).empty()) return true;
+  if (is_voc(folder) || !find_coco_files(folder).empty() || is_yolo(folder)) return true;
+  const std::vector<LabelledPlace> labelled = find_labelled(folder);
+  if (!labelled.empty() && !labelled.front().form->one_image) return true;
   const std::map<std::string, fs::path> splits = split_folders(folder);
   return (splits.size() > 1 || splits.contains("train")) && holds_images(folder);
 }
@@ -113,12 +126,15 @@ fs::path enter_inner(const fs::path& root) {
     json += extension == ".json" ? 1 : 0;
     text += extension == ".txt" ? 1 : 0;
   }
+  const std::string unread = name_unread_form(root);
   throw InputError(fmt::format(
       "{} holds no labelled images in a known layout: {} image{}, {} XML, {} JSON and {} text "
       "files were found. Expected Pascal VOC (JPEGImages/, Annotations/ and, for splits, "
       "ImageSets/Main/), XML annotations in VOC's format beside the images, a COCO JSON file with its "
-      "images, or folders train/, valid/ and test/ of any of these.",
-      root.string(), images, images == 1 ? "" : "s", xml, json, text));
+      "images, YOLO (data.yaml, images/ and labels/), CVAT's XML, VIA's or labelme's JSON, TensorFlow's or "
+      "Open "
+      "Images' CSV, or folders train/, valid/ and test/ of any of these.{}{}",
+      root.string(), images, images == 1 ? "" : "s", xml, json, text, unread.empty() ? "" : " ", unread));
 }
 
 /// "train", "val", "test", then the others by name.
@@ -177,6 +193,50 @@ Dataset read_beside_split(const fs::path& root, const std::string& split,
                      lists.empty() ? split : "");
 }
 
+Dataset read_labelled_split(const DataFolder& folder, const std::string& split,
+                            const std::vector<std::string>& classes) {
+  const fs::path& root = folder.root;
+  if (fs::is_regular_file(root))
+    return read_labelled(root, {label_form_of(root), "", {root}}, classes, folder.options);
+  const std::vector<LabelledPlace> places = find_labelled(root);
+  for (const LabelledPlace& place : places)  // a file in train/ may be named after the split once more
+    if (place.split == split || (split.empty() && places.size() == 1))
+      return read_labelled(root, place, classes, folder.options);
+  throw InputError(
+      fmt::format("{}: the annotations of the split '{}' no longer exist.", root.string(), split));
+}
+
+bool is_label_form(const std::string& name) {
+  return std::any_of(label_forms().begin(), label_forms().end(),
+                     [&](const LabelForm& form) { return name == form.name; });
+}
+
+void describe_yolo(DataFolder& folder) {
+  YoloData data = find_yolo(folder.root);
+  for (const auto& [split, places] : data.splits)
+    if (!split.empty()) folder.splits.push_back(split);
+  folder.notes = std::move(data.notes);
+}
+
+/// What a single file of annotations holds.
+DataFolder describe_file(const fs::path& file) {
+  const std::string extension = lower_case(file.extension().string());
+  if (extension == ".yaml" || extension == ".yml") {
+    DataFolder folder{file, "yolo", {}};
+    describe_yolo(folder);
+    folder.splits = in_order(std::move(folder.splits));
+    return folder;
+  }
+  if (const LabelForm* form = label_form_of(file)) return {file, form->name, {}};
+  if (extension == ".json") JsonFile unused(file);  // says what is wrong with the JSON
+  check_input(
+      is_coco_file(file),
+      "{} is not a COCO file (JSON with \"images\" and \"annotations\"), nor YOLO's data.yaml, nor the "
+      "annotations of CVAT, VIA, TensorFlow or Open Images; expected one, or a folder.",
+      file.string());
+  return {file, "coco", {}};
+}
+
 }  // namespace
 
 bool DataFolder::has(const std::string& split) const {
@@ -186,15 +246,7 @@ bool DataFolder::has(const std::string& split) const {
 
 DataFolder find_data(const fs::path& path) {
   check_input(fs::exists(path), "{} does not exist.", path.string());
-  if (!fs::is_directory(path)) {
-    if (lower_case(path.extension().string()) == ".json")
-      JsonFile unused(path);  // says what is wrong with the JSON
-    check_input(
-        is_coco_file(path),
-        "{} is not a COCO file (JSON with \"images\" and \"annotations\"); expected one, or a folder.",
-        path.string());
-    return {path, "coco", {}};
-  }
+  if (!fs::is_directory(path)) return describe_file(path);
   DataFolder folder{path, form_of(path), {}};
   if (folder.form.empty() || (folder.form == "beside" && !has_xml_right_inside(path)))
     if (const fs::path inner = enter_inner(path); !inner.empty()) {
@@ -222,6 +274,10 @@ DataFolder find_data(const fs::path& path) {
   if (folder.form == "coco")
     for (const CocoPlace& place : find_coco_files(path))
       if (!place.split.empty()) folder.splits.push_back(place.split);
+  if (folder.form == "yolo") describe_yolo(folder);
+  if (is_label_form(folder.form))
+    for (const LabelledPlace& place : find_labelled(path))
+      if (!place.split.empty()) folder.splits.push_back(place.split);
   folder.splits = in_order(std::move(folder.splits));
   return folder;
 }
@@ -243,6 +299,8 @@ Dataset read_split(const DataFolder& folder, const std::string& split,
   if (folder.form == "voc") return read_voc_split(root, name, classes, folder.options);
   if (folder.form == "coco") return read_coco_split(root, name, classes, folder.options);
   if (folder.form == "beside") return read_beside_split(root, name, classes, folder.options);
+  if (folder.form == "yolo") return read_yolo(find_yolo(root), name, classes, folder.options);
+  if (is_label_form(folder.form)) return read_labelled_split(folder, name, classes);
   const fs::path subfolder = split_folders(root).at(name);
   return read_split({subfolder, form_without_splits(subfolder), {}, {}, folder.options}, "", classes);
 }

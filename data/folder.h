@@ -4,6 +4,8 @@
 //   splits   train/, valid/ (or val/), test/, each in one of the other layouts
 //   coco     a COCO JSON file, with images in its folder or in the usual places around it
 //            (data/coco_places.h): one split per file
+//   yolo     data.yaml, images/ and labels/*.txt (data/yolo.h)
+//   cvat, via, csv, open-images, labelme   the forms in data/label_forms.h
 //   beside   <name>.xml beside <name>.jpg, at any depth (data/beside.h): one unnamed split, unless there are
 //   lists
 //            train.txt, val.txt or test.txt, or folders such as train_annotations/ and test_annotations/
@@ -29,7 +31,7 @@ namespace rcnn {
 /// What a folder holds. No image has been opened yet.
 struct DataFolder {
   std::filesystem::path root;
-  std::string form;  // "voc", "beside", "coco" or "splits"
+  std::string form;  // one of the above
   /// "train", "val", "test", then the others by name; empty if there is only the unnamed split.
   std::vector<std::string> splits;
   std::vector<std::string> notes = {};  // sentences about what was ignored or chosen
@@ -37,7 +39,8 @@ struct DataFolder {
   bool has(const std::string& split) const;
 };
 
-/// Determines the layout of a folder or of a single COCO JSON file. Throws InputError, which says what was
+/// Determines the layout of a folder or of a single file: a COCO JSON, a data.yaml, or one
+/// of the other forms that describe several images. Throws InputError, which says what was
 /// found and which layouts are known.
 DataFolder find_data(const std::filesystem::path& path);
 

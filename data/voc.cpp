@@ -206,8 +206,8 @@ void write_voc_annotation(const fs::path& path, const Sample& sample, const std:
     add(node, "name", classes[static_cast<size_t>(object.label - 1)]);
     add(node, "difficult", object.difficult ? 1 : 0);
     pugi::xml_node box = node.append_child("bndbox");
-    add(box, "xmin", object.box.x1 + 1);
-    add(box, "ymin", object.box.y1 + 1);
+    add(box, "xmin", double{object.box.x1} + 1);
+    add(box, "ymin", double{object.box.y1} + 1);
     add(box, "xmax", object.box.x2);
     add(box, "ymax", object.box.y2);
   }

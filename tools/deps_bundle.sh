@@ -22,7 +22,7 @@ rm -rf "$bundle"
 mkdir -p "$bundle/include/stb" "$bundle/lib" "$bundle/share" "$bundle/licenses"
 
 # ---- headers ------------------------------------------------------------------------------------------------------
-for header in fmt CLI toml++ nlohmann openssl doctest libexif pugixml.hpp pugiconfig.hpp simdjson.h zip.h zipconf.h \
+for header in fmt CLI toml++ nlohmann openssl doctest libexif pugixml.hpp pugiconfig.hpp yaml-cpp simdjson.h zip.h zipconf.h \
   jpeglib.h jmorecfg.h jerror.h; do
   [ -e "/usr/include/$header" ] || fail "/usr/include/$header is missing; sh tools/setup.sh installs it"
   cp -RL "/usr/include/$header" "$bundle/include/"
@@ -50,7 +50,7 @@ at_most() {
   [ "$(printf '%s\n' "$found" "$1_$2" | sort -V | tail -1)" = "$1_$2" ] ||
     fail "$3 needs $found; expected at most $1_$2, because the other machine may have nothing newer"
 }
-for name in fmt pugixml exif simdjson zip crypto jpeg; do
+for name in fmt pugixml yaml-cpp exif simdjson zip crypto jpeg; do
   library=$(g++ -print-file-name="lib$name.so")
   [ -e "$library" ] || fail "lib$name.so is missing; sh tools/setup.sh installs it"
   library=$(readlink -f "$library")
@@ -71,7 +71,7 @@ for file in /usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf /usr/share/font
 done
 [ -n "$font" ] || fail "DejaVuSans-Bold.ttf is missing; sh tools/setup.sh installs it"
 cp -L "$font" "$bundle/share/"
-for package in libfmt-dev libcli11-dev libtomlplusplus-dev libpugixml-dev libexif-dev libsimdjson-dev libzip-dev nlohmann-json3-dev \
+for package in libfmt-dev libcli11-dev libtomlplusplus-dev libpugixml-dev libyaml-cpp-dev libexif-dev libsimdjson-dev libzip-dev nlohmann-json3-dev \
   libjpeg-dev libstb-dev libssl-dev doctest-dev fonts-dejavu-core; do
   [ ! -e "/usr/share/doc/$package/copyright" ] ||
     cp -L "/usr/share/doc/$package/copyright" "$bundle/licenses/$package"

@@ -14,6 +14,7 @@ libfmt-dev: fmt, text output
 libcli11-dev: CLI11, the command line
 libtomlplusplus-dev: toml++, configuration files
 libpugixml-dev: pugixml, Pascal VOC annotations
+libyaml-cpp-dev: yaml-cpp, the data.yaml of YOLO datasets
 libexif-dev: libexif, the orientation of photographs
 libsimdjson-dev: simdjson, the headers of weights files
 nlohmann-json3-dev: nlohmann-json, metrics, summaries and detections

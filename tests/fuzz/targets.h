@@ -21,12 +21,18 @@ namespace rcnn::fuzz {
 // clang-format off
 void annotation(const std::filesystem::path& file);   // Pascal VOC's XML
 void coco(const std::filesystem::path& file);         // COCO's JSON, ground truth and results
+void cvat(const std::filesystem::path& file);         // CVAT's XML
 void exif(const std::filesystem::path& file);         // an EXIF block
 void image(const std::filesystem::path& file);        // JPEG and PNG
+void labelme(const std::filesystem::path& file);      // labelme's JSON
+void open_images(const std::filesystem::path& file);  // Open Images' CSV
 void pth(const std::filesystem::path& file);          // PyTorch's .pth, or the pickle of one
 void pth_old(const std::filesystem::path& file);      // PyTorch's .pth of before version 1.6, or its second half
 void safetensors(const std::filesystem::path& file);
 void settings(const std::filesystem::path& file);     // TOML
+void tf_csv(const std::filesystem::path& file);       // TensorFlow's CSV
+void via(const std::filesystem::path& file);          // VIA's JSON
+void yolo(const std::filesystem::path& file);         // YOLO's labels and data.yaml
 // clang-format on
 
 /// A file with the given bytes that has a path but exists only in memory.

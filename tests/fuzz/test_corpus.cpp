@@ -11,12 +11,18 @@ namespace fs = std::filesystem;
 TEST_CASE("fuzz: every file of the corpus is read or refused") {
   const std::pair<const char*, void (*)(const fs::path&)> targets[] = {{"annotation", fuzz::annotation},
                                                                        {"coco", fuzz::coco},
+                                                                       {"cvat", fuzz::cvat},
                                                                        {"exif", fuzz::exif},
                                                                        {"image", fuzz::image},
+                                                                       {"labelme", fuzz::labelme},
+                                                                       {"open_images", fuzz::open_images},
                                                                        {"pth", fuzz::pth},
                                                                        {"pth_old", fuzz::pth_old},
                                                                        {"safetensors", fuzz::safetensors},
-                                                                       {"settings", fuzz::settings}};
+                                                                       {"settings", fuzz::settings},
+                                                                       {"tf_csv", fuzz::tf_csv},
+                                                                       {"via", fuzz::via},
+                                                                       {"yolo", fuzz::yolo}};
   for (const auto& [name, target] : targets) {
     const fs::path folder = fs::path("tests/fuzz/corpus") / name;
     REQUIRE_MESSAGE(fs::is_directory(folder),

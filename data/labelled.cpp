@@ -1,0 +1,295 @@
+#include "data/labelled.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "core/error.h"
+#include "core/text.h"
+#include "data/coco_places.h"
+#include "data/image_folder.h"
+#include "data/json_file.h"
+
+namespace rcnn {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Calls `visit` with each file below a folder, without hidden ones, until it returns false.
+template <class Visit>
+void for_each_file(const fs::path& root, const Visit& visit) {
+  const auto options = fs::directory_options::skip_permission_denied;
+  for (fs::recursive_directory_iterator it(root, options), end; it != end; ++it) {
+    const std::string name = it->path().filename().string();
+    if (name.starts_with('.') || name == "__MACOSX") {
+      if (it->is_directory()) it.disable_recursion_pending();
+    } else if (it->is_regular_file() && !visit(it->path())) {
+      return;
+    }
+  }
+}
+
+bool is_json(const fs::path& file) { return lower_case(file.extension().string()) == ".json"; }
+
+std::vector<fs::path> files_in(const fs::path& folder) {
+  std::vector<fs::path> files;
+  if (!fs::is_directory(folder)) return files;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string extension = lower_case(entry.path().extension().string());
+    if (entry.is_regular_file() && (extension == ".xml" || extension == ".json" || extension == ".csv"))
+      files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+bool has_labelme_files(const fs::path& root) {
+  int tried = 0;
+  bool found = false;
+  for_each_file(root, [&](const fs::path& file) {
+    constexpr int kMaxTried = 50;
+    if (is_json(file)) found = is_labelme_file(file) || found, ++tried;
+    return !found && tried < kMaxTried;
+  });
+  return found;
+}
+
+/// Finds images by the names that annotations give them.
+class ImageIndex {
+ public:
+  ImageIndex(const fs::path& root, std::string split) : root_(root), split_(std::move(split)) {
+    for_each_file(root, [&](const fs::path& file) {
+      if (has_image_extension(file)) images_.push_back(file);
+      return true;
+    });
+    std::sort(images_.begin(), images_.end());
+    for (const fs::path& image : images_) {
+      by_name_[image.filename().string()].push_back(&image);
+      by_stem_[image.stem().string()].push_back(&image);
+    }
+  }
+
+  /// The images whose paths end with a path, or which lie at it.
+  std::vector<fs::path> at_path(std::string name) const {
+    std::replace(name.begin(), name.end(), '\\', '/');
+    name = fs::path(name).lexically_normal().generic_string();
+    std::vector<fs::path> fitting;
+    for (const fs::path* image : lookup(by_name_, fs::path(name).filename().string())) {
+      const std::string below = image->lexically_relative(root_).generic_string();
+      if (below == name) return {*image};
+      if (below.ends_with("/" + name)) fitting.push_back(*image);
+    }
+    return prefer_split(std::move(fitting));
+  }
+
+  /// The images with the file name of a path, or else with its stem, without those that are `taken`.
+  std::vector<fs::path> with_name(std::string name, const std::set<fs::path>& taken) const {
+    std::replace(name.begin(), name.end(), '\\', '/');
+    const fs::path path = name;
+    for (const auto& [index, key] :
+         {std::pair(&by_name_, path.filename()), std::pair(&by_stem_, path.filename()),
+          std::pair(&by_stem_, has_image_extension(path) ? path.stem() : path.filename())}) {
+      std::vector<fs::path> fitting;
+      for (const fs::path* image : lookup(*index, key.string()))
+        if (!taken.contains(*image)) fitting.push_back(*image);
+      if (!fitting.empty()) return prefer_split(std::move(fitting));
+    }
+    return {};
+  }
+
+  const std::vector<fs::path>& images() const { return images_; }
+
+ private:
+  using Names = std::unordered_map<std::string, std::vector<const fs::path*>>;
+
+  static std::vector<const fs::path*> lookup(const Names& names, const std::string& name) {
+    const auto found = names.find(name);
+    return found == names.end() ? std::vector<const fs::path*>() : found->second;
+  }
+
+  std::vector<fs::path> prefer_split(std::vector<fs::path> images) const {
+    std::vector<fs::path> in_split;
+    for (const fs::path& image : images)
+      for (const fs::path& part : image.parent_path().lexically_relative(root_))
+        if (!split_.empty() && usual_split(part.string()) == split_) {
+          in_split.push_back(image);
+          break;
+        }
+    return images.size() > 1 && in_split.size() == 1 ? in_split : images;
+  }
+
+  const fs::path root_;
+  const std::string split_;
+  std::vector<fs::path> images_;
+  Names by_name_, by_stem_;
+};
+
+/// Finds the images of annotations and reads their headers.
+class Matcher {
+ public:
+  Matcher(const fs::path& root, const std::string& split, std::vector<Fault>& faults)
+      : root_(root), index_(root, split), faults_(faults) {}
+
+  std::vector<AnnotatedImage> match(std::vector<Annotation> annotations) {
+    std::vector<std::vector<fs::path>> found;
+    for (const Annotation& annotation : annotations) {
+      found.push_back(at_path(annotation));
+      if (found.back().size() == 1) taken_.insert(found.back()[0]);
+    }
+    std::vector<AnnotatedImage> images;
+    for (size_t i = 0; i < annotations.size(); ++i) {
+      if (found[i].empty()) found[i] = index_.with_name(annotations[i].image_name, taken_);
+      if (found[i].size() == 1)
+        add(std::move(annotations[i]), found[i][0], images);
+      else if (found[i].empty())
+        missing_.push_back(printable(annotations[i].image_name));
+      else
+        report(annotations[i], fmt::format("fits {} images, {} and {} among them; it is skipped",
+                                           found[i].size(), found[i][0].string(), found[i][1].string()));
+    }
+    if (!missing_.empty())
+      faults_.push_back(
+          {root_, fmt::format("{}: {} of {} annotated images {} missing ({}{}) and left out.", root_.string(),
+                              missing_.size(), annotations.size(), missing_.size() == 1 ? "is" : "are",
+                              missing_.front(), missing_.size() == 1 ? "" : " is the first")});
+    return images;
+  }
+
+  void report_unannotated() { rcnn::report_unannotated(root_, index_.images(), described_, faults_); }
+
+ private:
+  std::vector<fs::path> at_path(const Annotation& annotation) const {
+    const bool own_file = annotation.part.empty();
+    // labelme's path is relative to the file, and the image beside the file often has its name only.
+    if (own_file) {
+      const fs::path folder = annotation.file.parent_path();
+      std::string name = annotation.image_name;
+      std::replace(name.begin(), name.end(), '\\', '/');
+      for (const fs::path& path : {folder / name, folder / fs::path(name).filename()})
+        if (std::error_code unusable; !name.empty() && fs::is_regular_file(path, unusable))
+          return {path.lexically_normal()};
+      if (const fs::path beside = ImageFolder(folder).find(annotation.file.stem().string()); !beside.empty())
+        return {beside};
+    }
+    return annotation.image_name.empty() ? std::vector<fs::path>() : index_.at_path(annotation.image_name);
+  }
+
+  void add(Annotation annotation, const fs::path& image, std::vector<AnnotatedImage>& images) {
+    if (!described_.insert(image).second)
+      return report(annotation, fmt::format("describes {} a second time; it is skipped", image.string()));
+    try {
+      const ImageInfo info = read_image_info(image);
+      if (annotation.in_shares) to_pixels(annotation, info.seen);
+      images.push_back({unique_id(image), image, info, std::move(annotation)});
+    } catch (const InputError& error) {
+      faults_.push_back({image, error.what()});
+    }
+  }
+
+  static void to_pixels(Annotation& annotation, ImageSize size) {
+    const auto w = static_cast<float>(size.width), h = static_cast<float>(size.height);
+    for (NamedObject& object : annotation.objects) {
+      Box& box = object.object.box;
+      box = {box.x1 * w, box.y1 * h, box.x2 * w, box.y2 * h};
+    }
+  }
+
+  std::string unique_id(const fs::path& image) {
+    std::string id = escaped(image.stem().string());
+    if (ids_.contains(id))
+      id = escaped(fs::path(image).replace_extension().lexically_relative(root_).generic_string());
+    while (!ids_.insert(id).second) id += "_";
+    return id;
+  }
+
+  void report(const Annotation& annotation, const std::string& what) {
+    faults_.push_back({annotation.file, fmt::format("{} {}.", annotation.subject(), what)});
+  }
+
+  const fs::path root_;
+  const ImageIndex index_;
+  std::vector<Fault>& faults_;
+  std::set<fs::path> taken_, described_;
+  std::unordered_set<std::string> ids_;
+  std::vector<std::string> missing_;
+};
+
+/// The folder around the annotations and the images.
+fs::path base_of(const fs::path& root, const LabelledPlace& place) {
+  if (place.form->one_image) return root;
+  const fs::path& file = place.files.front();
+  const fs::path own = file.has_parent_path() ? file.parent_path() : fs::path(".");
+  return lower_case(own.filename().string()) == "annotations" ? (own / "..").lexically_normal() : own;
+}
+
+std::vector<fs::path> all_json_files(const fs::path& root) {
+  std::vector<fs::path> files;
+  for_each_file(root, [&](const fs::path& file) {
+    if (is_json(file)) files.push_back(file);
+    return true;
+  });
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+}  // namespace
+
+const LabelForm* label_form_of(const fs::path& file) {
+  for (const LabelForm& form : label_forms())
+    if (!form.one_image && form.fits(file)) return &form;
+  return nullptr;
+}
+
+std::vector<LabelledPlace> find_labelled(const fs::path& folder) {
+  if (has_labelme_files(folder)) {
+    const auto labelme = std::find_if(label_forms().begin(), label_forms().end(),
+                                      [](const LabelForm& form) { return form.one_image; });
+    return {{&*labelme, "", all_json_files(folder)}};
+  }
+  std::vector<fs::path> files;
+  for (const fs::path& place : {folder, folder / "annotations", folder / "Annotations"})
+    for (fs::path& file : files_in(place)) files.push_back(std::move(file));
+  const LabelForm* form = nullptr;
+  for (const LabelForm& each : label_forms())
+    if (!form && std::any_of(files.begin(), files.end(), each.fits)) form = &each;
+  if (!form) return {};
+  std::erase_if(files, [&](const fs::path& file) { return !form->fits(file); });
+  std::map<std::string, fs::path> by_split;
+  for (const fs::path& file : files) {
+    const std::string name = file.stem().string(), split = split_in_name(name);
+    if (!by_split.emplace(split.empty() && files.size() > 1 ? name : split, file).second)
+      by_split.emplace(name, file);
+  }
+  std::vector<LabelledPlace> places;
+  for (const auto& [split, file] : by_split) places.push_back({form, split, {file}});
+  return places;
+}
+
+Dataset read_labelled(const fs::path& root, const LabelledPlace& place,
+                      const std::vector<std::string>& classes, const ReadOptions& options) {
+  std::vector<Fault> faults;
+  std::vector<Annotation> annotations;
+  for (const fs::path& file : place.files) try {
+      if (place.form->one_image) {
+        const JsonFile document(file);  // says what is wrong with the JSON
+        if (!place.form->fits(file)) continue;
+      }
+      LabelledFile read = place.form->read(file);
+      std::move(read.images.begin(), read.images.end(), std::back_inserter(annotations));
+      std::move(read.faults.begin(), read.faults.end(), std::back_inserter(faults));
+    } catch (const InputError& error) {
+      if (!place.form->one_image) throw;
+      faults.push_back({file, error.what()});
+    }
+  check_input(!annotations.empty() || !faults.empty(), "{} holds {}, but lists no image.",
+              place.files.front().string(), place.form->description);
+  Matcher matcher(base_of(root, place), place.split, faults);
+  std::vector<AnnotatedImage> images = matcher.match(std::move(annotations));
+  if (place.split.empty()) matcher.report_unannotated();  // otherwise they may belong to another split
+  return make_dataset(std::move(images), classes, std::move(faults), place.files.front(),
+                      "the annotated images", options);
+}
+
+}  // namespace rcnn

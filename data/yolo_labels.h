@@ -1,0 +1,26 @@
+// Which images and labels belong together in a YOLO dataset. Other code uses data/yolo.h.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace rcnn {
+
+struct YoloImages {
+  std::vector<std::filesystem::path> images;
+  std::vector<std::string> missing;  // lines of a list that name no image
+};
+
+/// The images of a folder, at any depth and sorted, or those that a list names. A line is a path relative to
+/// the list or to `root`, or ends with such a path.
+YoloImages yolo_images_of(const std::filesystem::path& place, const std::filesystem::path& root);
+
+/// The label of an image; empty if it has none.
+std::filesystem::path find_yolo_label(const std::filesystem::path& image);
+
+/// True if one of the first images right in this folder has a label below `root` whose lines are those of
+/// YOLO.
+bool has_yolo_labels(const std::filesystem::path& folder, const std::filesystem::path& root);
+
+}  // namespace rcnn
