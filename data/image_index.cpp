@@ -201,10 +201,13 @@ void report_found(const fs::path& root, const std::vector<LostImage>& lost, std:
   for (const LostImage& entry : lost)
     if (!entry.found.empty() && count++ == 0) first = &entry;
   if (count == 0) return;
+  const std::string how = count == 1 ? "1 image was found by its name alone, not where its annotation says"
+                                     : fmt::format(
+                                           "{} images were found by their names alone, not where their "
+                                           "annotations say",
+                                           count);
   faults.push_back(
-      {root, fmt::format("{}: {} image{} not where {} annotation{} {} found by the name: '{}' of {} is {}{}.",
-                         root.string(), count, count == 1 ? "" : "s", count == 1 ? "its" : "their",
-                         count == 1 ? "" : "s", count == 1 ? "says, was" : "say, were", first->name,
+      {root, fmt::format("{}: {}: '{}' of {} is {}{}.", root.string(), how, first->name,
                          first->file.filename().string(), first->found.lexically_relative(root).string(),
                          count == 1 ? "" : ", for example")});
 }
