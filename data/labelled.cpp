@@ -57,9 +57,9 @@ bool has_labelme_files(const fs::path& root) {
 }
 
 /// Finds images by the names that annotations give them.
-class ImageIndex {
+class ImagesByName {
  public:
-  ImageIndex(const fs::path& root, std::string split) : root_(root), split_(std::move(split)) {
+  ImagesByName(const fs::path& root, std::string split) : root_(root), split_(std::move(split)) {
     for_each_file(root, [&](const fs::path& file) {
       if (has_image_extension(file)) images_.push_back(file);
       return true;
@@ -209,7 +209,7 @@ class Matcher {
   }
 
   const fs::path root_;
-  const ImageIndex index_;
+  const ImagesByName index_;
   std::vector<Fault>& faults_;
   std::set<fs::path> taken_, described_;
   std::unordered_set<std::string> ids_;
