@@ -8,6 +8,7 @@
 #include "core/text.h"
 #include "data/decode_all.h"
 #include "data/folder.h"
+#include "data/orientation.h"
 #include "eval/advice.h"
 #include "eval/data_summary.h"
 
@@ -38,6 +39,7 @@ constexpr size_t kMaxDecoded = 5000;  // images that are decoded without being a
 struct Options {
   std::string data;
   bool deep = false, no_deep = false, rescale_boxes = false;
+  std::string exif_boxes = "auto";
   SettingFlags flags;
 };
 
@@ -83,6 +85,7 @@ void print_part(const Part& part, const ModelConfig& model, const std::vector<in
 void check_data(const Options& options) {
   DataFolder folder = find_data(options.data);
   folder.options.rescale_boxes = options.rescale_boxes;
+  folder.options.exif_boxes = parse_exif_boxes(options.exif_boxes);
   ModelConfig model;
   TrainConfig unused;
   const SuitedInput suited = apply_settings(options.flags.given(), model, unused);
@@ -124,6 +127,11 @@ void add_check(CLI::App& program) {
   app->add_flag("--no-deep", options->no_deep, "read the headers of images only")->excludes(deep);
   app->add_flag("--rescale-boxes", options->rescale_boxes,
                 "scale the boxes of images that have another size than their annotations say");
+  app->add_option(
+         "--exif-boxes", options->exif_boxes,
+         "image on which boxes were drawn if its EXIF entry turns it: as seen, as stored, or as the sizes "
+         "tell [auto]")
+      ->check(CLI::IsMember({"auto", "seen", "stored"}));
   static const std::vector<Field<ModelConfig>> fields = input_fields();
   options->flags.add(*app, std::span<const Field<ModelConfig>>(fields), model_config(model_names().front()),
                      "Model");

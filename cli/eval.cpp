@@ -14,6 +14,7 @@
 #include "data/coco.h"
 #include "data/coco_places.h"
 #include "data/folder.h"
+#include "data/orientation.h"
 #include "eval/coco_metrics.h"
 #include "eval/detect.h"
 #include "eval/diagnosis.h"
@@ -29,6 +30,7 @@ struct Options {
   int workers = 2;
   bool force = false;
   bool rescale_boxes = false;
+  std::string exif_boxes = "auto";
   DeviceOptions device;
 };
 
@@ -102,6 +104,7 @@ std::filesystem::path find_coco_file(const DataFolder& folder, const std::string
 Truth read_truth(const Options& options) {
   DataFolder folder = find_data(options.data);
   folder.options.rescale_boxes = options.rescale_boxes;
+  folder.options.exif_boxes = parse_exif_boxes(options.exif_boxes);
   const std::string split = choose_split(options, folder);
   const std::filesystem::path coco = find_coco_file(folder, split);
   if (!coco.empty()) {
@@ -220,6 +223,7 @@ void evaluate_weights(const Options& options) {
   const auto ctx = options.device.make_context(detector.model->config);
   DataFolder folder = find_data(options.data);
   folder.options.rescale_boxes = options.rescale_boxes;
+  folder.options.exif_boxes = parse_exif_boxes(options.exif_boxes);
   const std::string split = choose_split(options, folder);
   Dataset all = read_split(folder, split, detector.classes);
   check_classes(options, detector, all, folder, split);
@@ -282,6 +286,11 @@ void add_eval(CLI::App& program) {
   add_force(*app, options->force);
   app->add_flag("--rescale-boxes", options->rescale_boxes,
                 "scale the boxes of images that have another size than their annotations say");
+  app->add_option(
+         "--exif-boxes", options->exif_boxes,
+         "image on which boxes were drawn if its EXIF entry turns it: as seen, as stored, or as the sizes "
+         "tell [auto]")
+      ->check(CLI::IsMember({"auto", "seen", "stored"}));
   options->device.add(*app);
   app->callback([options] {
     check_input(

@@ -5,6 +5,7 @@
 #include "core/files/output.h"
 #include "core/text.h"
 #include "data/folder.h"
+#include "data/orientation.h"
 #include "eval/print.h"
 #include "eval/proposals.h"
 #include "models/detector.h"
@@ -17,6 +18,7 @@ void add_propose(CLI::App& program) {
     int workers = 2;
     bool force = false;
     bool rescale_boxes = false;
+    std::string exif_boxes = "auto";
     DeviceOptions device;
   };
   auto options = std::make_shared<Options>();
@@ -38,6 +40,11 @@ void add_propose(CLI::App& program) {
   add_force(*app, options->force);
   app->add_flag("--rescale-boxes", options->rescale_boxes,
                 "scale the boxes of images that have another size than their annotations say");
+  app->add_option(
+         "--exif-boxes", options->exif_boxes,
+         "image on which boxes were drawn if its EXIF entry turns it: as seen, as stored, or as the sizes "
+         "tell [auto]")
+      ->check(CLI::IsMember({"auto", "seen", "stored"}));
   options->device.add(*app);
   app->callback([options] {
     OutputCheck outputs(options->force);
@@ -48,6 +55,7 @@ void add_propose(CLI::App& program) {
     if (!detector.note.empty()) fmt::print("{}\n", printable(detector.note));
     DataFolder folder = find_data(options->data);
     folder.options.rescale_boxes = options->rescale_boxes;
+    folder.options.exif_boxes = parse_exif_boxes(options->exif_boxes);
     for (const std::string& note : folder.notes) fmt::print("{}\n", printable(note));
     const bool open = options->split.empty() && !folder.splits.empty();
     Dataset data = read_split(folder, open ? "train" : options->split, detector.classes);

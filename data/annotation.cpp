@@ -104,7 +104,11 @@ class AnnotationReader {
     const int boxes = count_children(node, "bndbox");
     if (boxes > 1)
       report("has {} boxes in object {} ({}); each is read as an object", boxes, number, named.name);
-    if (boxes == 0) read_box({}, number, named);  // reports what is missing
+    if (boxes == 0 && child(node, "robndbox"))
+      report("has a rotated box (<robndbox>) in object {} ({}), which cannot be read; the object is skipped",
+             number, named.name);
+    else if (boxes == 0)
+      read_box({}, number, named);  // reports what is missing
     for (const pugi::xml_node box : node.children()) {
       if (!is_named(box, "bndbox")) continue;
       const std::optional<Box> read = read_box(box, number, named);
@@ -160,14 +164,14 @@ class Placer {
       : image_(image),
         turned_(turned),
         common_(common),
-        rescale_(options.rescale_boxes),
+        options_(options),
         frame_(turned ? image.info.stored : image.info.seen),
         faults_(faults) {}
 
   std::vector<NamedObject> place() {
     report_size();
     std::vector<NamedObject> placed;
-    const BoxScale scale = rescale_ ? box_scale({image_.annotation.said, frame_}) : BoxScale{};
+    const BoxScale scale = options_.rescale_boxes ? box_scale({image_.annotation.said, frame_}) : BoxScale{};
     for (const NamedObject& object : image_.annotation.objects) {
       const std::optional<Box> box = clip_to_image(scale(object.object.box), frame_, object.where,
                                                    [this](FaultKind kind, const std::string& fault) {
@@ -191,20 +195,27 @@ class Placer {
   void report_size() {
     const ImageSize said = image_.annotation.said;
     if (turned_ && !image_.annotation.objects.empty())
-      faults_.push_back(turned_boxes_note(image_.annotation.file, image_.image, {image_.info, said}));
+      faults_.push_back(
+          turned_boxes_note(image_.annotation.file, image_.image, {image_.info, said}, options_.exif_boxes));
     if (said == ImageSize{} && !image_.annotation.form_has_sizes) return;
     if (said == ImageSize{})
       report("lacks a <size>; the image's {} x {} is used", frame_.width, frame_.height);
     else if (said != frame_ && !common_)
       report("gives the size {} x {}, but the image has {} x {}; {}", said.width, said.height, frame_.width,
-             frame_.height, rescale_ ? "its boxes are scaled" : "the image's size is used");
+             frame_.height, options_.rescale_boxes ? "its boxes are scaled" : "the image's size is used");
   }
 
   const AnnotatedImage& image_;
-  bool turned_, common_, rescale_;
+  bool turned_, common_;
+  const ReadOptions& options_;
   ImageSize frame_;
   std::vector<Fault>& faults_;
 };
+
+std::vector<size_t> with_objects(std::vector<size_t> which, const std::vector<AnnotatedImage>& images) {
+  std::erase_if(which, [&](size_t i) { return images[i].annotation.objects.empty(); });
+  return which;
+}
 
 std::vector<std::string> sorted_names(const std::vector<std::vector<NamedObject>>& images) {
   std::set<std::string> names;
@@ -281,7 +292,10 @@ Dataset make_dataset(std::vector<AnnotatedImage> images, const std::vector<std::
 
   std::vector<SizeClaim> claims;
   for (const AnnotatedImage& image : images) claims.push_back({image.info, image.annotation.said});
-  const std::vector<bool> turned = find_boxes_to_turn(claims);
+  const BoxFrames frames = find_box_frames(claims, options.exif_boxes);
+  const std::vector<bool>& turned = frames.turned;
+  if (const std::vector<size_t> uncertain = with_objects(frames.uncertain, images); !uncertain.empty())
+    dataset.faults.push_back(uncertain_frames_note(root, uncertain.size(), images[uncertain[0]].image));
   std::vector<SizePair> sizes;
   for (size_t i = 0; i < images.size(); ++i)
     sizes.push_back({claims[i].said, turned[i] ? claims[i].image.stored : claims[i].image.seen});
@@ -291,8 +305,9 @@ Dataset make_dataset(std::vector<AnnotatedImage> images, const std::vector<std::
   for (size_t i = 0; i < images.size(); ++i)
     placed.push_back(Placer(images[i], turned[i], factor.has_value(), options, dataset.faults).place());
   dataset.classes = classes.empty() ? sorted_names(placed) : classes;
-  check_input(!dataset.classes.empty(), "{}: {} contain no object, so there is no class to learn.",
-              root.string(), what);
+  check_input(!dataset.classes.empty(), "{}: {} contain no object, so there is no class to learn{}",
+              root.string(), what,
+              dataset.faults.empty() ? "." : fmt::format("; the first fault: {}", dataset.faults[0].what));
   std::map<std::string, int> labels;
   for (const std::string& name : dataset.classes) labels.emplace(name, static_cast<int>(labels.size()) + 1);
   check_input(labels.size() == dataset.classes.size(), "The class names {} contain a name twice.",

@@ -55,7 +55,7 @@ struct AnnotatedImage {
   Annotation annotation;
 };
 
-/// Makes a dataset of the images of one split: boxes are turned if necessary (see `find_boxes_to_turn`),
+/// Makes a dataset of the images of one split: boxes are turned if necessary (see `find_box_frames`),
 /// scaled if `options` say so, clipped and labelled; `faults` go before those found here. If `classes` is
 /// empty, the classes are the sorted names of the objects found.
 ///

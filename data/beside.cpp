@@ -12,6 +12,7 @@
 #include "data/coco_places.h"
 #include "data/files.h"
 #include "data/image_folder.h"
+#include "data/image_index.h"
 
 namespace rcnn {
 namespace {
@@ -23,27 +24,9 @@ struct Found {
   std::vector<fs::path> annotations, images;
 };
 
-bool is_hidden(const fs::path& path) {
-  const std::string name = path.filename().string();
-  return name.starts_with('.') || name == "__MACOSX";
-}
-
-/// Calls `visit` with each file until it returns false.
-template <class Visit>
-void walk(const fs::path& root, const Visit& visit) {
-  const auto options = fs::directory_options::skip_permission_denied;
-  for (fs::recursive_directory_iterator it(root, options), end; it != end; ++it) {
-    if (is_hidden(it->path())) {
-      if (it->is_directory()) it.disable_recursion_pending();
-    } else if (it->is_regular_file() && !visit(it->path())) {
-      return;
-    }
-  }
-}
-
 Found find_files(const fs::path& root) {
   Found found;
-  walk(root, [&](const fs::path& file) {
+  walk_files(root, [&](const fs::path& file) {
     if (has_xml_extension(file)) found.annotations.push_back(file);
     if (has_image_extension(file)) found.images.push_back(file);
     return true;
@@ -59,26 +42,70 @@ class BesideReader {
 
   std::vector<AnnotatedImage> read() {
     const Found found = find_files(root_);
-    std::vector<AnnotatedImage> images;
+    std::vector<Entry> entries;
     for (const fs::path& file : found.annotations) try {
-        if (std::optional<AnnotatedImage> image = read_one(file)) images.push_back(std::move(*image));
+        if (std::optional<Annotation> annotation = read_annotation(file, faults_)) {
+          fs::path image = find_image(*annotation);
+          entries.push_back({std::move(*annotation), std::move(image), {}});
+        }
       } catch (const InputError& error) {
         faults_.push_back({file, error.what()});
+      }
+    find_lost(entries);
+    std::vector<AnnotatedImage> images;
+    for (Entry& entry : entries) try {
+        if (std::optional<AnnotatedImage> image = read_one(entry)) images.push_back(std::move(*image));
+      } catch (const InputError& error) {
+        faults_.push_back({entry.annotation.file, error.what()});
       }
     report_unannotated(root_, found.images, described_, faults_);
     return images;
   }
 
  private:
-  std::optional<AnnotatedImage> read_one(const fs::path& file) {
-    std::optional<Annotation> annotation = read_annotation(file, faults_);
-    if (!annotation) return std::nullopt;
-    const fs::path image = find_image(*annotation);
+  struct Entry {
+    Annotation annotation;
+    fs::path image;     // empty if there is none
+    std::string doubt;  // see LostImage
+  };
+
+  /// Looks in all folders for the images that are not in a usual place.
+  void find_lost(std::vector<Entry>& entries) {
+    std::vector<LostImage> lost;
+    std::set<fs::path> claimed;
+    for (const Entry& entry : entries)
+      if (entry.image.empty())
+        lost.push_back(lost_image(entry.annotation));
+      else
+        claimed.insert(entry.image);
+    if (lost.empty()) return;
+    ImageIndex(root_).match(lost, claimed);
+    report_found(root_, lost, faults_);
+    auto next = lost.begin();
+    for (Entry& entry : entries)
+      if (entry.image.empty()) {
+        entry.image = next->found;
+        entry.doubt = next++->doubt;
+      }
+  }
+
+  LostImage lost_image(const Annotation& annotation) const {
+    const fs::path path = annotation.file.lexically_relative(root_);
+    LostImage lost{annotation.file, annotation.image_name, {fs::path(path).replace_extension().string()}};
+    if (!annotation.image_name.empty())
+      lost.paths.push_back((path.parent_path() / annotation.image_name).string());
+    return lost;
+  }
+
+  std::optional<AnnotatedImage> read_one(Entry& entry) {
+    const fs::path &file = entry.annotation.file, &image = entry.image;
     if (image.empty()) {
-      faults_.push_back(
-          {file, fmt::format("{} has no image: there is no image with its name, and the image '{}' "
-                             "that it names does not exist; it is skipped.",
-                             file.string(), annotation->image_name)});
+      faults_.push_back({file, fmt::format("{} has no image: {}; it is skipped.", file.string(),
+                                           entry.doubt.empty()
+                                               ? fmt::format("there is no image with its name, and the image "
+                                                             "'{}' that it names does not exist",
+                                                             entry.annotation.image_name)
+                                               : entry.doubt)});
       return std::nullopt;
     }
     described_.insert(image);
@@ -90,7 +117,7 @@ class BesideReader {
       return std::nullopt;
     }
     const ImageInfo info = read_image_info(image);
-    return AnnotatedImage{id, image, info, std::move(*annotation)};
+    return AnnotatedImage{id, image, info, std::move(entry.annotation)};
   }
 
   fs::path find_image(const Annotation& annotation) {
@@ -146,7 +173,7 @@ std::vector<AnnotatedImage> choose_listed(std::vector<AnnotatedImage> images, co
 
 bool holds_annotations(const fs::path& root, const fs::path& except) {
   bool found = false;
-  walk(root, [&](const fs::path& file) {
+  walk_files(root, [&](const fs::path& file) {
     if (!except.empty() && file.string().starts_with(except.string() + "/")) return true;
     found = has_xml_extension(file) && is_annotation_file(file);
     return !found;
@@ -156,7 +183,7 @@ bool holds_annotations(const fs::path& root, const fs::path& except) {
 
 bool holds_images(const fs::path& root) {
   bool found = false;
-  walk(root, [&](const fs::path& file) {
+  walk_files(root, [&](const fs::path& file) {
     found = has_image_extension(file);
     return !found;
   });
@@ -192,10 +219,37 @@ std::map<std::string, fs::path> find_lists_beside(const fs::path& root, std::vec
   return lists;
 }
 
+std::vector<std::string> find_split_folders_beside(const fs::path& root, std::vector<std::string>& notes) {
+  std::set<std::string> splits;
+  size_t outside = 0;
+  for (const fs::path& file : find_files(root).annotations)
+    if (const std::string split = split_in_folders(file.lexically_relative(root)); !split.empty())
+      splits.insert(split);
+    else
+      ++outside;
+  if (splits.size() < 2) return {};
+  if (outside > 0)
+    notes.push_back(fmt::format("{}: {} XML file{} in no folder of a split; they are left out.",
+                                root.string(), outside, outside == 1 ? " is" : "s are"));
+  return {splits.begin(), splits.end()};
+}
+
 Dataset read_beside(const fs::path& root, const std::vector<std::string>& classes, const fs::path& list,
-                    const ReadOptions& options) {
+                    const ReadOptions& options, const std::string& split) {
   std::vector<Fault> faults;
   std::vector<AnnotatedImage> images = BesideReader(root, faults).read();
+  if (!split.empty()) {
+    const auto is_of_other = [&](const fs::path& file) {
+      const std::string said = split_in_folders(file.lexically_relative(root));
+      return !said.empty() && said != split;
+    };
+    std::erase_if(images, [&](const AnnotatedImage& image) {
+      return split_in_folders(image.annotation.file.lexically_relative(root)) != split;
+    });
+    std::erase_if(faults, [&](const Fault& fault) { return is_of_other(fault.file); });
+    return make_dataset(std::move(images), classes, std::move(faults), root,
+                        fmt::format("the images of the split '{}'", split), options);
+  }
   if (list.empty())
     return make_dataset(std::move(images), classes, std::move(faults), root, "the annotated images", options);
   images = choose_listed(std::move(images), list, faults);

@@ -23,16 +23,24 @@ bool holds_images(const std::filesystem::path& root);
 std::map<std::string, std::filesystem::path> find_lists_beside(const std::filesystem::path& root,
                                                                std::vector<std::string>& notes);
 
+/// The splits of which the folders of the annotations speak, such as train_annotations/ and
+/// annotations/test/; none if there are fewer than two. `notes` gets a sentence about annotations that are
+/// then in no split.
+std::vector<std::string> find_split_folders_beside(const std::filesystem::path& root,
+                                                   std::vector<std::string>& notes);
+
 /// Reads all annotated images of a folder, at any depth, in the order of the paths of their annotations. An
 /// id is the path of the image below `root` without extension. The image of an annotation lies beside it, or
 /// in images/ or JPEGImages/ beside it or beside its folder; it has the annotation's name, or the one that
 /// the XML gives. An annotation without objects gives an image without objects. With a `list`, the images are
 /// those that it names, by the end of their paths, with or without extension; a line that fits no image, or
-/// several, is a fault.
+/// several, is a fault. With a `split`, they are those whose annotations' folders speak of it. An image that
+/// is nowhere near its annotation is looked for by its name (data/image_index.h).
 ///
 /// Faults and errors are those of `read_voc`. Images without an annotation are left out and counted in one
 /// fault.
 Dataset read_beside(const std::filesystem::path& root, const std::vector<std::string>& classes = {},
-                    const std::filesystem::path& list = {}, const ReadOptions& options = {});
+                    const std::filesystem::path& list = {}, const ReadOptions& options = {},
+                    const std::string& split = {});
 
 }  // namespace rcnn

@@ -12,7 +12,9 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "data/clip.h"
+#include "data/coco_places.h"
 #include "data/image.h"
+#include "data/image_index.h"
 #include "data/orientation.h"
 #include "data/rescale.h"
 
@@ -132,54 +134,138 @@ Box as_box(const CocoAnnotation& annotation) {
           static_cast<float>(annotation.y + annotation.height)};
 }
 
-/// The path of the image: its file_name, with either kind of slash, or the last part of that name.
-std::optional<fs::path> find_image(const fs::path& folder, const std::string& file_name) {
-  const fs::path slashes = with_slashes(file_name);
+/// The path of the image: its file_name, with either kind of slash, or what is left of it after the name of
+/// the folder itself. Empty if there is none.
+fs::path find_image(const fs::path& folder, const std::string& file_name) {
+  const fs::path slashes = with_slashes(file_name), parent = slashes.parent_path().lexically_normal();
+  std::vector<fs::path> names = {file_name, slashes};
+  const std::string whole = fmt::format("/{}", folder.lexically_normal().generic_string());
+  if (whole.ends_with(fmt::format("/{}", parent.generic_string()))) names.push_back(slashes.filename());
   std::error_code unusable;  // a name that no file can have
-  for (const fs::path& name : {fs::path(file_name), slashes, slashes.filename()})
-    if (fs::is_regular_file(folder / name, unusable)) return folder / name;
-  return std::nullopt;
+  for (const fs::path& name : names)
+    if (fs::is_regular_file(folder / name, unusable)) return (folder / name).lexically_normal();
+  return {};
 }
+
+/// Looks for the images that are not in the folder of a file's images in the whole data set.
+class LostFinder {
+ public:
+  LostFinder(const fs::path& file, const fs::path& folder)
+      : file_(file), folder_(folder), root_(coco_data_set(file)) {
+    const std::string inner = folder.lexically_normal().lexically_relative(root_).generic_string();
+    if (inner.empty() || inner.starts_with("..")) root_ = folder;
+  }
+
+  /// The results are in the order of the entries whose path in `found` is empty.
+  std::vector<LostImage> find(const std::vector<std::string>& file_names, const std::vector<fs::path>& found,
+                              std::vector<Fault>& faults) {
+    for (size_t i = 0; i < file_names.size(); ++i) add(file_, folder_, file_names[i], found[i]);
+    const size_t own = lost_.size();
+    add_other_files();
+    ImageIndex(root_).match(lost_, claimed_);
+    lost_.resize(own);
+    report_found(root_, lost_, faults);
+    return std::move(lost_);
+  }
+
+ private:
+  void add(const fs::path& file, const fs::path& folder, const std::string& name, const fs::path& found) {
+    if (!found.empty()) {
+      claimed_.insert(found);
+      return;
+    }
+    const std::string inner = folder.lexically_normal().lexically_relative(root_).generic_string();
+    lost_.push_back({file, name, {fmt::format("{}/{}", inner, name)}, split_in_name(file.stem().string())});
+  }
+
+  /// The other files of the data set have images, too, which are not for this one.
+  void add_other_files() {
+    std::set<std::string> known;  // paths that two files have are of one image
+    for (const LostImage& lost : lost_)
+      if (lost.name.find_first_of("/\\") != std::string::npos) known.insert(lost.name);
+    for (const CocoPlace& other : find_coco_files(root_)) try {
+        if (fs::equivalent(other.file, file_)) continue;
+        const fs::path folder = find_coco_images(other.file);
+        for (const CocoImage& image : read_coco_file(other.file).images)
+          if (!known.contains(image.file_name))
+            add(other.file, folder, image.file_name, find_image(folder, image.file_name));
+      } catch (const InputError&) {
+        continue;  // reading that file reports it
+      }
+  }
+
+  const fs::path& file_;
+  const fs::path& folder_;
+  fs::path root_;
+  std::vector<LostImage> lost_;
+  std::set<fs::path> claimed_;
+};
 
 /// Checks images and their boxes, and reports under the JSON file's name.
 class SampleChecker {
  public:
   SampleChecker(const fs::path& file, const fs::path& folder, const ReadOptions& options, Dataset& dataset)
-      : file_(file), folder_(folder), rescale_(options.rescale_boxes), dataset_(dataset) {}
+      : file_(file), folder_(folder), options_(options), dataset_(dataset) {}
 
   /// Keeps those of the `samples` that can be used. Their images are still the file_names.
   void keep(std::vector<Sample> samples) {
     std::vector<SizeClaim> claims;
     std::vector<Sample> found;
+    find_images(samples);
     for (Sample& sample : samples)
-      if (const std::optional<ImageInfo> info = find(sample)) {
+      if (const std::optional<ImageInfo> info = read_info(sample)) {
         claims.push_back({*info, {sample.width, sample.height}});
         found.push_back(std::move(sample));
       }
-    const std::vector<bool> turned = find_boxes_to_turn(claims);
+    const auto [turned, uncertain] = find_box_frames(claims, options_.exif_boxes);
+    report_uncertain(found, uncertain);
     std::vector<SizePair> sizes;
     for (size_t i = 0; i < claims.size(); ++i)
       sizes.push_back({claims[i].said, turned[i] ? claims[i].image.stored : claims[i].image.seen});
     const std::optional<double> factor = common_factor(sizes);
     common_ = factor.has_value();
-    if (factor) dataset_.faults.push_back(common_factor_fault(file_, "its images", *factor, rescale_));
+    if (factor)
+      dataset_.faults.push_back(common_factor_fault(file_, "its images", *factor, options_.rescale_boxes));
     for (size_t i = 0; i < found.size(); ++i) keep(std::move(found[i]), claims[i], turned[i]);
   }
 
  private:
-  /// Sets the sample's image and returns what its header says, or nothing if the image cannot be used.
-  std::optional<ImageInfo> find(Sample& sample) {
-    name_ = sample.image.string();
-    const std::optional<fs::path> image = find_image(folder_, name_);
-    if (!image) {
-      report(fmt::format("does not exist in {}; the image is skipped", folder_.string()));
-      return std::nullopt;
+  /// Sets the samples' images. Without one, there is a fault, and the path is empty.
+  void find_images(std::vector<Sample>& samples) {
+    std::vector<std::string> names;
+    std::vector<fs::path> images;
+    for (const Sample& sample : samples) {
+      names.push_back(sample.image.string());
+      images.push_back(find_image(folder_, names.back()));
     }
-    sample.image = *image;
+    std::vector<LostImage> lost;
+    if (std::any_of(images.begin(), images.end(), [](const fs::path& image) { return image.empty(); }))
+      lost = LostFinder(file_, folder_).find(names, images, dataset_.faults);
+    auto next = lost.begin();
+    for (size_t i = 0; i < samples.size(); ++i) {
+      samples[i].image = images[i].empty() ? next->found : images[i];
+      if (samples[i].image.empty()) {
+        name_ = names[i];
+        report(fmt::format("does not exist in {}{}; the image is skipped", folder_.string(),
+                           next->doubt.empty() ? "" : fmt::format(", and {}", next->doubt)));
+      }
+      if (images[i].empty()) ++next;
+    }
+  }
+
+  void report_uncertain(const std::vector<Sample>& samples, std::vector<size_t> uncertain) {
+    std::erase_if(uncertain, [&](size_t i) { return samples[i].objects.empty(); });
+    if (!uncertain.empty())
+      dataset_.faults.push_back(uncertain_frames_note(file_, uncertain.size(), samples[uncertain[0]].image));
+  }
+
+  /// What the header of the sample's image says, or nothing if the image cannot be used.
+  std::optional<ImageInfo> read_info(const Sample& sample) {
+    if (sample.image.empty()) return std::nullopt;
     try {
-      return read_image_info(*image);
+      return read_image_info(sample.image);
     } catch (const InputError& error) {
-      dataset_.faults.push_back({*image, error.what()});
+      dataset_.faults.push_back({sample.image, error.what()});
       return std::nullopt;
     }
   }
@@ -188,15 +274,15 @@ class SampleChecker {
   void keep(Sample sample, const SizeClaim& claim, bool turned) {
     const ImageInfo& info = claim.image;
     const ImageSize size = turned ? info.stored : info.seen;
-    name_ = sample.image.lexically_relative(folder_).string();
+    name_ = sample.image.lexically_relative(folder_.lexically_normal()).string();
     if (turned && !sample.objects.empty())
-      dataset_.faults.push_back(turned_boxes_note(file_, sample.image, claim));
+      dataset_.faults.push_back(turned_boxes_note(file_, sample.image, claim, options_.exif_boxes));
     const bool disagrees = sample.width != 0 && sample.height != 0 && size != claim.said;
     if (disagrees && !common_)
       report(fmt::format("is given the size {} x {}, but the image has {} x {}; {}", sample.width,
                          sample.height, size.width, size.height,
-                         rescale_ ? "its boxes are scaled" : "the image's size is used"));
-    const BoxScale scale = rescale_ ? box_scale({claim.said, size}) : BoxScale{};
+                         options_.rescale_boxes ? "its boxes are scaled" : "the image's size is used"));
+    const BoxScale scale = options_.rescale_boxes ? box_scale({claim.said, size}) : BoxScale{};
     sample.width = info.seen.width;
     sample.height = info.seen.height;
     std::vector<Object> usable;
@@ -236,7 +322,7 @@ class SampleChecker {
 
   const fs::path& file_;
   const fs::path& folder_;
-  const bool rescale_;
+  const ReadOptions& options_;
   bool common_ = false;  // one fault says that the sizes of all images disagree
   Dataset& dataset_;
   std::string name_;  // of the current image

@@ -89,6 +89,11 @@ std::vector<CocoPlace> find_coco_files(const fs::path& folder) {
   return places;
 }
 
+fs::path coco_data_set(const fs::path& file) {
+  const fs::path own = file.has_parent_path() ? file.parent_path() : fs::path(".");
+  return lower_case(own.filename().string()) == "annotations" ? (own / "..").lexically_normal() : own;
+}
+
 fs::path find_coco_images(const fs::path& file) {
   const fs::path own = file.has_parent_path() ? file.parent_path() : fs::path(".");
   std::vector<fs::path> bases = {own};

@@ -11,8 +11,8 @@ namespace rcnn {
 /// otherwise empty.
 std::string usual_split(const std::string& name);
 
-/// The split that a word of a name stands for, with or without digits after it ("instances_train2017");
-/// empty if no word does, or if two words disagree.
+/// The split that a word of a name stands for, with or without digits after it ("instances_train2017"); empty
+/// if no word does, or if two words disagree.
 std::string split_in_name(const std::string& name);
 
 struct CocoPlace {
@@ -31,5 +31,8 @@ std::vector<CocoPlace> find_coco_files(const std::filesystem::path& folder);
 /// that has the largest number of a sample of about a hundred images is taken, or the file's own folder if no
 /// candidate has any.
 std::filesystem::path find_coco_images(const std::filesystem::path& file);
+
+/// The folder of the data set of which a file is part: its own folder, or the one around annotations/.
+std::filesystem::path coco_data_set(const std::filesystem::path& file);
 
 }  // namespace rcnn

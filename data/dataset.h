@@ -50,10 +50,15 @@ struct Fault {
   FaultKind kind = FaultKind::other;
 };
 
+/// To which image boxes refer if its EXIF entry turns it: as it is seen, or as it is stored. `automatic`:
+/// what the annotation's sizes tell (data/orientation.h).
+enum class ExifBoxes { automatic, seen, stored };
+
 /// How the readers of annotations treat what can be read in two ways.
 struct ReadOptions {
   /// Scale the boxes of an image that has another size than its annotation says, as if it had been resized.
   bool rescale_boxes = false;
+  ExifBoxes exif_boxes = ExifBoxes::automatic;
 };
 
 struct Dataset {

@@ -57,4 +57,18 @@ std::vector<std::string> read_lines(const std::filesystem::path& path) {
   return lines;
 }
 
+void walk_files(const std::filesystem::path& root,
+                const std::function<bool(const std::filesystem::path&)>& visit) {
+  namespace fs = std::filesystem;
+  const auto options = fs::directory_options::skip_permission_denied;
+  for (fs::recursive_directory_iterator it(root, options), end; it != end; ++it) {
+    const std::string name = it->path().filename().string();
+    if (name.starts_with('.') || name == "__MACOSX") {
+      if (it->is_directory()) it.disable_recursion_pending();
+    } else if (it->is_regular_file() && !visit(it->path())) {
+      return;
+    }
+  }
+}
+
 }  // namespace rcnn

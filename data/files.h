@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -22,5 +23,10 @@ std::string_view trim(std::string_view text);
 /// The lines of a text file, trimmed and without the empty ones. Line ends may be those of Windows, and the
 /// byte order mark that some editors write is not part of the first line. Throws as `read_file` does.
 std::vector<std::string> read_lines(const std::filesystem::path& path);
+
+/// Calls `visit` with each file at any depth until it returns false. Hidden files and folders are left out,
+/// and those that macOS adds to archives.
+void walk_files(const std::filesystem::path& root,
+                const std::function<bool(const std::filesystem::path&)>& visit);
 
 }  // namespace rcnn

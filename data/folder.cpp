@@ -187,8 +187,10 @@ Dataset read_voc_split(const fs::path& root, const std::string& split,
 Dataset read_beside_split(const fs::path& root, const std::string& split,
                           const std::vector<std::string>& classes, const ReadOptions& options) {
   std::vector<std::string> unused;
-  return read_beside(root, classes, split.empty() ? fs::path() : find_lists_beside(root, unused).at(split),
-                     options);
+  const std::map<std::string, fs::path> lists = find_lists_beside(root, unused);
+  const auto list = lists.find(split);
+  return read_beside(root, classes, list == lists.end() ? fs::path() : list->second, options,
+                     lists.empty() ? split : "");
 }
 
 Dataset read_labelled_split(const DataFolder& folder, const std::string& split,
@@ -259,8 +261,10 @@ DataFolder find_data(const fs::path& path) {
     for (const auto& [split, list] : lists.names) folder.splits.push_back(split);
     folder.notes = std::move(lists.notes);
   }
-  if (folder.form == "beside")
+  if (folder.form == "beside") {
     for (const auto& [split, list] : find_lists_beside(path, folder.notes)) folder.splits.push_back(split);
+    if (folder.splits.empty()) folder.splits = find_split_folders_beside(path, folder.notes);
+  }
   if (folder.form == "splits") {
     std::vector<fs::path> others;
     for (const auto& [split, subfolder] : split_folders(path, &others)) folder.splits.push_back(split);

@@ -8,7 +8,7 @@
 //   cvat, via, csv, open-images, labelme   the forms in data/label_forms.h
 //   beside   <name>.xml beside <name>.jpg, at any depth (data/beside.h): one unnamed split, unless there are
 //   lists
-//            train.txt, val.txt or test.txt
+//            train.txt, val.txt or test.txt, or folders such as train_annotations/ and test_annotations/
 //
 // A folder that is none of these, or only the last, but holds a single data set of another layout further
 // down, stands for that one: VOCdevkit for VOCdevkit/VOC2007. Several are an error: they may repeat images,

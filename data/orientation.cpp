@@ -61,33 +61,55 @@ Box turn_box(const Box& box, int orientation, ImageSize stored) {
   return turned;
 }
 
-std::vector<bool> find_boxes_to_turn(std::span<const SizeClaim> images) {
+ExifBoxes parse_exif_boxes(const std::string& word) {
+  if (word == "seen") return ExifBoxes::seen;
+  if (word == "stored") return ExifBoxes::stored;
+  check_input(word == "auto", "--exif-boxes is '{}'; expected auto, seen or stored.", word);
+  return ExifBoxes::automatic;
+}
+
+BoxFrames find_box_frames(std::span<const SizeClaim> images, ExifBoxes option) {
   const auto count = [&](Tells told) {
     return std::count_if(images.begin(), images.end(),
                          [&](const SizeClaim& claim) { return what_size_tells(claim) == told; });
   };
   const auto stored = count(Tells::stored), seen = count(Tells::seen);
-  std::vector<bool> turned;
-  turned.reserve(images.size());
-  for (const SizeClaim& claim : images) {
-    const Tells told = what_size_tells(claim);
-    if (claim.image.orientation == 1)
-      turned.push_back(false);
-    else if (told != Tells::nothing)
-      turned.push_back(told == Tells::stored);
-    else
-      turned.push_back(stored != seen ? stored > seen : claim.said == claim.image.stored);
+  BoxFrames frames;
+  frames.turned.reserve(images.size());
+  for (size_t i = 0; i < images.size(); ++i) {
+    const Tells told = what_size_tells(images[i]);
+    if (images[i].image.orientation == 1) {
+      frames.turned.push_back(false);
+    } else if (option != ExifBoxes::automatic) {
+      frames.turned.push_back(option == ExifBoxes::stored);
+    } else if (told != Tells::nothing) {
+      frames.turned.push_back(told == Tells::stored);
+    } else {
+      frames.turned.push_back(stored > seen);
+      if (stored == seen) frames.uncertain.push_back(i);
+    }
   }
-  return turned;
+  return frames;
+}
+
+Fault uncertain_frames_note(const std::filesystem::path& root, size_t count,
+                            const std::filesystem::path& first) {
+  return {root,
+          fmt::format("{}: the EXIF entry turns {} image{} ({}{}) whose size{} not tell whether the boxes "
+                      "were drawn before or after turning; they are taken as drawn on the image as it is "
+                      "seen, and --exif-boxes stored takes them as drawn before.",
+                      root.string(), count, count == 1 ? "" : "s", first.filename().string(),
+                      count == 1 ? "" : " is the first", count == 1 ? " does" : "s do")};
 }
 
 Fault turned_boxes_note(const std::filesystem::path& annotation, const std::filesystem::path& image,
-                        const SizeClaim& claim) {
+                        const SizeClaim& claim, ExifBoxes option) {
   const ImageSize stored = claim.image.stored;
   std::string reason = "it gives the size before turning";
-  if (what_size_tells(claim) == Tells::nothing)
-    reason = claim.said == stored ? "the size is the same before and after turning, so this is an inference"
-                                  : "as for the dataset's other turned images";
+  if (option == ExifBoxes::stored)
+    reason = "as --exif-boxes says";
+  else if (what_size_tells(claim) == Tells::nothing)
+    reason = "as for the dataset's other turned images";
   return {annotation,
           fmt::format("{} describes {} as it is stored, {} x {}, not turned by its EXIF orientation {} ({}); "
                       "its boxes were turned with the image.",

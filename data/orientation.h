@@ -11,6 +11,7 @@
 // Annotations may be in either frame: some tools show the image turned, others as it is stored.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -37,15 +38,28 @@ struct SizeClaim {
   ImageSize said;
 };
 
-/// For each image of a dataset, whether its boxes refer to the stored image and must be turned with it.
-///
-/// The size in the annotation decides for an image with orientation 5 to 8 that is not square. The other
-/// turned images follow the majority of these. If there are none, or as many of either kind, boxes are turned
-/// if the given size is that of the stored image.
-std::vector<bool> find_boxes_to_turn(std::span<const SizeClaim> images);
+/// "auto", "seen" or "stored", the values of the option --exif-boxes. Throws InputError for another word.
+ExifBoxes parse_exif_boxes(const std::string& word);
+
+struct BoxFrames {
+  /// For each image of a dataset, whether its boxes refer to the stored image and must be turned with it.
+  std::vector<bool> turned;
+  /// The images of which no size tells the frame of their boxes, so that a default applies.
+  std::vector<size_t> uncertain;
+};
+
+/// Decides the frames. Unless `option` does, the size in the annotation decides for an image with orientation
+/// 5 to 8 that is not square. The other turned images follow the majority of these. If there are none, or as
+/// many of either kind, the boxes are those of the image as it is seen, because the programs that people
+/// label with today show it so.
+BoxFrames find_box_frames(std::span<const SizeClaim> images, ExifBoxes option = ExifBoxes::automatic);
+
+/// The entry in a dataset's faults for `count` images whose frame is uncertain.
+Fault uncertain_frames_note(const std::filesystem::path& root, size_t count,
+                            const std::filesystem::path& first);
 
 /// The entry in a dataset's faults for boxes of `annotation` that were turned with `image`.
 Fault turned_boxes_note(const std::filesystem::path& annotation, const std::filesystem::path& image,
-                        const SizeClaim& claim);
+                        const SizeClaim& claim, ExifBoxes option);
 
 }  // namespace rcnn

@@ -13,6 +13,7 @@
 #include "core/text.h"
 #include "data/annotation.h"
 #include "data/image_folder.h"
+#include "data/image_index.h"
 #include "data/voc_lists.h"
 
 namespace rcnn {
@@ -28,9 +29,16 @@ class VocReader {
 
   /// The images with these ids. Those that cannot be used are left out, with the reason among the faults.
   std::vector<AnnotatedImage> read(const std::vector<std::string>& ids) {
+    std::vector<Entry> entries;
+    for (const std::string& id : ids) try {
+        if (std::optional<Entry> entry = find_entry(id)) entries.push_back(std::move(*entry));
+      } catch (const InputError& error) {
+        faults_.push_back({annotation_path(id), error.what()});
+      }
+    find_lost(entries);
     std::vector<AnnotatedImage> images;
-    for (const std::string& id : ids)
-      if (std::optional<AnnotatedImage> image = read_one(id)) images.push_back(std::move(*image));
+    for (Entry& entry : entries)
+      if (std::optional<AnnotatedImage> image = read_one(entry)) images.push_back(std::move(*image));
     return images;
   }
 
@@ -39,43 +47,104 @@ class VocReader {
   }
 
  private:
-  std::optional<AnnotatedImage> read_one(const std::string& id) {
-    AnnotatedImage read;
-    read.id = escaped(id);
-    read.image = images_.find(id);
+  struct Entry {
+    std::string id;
+    AnnotatedImage read;        // without the image's header
+    bool is_annotated = false;  // otherwise there is neither annotation nor image
+    std::string doubt = {};     // see LostImage
+  };
+
+  fs::path annotation_path(const std::string& id) const {
     const fs::path found = find_annotation(root_ / "Annotations", id);
-    const fs::path xml = found.empty() ? root_ / "Annotations" / (id + ".xml") : found;
-    fs::path file = xml;  // the file that a failure below concerns
-    try {
-      if (!read.image.empty() || !found.empty()) {
-        std::optional<Annotation> annotation = read_annotation(xml, faults_);
-        if (!annotation) {
-          described_.insert(read.image);
-          return std::nullopt;
-        }
-        read.annotation = std::move(*annotation);
-        read.image = images_.find_described(read.annotation);
+    return found.empty() ? root_ / "Annotations" / (id + ".xml") : found;
+  }
+
+  /// The images in the folder of an id: "night/a" lies in JPEGImages/night.
+  const ImageFolder& folder_of(const std::string& id) {
+    const fs::path folder = fs::path(id).parent_path();
+    if (folder.empty()) return images_;
+    return folders_.try_emplace(folder, root_ / "JPEGImages" / folder).first->second;
+  }
+
+  /// Reads the annotation and looks for the image where it should be. Nothing if there is no annotation to
+  /// use.
+  std::optional<Entry> find_entry(const std::string& id) {
+    Entry entry{id, {}};
+    AnnotatedImage& read = entry.read;
+    read.id = escaped(id);
+    read.image = folder_of(id).find(fs::path(id).filename().string());
+    const fs::path xml = annotation_path(id);
+    read.annotation.file = xml;
+    if (read.image.empty() && find_annotation(root_ / "Annotations", id).empty()) return entry;
+    described_.insert(read.image);
+    std::optional<Annotation> annotation = read_annotation(xml, faults_);
+    if (!annotation) return std::nullopt;
+    entry.is_annotated = true;
+    read.annotation = std::move(*annotation);
+    read.image = folder_of(id).find_described(read.annotation);
+    return entry;
+  }
+
+  LostImage lost_image(const std::string& id, const Annotation& annotation) const {
+    LostImage lost{annotation.file, annotation.image_name, {id}};
+    if (!annotation.image_name.empty())
+      lost.paths.push_back((fs::path(id).parent_path() / annotation.image_name).string());
+    return lost;
+  }
+
+  /// Looks in all folders for the images that are not in JPEGImages. Images of the annotations of other
+  /// splits are theirs.
+  void find_lost(std::vector<Entry>& entries) {
+    std::vector<LostImage> lost;
+    std::set<std::string> listed;
+    std::set<fs::path> claimed;
+    for (const Entry& entry : entries) {
+      listed.insert(entry.id);
+      if (!entry.read.image.empty())
+        claimed.insert(entry.read.image);
+      else if (entry.is_annotated)
+        lost.push_back(lost_image(entry.id, entry.read.annotation));
+    }
+    if (lost.empty()) return;
+    const size_t own = lost.size();
+    for (const std::string& id : find_annotated(root_ / "Annotations"))
+      if (const fs::path image = folder_of(id).find(fs::path(id).filename().string()); !image.empty())
+        claimed.insert(image);
+      else if (!listed.contains(id))
+        lost.push_back(lost_image(id, {annotation_path(id), {}, {}, {}}));
+    ImageIndex(root_).match(lost, claimed);
+    lost.resize(own);
+    report_found(root_, lost, faults_);
+    auto next = lost.begin();
+    for (Entry& entry : entries)
+      if (entry.read.image.empty() && entry.is_annotated) {
+        entry.read.image = next->found;
+        entry.doubt = next++->doubt;
       }
-      file = read.image;
-      if (read.image.empty()) {
-        file = root_ / "JPEGImages" / (id + ".jpg");
-        report(file,
-               "{} does not exist, nor does an image of another kind with that name; the image is skipped.",
-               file.string());
-        return std::nullopt;
-      }
-      described_.insert(read.image);
-      if (const auto [other, is_new] = by_image_.emplace(read.image, xml); !is_new) {
-        report(xml, "{} describes {}, as {} does already; it is skipped.", xml.string(), read.image.string(),
-               other->second.string());
-        return std::nullopt;
-      }
-      read.info = read_image_info(file);
-    } catch (const InputError& error) {
-      faults_.push_back({file, error.what()});
+  }
+
+  std::optional<AnnotatedImage> read_one(Entry& entry) {
+    AnnotatedImage& read = entry.read;
+    const fs::path& xml = read.annotation.file;
+    if (read.image.empty()) {
+      const fs::path file = root_ / "JPEGImages" / (entry.id + ".jpg");
+      report(file, "{} does not exist, {}; the image is skipped.", file.string(),
+             entry.doubt.empty() ? "nor does an image of another kind with that name" : "and " + entry.doubt);
       return std::nullopt;
     }
-    return read;
+    described_.insert(read.image);
+    if (const auto [other, is_new] = by_image_.emplace(read.image, xml); !is_new) {
+      report(xml, "{} describes {}, as {} does already; it is skipped.", xml.string(), read.image.string(),
+             other->second.string());
+      return std::nullopt;
+    }
+    try {
+      read.info = read_image_info(read.image);
+    } catch (const InputError& error) {
+      faults_.push_back({read.image, error.what()});
+      return std::nullopt;
+    }
+    return std::move(read);
   }
 
   template <class... Args>
@@ -85,6 +154,7 @@ class VocReader {
 
   const fs::path& root_;
   const ImageFolder images_;
+  std::map<fs::path, ImageFolder> folders_;  // inside JPEGImages
   std::vector<Fault>& faults_;
   std::set<fs::path> described_;           // images with an annotation, even one that cannot be read
   std::map<fs::path, fs::path> by_image_;  // their annotations

@@ -46,15 +46,6 @@ std::vector<std::string> read_list(const fs::path& path, const fs::path& annotat
   return ids;
 }
 
-std::vector<std::string> find_annotated(const fs::path& annotations) {
-  std::vector<std::string> ids;
-  for (const fs::directory_entry& entry : fs::directory_iterator(annotations))
-    if (has_xml_extension(entry.path()) && !entry.path().filename().string().starts_with('.'))
-      ids.push_back(entry.path().stem().string());
-  std::sort(ids.begin(), ids.end());
-  return ids;
-}
-
 std::vector<std::string> without_duplicates(const std::vector<std::string>& ids, const fs::path& list,
                                             std::vector<Fault>& faults) {
   std::vector<std::string> unique;
@@ -93,6 +84,17 @@ bool has_all_annotated(const fs::path& list, const fs::path& annotations) {
 }
 
 }  // namespace
+
+std::vector<std::string> find_annotated(const fs::path& annotations) {
+  std::vector<std::string> ids;
+  walk_files(annotations, [&](const fs::path& file) {
+    if (has_xml_extension(file))
+      ids.push_back(fs::path(file).replace_extension().lexically_relative(annotations).generic_string());
+    return true;
+  });
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
 
 VocLists find_voc_lists(const fs::path& root) {
   const fs::path folder = list_folder(root), annotations = root / "Annotations";

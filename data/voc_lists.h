@@ -23,6 +23,9 @@ VocLists find_voc_lists(const std::filesystem::path& root);
 /// The file of a list; it need not exist.
 std::filesystem::path voc_list_path(const std::filesystem::path& root, const std::string& split);
 
+/// The paths, without extension, of all annotations in a folder, at any depth, sorted.
+std::vector<std::string> find_annotated(const std::filesystem::path& annotations);
+
 /// The names, without extension, of the annotations of a split, each once, in the order of its list. Without
 /// a `split`: of all annotations. A line may have the extension of an image, a folder, the second column of
 /// the lists of single classes, or the form that `escaped` (core/text.h) gives a name. `trainval` needs no

@@ -51,6 +51,7 @@ std::span<const Field<TrainConfig>> train_fields() {
       flag("group-by-aspect", &C::group_by_aspect, "put wide images and tall images into different batches, which need less padding"),
       flag("empty-images", &C::empty_images, "train on images without objects too, as background"),
       flag("rescale-boxes", &C::rescale_boxes, "scale the boxes of images that have another size than their annotations say"),
+      choice("exif-boxes", &C::exif_boxes, "auto|seen|stored", "image on which boxes were drawn if its EXIF entry turns it: as seen, as stored, or as the sizes tell"),
       number("workers", &C::workers, 0, 256, "threads that load images; the result does not depend on their number"),
       number("eval-every", &C::eval_every, 1, 1e6, "epochs between evaluations on the validation split"),
       number("checkpoint-every", &C::checkpoint_every, 1, 1e9, "steps between checkpoints"),

@@ -42,6 +42,7 @@ struct TrainConfig {
   bool group_by_aspect = true;
   bool empty_images = true;
   bool rescale_boxes = false;
+  std::string exif_boxes = "auto";  // auto|seen|stored, see data/orientation.h
   int64_t workers = 2;
   int64_t eval_every = 1;
   int64_t checkpoint_every = 200;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "data/orientation.h"
 #include "eval/proposals.h"
 
 namespace rcnn {
@@ -58,6 +59,7 @@ RunData read_run_data(const TrainConfig& config, const fs::path& out, bool resum
               "--data is missing: expected a folder of labelled images, or a COCO annotation file");
   DataFolder folder = find_data(config.data);
   folder.options.rescale_boxes = config.rescale_boxes;
+  folder.options.exif_boxes = parse_exif_boxes(config.exif_boxes);
   RunData data;
   const bool assumed = config.train.empty() || config.train == "train";
   const std::string train = chosen(folder, config.train, "train", true);

@@ -279,9 +279,12 @@ class Machine {
   }
 
   /// Appends the keys and values of a list of pairs, as which Python 2 wrote an OrderedDict. False for
-  /// another value.
-  bool read_pairs(uint32_t list, std::vector<uint32_t>& entries) const {
+  /// another value. A pickle can repeat a long list in a few bytes, so there is a limit for all of them
+  /// together.
+  bool read_pairs(uint32_t list, std::vector<uint32_t>& entries) {
     if (pickle_.values[list].kind != Kind::list) return false;
+    pairs_ += pickle_.values[list].items.size();
+    require(pairs_ <= kMaxPickleValues, "has too many values");
     for (const uint32_t item : pickle_.values[list].items) {
       const PickleValue& pair = pickle_.values[item];
       if ((pair.kind != Kind::list && pair.kind != Kind::tuple) || pair.items.size() != 2) return false;

@@ -274,7 +274,7 @@ TEST_CASE("program: train, eval and detect refuse faulty weights files") {
   write_text(bad, bytes.substr(0, 5));
   in_all(bad, "is not a safetensors file");
   write_text(bad, "");
-  in_all(bad, "is not a safetensors file");
+  in_all(bad, "is empty");
   CHECK_FALSE(fs::exists(trial.folder / "out/last.safetensors"));
   // eval and detect need the whole model. Training starts from the tensors that fit, and reports the others.
   const auto starts = [&](const std::string& out, const std::string& file, const std::string& line) {

@@ -65,7 +65,7 @@ TEST_CASE("summary: a faulty file is refused with one sentence") {
   write_pth(file, py_pickle(py_call(py_global("os", "system"), {py_text("true")})), {});
   CHECK(contains(refusal(file), "names \"os.system\""));
   write_text(file, "not weights");
-  CHECK(contains(refusal(file), "not a safetensors file"));
+  CHECK(contains(refusal(file), "is a text file and not weights"));
   const Finished nothing = run_program(program, {"summary"});
   CHECK(nothing.status == 2);
   CHECK(contains(nothing.err, "expected the name of a model or --weights FILE"));

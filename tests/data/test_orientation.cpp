@@ -2,6 +2,7 @@
 
 #include "data/coco.h"
 #include "data/exif.h"
+#include "data/folder.h"
 #include "data/voc.h"
 #include "tests/data/fixtures.h"
 
@@ -143,15 +144,60 @@ TEST_CASE("orientation: the sizes decide, or else the majority") {
   const SizeClaim half{info_of(40, 30, 3), {40, 30}}, square{info_of(30, 30, 5), {30, 30}};
   const SizeClaim upright{info_of(40, 30, 1), {40, 30}}, silent{info_of(40, 30, 6), {}};
   const SizeClaim other{info_of(40, 30, 3), {400, 300}};
-  const auto turned = [](const std::vector<SizeClaim>& claims) { return find_boxes_to_turn(claims); };
+  const auto turned = [](const std::vector<SizeClaim>& claims) { return find_box_frames(claims).turned; };
   using Flags = std::vector<bool>;
   CHECK(turned({}).empty());
   CHECK(turned({seen, stored, upright}) == Flags{false, true, false});
-  CHECK(turned({half, square, silent, other, upright}) == Flags{true, true, false, false, false});
+  CHECK(turned({half, square, silent, other, upright}) == Flags(5, false));
   CHECK(turned({half, square, silent, other, upright, seen}) == Flags(6, false));
   CHECK(turned({half, square, silent, other, upright, stored}) == Flags{true, true, true, true, false, true});
-  CHECK(turned({half, silent, seen, stored}) == Flags{true, false, false, true});
+  CHECK(turned({half, silent, seen, stored}) == Flags{false, false, false, true});
   CHECK(turned({half, silent, seen, seen, stored}) == Flags{false, false, false, false, true});
+
+  using Indices = std::vector<size_t>;
+  const std::vector<SizeClaim> unclear = {upright, half, seen, square, stored, silent};
+  CHECK(find_box_frames(unclear).uncertain == Indices{1, 3, 5});
+  CHECK(find_box_frames(std::vector<SizeClaim>{half, seen}).uncertain.empty());
+  const BoxFrames as_seen = find_box_frames(unclear, ExifBoxes::seen);
+  CHECK(as_seen.turned == Flags(6, false));
+  CHECK(as_seen.uncertain.empty());
+  const BoxFrames as_stored = find_box_frames(unclear, ExifBoxes::stored);
+  CHECK(as_stored.turned == Flags{false, true, true, true, true, true});
+  CHECK(as_stored.uncertain.empty());
+  CHECK(parse_exif_boxes("auto") == ExifBoxes::automatic);
+  CHECK(contains(input_error([] { parse_exif_boxes("turned"); }), "auto, seen or stored"));
+}
+
+TEST_CASE("orientation: boxes on photographs whose sizes tell nothing are those of the image as seen") {
+  for (const bool coco : {false, true}) {
+    const TemporaryFolder folder;
+    write_bytes(folder / "a.jpg", with_orientation(stb_jpeg(smooth_image(40, 30)), 3));
+    if (coco)
+      write_text(folder / "a.json",
+                 R"({"categories": [{"id": 1, "name": "cat"}], "images": [{"id": 1, "file_name": "a.jpg",)"
+                 R"( "width": 40, "height": 30}], "annotations": [{"image_id": 1, "category_id": 1,)"
+                 R"( "bbox": [2, 3, 8, 4]}]})");
+    else
+      write_voc_annotation(folder / "a.xml", {"a", {}, 40, 30, {{{2, 3, 10, 7}, 1}}}, {"cat"}, "a.jpg");
+    DataFolder data = find_data(folder.path());
+    const auto read = [&](ExifBoxes option) {
+      data.options.exif_boxes = option;
+      return read_split(data, "");
+    };
+    const Dataset automatic = read(ExifBoxes::automatic);
+    CHECK(automatic.samples.at(0).objects.at(0).box == Box{2, 3, 10, 7});
+    REQUIRE(automatic.faults.size() == 1);
+    CHECK(
+        contains(automatic.faults[0].what, "the EXIF entry turns 1 image (a.jpg) whose size does not tell"));
+    CHECK(contains(automatic.faults[0].what, "--exif-boxes stored"));
+    const Dataset seen = read(ExifBoxes::seen);
+    CHECK(seen.samples.at(0).objects.at(0).box == Box{2, 3, 10, 7});
+    CHECK(seen.faults.empty());
+    const Dataset stored = read(ExifBoxes::stored);
+    CHECK(stored.samples.at(0).objects.at(0).box == Box{30, 23, 38, 27});
+    REQUIRE(stored.faults.size() == 1);
+    CHECK(contains(stored.faults[0].what, "(as --exif-boxes says)"));
+  }
 }
 
 namespace {

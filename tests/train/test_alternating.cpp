@@ -238,7 +238,9 @@ TEST_CASE("fast-rcnn: training and evaluation on the proposals of a file") {
   train_quietly(run);
   const auto summary = nlohmann::json::parse(content_of(folder / "evaluated" / "summary.json"));
   CHECK(summary["split"] == "test");
-  CHECK(weights_of(folder / "evaluated") == weights_of(folder / "out"));
+  // The files differ: an evaluated model has its recommended confidence.
+  for (const auto& [name, tensor] : tensors_of(folder / "out"))
+    CHECK(same(tensors_of(folder / "evaluated").at(name), tensor));
   CHECK_FALSE(contains(content_of(folder / "evaluated" / "detections.json"), "test_00000"));
 
   run.train.out = (folder / "refused").string();

@@ -181,7 +181,7 @@ TEST_CASE("pickle: functions outside the list are refused by name, and nothing i
       contains(refusal_of(py_global("a\x01\xFF", "b\x1B[2J")), "names \"a\\u0001\xEF\xBF\xBD.b\\u001b[2J\""));
   CHECK(contains(refusal_of(py_call(py_global("box", "Type"), {})),
                  "calls \"box.Type\", which is only a name"));
-  for (const char* other : {"K\1", "}", ")", "]K\1a", "](]K\1ae", "](]ae", "](K\1K\2K\3ta"})
+  for (const char* other : {"K\1", "}", ")", "]K\1a", "](]K\1ae", "](K\1K\2K\3ta"})
     CHECK(contains(refusal_of(py_call(py_global("collections", "OrderedDict"), {other})),
                    "calls \"collections.OrderedDict\" with arguments other than a list of pairs"));
   CHECK(contains(refusal_of(py_call(py_global("collections", "OrderedDict"), {"]", "]"})), "list of pairs"));
