@@ -38,8 +38,7 @@ void print_converted(const Converted& converted, const std::string& out, DataFor
 
 void add_convert(CLI::App& data) {
   struct Options {
-    std::string data, out;
-    DataForm form = DataForm::coco;
+    std::string data, out, form;
     bool link = false, rescale_boxes = false;
   };
   auto options = std::make_shared<Options>();
@@ -51,11 +50,11 @@ void add_convert(CLI::App& data) {
   app->add_option("data", options->data, "folder of labelled images, or a file of annotations")
       ->required()
       ->type_name("DIR");
-  const std::map<std::string, DataForm> forms = {
-      {"voc", DataForm::voc}, {"coco", DataForm::coco}, {"yolo", DataForm::yolo}};
+  static const std::map<std::string, DataForm> kForms = {
+      {"coco", DataForm::coco}, {"voc", DataForm::voc}, {"yolo", DataForm::yolo}};
   app->add_option("--to", options->form, "voc, coco or yolo")
       ->required()
-      ->transform(CLI::CheckedTransformer(forms, CLI::ignore_case).description(""))
+      ->check(CLI::IsMember({"coco", "voc", "yolo"}).description(""))
       ->type_name("FORM");
   app->add_option("--out", options->out, "new folder to write")->required()->type_name("DIR");
   app->add_flag("--link", options->link, "make hard links to the images instead of copies");
@@ -65,8 +64,8 @@ void add_convert(CLI::App& data) {
     DataFolder folder = find_data(options->data);
     folder.options.rescale_boxes = options->rescale_boxes;
     for (const std::string& note : folder.notes) fmt::print("{}\n", printable(note));
-    print_converted(convert_data(folder, options->out, {options->form, options->link}), options->out,
-                    options->form);
+    const DataForm form = kForms.at(options->form);
+    print_converted(convert_data(folder, options->out, {form, options->link}), options->out, form);
   });
 }
 

@@ -57,9 +57,9 @@ bool has_labelme_files(const fs::path& root) {
 }
 
 /// Finds images by the names that annotations give them.
-class ImageIndex {
+class ImagesByName {
  public:
-  ImageIndex(const fs::path& root, std::string split) : root_(root), split_(std::move(split)) {
+  ImagesByName(const fs::path& root, std::string split) : root_(root), split_(std::move(split)) {
     for_each_file(root, [&](const fs::path& file) {
       if (has_image_extension(file)) images_.push_back(file);
       return true;
@@ -129,8 +129,9 @@ class ImageIndex {
 /// Finds the images of annotations and reads their headers.
 class Matcher {
  public:
-  Matcher(const fs::path& root, const std::string& split, std::vector<Fault>& faults)
-      : root_(root), index_(root, split), faults_(faults) {}
+  Matcher(const fs::path& root, const std::string& split, const ReadOptions& options,
+          std::vector<Fault>& faults)
+      : root_(root), index_(root, split), stored_(options.exif_boxes == ExifBoxes::stored), faults_(faults) {}
 
   std::vector<AnnotatedImage> match(std::vector<Annotation> annotations) {
     std::vector<std::vector<fs::path>> found;
@@ -181,7 +182,7 @@ class Matcher {
       return report(annotation, fmt::format("describes {} a second time; it is skipped", image.string()));
     try {
       const ImageInfo info = read_image_info(image);
-      if (annotation.in_shares) to_pixels(annotation, info.seen);
+      if (annotation.in_shares) to_pixels(annotation, stored_ ? info.stored : info.seen);
       images.push_back({unique_id(image), image, info, std::move(annotation)});
     } catch (const InputError& error) {
       faults_.push_back({image, error.what()});
@@ -209,7 +210,8 @@ class Matcher {
   }
 
   const fs::path root_;
-  const ImageIndex index_;
+  const ImagesByName index_;
+  const bool stored_;  // shares are those of the image before it is turned
   std::vector<Fault>& faults_;
   std::set<fs::path> taken_, described_;
   std::unordered_set<std::string> ids_;
@@ -285,7 +287,7 @@ Dataset read_labelled(const fs::path& root, const LabelledPlace& place,
     }
   check_input(!annotations.empty() || !faults.empty(), "{} holds {}, but lists no image.",
               place.files.front().string(), place.form->description);
-  Matcher matcher(base_of(root, place), place.split, faults);
+  Matcher matcher(base_of(root, place), place.split, options, faults);
   std::vector<AnnotatedImage> images = matcher.match(std::move(annotations));
   if (place.split.empty()) matcher.report_unannotated();  // otherwise they may belong to another split
   return make_dataset(std::move(images), classes, std::move(faults), place.files.front(),

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/files/atomic_file.h"
 #include "core/files/output.h"
+#include "data/coco_places.h"
 #include "data/voc.h"
 
 namespace rcnn {
@@ -134,8 +135,10 @@ void write_yolo(const fs::path& root, const std::vector<DataPart>& parts, const 
       place_image(sample.image, images / name, link);
       write_atomically(labels / (stem_of(name) + ".txt"), yolo_labels(sample), Sync::no);
     }
-    // A text in JSON's quotes is one in YAML, too.
-    yaml += fmt::format("{}: {}\n", json(split).dump(), json("images/" + split).dump());
+    // A text in JSON's quotes is one in YAML, too. The usual names need none.
+    const bool is_plain = !usual_split(split).empty();
+    yaml += fmt::format("{}: {}\n", is_plain ? split : json(split).dump(),
+                        is_plain ? "images/" + split : json("images/" + split).dump());
   }
   const std::vector<std::string>& classes = parts.front().data.classes;
   yaml += fmt::format("nc: {}\nnames:\n", classes.size());

@@ -69,7 +69,8 @@ std::optional<BoxOf<double>> box_of(const std::vector<double>& numbers, bool has
 /// Reads the images of a split. Every fault is reported.
 class SplitReader {
  public:
-  SplitReader(const YoloData& data, std::vector<Fault>& faults) : data_(data), faults_(faults) {}
+  SplitReader(const YoloData& data, const ReadOptions& options, std::vector<Fault>& faults)
+      : data_(data), stored_(options.exif_boxes == ExifBoxes::stored), faults_(faults) {}
 
   std::vector<AnnotatedImage> read(const std::vector<fs::path>& places) {
     std::vector<AnnotatedImage> images;
@@ -104,7 +105,7 @@ class SplitReader {
     annotation.file = label;
     annotation.image_name = image.filename().string();
     annotation.form_has_sizes = false;
-    annotation.objects = read_yolo_labels(label, data_, info.seen, faults_);
+    annotation.objects = read_yolo_labels(label, data_, stored_ ? info.stored : info.seen, faults_);
     return {unique_id(image, place), image, info, std::move(annotation)};
   }
 
@@ -119,6 +120,7 @@ class SplitReader {
   }
 
   const YoloData& data_;
+  const bool stored_;  // shares are those of the image before it is turned
   std::vector<Fault>& faults_;
   std::set<fs::path> seen_;
   std::unordered_set<std::string> ids_;
@@ -257,7 +259,7 @@ Dataset read_yolo(const YoloData& data, const std::string& split, const std::vec
   const auto places = data.splits.find(split);
   check_input(places != data.splits.end(), "{} has no split '{}'.", data.root.string(), split);
   std::vector<Fault> faults;
-  std::vector<AnnotatedImage> images = SplitReader(data, faults).read(places->second);
+  std::vector<AnnotatedImage> images = SplitReader(data, options, faults).read(places->second);
   std::vector<std::string> names = without_repeated(data, faults);
   return make_dataset(
       std::move(images), classes.empty() ? names : classes, std::move(faults), data.root,

@@ -32,6 +32,8 @@ TEST_CASE(
   const Finished again = run_program(program, {"data", "convert", in, "--to", "coco", "--out", out});
   CHECK(again.status == 2);
   CHECK(contains(again.err, "exists and is not an empty folder"));
-  CHECK(run_program(program, {"data", "convert", in, "--to", "pdf", "--out", out + "2"}).status == 2);
+  const Finished unknown = run_program(program, {"data", "convert", in, "--to", "pdf", "--out", out + "2"});
+  CHECK(unknown.status == 2);
+  CHECK(contains(unknown.err, "pdf not in {coco,voc,yolo}"));
   CHECK(!std::filesystem::exists(out + "2"));
 }
