@@ -13,7 +13,7 @@ namespace {
 template <bool InPlace>
 void conv2d_then_epilogue(const Stream& stream, Workspace& workspace, const Conv2dArgs<float>& a) {
   const int64_t rows = a.shape.n * a.shape.oh() * a.shape.ow(), columns = a.shape.k;
-  float* z = InPlace ? a.y : workspace.take<float>(rows * columns);
+  float* z = InPlace && a.residual != a.y ? a.y : workspace.take<float>(rows * columns);
   conv2d_direct(stream, workspace, {.shape = a.shape, .x = a.x, .w = a.w, .y = z});
   epilogue_pass(stream, {.rows = rows,
                          .columns = columns,
