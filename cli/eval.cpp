@@ -34,9 +34,11 @@ struct Options {
   DeviceOptions device;
 };
 
-/// Checks that --out and --json destroy nothing.
-void check_outputs(const Options& options) {
+/// Checks that the outputs destroy nothing: no file that the options name, and none of the images of `data`,
+/// which may lie anywhere.
+void check_outputs(const Options& options, const Dataset& data = {}) {
   OutputCheck check(options.force);
+  for (const Sample& sample : data.samples) check.reads(sample.image);
   for (const std::string* input : {&options.weights, &options.classes, &options.detections, &options.data,
                                    &options.images, &options.proposals})
     check.reads(*input);
@@ -192,6 +194,7 @@ void show(
 
 void evaluate_detections(const Options& options) {
   Truth truth = read_truth(options);
+  check_outputs(options, truth.data);
   std::vector<CocoResult> results = read_results(options, truth.data);
   keep_chosen(options, truth, results);
   const VocResult voc = evaluate_voc(detections_of(results, truth.data), truth.data);
@@ -226,6 +229,7 @@ void evaluate_weights(const Options& options) {
   folder.options.exif_boxes = parse_exif_boxes(options.exif_boxes);
   const std::string split = choose_split(options, folder);
   Dataset all = read_split(folder, split, detector.classes);
+  check_outputs(options, all);
   check_classes(options, detector, all, folder, split);
   if (!options.proposals.empty()) read_proposals(options.proposals, all);
   Dataset data = choose_images(options, folder, all);

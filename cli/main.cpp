@@ -17,11 +17,6 @@
 
 namespace {
 
-std::string quote(const std::string& word) {
-  const bool plain = word.find_first_of(" \t\n'\"\\$&;|<>*?()") == std::string::npos && !word.empty();
-  return plain ? word : "'" + word + "'";
-}
-
 struct HelpFormatter : CLI::Formatter {
   /// `--help` shows the most important options only, and leaves groups under kMoreOptions to `--help-all`.
   std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
@@ -56,9 +51,9 @@ void open_standard_files() {
       return;  // open takes the lowest number
 }
 
-/// Standard error may be closed or full; that must not hide the exit status.
+/// Standard error may be closed or full; that must not hide the exit status. `sentence` is for a terminal.
 int fail(std::string_view sentence, int status) {
-  std::fputs(fmt::format("rcnn: {}\n", rcnn::printable(sentence)).c_str(), stderr);
+  std::fputs(fmt::format("rcnn: {}\n", sentence).c_str(), stderr);
   return status;
 }
 
@@ -75,11 +70,11 @@ int run(CLI::App& program, int argc, char** argv) {
   } catch (const rcnn::Interrupted& stopped) {
     return fail(stopped.what(), 128 + rcnn::InterruptGuard::signal());
   } catch (const rcnn::InputError& error) {
-    return fail(error.what(), 2);
+    return fail(rcnn::printable(error.what()), 2);
   } catch (const std::bad_alloc&) {
     return fail("out of memory; a lower --batch or --short-side needs less", 1);
   } catch (const std::exception& error) {
-    return fail(error.what(), 1);
+    return fail(rcnn::printable(error.what()), 1);
   }
 }
 
@@ -95,7 +90,7 @@ int main(int argc, char** argv) {
   program.set_version_flag("--version", rcnn::version_line);
   program.require_subcommand(1);
   std::string command_line = "rcnn";
-  for (int i = 1; i < argc; ++i) command_line += " " + quote(argv[i]);
+  for (int i = 1; i < argc; ++i) command_line += " " + rcnn::shell_word(argv[i]);
   rcnn::add_train(program, command_line);
   rcnn::add_eval(program);
   rcnn::add_detect(program);

@@ -47,10 +47,6 @@ void add_propose(CLI::App& program) {
       ->check(CLI::IsMember({"auto", "seen", "stored"}));
   options->device.add(*app);
   app->callback([options] {
-    OutputCheck outputs(options->force);
-    outputs.reads(options->weights);
-    outputs.reads(options->data);
-    outputs.writes("--out", options->out);
     Detector detector = load_model(options->weights);
     if (!detector.note.empty()) fmt::print("{}\n", printable(detector.note));
     DataFolder folder = find_data(options->data);
@@ -59,6 +55,11 @@ void add_propose(CLI::App& program) {
     for (const std::string& note : folder.notes) fmt::print("{}\n", printable(note));
     const bool open = options->split.empty() && !folder.splits.empty();
     Dataset data = read_split(folder, open ? "train" : options->split, detector.classes);
+    OutputCheck outputs(options->force);
+    outputs.reads(options->weights);
+    outputs.reads(options->data);
+    for (const Sample& sample : data.samples) outputs.reads(sample.image);
+    outputs.writes("--out", options->out);
     const auto ctx = options->device.make_context(detector.model->config);
     move_to(*detector.model, ctx->device);
     options->device.print_start();

@@ -58,8 +58,9 @@ int processors_to_run_on() {
 }
 
 int threads_to_ask_for(int wanted) {
+  constexpr int kMaxThreads = 1024;  // libgomp crashes when it is asked for more than the system can start
   if (wanted <= 0) wanted = threads_of_environment();
-  if (wanted > 0) return wanted;
+  if (wanted > 0) return std::min(wanted, kMaxThreads);
   const int processors = processors_to_run_on(), limit = control_group_processors();
   return limit > 0 ? std::min(limit, processors) : processors;
 }

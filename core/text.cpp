@@ -1,5 +1,6 @@
 #include "core/text.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace rcnn {
@@ -77,8 +78,10 @@ size_t find_not_utf8(std::string_view text) {
 }
 
 std::string escaped(std::string_view name) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
   return escape(name, [&](size_t i) {
-    return escape_at(name, i) >= 0 || (name[i] == ' ' && (i == 0 || i + 1 == name.size()));
+    return escape_at(name, i) >= 0 || (name[i] == ' ' && (i == 0 || i + 1 == name.size())) ||
+           (i == 0 && name.starts_with(kByteOrderMark));
   });
 }
 
@@ -94,6 +97,27 @@ std::string unescaped(std::string_view text) {
 
 std::string printable(std::string_view text) {
   return escape(text, [](size_t) { return false; });
+}
+
+std::string shell_word(std::string_view word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./=:,@%+-";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos) return std::string(word);
+  const std::string shown = printable(word);
+  const bool is_plain_text = shown == word;
+  std::string quoted = is_plain_text ? "'" : "$'";
+  for (size_t i = 0; i < word.size();) {
+    const size_t length = std::max<size_t>(1, utf8_length(word, i));
+    const std::string_view character = word.substr(i, length);
+    if (is_plain_text && character == "'")
+      quoted += R"('\'')";
+    else if (!is_plain_text && (character == "'" || character == "\\"))
+      quoted.append("\\").append(character);
+    else
+      quoted += printable(character);
+    i += length;
+  }
+  return quoted + "'";
 }
 
 std::string lower_case(std::string text) {

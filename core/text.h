@@ -5,9 +5,9 @@
 // `unescaped` takes back:
 //
 //   \xHH   (two hexadecimal digits) stands for one byte: one that is not part of valid UTF-8, one of a
-//   control
-//          character (U+0000 to U+001F, U+007F to U+009F), a space at the beginning or the end of the name,
-//          or a backslash that such digits would follow by chance
+//          control character (U+0000 to U+001F, U+007F to U+009F), a space at the beginning or the end of the
+//          name, a byte order mark (U+FEFF) at its beginning, or a backslash that such digits would follow by
+//          chance
 //
 // Any other name is written as it is.
 #pragma once
@@ -32,6 +32,10 @@ std::string unescaped(std::string_view text);
 /// A sentence with names in it, for a terminal: bytes that are not UTF-8 and control characters, line ends
 /// included, are written as \xHH. Backslashes and spaces stay, so that a Windows path stays readable.
 std::string printable(std::string_view text);
+
+/// A word as a POSIX shell (with $'...', which bash, zsh and the POSIX of 2024 have) reads it back, whatever
+/// its bytes are: one line of UTF-8 without control characters.
+std::string shell_word(std::string_view word);
 
 /// The text with the letters A to Z in lower case.
 std::string lower_case(std::string text);

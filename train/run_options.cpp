@@ -65,6 +65,7 @@ void check_mode(const TrainConfig& config) {
 }
 
 void check_run_folder(const RunOptions& options, const std::filesystem::path& out) {
+  if (options.dry_run) return;  // writes nothing
   std::error_code none;
   const auto last = out / "last.safetensors", best = out / "best.safetensors",
              lock = FolderLock::file_in(out);
@@ -72,7 +73,7 @@ void check_run_folder(const RunOptions& options, const std::filesystem::path& ou
               "{}: this folder already holds a run; choose another --out, or continue it with --resume",
               out.string());
   // Lists of a split and metrics cannot say who wrote them.
-  const bool ours = is_written_here(lock) || is_written_here(last) || is_written_here(best);
+  const bool ours = is_marked_here(lock) || is_marked_here(last) || is_marked_here(best);
   OutputCheck check(options.force);
   const TrainConfig& train = options.train;
   for (const std::string* input : {&train.data, &train.weights, &train.proposals, &train.val_proposals,
@@ -80,7 +81,7 @@ void check_run_folder(const RunOptions& options, const std::filesystem::path& ou
     check.reads(*input);
   for (const char* name :
        {"run.lock", "last.safetensors", "best.safetensors", "metrics.jsonl", "splits/train.txt",
-        "splits/val.txt", "detections.json", "summary.json", "report.html"})
+        "splits/val.txt", "detections.json", "summary.json", "report.html", "proposals.json"})
     if (std::filesystem::exists(out / name, none)) check.writes("--out", out / name, ours);
 }
 

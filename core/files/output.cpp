@@ -33,20 +33,26 @@ std::optional<struct stat> status_of(const fs::path& path) {
   return status;
 }
 
-/// Whether a file of this name is a result, and not data to train on.
-bool is_result_name(const fs::path& path) {
-  const std::array results = {".json", ".jsonl", ".html", ".safetensors"};
-  return std::find(results.begin(), results.end(), path.extension()) != results.end();
-}
-
 }  // namespace
 
-bool is_written_here(const fs::path& file) {
+bool is_marked_here(const fs::path& file) {
   const std::string text = beginning_of(file);
   // The models of versions that did not write the text are recognised by their format.
   return text.find(kWrittenHere) != std::string::npos ||
-         text.find(R"("format":"rcnn.cu )") != std::string::npos ||
-         text.find_first_not_of(" \r\n[]") == std::string::npos;
+         text.find(R"("format":"rcnn.cu )") != std::string::npos;
+}
+
+bool is_written_here(const fs::path& file) {
+  return is_marked_here(file) || beginning_of(file).find_first_not_of(" \r\n[]") == std::string::npos;
+}
+
+/// Whether a file is a result of this program, and not data to train on, as the annotations of `data convert`
+/// are.
+bool is_result(const fs::path& file) {
+  const std::array results = {".json", ".jsonl", ".html", ".safetensors"};
+  return is_written_here(file) &&
+         std::find(results.begin(), results.end(), file.extension()) != results.end() &&
+         beginning_of(file).find(R"("images":)") == std::string::npos;
 }
 
 void OutputCheck::reads(const fs::path& path) {
@@ -92,7 +98,7 @@ void OutputCheck::writes(std::string_view option, const fs::path& path, bool our
   const bool written_here = ours || is_written_here(path);
   list_folders();
   const FileId id{status->st_dev, status->st_ino};
-  const bool in_data = in_folders_.contains(id) && !(ours || (written_here && is_result_name(path)));
+  const bool in_data = in_folders_.contains(id) && !ours && !is_result(path);
   check_input(!files_.contains(id) && !in_data,
               "{} {}: the command reads this file and would replace it; choose another name", option,
               path.string());

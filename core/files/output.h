@@ -22,6 +22,9 @@ inline constexpr std::string_view kWrittenHere = "written by rcnn.cu";
 /// or an empty JSON list). False if it cannot be read.
 bool is_written_here(const std::filesystem::path& file);
 
+/// The same for a file that holds nothing: false.
+bool is_marked_here(const std::filesystem::path& file);
+
 /// Runs several steps that write results, so that the failure of one does not cost the others.
 class KeepGoing {
  public:

@@ -85,6 +85,37 @@ TEST_CASE("outputs: no command replaces a file that it reads, not even with --fo
                 "x.json", "would write this file twice");
 }
 
+TEST_CASE(
+    "outputs: annotations that data convert wrote are no results, and images beside a file are inputs") {
+  const OutputTrial trial;
+  if (!trial) return;
+  trial.prepare();
+  const std::string coco = trial.path("coco"), model = trial.model;
+  REQUIRE(trial.run({"data", "convert", trial.path("data"), "--to", "coco", "--out", coco}).status == 0);
+  const std::string annotations = "coco/annotations/instances_train.json",
+                    image = "coco/images/train/train_00000.png";
+  REQUIRE(fs::exists(trial.folder / image));
+  for (const char* command : {"eval", "propose"}) {
+    CAPTURE(command);
+    trial.refuses(
+        {command, "--weights", model, "--data", coco, "--split", "train", "--out", trial.path(annotations)},
+        annotations, kReads);
+    trial.refuses(
+        {command, "--weights", model, "--data", trial.path(annotations), "--out", trial.path(image)}, image,
+        kReads);
+  }
+}
+
+TEST_CASE("outputs: train keeps files that lie beside an empty run.lock, and --dry-run may name a run") {
+  const OutputTrial trial;
+  if (!trial) return;
+  trial.prepare();
+  write_text(trial.folder / "out/run.lock", "");
+  write_text(trial.folder / "out/metrics.jsonl", "mine");
+  trial.refuses(trial.train("out"), "out/metrics.jsonl", kForeign);
+  CHECK(trial.run(trial.train("run", "1", {"--dry-run"})).status == 0);
+}
+
 TEST_CASE("outputs: export refuses names of other formats") {
   const OutputTrial trial;
   if (!trial) return;

@@ -36,6 +36,11 @@ TEST_CASE("text: a name is escaped only where it must be, and comes back") {
   round("\xC2\xA0", "\xC2\xA0");
   round(" lead and end ", "\\x20lead and end\\x20");
   round(" ", "\\x20");
+  round(
+      "\xEF\xBB\xBF"
+      "a\xEF\xBB\xBF",
+      "\\xEF\\xBB\\xBF"
+      "a\xEF\xBB\xBF");  // a byte order mark, which readers of lists skip
   round(std::string_view("\0", 1), "\\x00");
 }
 
@@ -54,6 +59,17 @@ TEST_CASE("text: every sequence of bytes has its own escaped form, which is one 
     REQUIRE(text.find_first_of("\n\x1B") == std::string::npos);
     REQUIRE(unescaped(text) == name);
   }
+}
+
+TEST_CASE("text: a shell reads a word back") {
+  CHECK(shell_word("--out=out/run_1") == "--out=out/run_1");
+  CHECK(shell_word("") == "''");
+  CHECK(shell_word("a b") == "'a b'");
+  CHECK(shell_word("it's") == R"('it'\''s')");
+  CHECK(shell_word("a`id`$(id){1,2}[x]!~#\\") == "'a`id`$(id){1,2}[x]!~#\\'");
+  CHECK(shell_word("\xC3\xA4") == "'\xC3\xA4'");
+  CHECK(shell_word("lat\xE9") == R"($'lat\xE9')");
+  CHECK(shell_word("it's\n\\") == R"($'it\'s\x0A\\')");
 }
 
 TEST_CASE("text: a sentence keeps backslashes and spaces, but no control characters") {
