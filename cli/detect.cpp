@@ -111,7 +111,7 @@ struct Failures {
 
 void detect(const Options& options) {
   Detector detector = load_model(options.weights, options.classes);
-  if (!detector.note.empty()) fmt::print("{}\n", printable(detector.note));
+  if (!detector.note.empty()) fmt::print("{}\n", printable_lines(detector.note));
   if (options.short_side > 0) set_short_side(detector.model->config, options.short_side);
   const auto ctx = options.device.make_context(detector.model->config);
   const std::vector<fs::path> images = list_images(options.paths);

@@ -222,7 +222,7 @@ void check_classes(const Options& options, const Detector& detector, const Datas
 
 void evaluate_weights(const Options& options) {
   Detector detector = load_model(options.weights, options.classes);
-  if (!detector.note.empty()) fmt::print("{}\n", printable(detector.note));
+  if (!detector.note.empty()) fmt::print("{}\n", printable_lines(detector.note));
   const auto ctx = options.device.make_context(detector.model->config);
   DataFolder folder = find_data(options.data);
   folder.options.rescale_boxes = options.rescale_boxes;

@@ -48,7 +48,7 @@ void add_propose(CLI::App& program) {
   options->device.add(*app);
   app->callback([options] {
     Detector detector = load_model(options->weights);
-    if (!detector.note.empty()) fmt::print("{}\n", printable(detector.note));
+    if (!detector.note.empty()) fmt::print("{}\n", printable_lines(detector.note));
     DataFolder folder = find_data(options->data);
     folder.options.rescale_boxes = options->rescale_boxes;
     folder.options.exif_boxes = parse_exif_boxes(options->exif_boxes);

@@ -99,6 +99,17 @@ std::string printable(std::string_view text) {
   return escape(text, [](size_t) { return false; });
 }
 
+std::string printable_lines(std::string_view text) {
+  std::string shown;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    if (begin > 0) shown += '\n';
+    shown += printable(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return shown;
+}
+
 std::string shell_word(std::string_view word) {
   constexpr std::string_view kPlain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./=:,@%+-";

@@ -33,6 +33,9 @@ std::string unescaped(std::string_view text);
 /// included, are written as \xHH. Backslashes and spaces stay, so that a Windows path stays readable.
 std::string printable(std::string_view text);
 
+/// The same for a text of several lines: line ends stay.
+std::string printable_lines(std::string_view text);
+
 /// A word as a POSIX shell (with $'...', which bash, zsh and the POSIX of 2024 have) reads it back, whatever
 /// its bytes are: one line of UTF-8 without control characters.
 std::string shell_word(std::string_view word);

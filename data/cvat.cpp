@@ -65,8 +65,11 @@ std::optional<BoxOf<double>> box_of(pugi::xml_node node, std::string_view kind) 
     return boxed("left", "top", "width", "height", [](double x, double y, double w, double h) {
       return BoxOf<double>{x, y, x + w, y + h};
     });
-  return boxed("cx", "cy", "rx", "ry", [](double x, double y, double rx, double ry) {
-    return BoxOf<double>{x - rx, y - ry, x + rx, y + ry};
+  return boxed("cx", "cy", "rx", "ry", [&](double x, double y, double rx, double ry) {
+    const double angle = number_in(node, "rotation").value_or(0) * std::numbers::pi / 180;
+    const double w = std::hypot(rx * std::cos(angle), ry * std::sin(angle)),
+                 h = std::hypot(rx * std::sin(angle), ry * std::cos(angle));
+    return BoxOf<double>{x - w, y - h, x + w, y + h};
   });
 }
 

@@ -24,6 +24,9 @@ std::string_view trim(std::string_view text);
 /// byte order mark that some editors write is not part of the first line. Throws as `read_file` does.
 std::vector<std::string> read_lines(const std::filesystem::path& path);
 
+/// The same with the blank lines, except those at the end: for files in which the number of a line matters.
+std::vector<std::string> read_numbered_lines(const std::filesystem::path& path);
+
 /// Calls `visit` with each file at any depth until it returns false. Hidden files and folders are left out,
 /// and those that macOS adds to archives.
 void walk_files(const std::filesystem::path& root,

@@ -83,6 +83,17 @@ std::string split_in_folders(const fs::path& path) {
   return split_of(folders);
 }
 
+bool holds_masks(const fs::path& folders) {
+  return std::any_of(folders.begin(), folders.end(), [](const fs::path& folder) {
+    const std::string name = lower_case(folder.string());
+    for (const char* whole : {"mask", "masks", "depth", "depths", "thumbs", "thumbnails"})
+      if (name == whole) return true;
+    for (const char* start : {"segmentation", "trimap", "stuffthing", "panoptic", "semantic"})
+      if (name.starts_with(start)) return true;
+    return false;
+  });
+}
+
 ImageIndex::Name ImageIndex::normalise(std::string path) {
   std::replace(path.begin(), path.end(), '\\', '/');
   // Label Studio's names of files on its server: /data/local-files/?d=folder/a.jpg.
@@ -105,7 +116,8 @@ ImageIndex::Name ImageIndex::normalise(std::string path) {
 
 ImageIndex::ImageIndex(const fs::path& root) : root_(root) {
   walk_files(root, [&](const fs::path& file) {
-    if (has_image_extension(file)) files_.push_back(file);
+    if (has_image_extension(file) && !holds_masks(file.parent_path().lexically_relative(root)))
+      files_.push_back(file);
     return true;
   });
   std::sort(files_.begin(), files_.end());

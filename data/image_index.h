@@ -28,7 +28,7 @@ struct LostImage {
   std::string doubt = {};  // why there is none although images with that name exist
 };
 
-/// All images of a data set, at any depth, by their names.
+/// All images of a data set, at any depth, by their names. Masks are none (see holds_masks).
 class ImageIndex {
  public:
   explicit ImageIndex(const std::filesystem::path& root);
@@ -60,6 +60,10 @@ class ImageIndex {
 /// Says in one fault how many of the entries were found, and which is the first. None is added for none.
 void report_found(const std::filesystem::path& root, const std::vector<LostImage>& lost,
                   std::vector<Fault>& faults);
+
+/// Whether a folder of the path is named as one that holds masks, depths or other pictures that are made of
+/// photographs and named like them.
+bool holds_masks(const std::filesystem::path& folders);
 
 /// The split ("train", "val", "test") of which the folders of a path speak; empty if none does, or if several
 /// do.

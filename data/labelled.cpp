@@ -10,6 +10,7 @@
 #include "core/text.h"
 #include "data/coco_places.h"
 #include "data/image_folder.h"
+#include "data/image_index.h"
 #include "data/json_file.h"
 
 namespace rcnn {
@@ -71,32 +72,23 @@ class ImagesByName {
     }
   }
 
-  /// The images whose paths end with a path, or which lie at it.
+  /// The images whose paths end with a path, or the one that lies at it: without extensions if the path has
+  /// none (Open Images' numbers). None of another split, and no mask.
   std::vector<fs::path> at_path(std::string name) const {
     std::replace(name.begin(), name.end(), '\\', '/');
     name = fs::path(name).lexically_normal().generic_string();
     std::vector<fs::path> fitting;
-    for (const fs::path* image : lookup(by_name_, fs::path(name).filename().string())) {
-      const std::string below = image->lexically_relative(root_).generic_string();
+    const bool whole = has_image_extension(name);
+    for (const fs::path* image : lookup(whole ? by_name_ : by_stem_, fs::path(name).filename().string())) {
+      const fs::path relative = image->lexically_relative(root_);
+      const std::string below = (whole ? relative : fs::path(relative).replace_extension()).generic_string();
       if (below == name) return {*image};
-      if (below.ends_with("/" + name)) fitting.push_back(*image);
+      const std::string other = split_in_folders(relative);
+      if (below.ends_with("/" + name) && !holds_masks(relative.parent_path()) &&
+          (split_.empty() || other.empty() || other == split_))
+        fitting.push_back(*image);
     }
     return prefer_split(std::move(fitting));
-  }
-
-  /// The images with the file name of a path, or else with its stem, without those that are `taken`.
-  std::vector<fs::path> with_name(std::string name, const std::set<fs::path>& taken) const {
-    std::replace(name.begin(), name.end(), '\\', '/');
-    const fs::path path = name;
-    for (const auto& [index, key] :
-         {std::pair(&by_name_, path.filename()), std::pair(&by_stem_, path.filename()),
-          std::pair(&by_stem_, has_image_extension(path) ? path.stem() : path.filename())}) {
-      std::vector<fs::path> fitting;
-      for (const fs::path* image : lookup(*index, key.string()))
-        if (!taken.contains(*image)) fitting.push_back(*image);
-      if (!fitting.empty()) return prefer_split(std::move(fitting));
-    }
-    return {};
   }
 
   const std::vector<fs::path>& images() const { return images_; }
@@ -131,7 +123,11 @@ class Matcher {
  public:
   Matcher(const fs::path& root, const std::string& split, const ReadOptions& options,
           std::vector<Fault>& faults)
-      : root_(root), index_(root, split), stored_(options.exif_boxes == ExifBoxes::stored), faults_(faults) {}
+      : root_(root),
+        split_(split),
+        index_(root, split),
+        stored_(options.exif_boxes == ExifBoxes::stored),
+        faults_(faults) {}
 
   std::vector<AnnotatedImage> match(std::vector<Annotation> annotations) {
     std::vector<std::vector<fs::path>> found;
@@ -139,9 +135,9 @@ class Matcher {
       found.push_back(at_path(annotation));
       if (found.back().size() == 1) taken_.insert(found.back()[0]);
     }
+    find_by_name(annotations, found);
     std::vector<AnnotatedImage> images;
     for (size_t i = 0; i < annotations.size(); ++i) {
-      if (found[i].empty()) found[i] = index_.with_name(annotations[i].image_name, taken_);
       if (found[i].size() == 1)
         add(std::move(annotations[i]), found[i][0], images);
       else if (found[i].empty())
@@ -161,6 +157,28 @@ class Matcher {
   void report_unannotated() { rcnn::report_unannotated(root_, index_.images(), described_, faults_); }
 
  private:
+  /// Looks in the whole data set for the images of annotations that have none yet.
+  void find_by_name(const std::vector<Annotation>& annotations, std::vector<std::vector<fs::path>>& found) {
+    std::vector<LostImage> lost;
+    std::vector<size_t> numbers;
+    for (size_t i = 0; i < annotations.size(); ++i) {
+      const Annotation& annotation = annotations[i];
+      if (!found[i].empty() || annotation.image_name.empty()) continue;
+      const fs::path below =
+          annotation.part.empty() ? annotation.file.parent_path().lexically_relative(root_) : "";
+      lost.push_back({annotation.file,
+                      annotation.image_name,
+                      {(below / annotation.image_name).generic_string()},
+                      split_});
+      numbers.push_back(i);
+    }
+    if (lost.empty()) return;
+    ImageIndex(root_).match(lost, taken_);
+    for (size_t k = 0; k < lost.size(); ++k)
+      if (!lost[k].found.empty()) found[numbers[k]] = {lost[k].found};
+    report_found(root_, lost, faults_);
+  }
+
   std::vector<fs::path> at_path(const Annotation& annotation) const {
     const bool own_file = annotation.part.empty();
     // labelme's path is relative to the file, and the image beside the file often has its name only.
@@ -210,6 +228,7 @@ class Matcher {
   }
 
   const fs::path root_;
+  const std::string split_;
   const ImagesByName index_;
   const bool stored_;  // shares are those of the image before it is turned
   std::vector<Fault>& faults_;

@@ -47,7 +47,8 @@ std::string class_name(const fs::path& file, size_t number, std::string_view tex
 
 std::vector<std::string> read_names_file(const fs::path& file) {
   std::vector<std::string> names;
-  for (const std::string& line : read_lines(file)) names.push_back(class_name(file, names.size(), line));
+  for (const std::string& line : read_numbered_lines(file))
+    names.push_back(class_name(file, names.size(), line));
   check_input(!names.empty(), "{} names no class; expected one name per line.", file.string());
   return names;
 }

@@ -74,4 +74,6 @@ TEST_CASE("text: a shell reads a word back") {
 
 TEST_CASE("text: a sentence keeps backslashes and spaces, but no control characters") {
   CHECK(printable("C:\\x41 has a caf\xE9 \x1B[2J\n") == "C:\\x41 has a caf\\xE9 \\x1B[2J\\x0A");
+  CHECK(printable_lines("a\x1B\n\n b\n") == "a\\x1B\n\n b\n");
+  CHECK(printable_lines("") == "");
 }

@@ -113,6 +113,17 @@ TEST_CASE("image index: folders of any name for images and for XML") {
   }
 }
 
+TEST_CASE("image index: a mask is not the photograph that it was made of") {
+  for (const std::string masks : {"SegmentationClass", "masks", "annotations/trimaps"}) {
+    CAPTURE(masks);
+    const Maker maker;
+    for (const char* image : {"photos/0.jpg", "photos/1.jpg"}) maker.image(image);
+    maker.image(masks + "/2.png");
+    for (int i = 0; i < 3; ++i) maker.xml(fmt::format("labels/{}.xml", i), i + 1);
+    CHECK(maker.pairs(maker.read()) == Pairs{{"photos/0.jpg", 1}, {"photos/1.jpg", 2}});
+  }
+}
+
 TEST_CASE("image index: numbers that start again in every folder") {
   const Maker maker;
   for (const std::string part : {"train", "test"}) {

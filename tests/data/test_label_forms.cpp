@@ -51,7 +51,7 @@ const char* const kCvat = R"(<?xml version="1.0" encoding="utf-8"?>
   <box label="cat" occluded="0" xtl="1.5" ytl="2" xbr="11.25" ybr="12"/>
   <polygon label="dog" points="20,5;30,6;25.5,20"/>
   <box label="cat" xtl="10" ytl="10" xbr="30" ybr="14" rotation="90"/>
-  <ellipse label="dog" cx="20" cy="15" rx="4" ry="3"/>
+  <ellipse label="dog" cx="20" cy="15" rx="4" ry="3" rotation="90"/>
   <mask label="dog" left="3" top="4" width="5" height="6" rle="1,2"/>
   <tag label="night"/>
   <points label="cat" points="1,2"/>
@@ -73,7 +73,7 @@ TEST_CASE("cvat: boxes, outlines and turned boxes are read, an image without obj
   const Dataset data = maker.read();
   CHECK(data.classes == Names{"cat", "dog"});
   CHECK(summary(data) ==
-        "a: cat 1.5 2 11.25 12, dog 20 5 30 20, cat 18 2 22 22, dog 16 12 24 18, dog 3 4 8 10; b:");
+        "a: cat 1.5 2 11.25 12, dog 20 5 30 20, cat 18 2 22 22, dog 17 11 23 19, dog 3 4 8 10; b:");
   check_faults(data, {"a.jpg, object 6 is a points, which gives no box", "object 7 lacks a coordinate",
                       "object 8 has no name", "object 9 (cat): 9 2 5 12 is a reversed box"});
   CHECK(data.faults[3].kind == FaultKind::reversed_box);
@@ -236,8 +236,25 @@ TEST_CASE("labelled: an annotation never gets the image of another one") {
                                "z.jpg,cat,1,2,11,15\n");
   const Dataset data = maker.read();
   CHECK(summary(data) == "x: cat 1 2 11 12; y: cat 1 2 11 14");
-  check_faults(data, {"z.jpg fits 2 images", "1 of 4 annotated images is missing (dusk/x.jpg) and left out",
+  check_faults(data, {"1 image was found by its name alone", "z.jpg fits 2 images",
+                      "1 of 4 annotated images is missing (dusk/x.jpg) and left out",
                       "has 2 images without an annotation"});
+}
+
+TEST_CASE("labelled: an annotation never gets the image of another split, or a mask") {
+  const std::string header = "filename,class,xmin,ymin,xmax,ymax\n";
+  const Maker maker;
+  for (const char* name : {"train/2.jpg", "test/1.jpg", "masks/3.png", "train/caf\xC3\xA9.JPG"})
+    maker.image(name);
+  maker.text("train_labels.csv", header +
+                                     "1.jpg,cat,1,2,11,12\n2.jpg,cat,1,2,11,13\n3.jpg,cat,1,2,11,14\n"
+                                     "cafe\xCC\x81.jpg,cat,1,2,11,15\n");
+  maker.text("test_labels.csv", header + "1.jpg,cat,1,2,11,16\n");
+  const Dataset train = maker.read("train"), test = maker.read("test");
+  CHECK(summary(train) == "2: cat 1 2 11 13; caf\xC3\xA9: cat 1 2 11 15");
+  check_faults(train, {"1 image was found by its name alone",
+                       "2 of 4 annotated images are missing (1.jpg is the first)"});
+  CHECK(summary(test) == "1: cat 1 2 11 16");
 }
 
 TEST_CASE("labelled: sizes that disagree and boxes outside are said of the image") {

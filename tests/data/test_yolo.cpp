@@ -160,6 +160,8 @@ TEST_CASE("yolo: without data.yaml the classes come from classes.txt, or a sente
     maker.text(file, "cat\r\ndog\r\n");
     CHECK(maker.read().classes == Names{"cat", "dog"});
     CHECK(maker.ids("") == Names{"a", "b"});
+    maker.text(file, "cat\n\ndog\n\n");  // dog would have the number 2
+    CHECK(contains(input_error([&] { maker.read(); }), "has an empty name for the class 1"));
     std::filesystem::remove(maker.folder / file);
   }
 

@@ -15,7 +15,7 @@ int end_of_process(const std::vector<int>& signals, bool ignores_hangup = false)
   const pid_t child = ::fork();
   if (child == 0) {
     ::close(STDERR_FILENO);
-    if (ignores_hangup) std::signal(SIGHUP, SIG_IGN);
+    std::signal(SIGHUP, ignores_hangup ? SIG_IGN : SIG_DFL);
     const InterruptGuard guard;
     for (const int signal : signals) ::raise(signal);
     ::_exit(0);
