@@ -3,12 +3,12 @@
 #include <algorithm>
 
 #include "cli/commands.h"
+#include "cli/data_options.h"
 #include "cli/settings.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "data/decode_all.h"
 #include "data/folder.h"
-#include "data/orientation.h"
 #include "eval/advice.h"
 #include "eval/data_summary.h"
 
@@ -38,8 +38,8 @@ constexpr size_t kMaxDecoded = 5000;  // images that are decoded without being a
 
 struct Options {
   std::string data;
-  bool deep = false, no_deep = false, rescale_boxes = false;
-  std::string exif_boxes = "auto";
+  bool deep = false, no_deep = false;
+  DataOptions reading;
   SettingFlags flags;
 };
 
@@ -83,9 +83,7 @@ void print_part(const Part& part, const ModelConfig& model, const std::vector<in
 }
 
 void check_data(const Options& options) {
-  DataFolder folder = find_data(options.data);
-  folder.options.rescale_boxes = options.rescale_boxes;
-  folder.options.exif_boxes = parse_exif_boxes(options.exif_boxes);
+  const DataFolder folder = options.reading.find(options.data);
   ModelConfig model;
   TrainConfig unused;
   const SuitedInput suited = apply_settings(options.flags.given(), model, unused);
@@ -125,13 +123,7 @@ void add_check(CLI::App& program) {
   CLI::Option* deep = app->add_flag(
       "--deep", options->deep, "decode every image, not only its header [if there are at most 5000 images]");
   app->add_flag("--no-deep", options->no_deep, "read the headers of images only")->excludes(deep);
-  app->add_flag("--rescale-boxes", options->rescale_boxes,
-                "scale the boxes of images that have another size than their annotations say");
-  app->add_option(
-         "--exif-boxes", options->exif_boxes,
-         "image on which boxes were drawn if its EXIF entry turns it: as seen, as stored, or as the sizes "
-         "tell [auto]")
-      ->check(CLI::IsMember({"auto", "seen", "stored"}));
+  options->reading.add(*app);
   static const std::vector<Field<ModelConfig>> fields = input_fields();
   options->flags.add(*app, std::span<const Field<ModelConfig>>(fields), model_config(model_names().front()),
                      "Model");

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "cli/commands.h"
+#include "cli/data_options.h"
 #include "core/text.h"
 #include "data/convert.h"
 
@@ -39,7 +40,8 @@ void print_converted(const Converted& converted, const std::string& out, DataFor
 void add_convert(CLI::App& data) {
   struct Options {
     std::string data, out, form;
-    bool link = false, rescale_boxes = false;
+    bool link = false;
+    DataOptions reading;
   };
   auto options = std::make_shared<Options>();
   CLI::App* app = data.add_subcommand("convert", "Write labelled images as Pascal VOC, COCO or YOLO");
@@ -58,11 +60,9 @@ void add_convert(CLI::App& data) {
       ->type_name("FORM");
   app->add_option("--out", options->out, "new folder to write")->required()->type_name("DIR");
   app->add_flag("--link", options->link, "make hard links to the images instead of copies");
-  app->add_flag("--rescale-boxes", options->rescale_boxes,
-                "scale the boxes of images that have another size than their annotations say");
+  options->reading.add(*app);
   app->callback([options] {
-    DataFolder folder = find_data(options->data);
-    folder.options.rescale_boxes = options->rescale_boxes;
+    const DataFolder folder = options->reading.find(options->data);
     for (const std::string& note : folder.notes) fmt::print("{}\n", printable(note));
     const DataForm form = kForms.at(options->form);
     print_converted(convert_data(folder, options->out, {form, options->link}), options->out, form);

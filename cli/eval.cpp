@@ -7,6 +7,7 @@
 #include <span>
 
 #include "cli/commands.h"
+#include "cli/data_options.h"
 #include "cli/device.h"
 #include "core/files/atomic_file.h"
 #include "core/files/output.h"
@@ -14,7 +15,6 @@
 #include "data/coco.h"
 #include "data/coco_places.h"
 #include "data/folder.h"
-#include "data/orientation.h"
 #include "eval/coco_metrics.h"
 #include "eval/detect.h"
 #include "eval/diagnosis.h"
@@ -29,8 +29,7 @@ struct Options {
   std::string weights, classes, detections, data, split, images, out, json, proposals, model_out;
   int workers = 2;
   bool force = false;
-  bool rescale_boxes = false;
-  std::string exif_boxes = "auto";
+  DataOptions reading;
   DeviceOptions device;
 };
 
@@ -104,9 +103,7 @@ std::filesystem::path find_coco_file(const DataFolder& folder, const std::string
 
 /// Reads the ground truth alone: the images of a COCO file need not exist.
 Truth read_truth(const Options& options) {
-  DataFolder folder = find_data(options.data);
-  folder.options.rescale_boxes = options.rescale_boxes;
-  folder.options.exif_boxes = parse_exif_boxes(options.exif_boxes);
+  const DataFolder folder = options.reading.find(options.data);
   const std::string split = choose_split(options, folder);
   const std::filesystem::path coco = find_coco_file(folder, split);
   if (!coco.empty()) {
@@ -224,9 +221,7 @@ void evaluate_weights(const Options& options) {
   Detector detector = load_model(options.weights, options.classes);
   if (!detector.note.empty()) fmt::print("{}\n", printable_lines(detector.note));
   const auto ctx = options.device.make_context(detector.model->config);
-  DataFolder folder = find_data(options.data);
-  folder.options.rescale_boxes = options.rescale_boxes;
-  folder.options.exif_boxes = parse_exif_boxes(options.exif_boxes);
+  const DataFolder folder = options.reading.find(options.data);
   const std::string split = choose_split(options, folder);
   Dataset all = read_split(folder, split, detector.classes);
   check_outputs(options, all);
@@ -288,13 +283,7 @@ void add_eval(CLI::App& program) {
   app->add_option("--json", options->json, "write the figures to this file, as JSON")->type_name("FILE");
   app->add_option("--workers", options->workers, "threads that load images [2]")->check(CLI::Range(0, 256));
   add_force(*app, options->force);
-  app->add_flag("--rescale-boxes", options->rescale_boxes,
-                "scale the boxes of images that have another size than their annotations say");
-  app->add_option(
-         "--exif-boxes", options->exif_boxes,
-         "image on which boxes were drawn if its EXIF entry turns it: as seen, as stored, or as the sizes "
-         "tell [auto]")
-      ->check(CLI::IsMember({"auto", "seen", "stored"}));
+  options->reading.add(*app);
   options->device.add(*app);
   app->callback([options] {
     check_input(

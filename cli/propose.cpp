@@ -1,11 +1,11 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "cli/data_options.h"
 #include "cli/device.h"
 #include "core/files/output.h"
 #include "core/text.h"
 #include "data/folder.h"
-#include "data/orientation.h"
 #include "eval/print.h"
 #include "eval/proposals.h"
 #include "models/detector.h"
@@ -17,8 +17,7 @@ void add_propose(CLI::App& program) {
     std::string weights, data, split, out;
     int workers = 2;
     bool force = false;
-    bool rescale_boxes = false;
-    std::string exif_boxes = "auto";
+    DataOptions reading;
     DeviceOptions device;
   };
   auto options = std::make_shared<Options>();
@@ -38,20 +37,12 @@ void add_propose(CLI::App& program) {
       ->type_name("FILE");
   app->add_option("--workers", options->workers, "threads that load images [2]")->check(CLI::Range(0, 256));
   add_force(*app, options->force);
-  app->add_flag("--rescale-boxes", options->rescale_boxes,
-                "scale the boxes of images that have another size than their annotations say");
-  app->add_option(
-         "--exif-boxes", options->exif_boxes,
-         "image on which boxes were drawn if its EXIF entry turns it: as seen, as stored, or as the sizes "
-         "tell [auto]")
-      ->check(CLI::IsMember({"auto", "seen", "stored"}));
+  options->reading.add(*app);
   options->device.add(*app);
   app->callback([options] {
     Detector detector = load_model(options->weights);
     if (!detector.note.empty()) fmt::print("{}\n", printable_lines(detector.note));
-    DataFolder folder = find_data(options->data);
-    folder.options.rescale_boxes = options->rescale_boxes;
-    folder.options.exif_boxes = parse_exif_boxes(options->exif_boxes);
+    const DataFolder folder = options->reading.find(options->data);
     for (const std::string& note : folder.notes) fmt::print("{}\n", printable(note));
     const bool open = options->split.empty() && !folder.splits.empty();
     Dataset data = read_split(folder, open ? "train" : options->split, detector.classes);

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "data/coco_places.h"
+#include "data/files.h"
 #include "data/image_folder.h"
 #include "data/image_index.h"
 #include "data/json_file.h"
@@ -17,20 +18,6 @@ namespace rcnn {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Calls `visit` with each file below a folder, without hidden ones, until it returns false.
-template <class Visit>
-void for_each_file(const fs::path& root, const Visit& visit) {
-  const auto options = fs::directory_options::skip_permission_denied;
-  for (fs::recursive_directory_iterator it(root, options), end; it != end; ++it) {
-    const std::string name = it->path().filename().string();
-    if (name.starts_with('.') || name == "__MACOSX") {
-      if (it->is_directory()) it.disable_recursion_pending();
-    } else if (it->is_regular_file() && !visit(it->path())) {
-      return;
-    }
-  }
-}
 
 bool is_json(const fs::path& file) { return lower_case(file.extension().string()) == ".json"; }
 
@@ -49,7 +36,7 @@ std::vector<fs::path> files_in(const fs::path& folder) {
 bool has_labelme_files(const fs::path& root) {
   int tried = 0;
   bool found = false;
-  for_each_file(root, [&](const fs::path& file) {
+  walk_files(root, [&](const fs::path& file) {
     constexpr int kMaxTried = 50;
     if (is_json(file)) found = is_labelme_file(file) || found, ++tried;
     return !found && tried < kMaxTried;
@@ -61,7 +48,7 @@ bool has_labelme_files(const fs::path& root) {
 class ImagesByName {
  public:
   ImagesByName(const fs::path& root, std::string split) : root_(root), split_(std::move(split)) {
-    for_each_file(root, [&](const fs::path& file) {
+    walk_files(root, [&](const fs::path& file) {
       if (has_image_extension(file)) images_.push_back(file);
       return true;
     });
@@ -247,7 +234,7 @@ fs::path base_of(const fs::path& root, const LabelledPlace& place) {
 
 std::vector<fs::path> all_json_files(const fs::path& root) {
   std::vector<fs::path> files;
-  for_each_file(root, [&](const fs::path& file) {
+  walk_files(root, [&](const fs::path& file) {
     if (is_json(file)) files.push_back(file);
     return true;
   });

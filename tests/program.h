@@ -153,4 +153,15 @@ inline Finished run_program(const std::filesystem::path& program, std::vector<st
   return {status, process.out(), process.err()};
 }
 
+/// The program and an empty folder to try it in.
+struct ProgramTrial {
+  std::filesystem::path program = find_program();
+  TemporaryFolder folder;
+
+  /// False if the program was not found, in which case the test is skipped.
+  explicit operator bool() const { return !program.empty(); }
+  std::string path(const std::string& name) const { return (folder / name).string(); }
+  Finished run(const std::vector<std::string>& words) const { return run_program(program, words); }
+};
+
 }  // namespace rcnn::fixtures

@@ -14,6 +14,7 @@
 #include "core/files/atomic_file.h"
 #include "core/files/source_file.h"
 #include "core/files/tensor_file.h"
+#include "core/text.h"
 
 namespace rcnn {
 namespace {
@@ -215,8 +216,6 @@ const char* file_type(DType dtype) {
     if (type.dtype == dtype) return type.name;
   return "";
 }
-
-bool is_utf8(const std::string& text) { return simdjson::validate_utf8(text.data(), text.size()); }
 
 void check_writable(const std::string& file, const std::vector<std::pair<std::string, Tensor>>& tensors) {
   std::set<std::string> names;

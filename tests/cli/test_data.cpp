@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "data/image.h"
+#include "tests/data/label_folder.h"
 #include "tests/program.h"
 
 using namespace rcnn;
@@ -36,4 +37,24 @@ TEST_CASE(
   CHECK(unknown.status == 2);
   CHECK(contains(unknown.err, "pdf not in {coco,voc,yolo}"));
   CHECK(!std::filesystem::exists(out + "2"));
+}
+
+TEST_CASE("data convert: --exif-boxes says on which image the boxes were drawn") {
+  const auto program = find_program();
+  if (program.empty()) return;
+  const LabelFolder in;
+  write_bytes(in.folder / "a.jpg", with_exif(stb_jpeg(smooth_image(40, 30)), exif_block(6)));
+  in.text("a.txt", "0 0.5 0.25 0.2 0.1\n");
+  in.text("classes.txt", "cat\n");
+  const TemporaryFolder folder;
+  const auto box = [&](const std::string& word) {
+    const std::string out = (folder / word).string();
+    const Finished result = run_program(program, {"data", "convert", in.folder.path().string(), "--to",
+                                                  "coco", "--out", out, "--exif-boxes", word});
+    CAPTURE(result.err);
+    REQUIRE(result.status == 0);
+    return read_split(find_data(out), "").samples.at(0).objects.at(0).box;
+  };
+  CHECK(box("seen") == Box{12, 8, 18, 12});
+  CHECK(box("stored") == Box{21, 16, 24, 24});  // 16 6 24 9 of 40 x 30 pixels, turned clockwise
 }

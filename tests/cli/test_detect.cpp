@@ -15,12 +15,7 @@ namespace {
 using Words = std::vector<std::string>;
 
 /// The program, a model and six scenes.
-struct DetectTrial {
-  fs::path program = find_program();
-  TemporaryFolder folder;
-
-  explicit operator bool() const { return !program.empty(); }
-  std::string path(const std::string& name) const { return (folder / name).string(); }
+struct DetectTrial : ProgramTrial {
   std::string scene(int i) const { return path(fmt::format("data/JPEGImages/train_{:05}.png", i)); }
 
   void prepare() const {

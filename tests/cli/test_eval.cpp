@@ -24,17 +24,11 @@ const char* const kTruth = R"({
 const char* const kFound = R"([{"image_id": 10, "category_id": 0, "bbox": [0, 0, 20, 10], "score": 0.5},
                                {"image_id": 20, "category_id": 4, "bbox": [0, 0, 20, 20], "score": 0.5}])";
 
-struct Trial {
-  std::filesystem::path program = find_program();
-  TemporaryFolder folder;
-
-  explicit operator bool() const { return !program.empty(); }
-  std::string path(const std::string& name) const { return (folder / name).string(); }
+struct Trial : ProgramTrial {
   std::string text(const std::string& name, const std::string& content) const {
     write_text(folder / name, content);
     return path(name);
   }
-  Finished run(const Words& words) const { return run_program(program, words); }
   std::string refusal(const Words& words) const {
     const Finished result = run(words);
     CAPTURE(result.out);

@@ -16,14 +16,9 @@ namespace {
 using Words = std::vector<std::string>;
 
 /// The program, scenes in data/ and a model in run/.
-struct OutputTrial {
-  fs::path program = find_program();
-  TemporaryFolder folder;
+struct OutputTrial : ProgramTrial {
   std::string model = path("run/best.safetensors");
 
-  explicit operator bool() const { return !program.empty(); }
-  std::string path(const std::string& name) const { return (folder / name).string(); }
-  Finished run(const Words& words) const { return run_program(program, words); }
   Words train(const std::string& out, const std::string& steps = "1", const Words& more = {}) const {
     Words words = {"train", "--data", path("data"), "--out", path(out)};
     for (const auto& [key, text] : tiny_settings())

@@ -24,15 +24,7 @@ Words operator+(Words a, const Words& b) {
 }
 
 /// The program and a folder of scenes to try it on.
-struct Trial {
-  fs::path program = find_program();
-  TemporaryFolder folder;
-
-  /// False if the program was not found, in which case the test is skipped.
-  explicit operator bool() const { return !program.empty(); }
-  std::string path(const std::string& name) const { return (folder / name).string(); }
-  Finished run(const Words& words) const { return run_program(program, words); }
-
+struct Trial : ProgramTrial {
   /// The error message of the program for bad input; checks its form.
   std::string refusal(const Words& words) const {
     const Finished result = run(words);

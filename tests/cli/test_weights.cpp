@@ -18,13 +18,7 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-struct Trial {
-  fs::path program = find_program();
-  TemporaryFolder folder;
-
-  explicit operator bool() const { return !program.empty(); }
-  std::string path(const std::string& name) const { return (folder / name).string(); }
-  Finished run(const Words& words) const { return run_program(program, words); }
+struct Trial : ProgramTrial {
   std::string out_of(const Words& words) const {
     const Finished result = run(words);
     CAPTURE(result.err);

@@ -1,6 +1,6 @@
 // Data sets inside the folder that is given, and lists that divide it.
 #include "data/folder.h"
-#include "tests/data/fixtures.h"
+#include "tests/data/label_folder.h"
 
 using namespace rcnn;
 using namespace rcnn::fixtures;
@@ -11,10 +11,7 @@ namespace fs = std::filesystem;
 using Names = std::vector<std::string>;
 
 /// Fills a folder. Images are 40 x 30.
-struct Maker {
-  TemporaryFolder folder;
-
-  void image(const std::string& path) const { write_bytes(folder / path, stb_jpeg(smooth_image(40, 30))); }
+struct Maker : LabelFolder {
   void xml(const std::string& path, const std::string& name = "cat") const {
     write_text(folder / path,
                "<annotation><size><width>40</width><height>30</height></size><object><name>" + name +
@@ -38,7 +35,6 @@ struct Maker {
                R"({"categories": [{"id": 3, "name": "cat"}], "images": [{"id": 1, "file_name": "a.jpg"}],)"
                R"( "annotations": [{"image_id": 1, "category_id": 3, "bbox": [2, 3, 8, 9]}]})");
   }
-  DataFolder find() const { return find_data(folder.path()); }
   Names ids(const std::string& split) const {
     Names found;
     for (const Sample& sample : read_split(find(), split).samples) found.push_back(sample.id);

@@ -6,7 +6,7 @@
 #include "data/coco.h"
 #include "data/folder.h"
 #include "data/name_key.h"
-#include "tests/data/fixtures.h"
+#include "tests/data/label_folder.h"
 
 using namespace rcnn;
 using namespace rcnn::fixtures;
@@ -17,10 +17,7 @@ namespace fs = std::filesystem;
 using Pairs = std::map<std::string, float>;  // the path of an image, and the left side of its box
 
 /// Fills a folder. Images are 40 x 30. Each annotation has one box, from `left` to 20.
-struct Maker {
-  TemporaryFolder folder;
-
-  void image(const std::string& path) const { write_bytes(folder / path, stb_jpeg(smooth_image(40, 30))); }
+struct Maker : LabelFolder {
   void xml(const std::string& path, int left, const std::string& filename = "") const {
     write_text(
         folder / path,

@@ -3,7 +3,7 @@
 
 #include "data/folder.h"
 #include "data/labelled.h"
-#include "tests/data/fixtures.h"
+#include "tests/data/label_folder.h"
 
 using namespace rcnn;
 using namespace rcnn::fixtures;
@@ -12,15 +12,7 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-/// Fills a folder. Images are 40 x 30.
-struct Maker {
-  TemporaryFolder folder;
-
-  void image(const std::string& path) const { write_bytes(folder / path, stb_jpeg(smooth_image(40, 30))); }
-  void text(const std::string& path, const std::string& content) const { write_text(folder / path, content); }
-  DataFolder find() const { return find_data(folder.path()); }
-  Dataset read(const std::string& split = "") const { return read_split(find(), split); }
-};
+using Maker = LabelFolder;
 
 /// "a: cat 1 2 3 4, dog 5 6 7 8; b:" for the samples of a dataset.
 std::string summary(const Dataset& data) {

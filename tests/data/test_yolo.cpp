@@ -3,7 +3,7 @@
 
 #include "data/annotation.h"
 #include "data/folder.h"
-#include "tests/data/fixtures.h"
+#include "tests/data/label_folder.h"
 
 using namespace rcnn;
 using namespace rcnn::fixtures;
@@ -13,18 +13,12 @@ namespace {
 using Names = std::vector<std::string>;
 
 /// Fills a folder. Images are 40 x 30.
-struct Maker {
-  TemporaryFolder folder;
-
-  void image(const std::string& path) const { write_bytes(folder / path, stb_jpeg(smooth_image(40, 30))); }
-  void text(const std::string& path, const std::string& lines) const { write_text(folder / path, lines); }
+struct Maker : LabelFolder {
   /// <part>/images/<stem>.jpg and <part>/labels/<stem>.txt, with the box 10 6 30 24 of the class 1.
   void pair(const std::string& part, const std::string& stem) const {
     image(part + "images/" + stem + ".jpg");
     text(part + "labels/" + stem + ".txt", "1 0.5 0.5 0.5 0.6\n");
   }
-  DataFolder find() const { return find_data(folder.path()); }
-  Dataset read(const std::string& split = "") const { return read_split(find(), split); }
   Names ids(const std::string& split) const {
     Names found;
     for (const Sample& sample : read(split).samples) found.push_back(sample.id);
