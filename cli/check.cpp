@@ -114,10 +114,10 @@ void add_check(CLI::App& program) {
   CLI::App* app = program.add_subcommand(
       "check", "Describe labelled images, how well a model's anchors fit them, and their faults");
   app->footer(
-      "Prints for every split what `rcnn train` prints before its first step, and every fault in annotations "
-      "and images.\n"
+      "Describes every split as `rcnn train` does before its first step, and lists every fault in\n"
+      "annotations and images.\n"
       "Unless given, short side and anchor sizes are those that `rcnn train` would choose for the boxes.");
-  app->add_option("data", options->data, "folder of labelled images, or a COCO JSON file")
+  app->add_option("data", options->data, "folder of labelled images, or a file of annotations")
       ->required()
       ->type_name("DIR");
   CLI::Option* deep = app->add_flag(

@@ -184,7 +184,8 @@ void detect(const Options& options) {
         continue;
       }
       const bool drawn = options.draws() && item.undrawn.empty();
-      fmt::print("{}: {} objects{}\n", printable(path.string()), item.shown.size(),
+      fmt::print("{}: {} object{}{}\n", printable(path.string()), item.shown.size(),
+                 item.shown.size() == 1 ? "" : "s",
                  drawn ? " -> " + printable(options.picture(names[item.index]).string()) : "");
       if (!item.undrawn.empty()) undrawn.add(path, item.undrawn);
     }

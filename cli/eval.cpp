@@ -259,7 +259,7 @@ void add_eval(CLI::App& program) {
   app->add_option("--detections", options->detections,
                   "instead of a model: file of detections in COCO's results format, from any program")
       ->type_name("FILE");
-  app->add_option("--data", options->data, "folder of labelled images, or a COCO JSON file")
+  app->add_option("--data", options->data, "folder of labelled images, or a file of annotations")
       ->required()
       ->type_name("PATH");
   app->add_option("--split", options->split,

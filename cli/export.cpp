@@ -19,7 +19,9 @@ void add_export(CLI::App& program) {
       "The file holds exactly the tensors that load_state_dict(strict=True) expects of the same model built "
       "from\n"
       "torchvision's parts: docs/weights.md shows how.");
-  app->add_option("--weights", options->weights, "detector trained with rcnn")->required()->type_name("FILE");
+  app->add_option("--weights", options->weights, "trained model (best.safetensors), or torchvision's .pth")
+      ->required()
+      ->type_name("FILE");
   app->add_option("--out", options->out, "safetensors file to write")->required()->type_name("FILE");
   add_force(*app, options->force);
   app->callback([options] {

@@ -23,10 +23,10 @@ void add_propose(CLI::App& program) {
   auto options = std::make_shared<Options>();
   CLI::App* app =
       program.add_subcommand("propose", "Write the proposals of an RPN, for train --mode fast-rcnn");
-  app->add_option("--weights", options->weights, "trained model (best.safetensors)")
+  app->add_option("--weights", options->weights, "trained model (best.safetensors), or torchvision's .pth")
       ->required()
       ->type_name("FILE");
-  app->add_option("--data", options->data, "folder of labelled images, or a COCO JSON file")
+  app->add_option("--data", options->data, "folder of labelled images, or a file of annotations")
       ->required()
       ->type_name("PATH");
   app->add_option("--split", options->split,

@@ -28,12 +28,12 @@ void add_train(CLI::App& program, const std::string& command_line) {
   CLI::App* app = program.add_subcommand("train", "Train a detector, then evaluate it and write a report");
   app->set_help_flag("-h,--help")->group("");
   app->set_help_all_flag("--help-all", "show every setting with its default");
-  app->footer(fmt::format("Models: {}\n", fmt::join(model_names(), ", ")) +
-              "Example: rcnn train --data photos --out run\n"
-              "Settings come from the model's defaults, then the data, then --config, then the flags. The "
-              "data may be\n"
-              "Pascal VOC, XML files beside the images, COCO JSON, or folders train, valid and test with any "
-              "of these.");
+  app->footer(
+      fmt::format("Models: {}\n", fmt::join(model_names(), ", ")) +
+      "Example: rcnn train --data photos --out run\n"
+      "Settings come from the model's defaults, then the data, then --config, then the flags. The data may\n"
+      "be Pascal VOC, XML files beside the images, COCO, YOLO, CVAT, labelme, VIA, TensorFlow's CSV, Open\n"
+      "Images, or folders train, valid and test with any of these.");
   const std::string more(kMoreOptions);
   options->flags.add(*app, train_fields(), TrainConfig{}, more + "training", kFirstOptions);
   options->flags.add(*app, model_fields(), model_config(model_names().front()),

@@ -65,6 +65,8 @@ void describe_data(Run& run) {
   fmt::print("{}", advice_text(advice));
   if (data.evaluated().samples.empty())
     fmt::print("the model is not evaluated: the data has neither a validation nor a test split\n");
+  else if (data.val.samples.empty())
+    fmt::print("there is no validation split: best.safetensors will be the last model, not the best one\n");
   if (!run.faults.empty())
     fmt::print("{} faults in the data; they are listed at the end, and by `rcnn check`\n", run.faults.size());
 }

@@ -13,7 +13,7 @@ namespace rcnn::cuda {
 DeviceChoice choose_device(const std::string& text) {
   if (text == "cpu") return {{}, "cpu: chosen by --device"};
   if (text == "auto") {
-    if (!is_built()) return {{}, "cpu: this build has no CUDA; make CUDA=1"};
+    if (!is_built()) return {{}, "cpu: this build has no CUDA (make CUDA=1 builds it)"};
     if (is_simulated())
       return {{}, "cpu: the GPU of this build is simulated; --device cuda:0 runs its kernels"};
     if (device_count() == 0) return {{}, fmt::format("cpu: CUDA finds no device: {}", why_no_device())};

@@ -46,7 +46,7 @@ size_t free_memory(int index);
 /// What `--device` asks for.
 struct DeviceChoice {
   Device device;
-  std::string line;  // what was chosen and why: "cpu: this build has no CUDA; make CUDA=1"
+  std::string line;  // what was chosen and why: "cpu: this build has no CUDA (make CUDA=1 builds it)"
 };
 /// "auto" (a GPU if there is one, otherwise the CPU), "cpu", "cuda" or "cuda:N". Throws InputError for
 /// anything else, for a device that does not exist, and for one that this program has no code for.

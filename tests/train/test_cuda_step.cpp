@@ -253,7 +253,7 @@ TEST_CASE("cuda: --device says which device is chosen and why, and refuses a mis
   CHECK_THROWS_WITH_AS(cuda::choose_device("cuda:"), "--device cuda:: expected auto, cpu, cuda or cuda:N",
                        InputError);
   if (!cuda::is_built()) {
-    CHECK(cuda::choose_device("auto").line == "cpu: this build has no CUDA; make CUDA=1");
+    CHECK(cuda::choose_device("auto").line == "cpu: this build has no CUDA (make CUDA=1 builds it)");
     CHECK_THROWS_WITH_AS(cuda::choose_device("cuda:0"),
                          "cuda:0: this build has no CUDA; make CUDA=1 builds it", InputError);
     return;
