@@ -21,7 +21,7 @@ from pathlib import Path
 import rounds
 
 PASSES = {"conv2d": "Forward", "conv2d_dx": "Gradient of the input (dx)", "conv2d_dw": "Gradient of the filters (dw)"}
-VARIANTS = ("onednn", "winograd_f2", "winograd_f4")
+VARIANTS = ("onednn", "panels", "winograd_f2", "winograd_f4")
 
 
 def parse_options():

@@ -55,7 +55,7 @@ struct Variant {
 /// The variants of an op, in the order of its table.
 template <class A, class A64>
 struct Variants {
-  std::array<Variant<A, A64>, 12> rows;  // the first `count` are used
+  std::array<Variant<A, A64>, 14> rows;  // the first `count` are used
   size_t count = 0;
 
   constexpr void push_back(const Variant<A, A64>& variant) { rows.at(count++) = variant; }

@@ -109,6 +109,18 @@ bool winograd_can(const Args& a);
 template <class Args>
 bool winograd_f4_faster(const Args& a);
 
+/// A product of matrices: packed filters times the rows of patches of x, which are gathered block by block.
+/// See kernels/gemm/panel_conv.h.
+Run<Conv2dArgs<float>> conv2d_panels;
+Run<Conv2dDxArgs<float>> conv2d_dx_panels;
+/// Filters of one pixel, with stride 1.
+bool panels_can_dx(const Conv2dDxArgs<float>& a);
+/// Whether that is faster than the library: for strided filters of several pixels, on processors with AVX2
+/// but without AVX-512. Always in builds without the library.
+bool panels_faster(const Conv2dArgs<float>& a);
+/// Only in builds without the library.
+bool panels_faster_dx(const Conv2dDxArgs<float>& a);
+
 template <Precision P>
 void conv2d_cudnn(const Stream&, Workspace&, const Conv2dArgs<float>& a);
 template <Precision P>
@@ -139,6 +151,8 @@ inline constexpr RealTechnique<Conv2dArgs, Conv2dDxArgs, Conv2dDwArgs> conv2d_te
     {"winograd_f4", on_cpu, {conv2d_winograd_f4, winograd_can, winograd_f4_faster},
      {conv2d_dx_winograd_f4, winograd_can, winograd_f4_faster},
      {conv2d_dw_winograd_f4, winograd_can, winograd_f4_faster}},
+    {"panels", on_cpu, {conv2d_panels, nullptr, panels_faster},
+     {conv2d_dx_panels, panels_can_dx, panels_faster_dx}, nullptr},
     {"onednn", on_onednn, conv2d_onednn, conv2d_dx_onednn, conv2d_dw_onednn},
     {"winograd_f2", on_cpu, {conv2d_winograd_f2, winograd_can},
      {conv2d_dx_winograd_f2, winograd_can}, {conv2d_dw_winograd_f2, winograd_can}},

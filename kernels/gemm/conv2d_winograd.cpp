@@ -2,13 +2,13 @@
 // and the packed filters that are kept. See kernels/gemm/winograd.h for the stages.
 #include <algorithm>
 #include <atomic>
-#include <map>
 #include <string_view>
 #include <type_traits>
 #include <vector>
 
 #include "core/parallel.h"
 #include "kernels/gemm/instruction_sets.h"
+#include "kernels/gemm/packed_filters.h"
 #include "kernels/gemm/winograd.h"
 #include "kernels/gemm/winograd_math.h"
 
@@ -28,70 +28,10 @@ void pack(const WinogradKernels& kernels, WinogradFilters f, float* packed) {
                   [&](int64_t group) { kernels.pack(f, group * kWinogradChannels); });
 }
 
-/// Packed filters of the weights used last. They take four times the memory of the weights themselves, so
-/// there is a limit; it is more than VGG16's 272 MB.
-class PackedFilters {
- public:
-  /// The filters of `weights`, whose id is not 0: packed now, or kept from an earlier call.
-  const float* get(const WinogradKernels& kernels, const WinogradFilters& f, const WeightsKey& weights) {
-    const Key key{weights.id, f.w, &kernels, f.turned};
-    const int64_t size = packed_size(kernels, f);
-    auto found = entries_.find(key);
-    if (found != entries_.end() && found->second.filters.numel() != size) {
-      forget(found);
-      found = entries_.end();
-    }
-    if (found == entries_.end()) {
-      while (!entries_.empty() && floats_ + size > kMaxBytes / kFloat) forget(least_recent());
-      found = entries_.emplace(key, Entry{Tensor::empty({size}, DType::f32), 0, 0}).first;
-      floats_ += size;
-    }
-    Entry& entry = found->second;
-    if (entry.version != weights.version + 1) {
-      pack(kernels, f, entry.filters.mutable_data<float>());
-      entry.version = weights.version + 1;
-    }
-    entry.used = ++uses_;
-    return entry.filters.data<float>();
-  }
-
- private:
-  static constexpr int64_t kMaxBytes = int64_t{320} << 20;
-
-  struct Key {
-    uint64_t id;
-    const float* w;
-    const WinogradKernels* kernels;
-    bool turned;
-    auto operator<=>(const Key&) const = default;
-  };
-  struct Entry {
-    Tensor filters;
-    uint64_t version;  // of the weights, plus 1; 0: not packed yet
-    uint64_t used;     // the number of the last call that used it
-  };
-  using Entries = std::map<Key, Entry>;
-
-  Entries::iterator least_recent() {
-    return std::min_element(entries_.begin(), entries_.end(),
-                            [](const auto& a, const auto& b) { return a.second.used < b.second.used; });
-  }
-  void forget(Entries::iterator entry) {
-    floats_ -= entry->second.filters.numel();
-    entries_.erase(entry);
-  }
-
-  Entries entries_;
-  int64_t floats_ = 0;
-  uint64_t uses_ = 0;
-};
-
 const float* packed_filters(const WinogradKernels& kernels, Workspace& workspace, const WinogradFilters& f,
                             const WeightsKey& weights) {
-  if (weights.id != 0) return workspace.cache<PackedFilters>().get(kernels, f, weights);
-  float* packed = workspace.take<float>(packed_size(kernels, f));
-  pack(kernels, f, packed);
-  return packed;
+  return packed_filters(workspace, weights, {f.w, &kernels, f.turned}, packed_size(kernels, f),
+                        [&](float* packed) { pack(kernels, f, packed); });
 }
 
 /// Bytes of V and M. Alone, a thread works on a block of about this size, which mostly stays in its L2 cache.

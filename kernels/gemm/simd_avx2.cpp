@@ -1,4 +1,5 @@
-// The stages of Winograd's convolution for processors with AVX2 and FMA.
+// The CPU's convolutions (kernels/gemm/winograd.h, kernels/gemm/panel_conv.h) for processors with AVX2 and
+// FMA.
 //
 // What is included before the pragma is compiled for the build's instruction set, as it is everywhere else:
 // functions that several translation units share must not depend on which copy the linker keeps.
@@ -8,12 +9,14 @@
 #include <utility>
 
 #include "kernels/gemm/instruction_sets.h"
+#include "kernels/gemm/panel_conv.h"
 #include "kernels/gemm/winograd.h"
 
 #if defined(RCNN_SIMD_X86)
 #include <immintrin.h>
 
 #pragma GCC target("avx2,fma")
+#include "kernels/gemm/panel_stages.h"
 #include "kernels/gemm/winograd_stages.h"
 
 namespace rcnn::kernels {
@@ -31,6 +34,7 @@ struct Avx2 {
 
 }  // namespace
 
+const PanelKernels panels_avx2 = PanelStages<Avx2>::table("AVX2");
 const WinogradKernels winograd_f2_avx2 = WinogradStages<Avx2, WinogradF2>::table("AVX2");
 const WinogradKernels winograd_f4_avx2 = WinogradStages<Avx2, WinogradF4>::table("AVX2");
 

@@ -1,4 +1,4 @@
-// The stages of Winograd's convolution for processors with AVX-512.
+// The CPU's convolutions (kernels/gemm/winograd.h, kernels/gemm/panel_conv.h) for processors with AVX-512.
 //
 // What is included before the pragma is compiled for the build's instruction set, as it is everywhere else:
 // functions that several translation units share must not depend on which copy the linker keeps.
@@ -8,12 +8,14 @@
 #include <utility>
 
 #include "kernels/gemm/instruction_sets.h"
+#include "kernels/gemm/panel_conv.h"
 #include "kernels/gemm/winograd.h"
 
 #if defined(RCNN_SIMD_X86)
 #include <immintrin.h>
 
 #pragma GCC target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")
+#include "kernels/gemm/panel_stages.h"
 #include "kernels/gemm/winograd_stages.h"
 
 namespace rcnn::kernels {
@@ -31,6 +33,7 @@ struct Avx512 {
 
 }  // namespace
 
+const PanelKernels panels_avx512 = PanelStages<Avx512>::table("AVX-512");
 const WinogradKernels winograd_f2_avx512 = WinogradStages<Avx512, WinogradF2>::table("AVX-512");
 const WinogradKernels winograd_f4_avx512 = WinogradStages<Avx512, WinogradF4>::table("AVX-512");
 

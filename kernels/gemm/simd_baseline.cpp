@@ -1,5 +1,6 @@
-// The stages of Winograd's convolution for any processor: on arm64 with NEON,
-// elsewhere with what GCC makes of vectors of 4 floats.
+// The CPU's convolutions (kernels/gemm/winograd.h, kernels/gemm/panel_conv.h) for any processor: on arm64
+// with NEON, elsewhere with what GCC makes of vectors of 4 floats.
+#include "kernels/gemm/panel_stages.h"
 #include "kernels/gemm/winograd_stages.h"
 
 #if defined(__aarch64__)
@@ -27,6 +28,7 @@ struct Baseline {
 
 }  // namespace
 
+const PanelKernels panels_baseline = PanelStages<Baseline>::table("baseline");
 const WinogradKernels winograd_f2_baseline = WinogradStages<Baseline, WinogradF2>::table("baseline");
 const WinogradKernels winograd_f4_baseline = WinogradStages<Baseline, WinogradF4>::table("baseline");
 
