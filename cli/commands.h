@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cmath>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,16 @@ void add_bench(CLI::App& program);
 /// Adds --force, which is OutputCheck's.
 inline CLI::Option* add_force(CLI::App& app, bool& force) {
   return app.add_flag("--force", force, "replace files that another program wrote");
+}
+
+/// Refuses NaN and infinity, which a comparison with the ends of a range lets pass.
+inline CLI::Validator finite_number() {
+  return {[](const std::string& text) {
+            double value = 0;
+            const bool bad = CLI::detail::lexical_cast(text, value) && !std::isfinite(value);
+            return bad ? "expected a finite number, found " + text : std::string();
+          },
+          ""};
 }
 
 /// Adds --threads.

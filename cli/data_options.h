@@ -1,5 +1,5 @@
-// --rescale-boxes and --exif-boxes, for the commands that read labelled images and are not configured by a
-// TrainConfig.
+// --rescale-boxes, --exif-boxes and --allow-outside, for the commands that read labelled images and are not
+// configured by a TrainConfig.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -10,9 +10,13 @@
 
 namespace rcnn {
 
+/// Adds --max-megapixels, which holds for the whole process.
+CLI::Option* add_max_megapixels(CLI::App& app);
+
 struct DataOptions {
   bool rescale_boxes = false;
   std::string exif_boxes = "auto";
+  bool allow_outside = false;
 
   /// Adds the flags. This object must outlive the parsing.
   void add(CLI::App& app);

@@ -5,8 +5,11 @@
 #include <set>
 
 #include "cli/commands.h"
+#include "cli/data_options.h"
 #include "cli/device.h"
+#include "core/files/look.h"
 #include "core/files/output.h"
+#include "core/log.h"
 #include "core/pipeline.h"
 #include "core/text.h"
 #include "data/draw.h"
@@ -23,16 +26,17 @@ namespace fs = std::filesystem;
 std::vector<fs::path> list_images(const std::vector<std::string>& paths) {
   std::vector<fs::path> images;
   for (const fs::path path : paths) {
-    check_input(fs::exists(path), "{}: no such file or folder", path.string());
-    if (!fs::is_directory(path)) {
+    std::error_code unknown;  // a path that cannot be followed fails with the images that cannot be read
+    const fs::file_status status = fs::status(path, unknown);
+    check_input(status.type() != fs::file_type::not_found, "{}: no such file or folder", path.string());
+    if (!fs::is_directory(status)) {
       images.push_back(path);
       continue;
     }
     std::vector<fs::path> found;
-    for (const auto& entry : fs::directory_iterator(path))
-      if (entry.is_regular_file() && has_image_extension(entry.path())) found.push_back(entry.path());
+    for (const auto& entry : entries_of(path))
+      if (has_image_extension(entry.path()) && !is_folder(entry)) found.push_back(entry.path());
     check_input(!found.empty(), "{}: the folder holds no JPEG, PNG or BMP file", path.string());
-    std::sort(found.begin(), found.end());
     images.insert(images.end(), found.begin(), found.end());
   }
   return images;
@@ -99,7 +103,7 @@ struct Failures {
   std::string last;
 
   void add(const fs::path& image, const std::string& sentence) {
-    fmt::print(stderr, "rcnn: {}\n", printable(sentence));
+    write_log(stderr, fmt::format("rcnn: {}\n", printable(sentence)));
     ++count;
     last = image.string();
   }
@@ -223,7 +227,8 @@ void add_detect(CLI::App& program) {
          "--score", options->score,
          "confidence threshold: draw detections with at least this score; the JSON file has all [the "
          "threshold that the model's file recommends for each class, or 0.5]")
-      ->check(CLI::Range(0.0f, 1.0f));
+      ->check(CLI::Range(0.0f, 1.0f))
+      ->check(finite_number());
   app->add_option("images", options->paths, "images, or folders of images")->required()->type_name("PATH");
   app->add_option("--short-side", options->short_side,
                   "resize images to this short side, in pixels [the model's]")
@@ -235,6 +240,7 @@ void add_detect(CLI::App& program) {
                   "images that are detected on together if they have the same size after resizing [4 on a "
                   "GPU, otherwise 1]")
       ->check(CLI::Range(1, 1024));
+  add_max_megapixels(*app);
   add_force(*app, options->force);
   options->device.add(*app);
   app->callback([options] { detect(*options); });

@@ -10,6 +10,7 @@
 #include "cli/data_options.h"
 #include "cli/device.h"
 #include "core/files/atomic_file.h"
+#include "core/files/look.h"
 #include "core/files/output.h"
 #include "core/text.h"
 #include "data/coco.h"
@@ -71,7 +72,7 @@ std::string choose_split(const Options& options, const DataFolder& folder) {
 /// on some of them.
 Dataset choose_images(const Options& options, const DataFolder& folder, const Dataset& all) {
   if (options.images.empty()) {
-    if (folder.splits.empty() && std::filesystem::is_directory(folder.root))
+    if (folder.splits.empty() && is_folder(folder.root))
       fmt::print("{} has no splits: evaluating on all its {} images; --images LIST selects some of them\n",
                  options.data, all.samples.size());
     return all;
@@ -94,7 +95,7 @@ Dataset choose_images(const Options& options, const DataFolder& folder, const Da
 /// The COCO file of the split; empty if there is none.
 std::filesystem::path find_coco_file(const DataFolder& folder, const std::string& split) {
   if (folder.form != "coco") return {};
-  if (std::filesystem::is_regular_file(folder.root)) return split.empty() ? folder.root : "";
+  if (is_file(folder.root)) return split.empty() ? folder.root : "";
   const std::string usual = usual_split(split);
   for (const CocoPlace& place : find_coco_files(folder.root))
     if (place.split == (usual.empty() ? split : usual)) return place.file;

@@ -5,11 +5,14 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <new>
 
 #include "cli/commands.h"
 #include "cli/usage.h"
 #include "core/error.h"
+#include "core/log.h"
+#include "core/memory_limit.h"
 #include "core/parallel.h"
 #include "core/text.h"
 #include "core/waiting.h"
@@ -53,12 +56,14 @@ void open_standard_files() {
 
 /// Standard error may be closed or full; that must not hide the exit status. `sentence` is for a terminal.
 int fail(std::string_view sentence, int status) {
+  std::signal(SIGPIPE, SIG_IGN);
   std::fputs(fmt::format("rcnn: {}\n", sentence).c_str(), stderr);
   return status;
 }
 
 int run(CLI::App& program, int argc, char** argv) {
   try {
+    rcnn::set_thread_count(0);
     program.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& error) {
@@ -72,7 +77,15 @@ int run(CLI::App& program, int argc, char** argv) {
   } catch (const rcnn::InputError& error) {
     return fail(rcnn::printable(error.what()), 2);
   } catch (const std::bad_alloc&) {
-    return fail("out of memory; a lower --batch or --short-side needs less", 1);
+    return fail(rcnn::address_limit() == 0
+                    ? "out of memory; a lower --batch or --short-side needs less"
+                    : fmt::format("out of memory: the process may use {} MiB of addresses (ulimit -v); a "
+                                  "lower --batch or --short-side needs less",
+                                  rcnn::address_limit() >> 20),
+                1);
+  } catch (const std::filesystem::filesystem_error& error) {
+    const std::string path = error.path2().empty() ? error.path1().string() : error.path2().string();
+    return fail(rcnn::printable(fmt::format("{}: {}", path, error.code().message())), 2);
   } catch (const std::exception& error) {
     return fail(rcnn::printable(error.what()), 1);
   }
@@ -83,7 +96,7 @@ int run(CLI::App& program, int argc, char** argv) {
 int main(int argc, char** argv) {
   open_standard_files();
   rcnn::sleep_soon_when_waiting(argv);
-  rcnn::set_thread_count(0);
+  rcnn::explain_crashes_under_limit();
   CLI::App program{"Faster R-CNN from scratch: train, evaluate and run object detectors."};
   program.name("rcnn");
   program.formatter(std::make_shared<HelpFormatter>());  // subcommands inherit it
@@ -112,5 +125,9 @@ int main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);
   // Each line is written at once, also to a pipe or a log file.
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
-  return run(program, argc, argv);
+  int status = run(program, argc, argv);
+  // What a training says is a log beside its results; what the other commands say is their result.
+  if (const std::string lost = rcnn::log_failure(); !lost.empty() && status == 0)
+    if (const int failed = fail(lost, 1); !program.got_subcommand("train")) status = failed;
+  return status;
 }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "core/files/look.h"
 #include "models/detector.h"
 #include "train/profile.h"
 
@@ -65,8 +66,7 @@ SuitedInput apply_settings(const Settings& asked, ModelConfig& model, TrainConfi
     const auto out = given.find("out");
     const auto last =
         std::filesystem::path(out == given.end() ? train.out : out->second) / "last.safetensors";
-    saved = saved_config(resume && std::filesystem::exists(last) ? last
-                                                                 : std::filesystem::path(given["weights"]));
+    saved = saved_config(resume && is_there(last) ? last : std::filesystem::path(given["weights"]));
   }
   if (saved && given.contains("model") && given["model"] != saved->backbone) saved.reset();
   model = saved ? *saved : model_config(given.contains("model") ? given["model"] : model_names().front());

@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <csignal>
+
 #include "cli/commands.h"
+#include "cli/data_options.h"
 #include "cli/device.h"
 #include "cli/kernels.h"
 #include "cli/settings.h"
@@ -22,7 +25,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
     SettingFlags flags;
     std::string config;
     std::vector<std::string> kernels;
-    bool resume = false, force = false, dry_run = false, sync_report = false;
+    bool resume = false, force = false, dry_run = false, sync_report = false, allow_changed_data = false;
   };
   auto options = std::make_shared<Options>();
   CLI::App* app = program.add_subcommand("train", "Train a detector, then evaluate it and write a report");
@@ -39,7 +42,11 @@ void add_train(CLI::App& program, const std::string& command_line) {
   options->flags.add(*app, model_fields(), model_config(model_names().front()),
                      more + "model, with the defaults of " + model_names().front(), kFirstOptions);
   app->add_flag("--resume", options->resume, "continue the run in --out from its last checkpoint");
+  app->add_flag("--allow-changed-data", options->allow_changed_data,
+                "resume although training images or their annotations have changed")
+      ->group(more + "training");
   add_threads(*app)->group(more + "training");
+  add_max_megapixels(*app)->group(more + "training");
   add_force(*app, options->force)->group(more + "training");
   app->add_option("--config", options->config, "TOML file with any of the settings")->type_name("FILE");
   const std::string inspection = more + "inspection";
@@ -52,6 +59,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
   app->add_flag("--sync-report", options->sync_report, "print where the host waited for the GPU")
       ->group(inspection);
   app->callback([options, command_line] {
+    std::signal(SIGPIPE, SIG_IGN);  // a log whose reader has gone does not end a training (core/log.h)
     RunOptions run;
     Settings settings;
     if (!options->config.empty()) settings = read_settings(options->config);
@@ -60,6 +68,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
     run.resume = options->resume;
     run.force = options->force;
     run.settings_file = options->config;
+    run.allow_changed_data = options->allow_changed_data;
     run.dry_run = options->dry_run;
     run.command_line = command_line;
     run.version = version_line();

@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "core/memory.h"
+#include "core/memory_limit.h"
 
 namespace rcnn {
 namespace {
@@ -73,12 +74,15 @@ class Ranges {
   size_t total_ = 0;
 };
 
-/// A range of addresses as large as the machine's memory. Its free pages are either warm, backed by memory
-/// that the system has given to this process, or cold, taking only addresses.
+/// A range of addresses as large as the machine's memory, or half of what the process may map. Its free pages
+/// are either warm, backed by memory that the system has given to this process, or cold, taking only
+/// addresses.
 class Heap {
  public:
   Heap() {
-    const size_t bytes = static_cast<size_t>(::sysconf(_SC_PHYS_PAGES)) * kPage;
+    size_t bytes = static_cast<size_t>(::sysconf(_SC_PHYS_PAGES)) * kPage;
+    // Under a limit of addresses, those that are kept for tensors must leave some for everything else.
+    if (address_limit() > 0) bytes = std::min(bytes, round_up(address_limit() / 2, kPage));
     void* base =
         ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED) return;  // everything then comes from malloc

@@ -14,6 +14,7 @@
 #endif
 
 #include "core/processors.h"
+#include "core/threads.h"
 
 namespace rcnn {
 namespace {
@@ -98,7 +99,8 @@ int thread_count() { return omp_get_max_threads(); }
 void set_thread_count(int wanted) {
   // With OMP_DYNAMIC the runtime would choose another number for each region, by the load of the machine.
   omp_set_dynamic(0);
-  omp_set_num_threads(threads_to_ask_for(wanted));
+  // libgomp ends the process when it cannot start a thread.
+  omp_set_num_threads(1 + count_startable_threads(threads_to_ask_for(wanted) - 1));
   int granted = 1;
 #pragma omp parallel
 #pragma omp single

@@ -14,9 +14,9 @@ namespace rcnn {
 int thread_count();
 
 /// Asks for this many threads or, with 0, for OMP_NUM_THREADS, or else one for each processor that this
-/// process may run on and whose time it may use (core/processors.h). Takes as many as the OpenMP runtime
-/// grants (OMP_THREAD_LIMIT). Call it on the thread that runs the ops, before the first of them: oneDNN waits
-/// for ever for a thread that is not granted.
+/// process may run on and whose time it may use (core/processors.h). Takes as many as the system starts
+/// (limits of processes and memory) and the OpenMP runtime grants (OMP_THREAD_LIMIT). Call it on the thread
+/// that runs the ops, before the first of them: oneDNN waits for ever for a thread that is not granted.
 void set_thread_count(int wanted);
 
 /// Calls `body(chunk)` once for each chunk in [0, chunks), on any thread, in any order: for chunks of many

@@ -1,18 +1,25 @@
 #include "core/pipeline.h"
 
+#include "core/threads.h"
+
 namespace rcnn {
 
 BackgroundThreads::BackgroundThreads(int threads) {
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+  start_threads(
+      threads_, threads, [this] { work(); }, [this] { stop(); });
 }
 
 BackgroundThreads::~BackgroundThreads() {
+  stop();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void BackgroundThreads::stop() {
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
   }
   wanted_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
 }
 
 void BackgroundThreads::add(std::packaged_task<void()> job) {

@@ -20,6 +20,7 @@ namespace rcnn {
 /// Threads that run tasks in the order in which they are given. Without a thread, `run` itself runs the task.
 class BackgroundThreads {
  public:
+  /// Throws Error if the system does not start as many.
   explicit BackgroundThreads(int threads);
   /// Drops the tasks that have not begun, and waits for the others.
   ~BackgroundThreads();
@@ -38,6 +39,7 @@ class BackgroundThreads {
  private:
   void add(std::packaged_task<void()> job);
   void work();
+  void stop();
 
   std::mutex mutex_;
   std::condition_variable wanted_;

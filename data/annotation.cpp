@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "data/class_limits.h"
 #include "data/clip.h"
 #include "data/files.h"
 #include "data/orientation.h"
@@ -308,6 +309,7 @@ Dataset make_dataset(std::vector<AnnotatedImage> images, const std::vector<std::
   check_input(!dataset.classes.empty(), "{}: {} contain no object, so there is no class to learn{}",
               root.string(), what,
               dataset.faults.empty() ? "." : fmt::format("; the first fault: {}", dataset.faults[0].what));
+  check_class_names(root.string(), dataset.classes);
   std::map<std::string, int> labels;
   for (const std::string& name : dataset.classes) labels.emplace(name, static_cast<int>(labels.size()) + 1);
   check_input(labels.size() == dataset.classes.size(), "The class names {} contain a name twice.",

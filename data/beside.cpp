@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "core/error.h"
+#include "core/files/look.h"
 #include "core/text.h"
 #include "data/annotation.h"
 #include "data/coco_places.h"
@@ -194,16 +195,15 @@ std::map<std::string, fs::path> find_lists_beside(const fs::path& root, std::vec
   std::vector<fs::path> folders = {root};
   for (const char* part : {"imagesets", "main"})
     for (const fs::path& folder : std::vector(folders))
-      for (const fs::directory_entry& entry : fs::directory_iterator(folder))
-        if (entry.is_directory() && lower_case(entry.path().filename().string()) == part)
+      for (const fs::directory_entry& entry : entries_of(folder))
+        if (is_folder(entry) && lower_case(entry.path().filename().string()) == part)
           folders.push_back(entry.path());
   std::map<std::string, fs::path> lists;
   std::set<std::string> stems;
   for (const fs::path& folder : folders)
-    for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    for (const fs::directory_entry& entry : entries_of(folder)) {
       const std::string split = usual_split(entry.path().stem().string());
-      if (split.empty() || lower_case(entry.path().extension().string()) != ".txt" ||
-          !entry.is_regular_file())
+      if (split.empty() || lower_case(entry.path().extension().string()) != ".txt" || !is_file(entry))
         continue;
       if (stems.empty())
         for (const fs::path& annotation : find_files(root).annotations)

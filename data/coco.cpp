@@ -11,10 +11,12 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "data/class_limits.h"
 #include "data/clip.h"
 #include "data/coco_places.h"
 #include "data/image.h"
 #include "data/image_index.h"
+#include "data/inside.h"
 #include "data/orientation.h"
 #include "data/rescale.h"
 
@@ -36,29 +38,43 @@ std::unordered_map<int64_t, size_t> count_annotations(const CocoFile& file) {
   return counts;
 }
 
-/// True for a category that is only the supercategory of others and has no boxes itself.
-bool is_heading(const CocoCategory& category, const CocoFile& file,
-                const std::unordered_map<int64_t, size_t>& counts) {
-  return !counts.contains(category.id) &&
-         std::any_of(file.categories.begin(), file.categories.end(), [&](const CocoCategory& other) {
-           return other.id != category.id && other.supercategory == category.name;
-         });
-}
+/// Whether a category is only the supercategory of others and has no boxes itself.
+class Headings {
+ public:
+  Headings(const CocoFile& file, const std::unordered_map<int64_t, size_t>& counts) : counts_(counts) {
+    for (const CocoCategory& category : file.categories) {
+      ++below_[category.supercategory];
+      if (category.supercategory == category.name) own_.insert(category.id);
+    }
+  }
+  bool contains(const CocoCategory& category) const {
+    const auto found = below_.find(category.name);
+    return !counts_.contains(category.id) && found != below_.end() &&
+           found->second > (own_.contains(category.id) ? 1u : 0u);
+  }
+
+ private:
+  const std::unordered_map<int64_t, size_t>& counts_;
+  std::unordered_map<std::string, size_t> below_;  // the number of categories with this supercategory
+  std::unordered_set<int64_t> own_;                // categories that are their own supercategory
+};
 
 /// One class per name, in the order of the ids.
 Labels find_labels(const CocoFile& file, std::vector<Fault>& faults) {
   const std::unordered_map<int64_t, size_t> counts = count_annotations(file);
+  const Headings headings(file, counts);
   std::vector<CocoCategory> categories;
   for (const CocoCategory& category : file.categories)
-    if (!is_heading(category, file, counts)) categories.push_back(category);
+    if (!headings.contains(category)) categories.push_back(category);
   std::sort(categories.begin(), categories.end(),
             [](const CocoCategory& a, const CocoCategory& b) { return a.id < b.id; });
 
   Labels labels;
+  std::unordered_map<std::string, size_t> by_name;
   for (const CocoCategory& category : categories) {
-    const auto same = std::find(labels.names.begin(), labels.names.end(), category.name);
-    const auto index = static_cast<size_t>(same - labels.names.begin());
-    if (same == labels.names.end()) {
+    const auto [same, is_new] = by_name.emplace(category.name, labels.names.size());
+    const size_t index = same->second;
+    if (is_new) {
       labels.names.push_back(category.name);
       labels.ids.push_back(category.id);
     } else {
@@ -91,17 +107,19 @@ Labels match_labels(const CocoFile& file, const std::vector<std::string>& classe
 
   Labels labels;
   labels.names = classes;
-  check_input(std::set<std::string>(classes.begin(), classes.end()).size() == classes.size(),
-              "The class names {} contain a name twice.", fmt::join(classes, ", "));
+  std::unordered_map<std::string, size_t> by_name;
+  for (const std::string& name : classes) by_name.emplace(name, by_name.size());
+  check_input(by_name.size() == classes.size(), "The class names {} contain a name twice.",
+              fmt::join(classes, ", "));
   std::vector<std::optional<int64_t>> ids(classes.size());
   for (const CocoCategory& category : file.categories) {
-    const auto found = std::find(classes.begin(), classes.end(), category.name);
-    const auto index = static_cast<size_t>(found - classes.begin());
+    const auto found = by_name.find(category.name);
     const auto count = counts.find(category.id);
-    if (found == classes.end()) {
+    if (found == by_name.end()) {
       if (count != counts.end()) left_out[category.name] += count->second;
       continue;
     }
+    const size_t index = found->second;
     labels.by_category[category.id] = static_cast<int>(index) + 1;
     if (!ids[index] || (!counts.contains(*ids[index]) && count != counts.end())) ids[index] = category.id;
   }
@@ -135,26 +153,32 @@ Box as_box(const CocoAnnotation& annotation) {
 }
 
 /// The path of the image: its file_name, with either kind of slash, or what is left of it after the name of
-/// the folder itself. Empty if there is none.
-fs::path find_image(const fs::path& folder, const std::string& file_name) {
+/// the folder itself. Empty if there is none that may be read.
+fs::path find_image(const fs::path& root, const fs::path& folder, const std::string& file_name,
+                    const ReadOptions& options) {
   const fs::path slashes = with_slashes(file_name), parent = slashes.parent_path().lexically_normal();
   std::vector<fs::path> names = {file_name, slashes};
   const std::string whole = fmt::format("/{}", folder.lexically_normal().generic_string());
   if (whole.ends_with(fmt::format("/{}", parent.generic_string()))) names.push_back(slashes.filename());
   std::error_code unusable;  // a name that no file can have
   for (const fs::path& name : names)
-    if (fs::is_regular_file(folder / name, unusable)) return (folder / name).lexically_normal();
+    if (may_read(root, folder / name, options) && fs::is_regular_file(folder / name, unusable))
+      return (folder / name).lexically_normal();
   return {};
+}
+
+/// The folder of the data set of a file, or that of its images if it lies elsewhere.
+fs::path root_of(const fs::path& file, const fs::path& folder) {
+  const fs::path root = coco_data_set(file);
+  const std::string inner = folder.lexically_normal().lexically_relative(root).generic_string();
+  return inner.empty() || inner.starts_with("..") ? folder : root;
 }
 
 /// Looks for the images that are not in the folder of a file's images in the whole data set.
 class LostFinder {
  public:
-  LostFinder(const fs::path& file, const fs::path& folder)
-      : file_(file), folder_(folder), root_(coco_data_set(file)) {
-    const std::string inner = folder.lexically_normal().lexically_relative(root_).generic_string();
-    if (inner.empty() || inner.starts_with("..")) root_ = folder;
-  }
+  LostFinder(const fs::path& file, const fs::path& folder, const ReadOptions& options)
+      : file_(file), folder_(folder), options_(options), root_(root_of(file, folder)) {}
 
   /// The results are in the order of the entries whose path in `found` is empty.
   std::vector<LostImage> find(const std::vector<std::string>& file_names, const std::vector<fs::path>& found,
@@ -184,11 +208,11 @@ class LostFinder {
     for (const LostImage& lost : lost_)
       if (lost.name.find_first_of("/\\") != std::string::npos) known.insert(lost.name);
     for (const CocoPlace& other : find_coco_files(root_)) try {
-        if (fs::equivalent(other.file, file_)) continue;
+        if (std::error_code unusable; fs::equivalent(other.file, file_, unusable)) continue;
         const fs::path folder = find_coco_images(other.file);
         for (const CocoImage& image : read_coco_file(other.file).images)
           if (!known.contains(image.file_name))
-            add(other.file, folder, image.file_name, find_image(folder, image.file_name));
+            add(other.file, folder, image.file_name, find_image(root_, folder, image.file_name, options_));
       } catch (const InputError&) {
         continue;  // reading that file reports it
       }
@@ -196,7 +220,8 @@ class LostFinder {
 
   const fs::path& file_;
   const fs::path& folder_;
-  fs::path root_;
+  const ReadOptions& options_;
+  const fs::path root_;
   std::vector<LostImage> lost_;
   std::set<fs::path> claimed_;
 };
@@ -234,20 +259,24 @@ class SampleChecker {
   void find_images(std::vector<Sample>& samples) {
     std::vector<std::string> names;
     std::vector<fs::path> images;
+    const fs::path root = root_of(file_, folder_);
     for (const Sample& sample : samples) {
       names.push_back(sample.image.string());
-      images.push_back(find_image(folder_, names.back()));
+      images.push_back(find_image(root, folder_, names.back(), options_));
     }
     std::vector<LostImage> lost;
     if (std::any_of(images.begin(), images.end(), [](const fs::path& image) { return image.empty(); }))
-      lost = LostFinder(file_, folder_).find(names, images, dataset_.faults);
+      lost = LostFinder(file_, folder_, options_).find(names, images, dataset_.faults);
     auto next = lost.begin();
     for (size_t i = 0; i < samples.size(); ++i) {
       samples[i].image = images[i].empty() ? next->found : images[i];
       if (samples[i].image.empty()) {
         name_ = names[i];
-        report(fmt::format("does not exist in {}{}; the image is skipped", folder_.string(),
-                           next->doubt.empty() ? "" : fmt::format(", and {}", next->doubt)));
+        if (!may_read(root, folder_ / with_slashes(names[i]), options_))
+          report(fmt::format("{}; the image is skipped", kOutside));
+        else
+          report(fmt::format("does not exist in {}{}; the image is skipped", folder_.string(),
+                             next->doubt.empty() ? "" : fmt::format(", and {}", next->doubt)));
       }
       if (images[i].empty()) ++next;
     }
@@ -333,9 +362,11 @@ class SampleChecker {
 Dataset make_coco_dataset(const CocoFile& file, const std::vector<std::string>& classes) {
   Dataset dataset;
   dataset.faults = file.faults;
+  check_class_count(file.path.string(), file.categories.size());
   Labels labels =
       classes.empty() ? find_labels(file, dataset.faults) : match_labels(file, classes, dataset.faults);
 
+  check_class_names(file.path.string(), labels.names);
   std::unordered_map<int64_t, size_t> sample_of;
   std::unordered_set<std::string> taken;
   for (const CocoImage& image : file.images) {

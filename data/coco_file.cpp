@@ -21,7 +21,8 @@ using simdjson::dom::array;
 using simdjson::dom::element;
 using simdjson::dom::object;
 
-constexpr double kMaxCoordinate = 1e9;  // as in read_voc
+constexpr int64_t kMaxCategoryId = int64_t{1} << 53;  // that every reader of JSON keeps
+constexpr double kMaxCoordinate = 1e9;                // as in read_voc
 
 /// One entry of a list. Every function throws InputError, which names the file, the list and the position.
 class Entry {
@@ -114,6 +115,8 @@ CocoImage read_image_entry(const Entry& entry) {
 CocoCategory read_category(const Entry& entry) {
   CocoCategory category;
   category.id = entry.id("id");
+  if (category.id < 0 || category.id > kMaxCategoryId)
+    entry.fail("has the id {}; expected a whole number from 0 to {}", category.id, kMaxCategoryId);
   std::string_view name, heading;
   if (entry.get("name").get(name) != simdjson::SUCCESS || trim(name).empty())
     entry.fail("has a name that is empty or not a string");

@@ -4,6 +4,7 @@
 #include <map>
 #include <system_error>
 
+#include "core/files/look.h"
 #include "core/text.h"
 #include "data/coco.h"
 
@@ -33,9 +34,9 @@ bool is_instances(const fs::path& file) { return file.filename().string().starts
 
 std::vector<fs::path> coco_files_in(const fs::path& folder) {
   std::vector<fs::path> files;
-  if (!fs::is_directory(folder)) return files;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder))
-    if (lower_case(entry.path().extension().string()) == ".json" && entry.is_regular_file() &&
+  if (!is_folder(folder)) return files;
+  for (const fs::directory_entry& entry : entries_of(folder))
+    if (lower_case(entry.path().extension().string()) == ".json" && is_file(entry) &&
         is_coco_file(entry.path()))
       files.push_back(entry.path());
   std::sort(files.begin(), files.end());
@@ -110,7 +111,7 @@ fs::path find_coco_images(const fs::path& file) {
       places.push_back(base / "images" / name);
     }
   }
-  std::erase_if(places, [](const fs::path& place) { return !fs::is_directory(place); });
+  std::erase_if(places, [](const fs::path& place) { return !is_folder(place); });
 
   const std::vector<CocoImage> images = read_coco_file(file).images;
   const size_t step = std::max<size_t>(1, images.size() / 100);

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/files/look.h"
 #include "core/text.h"
 #include "data/write_forms.h"
 
@@ -135,16 +136,21 @@ void read_back(const fs::path& root, const Converted& converted, const ImageName
 }
 
 bool is_inside(const fs::path& path, const fs::path& folder) {
-  const fs::path below = fs::weakly_canonical(path).lexically_relative(fs::weakly_canonical(folder));
+  std::error_code failed;
+  const fs::path whole = fs::weakly_canonical(path, failed);
+  check_input(!failed, "{} cannot be used: {}.", path.string(), failed.message());
+  const fs::path around = fs::weakly_canonical(folder, failed);
+  check_input(!failed, "{} cannot be used: {}.", folder.string(), failed.message());
+  const fs::path below = whole.lexically_relative(around);
   return !below.empty() && *below.begin() != "..";
 }
 
 /// Throws InputError unless the folder may be written.
 void check_out(const fs::path& out, const fs::path& part, const DataFolder& folder) {
-  check_input(!fs::exists(out) || (fs::is_directory(out) && fs::is_empty(out)),
+  check_input(!is_there(out) || (is_folder(out) && entries_of(out).empty()),
               "{} exists and is not an empty folder; give the name of a new one.", out.string());
-  check_input(!fs::exists(part), "{} exists, left by a run that was ended; remove it first.", part.string());
-  const fs::path root = fs::is_directory(folder.root) ? folder.root : folder.root.parent_path();
+  check_input(!is_there(part), "{} exists, left by a run that was ended; remove it first.", part.string());
+  const fs::path root = is_folder(folder.root) ? folder.root : folder.root.parent_path();
   check_input(!is_inside(out, root.empty() ? "." : root),
               "{} lies in the folder of the data, {}, and would become a part of it; give another folder.",
               out.string(), root.string());
@@ -160,7 +166,7 @@ Converted convert_data(const DataFolder& folder, const fs::path& out, const Conv
   const ImageNames names = name_images(converted.parts, converted.renamed);
   suit_to_form(converted, options.form);
   try {
-    fs::create_directories(part);
+    make_folders(part);
     const auto write = options.form == DataForm::voc    ? write_voc
                        : options.form == DataForm::coco ? write_coco
                                                         : write_yolo;

@@ -59,6 +59,8 @@ struct ReadOptions {
   /// Scale the boxes of an image that has another size than its annotation says, as if it had been resized.
   bool rescale_boxes = false;
   ExifBoxes exif_boxes = ExifBoxes::automatic;
+  /// Read images that annotations name outside of the folder of the data (data/inside.h).
+  bool allow_outside = false;
 };
 
 struct Dataset {

@@ -1,38 +1,18 @@
 #include "data/files.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <memory>
-#include <system_error>
 
 #include "core/error.h"
+#include "core/files/look.h"
+#include "core/files/source_file.h"
 
 namespace rcnn {
-namespace {
-
-struct Closer {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, Closer>;
-
-}  // namespace
-
-std::vector<uint8_t> read_file(const std::filesystem::path& path, size_t limit) {
-  std::error_code ignored;
-  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
-  check_input(std::filesystem::exists(status), "{} does not exist.", path.string());
-  check_input(std::filesystem::is_regular_file(status), "{} is not a regular file.", path.string());
-
-  const File file(std::fopen(path.c_str(), "rb"));
-  check_input(file != nullptr, "{} cannot be opened: {}.", path.string(), std::strerror(errno));
-  const uintmax_t size = std::filesystem::file_size(path, ignored);
-  std::vector<uint8_t> bytes(ignored ? 0 : static_cast<size_t>(std::min<uintmax_t>(size, limit)));
-  errno = 0;
-  const size_t read = std::fread(bytes.data(), 1, bytes.size(), file.get());
-  check_input(read == bytes.size(), "{} cannot be read: only {} of {} bytes were read ({}).", path.string(),
-              read, bytes.size(), std::strerror(errno));
+std::vector<uint8_t> read_file(const std::filesystem::path& path, size_t limit, uint64_t* whole) {
+  check_input(is_there(path), "{} does not exist.", path.string());
+  const SourceFile file(path);
+  if (whole) *whole = file.size();
+  std::vector<uint8_t> bytes(static_cast<size_t>(std::min<uint64_t>(file.size(), limit)));
+  file.read(0, bytes.data(), bytes.size());
   return bytes;
 }
 
@@ -65,16 +45,11 @@ std::vector<std::string> read_lines(const std::filesystem::path& path) {
 
 void walk_files(const std::filesystem::path& root,
                 const std::function<bool(const std::filesystem::path&)>& visit) {
-  namespace fs = std::filesystem;
-  const auto options = fs::directory_options::skip_permission_denied;
-  for (fs::recursive_directory_iterator it(root, options), end; it != end; ++it) {
-    const std::string name = it->path().filename().string();
-    if (name.starts_with('.') || name == "__MACOSX") {
-      if (it->is_directory()) it.disable_recursion_pending();
-    } else if (it->is_regular_file() && !visit(it->path())) {
-      return;
-    }
-  }
+  walk(root, [&](const std::filesystem::directory_entry& entry) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with('.') || name == "__MACOSX") return Visit::pass_by;
+    return is_file(entry) && !visit(entry.path()) ? Visit::stop : Visit::on;
+  });
 }
 
 }  // namespace rcnn

@@ -12,10 +12,10 @@
 
 namespace rcnn {
 
-/// The first `limit` bytes of a file, by default all of them. Throws InputError if the file is missing, is
-/// not a regular file, or cannot be read.
+/// The first `limit` bytes of a file, by default all of them. `whole`, if given, gets the size of the file.
+/// Throws InputError if the file is missing, is not a regular file, or cannot be read.
 std::vector<uint8_t> read_file(const std::filesystem::path& path,
-                               size_t limit = std::numeric_limits<size_t>::max());
+                               size_t limit = std::numeric_limits<size_t>::max(), uint64_t* whole = nullptr);
 
 /// The text without spaces, tabs and line ends at both ends.
 std::string_view trim(std::string_view text);
@@ -28,7 +28,7 @@ std::vector<std::string> read_lines(const std::filesystem::path& path);
 std::vector<std::string> read_numbered_lines(const std::filesystem::path& path);
 
 /// Calls `visit` with each file at any depth until it returns false. Hidden files and folders are left out,
-/// and those that macOS adds to archives.
+/// and those that macOS adds to archives. Throws InputError if a folder cannot be listed.
 void walk_files(const std::filesystem::path& root,
                 const std::function<bool(const std::filesystem::path&)>& visit);
 

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "core/files/look.h"
 #include "core/text.h"
 #include "data/annotation.h"
 #include "data/beside.h"
@@ -22,8 +23,8 @@ namespace {
 namespace fs = std::filesystem;
 
 bool is_voc(const fs::path& folder) {
-  return fs::is_directory(folder / "JPEGImages") && fs::is_directory(folder / "Annotations") &&
-         (fs::is_directory(folder / "ImageSets") || holds_annotations(folder / "Annotations"));
+  return is_folder(folder / "JPEGImages") && is_folder(folder / "Annotations") &&
+         (is_folder(folder / "ImageSets") || holds_annotations(folder / "Annotations"));
 }
 
 /// The form of a folder that is neither `voc` nor `coco`.
@@ -44,8 +45,8 @@ std::string form_without_splits(const fs::path& folder) {
 /// given, receives those that hold none.
 std::map<std::string, fs::path> split_folders(const fs::path& root, std::vector<fs::path>* others = nullptr) {
   std::vector<fs::path> folders;
-  for (const fs::directory_entry& entry : fs::directory_iterator(root))
-    if (entry.is_directory() && !usual_split(entry.path().filename().string()).empty())
+  for (const fs::directory_entry& entry : entries_of(root))
+    if (is_folder(entry) && !usual_split(entry.path().filename().string()).empty())
       folders.push_back(entry.path());
   std::sort(folders.begin(), folders.end());
   std::map<std::string, fs::path> found;
@@ -58,7 +59,8 @@ std::map<std::string, fs::path> split_folders(const fs::path& root, std::vector<
 }
 
 bool has_xml_right_inside(const fs::path& root) {
-  return std::any_of(fs::directory_iterator(root), fs::directory_iterator(),
+  const std::vector<fs::directory_entry> entries = entries_of(root);
+  return std::any_of(entries.begin(), entries.end(),
                      [](const fs::directory_entry& entry) { return has_xml_extension(entry.path()); });
 }
 
@@ -85,12 +87,11 @@ bool is_data_set(const fs::path& folder) {
 /// The data sets inside a folder that is none itself, down to three levels, by name.
 std::vector<fs::path> find_inner(const fs::path& folder, int levels = 3) {
   std::vector<fs::path> folders, found;
-  const auto options = fs::directory_options::skip_permission_denied;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, options)) {
+  for (const fs::directory_entry& entry : entries_of(folder)) {
     const std::string name = entry.path().filename().string();
-    if (entry.is_directory() && !name.starts_with('.') && name != "__MACOSX") folders.push_back(entry.path());
+    if (is_folder(entry) && !name.starts_with('.') && name != "__MACOSX" && name != "lost+found")
+      folders.push_back(entry.path());
   }
-  std::sort(folders.begin(), folders.end());
   for (const fs::path& inner : folders) {
     if (is_data_set(inner))
       found.push_back(inner);
@@ -118,14 +119,14 @@ fs::path enter_inner(const fs::path& root) {
 
 [[noreturn]] void fail_unknown(const fs::path& root) {
   size_t images = 0, xml = 0, json = 0, text = 0;
-  const auto options = fs::directory_options::skip_permission_denied;
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root, options)) {
+  walk(root, [&](const fs::directory_entry& entry) {
     const fs::path extension = entry.path().extension();
     images += has_image_extension(entry.path()) ? 1 : 0;
     xml += has_xml_extension(entry.path()) ? 1 : 0;
     json += extension == ".json" ? 1 : 0;
     text += extension == ".txt" ? 1 : 0;
-  }
+    return Visit::on;
+  });
   const std::string unread = name_unread_form(root);
   throw InputError(fmt::format(
       "{} holds no labelled images in a known layout: {} image{}, {} XML, {} JSON and {} text "
@@ -170,7 +171,7 @@ Dataset read_all(const DataFolder& folder, const std::vector<std::string>& class
 
 Dataset read_coco_split(const fs::path& root, const std::string& split,
                         const std::vector<std::string>& classes, const ReadOptions& options) {
-  if (fs::is_regular_file(root)) return read_coco(root, find_coco_images(root), classes, options);
+  if (is_file(root)) return read_coco(root, find_coco_images(root), classes, options);
   for (const CocoPlace& place : find_coco_files(root))
     if (place.split == split) return read_coco(place.file, find_coco_images(place.file), classes, options);
   throw InputError(
@@ -196,8 +197,7 @@ Dataset read_beside_split(const fs::path& root, const std::string& split,
 Dataset read_labelled_split(const DataFolder& folder, const std::string& split,
                             const std::vector<std::string>& classes) {
   const fs::path& root = folder.root;
-  if (fs::is_regular_file(root))
-    return read_labelled(root, {label_form_of(root), "", {root}}, classes, folder.options);
+  if (is_file(root)) return read_labelled(root, {label_form_of(root), "", {root}}, classes, folder.options);
   const std::vector<LabelledPlace> places = find_labelled(root);
   for (const LabelledPlace& place : places)  // a file in train/ may be named after the split once more
     if (place.split == split || (split.empty() && places.size() == 1))
@@ -245,8 +245,8 @@ bool DataFolder::has(const std::string& split) const {
 }
 
 DataFolder find_data(const fs::path& path) {
-  check_input(fs::exists(path), "{} does not exist.", path.string());
-  if (!fs::is_directory(path)) return describe_file(path);
+  check_input(is_there(path), "{} does not exist.", path.string());
+  if (!is_folder(path)) return describe_file(path);
   DataFolder folder{path, form_of(path), {}};
   if (folder.form.empty() || (folder.form == "beside" && !has_xml_right_inside(path)))
     if (const fs::path inner = enter_inner(path); !inner.empty()) {
@@ -287,7 +287,7 @@ Dataset read_split(const DataFolder& folder, const std::string& split,
   const fs::path& root = folder.root;
   // In addition to the splits there are VOC's trainval and the lists of single classes.
   const bool is_listed =
-      folder.form == "voc" && (fs::exists(voc_list_path(root, split)) ||
+      folder.form == "voc" && (is_there(voc_list_path(root, split)) ||
                                (split == "trainval" && folder.has("train") && folder.has("val")));
   check_input(split.empty() || folder.has(split) || is_listed, "{} has no split '{}'; {}.", root.string(),
               split,

@@ -5,6 +5,7 @@
 
 #include <stb/stb_image_write.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,7 +32,13 @@ void check_is_image(Bytes bytes, const std::string& name) {
               "{} is not a JPEG, PNG or BMP image: its first bytes are those of another format.", name);
 }
 
-ImageInfo checked_info(const std::optional<ImageHeader>& header, const std::string& name,
+ImageLimits& chosen_limits() {
+  static ImageLimits limits;
+  return limits;
+}
+
+/// `bytes` is the size of the file.
+ImageInfo checked_info(const std::optional<ImageHeader>& header, uint64_t bytes, const std::string& name,
                        const ImageLimits& limits) {
   check_input(header.has_value(), "{} is truncated: it ends before its header does.", name);
   check_input(header->width > 0 && header->height > 0, "{} has no pixels: its header says {} x {}.", name,
@@ -41,6 +48,11 @@ ImageInfo checked_info(const std::optional<ImageHeader>& header, const std::stri
           header->width * header->height <= limits.max_pixels,
       "{} is too large: its header says {} x {} pixels; at most {} per side and {} in total are read.", name,
       header->width, header->height, limits.max_side, limits.max_pixels);
+  const int64_t of_bytes = limits.small_pixels + limits.pixels_per_byte * static_cast<int64_t>(bytes);
+  check_input(header->width * header->height <= of_bytes,
+              "{} is too large for its {} bytes: its header says {} x {} pixels; at most {} are read from so "
+              "few, or as many as --max-megapixels says.",
+              name, bytes, header->width, header->height, of_bytes);
   check_input(header->components != 4 || header->adobe_transform == 0 || header->adobe_transform == 2,
               "{} is a JPEG with four colours but without the Adobe marker that says which (CMYK or YCCK); "
               "convert it to RGB first.",
@@ -58,6 +70,17 @@ std::vector<uint8_t> over_white(Bytes rgba) {
       rgb[to + c] = static_cast<uint8_t>((rgba[from + c] * alpha + 255 * (255 - alpha) + 127) / 255);
   }
   return rgb;
+}
+
+/// Refuses a progressive JPEG that would take much longer to decode than its size suggests.
+void check_scans(Bytes bytes, ImageSize size, const std::string& name, const ImageLimits& limits) {
+  if (image_format(bytes) != ImageFormat::jpeg) return;
+  const auto scans = static_cast<int64_t>(count_jpeg_scans(bytes));
+  check_input(
+      scans <= limits.few_scans || scans * size.width * size.height <= limits.max_scanned_pixels,
+      "{} is a JPEG of {} scans of {} x {} pixels, which would take too long to decode; save it again "
+      "with an image editor.",
+      name, scans, size.width, size.height);
 }
 
 std::vector<uint8_t> decode(Bytes bytes, ImageSize size, const std::string& name) {
@@ -107,11 +130,20 @@ void write_marked(const std::filesystem::path& path, std::vector<uint8_t> bytes,
 
 }  // namespace
 
+const ImageLimits& image_limits() { return chosen_limits(); }
+
+void set_max_megapixels(int64_t megapixels) {
+  ImageLimits& limits = chosen_limits();
+  limits.max_pixels = limits.small_pixels = megapixels * 1'000'000;
+  limits.max_scanned_pixels = std::max(limits.max_scanned_pixels, limits.few_scans * limits.max_pixels);
+}
+
 Image read_image(const std::filesystem::path& path, const ImageLimits& limits) {
   const std::string name = path.string();
   const std::vector<uint8_t> bytes = read_file(path);
   check_is_image(bytes, name);
-  const ImageInfo info = checked_info(parse_image_header(bytes), name, limits);
+  const ImageInfo info = checked_info(parse_image_header(bytes), bytes.size(), name, limits);
+  check_scans(bytes, info.stored, name, limits);
   Image image;
   image.width = info.stored.width;
   image.height = info.stored.height;
@@ -121,14 +153,15 @@ Image read_image(const std::filesystem::path& path, const ImageLimits& limits) {
 }
 
 ImageInfo read_image_info(const std::filesystem::path& path, const ImageLimits& limits) {
-  std::vector<uint8_t> bytes = read_file(path, kHeaderBytes);
+  uint64_t whole = 0;
+  std::vector<uint8_t> bytes = read_file(path, kHeaderBytes, &whole);
   check_is_image(bytes, path.string());
   std::optional<ImageHeader> header = parse_image_header(bytes);
   if (!header && bytes.size() == kHeaderBytes) {  // a large thumbnail or colour profile comes first
     bytes = read_file(path);
     header = parse_image_header(bytes);
   }
-  return checked_info(header, path.string(), limits);
+  return checked_info(header, whole, path.string(), limits);
 }
 
 ImageSize read_image_size(const std::filesystem::path& path, const ImageLimits& limits) {

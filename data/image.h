@@ -37,11 +37,21 @@ struct ImageInfo {
   bool operator==(const ImageInfo&) const = default;
 };
 
-/// The maximum size that the header of a file may claim. A header takes a few bytes and can claim anything.
+/// The maximum size that the header of a file may claim, and the maximum work of decoding it. A header takes
+/// a few bytes and can claim anything; a file of one colour decodes to hundreds of pixels per byte.
 struct ImageLimits {
   int max_side = 32768;              // pixels
-  int64_t max_pixels = 200'000'000;  // width x height; decoding takes up to 8 bytes per pixel
+  int64_t max_pixels = 200'000'000;  // width x height; decoding takes up to 11 bytes per pixel
+  /// An image may have `small_pixels` pixels, and this number for each byte of its file in addition.
+  int64_t small_pixels = 25'000'000, pixels_per_byte = 20;
+  /// Of a progressive JPEG. Each scan visits the pixels once more; encoders make about ten.
+  int64_t few_scans = 20, max_scanned_pixels = 2'000'000'000;
 };
+
+/// The limits that apply where none are given. `--max-megapixels` changes them, before images are read: up to
+/// that size the number of bytes then does not matter.
+const ImageLimits& image_limits();
+void set_max_megapixels(int64_t megapixels);
 
 /// Decodes a JPEG, PNG or BMP file, which is recognised by its first bytes and not by its name, and turns the
 /// image by its EXIF orientation (in a PNG, that of an eXIf chunk before the pixels). Greyscale becomes RGB,
@@ -57,13 +67,13 @@ struct ImageLimits {
 /// marker that says which. A JPEG that lacks only its end marker is decoded by libjpeg-turbo. stb_image
 /// refuses it, because it does not notice all damage: it fills up with grey what is missing inside a JPEG
 /// that has its end marker.
-Image read_image(const std::filesystem::path& path, const ImageLimits& limits = {});
+Image read_image(const std::filesystem::path& path, const ImageLimits& limits = image_limits());
 
 /// Sizes and orientation from the header alone. Throws those errors of `read_image` that a header can show.
-ImageInfo read_image_info(const std::filesystem::path& path, const ImageLimits& limits = {});
+ImageInfo read_image_info(const std::filesystem::path& path, const ImageLimits& limits = image_limits());
 
 /// The size of the image that `read_image` returns, from the header alone.
-ImageSize read_image_size(const std::filesystem::path& path, const ImageLimits& limits = {});
+ImageSize read_image_size(const std::filesystem::path& path, const ImageLimits& limits = image_limits());
 
 /// The image as the bytes of a PNG file.
 std::vector<uint8_t> encode_png(const Image& image);

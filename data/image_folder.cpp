@@ -6,6 +6,7 @@
 #include <iterator>
 #include <string_view>
 
+#include "core/files/look.h"
 #include "core/text.h"
 
 namespace rcnn {
@@ -27,8 +28,8 @@ size_t rank_of_extension(const fs::path& file) {
 bool has_image_extension(const fs::path& file) { return rank_of_extension(file) < std::size(kExtensions); }
 
 ImageFolder::ImageFolder(const fs::path& folder) {
-  if (!fs::is_directory(folder)) return;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder))
+  if (!is_folder(folder)) return;
+  for (const fs::directory_entry& entry : entries_of(folder))
     if (has_image_extension(entry.path()) && !entry.path().filename().string().starts_with('.'))
       files_.push_back(entry.path());
   std::sort(files_.begin(), files_.end());

@@ -228,6 +228,13 @@ bool jpeg_has_all_scans(Bytes bytes) {
   });
 }
 
+size_t count_jpeg_scans(Bytes bytes) {
+  JpegMarkers markers(bytes);
+  size_t scans = 0;
+  while (const uint8_t code = markers.next()) scans += code == 0xDA ? 1 : 0;
+  return scans;
+}
+
 bool jpeg_tables_fit(Bytes bytes) {
   JpegMarkers markers(bytes);
   while (const uint8_t code = markers.next()) {

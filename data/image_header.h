@@ -1,6 +1,7 @@
 // What can be known about an image file without decoding it. Other code uses data/image.h.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -28,6 +29,9 @@ bool image_is_complete(std::span<const uint8_t> bytes);
 /// True for a JPEG whose scans hold all of its pixels if the last of them is whole: only the end marker is
 /// missing.
 bool jpeg_has_all_scans(std::span<const uint8_t> bytes);
+
+/// The number of scans of a JPEG.
+size_t count_jpeg_scans(std::span<const uint8_t> bytes);
 
 /// False if a Huffman table of a JPEG claims more than 256 symbols, for which older versions of stb_image
 /// write past the end of their arrays.

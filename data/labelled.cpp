@@ -7,11 +7,13 @@
 #include <unordered_set>
 
 #include "core/error.h"
+#include "core/files/look.h"
 #include "core/text.h"
 #include "data/coco_places.h"
 #include "data/files.h"
 #include "data/image_folder.h"
 #include "data/image_index.h"
+#include "data/inside.h"
 #include "data/json_file.h"
 
 namespace rcnn {
@@ -23,10 +25,10 @@ bool is_json(const fs::path& file) { return lower_case(file.extension().string()
 
 std::vector<fs::path> files_in(const fs::path& folder) {
   std::vector<fs::path> files;
-  if (!fs::is_directory(folder)) return files;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+  if (!is_folder(folder)) return files;
+  for (const fs::directory_entry& entry : entries_of(folder)) {
     const std::string extension = lower_case(entry.path().extension().string());
-    if (entry.is_regular_file() && (extension == ".xml" || extension == ".json" || extension == ".csv"))
+    if (is_file(entry) && (extension == ".xml" || extension == ".json" || extension == ".csv"))
       files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
@@ -113,6 +115,7 @@ class Matcher {
       : root_(root),
         split_(split),
         index_(root, split),
+        options_(options),
         stored_(options.exif_boxes == ExifBoxes::stored),
         faults_(faults) {}
 
@@ -128,7 +131,7 @@ class Matcher {
       if (found[i].size() == 1)
         add(std::move(annotations[i]), found[i][0], images);
       else if (found[i].empty())
-        missing_.push_back(printable(annotations[i].image_name));
+        (is_outside(annotations[i]) ? outside_ : missing_).push_back(printable(annotations[i].image_name));
       else
         report(annotations[i], fmt::format("fits {} images, {} and {} among them; it is skipped",
                                            found[i].size(), found[i][0].string(), found[i][1].string()));
@@ -138,6 +141,11 @@ class Matcher {
           {root_, fmt::format("{}: {} of {} annotated images {} missing ({}{}) and left out.", root_.string(),
                               missing_.size(), annotations.size(), missing_.size() == 1 ? "is" : "are",
                               missing_.front(), missing_.size() == 1 ? "" : " is the first")});
+    if (!outside_.empty())
+      faults_.push_back(
+          {root_,
+           fmt::format("{}: {} of {} annotated images {} left out: {} {}.", root_.string(), outside_.size(),
+                       annotations.size(), outside_.size() == 1 ? "is" : "are", outside_.front(), kOutside)});
     return images;
   }
 
@@ -174,12 +182,20 @@ class Matcher {
       std::string name = annotation.image_name;
       std::replace(name.begin(), name.end(), '\\', '/');
       for (const fs::path& path : {folder / name, folder / fs::path(name).filename()})
-        if (std::error_code unusable; !name.empty() && fs::is_regular_file(path, unusable))
+        if (std::error_code unusable;
+            !name.empty() && may_read(root_, path, options_) && fs::is_regular_file(path, unusable))
           return {path.lexically_normal()};
       if (const fs::path beside = ImageFolder(folder).find(annotation.file.stem().string()); !beside.empty())
         return {beside};
     }
     return annotation.image_name.empty() ? std::vector<fs::path>() : index_.at_path(annotation.image_name);
+  }
+
+  /// Whether the annotation gives a path that may not be read.
+  bool is_outside(const Annotation& annotation) const {
+    std::string name = annotation.image_name;
+    std::replace(name.begin(), name.end(), '\\', '/');
+    return !may_read(root_, annotation.file.parent_path() / name, options_);
   }
 
   void add(Annotation annotation, const fs::path& image, std::vector<AnnotatedImage>& images) {
@@ -217,11 +233,12 @@ class Matcher {
   const fs::path root_;
   const std::string split_;
   const ImagesByName index_;
+  const ReadOptions& options_;
   const bool stored_;  // shares are those of the image before it is turned
   std::vector<Fault>& faults_;
   std::set<fs::path> taken_, described_;
   std::unordered_set<std::string> ids_;
-  std::vector<std::string> missing_;
+  std::vector<std::string> missing_, outside_;
 };
 
 /// The folder around the annotations and the images.

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "core/threads.h"
 
 namespace rcnn {
 namespace {
@@ -66,16 +67,21 @@ Loader::Loader(const Dataset& dataset, const LoaderOptions& options, int64_t fir
   check_options(options.augment);
   check(first_batch >= 0, "Loader: first_batch = {}; expected 0 or more.", first_batch);
   batches_per_epoch_ = count_batches(dataset.samples.size(), options);
-  for (int i = 0; i < options.workers; ++i) threads_.emplace_back([this] { work(); });
+  start_threads(
+      threads_, options.workers, [this] { work(); }, [this] { stop(); });
 }
 
 Loader::~Loader() {
+  stop();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void Loader::stop() {
   {
     const std::lock_guard lock(queue_mutex_);
     stop_ = true;
   }
   work_wanted_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
 }
 
 Batch Loader::next() {

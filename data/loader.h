@@ -54,7 +54,8 @@ struct Batch {
 
 class Loader {
  public:
-  /// The dataset must outlive the loader and stay unchanged. Throws InputError if it has no sample.
+  /// The dataset must outlive the loader and stay unchanged. Throws InputError if it has no sample, Error if
+  /// the system does not start as many threads as there are workers.
   Loader(const Dataset& dataset, const LoaderOptions& options, int64_t first_batch = 0);
   /// Ends the threads. Waits at most for the image that each of them is preparing.
   ~Loader();
@@ -94,6 +95,7 @@ class Loader {
   std::shared_ptr<const Image> decoded(int sample);
   std::shared_ptr<const Order> order_of(int epoch);
   void work();
+  void stop();
   Loaded take();
 
   const Dataset& dataset_;

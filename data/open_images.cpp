@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "core/files/look.h"
 #include "data/csv.h"
 #include "data/files.h"
 #include "data/label_forms.h"
@@ -18,8 +19,8 @@ std::map<std::string, std::string> read_descriptions(const fs::path& file) {
   std::map<std::string, std::string> names;
   const fs::path folder = file.parent_path().empty() ? fs::path(".") : file.parent_path();
   for (const fs::path& place : {folder, folder / "..", folder / "metadata", folder / "../metadata"}) {
-    if (!names.empty() || !fs::is_directory(place)) continue;
-    for (const fs::directory_entry& entry : fs::directory_iterator(place)) {
+    if (!names.empty() || !is_folder(place)) continue;
+    for (const fs::directory_entry& entry : entries_of(place)) {
       const std::string name = entry.path().filename().string();
       if (!name.starts_with("class-descriptions") || !name.ends_with(".csv")) continue;
       // The older files have no header: the first line is a class, and the names of the columns say nothing.

@@ -2,6 +2,7 @@
 #include <array>
 
 #include "core/error.h"
+#include "core/files/look.h"
 #include "core/text.h"
 #include "data/csv.h"
 #include "data/files.h"
@@ -66,14 +67,17 @@ std::string unread_form(const fs::path& file) try {
 std::string name_unread_form(const fs::path& folder) {
   constexpr int kMaxTried = 200;
   int tried = 0;
-  const auto options = fs::directory_options::skip_permission_denied;
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder, options)) {
-    if (!entry.is_regular_file() || ++tried > kMaxTried) continue;
-    if (const std::string form = unread_form(entry.path()); !form.empty())
-      return fmt::format("{} is {}, which is not read; export the data as COCO, Pascal VOC or YOLO.",
-                         entry.path().string(), form);
-  }
-  return {};
+  std::string sentence;
+  walk(folder, [&](const fs::directory_entry& entry) {
+    if (!is_file(entry)) return Visit::on;
+    if (++tried > kMaxTried) return Visit::stop;
+    const std::string form = unread_form(entry.path());
+    if (form.empty()) return Visit::on;
+    sentence = fmt::format("{} is {}, which is not read; export the data as COCO, Pascal VOC or YOLO.",
+                           entry.path().string(), form);
+    return Visit::stop;
+  });
+  return sentence;
 }
 
 }  // namespace rcnn

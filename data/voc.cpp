@@ -9,11 +9,13 @@
 
 #include "core/error.h"
 #include "core/files/atomic_file.h"
+#include "core/files/look.h"
 #include "core/files/output.h"
 #include "core/text.h"
 #include "data/annotation.h"
 #include "data/image_folder.h"
 #include "data/image_index.h"
+#include "data/inside.h"
 #include "data/voc_lists.h"
 
 namespace rcnn {
@@ -24,8 +26,8 @@ namespace fs = std::filesystem;
 /// Reads the images of one folder.
 class VocReader {
  public:
-  VocReader(const fs::path& root, std::vector<Fault>& faults)
-      : root_(root), images_(root / "JPEGImages"), faults_(faults) {}
+  VocReader(const fs::path& root, const ReadOptions& options, std::vector<Fault>& faults)
+      : root_(root), images_(root / "JPEGImages"), options_(options), faults_(faults) {}
 
   /// The images with these ids. Those that cannot be used are left out, with the reason among the faults.
   std::vector<AnnotatedImage> read(const std::vector<std::string>& ids) {
@@ -69,6 +71,9 @@ class VocReader {
   /// Reads the annotation and looks for the image where it should be. Nothing if there is no annotation to
   /// use.
   std::optional<Entry> find_entry(const std::string& id) {
+    for (const char* part : {"Annotations", "JPEGImages"})
+      check_input(may_read(root_, root_ / part / id, options_), "{} lists '{}', which {}; it is skipped.",
+                  root_.string(), printable(id), kOutside);
     Entry entry{id, {}};
     AnnotatedImage& read = entry.read;
     read.id = escaped(id);
@@ -154,6 +159,7 @@ class VocReader {
 
   const fs::path& root_;
   const ImageFolder images_;
+  const ReadOptions& options_;
   std::map<fs::path, ImageFolder> folders_;  // inside JPEGImages
   std::vector<Fault>& faults_;
   std::set<fs::path> described_;           // images with an annotation, even one that cannot be read
@@ -161,12 +167,12 @@ class VocReader {
 };
 
 void check_folders(const fs::path& root, bool has_lists) {
-  check_input(fs::is_directory(root), "{} is not a folder; expected one in the layout of Pascal VOC.",
+  check_input(is_folder(root), "{} is not a folder; expected one in the layout of Pascal VOC.",
               root.string());
   for (const char* part : {"JPEGImages", "Annotations"})
-    check_input(fs::is_directory(root / part), "{} lacks the folder {}; expected the layout of Pascal VOC.",
+    check_input(is_folder(root / part), "{} lacks the folder {}; expected the layout of Pascal VOC.",
                 root.string(), part);
-  check_input(!has_lists || fs::is_directory(root / "ImageSets"),
+  check_input(!has_lists || is_folder(root / "ImageSets"),
               "{} lacks the folder ImageSets/Main; expected the layout of Pascal VOC.", root.string());
 }
 
@@ -176,7 +182,7 @@ Dataset read_voc(const fs::path& root, const std::string& split, const std::vect
                  const ReadOptions& options) {
   check_folders(root, !split.empty());
   std::vector<Fault> faults;
-  VocReader reader(root, faults);
+  VocReader reader(root, options, faults);
   std::vector<AnnotatedImage> images = reader.read(ids_of_split(root, split, faults));
   if (split.empty()) reader.report_unannotated();  // otherwise they may belong to another split
   return make_dataset(

@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "core/error.h"
+#include "core/files/look.h"
 #include "core/text.h"
 #include "data/annotation.h"
 #include "data/coco_places.h"
@@ -61,7 +62,7 @@ std::vector<std::string> without_duplicates(const std::vector<std::string>& ids,
 }
 
 fs::path list_folder(const fs::path& root) {
-  return fs::is_directory(root / "ImageSets/Main") ? root / "ImageSets/Main" : root / "ImageSets";
+  return is_folder(root / "ImageSets/Main") ? root / "ImageSets/Main" : root / "ImageSets";
 }
 
 /// Why a list cannot be that of a split; empty if it can.
@@ -99,8 +100,8 @@ std::vector<std::string> find_annotated(const fs::path& annotations) {
 VocLists find_voc_lists(const fs::path& root) {
   const fs::path folder = list_folder(root), annotations = root / "Annotations";
   std::vector<std::string> names;
-  if (fs::is_directory(folder))
-    for (const fs::directory_entry& entry : fs::directory_iterator(folder))
+  if (is_folder(folder))
+    for (const fs::directory_entry& entry : entries_of(folder))
       if (entry.path().extension() == ".txt" && !entry.path().filename().string().starts_with('.'))
         names.push_back(entry.path().stem().string());
   std::sort(names.begin(), names.end());
@@ -136,8 +137,8 @@ std::vector<std::string> ids_of_split(const fs::path& root, const std::string& s
   const fs::path annotations = root / "Annotations";
   if (split.empty()) return find_annotated(annotations);
   const fs::path list = voc_list_path(root, split), train = voc_list_path(root, "train");
-  const fs::path val = voc_list_path(root, fs::exists(voc_list_path(root, "val")) ? "val" : "valid");
-  if (split != "trainval" || fs::exists(list) || !fs::exists(train) || !fs::exists(val))
+  const fs::path val = voc_list_path(root, is_there(voc_list_path(root, "val")) ? "val" : "valid");
+  if (split != "trainval" || is_there(list) || !is_there(train) || !is_there(val))
     return without_duplicates(read_list(list, annotations), list, faults);
 
   std::vector<std::string> ids = without_duplicates(read_list(train, annotations), train, faults);

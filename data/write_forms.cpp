@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/files/atomic_file.h"
+#include "core/files/look.h"
 #include "core/files/output.h"
 #include "data/coco_places.h"
 #include "data/voc.h"
@@ -81,7 +82,8 @@ std::string yolo_labels(const Sample& sample) {
 void place_image(const fs::path& from, const fs::path& to, bool link) {
   std::error_code no_link;
   if (link) {
-    fs::create_hard_link(fs::canonical(from), to, no_link);  // of the file itself, not of a link to it
+    const fs::path itself = fs::canonical(from, no_link);  // not a link to it
+    if (!no_link) fs::create_hard_link(itself, to, no_link);
     if (!no_link) return;
   }
   std::error_code failed;
@@ -90,8 +92,7 @@ void place_image(const fs::path& from, const fs::path& to, bool link) {
 }
 
 void write_voc(const fs::path& root, const std::vector<DataPart>& parts, const ImageNames& names, bool link) {
-  for (const char* part : {"JPEGImages", "Annotations", "ImageSets/Main"})
-    fs::create_directories(root / part);
+  for (const char* part : {"JPEGImages", "Annotations", "ImageSets/Main"}) make_folders(root / part);
   std::set<std::string> written;
   for (const DataPart& part : parts) {
     std::string list;
@@ -109,10 +110,10 @@ void write_voc(const fs::path& root, const std::vector<DataPart>& parts, const I
 
 void write_coco(const fs::path& root, const std::vector<DataPart>& parts, const ImageNames& names,
                 bool link) {
-  fs::create_directories(root / "annotations");
+  make_folders(root / "annotations");
   for (const DataPart& part : parts) {
     const fs::path images = root / "images" / part.split;
-    fs::create_directories(images);
+    make_folders(images);
     for (const Sample& sample : part.data.samples) {
       const std::string& name = names.at(sample.image);
       place_image(sample.image, images / name, link);
@@ -128,8 +129,8 @@ void write_yolo(const fs::path& root, const std::vector<DataPart>& parts, const 
   for (const DataPart& part : parts) {
     const std::string split = part.split.empty() ? "train" : part.split;
     const fs::path images = root / "images" / split, labels = root / "labels" / split;
-    fs::create_directories(images);
-    fs::create_directories(labels);
+    make_folders(images);
+    make_folders(labels);
     for (const Sample& sample : part.data.samples) {
       const std::string& name = names.at(sample.image);
       place_image(sample.image, images / name, link);

@@ -9,10 +9,12 @@
 #include <unordered_set>
 
 #include "core/error.h"
+#include "core/files/look.h"
 #include "core/text.h"
 #include "data/annotation.h"
 #include "data/files.h"
 #include "data/image_folder.h"
+#include "data/inside.h"
 #include "data/yolo_labels.h"
 
 namespace rcnn {
@@ -70,17 +72,19 @@ std::optional<BoxOf<double>> box_of(const std::vector<double>& numbers, bool has
 class SplitReader {
  public:
   SplitReader(const YoloData& data, const ReadOptions& options, std::vector<Fault>& faults)
-      : data_(data), stored_(options.exif_boxes == ExifBoxes::stored), faults_(faults) {}
+      : data_(data), options_(options), stored_(options.exif_boxes == ExifBoxes::stored), faults_(faults) {}
 
   std::vector<AnnotatedImage> read(const std::vector<fs::path>& places) {
     std::vector<AnnotatedImage> images;
     std::vector<fs::path> files;
     std::set<fs::path> described;
     for (const fs::path& place : places) {
-      const YoloImages found = yolo_images_of(place, data_.root);
+      const YoloImages found = yolo_images_of(place, data_.root, options_);
       for (const std::string& line : found.missing)
-        faults_.push_back({place, fmt::format("{} lists {}, which does not exist; it is skipped.",
-                                              place.string(), printable(line))});
+        faults_.push_back(
+            {place,
+             fmt::format("{} lists {}, which {}; it is skipped.", place.string(), printable(line),
+                         may_read(data_.root, data_.root / line, options_) ? "does not exist" : kOutside)});
       for (const fs::path& image : found.images) {
         if (!seen_.insert(image).second) continue;
         files.push_back(image);
@@ -111,7 +115,7 @@ class SplitReader {
 
   std::string unique_id(const fs::path& image, const fs::path& place) {
     const fs::path stem = fs::path(image).replace_extension();
-    fs::path below = fs::is_directory(place) ? stem.lexically_relative(place) : stem.filename();
+    fs::path below = is_folder(place) ? stem.lexically_relative(place) : stem.filename();
     std::string id = escaped(below.generic_string());
     if (id.starts_with("images/")) id.erase(0, 7);
     if (ids_.contains(id)) id = escaped(image.lexically_relative(data_.root).generic_string());
@@ -120,6 +124,7 @@ class SplitReader {
   }
 
   const YoloData& data_;
+  const ReadOptions& options_;
   const bool stored_;  // shares are those of the image before it is turned
   std::vector<Fault>& faults_;
   std::set<fs::path> seen_;
@@ -140,18 +145,13 @@ std::vector<std::string> without_repeated(const YoloData& data, std::vector<Faul
 
 }  // namespace
 
-YoloImages yolo_images_of(const fs::path& place, const fs::path& root) {
+YoloImages yolo_images_of(const fs::path& place, const fs::path& root, const ReadOptions& options) {
   YoloImages found;
-  if (fs::is_directory(place)) {
-    const auto options = fs::directory_options::skip_permission_denied;
-    for (fs::recursive_directory_iterator it(place, options), end; it != end; ++it) {
-      const std::string name = it->path().filename().string();
-      if (name.starts_with('.') || name == "__MACOSX") {
-        if (it->is_directory()) it.disable_recursion_pending();
-      } else if (has_image_extension(it->path()) && it->is_regular_file()) {
-        found.images.push_back(it->path());
-      }
-    }
+  if (is_folder(place)) {
+    walk_files(place, [&](const fs::path& file) {
+      if (has_image_extension(file)) found.images.push_back(file);
+      return true;
+    });
     std::sort(found.images.begin(), found.images.end());
     return found;
   }
@@ -160,14 +160,19 @@ YoloImages yolo_images_of(const fs::path& place, const fs::path& root) {
     std::replace(line.begin(), line.end(), '\\', '/');
     const fs::path rest = fs::path(line).lexically_normal();
     fs::path image;
-    for (const fs::path& base : {place.parent_path(), root})
-      if (image.empty() && fs::is_regular_file(base / rest, unusable)) image = base / rest;
+    const fs::path own = place.parent_path();
+    for (const fs::path& base : {own, root})
+      if (const fs::path named = base / rest;
+          image.empty() && (may_read(root, named, options) || may_read(own, named, options)) &&
+          fs::is_regular_file(named, unusable))
+        image = named;
     const fs::path below = rest.relative_path();
     for (auto first = below.begin(); image.empty() && first != below.end();
          ++first) {  // without its first parts
       fs::path shorter;
       for (auto part = first; part != below.end(); ++part) shorter /= *part;
-      if (fs::is_regular_file(root / shorter, unusable)) image = root / shorter;
+      if (may_read(root, root / shorter, options) && fs::is_regular_file(root / shorter, unusable))
+        image = root / shorter;
     }
     if (!image.empty() && has_image_extension(image))
       found.images.push_back(image.lexically_normal());
@@ -195,7 +200,7 @@ fs::path find_yolo_label(const fs::path& image) {
 
 bool has_yolo_labels(const fs::path& folder, const fs::path& root) {
   constexpr size_t kMaxTried = 50;
-  if (!fs::is_directory(folder)) return false;
+  if (!is_folder(folder)) return false;
   const std::vector<fs::path> images = ImageFolder(folder).files();
   for (size_t i = 0; i < std::min(images.size(), kMaxTried); ++i) {
     const fs::path label = find_yolo_label(images[i]);

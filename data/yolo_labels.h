@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "data/dataset.h"
+
 namespace rcnn {
 
 struct YoloImages {
@@ -13,8 +15,10 @@ struct YoloImages {
 };
 
 /// The images of a folder, at any depth and sorted, or those that a list names. A line is a path relative to
-/// the list or to `root`, or ends with such a path.
-YoloImages yolo_images_of(const std::filesystem::path& place, const std::filesystem::path& root);
+/// the list or to `root`, or ends with such a path. A path out of the list's folder and out of `root` is one
+/// that names no image, unless it may be read (data/inside.h).
+YoloImages yolo_images_of(const std::filesystem::path& place, const std::filesystem::path& root,
+                          const ReadOptions& options = {});
 
 /// The label of an image; empty if it has none.
 std::filesystem::path find_yolo_label(const std::filesystem::path& image);

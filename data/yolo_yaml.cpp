@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/files/look.h"
 #include "core/text.h"
 #include "data/coco_places.h"
 #include "data/files.h"
@@ -76,8 +77,8 @@ std::vector<std::string> names_in(const fs::path& file, const YAML::Node& node) 
     }
   if (node.IsScalar() && !node.Scalar().empty()) {
     const fs::path list = file.parent_path() / fs::path(node.Scalar()).filename();
-    check_input(fs::is_regular_file(list), "{} takes its names from {}, which does not exist beside it.",
-                file.string(), node.Scalar());
+    check_input(is_file(list), "{} takes its names from {}, which does not exist beside it.", file.string(),
+                node.Scalar());
     names = read_names_file(list);
   }
   return names;
@@ -116,7 +117,7 @@ fs::path find_path(const std::vector<fs::path>& folders, const std::string& text
 void add_yaml_splits(const fs::path& file, const YoloYaml& yaml, YoloData& data) {
   std::vector<fs::path> bases;
   if (!yaml.path.empty())
-    if (fs::path base = find_path({data.root}, yaml.path, 1); fs::is_directory(base)) bases.push_back(base);
+    if (fs::path base = find_path({data.root}, yaml.path, 1); is_folder(base)) bases.push_back(base);
   bases.push_back(data.root);
   for (const auto& [key, texts] : yaml.splits) {
     const bool is_usual = !usual_split(key).empty();
@@ -140,16 +141,15 @@ void add_yaml_splits(const fs::path& file, const YoloYaml& yaml, YoloData& data)
 
 /// Images that have no data.yaml: the folders images/train/ and so on, lists, or all images.
 void add_plain_splits(YoloData& data) {
-  const fs::path images = fs::is_directory(data.root / "images") ? data.root / "images" : data.root;
-  for (const fs::directory_entry& entry : fs::directory_iterator(images)) {
+  const fs::path images = is_folder(data.root / "images") ? data.root / "images" : data.root;
+  for (const fs::directory_entry& entry : entries_of(images)) {
     const std::string split = usual_split(entry.path().filename().string());
-    if (images != data.root && entry.is_directory() && !split.empty())
-      data.splits[split].push_back(entry.path());
+    if (images != data.root && is_folder(entry) && !split.empty()) data.splits[split].push_back(entry.path());
   }
   if (data.splits.empty())
-    for (const fs::directory_entry& entry : fs::directory_iterator(data.root)) {
+    for (const fs::directory_entry& entry : entries_of(data.root)) {
       const std::string split = usual_split(entry.path().stem().string());
-      if (entry.path().extension() == ".txt" && entry.is_regular_file() && !split.empty() &&
+      if (entry.path().extension() == ".txt" && is_file(entry) && !split.empty() &&
           !yolo_images_of(entry.path(), data.root).images.empty())
         data.splits[split].push_back(entry.path());
     }
@@ -159,7 +159,7 @@ void add_plain_splits(YoloData& data) {
 fs::path find_names_file(const fs::path& root) {
   for (const fs::path& folder : {root, root / "labels", (root / "..").lexically_normal()})
     for (const char* name : {"classes.txt", "obj.names", "_darknet.labels", "classes.names"})
-      if (fs::is_regular_file(folder / name)) return folder / name;
+      if (is_file(folder / name)) return folder / name;
   return {};
 }
 
@@ -209,10 +209,9 @@ YoloYaml read_yolo_yaml(const fs::path& file) try {
 
 fs::path find_yolo_yaml(const fs::path& folder) {
   std::vector<fs::path> files;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+  for (const fs::directory_entry& entry : entries_of(folder)) {
     const std::string extension = lower_case(entry.path().extension().string());
-    if ((extension == ".yaml" || extension == ".yml") && entry.is_regular_file())
-      files.push_back(entry.path());
+    if ((extension == ".yaml" || extension == ".yml") && is_file(entry)) files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
   std::stable_partition(files.begin(), files.end(),
@@ -231,9 +230,9 @@ bool is_yolo(const fs::path& folder) {
 
 YoloData find_yolo(const fs::path& path) {
   YoloData data;
-  const bool is_folder = fs::is_directory(path);
-  data.root = is_folder ? path : path.has_parent_path() ? path.parent_path() : fs::path(".");
-  if (const fs::path file = is_folder ? find_yolo_yaml(path) : path; !file.empty()) {
+  const bool whole = is_folder(path);
+  data.root = whole ? path : path.has_parent_path() ? path.parent_path() : fs::path(".");
+  if (const fs::path file = whole ? find_yolo_yaml(path) : path; !file.empty()) {
     YoloYaml yaml = read_yolo_yaml(file);
     data.names_file = file;
     data.names = std::move(yaml.names);

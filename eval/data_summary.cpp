@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "core/log.h"
 #include "eval/advice.h"
 #include "eval/anchor_cover.h"
 #include "eval/clusters.h"
@@ -190,6 +191,6 @@ std::string advice_text(const std::vector<std::string>& sentences) {
   return text;
 }
 
-void print_summary(const DataSummary& summary) { fmt::print("{}", summary_text(summary)); }
+void print_summary(const DataSummary& summary) { print_log("{}", summary_text(summary)); }
 
 }  // namespace rcnn

@@ -162,10 +162,9 @@ MissCause cause_of(int object, const std::vector<Object>& objects, const Evidenc
   return low_score ? MissCause::low_score : MissCause::not_proposed;
 }
 
-void add_to_confusion(std::vector<std::vector<int64_t>>& confusion, const ImageFindings& image,
-                      const std::vector<Object>& objects) {
+void add_to_confusion(Confusion& confusion, const ImageFindings& image, const std::vector<Object>& objects) {
   const auto count = [&](int truth, int found) {
-    ++confusion.at(static_cast<size_t>(truth)).at(static_cast<size_t>(found));
+    ++confusion[static_cast<size_t>(truth)][static_cast<size_t>(found)];
   };
   const auto label_of = [&](int object) { return objects[static_cast<size_t>(object)].label; };
   for (const Detection& right : image.right) count(right.label, right.label);
@@ -282,8 +281,7 @@ Diagnosis diagnose(const std::vector<Detection>& detections, const std::vector<T
   Diagnosis diagnosis;
   add_curves(diagnosis, detections, judgements, dataset);
 
-  const size_t labels = dataset.classes.size() + 1;
-  diagnosis.confusion.assign(labels, std::vector<int64_t>(labels));
+  diagnosis.confusion = Confusion(dataset.classes.size() + 1);
   std::vector<ImageFindings> images = look(detections, ranking, judgements, diagnosis, dataset);
   for (size_t i = 0; i < images.size(); ++i) {
     const std::vector<Object>& objects = dataset.samples[i].objects;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "eval/average_precision.h"
+#include "eval/confusion.h"
 
 namespace rcnn {
 
@@ -82,7 +83,7 @@ struct Diagnosis {
   /// that are not paired yet and that it overlaps by IoU .5 or more. Each row but the first therefore sums to
   /// the number of objects of the class, each column but the first to its shown detections, and the diagonal
   /// counts the right ones.
-  std::vector<std::vector<int64_t>> confusion;
+  Confusion confusion;
   std::vector<Miss> misses;  // at the recommended thresholds, by image and object
   std::array<std::array<int64_t, kMissCauses>, 3> misses_by_size{};  // [size][cause]
   std::array<int64_t, 3> objects_by_size{};
@@ -97,8 +98,9 @@ Diagnosis diagnose(const std::vector<Detection>& detections, const std::vector<T
 /// The recommended threshold of each class; NaN for a class of which nothing was found.
 std::vector<float> recommended_confidence(const Diagnosis& diagnosis);
 
-/// The recommended thresholds with their precision, recall and F1, the confusion matrix, and the misses by
-/// size and cause, for summary.json.
+inline constexpr size_t kMaxDenseClasses = 200;
+/// The recommended thresholds with their precision, recall and F1, the confusion matrix (with more than
+/// kMaxDenseClasses classes its cells that are not 0), and the misses by size and cause, for summary.json.
 nlohmann::ordered_json to_json(const Diagnosis& diagnosis, const Dataset& dataset);
 
 }  // namespace rcnn

@@ -82,7 +82,19 @@ Json to_json(const Diagnosis& diagnosis, const Dataset& dataset) {
     json["recommended"][dataset.classes[c]] = recommended(diagnosis.classes.at(c));
     json["confusion_labels"].push_back(dataset.classes[c]);
   }
-  json["confusion"] = diagnosis.confusion;
+  const Confusion& confusion = diagnosis.confusion;
+  if (dataset.classes.size() > kMaxDenseClasses) {
+    json["confusion_cells"] = Json::array();
+    for (const auto& [truth, found, count] : confusion.cells())
+      json["confusion_cells"].push_back(Json::array({truth, found, count}));
+  } else {
+    json["confusion"] = Json::array();
+    for (size_t truth = 0; truth < confusion.size(); ++truth) {
+      Json row = Json::array();
+      for (size_t found = 0; found < confusion.size(); ++found) row.push_back(confusion[truth][found]);
+      json["confusion"].push_back(std::move(row));
+    }
+  }
   for (size_t s = 0; s < diagnosis.objects_by_size.size(); ++s) {
     Json& of_size = json["sizes"][std::string(name_of(static_cast<ObjectSize>(s)))];
     of_size["objects"] = diagnosis.objects_by_size[s];

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/log.h"
 #include "core/text.h"
 
 namespace rcnn {
@@ -11,21 +12,21 @@ namespace rcnn {
 void print_ap_table(const VocResult& result, const std::string& split) {
   size_t width = 5;
   for (const ClassResult& c : result.classes) width = std::max(width, c.name.size());
-  fmt::print("\n{:<{}}  {:>8}  {:>8}  {:>7}  {:>10}\n", split, width, "AP@.5", "11-point", "objects",
-             "detections");
+  print_log("\n{:<{}}  {:>8}  {:>8}  {:>7}  {:>10}\n", split, width, "AP@.5", "11-point", "objects",
+            "detections");
   for (const ClassResult& c : result.classes) {
     if (c.truths == 0)
-      fmt::print("{:<{}}  {:>8}  {:>8}  {:>7}  {:>10}\n", c.name, width, "-", "-", 0, c.detections);
+      print_log("{:<{}}  {:>8}  {:>8}  {:>7}  {:>10}\n", c.name, width, "-", "-", 0, c.detections);
     else
-      fmt::print("{:<{}}  {:>8.4f}  {:>8.4f}  {:>7}  {:>10}\n", c.name, width, c.ap_area, c.ap_11point,
-                 c.truths, c.detections);
+      print_log("{:<{}}  {:>8.4f}  {:>8.4f}  {:>7}  {:>10}\n", c.name, width, c.ap_area, c.ap_11point,
+                c.truths, c.detections);
   }
-  fmt::print("{:<{}}  {:>8.4f}  {:>8.4f}\n\n", "mean", width, result.map_area, result.map_11point);
+  print_log("{:<{}}  {:>8.4f}  {:>8.4f}\n\n", "mean", width, result.map_area, result.map_11point);
 }
 
 void print_faults(const std::vector<Fault>& faults) {
-  if (!faults.empty()) fmt::print("{} fault{} in the data:\n", faults.size(), faults.size() == 1 ? "" : "s");
-  for (const Fault& fault : faults) fmt::print("  {}\n", printable(fault.what));
+  if (!faults.empty()) print_log("{} fault{} in the data:\n", faults.size(), faults.size() == 1 ? "" : "s");
+  for (const Fault& fault : faults) print_log("  {}\n", printable(fault.what));
 }
 
 }  // namespace rcnn

@@ -2,10 +2,15 @@
 
 #include <cmath>
 
+#include "core/error.h"
+
 namespace rcnn {
 
 template <class Draw>
 Var Init::fill(const Shape& shape, Draw draw) {
+  check_input(shape.numel() <= left_, "a parameter of shape {} is larger than everything in the file",
+              shape.str());
+  left_ -= shape.numel();
   RandomSequence random(seed_, Purpose::init, next_++);
   Tensor tensor = Tensor::empty(shape, dtype_);
   visit_float(dtype_, "a parameter", [&](auto zero) {

@@ -1,6 +1,9 @@
 // Initial values of parameters.
 #pragma once
 
+#include <cstdint>
+#include <limits>
+
 #include "core/autograd.h"
 #include "core/rng.h"
 
@@ -22,6 +25,9 @@ class Init {
   Var kaiming_uniform(const Shape& shape, double a);
 
   DType dtype() const { return dtype_; }
+  /// The maximum number of values of all parameters that are still to be made; a further one throws
+  /// InputError before it takes memory.
+  void limit(int64_t values) { left_ = values; }
 
  private:
   template <class Draw>
@@ -29,6 +35,7 @@ class Init {
   uint64_t seed_;
   DType dtype_;
   uint32_t next_ = 0;
+  int64_t left_ = std::numeric_limits<int64_t>::max();
 };
 
 }  // namespace rcnn

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
+#include "core/files/tensor_file.h"
 #include "core/files/weights_file.h"
 #include "models/class_names.h"
 #include "models/inferred.h"
@@ -15,6 +17,7 @@ namespace {
 
 constexpr std::string_view kModel = "model.";
 constexpr const char* kFormat = "rcnn.cu 1";
+constexpr int64_t kMaxId = int64_t{1} << 53;  // that every reader of JSON keeps
 
 /// COCO's category ids of the classes, if the file has them.
 std::vector<int64_t> parse_category_ids(const Metadata& metadata, size_t classes,
@@ -24,9 +27,12 @@ std::vector<int64_t> parse_category_ids(const Metadata& metadata, size_t classes
   const auto json = nlohmann::json::parse(found->second, nullptr, false);
   bool fits = json.is_array() && json.size() == classes;
   if (fits)
-    for (const auto& number : json) fits = fits && number.is_number_integer();
-  check_input(fits, "{}: its metadata's 'category_ids' is not a list of {} whole numbers", path.string(),
-              classes);
+    for (const auto& number : json)
+      fits = fits && number.is_number_integer() && number >= 0 && number <= kMaxId;
+  const auto ids = fits ? json.get<std::set<int64_t>>() : std::set<int64_t>();
+  check_input(fits && ids.size() == classes,
+              "{}: its metadata's 'category_ids' is not a list of {} different whole numbers from 0 to {}",
+              path.string(), classes, kMaxId);
   return json.get<std::vector<int64_t>>();
 }
 
@@ -86,8 +92,20 @@ bool has_metadata(const Metadata& metadata) {
   return metadata.contains("classes") || metadata.contains(std::string(kModel) + "model");
 }
 
+/// Initial values for a model that takes its weights from the file. A few bytes of metadata can describe a
+/// model of any size; it must not have many more numbers than the file's tensors. (Normalisations that are
+/// folded in the file have a few more in the model.)
+Init init_for(const SafetensorsFile& file) {
+  int64_t numbers = 0;
+  for (const auto& [name, tensor] : file.tensors) numbers += tensor.numel();
+  Init init(0);
+  init.limit(2 * numbers + 1'000'000);
+  return init;
+}
+
 /// The detector that the metadata describe, with random weights.
-Detector described_detector(const Metadata& metadata, const std::filesystem::path& path) {
+Detector described_detector(const SafetensorsFile& file, const std::filesystem::path& path) {
+  const Metadata& metadata = file.metadata;
   const ModelConfig config = config_of(metadata, path);
   Detector detector;
   detector.classes = saved_classes(metadata, path);
@@ -95,7 +113,7 @@ Detector described_detector(const Metadata& metadata, const std::filesystem::pat
   detector.confidence = parse_confidence(metadata, detector.classes.size(), path);
   try {
     detector.model =
-        std::make_unique<FasterRcnn>(config, static_cast<int64_t>(detector.classes.size()), Init(0));
+        std::make_unique<FasterRcnn>(config, static_cast<int64_t>(detector.classes.size()), init_for(file));
   } catch (const InputError& error) {
     throw InputError(
         fmt::format("{}: its metadata does not describe a model: {}", path.string(), error.what()));
@@ -117,7 +135,7 @@ Detector inferred_detector(SafetensorsFile& file, const std::filesystem::path& p
   const NameChanges changes = to_torchvision_names(file.tensors);
   const InferredDetector inferred = infer_detector(path.string(), file.tensors, changes);
   Detector detector;
-  detector.model = std::make_unique<FasterRcnn>(inferred.config, inferred.classes, Init(0));
+  detector.model = std::make_unique<FasterRcnn>(inferred.config, inferred.classes, init_for(file));
   std::string classes = fmt::format("{} classes", inferred.classes);
   if (name_classes && inferred.classes == kCocoIds) {
     ClassNames coco = coco_classes();
@@ -160,7 +178,14 @@ std::vector<std::string> saved_classes(const Metadata& metadata, const std::file
   if (fits)
     for (const auto& name : json) fits = fits && name.is_string();
   check_input(fits, "{}: its metadata's 'classes' is not a list of names", path.string());
-  return json.get<std::vector<std::string>>();
+  auto names = json.get<std::vector<std::string>>();
+  std::set<std::string> seen;
+  for (const std::string& name : names)
+    check_input(!name.empty() && seen.insert(name).second,
+                "{}: its metadata's 'classes' has {}; expected a different name for each class",
+                path.string(),
+                name.empty() ? "an empty name" : fmt::format("the name {} twice", in_quotes(name)));
+  return names;
 }
 
 std::map<std::string, Tensor> take_prefixed(std::map<std::string, Tensor>& tensors, std::string_view prefix) {
@@ -189,7 +214,8 @@ void save_model(const std::filesystem::path& path, Detector& detector) {
 Detector load_model(const std::filesystem::path& path, const std::filesystem::path& classes) {
   SafetensorsFile file = read_weights_file(path);
   drop_run(file.tensors);
-  Detector detector = has_metadata(file.metadata) ? described_detector(file.metadata, path)
+  check_finite(file.tensors, path.string());
+  Detector detector = has_metadata(file.metadata) ? described_detector(file, path)
                                                   : inferred_detector(file, path, classes.empty());
   const auto count = detector.model->classes - 1;
   if (!classes.empty()) detector.classes = read_class_names(classes, count);
@@ -214,6 +240,7 @@ std::optional<ModelConfig> saved_config(const std::filesystem::path& path) {
 WeightsReport load_weights_file(const std::filesystem::path& path, Detector& detector, bool keep_classes) {
   SafetensorsFile file = read_weights_file(path);
   drop_run(file.tensors);
+  check_finite(file.tensors, path.string());
   std::vector<std::string> classes;
   if (file.metadata.contains("classes")) classes = saved_classes(file.metadata, path);
   if (classes.empty() && keep_classes && has_coco_outputs(file.tensors)) classes = coco_classes().names;

@@ -1,5 +1,7 @@
 #include "models/weights.h"
 
+#include <algorithm>
+#include <cmath>
 #include <functional>
 
 namespace rcnn {
@@ -101,6 +103,16 @@ std::vector<std::pair<std::string, Tensor>> export_weights(FasterRcnn& model) {
     add_shifting_norm(tensors, NormNames(conv), shift, model.config.norm_eps);
   }
   return {tensors.begin(), tensors.end()};
+}
+
+void check_finite(const std::map<std::string, Tensor>& tensors, const std::string& file) {
+  for (const auto& [name, tensor] : tensors) {
+    if (tensor.dtype() != DType::f32) continue;
+    const auto values = tensor.values<float>();
+    const auto bad = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
+    check_input(bad == values.end(), "{}: tensor '{}' has the value {}, which is not a finite number", file,
+                name, bad == values.end() ? 0 : *bad);
+  }
 }
 
 void load_weights(FasterRcnn& model, const std::map<std::string, Tensor>& tensors, const std::string& file) {

@@ -42,6 +42,9 @@ bool may_be_normalised(std::string_view name, const Shape& shape);
 void add_shifting_norm(std::map<std::string, Tensor>& tensors, const NormNames& names, const Tensor& shift,
                        float eps);
 
+/// Throws InputError naming `file` and the first tensor that holds a number that is not finite.
+void check_finite(const std::map<std::string, Tensor>& tensors, const std::string& file);
+
 /// Sets every parameter and buffer from `tensors`. If a tensor is missing, unexpected or of another shape or
 /// type, throws InputError naming it and `file`, before anything is changed.
 void load_weights(FasterRcnn& model, const std::map<std::string, Tensor>& tensors, const std::string& file);

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "core/error.h"
 #include "report/html.h"
@@ -11,17 +10,13 @@
 namespace rcnn {
 namespace {
 
-using Matrix = std::vector<std::vector<int64_t>>;  // [truth][found], where 0 is the background
+using Matrix = Confusion;  // [truth][found], where 0 is the background
 
 constexpr size_t kMaxMatrix = 16;  // classes; with more the lists are shown
 constexpr size_t kMaxPairs = 12;   // rows of each list
 
 double share_of(int64_t count, int64_t sum) {
   return sum > 0 ? static_cast<double>(count) / static_cast<double>(sum) : 0;
-}
-
-int64_t sum_of(const std::vector<int64_t>& row) {
-  return std::accumulate(row.begin(), row.end(), int64_t{0});
 }
 
 /// The background colour of a cell: white for a share of 0, and light enough for dark text for a share of 1.
@@ -35,7 +30,7 @@ std::string cell(const Matrix& matrix, size_t truth, size_t found) {
   if (truth == 0 && found == 0) return "<td></td>";
   const int64_t count = matrix[truth][found];
   if (count == 0) return "<td class=\"none\">0</td>";
-  const double share = share_of(count, sum_of(matrix[truth]));
+  const double share = share_of(count, matrix[truth].sum());
   return fmt::format("<td style=\"background:{}\">{}<small>{:.0f} %</small></td>",
                      shade(share, truth == found), count, 100 * share);
 }
@@ -59,19 +54,13 @@ std::string matrix_table(const ReportData& data, const Matrix& matrix) {
       matrix.size() > 7 ? " upright" : "", head, rows);
 }
 
-struct Pair {
-  size_t truth, found;
-  int64_t count;
-};
+using Pair = Confusion::Cell;
 
 /// The pairs for which `wanted` is true, the most frequent first.
 template <class Wanted>
 std::vector<Pair> most_frequent(const Matrix& matrix, const Wanted& wanted) {
-  std::vector<Pair> pairs;
-  for (size_t truth = 0; truth < matrix.size(); ++truth)
-    for (size_t found = 0; found < matrix[truth].size(); ++found)
-      if (matrix[truth][found] > 0 && wanted(truth, found))
-        pairs.push_back({truth, found, matrix[truth][found]});
+  std::vector<Pair> pairs = matrix.cells();
+  std::erase_if(pairs, [&](const Pair& pair) { return !wanted(pair.truth, pair.found); });
   std::stable_sort(pairs.begin(), pairs.end(),
                    [](const Pair& a, const Pair& b) { return a.count > b.count; });
   pairs.resize(std::min(pairs.size(), kMaxPairs));
@@ -83,10 +72,10 @@ std::string pair_lists(const ReportData& data, const Matrix& matrix) {
   for (const Pair& p : most_frequent(matrix, [](size_t t, size_t f) { return t > 0 && f > 0 && t != f; }))
     confused += fmt::format("<tr><td>{}</td><td class=\"text\">{}</td><td>{}</td><td>{}</td></tr>\n",
                             class_name(data, p.truth), class_name(data, p.found), p.count,
-                            percent(share_of(p.count, sum_of(matrix[p.truth]))));
+                            percent(share_of(p.count, matrix[p.truth].sum())));
   for (const Pair& p : most_frequent(matrix, [](size_t t, size_t f) { return t > 0 && f == 0; }))
     missed += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>\n", class_name(data, p.truth), p.count,
-                          percent(share_of(p.count, sum_of(matrix[p.truth]))));
+                          percent(share_of(p.count, matrix[p.truth].sum())));
   for (const Pair& p : most_frequent(matrix, [](size_t t, size_t f) { return t == 0 && f > 0; }))
     invented += fmt::format("<tr><td>{}</td><td>{}</td></tr>\n", class_name(data, p.found), p.count);
   const auto add = [&](const char* heading, const char* head, const std::string& rows) {
@@ -109,12 +98,7 @@ ReportSection confusion_section(const ReportData& data) {
       ""};
   if (!data.diagnosis || data.diagnosis->confusion.empty()) return section;
   const Matrix& matrix = data.diagnosis->confusion;
-  for (const auto& row : matrix)
-    check(row.size() == matrix.size(), "the confusion matrix has a row of {} cells, expected {}", row.size(),
-          matrix.size());
-  const bool any = std::any_of(matrix.begin(), matrix.end(),
-                               [](const std::vector<int64_t>& row) { return sum_of(row) > 0; });
-  if (!any) return section;
+  if (matrix.cells().empty()) return section;
   if (matrix.size() - 1 > kMaxMatrix) {
     section.introduction +=
         " These are the most frequent errors; the share is that of the objects of the class.";

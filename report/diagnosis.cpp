@@ -160,11 +160,11 @@ std::string cause_card(const Diagnosis& diagnosis, size_t cause) {
 /// What to do about detections that are paired with no object, if they are a fifth of all or more.
 std::string false_alarms_item(const Diagnosis& diagnosis) {
   int64_t shown = 0, nothing = 0;
-  for (size_t truth = 0; truth < diagnosis.confusion.size(); ++truth)
-    for (size_t found = 1; found < diagnosis.confusion[truth].size(); ++found) {
-      shown += diagnosis.confusion[truth][found];
-      if (truth == 0) nothing += diagnosis.confusion[truth][found];
-    }
+  for (const auto& [truth, found, count] : diagnosis.confusion.cells()) {
+    if (found == 0) continue;
+    shown += count;
+    if (truth == 0) nothing += count;
+  }
   if (nothing == 0 || 5 * nothing < shown) return "";
   return fmt::format(
       "<li><b>{} of {} detections are false positives without an annotated object.</b> Look at the worst "

@@ -3,6 +3,8 @@
 #include <filesystem>
 
 #include "core/cuda/device.h"
+#include "core/files/look.h"
+#include "core/log.h"
 #include "eval/proposals.h"
 #include "train/checkpoint.h"
 #include "train/interrupt.h"
@@ -30,15 +32,15 @@ constexpr size_t kFirstFrozen = 2;
 
 fs::path folder_of(const Part& part, const fs::path& out) { return *part.folder ? out / part.folder : out; }
 
-/// Checks that the folder of each part may be written to and that no other process trains in it, and that no
-/// part has begun before the previous one.
+/// Checks that the folder of each part may be written to and that no other process trains in one of the inner
+/// ones, and that no part has begun before the previous one.
 void check_folders(const RunOptions& options, const fs::path& out) {
   bool unfinished = false;
   for (const Part& part : kParts) {
     const fs::path folder = folder_of(part, out);
     check_run_folder(options, folder);
-    if (fs::exists(FolderLock::file_in(folder))) FolderLock{folder};
-    const bool begun = fs::exists(folder / "last.safetensors");
+    if (*part.folder && is_there(FolderLock::file_in(folder))) FolderLock{folder};
+    const bool begun = is_there(folder / "last.safetensors");
     check_input(
         !begun || !unfinished,
         "{}: holds a run, but the part of alternating training before it is missing; choose another --out",
@@ -59,7 +61,7 @@ void propose(const RunOptions& part, const fs::path& file) {
   std::vector<Fault> known;  // images that cannot be decoded, which the run has reported
   const ProposalCounts counts =
       write_proposals(ctx, *detector.model, data.train, static_cast<int>(part.train.workers), file, known);
-  fmt::print("proposals: {}: {}\n", file.string(), describe(counts));
+  print_log("proposals: {}: {}\n", file.string(), describe(counts));
 }
 
 }  // namespace
@@ -68,17 +70,19 @@ void train_alternating(const RunOptions& options) {
   check_mode(options.train);
   RunOptions part = options;
   if (options.dry_run) {
-    fmt::print("forecast for joint training, which takes more memory than any of the four parts:\n");
+    print_log("forecast for joint training, which takes more memory than any of the four parts:\n");
     part.train.mode = "joint";
     train_run(part);
     return;
   }
   const fs::path out = fs::path(options.train.out).lexically_normal();
+  WholeRun whole{out};
+  if (is_there(FolderLock::file_in(out))) whole.lock.emplace(out);
   check_folders(options, out);
   std::vector<std::optional<FolderLock>> locks;  // of the parts that have ended, which later ones read
   fs::path proposals, before;                    // the file and the folder of the previous part
   for (size_t i = 0; i < std::size(kParts); ++i) {
-    fmt::print("\nalternating training, {} of {}: {}\n", i + 1, std::size(kParts), kParts[i].description);
+    print_log("\nalternating training, {} of {}: {}\n", i + 1, std::size(kParts), kParts[i].description);
     TrainConfig& train = part.train;
     train.mode = kParts[i].mode;
     train.out = folder_of(kParts[i], out).string();
@@ -95,7 +99,7 @@ void train_alternating(const RunOptions& options) {
       part.model = saved_config(train.weights).value();
       part.suited = {false, false};
     }
-    locks.push_back(train_run(part));
+    locks.push_back(train_run(part, &whole));
     // The signal may have come after the part's last step.
     if (i + 1 < std::size(kParts) && InterruptGuard::signal() != 0)
       throw Interrupted(fmt::format("stopped after part {} of {}; resume with:\n  {}{}", i + 1,
@@ -103,7 +107,7 @@ void train_alternating(const RunOptions& options) {
                                     options.resume ? "" : " --resume"));
     before = train.out;
     proposals = before / "proposals.json";
-    if (train.mode == "rpn" && !(options.resume && fs::exists(proposals))) propose(part, proposals);
+    if (train.mode == "rpn" && !(options.resume && is_there(proposals))) propose(part, proposals);
   }
 }
 

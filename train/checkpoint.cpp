@@ -7,6 +7,7 @@
 #include "core/files/safetensors.h"
 #include "core/parallel.h"
 #include "data/image.h"
+#include "kernels/gemm/winograd.h"
 #include "models/weights.h"
 #include "train/config.h"
 
@@ -52,6 +53,24 @@ const Tensor& require_tensor(const std::map<std::string, Tensor>& tensors, std::
   return found->second;
 }
 
+/// Initial weights may be named in another way when it is the same file.
+bool same_setting(const std::string& key, const std::string& saved, const std::string& now) {
+  std::error_code unknown;
+  return saved == now || (key == "weights" && !saved.empty() && !now.empty() &&
+                          std::filesystem::equivalent(saved, now, unknown));
+}
+
+/// What to do instead where a run is to become longer or shorter than it began; otherwise empty.
+std::string way_out(const std::string& key, const std::filesystem::path& path) {
+  if (key != "epochs" && key != "steps" && key != "minutes") return "";
+  std::error_code unknown;
+  const std::filesystem::path best = path.parent_path() / "best.safetensors";
+  return fmt::format(
+      "; the learning rate of every step follows from the length of the run, which therefore cannot be "
+      "changed. To train on, start another run from its weights: --weights {} --out ANOTHER_FOLDER",
+      std::filesystem::exists(best, unknown) ? best.string() : path.string());
+}
+
 }  // namespace
 
 void save_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd& sgd, Ema* ema,
@@ -72,6 +91,7 @@ void save_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd&
     metadata["best_step"] = std::to_string(state.best_step);
   }
   metadata["numerics"] = numerics_description();
+  if (!state.data_sha256.empty()) metadata["data_sha256"] = state.data_sha256;
   for (const auto& [key, value] : state.settings) metadata[std::string(kSetting) + key] = value;
   write_safetensors(path, tensors, metadata);
 }
@@ -94,8 +114,9 @@ RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, 
   for (const auto& [key, value] : settings) {
     if (const auto found = defaults.find(key); found != defaults.end())
       state.settings.try_emplace(key, found->second);
-    check_input(state.settings[key] == value, "{}: the run to resume has --{} '{}', not '{}'", path.string(),
-                key, state.settings[key], value);
+    check_input(same_setting(key, state.settings[key], value),
+                "{}: the run to resume has --{} '{}', not '{}'{}", path.string(), key, state.settings[key],
+                value, way_out(key, path));
   }
   check_input(saved_classes(file.metadata, path) == detector.classes,
               "{}: its classes are not those of the training data", path.string());
@@ -125,7 +146,9 @@ std::string numerics_description() {
 #else
   const std::string library = "no oneDNN";
 #endif
-  return fmt::format("{}, {}, {} threads", library, jpeg_library(), thread_count());
+  // The instruction set for which the processor's kernels are compiled; oneDNN chooses by it, too.
+  const char* instructions = kernels::winograd_kernels(4).front()->instruction_set;
+  return fmt::format("{}, {}, {} kernels, {} threads", library, jpeg_library(), instructions, thread_count());
 }
 
 }  // namespace rcnn

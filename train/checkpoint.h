@@ -27,6 +27,7 @@ struct RunState {
   /// The numerics_description() of the process that wrote the checkpoint. Under another one the last bits may
   /// differ.
   std::string numerics = {};
+  std::string data_sha256 = {};  // of the training data's Fingerprint; empty in files of older versions
 };
 
 /// `ema` may be null.
@@ -38,7 +39,8 @@ void save_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd&
 RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd& sgd, Ema* ema,
                          const std::map<std::string, std::string>& settings);
 
-/// Versions of the libraries and number of threads, on which the last bits of a result depend.
+/// Versions of the libraries, instruction set and number of threads, on which the last bits of a result
+/// depend.
 std::string numerics_description();
 
 }  // namespace rcnn

@@ -52,6 +52,7 @@ std::span<const Field<TrainConfig>> train_fields() {
       flag("empty-images", &C::empty_images, "train on images without objects too, as background"),
       flag("rescale-boxes", &C::rescale_boxes, "scale the boxes of images that have another size than their annotations say"),
       choice("exif-boxes", &C::exif_boxes, "auto|seen|stored", "image on which boxes were drawn if its EXIF entry turns it: as seen, as stored, or as the sizes tell"),
+      flag("allow-outside", &C::allow_outside, "read images that annotations name outside of the folder of the data"),
       number("workers", &C::workers, 0, 256, "threads that load images; the result does not depend on their number"),
       number("eval-every", &C::eval_every, 1, 1e6, "epochs between evaluations on the validation split"),
       number("checkpoint-every", &C::checkpoint_every, 1, 1e9, "steps between checkpoints"),

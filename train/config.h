@@ -43,6 +43,7 @@ struct TrainConfig {
   bool empty_images = true;
   bool rescale_boxes = false;
   std::string exif_boxes = "auto";  // auto|seen|stored, see data/orientation.h
+  bool allow_outside = false;       // see data/inside.h
   int64_t workers = 2;
   int64_t eval_every = 1;
   int64_t checkpoint_every = 200;

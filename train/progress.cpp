@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/log.h"
+
 namespace rcnn {
 namespace {
 
@@ -19,11 +21,6 @@ int columns_of(std::FILE* out) {
   winsize size{};
   if (::ioctl(::fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kMaxColumns;
   return std::min<int>(kMaxColumns, size.ws_col - 1);
-}
-
-/// A terminal that was closed, or a full disk under a log, does not end a training run.
-void print(std::FILE* out, const std::string& text) {
-  [[maybe_unused]] const int failed = std::fputs(text.c_str(), out) | std::fflush(out);
 }
 
 std::string bar(double share, int width) {
@@ -100,27 +97,27 @@ void Progress::update(int64_t step, int64_t images, const NamedValues& losses, C
   shown_ = now;
   const std::string line = progress_line(state_at(step, losses, now), terminal_, columns_of(out_));
   if (terminal_) {
-    print(out_, "\r\x1b[K" + line);
+    write_log(out_, "\r\x1b[K" + line);
     line_open_ = true;
   } else {
-    print(out_, line + "\n");
+    write_log(out_, line + "\n");
   }
 }
 
 void Progress::pause_ended(Clock::time_point now) { marks_ = {{now, marks_.back().images}}; }
 
 void Progress::clear_line() {
-  if (line_open_) print(out_, "\r\x1b[K");
+  if (line_open_) write_log(out_, "\r\x1b[K");
   line_open_ = false;
 }
 
 void Progress::message(const std::string& line) {
   clear_line();
-  print(out_, line + "\n");
+  write_log(out_, line + "\n");
 }
 
 void Progress::finish() {
-  if (line_open_) print(out_, "\n");
+  if (line_open_) write_log(out_, "\n");
   line_open_ = false;
 }
 

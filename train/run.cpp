@@ -11,9 +11,13 @@ Run::Run(const RunOptions& o, const cuda::DeviceChoice& choice)
   ctx.kernels = options.kernels;
 }
 
-std::optional<FolderLock> train_run(const RunOptions& options) {
+std::optional<FolderLock> train_run(const RunOptions& options, WholeRun* whole) {
   check_mode(options.train);
   Run run(options);
+  run.whole = whole;
+  // The last part trains in the folder of the whole run.
+  if (whole && whole->lock && run.out.lexically_normal() == whole->folder)
+    run.lock.emplace(std::move(*whole->lock));
   read_data(run);
   if (options.dry_run) {
     print_forecast(run);

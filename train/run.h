@@ -19,6 +19,13 @@
 
 namespace rcnn {
 
+/// The alternating run of which several runs are parts, each in a folder of its own.
+struct WholeRun {
+  std::filesystem::path folder;
+  /// On `folder`: from the start if that holds a run, otherwise from the first part's open_folder on.
+  std::optional<FolderLock> lock = {};
+};
+
 struct Run {
   /// Chooses the device.
   explicit Run(const RunOptions& options);
@@ -30,6 +37,7 @@ struct Run {
   std::string device_line;  // which device was chosen and why
   Context ctx;
   std::optional<FolderLock> lock;  // on `out`, from open_folder on, or earlier if it exists
+  WholeRun* whole = nullptr;       // null unless this run is a part of one
   RunData data;
   std::vector<DataSummary> summaries;  // one per split, the training split first
   Detector detector;
@@ -81,6 +89,7 @@ void finish(Run& run);
 // ---- all of it
 
 /// Trains once, in a mode other than alternating; see train_detector. Returns the lock on the folder.
-std::optional<FolderLock> train_run(const RunOptions& options);
+/// `whole`, if the run is a part of one, is locked with the first folder.
+std::optional<FolderLock> train_run(const RunOptions& options, WholeRun* whole = nullptr);
 
 }  // namespace rcnn

@@ -1,8 +1,11 @@
 #include "train/run_data.h"
 
 #include <algorithm>
+#include <set>
 
 #include "core/error.h"
+#include "core/files/look.h"
+#include "core/text.h"
 #include "data/orientation.h"
 #include "eval/proposals.h"
 
@@ -32,12 +35,33 @@ void forget_missing_proposals(Dataset& part) {
   for (Sample& sample : part.samples) sample.proposals.reset();
 }
 
-void split_at_random(RunData& data, const TrainConfig& config, const fs::path& out, bool resume) {
+/// Removes the images that the data no longer has from the list of a random split, if that is allowed.
+void leave_out_missing(std::vector<std::string>& ids, const Dataset& all, const fs::path& list,
+                       bool allowed) {
+  std::set<std::string> known;
+  for (const Sample& sample : all.samples) known.insert(sample.id);
+  std::vector<std::string> missing;
+  for (const std::string& id : ids)
+    if (!known.contains(id) && !known.contains(escaped(id))) missing.push_back(id);
+  check_input(
+      missing.empty() || allowed,
+      "{} lists {} image{} of the random split that the data no longer has, '{}' first. Put {} back, or "
+      "go on without with --allow-changed-data",
+      list.string(), missing.size(), missing.size() == 1 ? "" : "s", missing.empty() ? "" : missing.front(),
+      missing.size() == 1 ? "it" : "them");
+  const std::set<std::string> gone(missing.begin(), missing.end());
+  std::erase_if(ids, [&](const std::string& id) { return gone.contains(id); });
+}
+
+void split_at_random(RunData& data, const TrainConfig& config, const fs::path& out, bool resume,
+                     bool allow_changed_data) {
   data.random = true;
   const Dataset all = std::move(data.train);
-  if (resume && fs::exists(list_path(out, "train")) && fs::exists(list_path(out, "val"))) {
+  if (resume && is_there(list_path(out, "train")) && is_there(list_path(out, "val"))) {
     const auto take = [&](const char* part) {
-      return take_samples(all, read_id_list(list_path(out, part)), list_path(out, part));
+      std::vector<std::string> ids = read_id_list(list_path(out, part));
+      leave_out_missing(ids, all, list_path(out, part), allow_changed_data);
+      return take_samples(all, ids, list_path(out, part));
     };
     data.train = take("train");
     data.val = take("val");
@@ -54,12 +78,13 @@ void split_at_random(RunData& data, const TrainConfig& config, const fs::path& o
 
 }  // namespace
 
-RunData read_run_data(const TrainConfig& config, const fs::path& out, bool resume) {
+RunData read_run_data(const TrainConfig& config, const fs::path& out, bool resume, bool allow_changed_data) {
   check_input(!config.data.empty(),
               "--data is missing: expected a folder of labelled images, or a COCO annotation file");
   DataFolder folder = find_data(config.data);
   folder.options.rescale_boxes = config.rescale_boxes;
   folder.options.exif_boxes = parse_exif_boxes(config.exif_boxes);
+  folder.options.allow_outside = config.allow_outside;
   RunData data;
   const bool assumed = config.train.empty() || config.train == "train";
   const std::string train = chosen(folder, config.train, "train", true);
@@ -73,7 +98,7 @@ RunData read_run_data(const TrainConfig& config, const fs::path& out, bool resum
   std::string val = chosen(folder, config.val, "val", assumed);
   const std::string test = chosen(folder, config.test, "test", assumed);
   if (train.empty() && config.val.empty() && config.val_share > 0 && data.train.samples.size() >= 2) {
-    split_at_random(data, config, out, resume);
+    split_at_random(data, config, out, resume, allow_changed_data);
   } else if (!val.empty()) {
     data.val = read_split(folder, val, data.train.classes);
     data.val_name = val;

@@ -26,9 +26,12 @@ struct RunData {
 ///
 /// By default they are train, val and test, if the data has them. Data without splits is divided at random by
 /// `val-share` and `seed`, or by the lists in `out`/splits if a resumed run left any; `proposals` may then
-/// name images of both parts. "none" stands for no split. If the settings name another training split than
-/// train, val and test must be named too, because that split may contain their images (trainval does).
-RunData read_run_data(const TrainConfig& config, const std::filesystem::path& out, bool resume = false);
+/// name images of both parts. Images on these lists that the data no longer has are left out with
+/// `allow_changed_data`, and otherwise an InputError. "none" stands for no split. If the settings name
+/// another training split than train, val and test must be named too, because that split may contain their
+/// images (trainval does).
+RunData read_run_data(const TrainConfig& config, const std::filesystem::path& out, bool resume = false,
+                      bool allow_changed_data = false);
 
 /// Writes the lists of a random split to `out`/splits, one id per line.
 void write_random_split(const RunData& data, const std::filesystem::path& out);

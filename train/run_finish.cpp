@@ -1,6 +1,7 @@
 // The end of a run: evaluates the best model and writes the results.
 #include "core/files/output.h"
 #include "core/files/sha256.h"
+#include "core/log.h"
 #include "eval/coco_metrics.h"
 #include "eval/detect.h"
 #include "eval/diagnosis.h"
@@ -74,7 +75,7 @@ void finish(Run& run) {
   writing.run([&] { write_run_report(run.out, run.options, finished, evaluated); });
   print_result(finished);
   writing.finish();
-  fmt::print("model: {}\nreport: {}\n", run.best_weights().string(), report.string());
+  print_log("model: {}\nreport: {}\n", run.best_weights().string(), report.string());
 }
 
 }  // namespace rcnn

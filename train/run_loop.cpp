@@ -2,6 +2,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "core/log.h"
 #include "eval/average_precision.h"
 #include "eval/coco_metrics.h"
 #include "eval/detect.h"
@@ -62,6 +63,7 @@ class TrainingLoop {
   std::vector<TrainingBatch> next_batches();
   /// Counts the step, logs its losses, and saves or stops if that is due.
   void after_step(float rate, const Losses& losses);
+  void report_lost_log();
   Due find_due() const;
   void save(const Due& due);
   void evaluate();
@@ -83,6 +85,7 @@ class TrainingLoop {
   LossLog log_;
   TrainingStep step_;
   InterruptGuard guard_;
+  bool log_lost_ = false;  // and the metrics say so
 };
 
 TrainingLoop::TrainingLoop(Run& run)
@@ -136,15 +139,29 @@ void TrainingLoop::after_step(float rate, const Losses& losses) {
   if (due.checkpoint || reading_is_free || done_ % config_.log_every == 0)
     log_.flush(lines_, progress_, due.end);
   progress_.update(done_, run_.images_seen_per_step(), log_.last());
+  report_lost_log();
   if (!due.checkpoint) return;
   save(due);
   if (due.stop && !due.end) {
     progress_.finish();
-    throw Interrupted(fmt::format("stopped after step {}; resume with:\n  {}{}", done_,
+    const std::string weights = state_.best_step > 0
+                                    ? ""
+                                    : fmt::format(
+                                          ", before the first evaluation: the weights are in {}, and "
+                                          "there is no best.safetensors yet",
+                                          run_.last_checkpoint().string());
+    throw Interrupted(fmt::format("stopped after step {}{}; resume with:\n  {}{}", done_, weights,
                                   run_.options.command_line, run_.options.resume ? "" : " --resume"));
   }
   progress_.pause_ended();  // evaluations and checkpoints are not training time
   start_ = Clock::now();
+}
+
+/// If the log cannot be written, the metrics say so once, from the step at which it was found.
+void TrainingLoop::report_lost_log() {
+  if (log_lost_ || log_failure().empty()) return;
+  log_lost_ = true;
+  lines_.write({{"step", done_}, {"log_failure", log_failure()}});
 }
 
 void TrainingLoop::save(const Due& due) {

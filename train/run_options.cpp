@@ -80,7 +80,7 @@ void check_run_folder(const RunOptions& options, const std::filesystem::path& ou
                                    &train.test_proposals, &options.settings_file})
     check.reads(*input);
   for (const char* name :
-       {"run.lock", "last.safetensors", "best.safetensors", "metrics.jsonl", "splits/train.txt",
+       {"run.lock", "last.safetensors", "best.safetensors", "metrics.jsonl", "data.txt", "splits/train.txt",
         "splits/val.txt", "detections.json", "summary.json", "report.html", "proposals.json"})
     if (std::filesystem::exists(out / name, none)) check.writes("--out", out / name, ours);
 }

@@ -20,6 +20,7 @@ struct RunOptions {
   /// The share of the steps that the settings ask for: below 1 for a part of alternating training.
   double share = 1;
   bool force = false;                // replace files in the folder that another program wrote
+  bool allow_changed_data = false;   // resume although the training data are not those of before
   bool dry_run = false;              // read the data, print how much memory a step takes, and stop
   SuitedInput suited{false, false};  // the parts of the model's input that follow from the training boxes
   std::string settings_file;         // --config; empty: none

@@ -6,6 +6,7 @@
 
 #include "core/files/atomic_file.h"
 #include "core/files/output.h"
+#include "core/log.h"
 #include "eval/coco_metrics.h"
 #include "eval/print.h"
 #include "models/faster_rcnn.h"
@@ -72,6 +73,7 @@ void write_summary(const fs::path& path, const RunOptions& options, const Finish
   summary["numerics"] = numerics_description();
   if (run.diagnosis) summary["diagnosis"] = to_json(*run.diagnosis, evaluated);
   summary["faults"] = run.faults.size();
+  if (const std::string lost = log_failure(); !lost.empty()) summary["log_failure"] = lost;
   summary["command_line"] = options.command_line;
   write_atomically(path, summary.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
@@ -111,8 +113,8 @@ void write_run_report(const fs::path& out, const RunOptions& options, const Fini
 void print_result(const FinishedRun& run) {
   if (!run.split.empty()) print_ap_table(run.result, run.split);
   print_faults(run.faults);
-  fmt::print("{} steps, {} images in {:.1f} s: {:.1f} images per second\n", run.steps, run.images_seen,
-             run.train_seconds, images_per_second(run));
+  print_log("{} steps, {} images in {:.1f} s: {:.1f} images per second\n", run.steps, run.images_seen,
+            run.train_seconds, images_per_second(run));
 }
 
 }  // namespace rcnn

@@ -1,14 +1,40 @@
 // The set-up of a run: data, settings, model and folder.
+#include <fmt/ranges.h>
+
 #include <cmath>
 
 #include "core/files/atomic_file.h"
+#include "core/files/look.h"
+#include "core/files/safetensors.h"
+#include "core/log.h"
 #include "core/text.h"
+#include "data/files.h"
 #include "eval/advice.h"
+#include "train/fingerprint.h"
 #include "train/memory.h"
 #include "train/run.h"
 
 namespace rcnn {
 namespace {
+
+/// A run that resumes on changed data keeps what followed from the data when it began.
+void keep_settled(Run& run) {
+  if (!run.continues() || !run.options.allow_changed_data) return;
+  RunOptions& options = run.options;
+  const ModelConfig saved = saved_config(run.last_checkpoint()).value_or(options.model);
+  if (options.suited.short_side) set_short_side(options.model, saved.short_side);
+  if (options.suited.anchor_sizes) options.model.anchor_sizes = saved.anchor_sizes;
+  options.suited = {false, false};
+  const auto metadata = read_safetensors(run.last_checkpoint()).metadata;
+  const std::pair<const char*, bool> open[] = {{"epochs", run.config.epochs == 0},
+                                               {"lr", run.config.lr == 0},
+                                               {"scale-jitter", run.config.scale_jitter < 0},
+                                               {"colour-jitter", run.config.colour_jitter < 0},
+                                               {"crop", run.config.crop < 0}};
+  for (const auto& [key, is_open] : open)
+    if (const auto found = metadata.find(fmt::format("setting.{}", key)); is_open && found != metadata.end())
+      set_field(run.config, train_fields(), key, found->second);
+}
 
 /// Fills in what the settings leave open: input size, anchors, learning rate, length and augmentation follow
 /// from the data.
@@ -16,7 +42,7 @@ void settle(Run& run) {
   RunOptions& options = run.options;
   TrainConfig& config = run.config;
   if (config.weights.empty())
-    if (const std::string line = start_from_scratch(options.model); !line.empty()) fmt::print("{}\n", line);
+    if (const std::string line = start_from_scratch(options.model); !line.empty()) print_log("{}\n", line);
   suit_to_data(options.model, run.data.train, level_strides(options.model), options.suited);
   // An epoch leaves out its last batch if that would be short (see LoaderOptions::drop_last).
   const int64_t batches = std::max<int64_t>(1, run.training_images() / config.batch);
@@ -52,23 +78,23 @@ void describe_data(Run& run) {
   look(data.train, data.train_name, false);
   look(data.val, data.val_name, false);
   look(data.test, data.test_name, data.test_is_val);
-  for (const std::string& note : data.notes) fmt::print("{}\n", printable(note));
+  for (const std::string& note : data.notes) print_log("{}\n", printable(note));
   print_summary(run.summaries.front());
   for (size_t i = 1; i < run.summaries.size(); ++i)
-    fmt::print("{}: {} images, {} boxes\n", run.summaries[i].split, run.summaries[i].images,
-               run.summaries[i].boxes);
+    print_log("{}: {} images, {} boxes\n", run.summaries[i].split, run.summaries[i].images,
+              run.summaries[i].boxes);
   Sentences advice = repeated_image_advice(named_splits(data));
   const TrainConfig& config = run.config;
   advice.push_back(
       learning_rate_advice(static_cast<double>(config.lr), run.images_per_step(), config.clip_norm > 0));
   std::erase(advice, "");
-  fmt::print("{}", advice_text(advice));
+  print_log("{}", advice_text(advice));
   if (data.evaluated().samples.empty())
-    fmt::print("the model is not evaluated: the data has neither a validation nor a test split\n");
+    print_log("the model is not evaluated: the data has neither a validation nor a test split\n");
   else if (data.val.samples.empty())
-    fmt::print("there is no validation split: best.safetensors will be the last model, not the best one\n");
+    print_log("there is no validation split: best.safetensors will be the last model, not the best one\n");
   if (!run.faults.empty())
-    fmt::print("{} faults in the data; they are listed at the end, and by `rcnn check`\n", run.faults.size());
+    print_log("{} faults in the data; they are listed at the end, and by `rcnn check`\n", run.faults.size());
 }
 
 /// Empties the validation and the test split if the mode cannot evaluate on them: an RPN alone detects
@@ -79,13 +105,34 @@ void leave_out_unusable_splits(Run& run) {
     if (part.samples.empty() || run.config.mode == "joint") return;
     const bool head = run.config.mode == "fast-rcnn";
     if (head && (run.config.freeze_backbone || part.samples.front().proposals)) return;
-    fmt::print("the model is not evaluated on the split {}: {}\n", name,
-               head ? "there are no proposals for it" : "an RPN alone detects nothing");
+    print_log("the model is not evaluated on the split {}: {}\n", name,
+              head ? "there are no proposals for it" : "an RPN alone detects nothing");
     part.samples.clear();
     name.clear();
   };
   leave_out(run.data.val, run.data.val_name);
   leave_out(run.data.test, run.data.test_name);
+}
+
+/// Compares the training data with those at the beginning of the run, and keeps them for the next time.
+/// Throws InputError that names what differs, unless that is allowed.
+void check_fingerprint(Run& run) {
+  const Fingerprint now = fingerprint_of(run.data.train);
+  const std::filesystem::path file = fingerprint_file(run.out);
+  run.state.data_sha256 = now.sha256();
+  if (run.continues() && is_there(file)) {
+    const std::vector<uint8_t> bytes = read_file(file);
+    const std::vector<std::string> found = differences({bytes.begin(), bytes.end()}, now.text);
+    const std::string words =
+        fmt::format("the training data are not those of the run: {}", fmt::join(found, "; "));
+    check_input(found.empty() || run.options.allow_changed_data,
+                "{}: {}. A run that resumes on other data is not the one that began: images come in another "
+                "order, and its length may change. --allow-changed-data goes on with them",
+                file.string(), printable(words));
+    if (!found.empty()) print_log("warning: {}\n", printable(words));
+    if (found.empty()) return;
+  }
+  write_atomically(file, now.text);
 }
 
 std::unique_ptr<FasterRcnn> make_model(const Run& run) {
@@ -99,7 +146,7 @@ std::unique_ptr<FasterRcnn> make_model(const Run& run) {
 /// Starts the model from the file --weights.
 void load_initial_weights(Run& run) {
   const WeightsReport loaded = load_weights_file(run.config.weights, run.detector, run.config.keep_classes);
-  fmt::print("{}\n", loaded.text());
+  print_log("{}\n", loaded.text());
   for (const auto* names : {&loaded.missing, &loaded.other_shape})
     for (const std::string& name : *names)
       check_input(!run.config.freeze_backbone || !name.starts_with("backbone."),
@@ -117,10 +164,10 @@ int64_t count_parameters(FasterRcnn& model) {
 
 void read_data(Run& run) {
   check_run_folder(run.options, run.out);
-  if (!run.options.dry_run && std::filesystem::exists(FolderLock::file_in(run.out)))
-    run.lock.emplace(run.out);
-  run.data = read_run_data(run.config, run.out, run.options.resume);
-  fmt::print("{}\n", run.device_line);
+  if (!run.options.dry_run && !run.lock && is_there(FolderLock::file_in(run.out))) run.lock.emplace(run.out);
+  run.data = read_run_data(run.config, run.out, run.options.resume, run.options.allow_changed_data);
+  print_log("{}\n", run.device_line);
+  keep_settled(run);
   settle(run);
   describe_data(run);
 }
@@ -141,7 +188,7 @@ void print_forecast(Run& run) {
   plan.averages = run.config.ema > 0;
   plan.val = run.data.val.samples;
   plan.largest_scale = 1 + run.config.scale_jitter;
-  fmt::print("{}", describe(forecast_memory(run.ctx, plan, run.data.train)));
+  print_log("{}", describe(forecast_memory(run.ctx, plan, run.data.train)));
 }
 
 void build_model(Run& run) {
@@ -155,9 +202,8 @@ void build_model(Run& run) {
     load_initial_weights(run);
   if (run.config.freeze_backbone) freeze_backbone(model);
   move_to(model, run.ctx.device);
-  fmt::print("{}: {:.2f} M parameters; {} on {}\n", run.options.model.backbone,
-             static_cast<double>(count_parameters(model)) / 1e6, numerics_description(),
-             run.ctx.device.str());
+  print_log("{}: {:.2f} M parameters; {} on {}\n", run.options.model.backbone,
+            static_cast<double>(count_parameters(model)) / 1e6, numerics_description(), run.ctx.device.str());
   run.sgd.emplace(run.ctx, model, sgd_options(run.config));
   if (run.config.ema > 0) run.ema.emplace(run.ctx, model, run.config.ema);
 }
@@ -167,25 +213,30 @@ void open_folder(Run& run) {
   std::error_code error;
   std::filesystem::create_directories(run.out, error);
   check_input(!error, "{}: cannot create the folder: {}", run.out.string(), error.message());
+  if (run.whole && !run.whole->lock && run.out.lexically_normal() != run.whole->folder)
+    run.whole->lock.emplace(run.whole->folder);
   if (!run.lock) {
     run.lock.emplace(run.out);
     check_run_folder(run.options, run.out);  // another run may have ended since the first time
   }
   for (const auto& folder : {run.out, run.out / "splits"}) remove_left_temporaries(folder);
+  check_fingerprint(run);
   write_random_split(run.data, run.out);
   if (run.continues()) {
+    const std::string data = run.state.data_sha256;
     run.state = load_checkpoint(run.last_checkpoint(), run.detector, *run.sgd, run.average(), settings);
     check_input(run.config.minutes > 0 || run.state.step <= run.steps,
                 "{}: {} steps are done already, more than the {} that the settings ask for",
                 run.last_checkpoint().string(), run.state.step, run.steps);
-    fmt::print("resuming after step {}\n", run.state.step);
+    run.state.data_sha256 = data;
+    print_log("resuming after step {}\n", run.state.step);
     if (run.state.numerics != numerics_description())
-      fmt::print(
+      print_log(
           "warning: the checkpoint was written with {}, this is {}: the weights will differ in their last "
           "bits\n",
           run.state.numerics, numerics_description());
   } else {
-    if (run.options.resume) fmt::print("no checkpoint in {} yet: starting from step 0\n", run.out.string());
+    if (run.options.resume) print_log("no checkpoint in {} yet: starting from step 0\n", run.out.string());
     run.state.settings = settings;
   }
   leave_out_unusable_splits(run);  // the lists of a random split are written by now

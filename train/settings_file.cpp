@@ -20,6 +20,7 @@ struct TomlAssertion {};
 #endif
 #include <toml++/toml.h>
 
+#include "core/files/look.h"
 #include "models/config.h"
 #include "train/config.h"
 
@@ -61,8 +62,8 @@ void check_setting(const std::string& key, const std::string& text, const std::s
 }  // namespace
 
 Settings read_settings(const std::filesystem::path& file) {
-  check_input(std::filesystem::exists(file), "{}: no such file", file.string());
-  check_input(!std::filesystem::is_directory(file), "{} is a folder; expected a TOML file", file.string());
+  check_input(is_there(file), "{}: no such file", file.string());
+  check_input(!is_folder(file), "{} is a folder; expected a TOML file", file.string());
   toml::table table;
   try {
     table = toml::parse_file(file.string());

@@ -43,6 +43,14 @@ bool is_temporary_name(std::string_view name) {
          name.find_first_not_of("0123456789", hyphen + 1) == std::string_view::npos;
 }
 
+/// False, with the reason in errno, if the file cannot be synced to disk.
+bool synced(int file) {
+  int failed = 0;
+  do failed = ::fsync(file);
+  while (failed != 0 && errno == EINTR);
+  return failed == 0;
+}
+
 fs::path folder_of(const fs::path& file) {
   return file.has_parent_path() ? file.parent_path() : fs::path(".");
 }
@@ -83,9 +91,9 @@ class TemporaryFile {
   }
 
   void commit(Sync sync) {
-    if (sync == Sync::yes && ::fsync(file_) != 0) fail(path_, "syncing it to disk", errno);
-    // Some file systems report a full disk only here.
-    if (::close(std::exchange(file_, -1)) != 0) fail(path_, "closing it", errno);
+    if (sync == Sync::yes && !synced(file_)) fail(path_, "syncing it to disk", errno);
+    // Some file systems report a full disk only here. After EINTR the file is closed all the same.
+    if (::close(std::exchange(file_, -1)) != 0 && errno != EINTR) fail(path_, "closing it", errno);
     if (std::rename(name_.c_str(), target_.c_str()) != 0) fail(path_, "renaming its temporary file", errno);
     renamed_ = true;
     if (sync == Sync::yes) sync_folder();
@@ -96,7 +104,7 @@ class TemporaryFile {
   void sync_folder() const {
     const int opened = ::open(folder_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (opened < 0) return;  // a folder may be writable but not readable
-    const int error = ::fsync(opened) == 0 ? 0 : errno;
+    const int error = synced(opened) ? 0 : errno;
     ::close(opened);
     if (error != 0 && error != EINVAL) fail(path_, "syncing its folder to disk", error);
   }

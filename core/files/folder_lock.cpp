@@ -34,7 +34,8 @@ std::string holder(int file) {
 
 FolderLock::FolderLock(const std::filesystem::path& folder) {
   const std::filesystem::path path = file_in(folder);
-  file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  do file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  while (file_ < 0 && errno == EINTR);
   check(file_ >= 0, "{} cannot be opened: {}.", path.string(), std::strerror(errno));
   int locked = 0;
   while ((locked = ::flock(file_, LOCK_EX | LOCK_NB)) != 0 && errno == EINTR) continue;

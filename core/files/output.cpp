@@ -4,12 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
-#include <memory>
 #include <optional>
 
 #include "core/error.h"
 #include "core/files/atomic_file.h"
+#include "core/files/source_file.h"
 
 namespace rcnn {
 namespace {
@@ -19,12 +18,12 @@ namespace fs = std::filesystem;
 /// Where the text is looked for: long lists of class names may come before it in a model.
 constexpr size_t kBeginning = size_t{1} << 20;
 
-std::string beginning_of(const fs::path& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
-  if (!file) return "?";
+std::string beginning_of(const fs::path& path) try {
   std::string text(kBeginning, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-  return std::ferror(file.get()) ? "?" : text;
+  text.resize(SourceFile(path).read_up_to(0, text.data(), text.size()));
+  return text;
+} catch (const InputError&) {
+  return "?";
 }
 
 std::optional<struct stat> status_of(const fs::path& path) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <map>
 #include <memory>
 #include <string_view>
@@ -118,8 +117,7 @@ void check_form(const std::string& file, const Pickle& version, const Pickle& sy
 
 bool is_old_pth(const std::filesystem::path& path) {
   std::array<char, kMagic.size()> start{};
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
-  return file && std::fread(start.data(), 1, start.size(), file.get()) == start.size() &&
+  return SourceFile(path).read_up_to(0, start.data(), start.size()) == start.size() &&
          std::string_view(start.data(), start.size()) == kMagic;
 }
 

@@ -3,12 +3,10 @@
 #include <openssl/evp.h>
 
 #include <array>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <vector>
 
 #include "core/error.h"
+#include "core/files/source_file.h"
 
 namespace rcnn {
 
@@ -43,13 +41,11 @@ std::string sha256_hex(std::span<const std::byte> bytes) {
 std::string sha256_hex(std::string_view text) { return sha256_hex(std::as_bytes(std::span(text))); }
 
 std::string sha256_hex_of_file(const std::filesystem::path& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
-  check_input(file != nullptr, "{} cannot be read: {}.", path.string(), std::strerror(errno));
+  const SourceFile file(path);
   Sha256 digest;
   std::vector<std::byte> piece(size_t{1} << 20);
-  while (const size_t read = std::fread(piece.data(), 1, piece.size(), file.get()))
+  for (uint64_t at = 0; const size_t read = file.read_up_to(at, piece.data(), piece.size()); at += read)
     digest.update(std::span(piece).first(read));
-  check_input(std::ferror(file.get()) == 0, "{} cannot be read: {}.", path.string(), std::strerror(errno));
   return digest.hex();
 }
 

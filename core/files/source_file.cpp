@@ -1,30 +1,61 @@
 #include "core/files/source_file.h"
 
-#include <sys/types.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <system_error>
+#include <utility>
 
 #include "core/error.h"
 
 namespace rcnn {
+namespace {
 
-SourceFile::SourceFile(const std::filesystem::path& path)
-    : name_(path.string()), file_(std::fopen(path.c_str(), "rb"), std::fclose) {
-  check_input(file_ != nullptr, "{} cannot be read: {}.", name_, std::strerror(errno));
-  std::error_code failed;
-  check_input(std::filesystem::is_regular_file(path, failed), "{} is not a regular file.", name_);
-  size_ = std::filesystem::file_size(path, failed);
-  check_input(!failed, "{} cannot be read: {}.", name_, failed.message());
+/// Calls the system again while a signal interrupts it.
+template <class Call>
+auto retried(const Call& call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
+}  // namespace
+
+SourceFile::SourceFile(const std::filesystem::path& path) : name_(path.string()) {
+  // Opening a pipe that nothing writes to would wait for ever.
+  file_ = retried([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
+  check_input(file_ >= 0, "{} cannot be read: {}.", name_, std::strerror(errno));
+  struct stat status {};
+  const bool regular = ::fstat(file_, &status) == 0 && S_ISREG(status.st_mode);
+  if (!regular) ::close(std::exchange(file_, -1));
+  check_input(regular, "{} is not a regular file.", name_);
+  size_ = static_cast<uint64_t>(status.st_size);
+}
+
+SourceFile::~SourceFile() {
+  if (file_ >= 0) ::close(file_);
+}
+
+size_t SourceFile::read_up_to(uint64_t position, void* to, size_t bytes) const {
+  size_t done = 0;
+  while (done < bytes) {
+    const ssize_t read = retried([&] {
+      return ::pread(file_, static_cast<char*>(to) + done, bytes - done, static_cast<off_t>(position + done));
+    });
+    check_input(read >= 0, "{} cannot be read: reading {} bytes at position {} failed ({}).", name_, bytes,
+                position, std::strerror(errno));
+    if (read == 0) break;
+    done += static_cast<size_t>(read);
+  }
+  return done;
 }
 
 void SourceFile::read(uint64_t position, void* to, size_t bytes) const {
-  errno = 0;
-  const bool done = ::fseeko(file_.get(), static_cast<off_t>(position), SEEK_SET) == 0 &&
-                    std::fread(to, 1, bytes, file_.get()) == bytes;
-  check_input(done, "{} cannot be read: reading {} bytes at position {} failed ({}).", name_, bytes, position,
-              errno != 0 ? std::strerror(errno) : "the file ended");
+  check_input(read_up_to(position, to, bytes) == bytes,
+              "{} cannot be read: reading {} bytes at position {} failed (the file ended).", name_, bytes,
+              position);
 }
 
 }  // namespace rcnn

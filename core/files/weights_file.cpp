@@ -1,6 +1,5 @@
 #include "core/files/weights_file.h"
 
-#include <fstream>
 #include <string_view>
 #include <system_error>
 
@@ -8,6 +7,7 @@
 #include "core/files/other_formats.h"
 #include "core/files/pth.h"
 #include "core/files/pth_old.h"
+#include "core/files/source_file.h"
 
 namespace rcnn {
 namespace {
@@ -25,12 +25,10 @@ SafetensorsFile read_weights_file(const std::filesystem::path& path) {
               path.string(), failed.message());
   check_input(std::filesystem::is_regular_file(status), "{} is not a regular file.", path.string());
   char start[kFormatBytes] = {};
-  std::ifstream file(path, std::ios::binary);
-  file.read(start, sizeof(start));
-  const std::string_view bytes(start, static_cast<size_t>(file.gcount()));
+  const std::string_view bytes(start, SourceFile(path).read_up_to(0, start, sizeof(start)));
   if (bytes.starts_with("PK\3\4") || bytes.starts_with("PK\5\6") || is_old_pth(path)) return read_pth(path);
   if (!looks_like_safetensors(bytes))
-    if (const std::string what = name_other_format(bytes, std::filesystem::file_size(path)); !what.empty())
+    if (const std::string what = name_other_format(bytes, SourceFile(path).size()); !what.empty())
       throw InputError(fmt::format("{} {}.", path.string(), what));
   return read_safetensors(path);
 }

@@ -13,10 +13,18 @@
 #include <vector>
 
 #include "core/context.h"
+#include "core/memory_limit.h"
 #include "core/recently_used.h"
 #include "kernels/gemm/weights_key.h"
 
 namespace rcnn::kernels {
+
+/// oneDNN generates the code of a primitive when that is made, and crashes if it gets no memory for it. Under
+/// a limit of addresses, this throws Error while there is still some left.
+inline void require_room_for_code() {
+  constexpr size_t kRoom = size_t{16} << 20;  // a primitive takes up to 1 MiB
+  require_addresses(kRoom, "oneDNN's code generator");
+}
 
 /// Makes a `Primitive::primitive_desc` from the arguments that both versions of oneDNN take in this order.
 /// Backward primitives also need `hint`, the descriptor of their forward primitive.
@@ -24,6 +32,7 @@ template <class Primitive, class... Args>
 typename Primitive::primitive_desc make_descriptor(const dnnl::engine& engine,
                                                    const dnnl::primitive_attr& attributes,
                                                    const Args&... args) {
+  require_room_for_code();
 #if DNNL_VERSION_MAJOR >= 3
   return typename Primitive::primitive_desc(engine, args..., attributes);
 #else
@@ -34,6 +43,7 @@ template <class Primitive, class Hint, class... Args>
 typename Primitive::primitive_desc make_backward_descriptor(const dnnl::engine& engine,
                                                             const dnnl::primitive_attr& attributes,
                                                             const Hint& hint, const Args&... args) {
+  require_room_for_code();
 #if DNNL_VERSION_MAJOR >= 3
   return typename Primitive::primitive_desc(engine, args..., hint, attributes);
 #else

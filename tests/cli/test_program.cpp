@@ -113,7 +113,8 @@ TEST_CASE("program: a wrong command line is refused with the name of the option"
   CHECK(contains(trial.refusal({"train", "--steps", "3", "--steps", "4"}), "--steps"));
   CHECK(contains(trial.refusal({"eval", "--weights", "x"}), "--data is required"));
   CHECK(contains(trial.refusal({"detect", "--weights", "x"}), "images is required"));
-  CHECK(contains(trial.refusal({"detect", "--weights", "x", "--score", "2", "y"}), "--score"));
+  for (const char* score : {"2", "nan", "-nan", "inf"})
+    CHECK(contains(trial.refusal({"detect", "--weights", "x", "--score", score, "y"}), "--score"));
   CHECK(contains(trial.refusal({"synth"}), "--out is required"));
   CHECK(contains(trial.refusal({"synth", "--out", trial.path("s"), "--count", "-3"}), "--count"));
   CHECK(contains(trial.refusal({"synth", "--out", trial.path("s"), "--width", "3"}), "3 x 240 pixels"));

@@ -19,11 +19,7 @@ using namespace rcnn::fixtures;
 
 namespace {
 
-int64_t sum_of_row(const Diagnosis& diagnosis, size_t row) {
-  int64_t sum = 0;
-  for (const int64_t count : diagnosis.confusion[row]) sum += count;
-  return sum;
-}
+int64_t sum_of_row(const Diagnosis& diagnosis, size_t row) { return diagnosis.confusion[row].sum(); }
 
 }  // namespace
 
@@ -113,10 +109,10 @@ TEST_CASE("diagnosis: an empty dataset, no objects, no detections, and no detect
   const Diagnosis nothing = diagnose({}, {}, dataset_of({}));
   CHECK(nothing.classes.size() == 2);
   CHECK(nothing.all.best_score == 0.5F);
-  CHECK(nothing.confusion == std::vector<std::vector<int64_t>>(3, {0, 0, 0}));
+  CHECK(nothing.confusion == Confusion(3));
   CHECK(nothing.misses.empty());
   CHECK(nothing.worst.empty());
-  CHECK(diagnose({}, {}, dataset_of({}, {})).confusion == std::vector<std::vector<int64_t>>{{0}});
+  CHECK(diagnose({}, {}, dataset_of({}, {})).confusion == Confusion(1));
 
   const Diagnosis no_objects =
       diagnose({{0, kCat, 0.5F, cell(0)}, {0, kCat, 0.4F, cell(0)}}, {}, dataset_of({{}, {}}));
@@ -316,4 +312,24 @@ TEST_CASE("diagnosis: the JSON has thresholds, confusion matrix and misses") {
         R"("sizes":{"small":{"objects":1,)" +
             misses(0) + R"(,"medium":{"objects":0,)" + misses(0) + R"(,"large":{"objects":1,)" + misses(1) +
             "}}");
+}
+
+TEST_CASE("diagnosis: with many classes only the cells that are not 0 are kept and written") {
+  for (const size_t classes : {kMaxDenseClasses, kMaxDenseClasses + 1, size_t{20'000}}) {
+    CAPTURE(classes);
+    const int last = static_cast<int>(classes);
+    Dataset dataset = dataset_of({{{cell(0), 1}, {cell(1), last}}});
+    dataset.classes.clear();
+    for (size_t i = 0; i < classes; ++i) dataset.classes.push_back(std::to_string(i));
+    const Diagnosis diagnosis = diagnose({{0, last, 0.9F, cell(0)}}, {}, dataset);
+    const std::vector<Confusion::Cell> expected = {{1, classes, 1}, {classes, 0, 1}};
+    CHECK(diagnosis.confusion.cells() == expected);
+    CHECK(diagnosis.confusion.size() == classes + 1);
+    const auto json = to_json(diagnosis, dataset);
+    CHECK(json.contains("confusion") == (classes <= kMaxDenseClasses));
+    if (classes > kMaxDenseClasses)
+      CHECK(json.at("confusion_cells").dump() == fmt::format("[[1,{},1],[{},0,1]]", classes, classes));
+    else
+      CHECK(json.at("confusion").at(1).at(classes) == 1);
+  }
 }

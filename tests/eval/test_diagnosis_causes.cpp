@@ -134,7 +134,7 @@ TEST_CASE("diagnosis: ignored objects are not missed, and detections of them are
       {}}.diagnose();
   CHECK(diagnosis.misses.empty());
   CHECK(diagnosis.worst.empty());
-  CHECK(diagnosis.confusion == std::vector<std::vector<int64_t>>{{0, 0, 0}, {0, 10, 0}, {0, 0, 10}});
+  CHECK(diagnosis.confusion == Confusion{{0, 0, 0}, {0, 10, 0}, {0, 0, 10}});
   CHECK(diagnosis.objects_by_size[0] + diagnosis.objects_by_size[1] + diagnosis.objects_by_size[2] == 20);
   // A detection that is ignored because of a crowd is not a detection of an object next to it either.
   CHECK(Case{{{kBox, kCat}, {{0, 0, 100, 40}, kCat, false, true}}, {cat(0.9F, upper(0.4F))}, {}}.causes() ==
@@ -148,13 +148,13 @@ TEST_CASE("diagnosis: ignored objects are not missed, and detections of them are
 TEST_CASE("diagnosis: the confusion matrix pairs right detections first") {
   // The detection of a dog has the higher score, but the cat counts as found.
   const Diagnosis found = Case{{{kBox, kCat}}, {dog(0.9F, kBox), cat(0.7F, kBox)}, {}}.diagnose();
-  CHECK(found.confusion == std::vector<std::vector<int64_t>>{{0, 0, 1}, {0, 11, 0}, {0, 0, 10}});
+  CHECK(found.confusion == Confusion{{0, 0, 1}, {0, 11, 0}, {0, 0, 10}});
   // Two cats, one detected as a dog and one missed; a missed dog; a false positive.
   const Diagnosis mixed = Case{
       {{cell(0), kCat}, {cell(1), kCat}, {cell(2), kDog}},
       {dog(0.9F, cell(0)), cat(0.9F, cell(7))},
       {}}.diagnose();
-  CHECK(mixed.confusion == std::vector<std::vector<int64_t>>{{0, 1, 0}, {1, 10, 1}, {1, 0, 10}});
+  CHECK(mixed.confusion == Confusion{{0, 1, 0}, {1, 10, 1}, {1, 0, 10}});
 }
 
 TEST_CASE("diagnosis: the reasons describe the errors in an image") {

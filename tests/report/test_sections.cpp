@@ -24,7 +24,7 @@ ReportData many_classes(size_t count) {
   ReportData data;
   Diagnosis diagnosis;
   diagnosis.all = some_curve();
-  diagnosis.confusion.assign(count + 1, std::vector<int64_t>(count + 1));
+  diagnosis.confusion = Confusion(count + 1);
   for (size_t i = 1; i <= count; ++i) {
     data.classes.push_back(fmt::format("class {}", i));
     diagnosis.classes.push_back(some_curve());

@@ -216,6 +216,25 @@ TEST_CASE("alternating: a folder that holds another run is refused before anythi
   CHECK_FALSE(fs::exists(folder / "out" / "1-rpn"));
 }
 
+TEST_CASE("alternating: the folder of the whole run is locked from the start to the end") {
+  const fs::path program = find_program();
+  if (program.empty()) return;
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 4);
+  std::vector<std::string> words = {program.string(),           "train", "--data",
+                                    (folder / "data").string(), "--out", (folder / "out").string()};
+  for (const auto& [key, text] : tiny_settings())
+    words.insert(words.end(), {"--" + key, key == "steps" ? "100000" : text});
+  std::vector<std::string> alternating = words;
+  alternating.insert(alternating.end(), {"--mode", "alternating"});
+  const Process first(alternating);
+  first.wait_until([&] { return !content_of(folder / "out/1-rpn/metrics.jsonl").empty(); });
+  Process second(words);
+  CHECK(second.wait() == 2);
+  CHECK(contains(second.err(), fmt::format("process {} is training in this folder", first.id())));
+  CHECK_FALSE(fs::exists(folder / "out/metrics.jsonl"));
+}
+
 TEST_CASE("fast-rcnn: training and evaluation on the proposals of a file") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 4);

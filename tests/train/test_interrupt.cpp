@@ -58,6 +58,8 @@ TEST_CASE("interrupt: SIGHUP, SIGTERM and SIGINT leave a checkpoint from which t
     process.signal(signal);
     CHECK(process.wait() == 128 + signal);
     CHECK(contains(process.err(), "resume with:"));
+    const bool evaluated = fs::exists(out / "best.safetensors");
+    CHECK(contains(process.err(), "the weights are in " + (out / "last.safetensors").string()) != evaluated);
     CHECK(fs::exists(out / "last.safetensors"));
   }
 }

@@ -158,6 +158,8 @@ TEST_CASE("run: resuming with another setting is refused, naming the setting") {
   CHECK(contains(refusal("seed", "2"), "--seed '1', not '2'"));
   CHECK(contains(refusal("batch", "4"), "--batch '2', not '4'"));
   CHECK(contains(refusal("steps", "7"), "--steps '6', not '7'"));
+  // What to do instead names a file that is there.
+  CHECK(contains(refusal("steps", "7"), "--weights " + (folder / "out/last.safetensors").string()));
   CHECK(contains(refusal("flip-vertical", "true"), "--flip-vertical 'false', not 'true'"));
   CHECK(contains(refusal("box-head-size", "16"), "--box-head-size '32', not '16'"));
   CHECK(contains(refusal("anchor-sizes", "8,16;32,45;64,90"), "--anchor-sizes '16,23; 32,45; 64,90', not"));
@@ -315,7 +317,7 @@ TEST_CASE("run: a learning rate that makes training diverge stops it, and the la
   }
 }
 
-TEST_CASE("run: weights with an infinity stop even a short run") {
+TEST_CASE("run: weights with an infinity are refused before anything is trained") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 4);
   RunOptions run = tiny_run(folder / "data", folder / "first");
@@ -326,7 +328,8 @@ TEST_CASE("run: weights with an infinity stop even a short run") {
 
   run.train.out = (folder / "second").string();
   run.train.weights = (folder / "inf.safetensors").string();
-  CHECK(contains(training_error(run), "steps 1 to 6: no loss was finite"));
+  const std::string refusal = input_error([&] { train_quietly(run); });
+  CHECK(contains(refusal, "inf.safetensors: tensor 'rpn.head.cls_logits.bias' has the value inf"));
   CHECK_FALSE(fs::exists(folder / "second" / "last.safetensors"));
   CHECK_FALSE(fs::exists(folder / "second" / "best.safetensors"));
 }
