@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "core/text.h"
+#include "data/faults.h"
 
 namespace rcnn {
 
@@ -23,9 +23,6 @@ void print_ap_table(const VocResult& result, const std::string& split) {
   fmt::print("{:<{}}  {:>8.4f}  {:>8.4f}\n\n", "mean", width, result.map_area, result.map_11point);
 }
 
-void print_faults(const std::vector<Fault>& faults) {
-  if (!faults.empty()) fmt::print("{} fault{} in the data:\n", faults.size(), faults.size() == 1 ? "" : "s");
-  for (const Fault& fault : faults) fmt::print("  {}\n", printable(fault.what));
-}
+void print_faults(const std::vector<Fault>& faults) { fmt::print("{}", list_faults(faults)); }
 
 }  // namespace rcnn
