@@ -14,6 +14,7 @@
 #include "data/class_limits.h"
 #include "data/clip.h"
 #include "data/files.h"
+#include "data/normalised.h"
 #include "data/orientation.h"
 #include "data/rescale.h"
 #include "data/xml.h"
@@ -50,11 +51,11 @@ class AnnotationReader {
   std::optional<Annotation> read(const pugi::xml_document& document) {
     const pugi::xml_node root = child(document, "annotation");
     if (!root) {
-      report("has no <annotation> element; the image is skipped");
+      report(FaultKind::bad_file, "has no <annotation> element; the image is skipped");
       return std::nullopt;
     }
     if (const int roots = count_children(document, "annotation"); roots > 1)
-      report("has {} <annotation> elements; only the first is read", roots);
+      report(FaultKind::other, "has {} <annotation> elements; only the first is read", roots);
     const pugi::xml_node size = child(root, "size");
     Annotation annotation{file_,
                           image_name_of(root),
@@ -68,9 +69,9 @@ class AnnotationReader {
 
  private:
   template <class... Args>
-  void report(fmt::format_string<Args...> what, Args&&... args) {
+  void report(FaultKind kind, fmt::format_string<Args...> what, Args&&... args) {
     faults_.push_back(
-        {file_, fmt::format("{} {}.", file_.string(), fmt::format(what, std::forward<Args>(args)...))});
+        {file_, fmt::format("{} {}.", file_.string(), fmt::format(what, std::forward<Args>(args)...)), kind});
   }
 
   /// The part after the last slash of either kind: some tools write a path, often one of another machine.
@@ -84,13 +85,13 @@ class AnnotationReader {
   std::string read_name(pugi::xml_node node, int number) {
     const std::string_view name = trim(child(node, "name").text().get());
     if (name.empty()) {
-      report("has no name for object {}; the object is skipped", number);
+      report(FaultKind::no_class, "has no name for object {}; the object is skipped", number);
     } else if (!is_utf8(name)) {
-      report(
-          "has the class name '{}' in object {}, which is not UTF-8, and the first line declares no other "
-          "encoding "
-          "(such as <?xml version=\"1.0\" encoding=\"windows-1252\"?>); the object is skipped",
-          escaped(name), number);
+      report(FaultKind::no_class,
+             "has the class name '{}' in object {}, which is not UTF-8, and the first line declares no other "
+             "encoding "
+             "(such as <?xml version=\"1.0\" encoding=\"windows-1252\"?>); the object is skipped",
+             escaped(name), number);
       return {};
     }
     return printable(name);
@@ -104,9 +105,11 @@ class AnnotationReader {
     named.object.difficult = child(node, "difficult").text().as_int() != 0;
     const int boxes = count_children(node, "bndbox");
     if (boxes > 1)
-      report("has {} boxes in object {} ({}); each is read as an object", boxes, number, named.name);
+      report(FaultKind::bad_object, "has {} boxes in object {} ({}); each is read as an object", boxes,
+             number, named.name);
     if (boxes == 0 && child(node, "robndbox"))
-      report("has a rotated box (<robndbox>) in object {} ({}), which cannot be read; the object is skipped",
+      report(FaultKind::bad_object,
+             "has a rotated box (<robndbox>) in object {} ({}), which cannot be read; the object is skipped",
              number, named.name);
     else if (boxes == 0)
       read_box({}, number, named);  // reports what is missing
@@ -125,8 +128,8 @@ class AnnotationReader {
     double value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error == std::errc() && end == text.data() + text.size() && std::abs(value) < 1e9) return value;
-    report("has {} '{}' in object {} ({}), expected a number; the object is skipped", which, text, number,
-           name);
+    report(FaultKind::bad_object, "has {} '{}' in object {} ({}), expected a number; the object is skipped",
+           which, text, number, name);
     return std::nullopt;
   }
 
@@ -141,12 +144,11 @@ class AnnotationReader {
     const auto [xmin, ymin, xmax, ymax] = corners;
     named.where = fmt::format("object {} ({}): {} {} {} {}", number, named.name, xmin, ymin, xmax, ymax);
     if (xmin > xmax || ymin > ymax) {
-      report("has a reversed box, {}; the object is skipped", named.where);
-      faults_.back().kind = FaultKind::reversed_box;
+      report(FaultKind::reversed_box, "has a reversed box, {}; the object is skipped", named.where);
       return std::nullopt;
     }
     if (xmin == xmax || ymin == ymax) {
-      report("has a box of zero area, {}; the object is skipped", named.where);
+      report(FaultKind::empty_box, "has a box of zero area, {}; the object is skipped", named.where);
       return std::nullopt;
     }
     return Box{static_cast<float>(xmin - 1), static_cast<float>(ymin - 1), static_cast<float>(xmax),
@@ -174,11 +176,9 @@ class Placer {
     std::vector<NamedObject> placed;
     const BoxScale scale = options_.rescale_boxes ? box_scale({image_.annotation.said, frame_}) : BoxScale{};
     for (const NamedObject& object : image_.annotation.objects) {
-      const std::optional<Box> box = clip_to_image(scale(object.object.box), frame_, object.where,
-                                                   [this](FaultKind kind, const std::string& fault) {
-                                                     report("{}", fault);
-                                                     faults_.back().kind = kind;
-                                                   });
+      const std::optional<Box> box =
+          clip_to_image(scale(object.object.box), frame_, object.where,
+                        [this](FaultKind kind, const std::string& fault) { report(kind, "{}", fault); });
       if (!box) continue;
       placed.push_back(object);
       placed.back().object.box = turned_ ? turn_box(*box, image_.info.orientation, image_.info.stored) : *box;
@@ -188,9 +188,11 @@ class Placer {
 
  private:
   template <class... Args>
-  void report(fmt::format_string<Args...> what, Args&&... args) {
-    faults_.push_back({image_.annotation.file, fmt::format("{} {}.", image_.annotation.subject(),
-                                                           fmt::format(what, std::forward<Args>(args)...))});
+  void report(FaultKind kind, fmt::format_string<Args...> what, Args&&... args) {
+    faults_.push_back(
+        {image_.annotation.file,
+         fmt::format("{} {}.", image_.annotation.subject(), fmt::format(what, std::forward<Args>(args)...)),
+         kind});
   }
 
   void report_size() {
@@ -200,10 +202,12 @@ class Placer {
           turned_boxes_note(image_.annotation.file, image_.image, {image_.info, said}, options_.exif_boxes));
     if (said == ImageSize{} && !image_.annotation.form_has_sizes) return;
     if (said == ImageSize{})
-      report("lacks a <size>; the image's {} x {} is used", frame_.width, frame_.height);
-    else if (said != frame_ && !common_)
-      report("gives the size {} x {}, but the image has {} x {}; {}", said.width, said.height, frame_.width,
-             frame_.height, options_.rescale_boxes ? "its boxes are scaled" : "the image's size is used");
+      report(FaultKind::image_size, "lacks a <size>; the image's {} x {} is used", frame_.width,
+             frame_.height);
+    else if (said != frame_ && !common_) {
+      const auto [what, kind] = size_fault({said, frame_}, options_.rescale_boxes);
+      report(kind, "gives {}", what);
+    }
   }
 
   const AnnotatedImage& image_;
@@ -216,6 +220,16 @@ class Placer {
 std::vector<size_t> with_objects(std::vector<size_t> which, const std::vector<AnnotatedImage>& images) {
   std::erase_if(which, [&](size_t i) { return images[i].annotation.objects.empty(); });
   return which;
+}
+
+/// Throws InputError if the boxes are shares of the images' sides although their form has pixels.
+void check_in_pixels(const std::vector<AnnotatedImage>& images, const std::string& what) {
+  NormalisedBoxes normalised;
+  for (const AnnotatedImage& image : images)
+    if (!image.annotation.in_shares)
+      for (const NamedObject& object : image.annotation.objects)
+        normalised.add(object.object.box, image.info.seen);
+  normalised.check(what);
 }
 
 std::vector<std::string> sorted_names(const std::vector<std::vector<NamedObject>>& images) {
@@ -237,7 +251,8 @@ std::vector<Object> label_objects(const std::vector<NamedObject>& named, const A
           {annotation.file,
            fmt::format(
                "{} has an object of the unknown class '{}'; the object is skipped (the classes are {}).",
-               annotation.subject(), object.name, known)});
+               annotation.subject(), object.name, known),
+           FaultKind::unknown_class});
       continue;
     }
     objects.push_back(object.object);
@@ -254,7 +269,7 @@ std::optional<Annotation> read_annotation(const fs::path& file, std::vector<Faul
   try {
     document = parse_xml(bytes, file.string());
   } catch (const InputError& error) {
-    faults.push_back({file, fmt::format("{} The image is skipped.", error.what())});
+    faults.push_back({file, fmt::format("{} The image is skipped.", error.what()), FaultKind::bad_file});
     return std::nullopt;
   }
   return AnnotationReader(file, faults).read(document);
@@ -287,7 +302,8 @@ Dataset make_dataset(std::vector<AnnotatedImage> images, const std::vector<std::
                      std::vector<Fault> faults, const fs::path& root, const std::string& what,
                      const ReadOptions& options) {
   check_input(!images.empty(), "{}: none of {} can be used; the first fault: {}", root.string(), what,
-              faults.empty() ? "" : faults.front().what);
+              first_fault(faults));
+  check_in_pixels(images, fmt::format("{} ({})", root.string(), what));
   Dataset dataset;
   dataset.faults = std::move(faults);
 
@@ -295,7 +311,8 @@ Dataset make_dataset(std::vector<AnnotatedImage> images, const std::vector<std::
   for (const AnnotatedImage& image : images) claims.push_back({image.info, image.annotation.said});
   const BoxFrames frames = find_box_frames(claims, options.exif_boxes);
   const std::vector<bool>& turned = frames.turned;
-  if (const std::vector<size_t> uncertain = with_objects(frames.uncertain, images); !uncertain.empty())
+  const std::vector<size_t> uncertain = with_objects(frames.uncertain, images);
+  if (!uncertain.empty())
     dataset.faults.push_back(uncertain_frames_note(root, uncertain.size(), images[uncertain[0]].image));
   std::vector<SizePair> sizes;
   for (size_t i = 0; i < images.size(); ++i)
@@ -308,7 +325,9 @@ Dataset make_dataset(std::vector<AnnotatedImage> images, const std::vector<std::
   dataset.classes = classes.empty() ? sorted_names(placed) : classes;
   check_input(!dataset.classes.empty(), "{}: {} contain no object, so there is no class to learn{}",
               root.string(), what,
-              dataset.faults.empty() ? "." : fmt::format("; the first fault: {}", dataset.faults[0].what));
+              count_faults(dataset.faults) == 0
+                  ? "."
+                  : fmt::format("; the first fault: {}", first_fault(dataset.faults)));
   check_class_names(root.string(), dataset.classes);
   std::map<std::string, int> labels;
   for (const std::string& name : dataset.classes) labels.emplace(name, static_cast<int>(labels.size()) + 1);
@@ -321,6 +340,7 @@ Dataset make_dataset(std::vector<AnnotatedImage> images, const std::vector<std::
                                image.info.seen.height,
                                label_objects(placed[i], image.annotation, labels, known, dataset.faults)});
   }
+  for (const size_t i : uncertain) dataset.samples[i].frame_is_guessed = true;
   return dataset;
 }
 

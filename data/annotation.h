@@ -4,6 +4,7 @@
 // [xmin - 1, ymin - 1, xmax, ymax], the area that these pixels cover.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -27,7 +28,8 @@ struct Annotation {
   ImageSize said;          // <size>; 0 x 0 if it is missing
   std::vector<NamedObject> objects;
   std::string part = {};       // what describes this image in a file that describes several
-  bool in_shares = false;      // the boxes are shares of the image's sides, from 0 to 1
+  bool in_shares = false;      // the file gives the boxes as shares of the image's sides, from 0 to 1
+  int64_t bytes = 0;           // of the image's file; 0 if the form has no place for them
   bool form_has_sizes = true;  // false: the form has no place for `said`, so that it is not missed
 
   /// The file, and the part of it, for reports.

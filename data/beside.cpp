@@ -50,14 +50,15 @@ class BesideReader {
           entries.push_back({std::move(*annotation), std::move(image), {}});
         }
       } catch (const InputError& error) {
-        faults_.push_back({file, error.what()});
+        faults_.push_back({file, error.what(), FaultKind::bad_file});
       }
+    give_up_shared(entries);
     find_lost(entries);
     std::vector<AnnotatedImage> images;
     for (Entry& entry : entries) try {
         if (std::optional<AnnotatedImage> image = read_one(entry)) images.push_back(std::move(*image));
       } catch (const InputError& error) {
-        faults_.push_back({entry.annotation.file, error.what()});
+        faults_.push_back({entry.annotation.file, error.what(), FaultKind::bad_image});
       }
     report_unannotated(root_, found.images, described_, faults_);
     return images;
@@ -69,6 +70,14 @@ class BesideReader {
     fs::path image;     // empty if there is none
     std::string doubt;  // see LostImage
   };
+
+  static void give_up_shared(std::vector<Entry>& entries) {
+    std::vector<ImageClaim> claims;
+    for (const Entry& entry : entries) claims.push_back({entry.annotation.file, entry.image});
+    const std::vector<bool> shared = find_shared_by_name(claims);
+    for (size_t i = 0; i < entries.size(); ++i)
+      if (shared[i]) entries[i].image.clear();
+  }
 
   /// Looks in all folders for the images that are not in a usual place.
   void find_lost(std::vector<Entry>& entries) {
@@ -101,20 +110,24 @@ class BesideReader {
   std::optional<AnnotatedImage> read_one(Entry& entry) {
     const fs::path &file = entry.annotation.file, &image = entry.image;
     if (image.empty()) {
-      faults_.push_back({file, fmt::format("{} has no image: {}; it is skipped.", file.string(),
-                                           entry.doubt.empty()
-                                               ? fmt::format("there is no image with its name, and the image "
-                                                             "'{}' that it names does not exist",
-                                                             entry.annotation.image_name)
-                                               : entry.doubt)});
+      faults_.push_back(
+          {file,
+           fmt::format("{} has no image: {}; it is skipped.", file.string(),
+                       entry.doubt.empty() ? fmt::format("there is no image with its name, and the image "
+                                                         "'{}' that it names does not exist",
+                                                         entry.annotation.image_name)
+                                           : entry.doubt),
+           FaultKind::missing_image});
       return std::nullopt;
     }
     described_.insert(image);
     const std::string id =
         escaped(fs::path(image).replace_extension().lexically_relative(root_).generic_string());
     if (const auto [other, is_new] = by_id_.emplace(id, file); !is_new) {
-      faults_.push_back({file, fmt::format("{} describes {}, as {} does already; it is skipped.",
-                                           file.string(), image.string(), other->second.string())});
+      faults_.push_back({file,
+                         fmt::format("{} describes {}, as {} does already; it is skipped.", file.string(),
+                                     image.string(), other->second.string()),
+                         FaultKind::repeated});
       return std::nullopt;
     }
     const ImageInfo info = read_image_info(image);
@@ -126,11 +139,17 @@ class BesideReader {
     std::vector<fs::path> places = {folder, folder / "images", folder / "JPEGImages"};
     if (folder != root_)
       places.insert(places.end(), {folder.parent_path() / "images", folder.parent_path() / "JPEGImages"});
-    for (const fs::path& place : places) {
-      const auto [images, is_new] = folders_.try_emplace(place, place);
-      if (fs::path image = images->second.find_described(annotation); !image.empty()) return image;
-    }
+    // In all places its own name first: the one in the annotation may be that of the file it was copied from.
+    const std::string stem = annotation.file.stem().string();
+    for (const fs::path& place : places)
+      if (fs::path image = folder_at(place).find(stem, annotation.image_name); !image.empty()) return image;
+    for (const fs::path& place : places)
+      if (fs::path image = folder_at(place).find_described(annotation); !image.empty()) return image;
     return {};
+  }
+
+  const ImageFolder& folder_at(const fs::path& place) {
+    return folders_.try_emplace(place, place).first->second;
   }
 
   const fs::path& root_;
@@ -162,8 +181,10 @@ std::vector<AnnotatedImage> choose_listed(std::vector<AnnotatedImage> images, co
         return !fs::path(images[i].image).replace_extension().generic_string().ends_with("/" + name);
       });
     if (fitting.size() != 1)
-      faults.push_back({list, fmt::format("{} lists {}, which fits {} annotated images; it is skipped.",
-                                          list.string(), line, fitting.empty() ? "none of the" : "several")});
+      faults.push_back({list,
+                        fmt::format("{} lists {}, which fits {} annotated images; it is skipped.",
+                                    list.string(), line, fitting.empty() ? "none of the" : "several"),
+                        FaultKind::missing_image});
     else if (taken.insert(fitting[0]).second)
       chosen.push_back(images[fitting[0]]);
   }

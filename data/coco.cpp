@@ -13,10 +13,9 @@
 #include "core/text.h"
 #include "data/class_limits.h"
 #include "data/clip.h"
-#include "data/coco_places.h"
+#include "data/coco_images.h"
 #include "data/image.h"
-#include "data/image_index.h"
-#include "data/inside.h"
+#include "data/normalised.h"
 #include "data/orientation.h"
 #include "data/rescale.h"
 
@@ -79,8 +78,10 @@ Labels find_labels(const CocoFile& file, std::vector<Fault>& faults) {
       labels.ids.push_back(category.id);
     } else {
       faults.push_back(
-          {file.path, fmt::format("{} has two categories named '{}', {} and {}; they are read as one class.",
-                                  file.path.string(), category.name, labels.ids[index], category.id)});
+          {file.path,
+           fmt::format("{} has two categories named '{}', {} and {}; they are read as one class.",
+                       file.path.string(), category.name, labels.ids[index], category.id),
+           FaultKind::repeated});
       if (!counts.contains(labels.ids[index])) labels.ids[index] = category.id;
     }
     labels.by_category[category.id] = static_cast<int>(index) + 1;
@@ -128,14 +129,9 @@ Labels match_labels(const CocoFile& file, const std::vector<std::string>& classe
     faults.push_back(
         {file.path,
          fmt::format("{} has {} objects of the unknown class '{}'; they are skipped (the classes are {}).",
-                     file.path.string(), count, name, fmt::join(classes, ", "))});
+                     file.path.string(), count, name, fmt::join(classes, ", ")),
+         FaultKind::unknown_class});
   return labels;
-}
-
-/// Names that were written on Windows have backslashes.
-std::string with_slashes(std::string name) {
-  std::replace(name.begin(), name.end(), '\\', '/');
-  return name;
 }
 
 /// The file name without folder and extension, made longer if another sample has that id.
@@ -152,80 +148,6 @@ Box as_box(const CocoAnnotation& annotation) {
           static_cast<float>(annotation.y + annotation.height)};
 }
 
-/// The path of the image: its file_name, with either kind of slash, or what is left of it after the name of
-/// the folder itself. Empty if there is none that may be read.
-fs::path find_image(const fs::path& root, const fs::path& folder, const std::string& file_name,
-                    const ReadOptions& options) {
-  const fs::path slashes = with_slashes(file_name), parent = slashes.parent_path().lexically_normal();
-  std::vector<fs::path> names = {file_name, slashes};
-  const std::string whole = fmt::format("/{}", folder.lexically_normal().generic_string());
-  if (whole.ends_with(fmt::format("/{}", parent.generic_string()))) names.push_back(slashes.filename());
-  std::error_code unusable;  // a name that no file can have
-  for (const fs::path& name : names)
-    if (may_read(root, folder / name, options) && fs::is_regular_file(folder / name, unusable))
-      return (folder / name).lexically_normal();
-  return {};
-}
-
-/// The folder of the data set of a file, or that of its images if it lies elsewhere.
-fs::path root_of(const fs::path& file, const fs::path& folder) {
-  const fs::path root = coco_data_set(file);
-  const std::string inner = folder.lexically_normal().lexically_relative(root).generic_string();
-  return inner.empty() || inner.starts_with("..") ? folder : root;
-}
-
-/// Looks for the images that are not in the folder of a file's images in the whole data set.
-class LostFinder {
- public:
-  LostFinder(const fs::path& file, const fs::path& folder, const ReadOptions& options)
-      : file_(file), folder_(folder), options_(options), root_(root_of(file, folder)) {}
-
-  /// The results are in the order of the entries whose path in `found` is empty.
-  std::vector<LostImage> find(const std::vector<std::string>& file_names, const std::vector<fs::path>& found,
-                              std::vector<Fault>& faults) {
-    for (size_t i = 0; i < file_names.size(); ++i) add(file_, folder_, file_names[i], found[i]);
-    const size_t own = lost_.size();
-    add_other_files();
-    ImageIndex(root_).match(lost_, claimed_);
-    lost_.resize(own);
-    report_found(root_, lost_, faults);
-    return std::move(lost_);
-  }
-
- private:
-  void add(const fs::path& file, const fs::path& folder, const std::string& name, const fs::path& found) {
-    if (!found.empty()) {
-      claimed_.insert(found);
-      return;
-    }
-    const std::string inner = folder.lexically_normal().lexically_relative(root_).generic_string();
-    lost_.push_back({file, name, {fmt::format("{}/{}", inner, name)}, split_in_name(file.stem().string())});
-  }
-
-  /// The other files of the data set have images, too, which are not for this one.
-  void add_other_files() {
-    std::set<std::string> known;  // paths that two files have are of one image
-    for (const LostImage& lost : lost_)
-      if (lost.name.find_first_of("/\\") != std::string::npos) known.insert(lost.name);
-    for (const CocoPlace& other : find_coco_files(root_)) try {
-        if (std::error_code unusable; fs::equivalent(other.file, file_, unusable)) continue;
-        const fs::path folder = find_coco_images(other.file);
-        for (const CocoImage& image : read_coco_file(other.file).images)
-          if (!known.contains(image.file_name))
-            add(other.file, folder, image.file_name, find_image(root_, folder, image.file_name, options_));
-      } catch (const InputError&) {
-        continue;  // reading that file reports it
-      }
-  }
-
-  const fs::path& file_;
-  const fs::path& folder_;
-  const ReadOptions& options_;
-  const fs::path root_;
-  std::vector<LostImage> lost_;
-  std::set<fs::path> claimed_;
-};
-
 /// Checks images and their boxes, and reports under the JSON file's name.
 class SampleChecker {
  public:
@@ -236,7 +158,7 @@ class SampleChecker {
   void keep(std::vector<Sample> samples) {
     std::vector<SizeClaim> claims;
     std::vector<Sample> found;
-    find_images(samples);
+    find_coco_sample_images(file_, folder_, options_, samples, dataset_.faults);
     for (Sample& sample : samples)
       if (const std::optional<ImageInfo> info = read_info(sample)) {
         claims.push_back({*info, {sample.width, sample.height}});
@@ -255,35 +177,9 @@ class SampleChecker {
   }
 
  private:
-  /// Sets the samples' images. Without one, there is a fault, and the path is empty.
-  void find_images(std::vector<Sample>& samples) {
-    std::vector<std::string> names;
-    std::vector<fs::path> images;
-    const fs::path root = root_of(file_, folder_);
-    for (const Sample& sample : samples) {
-      names.push_back(sample.image.string());
-      images.push_back(find_image(root, folder_, names.back(), options_));
-    }
-    std::vector<LostImage> lost;
-    if (std::any_of(images.begin(), images.end(), [](const fs::path& image) { return image.empty(); }))
-      lost = LostFinder(file_, folder_, options_).find(names, images, dataset_.faults);
-    auto next = lost.begin();
-    for (size_t i = 0; i < samples.size(); ++i) {
-      samples[i].image = images[i].empty() ? next->found : images[i];
-      if (samples[i].image.empty()) {
-        name_ = names[i];
-        if (!may_read(root, folder_ / with_slashes(names[i]), options_))
-          report(fmt::format("{}; the image is skipped", kOutside));
-        else
-          report(fmt::format("does not exist in {}{}; the image is skipped", folder_.string(),
-                             next->doubt.empty() ? "" : fmt::format(", and {}", next->doubt)));
-      }
-      if (images[i].empty()) ++next;
-    }
-  }
-
-  void report_uncertain(const std::vector<Sample>& samples, std::vector<size_t> uncertain) {
+  void report_uncertain(std::vector<Sample>& samples, std::vector<size_t> uncertain) {
     std::erase_if(uncertain, [&](size_t i) { return samples[i].objects.empty(); });
+    for (const size_t i : uncertain) samples[i].frame_is_guessed = true;
     if (!uncertain.empty())
       dataset_.faults.push_back(uncertain_frames_note(file_, uncertain.size(), samples[uncertain[0]].image));
   }
@@ -294,7 +190,7 @@ class SampleChecker {
     try {
       return read_image_info(sample.image);
     } catch (const InputError& error) {
-      dataset_.faults.push_back({sample.image, error.what()});
+      dataset_.faults.push_back({sample.image, error.what(), FaultKind::bad_image});
       return std::nullopt;
     }
   }
@@ -307,10 +203,10 @@ class SampleChecker {
     if (turned && !sample.objects.empty())
       dataset_.faults.push_back(turned_boxes_note(file_, sample.image, claim, options_.exif_boxes));
     const bool disagrees = sample.width != 0 && sample.height != 0 && size != claim.said;
-    if (disagrees && !common_)
-      report(fmt::format("is given the size {} x {}, but the image has {} x {}; {}", sample.width,
-                         sample.height, size.width, size.height,
-                         options_.rescale_boxes ? "its boxes are scaled" : "the image's size is used"));
+    if (disagrees && !common_) {
+      const auto [what, kind] = size_fault({claim.said, size}, options_.rescale_boxes);
+      report(fmt::format("is given {}", what), kind);
+    }
     const BoxScale scale = options_.rescale_boxes ? box_scale({claim.said, size}) : BoxScale{};
     sample.width = info.seen.width;
     sample.height = info.seen.height;
@@ -334,18 +230,19 @@ class SampleChecker {
         fmt::format("object {} ({}): {} {} {} {}", number,
                     dataset_.classes[static_cast<size_t>(object.label - 1)], x1, y1, x2 - x1, y2 - y1);
     if (x2 < x1 || y2 < y1) {
-      report(fmt::format("has a box of negative width or height, {}; the object is skipped", where));
+      report(fmt::format("has a box of negative width or height, {}; the object is skipped", where),
+             FaultKind::empty_box);
       return std::nullopt;
     }
     if (x1 == x2 || y1 == y2) {
-      report(fmt::format("has a box of zero area, {}; the object is skipped", where));
+      report(fmt::format("has a box of zero area, {}; the object is skipped", where), FaultKind::empty_box);
       return std::nullopt;
     }
     return clip_to_image(object.box, size, where,
                          [this](FaultKind kind, const std::string& fault) { report(fault, kind); });
   }
 
-  void report(const std::string& what, FaultKind kind = FaultKind::other) {
+  void report(const std::string& what, FaultKind kind) {
     dataset_.faults.push_back({file_, fmt::format("{}: {} {}.", file_.string(), name_, what), kind});
   }
 
@@ -369,17 +266,21 @@ Dataset make_coco_dataset(const CocoFile& file, const std::vector<std::string>& 
   check_class_names(file.path.string(), labels.names);
   std::unordered_map<int64_t, size_t> sample_of;
   std::unordered_set<std::string> taken;
+  NormalisedBoxes normalised;
   for (const CocoImage& image : file.images) {
     sample_of.emplace(image.id, dataset.samples.size());
     dataset.samples.push_back(
         {unique_id(image, taken), image.file_name, image.width, image.height, {}, image.id});
   }
   for (const CocoAnnotation& annotation : file.annotations) {
+    const Sample& sample = dataset.samples[sample_of.at(annotation.image)];
+    normalised.add(as_box(annotation), {sample.width, sample.height});
     const auto label = labels.by_category.find(annotation.category);
     if (label == labels.by_category.end()) continue;
     dataset.samples[sample_of.at(annotation.image)].objects.push_back(
         {as_box(annotation), label->second, annotation.ignore, annotation.crowd, annotation.area});
   }
+  normalised.check(file.path.string());
   dataset.classes = std::move(labels.names);
   dataset.category_ids = std::move(labels.ids);
   return dataset;
@@ -396,7 +297,7 @@ Dataset read_coco(const fs::path& file, const fs::path& folder, const std::vecto
   SampleChecker(file, folder, options, dataset).keep(std::move(labelled.samples));
   check_input(!dataset.samples.empty(), "{}: none of its {} images can be used; the first fault: {}",
               file.string(), listed,
-              dataset.faults.empty() ? "it lists no image." : dataset.faults.front().what);
+              count_faults(dataset.faults) == 0 ? "it lists no image." : first_fault(dataset.faults));
   return dataset;
 }
 

@@ -92,11 +92,14 @@ std::vector<CocoResult> read_coco_results(const std::filesystem::path& path, con
 ///    annotations.
 /// Otherwise annotations of other classes are left out, and reported once per name. A class that the file
 /// lacks gets a number that the file does not use.
+///
+/// Throws InputError if all boxes look normalised (data/normalised.h).
 Dataset make_coco_dataset(const CocoFile& file, const std::vector<std::string>& classes = {});
 
 /// The split in a file as a dataset. The images lie in `folder`, under their file_name or its last part.
 /// Labels are those of `make_coco_dataset`. Images without annotations are kept. Images and boxes are checked
-/// and reported as by `read_voc`, and boxes are clipped.
+/// and reported as by `read_voc`, and boxes are clipped. Entries of one image are a fault, and are read as
+/// one unless they give it different sizes.
 Dataset read_coco(const std::filesystem::path& file, const std::filesystem::path& folder,
                   const std::vector<std::string>& classes = {}, const ReadOptions& options = {});
 

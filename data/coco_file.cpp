@@ -120,10 +120,10 @@ CocoCategory read_category(const Entry& entry) {
   std::string_view name, heading;
   if (entry.get("name").get(name) != simdjson::SUCCESS || trim(name).empty())
     entry.fail("has a name that is empty or not a string");
-  category.name = printable(name);
+  category.name = printable(trim(name));
   const std::optional<element> supercategory = entry.find("supercategory");
   if (supercategory && supercategory->get(heading) == simdjson::SUCCESS)
-    category.supercategory = printable(heading);
+    category.supercategory = printable(trim(heading));
   return category;
 }
 
@@ -250,9 +250,10 @@ std::unordered_map<int64_t, size_t> read_items(const JsonFile& document, std::st
     if (is_new)
       items.push_back(std::move(item));
     else if (is_same(item, items[earlier->second]))
-      faults.push_back(
-          {document.file(), fmt::format("{}: {}[{}] repeats an earlier entry, with the id {}; it is skipped.",
-                                        document.file(), list, index, item.id)});
+      faults.push_back({document.file(),
+                        fmt::format("{}: {}[{}] repeats an earlier entry, with the id {}; it is skipped.",
+                                    document.file(), list, index, item.id),
+                        FaultKind::repeated});
     else
       entry.fail("has the id {} of an earlier entry", item.id);
   });
@@ -283,7 +284,7 @@ CocoResult read_result(const Entry& entry, const CocoNumbers& numbers) {
   } else {
     if (entry.get("category_name").get(name) != simdjson::SUCCESS)
       entry.fail("has a category_name that is not a string");
-    result.category = look_up(entry, "class", printable(name), numbers.categories);
+    result.category = look_up(entry, "class", printable(trim(name)), numbers.categories);
   }
   entry.box(result);
   result.score = entry.number("score");
@@ -336,7 +337,8 @@ CocoFile read_coco_file(const fs::path& path) {
         entry.fail("names the category {}, which the file lacks", annotation.category);
       file.annotations.push_back(annotation);
     } catch (const InputError& fault) {
-      file.faults.push_back({path, fmt::format("{} The annotation is skipped.", fault.what())});
+      file.faults.push_back(
+          {path, fmt::format("{} The annotation is skipped.", fault.what()), FaultKind::bad_object});
     }
   });
   return file;

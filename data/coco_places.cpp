@@ -6,6 +6,7 @@
 
 #include "core/files/look.h"
 #include "core/text.h"
+#include "data/beside.h"
 #include "data/coco.h"
 
 namespace rcnn {
@@ -72,9 +73,22 @@ std::string split_in_name(const std::string& name) {
   return said;
 }
 
+bool is_annotation_folder(const fs::path& folder) {
+  const std::string name = lower_case(folder.filename().string());
+  return name == "annotations" || ((name == "data" || name == "labels") && !holds_images(folder));
+}
+
+std::vector<fs::path> annotation_places(const fs::path& folder) {
+  std::vector<fs::path> places = {folder};
+  for (const char* name : {"annotations", "Annotations", "data", "Data", "labels", "Labels"})
+    if (fs::is_directory(folder / name) && is_annotation_folder(folder / name))
+      places.push_back(folder / name);
+  return places;
+}
+
 std::vector<CocoPlace> find_coco_files(const fs::path& folder) {
   std::vector<fs::path> files;
-  for (const fs::path& place : {folder, folder / "annotations", folder / "Annotations"})
+  for (const fs::path& place : annotation_places(folder))
     for (fs::path& file : coco_files_in(place)) files.push_back(std::move(file));
   if (files.size() == 1) return {{files.front(), split_in_name(files.front().stem().string())}};
   std::stable_partition(files.begin(), files.end(), is_instances);
@@ -92,13 +106,13 @@ std::vector<CocoPlace> find_coco_files(const fs::path& folder) {
 
 fs::path coco_data_set(const fs::path& file) {
   const fs::path own = file.has_parent_path() ? file.parent_path() : fs::path(".");
-  return lower_case(own.filename().string()) == "annotations" ? (own / "..").lexically_normal() : own;
+  return is_annotation_folder(own) ? (own / "..").lexically_normal() : own;
 }
 
 fs::path find_coco_images(const fs::path& file) {
   const fs::path own = file.has_parent_path() ? file.parent_path() : fs::path(".");
   std::vector<fs::path> bases = {own};
-  if (lower_case(own.filename().string()) == "annotations") bases.push_back(own / "..");
+  if (is_annotation_folder(own)) bases.push_back(own / "..");
 
   std::vector<std::string> names = {"images", "JPEGImages", "data", file.stem().string()};
   for (const std::string& word : words_of(file.stem().string())) names.push_back(word);  // train2017

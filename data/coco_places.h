@@ -20,19 +20,27 @@ struct CocoPlace {
   std::string split;  // empty if it is the only file and its name gives no split
 };
 
-/// The COCO files in a folder and in its annotations/. The split is the one that a word of the file name
-/// stands for, with or without digits after it (instances_train2017.json, bccd_val.json), otherwise the name
-/// itself. Of two files for one split, instances_*.json gets the split, and the other is listed under its
-/// whole name; files of captions and key points are left out.
+/// Whether a folder beside those of the images holds annotations by its name: annotations/, or data/ or
+/// labels/ if no image is in it.
+bool is_annotation_folder(const std::filesystem::path& folder);
+
+/// A folder, and those in it that hold annotations in this sense.
+std::vector<std::filesystem::path> annotation_places(const std::filesystem::path& folder);
+
+/// The COCO files in a folder and in its folders of annotations. The split is the one that a word of the file
+/// name stands for, with or without digits after it (instances_train2017.json, bccd_val.json), otherwise the
+/// name itself. Of two files for one split, instances_*.json gets the split, and the other is listed under
+/// its whole name; files of captions and key points are left out.
 std::vector<CocoPlace> find_coco_files(const std::filesystem::path& folder);
 
-/// The folder that holds the images of a file. Candidates are the file's own folder, the one around
-/// annotations/, and in both of them images/, JPEGImages/, data/ and folders named after the split. The one
-/// that has the largest number of a sample of about a hundred images is taken, or the file's own folder if no
-/// candidate has any.
+/// The folder that holds the images of a file. Candidates are the file's own folder, the one around it if it
+/// is a folder of annotations, and in both of them images/, JPEGImages/, data/ and folders named after the
+/// split. The one that has the largest number of a sample of about a hundred images is taken, or the file's
+/// own folder if no candidate has any.
 std::filesystem::path find_coco_images(const std::filesystem::path& file);
 
-/// The folder of the data set of which a file is part: its own folder, or the one around annotations/.
+/// The folder of the data set of which a file is part: its own folder, or the one around the folder of
+/// annotations.
 std::filesystem::path coco_data_set(const std::filesystem::path& file);
 
 }  // namespace rcnn

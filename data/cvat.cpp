@@ -76,6 +76,9 @@ std::optional<BoxOf<double>> box_of(pugi::xml_node node, std::string_view kind) 
 void read_image(pugi::xml_node node, size_t number, LabelCollector& labels) {
   const std::string name(trim(node.attribute("name").value()));
   if (name.empty()) return labels.report(fmt::format("image {}", number), "has no name; it is skipped");
+  if (labels.has_image(name))
+    labels.report(fmt::format("image {} ({})", number, printable(name)),
+                  "has the name of an earlier one; their objects are taken together", FaultKind::repeated);
   Annotation& image =
       labels.image(name, {node.attribute("width").as_int(), node.attribute("height").as_int()}, true);
   size_t objects = 0;

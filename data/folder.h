@@ -53,9 +53,10 @@ Dataset read_split(const DataFolder& folder, const std::string& split,
 
 /// Splits a dataset in two: round(`share` x images) go to the second part, but with two or more images each
 /// part gets at least one. The choice depends on the seed and the ids of the samples, not on their order. The
-/// last image of the first part with objects of a class stays there if other images can go instead. The parts
-/// keep the order and the classes; neither has the dataset's faults. Throws InputError for a share outside 0
-/// to 1.
+/// last image of the first part with objects of a class stays there if other images can go instead. Images
+/// whose files have the same bytes go to the same part, which may then be smaller than `share` says, unless
+/// all images are the same. The parts keep the order and the classes; neither has the dataset's faults.
+/// Throws InputError for a share outside 0 to 1.
 std::pair<Dataset, Dataset> random_split(const Dataset& dataset, double share, uint64_t seed);
 
 /// The samples with these ids, in the order of the ids, without the dataset's faults. Throws InputError

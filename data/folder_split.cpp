@@ -3,11 +3,13 @@
 #include <cmath>
 #include <tuple>
 #include <unordered_map>
+#include <utility>
 
 #include "core/error.h"
 #include "core/files/atomic_file.h"
 #include "core/rng.h"
 #include "core/text.h"
+#include "data/equal_files.h"
 #include "data/files.h"
 #include "data/folder.h"
 
@@ -46,26 +48,82 @@ std::vector<int> labels_in(const Sample& sample) {
   return labels;
 }
 
-/// Which samples go to the second part: the first in the order. A sample that is the last one of the first
-/// part with a class goes only if there are no others.
+/// The samples in groups that must not be separated, because their files have the same bytes, in the order of
+/// their first ones in `order`.
+std::vector<std::vector<size_t>> group_equal(const std::vector<Sample>& samples,
+                                             const std::vector<size_t>& order) {
+  std::vector<std::filesystem::path> files;
+  for (const Sample& sample : samples) files.push_back(sample.image);
+  std::vector<std::vector<size_t>> equal = find_equal_files(files);
+  std::vector<size_t> group_of(samples.size(), equal.size());
+  for (size_t g = 0; g < equal.size(); ++g)
+    for (const size_t i : equal[g]) group_of[i] = g;
+  std::vector<std::vector<size_t>> groups;
+  for (const size_t i : order)
+    if (group_of[i] == equal.size())
+      groups.push_back({i});
+    else if (std::vector<size_t> group = std::exchange(equal[group_of[i]], {}); !group.empty())
+      groups.push_back(std::move(group));
+  return groups;
+}
+
+/// Chooses the samples of the second part, group by group.
+class SecondPart {
+ public:
+  explicit SecondPart(const std::vector<Sample>& samples) : samples_(samples), chosen_(samples.size()) {
+    for (const Sample& sample : samples)
+      for (const int label : labels_in(sample)) ++images_with_[label];
+  }
+
+  /// Whether the first part would be left without a class.
+  bool has_last(const std::vector<size_t>& group) const {
+    std::unordered_map<int, int> with;
+    for (const size_t i : group)
+      for (const int label : labels_in(samples_[i])) ++with[label];
+    return std::any_of(with.begin(), with.end(),
+                       [&](const auto& entry) { return images_with_.at(entry.first) == entry.second; });
+  }
+
+  bool has(const std::vector<size_t>& group) const { return chosen_[group.front()]; }
+
+  void take(const std::vector<size_t>& group) {
+    for (const size_t i : group) {
+      for (const int label : labels_in(samples_[i])) --images_with_[label];
+      chosen_[i] = true;
+    }
+    count_ += group.size();
+  }
+
+  size_t count() const { return count_; }
+  const std::vector<bool>& chosen() const { return chosen_; }
+
+ private:
+  const std::vector<Sample>& samples_;
+  std::vector<bool> chosen_;
+  std::unordered_map<int, int> images_with_;  // in the first part, by class
+  size_t count_ = 0;
+};
+
+/// Which samples go to the second part: the first groups in the order for which there is room. A group that
+/// has the last samples of the first part with a class goes only if there are no others. If no group fits,
+/// the smallest one goes, and of images that are all the same, some.
 std::vector<bool> choose_second(const std::vector<Sample>& samples, const std::vector<size_t>& order,
                                 size_t wanted) {
-  std::unordered_map<int, int> images_with;  // in the first part, by class
-  for (const Sample& sample : samples)
-    for (const int label : labels_in(sample)) ++images_with[label];
-  std::vector<bool> in_second(samples.size());
+  std::vector<std::vector<size_t>> groups = group_equal(samples, order);
+  if (groups.size() == 1) {
+    groups.clear();
+    for (const size_t i : order) groups.push_back({i});
+  }
+  SecondPart second(samples);
   for (const bool spare_last : {true, false})
-    for (const size_t i : order) {
-      if (wanted == 0) return in_second;
-      const std::vector<int> labels = labels_in(samples[i]);
-      const bool is_last =
-          std::any_of(labels.begin(), labels.end(), [&](int label) { return images_with[label] == 1; });
-      if (in_second[i] || (spare_last && is_last)) continue;
-      for (const int label : labels) --images_with[label];
-      in_second[i] = true;
-      --wanted;
-    }
-  return in_second;
+    for (const std::vector<size_t>& group : groups)
+      if (!second.has(group) && second.count() + group.size() <= wanted &&
+          !(spare_last && second.has_last(group)))
+        second.take(group);
+  if (wanted > 0 && second.count() == 0)
+    second.take(*std::min_element(groups.begin(), groups.end(),
+                                  [](const auto& a, const auto& b) { return a.size() < b.size(); }));
+  return second.chosen();
 }
 
 Dataset without_samples(const Dataset& dataset) { return {dataset.classes, {}, {}, dataset.category_ids}; }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <string_view>
 
 #include "core/files/look.h"
@@ -57,6 +58,16 @@ fs::path ImageFolder::find_described(const Annotation& annotation) const {
   return named;
 }
 
+std::vector<bool> find_shared_by_name(const std::vector<ImageClaim>& claims) {
+  std::map<fs::path, size_t> counts;
+  for (const ImageClaim& claim : claims)
+    if (!claim.image.empty()) ++counts[claim.image];
+  std::vector<bool> shared;
+  for (const auto& [annotation, image] : claims)
+    shared.push_back(!image.empty() && counts[image] > 1 && annotation.stem() != image.stem());
+  return shared;
+}
+
 void report_unannotated(const fs::path& root, const std::vector<fs::path>& images,
                         const std::set<fs::path>& described, std::vector<Fault>& faults) {
   size_t count = 0;
@@ -64,10 +75,12 @@ void report_unannotated(const fs::path& root, const std::vector<fs::path>& image
   for (const fs::path& image : images)
     if (!described.contains(image) && count++ == 0) first = image;
   if (count > 0)
-    faults.push_back({root, fmt::format("{} has {} image{} without an annotation ({}{}), which {} left out.",
-                                        root.string(), count, count == 1 ? "" : "s",
-                                        first.lexically_relative(root).string(),
-                                        count == 1 ? "" : " is the first", count == 1 ? "is" : "are")});
+    faults.push_back(
+        {root,
+         fmt::format("{} has {} image{} without an annotation ({}{}), which {} left out.", root.string(),
+                     count, count == 1 ? "" : "s", first.lexically_relative(root).string(),
+                     count == 1 ? "" : " is the first", count == 1 ? "is" : "are"),
+         FaultKind::unannotated});
 }
 
 }  // namespace rcnn

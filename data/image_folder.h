@@ -35,6 +35,15 @@ class ImageFolder {
   std::unordered_map<std::string, std::vector<std::filesystem::path>> by_stem_;
 };
 
+/// An annotation and its image, which may be empty.
+struct ImageClaim {
+  std::filesystem::path annotation, image;
+};
+
+/// Which annotations must give their image up: it only has the name that they say, not their own, and others
+/// have it, too. Copies of one annotation name the same image.
+std::vector<bool> find_shared_by_name(const std::vector<ImageClaim>& claims);
+
 /// Adds one fault, that of `root`, for those of the `images` that are not `described`, with their number.
 void report_unannotated(const std::filesystem::path& root, const std::vector<std::filesystem::path>& images,
                         const std::set<std::filesystem::path>& described, std::vector<Fault>& faults);

@@ -219,9 +219,11 @@ void report_found(const fs::path& root, const std::vector<LostImage>& lost, std:
                                            "annotations say",
                                            count);
   faults.push_back(
-      {root, fmt::format("{}: {}: '{}' of {} is {}{}.", root.string(), how, first->name,
-                         first->file.filename().string(), first->found.lexically_relative(root).string(),
-                         count == 1 ? "" : ", for example")});
+      {root,
+       fmt::format("{}: {}: '{}' of {} is {}{}.", root.string(), how, first->name,
+                   first->file.filename().string(), first->found.lexically_relative(root).string(),
+                   count == 1 ? "" : ", for example"),
+       FaultKind::found_by_name});
 }
 
 }  // namespace rcnn

@@ -57,7 +57,7 @@ class ImageIndex {
   std::set<std::string> last_folders_;
 };
 
-/// Says in one fault how many of the entries were found, and which is the first. None is added for none.
+/// Says in one note how many of the entries were found, and which is the first. None is added for none.
 void report_found(const std::filesystem::path& root, const std::vector<LostImage>& lost,
                   std::vector<Fault>& faults);
 

@@ -21,8 +21,9 @@ std::span<const LabelForm> label_forms() {
   return kForms;
 }
 
-Annotation& LabelCollector::image(const std::string& name, ImageSize said, bool form_has_sizes) {
-  const auto [found, is_new] = by_name_.emplace(name, result_.images.size());
+Annotation& LabelCollector::image(const std::string& name, ImageSize said, bool form_has_sizes,
+                                  int64_t bytes) {
+  const auto [found, is_new] = by_name_.emplace(std::pair(name, bytes), result_.images.size());
   if (is_new) {
     Annotation image;
     image.file = file_;
@@ -30,6 +31,7 @@ Annotation& LabelCollector::image(const std::string& name, ImageSize said, bool 
     image.image_name = name;
     image.said = said;
     image.form_has_sizes = form_has_sizes;
+    image.bytes = bytes;
     result_.images.push_back(std::move(image));
   }
   return result_.images[found->second];
@@ -38,10 +40,12 @@ Annotation& LabelCollector::image(const std::string& name, ImageSize said, bool 
 void LabelCollector::add(Annotation& image, std::string_view name, const BoxOf<double>& box,
                          const std::string& what, bool crowd) {
   name = trim(name);
-  if (name.empty()) return report(what, "has no name of a class; the object is skipped");
+  if (name.empty()) return report(what, "has no name of a class; the object is skipped", FaultKind::no_class);
   if (!is_utf8(name))
-    return report(what, fmt::format("has the class name '{}', which is not UTF-8; the object is skipped",
-                                    escaped(name)));
+    return report(
+        what,
+        fmt::format("has the class name '{}', which is not UTF-8; the object is skipped", escaped(name)),
+        FaultKind::no_class);
   NamedObject named;
   named.name = printable(name);
   named.where = fmt::format("{} ({}): {} {} {} {}", what, named.name, box.x1, box.y1, box.x2, box.y2);
@@ -49,21 +53,18 @@ void LabelCollector::add(Annotation& image, std::string_view name, const BoxOf<d
   for (const double value : {box.x1, box.y1, box.x2, box.y2})
     if (!(std::abs(value) < kMax))
       return report(what, "has a coordinate that is not a number below 1e9; the object is skipped");
-  if (box.x1 > box.x2 || box.y1 > box.y2) {
-    report(named.where, "is a reversed box; the object is skipped");
-    result_.faults.back().kind = FaultKind::reversed_box;
-    return;
-  }
+  if (box.x1 > box.x2 || box.y1 > box.y2)
+    return report(named.where, "is a reversed box; the object is skipped", FaultKind::reversed_box);
   named.object.box = {static_cast<float>(box.x1), static_cast<float>(box.y1), static_cast<float>(box.x2),
                       static_cast<float>(box.y2)};
   named.object.crowd = crowd;
   if (!(named.object.box.x1 < named.object.box.x2 && named.object.box.y1 < named.object.box.y2))
-    return report(named.where, "is a box of zero area; the object is skipped");
+    return report(named.where, "is a box of zero area; the object is skipped", FaultKind::empty_box);
   image.objects.push_back(std::move(named));
 }
 
-void LabelCollector::report(const std::string& what, const std::string& fault) {
-  result_.faults.push_back({file_, fmt::format("{}: {} {}.", file_.string(), what, fault)});
+void LabelCollector::report(const std::string& what, const std::string& fault, FaultKind kind) {
+  result_.faults.push_back({file_, fmt::format("{}: {} {}.", file_.string(), what, fault), kind});
 }
 
 void PointBounds::add(std::optional<double> x, std::optional<double> y) {

@@ -11,12 +11,13 @@
 // becomes the box around it; a point or a line is a fault.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -60,8 +61,11 @@ class LabelCollector {
  public:
   explicit LabelCollector(const std::filesystem::path& file) : file_(file) {}
 
-  /// The image of this name; a new one if there is none yet. Valid until the next call.
-  Annotation& image(const std::string& name, ImageSize said, bool form_has_sizes);
+  /// The image of this name, and of a file of as many bytes; a new one if there is none yet. Valid until the
+  /// next call.
+  Annotation& image(const std::string& name, ImageSize said, bool form_has_sizes, int64_t bytes = 0);
+
+  bool has_image(const std::string& name) const { return by_name_.contains({name, 0}); }
 
   /// Adds an object to an image, unless its name or its box cannot be used, which is a fault. `what` names
   /// it: "line 3", "region 2".
@@ -69,14 +73,14 @@ class LabelCollector {
            bool crowd = false);
 
   /// A fault of a part of the file: "<file>: <what> <fault>."
-  void report(const std::string& what, const std::string& fault);
+  void report(const std::string& what, const std::string& fault, FaultKind kind = FaultKind::bad_object);
 
   LabelledFile take() { return std::move(result_); }
 
  private:
   const std::filesystem::path& file_;
   LabelledFile result_;
-  std::unordered_map<std::string, size_t> by_name_;
+  std::map<std::pair<std::string, int64_t>, size_t> by_name_;
 };
 
 /// The smallest box around points; nothing without a point, or with one that is not a number below 1e9.

@@ -126,32 +126,61 @@ class Matcher {
       if (found.back().size() == 1) taken_.insert(found.back()[0]);
     }
     find_by_name(annotations, found);
+    const std::vector<bool> others = find_other_files(annotations, found);
     std::vector<AnnotatedImage> images;
     for (size_t i = 0; i < annotations.size(); ++i) {
-      if (found[i].size() == 1)
+      if (others[i])
+        report(annotations[i],
+               fmt::format("of {} bytes is not the only entry with that name, and {} has another size; it is "
+                           "skipped",
+                           annotations[i].bytes, found[i][0].string()),
+               FaultKind::repeated);
+      else if (found[i].size() == 1)
         add(std::move(annotations[i]), found[i][0], images);
       else if (found[i].empty())
         (is_outside(annotations[i]) ? outside_ : missing_).push_back(printable(annotations[i].image_name));
       else
-        report(annotations[i], fmt::format("fits {} images, {} and {} among them; it is skipped",
-                                           found[i].size(), found[i][0].string(), found[i][1].string()));
+        report(annotations[i],
+               fmt::format("fits {} images, {} and {} among them; it is skipped", found[i].size(),
+                           found[i][0].string(), found[i][1].string()),
+               FaultKind::missing_image);
     }
     if (!missing_.empty())
       faults_.push_back(
-          {root_, fmt::format("{}: {} of {} annotated images {} missing ({}{}) and left out.", root_.string(),
-                              missing_.size(), annotations.size(), missing_.size() == 1 ? "is" : "are",
-                              missing_.front(), missing_.size() == 1 ? "" : " is the first")});
+          {root_,
+           fmt::format("{}: {} of {} annotated images {} missing ({}{}) and left out.", root_.string(),
+                       missing_.size(), annotations.size(), missing_.size() == 1 ? "is" : "are",
+                       missing_.front(), missing_.size() == 1 ? "" : " is the first"),
+           FaultKind::missing_image});
     if (!outside_.empty())
       faults_.push_back(
           {root_,
            fmt::format("{}: {} of {} annotated images {} left out: {} {}.", root_.string(), outside_.size(),
-                       annotations.size(), outside_.size() == 1 ? "is" : "are", outside_.front(), kOutside)});
+                       annotations.size(), outside_.size() == 1 ? "is" : "are", outside_.front(), kOutside),
+           FaultKind::missing_image});
     return images;
   }
 
   void report_unannotated() { rcnn::report_unannotated(root_, index_.images(), described_, faults_); }
 
  private:
+  /// Which annotations are of another file than the one that was found: of several with one name but with
+  /// different numbers of bytes, those that do not have the number of the file.
+  static std::vector<bool> find_other_files(const std::vector<Annotation>& annotations,
+                                            const std::vector<std::vector<fs::path>>& found) {
+    std::map<fs::path, std::vector<size_t>> by_image;
+    for (size_t i = 0; i < annotations.size(); ++i)
+      if (found[i].size() == 1 && annotations[i].bytes > 0) by_image[found[i][0]].push_back(i);
+    std::vector<bool> others(annotations.size());
+    for (const auto& [image, entries] : by_image) {
+      std::error_code unreadable;
+      const auto bytes = static_cast<int64_t>(fs::file_size(image, unreadable));
+      if (entries.size() > 1)
+        for (const size_t i : entries) others[i] = annotations[i].bytes != bytes;
+    }
+    return others;
+  }
+
   /// Looks in the whole data set for the images of annotations that have none yet.
   void find_by_name(const std::vector<Annotation>& annotations, std::vector<std::vector<fs::path>>& found) {
     std::vector<LostImage> lost;
@@ -161,10 +190,10 @@ class Matcher {
       if (!found[i].empty() || annotation.image_name.empty()) continue;
       const fs::path below =
           annotation.part.empty() ? annotation.file.parent_path().lexically_relative(root_) : "";
-      lost.push_back({annotation.file,
-                      annotation.image_name,
-                      {(below / annotation.image_name).generic_string()},
-                      split_});
+      lost.push_back({annotation.file, annotation.image_name, {}, split_});
+      if (annotation.part.empty())
+        lost.back().paths.push_back((below / annotation.file.stem()).generic_string());
+      lost.back().paths.push_back((below / annotation.image_name).generic_string());
       numbers.push_back(i);
     }
     if (lost.empty()) return;
@@ -174,21 +203,54 @@ class Matcher {
     report_found(root_, lost, faults_);
   }
 
-  std::vector<fs::path> at_path(const Annotation& annotation) const {
+  std::vector<fs::path> at_path(const Annotation& annotation) {
+    std::vector<fs::path> images;
     const bool own_file = annotation.part.empty();
-    // labelme's path is relative to the file, and the image beside the file often has its name only.
-    if (own_file) {
-      const fs::path folder = annotation.file.parent_path();
-      std::string name = annotation.image_name;
-      std::replace(name.begin(), name.end(), '\\', '/');
-      for (const fs::path& path : {folder / name, folder / fs::path(name).filename()})
-        if (std::error_code unusable;
-            !name.empty() && may_read(root_, path, options_) && fs::is_regular_file(path, unusable))
-          return {path.lexically_normal()};
-      if (const fs::path beside = ImageFolder(folder).find(annotation.file.stem().string()); !beside.empty())
-        return {beside};
+    if (own_file) images = around_file(annotation);
+    if (images.empty() && !annotation.image_name.empty()) images = index_.at_path(annotation.image_name);
+    if (own_file)
+      std::erase_if(images, [&](const fs::path& image) { return is_of_other(image, annotation); });
+    return images;
+  }
+
+  /// Whether an image has the name of another file of annotations in the same folder, and not that of this
+  /// one.
+  static bool is_of_other(const fs::path& image, const Annotation& annotation) {
+    std::error_code unusable;
+    fs::path other = annotation.file.parent_path() / image.stem();
+    other += annotation.file.extension();
+    return image.stem() != annotation.file.stem() && fs::exists(other, unusable);
+  }
+
+  /// The image of labelme's file. Its path is relative to the file, and the image beside the file often has
+  /// only the name. An image with the file's own name is preferred to another one that the path names: paths
+  /// are those of the images at the time of labelling, or of the file from which this one was copied.
+  std::vector<fs::path> around_file(const Annotation& annotation) {
+    const fs::path folder = annotation.file.parent_path();
+    const std::string stem = annotation.file.stem().string();
+    std::string name = annotation.image_name;
+    std::replace(name.begin(), name.end(), '\\', '/');
+    const fs::path said = fs::path(name).filename();
+    std::vector<fs::path> named;
+    for (const fs::path& path : {folder / name, folder / said})
+      if (std::error_code unusable; named.empty() && !name.empty() && may_read(root_, path, options_) &&
+                                    fs::is_regular_file(path, unusable))
+        named = {path.lexically_normal()};
+    if (!named.empty() && named[0].stem() == stem) return named;
+    const auto [images, is_new] = folders_.try_emplace(folder, folder);
+    std::vector<fs::path> own;
+    for (const fs::path& image : images->second.files())
+      if (image.stem() == stem) own.push_back(image);
+    if (!own.empty()) {
+      if (own.size() == 1)
+        faults_.push_back({annotation.file,
+                           fmt::format("{} names the image '{}', but has the name of {}, which is used.",
+                                       annotation.file.string(), printable(annotation.image_name),
+                                       own[0].filename().string()),
+                           FaultKind::found_by_name});
+      return own;
     }
-    return annotation.image_name.empty() ? std::vector<fs::path>() : index_.at_path(annotation.image_name);
+    return named;
   }
 
   /// Whether the annotation gives a path that may not be read.
@@ -200,13 +262,14 @@ class Matcher {
 
   void add(Annotation annotation, const fs::path& image, std::vector<AnnotatedImage>& images) {
     if (!described_.insert(image).second)
-      return report(annotation, fmt::format("describes {} a second time; it is skipped", image.string()));
+      return report(annotation, fmt::format("describes {} a second time; it is skipped", image.string()),
+                    FaultKind::repeated);
     try {
       const ImageInfo info = read_image_info(image);
       if (annotation.in_shares) to_pixels(annotation, stored_ ? info.stored : info.seen);
       images.push_back({unique_id(image), image, info, std::move(annotation)});
     } catch (const InputError& error) {
-      faults_.push_back({image, error.what()});
+      faults_.push_back({image, error.what(), FaultKind::bad_image});
     }
   }
 
@@ -226,8 +289,8 @@ class Matcher {
     return id;
   }
 
-  void report(const Annotation& annotation, const std::string& what) {
-    faults_.push_back({annotation.file, fmt::format("{} {}.", annotation.subject(), what)});
+  void report(const Annotation& annotation, const std::string& what, FaultKind kind) {
+    faults_.push_back({annotation.file, fmt::format("{} {}.", annotation.subject(), what), kind});
   }
 
   const fs::path root_;
@@ -236,6 +299,7 @@ class Matcher {
   const ReadOptions& options_;
   const bool stored_;  // shares are those of the image before it is turned
   std::vector<Fault>& faults_;
+  std::map<fs::path, ImageFolder> folders_;
   std::set<fs::path> taken_, described_;
   std::unordered_set<std::string> ids_;
   std::vector<std::string> missing_, outside_;
@@ -246,7 +310,7 @@ fs::path base_of(const fs::path& root, const LabelledPlace& place) {
   if (place.form->one_image) return root;
   const fs::path& file = place.files.front();
   const fs::path own = file.has_parent_path() ? file.parent_path() : fs::path(".");
-  return lower_case(own.filename().string()) == "annotations" ? (own / "..").lexically_normal() : own;
+  return is_annotation_folder(own) ? (own / "..").lexically_normal() : own;
 }
 
 std::vector<fs::path> all_json_files(const fs::path& root) {
@@ -274,7 +338,7 @@ std::vector<LabelledPlace> find_labelled(const fs::path& folder) {
     return {{&*labelme, "", all_json_files(folder)}};
   }
   std::vector<fs::path> files;
-  for (const fs::path& place : {folder, folder / "annotations", folder / "Annotations"})
+  for (const fs::path& place : annotation_places(folder))
     for (fs::path& file : files_in(place)) files.push_back(std::move(file));
   const LabelForm* form = nullptr;
   for (const LabelForm& each : label_forms())
@@ -306,7 +370,7 @@ Dataset read_labelled(const fs::path& root, const LabelledPlace& place,
       std::move(read.faults.begin(), read.faults.end(), std::back_inserter(faults));
     } catch (const InputError& error) {
       if (!place.form->one_image) throw;
-      faults.push_back({file, error.what()});
+      faults.push_back({file, error.what(), FaultKind::bad_file});
     }
   check_input(!annotations.empty() || !faults.empty(), "{} holds {}, but lists no image.",
               place.files.front().string(), place.form->description);

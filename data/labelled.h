@@ -17,7 +17,8 @@ struct LabelledPlace {
   std::vector<std::filesystem::path> files;
 };
 
-/// The annotations of a folder: files right in it or in its annotations/, one split per file, whose name
+/// The annotations of a folder: files right in it, in its annotations/, or in its data/ or labels/ if they
+/// hold no image, one split per file, whose name
 /// gives the split as in find_coco_files; or labelme's files at any depth, which are one unnamed split. Those
 /// of other forms than the first are not listed.
 std::vector<LabelledPlace> find_labelled(const std::filesystem::path& folder);
@@ -26,10 +27,10 @@ std::vector<LabelledPlace> find_labelled(const std::filesystem::path& folder);
 const LabelForm* label_form_of(const std::filesystem::path& file);
 
 /// The images with their boxes. The image of an annotation is the one below the folder (or, for files in
-/// annotations/, below the folder around it) at the path that the annotation gives, or whose path ends with
-/// it. If there is none, it is the one with that file name, with or without its extension, unless another
-/// entry gives the path of that one. Of several, it is the one in a folder that is named after the split. An
-/// entry that fits none or several is skipped: those that fit none are counted in one fault.
+/// such a folder of annotations, below the folder around it) at the path that the annotation gives, or whose
+/// path ends with it. If there is none, it is the one with that file name, with or without its extension,
+/// unless another entry gives the path of that one. Of several, it is the one in a folder that is named after
+/// the split. An entry that fits none or several is skipped: those that fit none are counted in one fault.
 ///
 /// An id is the name of the image without extension, or its path if another has that name. Classes, faults
 /// and errors are those of `read_voc`.

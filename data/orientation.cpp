@@ -38,6 +38,11 @@ ImageSize turn_size(ImageSize stored, int orientation) {
   return turn_of(orientation).exchange ? ImageSize{stored.height, stored.width} : stored;
 }
 
+int inverse_orientation(int orientation) {
+  turn_of(orientation);  // checks it
+  return orientation == 6 ? 8 : orientation == 8 ? 6 : orientation;
+}
+
 Image turn_image(const Image& stored, int orientation) {
   const Turn turn = turn_of(orientation);
   const ImageSize size = turn_size({stored.width, stored.height}, orientation);
@@ -95,11 +100,13 @@ BoxFrames find_box_frames(std::span<const SizeClaim> images, ExifBoxes option) {
 Fault uncertain_frames_note(const std::filesystem::path& root, size_t count,
                             const std::filesystem::path& first) {
   return {root,
-          fmt::format("{}: the EXIF entry turns {} image{} ({}{}) whose size{} not tell whether the boxes "
-                      "were drawn before or after turning; they are taken as drawn on the image as it is "
-                      "seen, and --exif-boxes stored takes them as drawn before.",
-                      root.string(), count, count == 1 ? "" : "s", first.filename().string(),
-                      count == 1 ? "" : " is the first", count == 1 ? " does" : "s do")};
+          fmt::format(
+              "{}: the EXIF entry turns {} image{} ({}{}) whose size{} not tell whether the boxes "
+              "were drawn before or after turning; they are taken as drawn on the image as it is "
+              "seen, and --exif-boxes stored takes them as drawn before; `rcnn check --out DIR` draws both.",
+              root.string(), count, count == 1 ? "" : "s", first.filename().string(),
+              count == 1 ? "" : " is the first", count == 1 ? " does" : "s do"),
+          FaultKind::exif};
 }
 
 Fault turned_boxes_note(const std::filesystem::path& annotation, const std::filesystem::path& image,
@@ -114,7 +121,8 @@ Fault turned_boxes_note(const std::filesystem::path& annotation, const std::file
           fmt::format("{} describes {} as it is stored, {} x {}, not turned by its EXIF orientation {} ({}); "
                       "its boxes were turned with the image.",
                       annotation.string(), image.filename().string(), stored.width, stored.height,
-                      claim.image.orientation, reason)};
+                      claim.image.orientation, reason),
+          FaultKind::exif};
 }
 
 }  // namespace rcnn

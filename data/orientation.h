@@ -25,6 +25,9 @@ namespace rcnn {
 /// The size of the image after turning.
 ImageSize turn_size(ImageSize stored, int orientation);
 
+/// The orientation that turns an image back.
+int inverse_orientation(int orientation);
+
 /// The image as it is meant to be seen.
 Image turn_image(const Image& stored, int orientation);
 
@@ -54,11 +57,11 @@ struct BoxFrames {
 /// label with today show it so.
 BoxFrames find_box_frames(std::span<const SizeClaim> images, ExifBoxes option = ExifBoxes::automatic);
 
-/// The entry in a dataset's faults for `count` images whose frame is uncertain.
+/// The note in a dataset's faults about `count` images whose frame is uncertain.
 Fault uncertain_frames_note(const std::filesystem::path& root, size_t count,
                             const std::filesystem::path& first);
 
-/// The entry in a dataset's faults for boxes of `annotation` that were turned with `image`.
+/// The note in a dataset's faults about boxes of `annotation` that were turned with `image`.
 Fault turned_boxes_note(const std::filesystem::path& annotation, const std::filesystem::path& image,
                         const SizeClaim& claim, ExifBoxes option);
 

@@ -87,6 +87,14 @@ std::optional<double> number_at(const object& shape, std::string_view key) {
   return number_in(value);
 }
 
+/// The size of the image's file; 0 if the entry gives none (VIA writes -1 for an image from the network).
+int64_t bytes_of(const element& entry) {
+  element value;
+  if (entry.at_key("size").get(value) != simdjson::SUCCESS) return 0;
+  const std::optional<int64_t> bytes = whole_number_in(value);
+  return bytes && *bytes > 0 ? *bytes : 0;
+}
+
 std::optional<BoxOf<double>> box_of(const object& shape, std::string_view kind) {
   const auto at = [&](std::string_view key) { return number_at(shape, key); };
   if (kind == "polygon") {
@@ -131,15 +139,17 @@ LabelledFile read_via(const fs::path& file) {
               file.string());
   const std::string attribute = class_attribute(file, *images);
   LabelCollector labels(file);
+  size_t unnamed = 0;
   for (const auto& [key, entry] : *images) {
     std::string_view name;
     if (entry.at_key("filename").get(name) != simdjson::SUCCESS || trim(name).empty()) {
       labels.report(fmt::format("'{}'", printable(key)), "has no filename; it is skipped");
       continue;
     }
-    Annotation& image = labels.image(std::string(trim(name)), {}, false);
+    Annotation& image = labels.image(std::string(trim(name)), {}, false, bytes_of(entry));
     size_t number = 0;
     for (const element& region : regions_of(entry)) {
+      if (attribute.empty() && ++unnamed > 0) continue;
       const std::string what = fmt::format("{}, region {}", printable(name), ++number);
       const std::optional<object> shape = object_at(region, "shape_attributes");
       std::string_view kind;
@@ -157,6 +167,11 @@ LabelledFile read_via(const fs::path& file) {
         labels.report(what, "lacks a coordinate, or has one that is not a number; it is skipped");
     }
   }
+  if (unnamed > 0)
+    labels.report(fmt::format("its {} regions", unnamed),
+                  "have no attributes, so that no box has a class, and are skipped; in VIA, give them an "
+                  "attribute called class",
+                  FaultKind::no_class);
   return labels.take();
 }
 

@@ -35,8 +35,9 @@ class VocReader {
     for (const std::string& id : ids) try {
         if (std::optional<Entry> entry = find_entry(id)) entries.push_back(std::move(*entry));
       } catch (const InputError& error) {
-        faults_.push_back({annotation_path(id), error.what()});
+        faults_.push_back({annotation_path(id), error.what(), FaultKind::bad_file});
       }
+    give_up_shared(entries);
     find_lost(entries);
     std::vector<AnnotatedImage> images;
     for (Entry& entry : entries)
@@ -90,6 +91,14 @@ class VocReader {
     return entry;
   }
 
+  static void give_up_shared(std::vector<Entry>& entries) {
+    std::vector<ImageClaim> claims;
+    for (const Entry& entry : entries) claims.push_back({entry.read.annotation.file, entry.read.image});
+    const std::vector<bool> shared = find_shared_by_name(claims);
+    for (size_t i = 0; i < entries.size(); ++i)
+      if (shared[i]) entries[i].read.image.clear();
+  }
+
   LostImage lost_image(const std::string& id, const Annotation& annotation) const {
     LostImage lost{annotation.file, annotation.image_name, {id}};
     if (!annotation.image_name.empty())
@@ -133,28 +142,28 @@ class VocReader {
     const fs::path& xml = read.annotation.file;
     if (read.image.empty()) {
       const fs::path file = root_ / "JPEGImages" / (entry.id + ".jpg");
-      report(file, "{} does not exist, {}; the image is skipped.", file.string(),
+      report(FaultKind::missing_image, file, "{} does not exist, {}; the image is skipped.", file.string(),
              entry.doubt.empty() ? "nor does an image of another kind with that name" : "and " + entry.doubt);
       return std::nullopt;
     }
     described_.insert(read.image);
     if (const auto [other, is_new] = by_image_.emplace(read.image, xml); !is_new) {
-      report(xml, "{} describes {}, as {} does already; it is skipped.", xml.string(), read.image.string(),
-             other->second.string());
+      report(FaultKind::repeated, xml, "{} describes {}, as {} does already; it is skipped.", xml.string(),
+             read.image.string(), other->second.string());
       return std::nullopt;
     }
     try {
       read.info = read_image_info(read.image);
     } catch (const InputError& error) {
-      faults_.push_back({read.image, error.what()});
+      faults_.push_back({read.image, error.what(), FaultKind::bad_image});
       return std::nullopt;
     }
     return std::move(read);
   }
 
   template <class... Args>
-  void report(const fs::path& file, fmt::format_string<Args...> what, Args&&... args) {
-    faults_.push_back({file, fmt::format(what, std::forward<Args>(args)...)});
+  void report(FaultKind kind, const fs::path& file, fmt::format_string<Args...> what, Args&&... args) {
+    faults_.push_back({file, fmt::format(what, std::forward<Args>(args)...), kind});
   }
 
   const fs::path& root_;

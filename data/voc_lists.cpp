@@ -56,7 +56,8 @@ std::vector<std::string> without_duplicates(const std::vector<std::string>& ids,
       unique.push_back(id);
     else
       faults.push_back(
-          {list, fmt::format("{} lists {} more than once; the repetition is skipped.", list.string(), id)});
+          {list, fmt::format("{} lists {} more than once; the repetition is skipped.", list.string(), id),
+           FaultKind::repeated});
   }
   return unique;
 }

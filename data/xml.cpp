@@ -65,13 +65,30 @@ bool starts_with_any(const std::string& name, std::initializer_list<const char*>
 
 /// iconv's name for what a declaration means; empty for UTF-8. A text whose declaration can be read byte by
 /// byte is not UTF-16, whatever it says: .NET writes that into files that it then saves as UTF-8.
+///
+/// Names are compared by their letters and digits alone: programs write them in their own spelling, Python
+/// utf_8 and latin-1, Windows cp65001.
 std::string meant_encoding(const std::string& declared) {
-  if (declared.empty() || starts_with_any(declared, {"UTF-8", "UTF8", "US-ASCII", "ASCII", "UTF-16", "UTF16",
-                                                     "UTF-32", "UCS-", "UNICODE", "ISO-10646"}))
+  std::string name;
+  for (const char c : declared)
+    if ((c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')) name += c;
+  if (name.empty() && !declared.empty()) return declared;  // which iconv refuses
+  if (name.empty() || starts_with_any(name, {"UTF8", "USASCII", "ASCII", "UTF16", "UTF32", "UCS", "UNICODE",
+                                             "ISO10646", "CP65001", "65001", "U8"}))
     return {};
-  if (starts_with_any(declared, {"GB2312", "GBK", "GB_2312", "CSGB2312", "CP936"})) return "GB18030";
-  if (starts_with_any(declared, {"SHIFT_JIS", "SHIFT-JIS", "SJIS", "X-SJIS", "WINDOWS-31J"})) return "CP932";
-  if (starts_with_any(declared, {"EUC-KR", "KS_C_5601", "WINDOWS-949"})) return "CP949";
+  if (starts_with_any(name, {"GB2312", "GBK", "CSGB2312", "CP936", "MS936", "WINDOWS936"})) return "GB18030";
+  if (starts_with_any(name, {"SHIFTJIS", "SJIS", "XSJIS", "WINDOWS31J", "CP932", "MS932"})) return "CP932";
+  if (starts_with_any(name, {"EUCKR", "KSC5601", "WINDOWS949", "CP949", "MS949"})) return "CP949";
+  if (name == "BIG5" || name == "CP950" || name == "MS950") return "CP950";
+  if (name == "ANSI") return "CP1252";  // what Windows calls it in most of the West
+  if (name == "LATIN1" || name == "L1") return "ISO-8859-1";
+  if (name == "LATIN9" || name == "LATIN0") return "ISO-8859-15";
+  if (name == "MACROMAN" || name == "MACINTOSH") return "MACINTOSH";
+  for (const std::string_view series : {"ISO8859", "8859"})
+    if (name.starts_with(series)) return fmt::format("ISO-8859-{}", name.substr(series.size()));
+  for (const std::string_view series : {"WINDOWS125", "CP125", "MS125", "XCP125"})
+    if (name.starts_with(series) && name.size() == series.size() + 1)
+      return fmt::format("CP125{}", name.back());
   return declared;
 }
 

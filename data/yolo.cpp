@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <set>
 #include <system_error>
@@ -84,17 +85,26 @@ class SplitReader {
         faults_.push_back(
             {place,
              fmt::format("{} lists {}, which {}; it is skipped.", place.string(), printable(line),
-                         may_read(data_.root, data_.root / line, options_) ? "does not exist" : kOutside)});
+                         may_read(data_.root, data_.root / line, options_) ? "does not exist" : kOutside),
+             FaultKind::missing_image});
       for (const fs::path& image : found.images) {
         if (!seen_.insert(image).second) continue;
         files.push_back(image);
         const fs::path label = find_yolo_label(image);
         if (label.empty()) continue;
         described.insert(image);
+        if (const auto [first, is_new] = image_of_.emplace(label, image); !is_new) {
+          faults_.push_back({label,
+                             fmt::format("{} is the label of {} and of {}, which is skipped: a label belongs "
+                                         "to one image.",
+                                         label.string(), first->second.string(), image.string()),
+                             FaultKind::repeated});
+          continue;
+        }
         try {
           images.push_back(read_one(image, label, place));
         } catch (const InputError& error) {
-          faults_.push_back({image, error.what()});
+          faults_.push_back({image, error.what(), FaultKind::bad_image});
         }
       }
     }
@@ -109,6 +119,7 @@ class SplitReader {
     annotation.file = label;
     annotation.image_name = image.filename().string();
     annotation.form_has_sizes = false;
+    annotation.in_shares = true;
     annotation.objects = read_yolo_labels(label, data_, stored_ ? info.stored : info.seen, faults_);
     return {unique_id(image, place), image, info, std::move(annotation)};
   }
@@ -128,6 +139,7 @@ class SplitReader {
   const bool stored_;  // shares are those of the image before it is turned
   std::vector<Fault>& faults_;
   std::set<fs::path> seen_;
+  std::map<fs::path, fs::path> image_of_;  // by the label
   std::unordered_set<std::string> ids_;
 };
 
@@ -138,8 +150,10 @@ std::vector<std::string> without_repeated(const YoloData& data, std::vector<Faul
     if (std::find(names.begin(), names.end(), name) == names.end())
       names.push_back(name);
     else
-      faults.push_back({data.names_file, fmt::format("{} names two classes '{}'; they are read as one class.",
-                                                     data.names_file.string(), name)});
+      faults.push_back({data.names_file,
+                        fmt::format("{} names two classes '{}'; they are read as one class.",
+                                    data.names_file.string(), name),
+                        FaultKind::repeated});
   return names;
 }
 
@@ -219,25 +233,29 @@ std::vector<NamedObject> read_yolo_labels(const fs::path& file, const YoloData& 
                                           std::vector<Fault>& faults) {
   std::vector<NamedObject> objects;
   size_t number = 0;
-  const auto report = [&](const std::string& line, const std::string& what) {
+  const auto report = [&](FaultKind kind, const std::string& line, const std::string& what) {
     const std::string shown = printable(line.size() > 60 ? line.substr(0, 60) + "..." : line);
-    faults.push_back({file, fmt::format("{} has the label {} ({}), {}; the object is skipped.", file.string(),
-                                        number, shown, what)});
+    faults.push_back({file,
+                      fmt::format("{} has the label {} ({}), {}; the object is skipped.", file.string(),
+                                  number, shown, what),
+                      kind});
   };
   for (const std::string& line : read_lines(file)) {
     ++number;
     const std::optional<std::vector<double>> numbers = numbers_of(line);
     const std::optional<BoxOf<double>> shares = numbers ? box_of(*numbers, data.has_keypoints) : std::nullopt;
     if (!shares || !is_class(numbers->front())) {
-      report(line, numbers && numbers->size() == 6
-                       ? "which has six numbers, as a detection with its confidence; expected five"
-                       : "expected a class and four numbers, or the corners of an outline");
+      report(FaultKind::bad_object, line,
+             numbers && numbers->size() == 6
+                 ? "which has six numbers, as a detection with its confidence; expected five"
+                 : "expected a class and four numbers, or the corners of an outline");
       continue;
     }
     const auto label = static_cast<size_t>(numbers->front());
     if (label >= data.names.size()) {
-      report(line, fmt::format("whose class is not one of the {} in {}, from 0", data.names.size(),
-                               data.names_file.string()));
+      report(FaultKind::unknown_class, line,
+             fmt::format("whose class is not one of the {} in {}, from 0", data.names.size(),
+                         data.names_file.string()));
       continue;
     }
     NamedObject named;
@@ -246,8 +264,8 @@ std::vector<NamedObject> read_yolo_labels(const fs::path& file, const YoloData& 
     const auto [x1, y1, x2, y2] = named.object.box;
     named.where = fmt::format("object {} ({}): {} {} {} {}", number, named.name, x1, y1, x2, y2);
     if (!(x1 < x2 && y1 < y2)) {
-      report(line, "whose box has no area");
-      if (shares->x1 > shares->x2 || shares->y1 > shares->y2) faults.back().kind = FaultKind::reversed_box;
+      const bool is_reversed = shares->x1 > shares->x2 || shares->y1 > shares->y2;
+      report(is_reversed ? FaultKind::reversed_box : FaultKind::empty_box, line, "whose box has no area");
       continue;
     }
     objects.push_back(std::move(named));

@@ -92,6 +92,12 @@ bool is_other_key(const std::string& key) {
   return kKeys.contains(key);
 }
 
+/// Whether a path leads out of a folder, or is one of an unrelated folder.
+bool is_outside(const fs::path& path, const fs::path& folder) {
+  const fs::path below = fs::weakly_canonical(path).lexically_relative(fs::weakly_canonical(folder));
+  return below.empty() || *below.begin() == "..";
+}
+
 /// The path `text`, below one of the folders, as it is written or without its first parts, as long as
 /// `min_parts` are left: exports write `../train/images` for `train/images`, and absolute paths of another
 /// machine.
@@ -124,8 +130,19 @@ void add_yaml_splits(const fs::path& file, const YoloYaml& yaml, YoloData& data)
     const std::string split = is_usual ? usual_split(key) : key;
     std::vector<fs::path> places;
     for (const std::string& text : texts) {
-      const fs::path place = find_path(bases, text);
+      fs::path place = find_path(bases, text);
+      if (yaml.path.empty() && !place.empty() && is_outside(place, data.root)) {
+        // Roboflow writes `../train/images` for `train/images`, which another data set may have beside this.
+        std::error_code unusable;
+        const size_t rest = text.find_first_not_of("./\\");
+        if (text.starts_with("..") && rest != std::string::npos)
+          if (const fs::path inner = data.root / text.substr(rest); fs::exists(inner, unusable))
+            place = inner.lexically_normal();
+      }
       if (!place.empty()) {
+        if (is_outside(place, data.root))
+          data.notes.push_back(fmt::format("{} gives {} as {}, which lies outside of its folder: {}.",
+                                           file.string(), key, text, place.string()));
         places.push_back(place);
         continue;
       }

@@ -27,7 +27,7 @@ Sentences label_advice(const Dataset& dataset);
 std::string coverage_advice(const Dataset& dataset, const ModelConfig& config,
                             const std::vector<int64_t>& strides, double poorly_covered);
 
-/// Reports image files that occur twice within a split or in two splits (same size, same first 64 KiB), with
+/// Reports image files that occur twice within a split or in two splits (data/equal_files.h), with
 /// one sentence per split or pair of splits. Files that cannot be read are skipped.
 Sentences repeated_image_advice(std::span<const std::pair<std::string, const Dataset*>> splits);
 

@@ -5,9 +5,8 @@
 #include <map>
 #include <tuple>
 
-#include "core/files/sha256.h"
 #include "core/text.h"
-#include "data/files.h"
+#include "data/equal_files.h"
 #include "eval/advice.h"
 
 namespace rcnn {
@@ -74,38 +73,25 @@ struct Positions {
   }
 };
 
-/// The digest of the first 64 KiB of an image file; empty if it cannot be read.
-std::string first_bytes_digest(const fs::path& path) {
-  try {
-    const std::vector<uint8_t> bytes = read_file(path, size_t{1} << 16);
-    return sha256_hex(std::as_bytes(std::span(bytes)));
-  } catch (const InputError&) {
-    return {};
-  }
-}
-
 struct ImageFile {
   size_t split;
   fs::path path;
 };
 
-/// Groups of files with equal size and digest. Only files whose size occurs twice are read.
+/// Groups of files with the same bytes.
 std::vector<std::vector<ImageFile>> equal_files(
     std::span<const std::pair<std::string, const Dataset*>> splits) {
-  std::map<uintmax_t, std::vector<ImageFile>> by_size;
+  std::vector<ImageFile> files;
+  std::vector<fs::path> paths;
   for (size_t s = 0; s < splits.size(); ++s)
     for (const Sample& sample : splits[s].second->samples) {
-      std::error_code error;
-      const uintmax_t size = fs::file_size(sample.image, error);
-      if (!error) by_size[size].push_back({s, sample.image});
+      files.push_back({s, sample.image});
+      paths.push_back(sample.image);
     }
   std::vector<std::vector<ImageFile>> groups;
-  for (const auto& [size, files] : by_size) {
-    if (files.size() < 2) continue;
-    std::map<std::string, std::vector<ImageFile>> by_digest;
-    for (const ImageFile& file : files) by_digest[first_bytes_digest(file.path)].push_back(file);
-    for (const auto& [digest, equal] : by_digest)
-      if (!digest.empty() && equal.size() > 1) groups.push_back(equal);
+  for (const std::vector<size_t>& group : find_equal_files(paths)) {
+    groups.emplace_back();
+    for (const size_t i : group) groups.back().push_back(files[i]);
   }
   return groups;
 }

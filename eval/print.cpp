@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "core/log.h"
-#include "core/text.h"
+#include "data/faults.h"
 
 namespace rcnn {
 
@@ -24,9 +24,6 @@ void print_ap_table(const VocResult& result, const std::string& split) {
   print_log("{:<{}}  {:>8.4f}  {:>8.4f}\n\n", "mean", width, result.map_area, result.map_11point);
 }
 
-void print_faults(const std::vector<Fault>& faults) {
-  if (!faults.empty()) print_log("{} fault{} in the data:\n", faults.size(), faults.size() == 1 ? "" : "s");
-  for (const Fault& fault : faults) print_log("  {}\n", printable(fault.what));
-}
+void print_faults(const std::vector<Fault>& faults) { print_log("{}", list_faults(faults)); }
 
 }  // namespace rcnn

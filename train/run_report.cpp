@@ -72,7 +72,7 @@ void write_summary(const fs::path& path, const RunOptions& options, const Finish
   summary["weights_sha256"] = run.weights_sha256;
   summary["numerics"] = numerics_description();
   if (run.diagnosis) summary["diagnosis"] = to_json(*run.diagnosis, evaluated);
-  summary["faults"] = run.faults.size();
+  summary["faults"] = count_faults(run.faults);
   if (const std::string lost = log_failure(); !lost.empty()) summary["log_failure"] = lost;
   summary["command_line"] = options.command_line;
   write_atomically(path, summary.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
@@ -106,7 +106,8 @@ void write_run_report(const fs::path& out, const RunOptions& options, const Fini
     if (run.diagnosis) data.worst = worst_pictures(*run.diagnosis, evaluated);
     data.examples = example_pictures(run.detections, evaluated, run.diagnosis ? &*run.diagnosis : nullptr);
   }
-  data.faults = run.faults;
+  for (const Fault& fault : run.faults)
+    if (!is_note(fault.kind)) data.faults.push_back(fault);
   write_report(out / "report.html", data);
 }
 

@@ -93,8 +93,8 @@ void describe_data(Run& run) {
     print_log("the model is not evaluated: the data has neither a validation nor a test split\n");
   else if (data.val.samples.empty())
     print_log("there is no validation split: best.safetensors will be the last model, not the best one\n");
-  if (!run.faults.empty())
-    print_log("{} faults in the data; they are listed at the end, and by `rcnn check`\n", run.faults.size());
+  if (const size_t faults = count_faults(run.faults); faults > 0)
+    print_log("{} fault{} in the data, listed at the end, and by `rcnn check`\n", faults, faults == 1 ? "" : "s");
 }
 
 /// Empties the validation and the test split if the mode cannot evaluate on them: an RPN alone detects

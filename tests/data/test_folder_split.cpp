@@ -105,6 +105,38 @@ TEST_CASE("split: the last image with a class stays in the first part if others 
   CHECK(random_split(all_different, 0.34, 1).second.samples.size() == 1);
 }
 
+TEST_CASE("split: images with the same bytes go to the same part") {
+  const TemporaryFolder folder;
+  Dataset data = numbered(20);
+  // 0, 1 and 2 are the same, 3 and 4 are; the others differ.
+  for (size_t i = 0; i < 20; ++i) {
+    data.samples[i].image = folder / fmt::format("{}.bin", i);
+    write_text(data.samples[i].image, i < 3 ? "same" : i < 5 ? "twin" : fmt::format("{:04}", i));
+  }
+  bool in_first = false, in_second = false;
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    const auto [first, second] = random_split(data, 0.2, seed);
+    CHECK(second.samples.size() == 4);
+    const Names names = ids(second);
+    const auto has = [&](int i) {
+      return std::find(names.begin(), names.end(), fmt::format("image {}", i)) != names.end();
+    };
+    CHECK(has(0) == has(1));
+    CHECK(has(0) == has(2));
+    CHECK(has(3) == has(4));
+    (has(0) ? in_second : in_first) = true;
+  }
+  CHECK(in_first);
+  CHECK(in_second);
+  // A pair and another image; two of one image.
+  data.samples.erase(data.samples.begin() + 6, data.samples.end());
+  data.samples.erase(data.samples.begin(), data.samples.begin() + 3);
+  for (uint64_t seed = 0; seed < 20; ++seed)
+    CHECK(ids(random_split(data, 0.2, seed).second) == Names{"image 5"});
+  data.samples.pop_back();
+  CHECK(random_split(data, 0.2, 1).second.samples.size() == 1);
+}
+
 TEST_CASE("split: a list of ids is written and read back") {
   const TemporaryFolder folder;
   Dataset data = numbered(3);

@@ -211,7 +211,8 @@ TEST_CASE("labelme: a file per image, at any depth, with corners in any order") 
   const Dataset data = maker.read();
   CHECK(summary(data) == "a: cat 1 2 11 12.5, dog 20 5 30 20, dog 20 5 30 20, cat 15 10 25 20; b:");
   check_faults(data, {"shape 5 is a point, which gives no box", "shape 6 has no list of two or more points",
-                      "shape 7 has no name of a class", "cut.json"});
+                      "shape 7 has no name of a class", "cut.json",
+                      "more/b.json names the image 'x.png', but has the name of b.jpg, which is used"});
 }
 
 TEST_CASE("labelled: an annotation never gets the image of another one") {

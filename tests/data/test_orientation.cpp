@@ -3,6 +3,7 @@
 #include "data/coco.h"
 #include "data/exif.h"
 #include "data/folder.h"
+#include "data/frame_picture.h"
 #include "data/voc.h"
 #include "tests/data/fixtures.h"
 
@@ -190,9 +191,13 @@ TEST_CASE("orientation: boxes on photographs whose sizes tell nothing are those 
     CHECK(
         contains(automatic.faults[0].what, "the EXIF entry turns 1 image (a.jpg) whose size does not tell"));
     CHECK(contains(automatic.faults[0].what, "--exif-boxes stored"));
+    CHECK(automatic.faults[0].kind == FaultKind::exif);
+    CHECK(count_faults(automatic.faults) == 0);
+    CHECK(automatic.samples[0].frame_is_guessed);
     const Dataset seen = read(ExifBoxes::seen);
     CHECK(seen.samples.at(0).objects.at(0).box == Box{2, 3, 10, 7});
     CHECK(seen.faults.empty());
+    CHECK_FALSE(seen.samples[0].frame_is_guessed);
     const Dataset stored = read(ExifBoxes::stored);
     CHECK(stored.samples.at(0).objects.at(0).box == Box{30, 23, 38, 27});
     REQUIRE(stored.faults.size() == 1);
@@ -283,4 +288,32 @@ TEST_CASE("orientation: boxes are clipped to the image in their own frame") {
   CHECK(contains(data.faults[1].what, "partly outside the 40 x 30 image"));
   REQUIRE(count_boxes(data) == 1);
   CHECK(data.samples[0].objects[0].box == Box{10, 20, 20, 40});
+}
+
+TEST_CASE("orientation: the inverse turns an image back") {
+  const Image image = random_image(7, 5);
+  for (int orientation = 1; orientation <= 8; ++orientation)
+    CHECK(turn_image(turn_image(image, orientation), inverse_orientation(orientation)).rgb == image.rgb);
+  CHECK_THROWS(inverse_orientation(9));
+}
+
+TEST_CASE("orientation: a picture shows the boxes on the image as seen and as stored") {
+  // A photograph that is black but for a white square under the box, in the frame as it is stored.
+  Image stored(400, 300);
+  for (int y = 30; y < 70; ++y)
+    for (int x = 20; x < 100; ++x) std::fill_n(stored.pixel(x, y), 3, uint8_t{255});
+  const TemporaryFolder folder;
+  write_bytes(folder / "a.jpg", with_orientation(stb_jpeg(stored), 6));
+  const Box box{20, 30, 100, 70};
+  const Sample as_seen{"a", folder / "a.jpg", 300, 400, {{box, 1}}};
+  const Sample as_stored{"a", folder / "a.jpg", 300, 400, {{turn_box(box, 6, {400, 300}), 1}}};
+  CHECK(frames_differ(as_seen, as_stored));
+  CHECK_FALSE(frames_differ(as_seen, as_seen));
+  const Image picture = draw_both_frames(as_seen, as_stored, {"cat"});
+  CHECK(picture.width == 300 + 12 + 400);
+  CHECK(picture.height == 44 + 400);
+  // In the right panel the box surrounds the square; in the left one, what is inside the box is black.
+  CHECK(picture.pixel(312 + 60, 44 + 50)[1] > 250);
+  CHECK(picture.pixel(60, 44 + 50)[1] < 5);
+  CHECK(picture.pixel(300 - 50, 44 + 60)[1] > 250);  // the square, turned
 }

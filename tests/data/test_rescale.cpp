@@ -104,6 +104,28 @@ TEST_CASE("rescale: single images that disagree are faults, one each") {
   }
 }
 
+TEST_CASE("rescale: width and height that are exchanged do not distort boxes") {
+  CHECK(are_exchanged({{30, 40}, {40, 30}}));
+  CHECK(are_exchanged({{60, 80}, {40, 30}}));
+  for (const SizePair& other :
+       {SizePair{{40, 30}, {40, 30}}, SizePair{{80, 60}, {40, 30}}, SizePair{{30, 30}, {40, 40}},
+        SizePair{{80, 30}, {40, 30}}, SizePair{{}, {40, 30}}})
+    CHECK_FALSE(are_exchanged(other));
+  for (const bool coco : {false, true}) {
+    const Maker maker({{30, 40}, {60, 80}, {40, 30}}, coco);
+    const Dataset plain = maker.read(false);
+    REQUIRE(count_faults(plain.faults) == 2);
+    CHECK(contains(plain.faults[0].what,
+                   "30 x 40, but the image has 40 x 30: width and height are exchanged; the image's size"));
+    const Dataset scaled = maker.read(true);
+    REQUIRE(count_faults(scaled.faults) == 2);
+    CHECK(contains(scaled.faults[0].what, "exchanged; its boxes are not scaled"));
+    CHECK(contains(scaled.faults[1].what, "exchanged; its boxes are scaled as if they were not"));
+    CHECK(scaled.samples[0].objects.at(0).box == Box{10, 4, 40, 20});
+    CHECK(scaled.samples[1].objects.at(0).box == Box{5, 2, 20, 10});
+  }
+}
+
 TEST_CASE("rescale: annotations without a size are left alone") {
   const Maker maker({{0, 0}, {0, 0}, {0, 0}}, true);
   CHECK(maker.read(true).samples[0].objects.at(0).box == Box{10, 4, 40, 20});

@@ -37,6 +37,15 @@ TEST_CASE("xml: the declared encoding is converted to UTF-8") {
   CHECK(decoded("ISO-2022-JP", "\x1B$BG-\x1B(B") == cat);
   CHECK(decoded("Big5", "\xBF\xDF") == "\xE8\xB2\x93");
   CHECK(decoded("EUC-KR", "\xB0\xED") == "\xEA\xB3\xA0");
+  // The spellings of Python and Windows.
+  for (const char* name : {"latin-1", "latin_1", "Latin1", "L1", "iso8859-1", "iso_8859_1", "8859-1", "ANSI",
+                           "cp1252", "Windows_1252"})
+    CHECK(decoded(name, "b\xE4r") == "b\xC3\xA4r");
+  for (const char* name : {"utf_8", "utf8", "cp65001", "UTF-8-SIG", "us-ascii"})
+    CHECK(decoded(name, "b\xC3\xA4r") == "b\xC3\xA4r");
+  CHECK(decoded("iso8859_15", "\xA4") == "\xE2\x82\xAC");
+  CHECK(decoded("shift-jis", "\x94\x4C") == cat);
+  CHECK(decoded("mac-roman", "\x8A") == "\xC3\xA4");
 }
 
 TEST_CASE("xml: a declaration in any of its forms") {
