@@ -31,7 +31,7 @@ std::vector<fs::path> list_images(const std::vector<std::string>& paths) {
     std::vector<fs::path> found;
     for (const auto& entry : fs::directory_iterator(path))
       if (entry.is_regular_file() && has_image_extension(entry.path())) found.push_back(entry.path());
-    check_input(!found.empty(), "{}: the folder holds no JPEG, PNG or BMP file", path.string());
+    check_input(!found.empty(), "{}: the folder holds no JPEG, PNG, BMP, WebP or TIFF file", path.string());
     std::sort(found.begin(), found.end());
     images.insert(images.end(), found.begin(), found.end());
   }
