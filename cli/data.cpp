@@ -8,6 +8,7 @@
 #include "cli/data_commands.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "data/coco_places.h"
 #include "data/merge.h"
 
 namespace rcnn {
@@ -33,6 +34,9 @@ void print_converted(const Converted& converted, const std::string& out, DataFor
   print_note("boxes of one pixel or less, left out: VOC has no place for them", converted.small_left_out);
   print_note("crowds, written as difficult objects: VOC has no place for crowds", converted.crowds);
   print_note("images with a new name, because another has theirs or lists cannot hold it", converted.renamed);
+  const std::string& first = converted.parts.front().split;
+  if (form == DataForm::coco && converted.parts.size() == 1 && !first.empty() && usual_split(first).empty())
+    fmt::print("  COCO has no place for the name of a single split that is not train, val or test\n");
   if (form == DataForm::yolo && !has_val)
     fmt::print("  there is no split val, which Ultralytics needs for training\n");
   fmt::print("{} was read back, with the same boxes\n", printable(out));

@@ -96,6 +96,9 @@ Totals count_all(const std::vector<DataPart>& parts) {
 }
 
 void filter(const Filter& options) {
+  for (const auto& [name, value] :
+       {std::pair("--min-side", options.keep.min_side), std::pair("--min-area", options.keep.min_area)})
+    check_input(value >= 0, "{} is {}; expected 0 or more.", name, value);
   const DataFolder folder = find_and_describe(options.reading, options.data);
   check_new_folder(options.writing.out, {&folder, 1});
   std::vector<DataPart> parts = read_and_report(folder);
@@ -167,10 +170,8 @@ void add_data_filter(CLI::App& data) {
       ->allow_extra_args(false)
       ->type_name("NAMES")
       ->excludes(classes);
-  app->add_option("--min-side", keep.min_side, "leave out objects whose box has a shorter side, in pixels")
-      ->check(CLI::NonNegativeNumber.description(""));
-  app->add_option("--min-area", keep.min_area, "leave out objects whose box is smaller, in square pixels")
-      ->check(CLI::NonNegativeNumber.description(""));
+  app->add_option("--min-side", keep.min_side, "leave out objects whose box has a shorter side, in pixels");
+  app->add_option("--min-area", keep.min_area, "leave out objects whose box is smaller, in square pixels");
   app->add_flag("--drop-ignored", keep.drop_ignored, "leave out crowds and difficult objects");
   app->add_flag("--images-with-objects", keep.images_with_objects,
                 "leave out images without objects, or of which none is left");

@@ -197,6 +197,7 @@ TEST_CASE("data filter: prints what was kept and what was left out") {
   const Finished negative = trial.run(
       {"data", "filter", trial.path("in"), "--min-side", "-1", "--out", trial.path("bad"), "--to", "voc"});
   CHECK(negative.status == 2);
+  CHECK(contains(negative.err, "--min-side is -1; expected 0 or more."));
   CHECK(!fs::exists(trial.folder / "bad"));
 }
 
