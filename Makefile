@@ -1,6 +1,6 @@
 # rcnn.cu: one Makefile for everything. `make help` lists the targets, and V=1 shows the commands.
 #
-# Switches:  CUDA=auto|0|1|sim   ONEDNN=1|0   LIBJPEG=auto|0|1   ARCH=x86-64-v3|native|...
+# Switches:  CUDA=auto|0|1|sim   ONEDNN=1|0   LIBJPEG, LIBWEBP, LIBTIFF=auto|0|1   ARCH=x86-64-v3|native|...
 #            CONFIG=release|debug|asan|ubsan|tsan|races   CUDA_ARCHS="75 80 90a"   CUDA_COMPRESS=size (nvcc 12.8)
 # Each configuration has its own folder, build/<configuration>/, so that objects never mix.
 
@@ -18,6 +18,8 @@ endif
 CUDA    ?= auto
 ONEDNN  ?= 1
 LIBJPEG ?= auto
+LIBWEBP ?= auto
+LIBTIFF ?= auto
 CONFIG  ?= release
 # x86-64-v3 is AVX2 and FMA (Intel since 2013, AMD since 2015). Kernels that gain from AVX-512 are compiled for it as well
 # and chosen at run time, so `native` is not faster. Where v3 cannot run, the default is `native`.
@@ -30,9 +32,8 @@ CCACHE := $(shell command -v ccache 2>/dev/null)
 ifeq ($(filter auto 0 1 sim,$(CUDA)),)
   $(error CUDA=$(CUDA): expected auto, 0, 1 or sim)
 endif
-ifeq ($(filter auto 0 1,$(LIBJPEG)),)
-  $(error LIBJPEG=$(LIBJPEG): expected auto, 0 or 1)
-endif
+$(foreach library,LIBJPEG LIBWEBP LIBTIFF,$(if $(filter auto 0 1,$($(library))),, \
+  $(error $(library)=$($(library)): expected auto, 0 or 1)))
 ifeq ($(filter $(CONFIG),release debug asan ubsan tsan races),)
   $(error CONFIG=$(CONFIG): expected release, debug, asan, ubsan, tsan or races)
 endif
@@ -58,13 +59,22 @@ ifeq ($(CONFIG),tsan)
   ONEDNN := 0
 endif
 
-# auto: libjpeg-turbo if its header is found. The original libjpeg decodes with other bits and is not used.
+# $(call has_macro,MACRO,HEADERS): 1 if the compiler finds the headers and the macro is a number in them, otherwise 0.
+has_macro = $(shell echo '$(1)' | $(CXX) -E -P -x c++ $(if $(DEPS),-isystem $(DEPS)/include) $(addprefix -include ,$(2)) - \
+  2>/dev/null | tail -n 1 | grep -q '^[0-9]' && echo 1 || echo 0)
+# auto: a library if its header is found. The original libjpeg decodes with other bits than libjpeg-turbo and is not used;
+# libtiff is used from 4.5 on, which has this macro and can be told to print nothing.
 ifeq ($(LIBJPEG),auto)
-  override LIBJPEG := $(shell echo LIBJPEG_TURBO_VERSION_NUMBER | $(CXX) -E -P -x c++ $(if $(DEPS),-isystem $(DEPS)/include) \
-    -include stdio.h -include jpeglib.h - 2>/dev/null | tail -n 1 | grep -q '^[0-9]' && echo 1 || echo 0)
+  override LIBJPEG := $(call has_macro,LIBJPEG_TURBO_VERSION_NUMBER,stdio.h jpeglib.h)
+endif
+ifeq ($(LIBWEBP),auto)
+  override LIBWEBP := $(call has_macro,WEBP_DECODER_ABI_VERSION,webp/decode.h)
+endif
+ifeq ($(LIBTIFF),auto)
+  override LIBTIFF := $(call has_macro,TIFFLIB_MAJOR_VERSION,tiffvers.h)
 endif
 
-BUILD ?= build/$(CONFIG)$(if $(filter 1,$(CUDA)),-cuda)$(if $(filter sim,$(CUDA)),-sim)$(if $(filter 0,$(ONEDNN)),-noonednn)$(if $(filter 0,$(LIBJPEG)),-nolibjpeg)
+BUILD ?= build/$(CONFIG)$(if $(filter 1,$(CUDA)),-cuda)$(if $(filter sim,$(CUDA)),-sim)$(if $(filter 0,$(ONEDNN)),-noonednn)$(if $(filter 0,$(LIBJPEG)),-nolibjpeg)$(if $(filter 0,$(LIBWEBP)),-nolibwebp)$(if $(filter 0,$(LIBTIFF)),-nolibtiff)
 
 # ---- flags -----------------------------------------------------------------------------------------------------
 # -ffp-contract=off: the CPU and the GPU must round alike; the sources call `fma` explicitly where they mean it.
@@ -81,7 +91,8 @@ CXXFLAGS_races   := $(CXXFLAGS_release) # so that everything except the kernels 
 CXXFLAGS += -std=c++20 -march=$(ARCH) -ffp-contract=off -fno-math-errno -fno-trapping-math -MMD -MP -I. \
             -ffile-prefix-map="$$PWD"=. $(WARNINGS) $(CXXFLAGS_$(CONFIG))
 LDFLAGS  += $(filter -fsanitize=%,$(CXXFLAGS_$(CONFIG)))
-LDLIBS_FILES := -lfmt -lpugixml -lyaml-cpp -lexif -lsimdjson -lzip $(if $(filter 1,$(LIBJPEG)),-ljpeg)
+LDLIBS_FILES := -lfmt -lpugixml -lyaml-cpp -lexif -lsimdjson -lzip $(if $(filter 1,$(LIBJPEG)),-ljpeg) \
+                $(if $(filter 1,$(LIBWEBP)),-lwebp) $(if $(filter 1,$(LIBTIFF)),-ltiff)
 LDLIBS   += $(LDLIBS_FILES) -lcrypto -lpthread
 ifeq ($(CONFIG),tsan)
   CXXFLAGS += -DRCNN_STD_THREADS
@@ -143,9 +154,10 @@ LIB_SOURCES  := $(sort $(wildcard core/*.cpp core/*/*.cpp kernels/*.cpp kernels/
 ifeq ($(ONEDNN),0)
   LIB_SOURCES := $(filter-out %_onednn.cpp,$(LIB_SOURCES))
 endif
-ifeq ($(LIBJPEG),0)
-  LIB_SOURCES := $(filter-out data/codecs_turbo.cpp,$(LIB_SOURCES))
-endif
+# What data/codecs.cpp, which lists the libraries of images, is told, and the sources that need them.
+CODEC_FLAGS := $(foreach library,LIBJPEG LIBWEBP LIBTIFF,$(if $(filter 1,$($(library))),-DRCNN_$(library)))
+LIB_SOURCES := $(filter-out $(if $(filter 0,$(LIBJPEG)),data/codecs_turbo.cpp) $(if $(filter 0,$(LIBWEBP)),data/codecs_webp.cpp) \
+                            $(if $(filter 0,$(LIBTIFF)),data/codecs_tiff.cpp),$(LIB_SOURCES))
 ifneq ($(CUDA),0)
   LIB_SOURCES := $(filter-out core/cuda/absent.cpp,$(LIB_SOURCES))
   LIB_SOURCES += $(sort $(wildcard core/*/*.cu kernels/*/*.cu)) $(if $(filter sim,$(CUDA)),$(sort $(wildcard core/cuda/sim/*.cpp)))
@@ -211,9 +223,7 @@ FONT ?= $(firstword $(wildcard /usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.
                                /usr/share/fonts/TTF/DejaVuSans-Bold.ttf /usr/share/fonts/dejavu/DejaVuSans-Bold.ttf))
 $(BUILD)/data/draw.o: private CXXFLAGS += -DRCNN_FONT='"$(FONT)"'
 
-ifeq ($(LIBJPEG),1) # only the file that lists the libraries asks
-$(BUILD)/data/codecs.o: private CXXFLAGS += -DRCNN_LIBJPEG
-endif
+$(BUILD)/data/codecs.o: private CXXFLAGS += $(CODEC_FLAGS)
 
 # When the commit changes, only the file that prints it is rebuilt.
 COMMIT := $(shell git describe --always --dirty --tags 2>/dev/null || echo unreleased)
@@ -289,7 +299,7 @@ gpu-check:  ## on a machine with a GPU: build, test, check for races, train and 
 
 # Everything that a machine with a GPU needs, built here: build/gpu-bundle.tar.xz. Needs nvcc 12.8, but no GPU.
 gpu-bundle:  ## build an archive that tests and times the project on a GPU elsewhere, in seven minutes
-	$(MAKE) CUDA=1 CUDA_ARCHS="80 90a" CUDA_COMPRESS=size ARCH=x86-64-v3 ONEDNN=1 CONFIG=release RPATH=../lib \
+	$(MAKE) CUDA=1 CUDA_ARCHS="80 90a" CUDA_COMPRESS=size ARCH=x86-64-v3 ONEDNN=1 LIBWEBP=0 LIBTIFF=0 CONFIG=release RPATH=../lib \
 	  BUILD=build/gpu-bundle build/gpu-bundle/rcnn build/gpu-bundle/rcnn_tests
 	sh tools/gpu_bundle.sh build/gpu-bundle build/gpu-bundle.tar.xz
 
@@ -342,15 +352,16 @@ FUZZ_SOURCES := $(patsubst %,core/%.cpp,config cuda/absent host_memory memory te
                 $(patsubst %,core/files/%.cpp,atomic_file other_formats pickle pth pth_old pth_state_dict safetensors \
                   source_file tensor_file zip_archive) \
                 $(patsubst %,data/%.cpp,annotation clip coco coco_file coco_places codecs csv cvat exif files image image_folder image_header \
-                  json_file label_forms labelme open_images orientation rescale stb_impl tf_csv via xml yolo yolo_yaml) \
-                $(if $(filter 1,$(LIBJPEG)),data/codecs_turbo.cpp) \
+                  json_file label_forms labelme open_images orientation rescale riff_tiff_header stb_impl tf_csv via xml \
+                  yolo yolo_yaml) \
+                $(filter data/codecs_%,$(LIB_SOURCES)) \
                 models/config.cpp train/config.cpp train/settings_file.cpp
 FUZZ_OBJECTS  = $(patsubst %.cpp,build/fuzz/%.o,$(FUZZ_SOURCES))
 FUZZERS      := $(addprefix build/fuzz/,$(FUZZ_TARGETS))
 build/fuzz/%.o: %.cpp
 	@mkdir -p $(@D)
 	@echo "  FUZZ $<"
-	$(Q)$(FUZZ_CXX) $(FUZZ_FLAGS) $(if $(filter 1,$(LIBJPEG)),-DRCNN_LIBJPEG) -fsanitize=fuzzer-no-link -c $< -o $@
+	$(Q)$(FUZZ_CXX) $(FUZZ_FLAGS) $(CODEC_FLAGS) -fsanitize=fuzzer-no-link -c $< -o $@
 build/fuzz/readers.a: $(FUZZ_OBJECTS)
 	@rm -f $@
 	$(Q)ar rcs $@ $^

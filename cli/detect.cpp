@@ -36,7 +36,7 @@ std::vector<fs::path> list_images(const std::vector<std::string>& paths) {
     std::vector<fs::path> found;
     for (const auto& entry : entries_of(path))
       if (has_image_extension(entry.path()) && !is_folder(entry)) found.push_back(entry.path());
-    check_input(!found.empty(), "{}: the folder holds no JPEG, PNG or BMP file", path.string());
+    check_input(!found.empty(), "{}: the folder holds no JPEG, PNG, BMP, WebP or TIFF file", path.string());
     images.insert(images.end(), found.begin(), found.end());
   }
   return images;

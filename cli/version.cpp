@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "data/image.h"
 #include "kernels/gemm/winograd.h"
 #include "train/checkpoint.h"
 
@@ -30,9 +31,9 @@ std::string version_line() {
   constexpr const char* gpu = "no CUDA";
 #endif
   const char* kernels = kernels::winograd_kernels(4).front()->instruction_set;
-  return fmt::format("rcnn {}, {}, fmt {}.{}.{}, {} instructions, CPU kernels: {}, {}", RCNN_COMMIT,
-                     numerics_description(), FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100,
-                     instructions, kernels, gpu);
+  return fmt::format("rcnn {}, {}, {}, fmt {}.{}.{}, {} instructions, CPU kernels: {}, {}", RCNN_COMMIT,
+                     numerics_description(), format_library_list(), FMT_VERSION / 10000,
+                     FMT_VERSION / 100 % 100, FMT_VERSION % 100, instructions, kernels, gpu);
 }
 
 }  // namespace rcnn

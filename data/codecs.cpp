@@ -1,4 +1,4 @@
-// The list of JPEG libraries, and the functions of stb_image and stb_image_write.
+// The lists of libraries, and the functions of stb_image and stb_image_write.
 #include "data/codecs.h"
 
 #include <stb/stb_image.h>
@@ -41,6 +41,38 @@ std::span<const JpegLibrary> jpeg_libraries() {
     {"stb_image", stb_decode_jpeg, false, stb_encode_jpeg},
   };
   return kLibraries;
+}
+
+std::span<const FormatLibrary> format_libraries() {
+  static const FormatLibrary kLibraries[] = {
+#if defined(RCNN_LIBWEBP)
+    {ImageFormat::webp, "WebP", "libwebp-dev", webp_version(), webp_decode},
+#else
+    {ImageFormat::webp, "WebP", "libwebp-dev", "", nullptr},
+#endif
+#if defined(RCNN_LIBTIFF)
+    {ImageFormat::tiff, "TIFF", "libtiff-dev", tiff_version(), tiff_decode},
+#else
+    {ImageFormat::tiff, "TIFF", "libtiff-dev", "", nullptr},
+#endif
+  };
+  return kLibraries;
+}
+
+const FormatLibrary* library_for(ImageFormat format) {
+  for (const FormatLibrary& library : format_libraries())
+    if (library.format == format) return &library;
+  return nullptr;
+}
+
+std::vector<uint8_t> over_white(std::span<const uint8_t> rgba) {
+  std::vector<uint8_t> rgb(rgba.size() / 4 * 3);
+  for (size_t from = 0, to = 0; from < rgba.size(); from += 4, to += 3) {
+    const int alpha = rgba[from + 3];
+    for (size_t c = 0; c < 3; ++c)
+      rgb[to + c] = static_cast<uint8_t>((rgba[from + c] * alpha + 255 * (255 - alpha) + 127) / 255);
+  }
+  return rgb;
 }
 
 std::vector<uint8_t> stb_decode(std::span<const uint8_t> bytes, ImageSize size, int channels,

@@ -9,39 +9,13 @@
 #include "core/error.h"
 #include "core/files/look.h"
 #include "core/text.h"
+#include "data/coco_places.h"
 #include "data/write_forms.h"
 
 namespace rcnn {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// The splits to convert. VOC's trainval is left out if there is train, because it repeats those images.
-std::vector<std::string> splits_of(const DataFolder& folder) {
-  std::vector<std::string> splits = folder.splits;
-  if (folder.has("train")) std::erase(splits, "trainval");
-  if (splits.empty()) splits.emplace_back();
-  return splits;
-}
-
-/// Reads all splits with the classes of all of them: those of the first, then what the others add.
-std::vector<DataPart> read_parts(const DataFolder& folder) {
-  std::vector<DataPart> parts;
-  std::vector<std::string> classes;
-  for (const std::string& split : splits_of(folder)) {
-    parts.push_back({split, read_split(folder, split)});
-    for (const std::string& name : parts.back().data.classes)
-      if (std::find(classes.begin(), classes.end(), name) == classes.end()) classes.push_back(name);
-  }
-  for (DataPart& part : parts)
-    if (part.data.classes != classes) part.data = read_split(folder, part.split, classes);
-  // Categories keep their numbers, unless a split has not all of them and made some up.
-  if (std::any_of(parts.begin(), parts.end(), [&](const DataPart& part) {
-        return part.data.category_ids != parts.front().data.category_ids;
-      }))
-    for (DataPart& part : parts) part.data.category_ids.clear();
-  return parts;
-}
 
 /// A name that every list, XML and JSON can hold: UTF-8 without control characters or backslashes, without
 /// spaces at its ends or before what a list of VOC could take for a second column.
@@ -120,7 +94,9 @@ void compare(const Sample& wrote, const Dataset& wrote_in, const Sample& read, c
 void read_back(const fs::path& root, const Converted& converted, const ImageNames& names, DataForm form) {
   const DataFolder folder = find_data(root);
   for (const DataPart& part : converted.parts) {
-    const std::string split = part.split.empty() && form == DataForm::yolo ? "train" : part.split;
+    const std::string split = part.split.empty() && form == DataForm::yolo ? "train"
+                              : folder.splits.empty()                      ? ""
+                                                                           : part.split;
     const Dataset read = read_split(folder, split, part.data.classes);
     std::map<std::string, const Sample*> by_name;
     for (const Sample& sample : read.samples) by_name.emplace(sample.image.filename().string(), &sample);
@@ -145,24 +121,59 @@ bool is_inside(const fs::path& path, const fs::path& folder) {
   return !below.empty() && *below.begin() != "..";
 }
 
-/// Throws InputError unless the folder may be written.
-void check_out(const fs::path& out, const fs::path& part, const DataFolder& folder) {
-  check_input(!is_there(out) || (is_folder(out) && entries_of(out).empty()),
-              "{} exists and is not an empty folder; give the name of a new one.", out.string());
-  check_input(!is_there(part), "{} exists, left by a run that was ended; remove it first.", part.string());
+/// Throws InputError for a split that a reader of COCO files would take for another one, by a word of its
+/// name.
+void check_coco_names(std::span<const DataPart> parts) {
+  for (const DataPart& part : parts) {
+    const std::string read = split_in_name(part.split);
+    check_input(
+        read.empty() || read == part.split,
+        "The split '{}' cannot be written as COCO, where a file of that name is read as the split {}; "
+        "choose another form.",
+        part.split, read);
+  }
+}
+
+/// The folder without a slash at its end, so that `.part` can follow.
+fs::path without_slash(const fs::path& out) { return out.has_filename() ? out : out.parent_path(); }
+
+fs::path unfinished(const fs::path& out) { return without_slash(out).string() + ".part"; }
+
+}  // namespace
+
+void check_outside(const fs::path& out, const DataFolder& folder) {
   const fs::path root = is_folder(folder.root) ? folder.root : folder.root.parent_path();
   check_input(!is_inside(out, root.empty() ? "." : root),
               "{} lies in the folder of the data, {}, and would become a part of it; give another folder.",
               out.string(), root.string());
 }
 
-}  // namespace
+void check_new_folder(const fs::path& out, std::span<const DataFolder> data) {
+  check_input(!is_there(out) || (is_folder(out) && entries_of(out).empty()),
+              "{} exists and is not an empty folder; give the name of a new one.",
+              without_slash(out).string());
+  check_input(!is_there(unfinished(out)), "{} exists, left by a run that was ended; remove it first.",
+              unfinished(out).string());
+  for (const DataFolder& folder : data) check_outside(without_slash(out), folder);
+}
 
-Converted convert_data(const DataFolder& folder, const fs::path& out, const ConvertOptions& options) {
-  const fs::path clean = out.has_filename() ? out : out.parent_path(), part = clean.string() + ".part";
-  check_out(clean, part, folder);
+void check_split_names(std::span<const DataPart> parts) {
+  for (const DataPart& part : parts) {
+    const std::string& name = part.split;
+    const bool odd = name.starts_with('.') || std::any_of(name.begin(), name.end(), [](char c) {
+                       return c == '/' || c == '\\' || static_cast<unsigned char>(c) < 0x20;
+                     });
+    check_input(!odd, "The data has a split '{}', which cannot be the name of a file; give it another one.",
+                name);
+  }
+}
+
+Converted write_parts(std::vector<DataPart> parts, const fs::path& out, const ConvertOptions& options) {
+  const fs::path clean = without_slash(out), part = unfinished(out);
+  check_split_names(parts);
+  if (options.form == DataForm::coco) check_coco_names(parts);
   Converted converted;
-  converted.parts = read_parts(folder);
+  converted.parts = std::move(parts);
   const ImageNames names = name_images(converted.parts, converted.renamed);
   suit_to_form(converted, options.form);
   try {
@@ -179,6 +190,11 @@ Converted convert_data(const DataFolder& folder, const fs::path& out, const Conv
     throw Error(fmt::format("{} was not written: {}", clean.string(), error.what()));
   }
   return converted;
+}
+
+Converted convert_data(const DataFolder& folder, const fs::path& out, const ConvertOptions& options) {
+  check_new_folder(out, {&folder, 1});
+  return write_parts(read_parts(folder), out, options);
 }
 
 }  // namespace rcnn

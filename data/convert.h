@@ -12,11 +12,11 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "data/folder.h"
+#include "data/parts.h"
 
 namespace rcnn {
 
@@ -27,12 +27,6 @@ struct ConvertOptions {
   bool link = false;  // images are hard links where the file system allows it, otherwise copies
 };
 
-/// One split of a dataset.
-struct DataPart {
-  std::string split;  // may be empty
-  Dataset data;
-};
-
 struct Converted {
   std::vector<DataPart> parts;  // as they were read, without what was left out
   size_t crowds = 0;            // that became difficult objects
@@ -41,12 +35,30 @@ struct Converted {
   size_t renamed = 0;           // images whose names another image has, or no list can hold
 };
 
-/// Writes all splits into the folder `out`, which must not exist or be empty, and reads the result back to
-/// compare it. The classes are those of all splits, the first split's first. Until all is written, the files
-/// lie in `<out>.part`, which is removed after an error.
+/// Throws InputError if the folder `out` is one of the data or lies in it, and would become a part of it.
+void check_outside(const std::filesystem::path& out, const DataFolder& folder);
+
+/// Throws InputError unless `write_parts` may write the folder `out`: it does not exist or is empty,
+/// `<out>.part` does not exist, and neither lies in the data.
+void check_new_folder(const std::filesystem::path& out, std::span<const DataFolder> data);
+
+/// Throws InputError if a split has a name, such as ../x, that cannot be that of a file or folder: a
+/// data.yaml may say anything.
+void check_split_names(std::span<const DataPart> parts);
+
+/// Writes the splits, which have the same classes, into the folder `out`, for which `check_new_folder` holds,
+/// and reads the result back to compare it. Until all is written, the files lie in `<out>.part`, which is
+/// removed after an error.
 ///
-/// Throws InputError if `out` holds something or lies in the folder of the data, and Error if something
-/// cannot be written or is not the same when it is read back.
+/// Each image keeps its name, unless another one before it has that name, in any case and with any extension
+/// (it becomes name_2, name_3, ...), or the name has characters that a list cannot hold (they become _).
+///
+/// Throws InputError if a split has a name that the form cannot hold, and Error if something cannot be
+/// written or is not the same when it is read back.
+Converted write_parts(std::vector<DataPart> parts, const std::filesystem::path& out,
+                      const ConvertOptions& options);
+
+/// `read_parts` and `write_parts`, after `check_new_folder`.
 Converted convert_data(const DataFolder& folder, const std::filesystem::path& out,
                        const ConvertOptions& options);
 

@@ -12,16 +12,10 @@
 #include "data/equal_files.h"
 #include "data/files.h"
 #include "data/folder.h"
+#include "data/hash.h"
 
 namespace rcnn {
 namespace {
-
-/// A 64-bit FNV-1a hash.
-uint64_t hash_of(const std::string& text) {
-  uint64_t hash = 14695981039346656037u;
-  for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
-  return hash;
-}
 
 /// The indices of the samples in an order that depends only on the seed and their ids.
 std::vector<size_t> random_order(const std::vector<Sample>& samples, uint64_t seed) {

@@ -27,9 +27,16 @@ using Bytes = std::span<const uint8_t>;
 constexpr size_t kHeaderBytes = 65536;
 
 void check_is_image(Bytes bytes, const std::string& name) {
-  check_input(!bytes.empty(), "{} is empty; expected a JPEG, PNG or BMP image.", name);
-  check_input(image_format(bytes) != ImageFormat::none,
-              "{} is not a JPEG, PNG or BMP image: its first bytes are those of another format.", name);
+  check_input(!bytes.empty(), "{} is empty; expected a JPEG, PNG, BMP, WebP or TIFF image.", name);
+  const ImageFormat format = image_format(bytes);
+  check_input(format != ImageFormat::none,
+              "{} is not a JPEG, PNG, BMP, WebP or TIFF image: its first bytes are those of another format.",
+              name);
+  const FormatLibrary* library = library_for(format);
+  check_input(!library || library->decode,
+              "{} is a {} image, which this program was built without: install {} and build it again, or "
+              "convert the image to JPEG or PNG.",
+              name, library ? library->format_name : "", library ? library->package : "");
 }
 
 ImageLimits& chosen_limits() {
@@ -61,17 +68,6 @@ ImageInfo checked_info(const std::optional<ImageHeader>& header, uint64_t bytes,
   return {turn_size(stored, header->orientation), stored, header->orientation};
 }
 
-/// RGB from RGBA over white.
-std::vector<uint8_t> over_white(Bytes rgba) {
-  std::vector<uint8_t> rgb(rgba.size() / 4 * 3);
-  for (size_t from = 0, to = 0; from < rgba.size(); from += 4, to += 3) {
-    const int alpha = rgba[from + 3];
-    for (size_t c = 0; c < 3; ++c)
-      rgb[to + c] = static_cast<uint8_t>((rgba[from + c] * alpha + 255 * (255 - alpha) + 127) / 255);
-  }
-  return rgb;
-}
-
 /// Refuses a progressive JPEG that would take much longer to decode than its size suggests.
 void check_scans(Bytes bytes, ImageSize size, const std::string& name, const ImageLimits& limits) {
   if (image_format(bytes) != ImageFormat::jpeg) return;
@@ -89,6 +85,9 @@ std::vector<uint8_t> decode(Bytes bytes, ImageSize size, const std::string& name
       return over_white(stb_decode(bytes, size, 4, name));
     case ImageFormat::bmp:  // what some programs write as a fourth channel is not meant as transparency
       return stb_decode(bytes, size, 3, name);
+    case ImageFormat::webp:
+    case ImageFormat::tiff:
+      return library_for(image_format(bytes))->decode(bytes, size, name);
     default:
       check_input(jpeg_tables_fit(bytes),
                   "{} is damaged: one of its Huffman tables has more than 256 symbols.", name);
@@ -206,5 +205,13 @@ void write_jpeg(const std::filesystem::path& path, const Image& image) {
 }
 
 std::string jpeg_library() { return jpeg_libraries().front().name; }
+
+std::string format_library_list() {
+  std::string list;
+  for (const FormatLibrary& library : format_libraries())
+    list += (list.empty() ? "" : ", ") +
+            (library.decode ? library.name : fmt::format("no {}", library.format_name));
+  return list;
+}
 
 }  // namespace rcnn

@@ -1,4 +1,4 @@
-// Images in memory, reading JPEG, PNG and BMP files, and writing JPEG and PNG.
+// Images in memory, reading JPEG, PNG, BMP, WebP and TIFF files, and writing JPEG and PNG.
 #pragma once
 
 #include <cstdint>
@@ -53,20 +53,20 @@ struct ImageLimits {
 const ImageLimits& image_limits();
 void set_max_megapixels(int64_t megapixels);
 
-/// Decodes a JPEG, PNG or BMP file, which is recognised by its first bytes and not by its name, and turns the
-/// image by its EXIF orientation (in a PNG, that of an eXIf chunk before the pixels). Greyscale becomes RGB,
-/// as do CMYK and YCCK by the plain formula, without a colour profile; 16 bits per channel become 8 (the high
-/// byte); a palette is looked up; transparency is blended over white, except in a
-/// BMP, where it is ignored.
+/// Decodes a JPEG, PNG, BMP, WebP or TIFF file, which is recognised by its first bytes and not by its name,
+/// and turns the image by its EXIF orientation (in a PNG, that of an eXIf chunk before the pixels; in a TIFF,
+/// the tag Orientation). Greyscale becomes RGB, as do CMYK and YCCK by the plain formula, without a colour
+/// profile; 16 bits per channel become 8 (the high byte); a palette is looked up; transparency is blended
+/// over white, except in a BMP, where it is ignored. Of a TIFF with several pages, the first is read.
 ///
 /// JPEG is decoded by libjpeg-turbo, with the same bytes as in PIL, or in a build without it by stb_image,
 /// which differs by a few steps per channel (`jpeg_library` says which).
 ///
 /// Throws InputError naming the file if it is missing, empty, truncated (including a PNG without its end
-/// chunk), damaged, of another format, over the limits, or a JPEG with four colours but without the Adobe
-/// marker that says which. A JPEG that lacks only its end marker is decoded by libjpeg-turbo. stb_image
-/// refuses it, because it does not notice all damage: it fills up with grey what is missing inside a JPEG
-/// that has its end marker.
+/// chunk), damaged, of another format, of a format whose library the build lacks, an animation, over the
+/// limits, or a JPEG with four colours but without the Adobe marker that says which. A JPEG that lacks only
+/// its end marker is decoded by libjpeg-turbo. stb_image refuses it, because it does not notice all damage:
+/// it fills up with grey what is missing inside a JPEG that has its end marker.
 Image read_image(const std::filesystem::path& path, const ImageLimits& limits = image_limits());
 
 /// Sizes and orientation from the header alone. Throws those errors of `read_image` that a header can show.
@@ -91,5 +91,8 @@ void write_jpeg(const std::filesystem::path& path, const Image& image);
 
 /// The library that reads and writes JPEG, with its version: the pixels of a JPEG depend on it.
 std::string jpeg_library();
+
+/// The libraries that read WebP and TIFF, with their versions: "libwebp 1.2.4, no TIFF".
+std::string format_library_list();
 
 }  // namespace rcnn

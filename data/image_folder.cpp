@@ -15,7 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kExtensions[] = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp"};
+constexpr std::string_view kExtensions[] = {".jpg", ".jpeg", ".jpe",  ".jfif", ".png",
+                                            ".bmp", ".webp", ".tiff", ".tif"};
 
 /// The position of a file's extension among those of images, or their number if it is none of them.
 size_t rank_of_extension(const fs::path& file) {

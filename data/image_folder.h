@@ -11,7 +11,7 @@
 
 namespace rcnn {
 
-/// True for a name that ends in .jpg, .jpeg, .jpe, .jfif, .png or .bmp, in any case.
+/// True for a name that ends in .jpg, .jpeg, .jpe, .jfif, .png, .bmp, .webp, .tiff or .tif, in any case.
 bool has_image_extension(const std::filesystem::path& file);
 
 /// The images of one folder, by name.

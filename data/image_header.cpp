@@ -1,4 +1,4 @@
-// Reads the structure of JPEG, PNG and BMP files.
+// Reads the structure of JPEG, PNG and BMP files. For WebP and TIFF, see data/riff_tiff_header.cpp.
 #include "data/image_header.h"
 
 #include <algorithm>
@@ -172,7 +172,9 @@ bool bmp_is_complete(Bytes bytes) {
 ImageFormat image_format(Bytes bytes) {
   if (starts_with(bytes, kJpegStart)) return ImageFormat::jpeg;
   if (starts_with(bytes, kPngStart)) return ImageFormat::png;
-  return starts_with(bytes, kBmpStart) ? ImageFormat::bmp : ImageFormat::none;
+  if (starts_with(bytes, kBmpStart)) return ImageFormat::bmp;
+  if (is_webp(bytes)) return ImageFormat::webp;
+  return is_tiff(bytes) ? ImageFormat::tiff : ImageFormat::none;
 }
 
 std::optional<ImageHeader> parse_image_header(Bytes bytes) {
@@ -183,6 +185,10 @@ std::optional<ImageHeader> parse_image_header(Bytes bytes) {
       return png_header(bytes);
     case ImageFormat::bmp:
       return bmp_header(bytes);
+    case ImageFormat::webp:
+      return webp_header(bytes);
+    case ImageFormat::tiff:
+      return tiff_header(bytes);
     case ImageFormat::none:
       break;
   }
@@ -197,6 +203,10 @@ bool image_is_complete(Bytes bytes) {
       return png_is_complete(bytes);
     case ImageFormat::bmp:
       return bmp_is_complete(bytes);
+    case ImageFormat::webp:
+      return webp_is_complete(bytes);
+    case ImageFormat::tiff:
+      return true;
     case ImageFormat::none:
       break;
   }

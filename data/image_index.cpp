@@ -53,8 +53,7 @@ bool is_kind_of_file(const std::string& word) {
 std::string without_extension(const std::string& name) {
   const fs::path path = name;
   const std::string extension = lower_case(path.extension().string());
-  const bool other = extension == ".tif" || extension == ".tiff" || extension == ".webp" ||
-                     extension == ".gif" || extension == ".heic" || extension == ".xml";
+  const bool other = extension == ".gif" || extension == ".heic" || extension == ".xml";
   return other || has_image_extension(path) ? path.stem().string() : name;
 }
 

@@ -118,7 +118,10 @@ void write_coco(const fs::path& root, const std::vector<DataPart>& parts, const 
       const std::string& name = names.at(sample.image);
       place_image(sample.image, images / name, link);
     }
-    const std::string file = part.split.empty() ? "instances.json" : "instances_" + part.split + ".json";
+    // A name that is none of the usual ones is that of a split only if it is the whole name.
+    const std::string file = part.split.empty()                ? "instances.json"
+                             : usual_split(part.split).empty() ? part.split + ".json"
+                                                               : "instances_" + part.split + ".json";
     write_atomically(root / "annotations" / file, coco_of(part.data, names).dump() + "\n", Sync::no);
   }
 }

@@ -20,8 +20,8 @@ void place_image(const std::filesystem::path& from, const std::filesystem::path&
 void write_voc(const std::filesystem::path& root, const std::vector<DataPart>& parts, const ImageNames& names,
                bool link);
 
-/// annotations/instances_<split>.json and images/<split>/; without splits, annotations/instances.json and
-/// images/.
+/// annotations/instances_<split>.json and images/<split>/; for a split that is not train, val or test,
+/// annotations/<split>.json, and without splits, annotations/instances.json and images/.
 void write_coco(const std::filesystem::path& root, const std::vector<DataPart>& parts,
                 const ImageNames& names, bool link);
 

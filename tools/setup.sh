@@ -20,6 +20,8 @@ libsimdjson-dev: simdjson, the headers of weights files
 nlohmann-json3-dev: nlohmann-json, metrics, summaries and detections
 libzip-dev: libzip, PyTorch's weights files (.pth)
 libjpeg-dev: libjpeg-turbo, JPEG images (not needed with make LIBJPEG=0, which leaves them to stb)
+libwebp-dev: libwebp, WebP images (not needed with make LIBWEBP=0)
+libtiff-dev: libtiff, TIFF images (not needed with make LIBTIFF=0)
 libstb-dev: stb, PNG images, and drawing text
 libboost-context-dev: Boost.Context, the threads of simulated kernels (make CUDA=sim)
 libssl-dev: libcrypto of OpenSSL, the SHA-256 of weights
