@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "data/class_names.h"
 #include "data/clip.h"
 #include "data/coco_places.h"
 #include "data/image.h"
@@ -110,7 +111,7 @@ Labels match_labels(const CocoFile& file, const std::vector<std::string>& classe
     faults.push_back(
         {file.path,
          fmt::format("{} has {} objects of the unknown class '{}'; they are skipped (the classes are {}).",
-                     file.path.string(), count, name, fmt::join(classes, ", "))});
+                     file.path.string(), count, name, list_names(classes))});
   return labels;
 }
 
