@@ -11,7 +11,8 @@ namespace rcnn {
 
 // Each function adds its subcommand to the program. `command_line` is quoted in the files of the run.
 void add_train(CLI::App& program, const std::string& command_line);
-void add_eval(CLI::App& program);
+void add_eval(CLI::App& program, const std::string& command_line);
+void add_compare(CLI::App& program, const std::string& command_line);
 void add_detect(CLI::App& program);
 void add_propose(CLI::App& program);
 void add_check(CLI::App& program);

@@ -105,7 +105,8 @@ int main(int argc, char** argv) {
   std::string command_line = "rcnn";
   for (int i = 1; i < argc; ++i) command_line += " " + rcnn::shell_word(argv[i]);
   rcnn::add_train(program, command_line);
-  rcnn::add_eval(program);
+  rcnn::add_eval(program, command_line);
+  rcnn::add_compare(program, command_line);
   rcnn::add_detect(program);
   rcnn::add_propose(program);
   rcnn::add_check(program);

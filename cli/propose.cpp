@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/data_options.h"
 #include "cli/device.h"
+#include "core/error.h"
 #include "core/files/output.h"
 #include "core/text.h"
 #include "data/folder.h"
@@ -11,6 +12,19 @@
 #include "models/detector.h"
 
 namespace rcnn {
+namespace {
+
+/// Proposals have no class, so the recall that is printed is that of all objects, also of those that the
+/// model has no name for. Data without any object has no classes, and is read with those of the model.
+Dataset read_objects(const DataFolder& folder, const std::string& split, const Detector& detector) {
+  try {
+    return read_split(folder, split);
+  } catch (const InputError&) {
+    return read_split(folder, split, detector.classes);
+  }
+}
+
+}  // namespace
 
 void add_propose(CLI::App& program) {
   struct Options {
@@ -45,7 +59,7 @@ void add_propose(CLI::App& program) {
     const DataFolder folder = options->reading.find(options->data);
     for (const std::string& note : folder.notes) fmt::print("{}\n", printable(note));
     const bool open = options->split.empty() && !folder.splits.empty();
-    Dataset data = read_split(folder, open ? "train" : options->split, detector.classes);
+    Dataset data = read_objects(folder, open ? "train" : options->split, detector);
     OutputCheck outputs(options->force);
     outputs.reads(options->weights);
     outputs.reads(options->data);

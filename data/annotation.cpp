@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "data/class_limits.h"
+#include "data/class_names.h"
 #include "data/clip.h"
 #include "data/files.h"
 #include "data/normalised.h"
@@ -333,7 +334,7 @@ Dataset make_dataset(std::vector<AnnotatedImage> images, const std::vector<std::
   for (const std::string& name : dataset.classes) labels.emplace(name, static_cast<int>(labels.size()) + 1);
   check_input(labels.size() == dataset.classes.size(), "The class names {} contain a name twice.",
               fmt::join(dataset.classes, ", "));
-  const std::string known = fmt::format("{}", fmt::join(dataset.classes, ", "));
+  const std::string known = list_names(dataset.classes);
   for (size_t i = 0; i < images.size(); ++i) {
     AnnotatedImage& image = images[i];
     dataset.samples.push_back({std::move(image.id), std::move(image.image), image.info.seen.width,

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "data/class_limits.h"
+#include "data/class_names.h"
 #include "data/clip.h"
 #include "data/coco_images.h"
 #include "data/image.h"
@@ -129,7 +130,7 @@ Labels match_labels(const CocoFile& file, const std::vector<std::string>& classe
     faults.push_back(
         {file.path,
          fmt::format("{} has {} objects of the unknown class '{}'; they are skipped (the classes are {}).",
-                     file.path.string(), count, name, fmt::join(classes, ", ")),
+                     file.path.string(), count, name, list_names(classes)),
          FaultKind::unknown_class});
   return labels;
 }

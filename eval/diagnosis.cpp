@@ -159,7 +159,8 @@ MissCause cause_of(int object, const std::vector<Object>& objects, const Evidenc
         low_score || std::any_of(trace->proposals.begin(), trace->proposals.end(),
                                  [&](const Box& box) { return overlap(box, missed.box) >= kRightOverlap; });
   }
-  return low_score ? MissCause::low_score : MissCause::not_proposed;
+  if (low_score) return MissCause::low_score;
+  return trace != nullptr ? MissCause::not_proposed : MissCause::not_detected;
 }
 
 void add_to_confusion(Confusion& confusion, const ImageFindings& image, const std::vector<Object>& objects) {
@@ -227,17 +228,18 @@ std::vector<std::string> reasons_for(const ImageFindings& image, const std::vect
   return reasons;
 }
 
-std::vector<WorstImage> worst_images(const std::vector<ImageFindings>& images, const Dataset& dataset) {
+std::vector<WorstImage> worst_images(const std::vector<ImageFindings>& images, const Dataset& dataset,
+                                     bool every_image) {
   std::vector<WorstImage> worst;
   for (size_t i = 0; i < images.size(); ++i) {
-    if (images[i].missed.empty() && images[i].wrong.empty()) continue;
+    if (!every_image && images[i].missed.empty() && images[i].wrong.empty()) continue;
     WorstImage image{static_cast<int>(i), static_cast<double>(images[i].missed.size()), {}, {}, {}, {}};
     for (const Wrong& wrong : images[i].wrong) image.badness += double{wrong.detection->score};
     worst.push_back(std::move(image));
   }
   std::stable_sort(worst.begin(), worst.end(),
                    [](const WorstImage& a, const WorstImage& b) { return a.badness > b.badness; });
-  if (worst.size() > kWorstImages) worst.resize(kWorstImages);
+  if (!every_image && worst.size() > kWorstImages) worst.resize(kWorstImages);
   for (WorstImage& image : worst) {
     const ImageFindings& findings = images[static_cast<size_t>(image.image)];
     const std::vector<Object>& objects = dataset.samples[static_cast<size_t>(image.image)].objects;
@@ -272,7 +274,7 @@ void add_curves(Diagnosis& diagnosis, const std::vector<Detection>& detections,
 }  // namespace
 
 Diagnosis diagnose(const std::vector<Detection>& detections, const std::vector<Trace>& traces,
-                   const Dataset& dataset) {
+                   const Dataset& dataset, bool every_image) {
   check(traces.empty() || traces.size() == dataset.samples.size(),
         "a diagnosis of {} images needs as many traces or none; found {}", dataset.samples.size(),
         traces.size());
@@ -299,7 +301,7 @@ Diagnosis diagnose(const std::vector<Detection>& detections, const std::vector<T
     }
     add_to_confusion(diagnosis.confusion, images[i], objects);
   }
-  diagnosis.worst = worst_images(images, dataset);
+  diagnosis.worst = worst_images(images, dataset, every_image);
   return diagnosis;
 }
 

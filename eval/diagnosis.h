@@ -38,15 +38,17 @@ struct ScoreCurve {
 /// Why an object was missed. "Its boxes" are the boxes of its class that overlap it more than any other
 /// object of that class. The cause is the first that holds of wrong_class, poorly_placed, lost_in_nms,
 /// low_score and not_proposed: a shown detection explains a miss better than one that is not shown, and a box
-/// that reached a late stage of the detector had also passed the earlier ones.
+/// that reached a late stage of the detector had also passed the earlier ones. Without traces nothing is
+/// known of the earlier stages: a miss that no detection explains is then not_detected.
 enum class MissCause {
   not_proposed,   // none of the others
   low_score,      // one of its boxes overlaps it enough but scores too low, or a proposal overlaps it enough
   lost_in_nms,    // one of its boxes before NMS overlaps it enough and reaches the threshold of its class
   wrong_class,    // the confusion matrix pairs it with a shown detection of another class
   poorly_placed,  // localisation error: one of its boxes is shown, with an IoU in [.1, .5)
+  not_detected,   // none of those that detections alone can show
 };
-inline constexpr int kMissCauses = 5;
+inline constexpr int kMissCauses = 6;
 /// "not proposed", "low score", ... These names are also keys in summary.json.
 std::string_view name_of(MissCause cause);
 /// What the cause means and what to try, in one or two sentences.
@@ -87,20 +89,22 @@ struct Diagnosis {
   std::vector<Miss> misses;  // at the recommended thresholds, by image and object
   std::array<std::array<int64_t, kMissCauses>, 3> misses_by_size{};  // [size][cause]
   std::array<int64_t, 3> objects_by_size{};
-  std::vector<WorstImage> worst;  // worst first, at most 20, only images with errors
+  std::vector<WorstImage> worst;  // worst first, at most 20, only images with errors, unless all are wanted
 };
 
-/// `traces` has one entry per sample, or is empty; in that case a miss that no detection explains counts as
-/// "not proposed". Throws Error for a detection whose image or label is out of range or whose score is NaN.
+/// `traces` has one entry per sample, or is empty: then only the causes are given that detections alone show.
+/// `worst` has all images if `every_image` is true. Throws Error for a detection whose image or label is out
+/// of range or whose score is NaN.
 Diagnosis diagnose(const std::vector<Detection>& detections, const std::vector<Trace>& traces,
-                   const Dataset& dataset);
+                   const Dataset& dataset, bool every_image = false);
 
 /// The recommended threshold of each class; NaN for a class of which nothing was found.
 std::vector<float> recommended_confidence(const Diagnosis& diagnosis);
 
 inline constexpr size_t kMaxDenseClasses = 200;
 /// The recommended thresholds with their precision, recall and F1, the confusion matrix (with more than
-/// kMaxDenseClasses classes its cells that are not 0), and the misses by size and cause, for summary.json.
+/// kMaxDenseClasses classes its cells that are not 0), and the misses by size and cause, for summary.json. "not
+/// detected" is left out where there is no such miss.
 nlohmann::ordered_json to_json(const Diagnosis& diagnosis, const Dataset& dataset);
 
 }  // namespace rcnn

@@ -41,6 +41,8 @@ std::string_view name_of(MissCause cause) {
       return "wrong class";
     case MissCause::poorly_placed:
       return "poorly placed";
+    case MissCause::not_detected:
+      return "not detected";
   }
   return "";
 }
@@ -65,6 +67,10 @@ std::string_view advice_for(MissCause cause) {
       return "Localisation error: the object was detected, but its box overlaps it by an IoU below .5. "
              "Check that the ground-truth boxes are drawn tightly, train for more --epochs, or place boxes "
              "more precisely with a larger --short-side.";
+    case MissCause::not_detected:
+      return "No detection of its class overlaps the object enough, whatever its score. Detections alone do "
+             "not show whether the object was not proposed, scored too low or was lost in NMS: evaluate the "
+             "model itself with --weights to learn it.";
   }
   return "";
 }
@@ -99,8 +105,9 @@ Json to_json(const Diagnosis& diagnosis, const Dataset& dataset) {
     Json& of_size = json["sizes"][std::string(name_of(static_cast<ObjectSize>(s)))];
     of_size["objects"] = diagnosis.objects_by_size[s];
     for (size_t cause = 0; cause < kMissCauses; ++cause)
-      of_size["misses"][std::string(name_of(static_cast<MissCause>(cause)))] =
-          diagnosis.misses_by_size[s][cause];
+      if (const int64_t count = diagnosis.misses_by_size[s][cause];
+          count > 0 || static_cast<MissCause>(cause) != MissCause::not_detected)
+        of_size["misses"][std::string(name_of(static_cast<MissCause>(cause)))] = count;
   }
   return json;
 }

@@ -15,8 +15,8 @@ namespace {
 constexpr size_t kCausesToName = 3;  // the number of causes in "What to do next"
 constexpr size_t kMaxRemarks = 6;    // the number of remarks under a worst image
 constexpr const char* kFound = "#dfe4ec";
-constexpr std::array<const char*, kMissCauses> kCauseColours = {"#1d4ed8", "#7aa7f7", "#8b5cf6", "#fb6f24",
-                                                                "#f5c04a"};
+constexpr std::array<const char*, kMissCauses> kCauseColours = {"#1d4ed8", "#7aa7f7", "#8b5cf6",
+                                                                "#fb6f24", "#f5c04a", "#7b8694"};
 constexpr std::array<const char*, 3> kSizeBounds = {"below 32² pixels", "32² to 96² pixels",
                                                     "96² pixels or more"};
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/files/output.h"
 #include "core/text.h"
 #include "data/draw.h"
 
@@ -110,6 +111,17 @@ std::string chart_figure(const std::string& caption, const Chart& chart) {
 
 std::string charts(std::string_view size, const std::string& figures) {
   return figures.empty() ? "" : fmt::format("<div class=\"charts {}\">\n{}</div>\n", size, figures);
+}
+
+std::string html_page(std::string_view title, std::string_view style, std::string_view main) {
+  return fmt::format(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
+      "<meta name=\"generator\" content=\"{}\"/>\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
+      "style-src 'unsafe-inline'\"/>\n<title>{}</title>\n<style>{}{}</style>\n</head>\n<body>\n<main>\n"
+      "{}</main>\n</body>\n</html>\n",
+      kWrittenHere, escape_html(title), kReportStyle, style, main);
 }
 
 Chart small_chart(const std::string& label) {

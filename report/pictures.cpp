@@ -66,16 +66,35 @@ std::string counted(size_t count, const char* name) {
   return fmt::format("{} {}{}", count, name, count == 1 ? "" : "s");
 }
 
+/// Draws what a detector shows: the missed objects, and its wrong and right detections.
+void draw_errors(Canvas& canvas, const WorstImage& found, const Sample& sample,
+                 const std::vector<std::string>& classes) {
+  std::vector<DrawnBox> boxes;
+  for (const Detection& d : found.wrong)
+    boxes.push_back(
+        {canvas.place(d.box), kWrong, fmt::format("{} {:.2f}", name_of_label(d.label, classes), d.score)});
+  for (const Box& box : found.missed)
+    boxes.push_back({canvas.place(box), kMissed, missed_name(box, sample, classes), true});
+  for (const Detection& d : found.right) boxes.push_back({canvas.place(d.box), kRight});
+  draw_boxes(canvas.image, boxes);
+}
+
+/// Draws the ground truth. Ignored objects are dashed.
+void draw_objects(Canvas& canvas, const std::vector<Object>& objects,
+                  const std::vector<std::string>& classes) {
+  std::vector<DrawnBox> boxes;
+  for (const Object& object : objects)
+    boxes.push_back({canvas.place(object.box), class_colour(object.label),
+                     name_of_label(object.label, classes), is_ignored(object)});
+  draw_boxes(canvas.image, boxes);
+}
+
 }  // namespace
 
 ReportPicture augmented_picture(const TrainingExample& example, const std::vector<std::string>& classes) {
   const Image& image = example.picture.image;
   Canvas canvas = make_canvas(image, width_within(image, kAugmentedSide));
-  std::vector<DrawnBox> boxes;
-  for (const Object& object : example.picture.objects)
-    boxes.push_back({canvas.place(object.box), class_colour(object.label),
-                     name_of_label(object.label, classes), is_ignored(object)});
-  draw_boxes(canvas.image, boxes);
+  draw_objects(canvas, example.picture.objects, classes);
   return {std::move(canvas.image), example.id};
 }
 
@@ -86,17 +105,22 @@ std::vector<ReportPicture> worst_pictures(const Diagnosis& diagnosis, const Data
     const std::optional<Image> image = try_read(sample);
     if (!image) continue;
     Canvas canvas = make_canvas(*image, width_within(*image, kWorstSide));
-    std::vector<DrawnBox> boxes;
-    for (const Detection& d : worst.wrong)
-      boxes.push_back({canvas.place(d.box), kWrong,
-                       fmt::format("{} {:.2f}", name_of_label(d.label, dataset.classes), d.score)});
-    for (const Box& box : worst.missed)
-      boxes.push_back({canvas.place(box), kMissed, missed_name(box, sample, dataset.classes), true});
-    for (const Detection& d : worst.right) boxes.push_back({canvas.place(d.box), kRight});
-    draw_boxes(canvas.image, boxes);
+    draw_errors(canvas, worst, sample, dataset.classes);
     pictures.push_back({std::move(canvas.image), sample.id, worst.reasons});
   }
   return pictures;
+}
+
+std::optional<ComparedPicture> compared_picture(const Sample& sample, const WorstImage& a,
+                                                const WorstImage& b,
+                                                const std::vector<std::string>& classes) {
+  const std::optional<Image> image = try_read(sample);
+  if (!image) return {};
+  Canvas truth = make_canvas(*image, width_within(*image, kWorstSide)), of_a = truth, of_b = truth;
+  draw_objects(truth, sample.objects, classes);
+  draw_errors(of_a, a, sample, classes);
+  draw_errors(of_b, b, sample, classes);
+  return ComparedPicture{std::move(truth.image), std::move(of_a.image), std::move(of_b.image)};
 }
 
 std::vector<ReportExample> example_pictures(const std::vector<Detection>& detections, const Dataset& dataset,

@@ -6,7 +6,6 @@
 #include <span>
 
 #include "core/files/atomic_file.h"
-#include "core/files/output.h"
 #include "report/html.h"
 #include "report/sections.h"
 
@@ -122,16 +121,7 @@ Image shrink_to_width(const Image& image, int width) {
 }
 
 std::string render_report(const ReportData& data) {
-  // The content security policy guarantees that a browser loads nothing and runs no script, whatever text the
-  // page contains. Elements are closed as in XML, so that the tests can check that the page is well-formed.
-  std::string page = fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
-      "<meta name=\"generator\" content=\"{}\"/>\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
-      "style-src 'unsafe-inline'\"/>\n<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n",
-      kWrittenHere, escape_html(data.title), kReportStyle);
-  page += fmt::format("<header>\n<h1>{}</h1>\n", escape_html(data.title));
+  std::string page = fmt::format("<header>\n<h1>{}</h1>\n", escape_html(data.title));
   if (!data.subtitle.empty()) page += fmt::format("<p>{}</p>\n", escape_html(data.subtitle));
   page += "</header>\n";
   page += render_tiles(data);
@@ -143,8 +133,7 @@ std::string render_report(const ReportData& data) {
       examples_section(data), faults_section(data.faults), settings_section(data)};
   page += render_contents(sections);
   for (const ReportSection& section : sections) page += render_section(section);
-  page += "</main>\n</body>\n</html>\n";
-  return page;
+  return html_page(data.title, "", page);
 }
 
 void write_report(const std::filesystem::path& path, const ReportData& data) {

@@ -2,9 +2,11 @@
 #include <doctest/doctest.h>
 
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "data/voc.h"
 #include "tests/program.h"
+#include "tests/report/fixtures.h"
 #include "tests/train/tiny_run.h"
 
 using namespace rcnn;
@@ -225,6 +227,85 @@ TEST_CASE("eval: detections of a model that are written and read back give the s
   CHECK(contains(trial.refusal({"eval", "--detections", trial.path("found.json"), "--data",
                                 trial.path("data/coco.json"), "--split", "val"}),
                  "has no split 'val'"));
+}
+
+TEST_CASE("eval: --report shows a model as its run does, without what only training knows") {
+  const Trial trial;
+  if (!trial) return;
+  write_tiny_scenes(trial.folder / "data", 3);
+  write_tiny_scenes(trial.folder / "data", 3, "test");
+  Words train = {"train", "--data", trial.path("data"), "--out", trial.path("run")};
+  for (const auto& [key, text] : tiny_settings()) train.insert(train.end(), {"--" + key, text});
+  REQUIRE(trial.run(train).status == 0);
+  const std::string model = trial.path("run/best.safetensors");
+  const Finished result = trial.run(
+      {"eval", "--weights", model, "--data", trial.path("data/"), "--report", trial.path("eval.html")});
+  CAPTURE(result.err);
+  REQUIRE(result.status == 0);
+  CHECK(contains(result.out, "report: " + trial.path("eval.html")));
+  pugi::xml_document of_run, page;
+  parse(content_of(trial.folder / "run/report.html"), of_run);
+  parse(content_of(trial.folder / "eval.html"), page);
+  CHECK(text_at(page, "//h1") == "nano-fpn on data");
+  for (const char* absent : {"training", "settings", "augmentation"}) {
+    CAPTURE(absent);
+    CHECK(count_of(page, fmt::format("//section[@id='{}']", absent).c_str()) == 0);
+  }
+  // The rest is the same: the test split was evaluated with the same weights.
+  const auto text = [](const pugi::xml_document& document, const std::string& id) {
+    std::ostringstream stream;  // empty for a section that is absent
+    document.select_node(fmt::format("//section[@id='{}']", id).c_str()).node().print(stream);
+    return stream.str();
+  };
+  for (const char* same : {"precision", "scores", "confusion", "misses", "worst", "examples"})
+    CHECK(text(page, same) == text(of_run, same));
+  CHECK(contains(text(page, "precision"), "Evaluated on test, 3 images"));
+  CHECK(count_of(page, "//section[@id='data']") == 1);
+  CHECK_FALSE(contains(text(page, "next"), "cannot be learned"));
+
+  // A file of detections: no causes that only the model knows, and the same pictures.
+  const Finished file = trial.run({"eval", "--detections", trial.path("run/detections.json"), "--data",
+                                   trial.path("data"), "--report", trial.path("eval.html")});
+  CAPTURE(file.err);
+  REQUIRE(file.status == 0);
+  pugi::xml_document plain;
+  parse(content_of(trial.folder / "eval.html"), plain);
+  CHECK(text_at(plain, "//h1") == "detections.json on data");
+  for (const char* same : {"precision", "scores", "confusion", "examples"})
+    CHECK(text(plain, same) == text(of_run, same));
+  CHECK(count_of(plain, "//section[@id='data']") == 0);
+  CHECK(contains(text(plain, "misses"), "Missed objects"));
+  CHECK(count_of(plain, "//section[@id='misses']//h3[contains(.,'not proposed')]") == 0);
+  CHECK(count_of(plain, "//section[@id='misses']//h3[contains(.,'lost in NMS')]") == 0);
+
+  const std::string before = content_of(model);
+  CHECK(contains(
+      trial.refusal({"eval", "--weights", model, "--data", trial.path("data"), "--report", model, "--force"}),
+      "--report"));
+  CHECK(content_of(model) == before);
+}
+
+TEST_CASE("eval: --report of detections needs no images, and finds those of a COCO file") {
+  const Trial trial;
+  if (!trial) return;
+  const std::string truth = trial.text("truth.json", kTruth), found = trial.text("found.json", kFound);
+  const Words eval = {"eval", "--detections", found, "--data", truth, "--report", trial.path("eval.html")};
+  const auto images = [&] {
+    const Finished result = trial.run(eval);
+    CAPTURE(result.err);
+    REQUIRE(result.status == 0);
+    pugi::xml_document page;
+    parse(content_of(trial.folder / "eval.html"), page);
+    CHECK(count_of(page, "//section[@id='precision']//div[@class='beside']//tbody/tr") == 3);
+    // The dog is detected as a cow.
+    CHECK(contains(text_at(page, "//section[@id='misses']//div[@class='causes']//h3"), "wrong class"));
+    return count_of(page, "//img");
+  };
+  CHECK(images() == 0);
+  write_png(trial.folder / "a.jpg", smooth_image(64, 48));
+  CHECK(images() == 2);  // one image with objects, twice
+  write_png(trial.folder / "b.jpg", smooth_image(64, 48));
+  CHECK(images() == 5);  // two of them, and the second is one of the worst
 }
 
 TEST_CASE("eval: expects either a model or detections, but not both") {

@@ -147,6 +147,29 @@ TEST_CASE("weights: torchvision's file without metadata detects, and evaluates b
   for (size_t i = 0; i < found.size(); ++i) CHECK(again[i]["category_id"] == found[i]["category_id"]);
 }
 
+TEST_CASE("weights: of many classes a sentence lists a dozen") {
+  const Trial trial;
+  if (!trial) return;
+  write_tiny_scenes(trial.folder / "data", 2, "test");
+  std::vector<std::string> classes;
+  for (int i = 0; i < 90; ++i) classes.push_back(fmt::format("class{}", i));
+  Detector detector = spread_detector(tiny_model(), classes);
+  save_model(trial.folder / "model", detector);
+  const Words eval = {"eval", "--weights", trial.path("model"), "--data", trial.path("data")};
+  const std::string refusal = trial.run(eval).err;
+  CHECK(contains(refusal, "class11 and 78 more) are none of those of"));
+  CHECK_FALSE(contains(refusal, "class12"));
+  // The objects of classes that a model does not know are faults, each with such a list.
+  const Dataset scenes = read_voc(trial.folder / "data", "test");
+  REQUIRE(scenes.classes.size() > 1);
+  detector.classes[50] = scenes.classes[0];
+  save_model(trial.folder / "model", detector);
+  const std::string out = trial.out_of(eval);
+  CHECK(contains(out, "has an object of the unknown class '" + scenes.classes[1] + "'"));
+  CHECK(contains(out, "class11 and 78 more)"));
+  CHECK_FALSE(contains(out, "class12,"));
+}
+
 TEST_CASE("weights: a model that knows none of the data's classes is not evaluated") {
   const Trial trial;
   if (!trial) return;
@@ -158,6 +181,13 @@ TEST_CASE("weights: a model that knows none of the data's classes is not evaluat
   CHECK(result.status == 2);
   CHECK(contains(result.err, "the model's classes (cat, dog) are none of those of"));
   CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
+  CHECK_FALSE(contains(result.out, "unknown class"));
+  // Proposals have no class, so an RPN proposes on these images all the same and counts all their objects.
+  const std::string proposed =
+      trial.out_of({"propose", "--weights", trial.path("model"), "--data", trial.path("data"), "--split",
+                    "test", "--out", trial.path("proposals.json")});
+  CHECK_FALSE(contains(proposed, "fault"));
+  CHECK(contains(proposed, "; recall "));
   // One name in common is enough, and --classes can provide it.
   const std::string known = read_voc(trial.folder / "data", "test").classes[0];
   write_text(trial.folder / "names.txt", "cat\n" + known + "\n");

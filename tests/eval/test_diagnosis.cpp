@@ -125,7 +125,7 @@ TEST_CASE("diagnosis: an empty dataset, no objects, no detections, and no detect
   CHECK(no_detections.classes[0].best_score == 0.5F);
   CHECK(no_detections.confusion[kCat][0] == 1);
   REQUIRE(no_detections.misses.size() == 1);
-  CHECK(no_detections.misses[0].cause == MissCause::not_proposed);
+  CHECK(no_detections.misses[0].cause == MissCause::not_detected);
 
   const Diagnosis all_wrong = diagnose({{0, kCat, 0.4F, cell(9)}}, {}, dataset_of({{{cell(0), kCat}}}));
   CHECK(all_wrong.classes[0].best_score == 0.5F);
@@ -153,7 +153,7 @@ TEST_CASE("diagnosis: object sizes are those of COCO") {
                    Object{{0, 0, 32, 32}, kCat}, Object{{0, 0, 96, 96}, kCat}}});
   const Diagnosis diagnosis = diagnose({}, {}, dataset);
   CHECK(diagnosis.objects_by_size == std::array<int64_t, 3>{2, 3, 2});
-  const auto cause = static_cast<size_t>(MissCause::not_proposed);
+  const auto cause = static_cast<size_t>(MissCause::not_detected);
   for (size_t size = 0; size < 3; ++size)
     CHECK(diagnosis.misses_by_size[size][cause] == diagnosis.objects_by_size[size]);
   CHECK(diagnosis.misses[1].size == ObjectSize::medium);
@@ -204,6 +204,7 @@ TEST_CASE("diagnosis: in random cases all counts add up and agree with average p
       for (uint32_t k = random.below(6); k > 0; --k) traces[i].before_nms.push_back(detection());
       for (uint32_t k = random.below(6); k > 0; --k) traces[i].proposals.push_back(detection().box);
     }
+    if (seed % 4 == 0) traces.clear();
     const Diagnosis diagnosis = diagnose(detections, traces, dataset);
 
     int64_t objects = 0, right = 0, across = 0, shown = 0;
@@ -260,7 +261,14 @@ TEST_CASE("diagnosis: in random cases all counts add up and agree with average p
         by_size += diagnosis.misses_by_size[size][cause];
         cause_seen[cause] += diagnosis.misses_by_size[size][cause];
       }
-      wrong_class += diagnosis.misses_by_size[size][static_cast<size_t>(MissCause::wrong_class)];
+      const auto of = [&](MissCause cause) {
+        return diagnosis.misses_by_size[size][static_cast<size_t>(cause)];
+      };
+      wrong_class += of(MissCause::wrong_class);
+      if (traces.empty())
+        CHECK((of(MissCause::not_proposed) == 0 && of(MissCause::lost_in_nms) == 0));
+      else
+        CHECK(of(MissCause::not_detected) == 0);
     }
     CHECK(sizes == objects);
     CHECK(by_size == static_cast<int64_t>(diagnosis.misses.size()));
@@ -300,9 +308,10 @@ TEST_CASE("diagnosis: every cause has a name, and advice that names existing set
 TEST_CASE("diagnosis: the JSON has thresholds, confusion matrix and misses") {
   const Dataset dataset = dataset_of({{{cell(0), kCat}, {{0, 0, 100, 100}, kCat}}});
   const Diagnosis diagnosis = diagnose({{0, kCat, 0.93F, cell(0)}, {0, kCat, 0.92F, cell(9)}}, {}, dataset);
-  const auto misses = [](int not_proposed) {
-    return fmt::format(R"("misses":{{"not proposed":{},"low score":0,"lost in NMS":0,)", not_proposed) +
-           R"("wrong class":0,"poorly placed":0}})";
+  const auto misses = [](int not_detected) {
+    const std::string last = not_detected == 0 ? "" : fmt::format(R"(,"not detected":{})", not_detected);
+    return R"("misses":{"not proposed":0,"low score":0,"lost in NMS":0,"wrong class":0,"poorly placed":0)" +
+           last + "}}";
   };
   CHECK(to_json(diagnosis, dataset).dump() ==
         R"({"recommended_all":{"score":0.93,"f1":0.6667,"precision":1.0,"recall":0.5},)"

@@ -102,7 +102,7 @@ TEST_CASE("diagnosis: lost in NMS") {
   CHECK(Case{one, {cat(0.3F, kBox)}, {{kBox}, {cat(0.3F, kBox), cat(0.9F, kBox)}}}.causes() ==
         "0: lost in NMS");
   CHECK(Case{one, {}, {{}, {dog(0.9F, kBox), cat(0.9F, upper(0.49F))}}}.causes() == "0: not proposed");
-  CHECK(Case{one, {}, {{}, {cat(0.9F, kBox)}}}.causes(false) == "0: not proposed");
+  CHECK(Case{one, {}, {{}, {cat(0.9F, kBox)}}}.causes(false) == "0: not detected");
   // Two cats side by side with a box around each, of which NMS kept one. The boxes overlap by 80 / 120.
   const std::vector<Object> two = {{kBox, kCat}, {{0, 20, 100, 120}, kCat}};
   const Detection first = cat(0.9F, two[0].box), second = cat(0.8F, two[1].box);
@@ -124,6 +124,7 @@ TEST_CASE("diagnosis: not proposed") {
   CHECK(Case{one, {}, {}}.causes() == "0: not proposed");
   CHECK(Case{one, {}, {{upper(0.49F), {200, 0, 300, 100}, {NAN, 0, 100, 100}}, {}}}.causes() ==
         "0: not proposed");
+  CHECK(Case{one, {}, {}}.causes(false) == "0: not detected");
 }
 
 TEST_CASE("diagnosis: ignored objects are not missed, and detections of them are not wrong") {
