@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "core/error.h"
 #include "core/text.h"
-#include "data/draw.h"
 
 namespace rcnn {
 
@@ -76,9 +76,19 @@ std::string image_element(const Image& image, std::string_view description) {
                      image.width, image.height, escape_html(description));
 }
 
-std::string css_colour(int label) {
-  const Colour colour = class_colour(label);
-  return fmt::format("#{:02x}{:02x}{:02x}", colour.r, colour.g, colour.b);
+std::string curve_colour(size_t i) { return fmt::format("var(--c{})", i % kMaxOverlaid + 1); }
+
+std::string curve_dash(size_t i) {
+  static constexpr std::array<const char*, kMaxOverlaid> kDashes = {
+      "", "9 4", "2 3", "12 3 2 3", "5 2", "14 4 5 4", "9 3 2 3 2 3", "1 5"};
+  return kDashes[i % kMaxOverlaid];
+}
+
+std::string curve_key(size_t i) {
+  return fmt::format(
+      R"(<svg class="key" viewBox="0 0 34 10" aria-hidden="true"><path d="M0 5L34 5" stroke="{}" )"
+      R"(stroke-width="3" stroke-dasharray="{}"/></svg>)",
+      curve_colour(i), curve_dash(i).empty() ? "none" : curve_dash(i));
 }
 
 std::string figure(double value) { return value >= 0 ? fmt::format("{:.3f}", value) : "–"; }
@@ -106,6 +116,10 @@ std::string table(const std::string& head, const std::string& rows, const std::s
 std::string chart_figure(const std::string& caption, const Chart& chart) {
   return fmt::format("<figure class=\"chart\"><figcaption>{}</figcaption>{}</figure>\n", caption,
                      render_chart(chart));
+}
+
+std::string folded(const std::string& summary, const std::string& body) {
+  return body.empty() ? "" : fmt::format("<details><summary>{}</summary>\n{}</details>\n", summary, body);
 }
 
 std::string charts(std::string_view size, const std::string& figures) {
