@@ -43,7 +43,8 @@ void write_eval_report(const fs::path& path, const EvalReport& report, const Dat
     data.coco_figures.emplace_back(figure.words, coco.*figure.value);
   data.diagnosis = diagnosis;
   data.worst = worst_pictures(diagnosis, evaluated);
-  data.examples = example_pictures(detections, evaluated, &diagnosis);
+  data.good = good_pictures(diagnosis, evaluated);
+  data.examples = example_pictures(diagnosis, evaluated);
   data.faults = evaluated.faults;
   write_report(path, data);
   fmt::print("report: {}\n", path.string());

@@ -5,8 +5,8 @@
 #include <map>
 
 #include "core/error.h"
-#include "core/text.h"
 #include "core/files/look.h"
+#include "core/text.h"
 #include "data/class_names.h"
 #include "data/coco_places.h"
 #include "eval/coco_metrics.h"

@@ -82,8 +82,7 @@ class TiffDirectory {
                                                              : 0;
       if (size == 0) return missing;
       const uint64_t found = number(at + (entry_bytes_ == 20 ? 12 : 8), size);
-      return static_cast<int64_t>(
-          std::min<uint64_t>(found, uint64_t{1} << 40));  // so that it stays positive
+      return static_cast<int64_t>(std::min<uint64_t>(found, uint64_t{1} << 40));  // so that it stays positive
     }
     return missing;
   }

@@ -60,10 +60,10 @@ std::vector<Difference> differences(const WeightedFigures& a, const WeightedFigu
 }
 
 /// What is shown on each image, by image.
-std::vector<WorstImage> by_image(const Findings& found, const Dataset& dataset) {
-  std::vector<WorstImage> images = diagnose(found.detections, {}, dataset, true).worst;
+std::vector<JudgedImage> by_image(const Findings& found, const Dataset& dataset) {
+  std::vector<JudgedImage> images = diagnose(found.detections, {}, dataset, true).worst;
   std::sort(images.begin(), images.end(),
-            [](const WorstImage& x, const WorstImage& y) { return x.image < y.image; });
+            [](const JudgedImage& x, const JudgedImage& y) { return x.image < y.image; });
   return images;
 }
 

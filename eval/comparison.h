@@ -43,14 +43,14 @@ struct Comparison {
 
   /// What either shows on each image at its own recommended confidence thresholds (eval/diagnosis.h), which
   /// are those of these images.
-  std::vector<WorstImage> a, b;
+  std::vector<JudgedImage> a, b;
   /// The images on which B makes more and fewer errors (missed objects and wrong detections) than A, the
   /// largest differences first.
   std::vector<int> lost, won;
 };
 
 /// The number of missed objects and wrong detections.
-inline size_t errors_of(const WorstImage& image) { return image.missed.size() + image.wrong.size(); }
+inline size_t errors_of(const JudgedImage& image) { return image.missed.size() + image.wrong.size(); }
 
 /// `annotations` are the objects of the dataset in COCO's form. The result depends on the seed, and not on
 /// the number of threads. Throws Error for a detection outside of the dataset or whose score is NaN.

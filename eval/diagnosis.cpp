@@ -3,17 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
-#include <tuple>
 
 #include "core/error.h"
+#include "eval/image_findings.h"
 
 namespace rcnn {
 namespace {
-
-constexpr double kRightOverlap = 0.5;
-constexpr double kNearOverlap = 0.1;  // a detection that overlaps an object less is unrelated to it
-constexpr size_t kWorstImages = 20;
 
 /// A detection that is not ignored.
 struct Counted {
@@ -64,39 +59,17 @@ ObjectSize size_of(const Object& object) {
   return area < 32 * 32 ? ObjectSize::small : area < 96 * 96 ? ObjectSize::medium : ObjectSize::large;
 }
 
-/// What the detections show about an object.
-struct Evidence {
-  bool found = false;          // a right detection is shown
-  bool other_class = false;    // it is paired with a wrong detection
-  bool poorly_placed = false;  // one of its boxes is shown, but overlaps it too little
-  bool low_score = false;      // one of its boxes overlaps it enough, but is not shown
-};
-
-/// A shown detection that is wrong.
-struct Wrong {
-  const Detection* detection;
-  NearestObject nearest;
-  int paired = -1;  // the object of another class that the confusion matrix pairs it with
-};
-
-/// The part of the diagnosis that concerns one image.
-struct ImageFindings {
-  std::vector<Evidence> evidence;  // for each object
-  std::vector<Detection> right;
-  std::vector<Wrong> wrong;
-  std::vector<std::pair<int, MissCause>> missed;  // objects
-};
-
-/// The index of the object that the box overlaps most, among those for which `accept(index)` is true; -1 if
-/// it overlaps none of them enough.
+/// The index of the object that the box overlaps most, among those for which `accept(index)` is true and
+/// that it overlaps by `at_least`; -1 if there is none.
 template <class Accept>
-int best_overlapped(const Box& box, const std::vector<Object>& objects, const Accept& accept) {
+int best_overlapped(const Box& box, const std::vector<Object>& objects, double at_least,
+                    const Accept& accept) {
   int best = -1;
   double best_overlap = 0;
   for (size_t i = 0; i < objects.size(); ++i) {
     if (!accept(i)) continue;
     const double with = overlap(box, objects[i].box);
-    if (with < kRightOverlap || with <= best_overlap) continue;
+    if (with < at_least || with <= best_overlap) continue;
     best = static_cast<int>(i);
     best_overlap = with;
   }
@@ -106,13 +79,35 @@ int best_overlapped(const Box& box, const std::vector<Object>& objects, const Ac
 /// Pairs wrong detections with objects of other classes that are not paired yet.
 void pair_across_classes(ImageFindings& image, const std::vector<Object>& objects) {
   for (Wrong& wrong : image.wrong) {
-    wrong.paired = best_overlapped(wrong.detection->box, objects, [&](size_t i) {
+    wrong.paired = best_overlapped(wrong.detection->box, objects, kRightOverlap, [&](size_t i) {
       const Evidence& evidence = image.evidence[i];
       return objects[i].label != wrong.detection->label && !is_ignored(objects[i]) && !evidence.found &&
              !evidence.other_class;
     });
     if (wrong.paired >= 0) image.evidence[static_cast<size_t>(wrong.paired)].other_class = true;
   }
+}
+
+/// Says why a detection is wrong, and of which other class the object is that it lies on.
+void find_kind(Wrong& wrong, const std::vector<Object>& objects) {
+  const auto other_class = [&](double at_least) {
+    return best_overlapped(wrong.detection->box, objects, at_least,
+                           [&](size_t i) { return objects[i].label != wrong.detection->label; });
+  };
+  wrong.mistaken = wrong.paired;
+  if (wrong.paired < 0) {
+    if (wrong.nearest.overlap >= kRightOverlap) {
+      wrong.kind = FalsePositive::duplicate;
+      return;
+    }
+    wrong.mistaken = other_class(kRightOverlap);
+  }
+  if (wrong.mistaken >= 0)
+    wrong.kind = FalsePositive::wrong_class;
+  else if (wrong.nearest.overlap >= kNearOverlap)
+    wrong.kind = FalsePositive::poorly_placed;
+  else if ((wrong.mistaken = other_class(kNearOverlap)) >= 0)
+    wrong.kind = FalsePositive::wrong_class_and_place;
 }
 
 /// Groups the detections by image, best first, and collects what they say about the objects.
@@ -137,7 +132,11 @@ std::vector<ImageFindings> look(const std::vector<Detection>& detections, const 
     if (shown && outcome == Outcome::right) image.right.push_back(detection);
     if (shown && outcome == Outcome::wrong) image.wrong.push_back({&detection, nearest});
   }
-  for (size_t i = 0; i < images.size(); ++i) pair_across_classes(images[i], dataset.samples[i].objects);
+  for (size_t i = 0; i < images.size(); ++i) {
+    const std::vector<Object>& objects = dataset.samples[i].objects;
+    pair_across_classes(images[i], objects);
+    for (Wrong& wrong : images[i].wrong) find_kind(wrong, objects);
+  }
   return images;
 }
 
@@ -171,85 +170,8 @@ void add_to_confusion(Confusion& confusion, const ImageFindings& image, const st
   for (const Detection& right : image.right) count(right.label, right.label);
   for (const Wrong& wrong : image.wrong)
     count(wrong.paired < 0 ? 0 : label_of(wrong.paired), wrong.detection->label);
-  for (const auto& [object, cause] : image.missed)
-    if (cause != MissCause::wrong_class) count(label_of(object), 0);
-}
-
-/// Describes the error of a wrong detection. One that lies on an object which is ignored or already found is
-/// not described as background, although the confusion matrix counts it as such.
-std::string mistake(const Wrong& wrong, const std::vector<Object>& objects, const Dataset& dataset) {
-  const auto name = [&](int label) { return dataset.classes[static_cast<size_t>(label - 1)]; };
-  const int label = wrong.detection->label;
-  int mistaken = wrong.paired;
-  if (mistaken < 0) {
-    if (wrong.nearest.overlap >= kRightOverlap) return "duplicate detection of " + name(label);
-    mistaken =
-        best_overlapped(wrong.detection->box, objects, [&](size_t i) { return objects[i].label != label; });
-  }
-  if (mistaken >= 0)
-    return name(objects[static_cast<size_t>(mistaken)].label) + " detected as " + name(label);
-  return (wrong.nearest.overlap >= kNearOverlap ? "localisation error on " : "background detected as ") +
-         name(label);
-}
-
-std::vector<std::string> reasons_for(const ImageFindings& image, const std::vector<Object>& objects,
-                                     const Dataset& dataset) {
-  std::vector<std::string> reasons;
-  std::map<int, std::map<MissCause, int>> missed;  // by label
-  for (const auto& [object, cause] : image.missed)
-    ++missed[objects[static_cast<size_t>(object)].label][cause];
-  for (const auto& [label, causes] : missed) {
-    int count = 0;
-    std::string list;
-    for (const auto& [cause, times] : causes) {
-      count += times;
-      list += list.empty() ? "" : ", ";
-      list += causes.size() == 1 ? std::string(name_of(cause)) : fmt::format("{} {}", times, name_of(cause));
-    }
-    const auto asked = std::count_if(objects.begin(), objects.end(), [label = label](const Object& object) {
-      return object.label == label && !is_ignored(object);
-    });
-    reasons.push_back(fmt::format("{} of {} {} missed ({})", count, asked,
-                                  dataset.classes[static_cast<size_t>(label - 1)], list));
-  }
-  std::vector<std::tuple<std::string, int, float>> mistakes;  // text, count and best score, best first
-  for (const Wrong& wrong : image.wrong) {
-    const std::string what = mistake(wrong, objects, dataset);
-    const auto same = std::find_if(mistakes.begin(), mistakes.end(),
-                                   [&](const auto& other) { return std::get<0>(other) == what; });
-    if (same == mistakes.end())
-      mistakes.emplace_back(what, 1, wrong.detection->score);
-    else
-      ++std::get<1>(*same);
-  }
-  for (const auto& [what, times, score] : mistakes)
-    reasons.push_back(times == 1 ? fmt::format("{} (score {:.2f})", what, score)
-                                 : fmt::format("{}, {} times (scores up to {:.2f})", what, times, score));
-  return reasons;
-}
-
-std::vector<WorstImage> worst_images(const std::vector<ImageFindings>& images, const Dataset& dataset,
-                                     bool every_image) {
-  std::vector<WorstImage> worst;
-  for (size_t i = 0; i < images.size(); ++i) {
-    if (!every_image && images[i].missed.empty() && images[i].wrong.empty()) continue;
-    WorstImage image{static_cast<int>(i), static_cast<double>(images[i].missed.size()), {}, {}, {}, {}};
-    for (const Wrong& wrong : images[i].wrong) image.badness += double{wrong.detection->score};
-    worst.push_back(std::move(image));
-  }
-  std::stable_sort(worst.begin(), worst.end(),
-                   [](const WorstImage& a, const WorstImage& b) { return a.badness > b.badness; });
-  if (!every_image && worst.size() > kWorstImages) worst.resize(kWorstImages);
-  for (WorstImage& image : worst) {
-    const ImageFindings& findings = images[static_cast<size_t>(image.image)];
-    const std::vector<Object>& objects = dataset.samples[static_cast<size_t>(image.image)].objects;
-    for (const auto& [object, cause] : findings.missed)
-      image.missed.push_back(objects[static_cast<size_t>(object)].box);
-    for (const Wrong& wrong : findings.wrong) image.wrong.push_back(*wrong.detection);
-    image.right = findings.right;
-    image.reasons = reasons_for(findings, objects, dataset);
-  }
-  return worst;
+  for (const Miss& miss : image.missed)
+    if (miss.cause != MissCause::wrong_class) count(label_of(miss.object), 0);
 }
 
 /// Adds the curve of each class and the curve of all classes together.
@@ -295,13 +217,16 @@ Diagnosis diagnose(const std::vector<Detection>& detections, const std::vector<T
       const float score = diagnosis.classes.at(static_cast<size_t>(objects[o].label - 1)).best_score;
       const MissCause cause = cause_of(static_cast<int>(o), objects, images[i].evidence[o],
                                        traces.empty() ? nullptr : &traces[i], score);
-      images[i].missed.emplace_back(static_cast<int>(o), cause);
-      diagnosis.misses.push_back({static_cast<int>(i), static_cast<int>(o), size, cause});
+      images[i].missed.push_back({static_cast<int>(i), static_cast<int>(o), size, cause});
+      diagnosis.misses.push_back(images[i].missed.back());
       ++diagnosis.misses_by_size[static_cast<size_t>(size)][static_cast<size_t>(cause)];
     }
     add_to_confusion(diagnosis.confusion, images[i], objects);
+    for (const Wrong& wrong : images[i].wrong) ++diagnosis.false_positives[static_cast<size_t>(wrong.kind)];
   }
   diagnosis.worst = worst_images(images, dataset, every_image);
+  diagnosis.good = good_images(images, dataset);
+  diagnosis.examples = example_images(images, dataset);
   return diagnosis;
 }
 

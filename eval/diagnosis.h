@@ -54,6 +54,22 @@ std::string_view name_of(MissCause cause);
 /// What the cause means and what to try, in one or two sentences.
 std::string_view advice_for(MissCause cause);
 
+/// Why a shown detection is wrong, by TIDE's kinds of errors. "Overlap" is the IoU with the object that the
+/// detection overlaps most; the kind is the first that holds.
+enum class FalsePositive {
+  wrong_class,            // the confusion matrix pairs it with an object of another class, or it overlaps one
+                          // by .5 or more without being a duplicate
+  duplicate,              // it overlaps an object of its class by .5 or more that another detection has found
+  poorly_placed,          // localisation error: it overlaps an object of its class by [.1, .5)
+  wrong_class_and_place,  // it overlaps an object of another class by [.1, .5)
+  background,             // none of the others: there is no object
+};
+inline constexpr int kFalsePositives = 5;
+/// "wrong class", "duplicate", ... These names are also keys in summary.json.
+std::string_view name_of(FalsePositive kind);
+/// What the kind means and what to try, in one or two sentences.
+std::string_view advice_for(FalsePositive kind);
+
 /// COCO's sizes, by area in the original image: small is below 32^2 pixels, large is 96^2 pixels or more.
 enum class ObjectSize { small, medium, large };
 /// "small", "medium", "large"
@@ -65,14 +81,25 @@ struct Miss {
   MissCause cause = MissCause::not_proposed;
 };
 
-struct WorstImage {
+struct WrongDetection : Detection {
+  FalsePositive kind = FalsePositive::background;
+};
+
+/// An image with the errors in it at the recommended thresholds.
+struct JudgedImage {
   int image = 0;
-  double badness = 0;            // the number of missed objects plus the scores of the wrong detections
-  std::vector<Box> missed;       // objects that are not found at the recommended thresholds
-  std::vector<Detection> wrong;  // shown detections that are wrong, best first
-  std::vector<Detection> right;  // shown detections that are right
+  double badness = 0;                 // the number of missed objects plus the scores of the wrong detections
+  std::vector<Miss> missed;           // objects that are not found
+  std::vector<WrongDetection> wrong;  // shown detections that are wrong, best first
+  std::vector<Detection> right;       // shown detections that are right
   /// "2 of 5 RBC missed (not proposed)", "background detected as WBC (score 0.93)"
   std::vector<std::string> reasons;
+};
+
+/// The objects that count and the shown detections, in total. found + missed = objects, and
+/// found + false_positives = the shown detections.
+struct Tally {
+  int64_t objects = 0, found = 0, false_positives = 0;
 };
 
 struct Diagnosis {
@@ -89,7 +116,12 @@ struct Diagnosis {
   std::vector<Miss> misses;  // at the recommended thresholds, by image and object
   std::array<std::array<int64_t, kMissCauses>, 3> misses_by_size{};  // [size][cause]
   std::array<int64_t, 3> objects_by_size{};
-  std::vector<WorstImage> worst;  // worst first, at most 20, only images with errors, unless all are wanted
+  std::array<int64_t, kFalsePositives> false_positives{};
+  std::vector<JudgedImage> worst;  // worst first, at most 20, only images with errors, unless all are wanted
+  /// Up to three images with objects that are found and as few errors for them as possible, those with most
+  /// objects first; among images without errors, those with different classes.
+  std::vector<JudgedImage> good;
+  std::vector<JudgedImage> examples;  // up to 8 images with objects, spread over the dataset
 };
 
 /// `traces` has one entry per sample, or is empty: then only the causes are given that detections alone show.
@@ -98,13 +130,15 @@ struct Diagnosis {
 Diagnosis diagnose(const std::vector<Detection>& detections, const std::vector<Trace>& traces,
                    const Dataset& dataset, bool every_image = false);
 
+Tally tally(const Diagnosis& diagnosis);
+
 /// The recommended threshold of each class; NaN for a class of which nothing was found.
 std::vector<float> recommended_confidence(const Diagnosis& diagnosis);
 
 inline constexpr size_t kMaxDenseClasses = 200;
-/// The recommended thresholds with their precision, recall and F1, the confusion matrix (with more than
-/// kMaxDenseClasses classes its cells that are not 0), and the misses by size and cause, for summary.json. "not
-/// detected" is left out where there is no such miss.
+/// The objects found and the false positives by kind, the recommended thresholds with their precision, recall
+/// and F1, the confusion matrix (with more than kMaxDenseClasses classes its cells that are not 0), and the
+/// misses by size and cause, for summary.json. "not detected" is left out where there is no such miss.
 nlohmann::ordered_json to_json(const Diagnosis& diagnosis, const Dataset& dataset);
 
 }  // namespace rcnn

@@ -62,7 +62,9 @@ std::string_view advice_for(MissCause cause) {
              "--box-nms-thresh, or raise --box-detections-per-img if an image holds more objects than that.";
     case MissCause::wrong_class:
       return "The object was detected as another class: check that the two classes are labelled "
-             "consistently, add images of the rarer one, or show finer detail with a larger --short-side.";
+             "consistently, train for more --epochs, add images of the rarer one, or show finer detail with "
+             "a "
+             "larger --short-side.";
     case MissCause::poorly_placed:
       return "Localisation error: the object was detected, but its box overlaps it by an IoU below .5. "
              "Check that the ground-truth boxes are drawn tightly, train for more --epochs, or place boxes "
@@ -75,12 +77,71 @@ std::string_view advice_for(MissCause cause) {
   return "";
 }
 
+std::string_view name_of(FalsePositive kind) {
+  switch (kind) {
+    case FalsePositive::wrong_class:
+      return "wrong class";
+    case FalsePositive::duplicate:
+      return "duplicate";
+    case FalsePositive::poorly_placed:
+      return "poorly placed";
+    case FalsePositive::wrong_class_and_place:
+      return "wrong class and place";
+    case FalsePositive::background:
+      return "background";
+  }
+  return "";
+}
+
+std::string_view advice_for(FalsePositive kind) {
+  switch (kind) {
+    case FalsePositive::wrong_class:
+      return "The detection lies on an object of another class, which another detection may have found: "
+             "check "
+             "that the two classes are labelled consistently, train for more --epochs, or add images of the "
+             "rarer one.";
+    case FalsePositive::duplicate:
+      return "The object was detected twice: lower --box-nms-thresh, so that non-maximum suppression removes "
+             "the second box, or check whether the ground truth has one box for two objects.";
+    case FalsePositive::poorly_placed:
+      return "Localisation error: the detection lies on an object of its class, but overlaps it by an IoU "
+             "below .5. Check that the ground-truth boxes are drawn tightly and by one rule, or train for "
+             "more --epochs.";
+    case FalsePositive::wrong_class_and_place:
+      return "The detection overlaps an object of another class, by an IoU below .5. It often shows a part "
+             "of that object: add images in which the two classes are side by side.";
+    case FalsePositive::background:
+      return "There is no annotated object. Look at the worst images. If an annotation lacks an object, add "
+             "it, and check the training images for such objects too. If the detector is wrong, add training "
+             "images that show the same background without an object.";
+  }
+  return "";
+}
+
 std::string_view name_of(ObjectSize size) {
   return size == ObjectSize::small ? "small" : size == ObjectSize::medium ? "medium" : "large";
 }
 
+Tally tally(const Diagnosis& diagnosis) {
+  Tally all;
+  for (size_t size = 0; size < diagnosis.objects_by_size.size(); ++size) {
+    all.objects += diagnosis.objects_by_size[size];
+    all.found += diagnosis.objects_by_size[size];
+    for (const int64_t missed : diagnosis.misses_by_size[size]) all.found -= missed;
+  }
+  for (const int64_t wrong : diagnosis.false_positives) all.false_positives += wrong;
+  return all;
+}
+
 Json to_json(const Diagnosis& diagnosis, const Dataset& dataset) {
   Json json;
+  const Tally all = tally(diagnosis);
+  json["objects"] = all.objects;
+  json["found"] = all.found;
+  json["false_positives"] = all.false_positives;
+  for (size_t kind = 0; kind < kFalsePositives; ++kind)
+    json["false_positives_by_kind"][std::string(name_of(static_cast<FalsePositive>(kind)))] =
+        diagnosis.false_positives[kind];
   json["recommended_all"] = recommended(diagnosis.all);
   json["recommended"] = Json::object();
   json["confusion_labels"] = Json::array({"background"});

@@ -6,13 +6,16 @@
 #include <cmath>
 #include <iterator>
 #include <limits>
+#include <optional>
 
+#include "report/curve_labels.h"
 #include "report/html.h"
 
 namespace rcnn {
 namespace {
 
-constexpr double kLeft = 44, kRight = 12, kTop = 10, kBottom = 26;
+constexpr double kLeft = 44, kRight = 12, kTop = 10, kBottom = 26;  // margins with the ticks
+constexpr double kTitle = 19;                                       // room for the title of an axis
 // More points than this cannot be distinguished at the width of a screen.
 constexpr size_t kMaxPoints = 600;
 
@@ -59,20 +62,28 @@ struct Frame {
   double width, height;
   double x_low, x_high, y_low, y_high;
   bool logarithmic;
+  double left, bottom;  // margins, with the titles of the axes
 
   double x(double value) const {
     const double share = logarithmic ? std::log(std::max(value, x_low) / x_low) / std::log(x_high / x_low)
                                      : (value - x_low) / (x_high - x_low);
-    return kLeft + share * (width - kLeft - kRight);
+    return left + share * (width - left - kRight);
   }
   double y(double value) const {
-    return height - kBottom - (value - y_low) / (y_high - y_low) * (height - kTop - kBottom);
+    return height - bottom - (value - y_low) / (y_high - y_low) * (height - kTop - bottom);
   }
 };
 
 Frame make_frame(const Chart& chart) {
-  Frame frame{chart.width, chart.height, chart.x_low,        chart.x_high,
-              chart.y_low, chart.y_high, chart.x_logarithmic};
+  Frame frame{chart.width,
+              chart.height,
+              chart.x_low,
+              chart.x_high,
+              chart.y_low,
+              chart.y_high,
+              chart.x_logarithmic,
+              kLeft + (chart.y_title.empty() ? 0 : kTitle),
+              kBottom + (chart.x_title.empty() ? 0 : kTitle)};
   const bool find_x = !(frame.x_low < frame.x_high), find_y = !(frame.y_low < frame.y_high);
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   if (find_x) frame.x_low = kInfinity, frame.x_high = -kInfinity;
@@ -111,10 +122,10 @@ std::string render_grid(const Frame& frame) {
   const std::vector<double> ys = round_ticks(frame.y_low, frame.y_high, frame.height > 200 ? 5 : 4);
   for (const double tick : ys) {
     const double y = frame.y(tick);
-    svg += fmt::format(R"(<line class="grid" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>)", kLeft, y,
-                       frame.width - kRight, y);
-    svg += fmt::format(R"(<text x="{:.1f}" y="{:.1f}" dy=".35em" text-anchor="end">{}</text>)", kLeft - 7, y,
-                       tick_text(tick, ys.size() > 1 ? ys[1] - ys[0] : tick));
+    svg += fmt::format(R"(<line class="grid" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>)", frame.left,
+                       y, frame.width - kRight, y);
+    svg += fmt::format(R"(<text x="{:.1f}" y="{:.1f}" dy=".35em" text-anchor="end">{}</text>)",
+                       frame.left - 7, y, tick_text(tick, ys.size() > 1 ? ys[1] - ys[0] : tick));
   }
   const std::vector<double> xs = frame.logarithmic
                                      ? logarithmic_ticks(frame.x_low, frame.x_high, 8)
@@ -123,11 +134,25 @@ std::string render_grid(const Frame& frame) {
     const double x = frame.x(tick);
     const char* anchor = x > frame.width - kRight - 14 ? "end" : "middle";
     svg += fmt::format(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>)",
-                       x > frame.width - kRight - 14 ? frame.width - kRight : x, frame.height - 7, anchor,
+                       x > frame.width - kRight - 14 ? frame.width - kRight : x,
+                       frame.height - frame.bottom + 19, anchor,
                        tick_text(tick, frame.logarithmic || xs.size() < 2 ? tick : xs[1] - xs[0]));
   }
-  svg += fmt::format(R"(<line class="axis" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>)", kLeft,
-                     frame.height - kBottom, frame.width - kRight, frame.height - kBottom);
+  svg += fmt::format(R"(<line class="axis" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>)", frame.left,
+                     frame.height - frame.bottom, frame.width - kRight, frame.height - frame.bottom);
+  return svg;
+}
+
+std::string render_titles(const Chart& chart, const Frame& frame) {
+  std::string svg;
+  if (!chart.x_title.empty())
+    svg += fmt::format(R"(<text class="axis-title" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>)",
+                       (frame.left + frame.width - kRight) / 2, frame.height - 5, escape_html(chart.x_title));
+  if (!chart.y_title.empty())
+    svg += fmt::format(
+        "<text class=\"axis-title\" text-anchor=\"middle\" transform=\"rotate(-90 13 {0:.1f})\" x=\"13\" "
+        "y=\"{0:.1f}\">{1}</text>",
+        (kTop + frame.height - frame.bottom) / 2, escape_html(chart.y_title));
   return svg;
 }
 
@@ -144,8 +169,9 @@ std::string render_line(const ChartLine& line, const Frame& frame) {
                        frame.y(frame.y_low), line.colour);
   svg += fmt::format(
       R"(<path d="{}" fill="none" stroke="{}" stroke-width="{}" stroke-opacity="{}" stroke-linejoin="round")"
-      R"( stroke-linecap="round"/>)",
-      path, line.colour, line.width, line.opacity);
+      R"( {}/>)",
+      path, line.colour, line.width, line.opacity,
+      line.dash.empty() ? R"(stroke-linecap="round")" : fmt::format(R"(stroke-dasharray="{}")", line.dash));
   if (!line.dots) return svg;
   for (const ChartPoint& point : points)
     svg += fmt::format(
@@ -167,7 +193,26 @@ std::string render_mark(const ChartMark& mark, const Frame& frame) {
   return fmt::format(
       R"(<line x1="{0:.1f}" y1="{1:.1f}" x2="{0:.1f}" y2="{2:.1f}" stroke="{3}" stroke-width="1.5")"
       R"( stroke-dasharray="4 3"><title>{4}</title></line>)",
-      frame.x(mark.x), kTop - 4, frame.height - kBottom, mark.colour, escape_html(mark.text));
+      frame.x(mark.x), kTop - 4, frame.height - frame.bottom, mark.colour, escape_html(mark.text));
+}
+
+/// The names of the curves, each beside its own. The halo keeps them legible where they cross a line.
+std::string render_labels(const Chart& chart, const Frame& frame) {
+  std::vector<DrawnCurve> curves;
+  for (const ChartLine& line : chart.lines) {
+    DrawnCurve curve{{}, utf8_count(line.label)};
+    for (const ChartPoint& point : line.points) curve.points.push_back({frame.x(point.x), frame.y(point.y)});
+    curves.push_back(std::move(curve));
+  }
+  const LabelArea area{frame.left + 3, kTop, frame.width - kRight, frame.height - frame.bottom - 2};
+  const std::vector<std::optional<ChartPoint>> places = place_labels(curves, area);
+  std::string svg;
+  for (size_t i = 0; i < places.size(); ++i)
+    if (places[i])
+      svg += fmt::format(
+          R"(<text class="curve" x="{:.1f}" y="{:.1f}" dy=".35em" text-anchor="middle" style="fill:{}">{}</text>)",
+          places[i]->x, places[i]->y, chart.lines[i].colour, escape_html(chart.lines[i].label));
+  return svg;
 }
 
 }  // namespace
@@ -221,14 +266,15 @@ std::string render_chart(const Chart& chart) {
   const Frame frame = make_frame(shown);
   // A nested <svg> cuts off whatever lies outside the frame. A <clipPath> would need an id that is unique in
   // the page.
-  std::string lines =
-      fmt::format(R"(<svg x="{0}" y="{1}" width="{2}" height="{3}" viewBox="{0} {1} {2} {3}">)", kLeft - 4,
-                  kTop - 4, chart.width - kLeft - kRight + 8, chart.height - kTop - kBottom + 8);
+  std::string lines = fmt::format(
+      R"(<svg x="{0}" y="{1}" width="{2}" height="{3}" viewBox="{0} {1} {2} {3}">)", frame.left - 4, kTop - 4,
+      chart.width - frame.left - kRight + 8, chart.height - kTop - frame.bottom + 8);
   for (const ChartBar& bar : shown.bars) lines += render_bar(bar, frame);
   for (const ChartLine& line : shown.lines) lines += render_line(line, frame);
   for (const ChartMark& mark : shown.marks) lines += render_mark(mark, frame);
-  return fmt::format(R"(<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}</svg></svg>)", chart.width,
-                     chart.height, escape_html(chart.label), render_grid(frame), lines);
+  return fmt::format(R"(<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}{}</svg>{}</svg>)",
+                     chart.width, chart.height, escape_html(chart.label), render_grid(frame),
+                     render_titles(shown, frame), lines, render_labels(shown, frame));
 }
 
 }  // namespace rcnn

@@ -13,27 +13,29 @@ struct ChartPoint {
 /// One curve of a chart, with its points in order of ascending x. Points that are not finite are left out.
 struct ChartLine {
   std::vector<ChartPoint> points;
-  std::string colour = "#1d4ed8";  // in CSS notation
+  std::string colour = "var(--c1)";  // in CSS notation
   double width = 2;
   double opacity = 1;
-  bool dots = false;    // a dot with a tooltip at every point
-  bool filled = false;  // tints the area below the curve
+  bool dots = false;       // a dot with a tooltip at every point
+  bool filled = false;     // tints the area below the curve
+  std::string dash = {};   // the lengths of dashes and gaps, as in SVG; empty: a solid line
+  std::string label = {};  // plain text, written beside the curve
 };
 
 /// A column of a histogram, from the axis up to y.
 struct ChartBar {
   double x_low = 0, x_high = 0, y = 0;
-  std::string colour = "#1d4ed8";
+  std::string colour = "var(--c1)";
 };
 
 /// A dashed vertical line at one x, as high as the chart, with a tooltip.
 struct ChartMark {
   double x = 0;
   std::string text;
-  std::string colour = "#17202e";
+  std::string colour = "var(--ink)";
 };
 
-/// A chart whose only text is that of the ticks. The page adds title and legend.
+/// A chart with ticks, the titles of its axes, and the labels of its curves. The page adds a caption.
 struct Chart {
   std::string label;                 // a description for screen readers
   double width = 520, height = 270;  // in units of the SVG, which the page scales
@@ -43,7 +45,8 @@ struct Chart {
   /// The range of the axes. If low = high, it is the range of the bars and lines, with y starting at 0.
   /// Values outside the range are cut off.
   double x_low = 0, x_high = 0, y_low = 0, y_high = 0;
-  bool x_logarithmic = false;  // requires x_low > 0
+  bool x_logarithmic = false;              // requires x_low > 0
+  std::string x_title = {}, y_title = {};  // plain text; empty: no title, and no room for one
 };
 
 /// The chart as an <svg> element.

@@ -8,6 +8,7 @@
 #include "core/files/atomic_file.h"
 #include "data/draw.h"
 #include "report/html.h"
+#include "report/overlay.h"
 #include "report/pictures.h"
 
 namespace rcnn {
@@ -118,7 +119,7 @@ std::string figures_sections(const Comparison& comparison, const Dataset& datase
                         figures_table("class", rows, count));
 }
 
-std::string one_of_trio(const std::string& name, const Image& image, const WorstImage* found) {
+std::string one_of_trio(const std::string& name, const ReportPicture& picture, const JudgedImage* found) {
   std::string text = name, remarks;
   if (found != nullptr) {
     text = fmt::format("{}: {} missed, {} wrong, {} correct", name, found->missed.size(), found->wrong.size(),
@@ -129,7 +130,7 @@ std::string one_of_trio(const std::string& name, const Image& image, const Worst
       remarks += fmt::format("<li>and {} more</li>", found->reasons.size() - kMaxRemarks);
     if (!remarks.empty()) remarks = fmt::format("<ul>{}</ul>", remarks);
   }
-  return fmt::format("<div><span>{}</span>{}{}</div>", text, image_element(image, text), remarks);
+  return fmt::format("<div><span>{}</span>{}{}</div>", text, picture_element(picture, text), remarks);
 }
 
 std::string images_section(const Comparison& comparison, const Dataset& dataset,
@@ -139,14 +140,15 @@ std::string images_section(const Comparison& comparison, const Dataset& dataset,
   for (const int image : images) {
     if (shown == kShownImages) break;
     const auto i = static_cast<size_t>(image);
-    const WorstImage &a = comparison.a.at(i), &b = comparison.b.at(i);
+    const JudgedImage &a = comparison.a.at(i), &b = comparison.b.at(i);
     const Sample& sample = dataset.samples.at(i);
-    const auto pictures = compared_picture(sample, a, b, dataset.classes);
-    if (!pictures) continue;
+    const auto truth = truth_picture(sample, dataset.classes);
+    const auto by_a = judged_picture(a, dataset), by_b = judged_picture(b, dataset);
+    if (!truth || !by_a || !by_b) continue;
     ++shown;
     body += fmt::format("<div class=\"trio\"><h3>{}</h3>{}{}{}</div>\n", escape_html(sample.id),
-                        one_of_trio("Ground truth", pictures->truth, nullptr),
-                        one_of_trio("A", pictures->a, &a), one_of_trio("B", pictures->b, &b));
+                        one_of_trio("Ground truth", *truth, nullptr), one_of_trio("A", *by_a, &a),
+                        one_of_trio("B", *by_b, &b));
   }
   if (body.empty()) return "";
   const std::string introduction = fmt::format(

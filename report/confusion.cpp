@@ -19,11 +19,6 @@ double share_of(int64_t count, int64_t sum) {
   return sum > 0 ? static_cast<double>(count) / static_cast<double>(sum) : 0;
 }
 
-/// The background colour of a cell: white for a share of 0, and light enough for dark text for a share of 1.
-std::string shade(double share, bool right) {
-  const auto mix = [share](double full) { return static_cast<int>(255 + (full - 255) * share + 0.5); };
-  return right ? fmt::format("#{:02x}{:02x}{:02x}", mix(0x8f), mix(0xb0), mix(0xf5))
-               : fmt::format("#{:02x}{:02x}{:02x}", mix(0xfb), mix(0x9a), mix(0x66));
 }
 
 std::string cell(const Matrix& matrix, size_t truth, size_t found) {
@@ -31,8 +26,9 @@ std::string cell(const Matrix& matrix, size_t truth, size_t found) {
   const int64_t count = matrix[truth][found];
   if (count == 0) return "<td class=\"none\">0</td>";
   const double share = share_of(count, matrix[truth].sum());
-  return fmt::format("<td style=\"background:{}\">{}<small>{:.0f} %</small></td>",
-                     shade(share, truth == found), count, 100 * share);
+  // The shade lies over the page, so that it suits light and dark pages.
+  return fmt::format("<td class=\"{}\" style=\"--share:{:.2f}\">{}<small>{:.0f} %</small></td>",
+                     truth == found ? "hit" : "slip", share, count, 100 * share);
 }
 
 /// The matrix as a table, with the classes in order and the background last.
@@ -106,9 +102,9 @@ ReportSection confusion_section(const ReportData& data) {
   } else {
     section.introduction +=
         " Rows are the ground truth, columns the detected classes; each cell has a count and its share of "
-        "the row. Blue cells are correct, orange cells are errors: the last column has the missed objects "
-        "(false negatives), and the last row the detections without an object (false positives), which are "
-        "detections of background, duplicate detections and localisation errors.";
+        "the row. The diagonal (blue) is correct, the other cells (orange) are errors. The last column has "
+        "the missed objects (false negatives); the last row has the false positives that are paired with no "
+        "object: detections of background, localisation errors, and second detections of an object.";
     section.body = matrix_table(data, matrix);
   }
   return section;

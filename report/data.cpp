@@ -5,20 +5,14 @@
 #include <cmath>
 
 #include "report/html.h"
+#include "report/overlay.h"
 #include "report/sections.h"
 
 namespace rcnn {
 namespace {
 
+constexpr const char* kColumns = "var(--columns)";  // the colour of the first split
 constexpr double kCovered = 0.5;  // the overlap with an anchor from which a box is easily learned
-
-/// The colour of a split in the charts.
-std::string split_colour(size_t split) {
-  return split == 0   ? kAccent
-         : split == 1 ? kSecond
-         : split == 2 ? kThird
-                      : css_colour(static_cast<int>(split));
-}
 
 // ---- tables
 
@@ -56,10 +50,9 @@ std::string classes_table(const std::vector<DataSummary>& summaries) {
   std::string rows;
   for (size_t c = 0; c < first.classes.size(); ++c) {
     const ClassCount& count = first.classes[c];
-    const std::string colour = css_colour(static_cast<int>(c) + 1);
-    rows += fmt::format(
-        "<tr><td>{}{}</td><td>{}{}</td><td>{}</td>", swatch(colour), escape_html(count.name), count.boxes,
-        bar(static_cast<double>(count.boxes) / static_cast<double>(max_boxes), colour), count.images);
+    rows += fmt::format("<tr><td>{}</td><td>{}{}</td><td>{}</td>", escape_html(count.name), count.boxes,
+                        bar(static_cast<double>(count.boxes) / static_cast<double>(max_boxes), kAccent),
+                        count.images);
     for (size_t i = 1; i < summaries.size(); ++i) {
       const ClassCount* other = find_class(summaries[i], count.name);
       rows += fmt::format("<td>{}</td>", other == nullptr ? 0 : other->boxes);
@@ -73,11 +66,13 @@ std::string classes_table(const std::vector<DataSummary>& summaries) {
 
 /// Adds the histogram of a split: the first split as columns, the others as outlines.
 void add_shares(Chart& chart, const std::vector<double>& edges, const std::vector<float>& values,
-                size_t split) {
+                size_t split, const std::string& name) {
   const std::vector<double> shares = histogram(values, edges);
-  ChartLine outline{{{edges.front(), 0}}, split_colour(split)};
+  ChartLine outline{{{edges.front(), 0}}, curve_colour(split)};
+  outline.dash = curve_dash(split);
+  outline.label = name;
   for (size_t i = 0; i < shares.size(); ++i) {
-    if (split == 0) chart.bars.push_back({edges[i], edges[i + 1], shares[i], "#8fb0f5"});
+    if (split == 0) chart.bars.push_back({edges[i], edges[i + 1], shares[i], kColumns});
     outline.points.push_back({edges[i], shares[i]});
     outline.points.push_back({edges[i + 1], shares[i]});
   }
@@ -89,7 +84,7 @@ std::string legend(const std::vector<DataSummary>& summaries) {
   std::string entries;
   for (size_t i = 0; i < summaries.size(); ++i)
     if (!summaries[i].sizes.empty())
-      entries += fmt::format("<span>{}{}</span>", swatch(i == 0 ? "#8fb0f5" : split_colour(i)),
+      entries += fmt::format("<span>{}{}</span>", i == 0 ? swatch(kColumns) : curve_key(i),
                              escape_html(summaries[i].split));
   return entries;
 }
@@ -122,14 +117,16 @@ std::string sizes_figure(const ReportData& data) {
   const double last = std::max(first + 1, std::ceil(std::log2(high) * kBinsPerOctave + 1e-9));
   for (double k = first; k <= last; ++k) edges.push_back(std::exp2(k / kBinsPerOctave));
   chart.x_logarithmic = true;
+  chart.x_title = "object size after resizing, pixels";
+  chart.y_title = "% of objects";
   chart.x_low = edges.front();
   chart.x_high = edges.back();
   for (size_t i = 0; i < data.summaries.size(); ++i)
-    if (!data.summaries[i].sizes.empty()) add_shares(chart, edges, data.summaries[i].sizes, i);
+    if (!data.summaries[i].sizes.empty())
+      add_shares(chart, edges, data.summaries[i].sizes, i, data.summaries[i].split);
   const std::string anchors =
       sizes.empty() ? "" : fmt::format("<span class=\"note\">dashed: anchor sizes {}</span>", sizes);
-  return chart_figure(
-      fmt::format("Object sizes, % of objects<div>{}</div>{}", legend(data.summaries), anchors), chart);
+  return chart_figure(fmt::format("Object sizes<div>{}</div>{}", legend(data.summaries), anchors), chart);
 }
 
 std::string overlaps_figure(const ReportData& data) {
@@ -137,6 +134,8 @@ std::string overlaps_figure(const ReportData& data) {
   Chart chart;
   chart.label = "Histogram of the overlap (IoU) of each object with its best anchor, percentage of objects";
   chart.x_high = 1;
+  chart.x_title = "IoU with the best anchor";
+  chart.y_title = "% of objects";
   chart.marks.push_back({kCovered, "IoU .5"});
   std::vector<double> edges;
   for (int k = 0; k <= kBins; ++k) edges.push_back(static_cast<double>(k) / kBins);
@@ -144,23 +143,15 @@ std::string overlaps_figure(const ReportData& data) {
   for (size_t i = 0; i < data.summaries.size(); ++i) {
     const DataSummary& summary = data.summaries[i];
     if (summary.anchor_overlaps.empty()) continue;
-    add_shares(chart, edges, summary.anchor_overlaps, i);
+    add_shares(chart, edges, summary.anchor_overlaps, i, summary.split);
     below += fmt::format("{}{} of {}", below.empty() ? "" : ", ", percent(summary.poorly_covered),
                          escape_html(summary.split));
   }
   if (below.empty()) return "";
-  return chart_figure(fmt::format("IoU with the best anchor, % of objects<div>{}</div>"
+  return chart_figure(fmt::format("Anchor coverage<div>{}</div>"
                                   "<span class=\"note\">below .5: {}</span>",
                                   legend(data.summaries), below),
                       chart);
-}
-
-std::string advice_list(const std::vector<DataSummary>& summaries) {
-  std::string items;
-  for (const DataSummary& summary : summaries)
-    for (const std::string& sentence : summary.advice)
-      items += fmt::format("<li><b>{}:</b> {}</li>\n", escape_html(summary.split), advice_html(sentence));
-  return items.empty() ? "" : fmt::format("<h3>Possible problems</h3>\n<ul>\n{}</ul>\n", items);
 }
 
 }  // namespace
@@ -173,21 +164,22 @@ ReportSection data_section(const ReportData& data) {
       "object that no anchor overlaps by an IoU of .5 or more is hard to learn. Ignored objects (difficult "
       "or crowd) are used neither in training nor in the evaluation.",
       splits_table(data.summaries) + charts("large", sizes_figure(data) + overlaps_figure(data)) +
-          classes_table(data.summaries) + advice_list(data.summaries)};
+          classes_table(data.summaries)};
 }
 
 ReportSection augmentation_section(const ReportData& data) {
   std::string figures;
   for (const ReportPicture& picture : data.augmented)
-    figures += fmt::format("<figure><div>{}</div><figcaption>{}</figcaption></figure>\n",
-                           image_element(picture.image, "Training image " + picture.caption),
-                           escape_html(picture.caption));
-  if (!figures.empty()) figures = fmt::format("<div class=\"sheet\">\n{}</div>\n", figures);
-  return {"augmentation", "Augmented training images",
-          "Training images with their ground truth, as the model saw them after augmentation. Check that the "
-          "boxes are in the right places, and that the images still look like your own photographs. Dashed "
-          "boxes are ignored objects.",
-          figures};
+    figures += picture_figure(picture, "Training image " + picture.caption, escape_html(picture.caption));
+  if (!figures.empty())
+    figures = folded(fmt::format("{} training images, as the model saw them", data.augmented.size()),
+                     fmt::format("<div class=\"sheet\">\n{}</div>\n", figures));
+  return {
+      "augmentation", "Augmented training images",
+      "Training images with their ground truth, after augmentation. Check that the boxes are in the right "
+      "places, and that the images still look like your own photographs. Dashed boxes are ignored "
+      "objects.",
+      figures};
 }
 
 }  // namespace rcnn

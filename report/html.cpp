@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "core/error.h"
 #include "core/files/output.h"
+#include "core/files/sha256.h"
 #include "core/text.h"
-#include "data/draw.h"
+#include "report/overlay.h"
 
 namespace rcnn {
 
@@ -77,9 +79,19 @@ std::string image_element(const Image& image, std::string_view description) {
                      image.width, image.height, escape_html(description));
 }
 
-std::string css_colour(int label) {
-  const Colour colour = class_colour(label);
-  return fmt::format("#{:02x}{:02x}{:02x}", colour.r, colour.g, colour.b);
+std::string curve_colour(size_t i) { return fmt::format("var(--c{})", i % kMaxOverlaid + 1); }
+
+std::string curve_dash(size_t i) {
+  static constexpr std::array<const char*, kMaxOverlaid> kDashes = {
+      "", "9 4", "2 3", "12 3 2 3", "5 2", "14 4 5 4", "9 3 2 3 2 3", "1 5"};
+  return kDashes[i % kMaxOverlaid];
+}
+
+std::string curve_key(size_t i) {
+  return fmt::format(
+      R"(<svg class="key" viewBox="0 0 34 10" aria-hidden="true"><path d="M0 5L34 5" stroke="{}" )"
+      R"(stroke-width="3" stroke-dasharray="{}"/></svg>)",
+      curve_colour(i), curve_dash(i).empty() ? "none" : curve_dash(i));
 }
 
 std::string figure(double value) { return value >= 0 ? fmt::format("{:.3f}", value) : "–"; }
@@ -109,19 +121,40 @@ std::string chart_figure(const std::string& caption, const Chart& chart) {
                      render_chart(chart));
 }
 
+std::string folded(const std::string& summary, const std::string& body) {
+  return body.empty() ? "" : fmt::format("<details><summary>{}</summary>\n{}</details>\n", summary, body);
+}
+
 std::string charts(std::string_view size, const std::string& figures) {
   return figures.empty() ? "" : fmt::format("<div class=\"charts {}\">\n{}</div>\n", size, figures);
 }
 
+namespace {
+
+/// The hash by which the content security policy allows the script, and no other.
+std::string script_hash() {
+  const std::string hex = sha256_hex(kPictureScript);
+  std::vector<uint8_t> bytes;
+  for (size_t i = 0; i < hex.size(); i += 2)
+    bytes.push_back(static_cast<uint8_t>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+  return base64(bytes);
+}
+
+}  // namespace
+
 std::string html_page(std::string_view title, std::string_view style, std::string_view main) {
+  // The content security policy guarantees that a browser loads nothing and runs no script but the page's
+  // own, whatever text the page contains. Elements are closed as in XML, so that the tests can check that the
+  // page is well-formed.
   return fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
       "<meta name=\"generator\" content=\"{}\"/>\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
+      "<meta name=\"color-scheme\" content=\"light dark\"/>\n"
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
-      "style-src 'unsafe-inline'\"/>\n<title>{}</title>\n<style>{}{}</style>\n</head>\n<body>\n<main>\n"
-      "{}</main>\n</body>\n</html>\n",
-      kWrittenHere, escape_html(title), kReportStyle, style, main);
+      "style-src 'unsafe-inline'; script-src 'sha256-{}'\"/>\n<title>{}</title>\n<style>{}{}</style>\n"
+      "</head>\n<body>\n<main>\n{}</main>\n<script>{}</script>\n</body>\n</html>\n",
+      kWrittenHere, script_hash(), escape_html(title), kReportStyle, style, main, kPictureScript);
 }
 
 Chart small_chart(const std::string& label) {

@@ -28,11 +28,16 @@ std::string image_address(const Image& image);
 /// An <img> element with the image at its own size. `description` is its alternative text, as plain text.
 std::string image_element(const Image& image, std::string_view description);
 
-inline constexpr const char* kAccent = "#1d4ed8";
-inline constexpr const char* kSecond = "#fb6f24";
-inline constexpr const char* kThird = "#0d9488";
-/// The colour of a class, which is also the colour of its boxes in images.
-std::string css_colour(int label);
+// Colours of the page's style sheet, which has them for light and for dark pages.
+inline constexpr const char* kAccent = "var(--c1)";
+inline constexpr const char* kSecond = "var(--c2)";
+inline constexpr const char* kThird = "var(--c3)";
+/// The colour, and the pattern of dashes (`ChartLine::dash`), of curve i of a chart, from 0. They repeat
+/// after kMaxOverlaid curves.
+std::string curve_colour(size_t i);
+std::string curve_dash(size_t i);
+/// A short piece of curve i, to be put before a name.
+std::string curve_key(size_t i);
 /// A small square of this colour, to be put before a name.
 std::string swatch(std::string_view colour);
 /// A small bar that is filled up to `share`, from 0 to 1.
@@ -49,6 +54,8 @@ inline constexpr size_t kLongTable = 20;  // rows
 
 inline constexpr size_t kMaxOverlaid = 8;  // more curves in one chart cannot be distinguished
 std::string chart_figure(const std::string& caption, const Chart& chart);
+/// `body` under a heading that unfolds it. `summary` is HTML.
+std::string folded(const std::string& summary, const std::string& body);
 /// Charts side by side. `size` is "large" or "small".
 std::string charts(std::string_view size, const std::string& figures);
 /// An empty chart with the proportions of a small one. `label` is plain text.

@@ -6,19 +6,13 @@
 #include <optional>
 
 #include "core/error.h"
-#include "data/draw.h"
 
 namespace rcnn {
 namespace {
 
-constexpr size_t kExamples = 8;
-constexpr float kShownScore = 0.5f;  // the confidence threshold of the examples without a diagnosis
-constexpr int kAugmentedSide = 320, kWorstSide = 480;
-// The same colours as in the page's style sheet for "missed", "wrong" and "right".
-constexpr Colour kMissed{255, 255, 255}, kWrong{251, 111, 36}, kRight{46, 204, 113};
+constexpr int kAugmentedSide = 480;  // pixels; there are many of them
 
-/// An image at the size at which it is shown. Boxes are drawn into it after shrinking, so that their names
-/// and lines stay legible.
+/// An image at the size at which the page holds it.
 struct Canvas {
   Image image;
   float scale = 1;
@@ -26,18 +20,11 @@ struct Canvas {
   Box place(const Box& box) const { return {box.x1 * scale, box.y1 * scale, box.x2 * scale, box.y2 * scale}; }
 };
 
-Canvas make_canvas(const Image& image, int width) {
-  Canvas canvas{shrink_to_width(image, width)};
+Canvas make_canvas(const Image& image, int side) {
+  Canvas canvas{shrink_to_fit(image, side)};
   if (image.width > 0)
     canvas.scale = static_cast<float>(canvas.image.width) / static_cast<float>(image.width);
   return canvas;
-}
-
-/// The width at which an image is at most `side` pixels wide and at most `side` pixels high.
-int width_within(const Image& image, int side) {
-  return image.height <= image.width
-             ? side
-             : std::max(1, static_cast<int>(int64_t{image.width} * side / image.height));
 }
 
 /// Returns nothing for an image that cannot be read; this was reported when the image was loaded.
@@ -54,105 +41,95 @@ std::string name_of_label(int label, const std::vector<std::string>& classes) {
   return named ? classes[static_cast<size_t>(label - 1)] : fmt::format("{}", label);
 }
 
-/// The class of the missed object with this box.
-std::string missed_name(const Box& box, const Sample& sample, const std::vector<std::string>& classes) {
-  const auto found = std::find_if(sample.objects.begin(), sample.objects.end(), [&](const Object& object) {
-    return object.box == box && !is_ignored(object);
-  });
-  return found == sample.objects.end() ? "" : name_of_label(found->label, classes);
+/// "3 of 4 objects found, 1 false positive"
+std::string verdict(const JudgedImage& image) {
+  const size_t found = image.right.size(), objects = found + image.missed.size();
+  const char* plural = objects == 1 ? "" : "s";
+  const std::string counted = objects == 0 ? "no objects"
+                              : found == objects && found > 1
+                                  ? fmt::format("all {} objects found", found)
+                                  : fmt::format("{} of {} object{} found", found, objects, plural);
+  if (image.wrong.empty()) return counted;
+  return fmt::format("{}, {} false positive{}", counted, image.wrong.size(),
+                     image.wrong.size() == 1 ? "" : "s");
 }
 
-std::string counted(size_t count, const char* name) {
-  return fmt::format("{} {}{}", count, name, count == 1 ? "" : "s");
-}
-
-/// Draws what a detector shows: the missed objects, and its wrong and right detections.
-void draw_errors(Canvas& canvas, const WorstImage& found, const Sample& sample,
-                 const std::vector<std::string>& classes) {
-  std::vector<DrawnBox> boxes;
-  for (const Detection& d : found.wrong)
+/// The boxes of an image. Names of errors come first, because not all names may have room.
+std::vector<ReportBox> boxes_of(const JudgedImage& image, const Sample& sample, const Canvas& canvas,
+                                const std::vector<std::string>& classes) {
+  std::vector<ReportBox> boxes;
+  for (const WrongDetection& d : image.wrong) {
+    const std::string name = name_of_label(d.label, classes);
     boxes.push_back(
-        {canvas.place(d.box), kWrong, fmt::format("{} {:.2f}", name_of_label(d.label, classes), d.score)});
-  for (const Box& box : found.missed)
-    boxes.push_back({canvas.place(box), kMissed, missed_name(box, sample, classes), true});
-  for (const Detection& d : found.right) boxes.push_back({canvas.place(d.box), kRight});
-  draw_boxes(canvas.image, boxes);
+        {canvas.place(d.box), BoxKind::wrong, fmt::format("× {} {:.2f}", name, d.score),
+         fmt::format("{}, confidence {:.2f}: false positive ({})", name, d.score, name_of(d.kind))});
+  }
+  for (const Miss& miss : image.missed) {
+    const Object& object = sample.objects.at(static_cast<size_t>(miss.object));
+    const std::string name = name_of_label(object.label, classes);
+    boxes.push_back({canvas.place(object.box), BoxKind::missed, "? " + name,
+                     fmt::format("{}: missed ({})", name, name_of(miss.cause))});
+  }
+  for (const Detection& d : image.right) {
+    const std::string name = fmt::format("{} {:.2f}", name_of_label(d.label, classes), d.score);
+    boxes.push_back({canvas.place(d.box), BoxKind::correct, name, name});
+  }
+  return boxes;
 }
 
-/// Draws the ground truth. Ignored objects are dashed.
-void draw_objects(Canvas& canvas, const std::vector<Object>& objects,
-                  const std::vector<std::string>& classes) {
-  std::vector<DrawnBox> boxes;
-  for (const Object& object : objects)
-    boxes.push_back({canvas.place(object.box), class_colour(object.label),
-                     name_of_label(object.label, classes), is_ignored(object)});
-  draw_boxes(canvas.image, boxes);
+std::vector<ReportBox> boxes_of(const std::vector<Object>& objects, const Canvas& canvas,
+                                const std::vector<std::string>& classes) {
+  std::vector<ReportBox> boxes;
+  for (const Object& object : objects) {
+    const std::string name = name_of_label(object.label, classes);
+    boxes.push_back({canvas.place(object.box), is_ignored(object) ? BoxKind::ignored : BoxKind::truth, name,
+                     is_ignored(object) ? name + " (ignored)" : name});
+  }
+  return boxes;
+}
+
+std::vector<ReportPicture> pictures(const std::vector<JudgedImage>& images, const Dataset& dataset) {
+  std::vector<ReportPicture> pictures;
+  for (const JudgedImage& judged : images)
+    if (auto picture = judged_picture(judged, dataset)) pictures.push_back(*std::move(picture));
+  return pictures;
 }
 
 }  // namespace
 
 ReportPicture augmented_picture(const TrainingExample& example, const std::vector<std::string>& classes) {
-  const Image& image = example.picture.image;
-  Canvas canvas = make_canvas(image, width_within(image, kAugmentedSide));
-  draw_objects(canvas, example.picture.objects, classes);
-  return {std::move(canvas.image), example.id};
+  Canvas canvas = make_canvas(example.picture.image, kAugmentedSide);
+  std::vector<ReportBox> boxes = boxes_of(example.picture.objects, canvas, classes);
+  return {std::move(canvas.image), example.id, {}, std::move(boxes), {}};
+}
+
+std::optional<ReportPicture> truth_picture(const Sample& sample, const std::vector<std::string>& classes) {
+  const std::optional<Image> image = try_read(sample);
+  if (!image) return {};
+  Canvas canvas = make_canvas(*image, kPictureSide);
+  std::vector<ReportBox> boxes = boxes_of(sample.objects, canvas, classes);
+  return ReportPicture{std::move(canvas.image), sample.id, {}, std::move(boxes), {}};
+}
+
+std::optional<ReportPicture> judged_picture(const JudgedImage& judged, const Dataset& dataset) {
+  const Sample& sample = dataset.samples.at(static_cast<size_t>(judged.image));
+  const std::optional<Image> image = try_read(sample);
+  if (!image) return {};
+  Canvas canvas = make_canvas(*image, kPictureSide);
+  std::vector<ReportBox> boxes = boxes_of(judged, sample, canvas, dataset.classes);
+  return ReportPicture{std::move(canvas.image), sample.id, judged.reasons, std::move(boxes), verdict(judged)};
 }
 
 std::vector<ReportPicture> worst_pictures(const Diagnosis& diagnosis, const Dataset& dataset) {
-  std::vector<ReportPicture> pictures;
-  for (const WorstImage& worst : diagnosis.worst) {
-    const Sample& sample = dataset.samples.at(static_cast<size_t>(worst.image));
-    const std::optional<Image> image = try_read(sample);
-    if (!image) continue;
-    Canvas canvas = make_canvas(*image, width_within(*image, kWorstSide));
-    draw_errors(canvas, worst, sample, dataset.classes);
-    pictures.push_back({std::move(canvas.image), sample.id, worst.reasons});
-  }
-  return pictures;
+  return pictures(diagnosis.worst, dataset);
 }
 
-std::optional<ComparedPicture> compared_picture(const Sample& sample, const WorstImage& a,
-                                                const WorstImage& b,
-                                                const std::vector<std::string>& classes) {
-  const std::optional<Image> image = try_read(sample);
-  if (!image) return {};
-  Canvas truth = make_canvas(*image, width_within(*image, kWorstSide)), of_a = truth, of_b = truth;
-  draw_objects(truth, sample.objects, classes);
-  draw_errors(of_a, a, sample, classes);
-  draw_errors(of_b, b, sample, classes);
-  return ComparedPicture{std::move(truth.image), std::move(of_a.image), std::move(of_b.image)};
+std::vector<ReportPicture> good_pictures(const Diagnosis& diagnosis, const Dataset& dataset) {
+  return pictures(diagnosis.good, dataset);
 }
 
-std::vector<ReportExample> example_pictures(const std::vector<Detection>& detections, const Dataset& dataset,
-                                            const Diagnosis* diagnosis) {
-  const auto threshold = [&](int label) {
-    return diagnosis ? diagnosis->classes.at(static_cast<size_t>(label - 1)).best_score : kShownScore;
-  };
-  const std::string thresholds = diagnosis ? "the recommended confidence thresholds"
-                                           : fmt::format("a confidence threshold of {}", kShownScore);
-  std::vector<size_t> chosen;
-  for (size_t i = 0; i < dataset.samples.size(); ++i)
-    if (!dataset.samples[i].objects.empty()) chosen.push_back(i);
-  const size_t stride = std::max<size_t>(1, chosen.size() / kExamples);
-  std::vector<ReportExample> examples;
-  for (size_t c = 0; c < chosen.size() && examples.size() < kExamples; c += stride) {
-    const Sample& sample = dataset.samples[chosen[c]];
-    const std::optional<Image> image = try_read(sample);
-    if (!image) continue;
-    const Canvas canvas = make_canvas(*image, kReportImageWidth);
-    ReportExample example{canvas.image, canvas.image, ""};
-    std::vector<LabelledBox> truths, found;
-    for (const Object& object : sample.objects) truths.push_back({canvas.place(object.box), object.label});
-    for (const Detection& d : detections)
-      if (d.image == static_cast<int>(chosen[c]) && d.score >= threshold(d.label))
-        found.push_back({canvas.place(d.box), d.label, d.score});
-    draw_detections(example.truth, truths, dataset.classes);
-    draw_detections(example.detected, found, dataset.classes);
-    example.caption = fmt::format("{}: {}, {} at {}", sample.id, counted(truths.size(), "object"),
-                                  counted(found.size(), "detection"), thresholds);
-    examples.push_back(std::move(example));
-  }
-  return examples;
+std::vector<ReportPicture> example_pictures(const Diagnosis& diagnosis, const Dataset& dataset) {
+  return pictures(diagnosis.examples, dataset);
 }
 
 }  // namespace rcnn

@@ -1,4 +1,4 @@
-// The pictures of the report: images shrunk to the size at which they are shown, with boxes drawn in.
+// The pictures of the report: images scaled down, with what the diagnosis says about the boxes in them.
 #pragma once
 
 #include <optional>
@@ -16,26 +16,19 @@ struct TrainingExample {
   AugmentedImage picture;
 };
 
-/// The image with the box and the class of each object. Ignored objects are dashed.
+/// The image with the box and the class of each object.
 ReportPicture augmented_picture(const TrainingExample& example, const std::vector<std::string>& classes);
 
-/// The worst images of the diagnosis, worst first. Missed objects are dashed in white with their class, wrong
-/// detections are orange with class and score, right detections are green. The reasons become remarks. Images
-/// that cannot be read are left out.
+/// The images of the diagnosis with these names, in its order. Each has its wrong detections, its missed
+/// objects and its right detections, whose tooltips say why a detection is wrong or an object was missed. The
+/// caption is the image's name, the verdict says how many objects were found, and the remarks are the
+/// reasons. Images that cannot be read are left out.
 std::vector<ReportPicture> worst_pictures(const Diagnosis& diagnosis, const Dataset& dataset);
+std::vector<ReportPicture> good_pictures(const Diagnosis& diagnosis, const Dataset& dataset);
+std::vector<ReportPicture> example_pictures(const Diagnosis& diagnosis, const Dataset& dataset);
 
-/// One image with what two detectors show on it: its ground truth, then A and B as in `worst_pictures`.
-struct ComparedPicture {
-  Image truth, a, b;
-};
-
-/// Empty if the image cannot be read.
-std::optional<ComparedPicture> compared_picture(const Sample& sample, const WorstImage& a,
-                                                const WorstImage& b, const std::vector<std::string>& classes);
-
-/// A few images with objects, spread over the dataset, each with its ground truth and its detections that
-/// reach the recommended threshold of their class, or .5 without a diagnosis.
-std::vector<ReportExample> example_pictures(const std::vector<Detection>& detections, const Dataset& dataset,
-                                            const Diagnosis* diagnosis = nullptr);
+/// The image with its ground truth, and the same image as in `worst_pictures`. Empty if it cannot be read.
+std::optional<ReportPicture> truth_picture(const Sample& sample, const std::vector<std::string>& classes);
+std::optional<ReportPicture> judged_picture(const JudgedImage& judged, const Dataset& dataset);
 
 }  // namespace rcnn

@@ -1,4 +1,4 @@
-// The report of a training run: one HTML page that needs no network, no script and no other file.
+// The report of a training run or an evaluation: one HTML page that needs no network and no other file.
 #pragma once
 
 #include <filesystem>
@@ -22,32 +22,46 @@ struct ReportSeries {
   std::vector<ChartPoint> points;  // x is the step, ascending; values that are not finite are left out
 };
 
-/// One image twice: once with its ground truth drawn in, once with the detections (see data/draw.h). Shrink
-/// the image to kReportImageWidth before drawing (`shrink_to_width`), so that the names stay legible.
-struct ReportExample {
-  Image truth, detected;
-  std::string caption;
+/// What a box in a picture stands for.
+enum class BoxKind {
+  correct,  // a right detection
+  wrong,    // a wrong detection (false positive)
+  missed,   // an object that is not found (false negative)
+  truth,    // an object of the ground truth
+  ignored,  // an object that is difficult or a crowd
 };
 
-/// One image with boxes drawn in, its caption, and remarks about it.
+struct ReportBox {
+  Box box;  // in pixels of the picture
+  BoxKind kind = BoxKind::truth;
+  std::string name;     // plain text, written beside the box where there is room
+  std::string tooltip;  // plain text
+};
+
+/// One image with its boxes, its caption, and remarks about it. Scale the image down to kPictureSide first
+/// (`shrink_to_fit`).
 struct ReportPicture {
   Image image;
   std::string caption;
   std::vector<std::string> remarks = {};
+  std::vector<ReportBox> boxes =
+      {};                    // where names have no room beside each other, that of the first is shown
+  std::string verdict = {};  // "3 of 4 objects found, 1 false positive"
 };
 
-/// Everything the page shows. Empty parts are left out. Text may come from untrusted files: it is escaped.
+/// Everything the page shows. Empty parts are left out, so the page of an evaluation without a training has
+/// no losses, no augmented images and no settings. Text may come from untrusted files: it is escaped.
 struct ReportData {
   std::string title;     // "nano-fpn on scenes"
   std::string subtitle;  // one line below the title
-  /// Three or four short figures, shown in large type next to the mAP: {"images per second", "64"}.
+  /// Three or four short figures about the run, shown in large type: {"images per second", "64"}.
   std::vector<std::pair<std::string, std::string>> highlights;
-  /// A few more facts about the run, shown at the top: {"Data", "bccd: trainval, 267 images"}.
+  /// A few more facts about the run: {"Data", "bccd: trainval, 267 images"}.
   std::vector<std::pair<std::string, std::string>> facts;
   /// Facts in a fixed-width font: {"Command", "rcnn train ..."}, {"Weights, SHA-256", "..."}.
   std::vector<std::pair<std::string, std::string>> verbatim_facts;
 
-  /// The whole configuration, shown in small type at the end of the page: {"lr", "0.04"}.
+  /// The whole configuration, folded at the end of the page: {"lr", "0.04"}.
   std::vector<std::pair<std::string, std::string>> settings;
 
   std::vector<std::string> classes;  // classes[l - 1] is the name of label l
@@ -65,17 +79,18 @@ struct ReportData {
   /// Descriptions and values of COCO's metrics, AP first; negative if there are no objects of that size.
   std::vector<std::pair<std::string, double>> coco_figures;
   std::optional<Diagnosis> diagnosis;
-  std::vector<ReportPicture> worst;  // worst first; see worst_pictures
-  std::vector<ReportExample> examples;
-  std::vector<Fault> faults;  // the faults that were found in the dataset
+  std::vector<ReportPicture> good;      // for the first screen; see good_pictures
+  std::vector<ReportPicture> worst;     // worst first, the first one also on the first screen
+  std::vector<ReportPicture> examples;  // see example_pictures
+  std::vector<Fault> faults;            // the faults that were found in the dataset
 };
 
-/// The maximum width at which images are shown. Wider images are scaled down.
-inline constexpr int kReportImageWidth = 480;  // pixels
+/// The largest width and height of a picture, at which it is shown when it is enlarged.
+inline constexpr int kPictureSide = 800;  // pixels
 
-/// The image scaled down to a width of `width` pixels; each pixel is the mean of the pixels that it covers.
-/// An image that is not wider is returned unchanged.
-Image shrink_to_width(const Image& image, int width);
+/// The image scaled down so that neither side is longer than `side` pixels; each pixel is the mean of the
+/// pixels that it covers. An image that fits is returned unchanged.
+Image shrink_to_fit(const Image& image, int side);
 
 /// The report as an HTML page. Throws Error for a picture without pixels.
 std::string render_report(const ReportData& data);

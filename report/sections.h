@@ -14,15 +14,22 @@ struct ReportSection {
   std::string introduction, body;
 };
 
+/// The first screen, without a heading: the result in figures, and three good pictures and the worst.
+std::string render_overview(const ReportData& data);
+
 ReportSection next_steps_section(const ReportData& data);
+ReportSection worst_section(const ReportData& data);
+ReportSection misses_section(const ReportData& data);
+ReportSection false_positives_section(const ReportData& data);
+ReportSection confusion_section(const ReportData& data);
+ReportSection confidence_section(const ReportData& data);
+ReportSection precision_section(const ReportData& data);
+ReportSection examples_section(const ReportData& data);
+ReportSection training_section(const ReportData& data);
 ReportSection data_section(const ReportData& data);
 ReportSection augmentation_section(const ReportData& data);
-ReportSection training_section(const ReportData& data);
-ReportSection precision_section(const ReportData& data);
-ReportSection scores_section(const ReportData& data);
-ReportSection confusion_section(const ReportData& data);
-ReportSection misses_section(const ReportData& data);
-ReportSection worst_section(const ReportData& data);
+ReportSection faults_section(const ReportData& data);
+ReportSection run_section(const ReportData& data);
 
 /// The name of a class as HTML: "RBC"; "background" for label 0; the number for a label without a name.
 std::string class_name(const ReportData& data, size_t label);

@@ -39,6 +39,8 @@ Chart loss_chart(Chart chart, const ReportSeries& series, std::vector<ChartPoint
   chart.y_low = low;
   chart.y_high = 1.05 * high;
   const double width = chart.width > 400 ? 2.2 : 2;
+  chart.x_title = "training step";
+  chart.y_title = "loss";
   chart.lines.push_back({series.points, kAccent, 1, 0.22});
   chart.lines.push_back({std::move(smoothed), kAccent, width});
   return chart;
@@ -48,7 +50,7 @@ std::string loss_figure(const ReportSeries& series, double steps, bool large) {
   std::vector<ChartPoint> smoothed = smooth(series.points, std::max<size_t>(series.points.size() / 25, 1));
   if (smoothed.empty()) return "";
   const std::string caption =
-      fmt::format("{}<span>{:.3f}</span>", escape_html(series.name), smoothed.back().y);
+      fmt::format("{} loss<span>{:.3f}</span>", escape_html(series.name), smoothed.back().y);
   Chart chart = large ? Chart{} : small_chart(series.name);
   chart.label = series.name;
   chart.x_high = steps;
@@ -60,25 +62,29 @@ std::string validation_figure(const std::vector<ReportSeries>& validation, doubl
   chart.label = "mean average precision (mAP) on the validation split";
   chart.x_high = steps;
   chart.y_high = 1;
+  chart.x_title = "training step";
+  chart.y_title = "mAP";
   std::string legend;
   for (size_t i = 0; i < validation.size(); ++i) {
     const std::vector<ChartPoint> points = smooth(validation[i].points, 1);  // keeps the finite points
     if (points.empty()) continue;
-    const std::string colour = i == 0 ? kAccent : i == 1 ? kSecond : css_colour(static_cast<int>(i) + 1);
-    chart.lines.push_back({points, colour, 2.2, 1, points.size() <= 60});
-    legend += fmt::format("<span>{}{} {:.3f}</span>", swatch(colour), escape_html(validation[i].name),
+    chart.lines.push_back({points, curve_colour(i), 2.2, 1, points.size() <= 60});
+    chart.lines.back().dash = curve_dash(i);
+    chart.lines.back().label = validation[i].name;
+    legend += fmt::format("<span>{}{} {:.3f}</span>", curve_key(i), escape_html(validation[i].name),
                           points.back().y);
   }
-  return chart.lines.empty()
-             ? ""
-             : chart_figure(fmt::format("mAP on the validation split<div>{}</div>", legend), chart);
+  return chart.lines.empty() ? "" : chart_figure(fmt::format("Validation mAP<div>{}</div>", legend), chart);
 }
 
-std::string learning_rate_figure(const ReportSeries& series, double steps) {
+std::string learning_rate_figure(const ReportSeries& series, double steps, bool large) {
   if (series.points.empty()) return "";
-  Chart chart = small_chart("learning rate");
+  Chart chart = large ? Chart{} : small_chart("learning rate");
+  chart.label = "learning rate";
   chart.x_high = steps;
-  chart.lines.push_back({series.points, "#5b6675"});
+  chart.x_title = "training step";
+  chart.y_title = "learning rate";
+  chart.lines.push_back({series.points, "var(--soft)"});
   return chart_figure("learning rate", chart);
 }
 
@@ -89,10 +95,14 @@ ReportSection training_section(const ReportData& data) {
   std::string large = validation_figure(data.validation, steps), small;
   for (size_t i = 0; i < data.losses.size(); ++i)
     (i == 0 ? large : small) += loss_figure(data.losses[i], steps, i == 0);
-  small += learning_rate_figure(data.learning_rate, steps);
-  return {"training", "Loss and learning rate",
-          "All values are plotted over the training steps. A loss is shown for every step (faint) and as a "
-          "running mean, whose last value is in the caption. Peaks of the first steps are cut off.",
+  // Two large charts, side by side, also without a validation split.
+  const bool beside = data.validation.empty();
+  (beside ? large : small) += learning_rate_figure(data.learning_rate, steps, beside);
+  return {"training", "Training: loss, validation mAP and learning rate",
+          "A loss is shown for every step (thin) and as a running mean (thick), whose last value is in the "
+          "caption. Peaks of the first steps are cut off. The losses should fall and then level off; if they "
+          "still fall at the end, train longer. If the validation mAP falls while the losses fall, the model "
+          "overfits: stop earlier or add images.",
           charts("large", large) + charts("small", small)};
 }
 

@@ -45,6 +45,32 @@ void read_curves(const fs::path& path, ReportData& data) {
   if (!area.points.empty()) data.validation = {area, coco};
 }
 
+/// The command without --resume, so that it repeats the whole run and not only its end. `command` is made of
+/// words as `shell_word` writes them.
+std::string without_resume(std::string_view command) {
+  std::string kept;
+  for (size_t begin = 0; begin < command.size();) {
+    size_t end = begin;
+    bool quoted = false, escapes = false;  // escapes: within $'...'
+    for (; end < command.size() && (quoted || command[end] != ' '); ++end) {
+      if (command[end] == '\\' && (!quoted || escapes)) {
+        ++end;
+      } else if (command[end] == '\'') {
+        quoted = !quoted;
+        escapes = quoted && end > begin && command[end - 1] == '$';
+      }
+    }
+    end = std::min(end, command.size());
+    const std::string_view word = command.substr(begin, end - begin);
+    if (word != "--resume" && !word.starts_with("--resume=")) {
+      if (!kept.empty()) kept += ' ';
+      kept += word;
+    }
+    begin = end + 1;
+  }
+  return kept;
+}
+
 }  // namespace
 
 void write_summary(const fs::path& path, const RunOptions& options, const FinishedRun& run,
@@ -83,13 +109,21 @@ void write_run_report(const fs::path& out, const RunOptions& options, const Fini
   ReportData data;
   data.title =
       fmt::format("{} on {}", options.model.backbone, fs::path(options.train.data).filename().string());
-  data.subtitle = options.version;
+  data.subtitle = fmt::format("Trained for {} steps on {} images in {:.0f} seconds", run.steps,
+                              run.images_seen, run.train_seconds);
   data.highlights = {{"steps", fmt::format("{}", run.steps)},
                      {"images seen", fmt::format("{}", run.images_seen)},
                      {"seconds of training", fmt::format("{:.0f}", run.train_seconds)},
                      {"images per second", fmt::format("{:.1f}", images_per_second(run))}};
-  data.facts = {{"Data", options.train.data}, {"Numerics", numerics_description()}};
-  data.verbatim_facts = {{"Command", options.command_line}, {"Weights, SHA-256", run.weights_sha256}};
+  data.facts = {
+      {"Data", options.train.data},
+      {"Numerics", numerics_description()},
+      {"Repeatable", options.train.minutes > 0
+                         ? "no: the run was ended by the clock (minutes)"
+                         : "yes: the command below gives the same weights, bit for bit, on the same "
+                           "data, machine, libraries and number of threads"}};
+  data.verbatim_facts = {{"Command", without_resume(options.command_line)},
+                         {"Weights, SHA-256", run.weights_sha256}};
   data.settings = list_fields(options.train, train_fields());
   for (const auto& setting : list_fields(options.model, model_fields())) data.settings.push_back(setting);
   data.classes = evaluated.classes;
@@ -103,8 +137,11 @@ void write_run_report(const fs::path& out, const RunOptions& options, const Fini
     data.result = run.result;
     data.coco_figures = run.coco_figures;
     data.diagnosis = run.diagnosis;
-    if (run.diagnosis) data.worst = worst_pictures(*run.diagnosis, evaluated);
-    data.examples = example_pictures(run.detections, evaluated, run.diagnosis ? &*run.diagnosis : nullptr);
+    if (run.diagnosis) {
+      data.good = good_pictures(*run.diagnosis, evaluated);
+      data.worst = worst_pictures(*run.diagnosis, evaluated);
+      data.examples = example_pictures(*run.diagnosis, evaluated);
+    }
   }
   for (const Fault& fault : run.faults)
     if (!is_note(fault.kind)) data.faults.push_back(fault);

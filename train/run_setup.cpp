@@ -94,7 +94,8 @@ void describe_data(Run& run) {
   else if (data.val.samples.empty())
     print_log("there is no validation split: best.safetensors will be the last model, not the best one\n");
   if (const size_t faults = count_faults(run.faults); faults > 0)
-    print_log("{} fault{} in the data, listed at the end, and by `rcnn check`\n", faults, faults == 1 ? "" : "s");
+    print_log("{} fault{} in the data, listed at the end, and by `rcnn check`\n", faults,
+              faults == 1 ? "" : "s");
 }
 
 /// Empties the validation and the test split if the mode cannot evaluate on them: an RPN alone detects

@@ -107,7 +107,8 @@ void conv2d_panels(const PanelKernels& kernels, Workspace& workspace, const Conv
             .y = a.y});
 }
 
-// For a filter of one pixel, dx is the convolution of g with the filters in which C and K have changed places.
+// For a filter of one pixel, dx is the convolution of g with the filters in which C and K have changed
+// places.
 void conv2d_dx_panels(const PanelKernels& kernels, Workspace& workspace, const Conv2dDxArgs<float>& a) {
   const Conv2dShape& s = a.shape;
   const PanelFilters filters{.k = s.c, .depth = s.k, .w = a.w, .k_stride = 1, .depth_stride = s.c};

@@ -40,7 +40,8 @@ struct PanelStages {
     for (int64_t d = 0; d < depth; d += kDepth)
       Tiles::multiply_rows(patches.rows, width == kPanel, {patches.data + d, patches.stride, 1},
                            panel + d * width, std::min(kDepth, depth - d), d == 0, sums, kPanel);
-    for (int64_t j = 0; j < width && k + j < conv.shape.k; j += kLanes) finish(conv, patches, k + j, sums + j);
+    for (int64_t j = 0; j < width && k + j < conv.shape.k; j += kLanes)
+      finish(conv, patches, k + j, sums + j);
   }
 
   /// The epilogue of one register of channels, from `k` on: epilogue_value of kernels/gemm/epilogue_math.h.

@@ -147,7 +147,8 @@ TEST_CASE("image: an empty file") { CHECK(contains(failure_of("void.png", {}), "
 
 TEST_CASE("image: another format") {
   const std::string text = "GIF89a and so on";
-  CHECK(contains(failure_of("a.jpg", {text.begin(), text.end()}), "not a JPEG, PNG, BMP, WebP or TIFF image"));
+  CHECK(
+      contains(failure_of("a.jpg", {text.begin(), text.end()}), "not a JPEG, PNG, BMP, WebP or TIFF image"));
   CHECK(contains(failure_of("b.jpg", {0xFF}), "not a JPEG, PNG, BMP, WebP or TIFF image"));
 }
 

@@ -173,7 +173,7 @@ TEST_CASE("diagnosis: the worst images are at most twenty, and ties are ordered 
 }
 
 TEST_CASE("diagnosis: in random cases all counts add up and agree with average precision") {
-  int64_t cause_seen[kMissCauses] = {};
+  int64_t cause_seen[kMissCauses] = {}, kind_seen[kFalsePositives] = {};
   for (uint32_t seed = 0; seed < 300; ++seed) {
     CAPTURE(seed);
     RandomSequence random(seed, Purpose::test);
@@ -275,20 +275,36 @@ TEST_CASE("diagnosis: in random cases all counts add up and agree with average p
     CHECK(wrong_class == across);
 
     int64_t in_images = 0;
-    for (const WorstImage& image : diagnosis.worst) {
+    for (const JudgedImage& image : diagnosis.worst) {
       CHECK(image.badness >= 0);
       CHECK_FALSE(image.reasons.empty());
       in_images += static_cast<int64_t>(image.missed.size() + image.wrong.size());
     }
     CHECK(in_images == static_cast<int64_t>(diagnosis.misses.size()) + shown - right);
+    const Tally all = tally(diagnosis);
+    CHECK(all.objects == objects);
+    CHECK(all.found == right);
+    CHECK(all.false_positives == shown - right);
+    for (size_t kind = 0; kind < kFalsePositives; ++kind) kind_seen[kind] += diagnosis.false_positives[kind];
   }
   for (const int64_t count : cause_seen) CHECK(count > 20);
+  for (const int64_t count : kind_seen) CHECK(count > 20);
 }
 
 TEST_CASE("diagnosis: every cause has a name, and advice that names existing settings") {
   std::set<std::string> names, settings;
   for (const auto& field : model_fields()) settings.insert(std::string(field.key));
   for (const auto& field : train_fields()) settings.insert(std::string(field.key));
+  for (int kind = 0; kind < kFalsePositives; ++kind) {
+    const std::string advice(advice_for(static_cast<FalsePositive>(kind)));
+    CHECK(advice.ends_with("."));
+    for (size_t at = advice.find("--"); at != std::string::npos; at = advice.find("--", at + 2)) {
+      const size_t end = advice.find_first_not_of("abcdefghijklmnopqrstuvwxyz-", at + 2);
+      const std::string setting = advice.substr(at + 2, end - at - 2);
+      CHECK_MESSAGE(settings.contains(setting), setting);
+    }
+    CHECK_FALSE(name_of(static_cast<FalsePositive>(kind)).empty());
+  }
   for (int cause = 0; cause < kMissCauses; ++cause) {
     names.insert(std::string(name_of(static_cast<MissCause>(cause))));
     const std::string advice(advice_for(static_cast<MissCause>(cause)));
@@ -314,7 +330,9 @@ TEST_CASE("diagnosis: the JSON has thresholds, confusion matrix and misses") {
            last + "}}";
   };
   CHECK(to_json(diagnosis, dataset).dump() ==
-        R"({"recommended_all":{"score":0.93,"f1":0.6667,"precision":1.0,"recall":0.5},)"
+        R"({"objects":2,"found":1,"false_positives":0,"false_positives_by_kind":{"wrong class":0,)"
+        R"("duplicate":0,"poorly placed":0,"wrong class and place":0,"background":0},)"
+        R"("recommended_all":{"score":0.93,"f1":0.6667,"precision":1.0,"recall":0.5},)"
         R"("recommended":{"cat":{"score":0.93,"f1":0.6667,"precision":1.0,"recall":0.5},)"
         R"("dog":{"score":0.5,"f1":0.0,"precision":1.0,"recall":0.0}},)"
         R"("confusion_labels":["background","cat","dog"],"confusion":[[0,0,0],[1,1,0],[0,0,0]],)"

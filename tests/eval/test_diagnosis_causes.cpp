@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
 
 #include "eval/diagnosis.h"
@@ -127,6 +128,63 @@ TEST_CASE("diagnosis: not proposed") {
   CHECK(Case{one, {}, {}}.causes(false) == "0: not detected");
 }
 
+TEST_CASE("diagnosis: the kinds of false positives") {
+  const std::vector<Object> one = {{kBox, kCat}};
+  const auto kinds = [](const Case& tested) {
+    std::string text;
+    const Diagnosis diagnosis = tested.diagnose();
+    for (size_t kind = 0; kind < kFalsePositives; ++kind)
+      if (const int64_t count = diagnosis.false_positives[kind]; count > 0)
+        text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count,
+                            name_of(static_cast<FalsePositive>(kind)));
+    return text;
+  };
+  CHECK(kinds({one, {cat(0.9F, kBox)}, {}}).empty());
+  CHECK(kinds({one, {cat(0.9F, upper(0.49F))}, {}}) == "1 poorly placed");
+  CHECK(kinds({one, {cat(0.9F, upper(0.1F))}, {}}) == "1 poorly placed");
+  CHECK(kinds({one, {cat(0.9F, upper(0.09F))}, {}}) == "1 background");
+  CHECK(kinds({one, {dog(0.9F, upper(0.5F))}, {}}) == "1 wrong class");
+  CHECK(kinds({one, {dog(0.9F, upper(0.49F))}, {}}) == "1 wrong class and place");
+  CHECK(kinds({one, {dog(0.9F, upper(0.09F))}, {}}) == "1 background");
+  CHECK(kinds({one, {cat(0.9F, kBox), cat(0.8F, upper(0.5F))}, {}}) == "1 duplicate");
+  CHECK(kinds({one, {cat(0.5F, upper(0.4F)), dog(0.5F, kBox)}, {}}).empty());  // not shown
+  // Two detections of a dog lie on one cat, which only one of them can be paired with.
+  CHECK(kinds({one, {dog(0.9F, kBox), dog(0.8F, kBox)}, {}}) == "2 wrong class");
+  CHECK(kinds({one, {cat(0.9F, kBox), dog(0.8F, kBox)}, {}}) == "1 wrong class");
+  // A poorly placed box of a cat that lies well on a dog, which has been found.
+  CHECK(kinds({{{kBox, kCat}, {upper(0.4F), kDog}}, {dog(0.9F, upper(0.4F)), cat(0.8F, upper(0.4F))}, {}}) ==
+        "1 wrong class");
+}
+
+TEST_CASE("diagnosis: good images have the fewest errors for their objects, and different classes") {
+  const auto found = [](int image, int label, int row) { return Detection{image, label, 0.9F, cell(row)}; };
+  // 0 and 1: two cats. 2: a dog. 3: four cats, one of them missed. 4: one cat, missed. 5: nothing.
+  const std::vector<Object> two = {{cell(0), kCat}, {cell(1), kCat}};
+  const Dataset dataset = dataset_of({two,
+                                      two,
+                                      {{cell(0), kDog}},
+                                      {{cell(0), kCat}, {cell(1), kCat}, {cell(2), kCat}, {cell(3), kCat}},
+                                      {{cell(0), kCat}},
+                                      {}});
+  std::vector<Detection> detections = {found(0, kCat, 0), found(0, kCat, 1), found(1, kCat, 0),
+                                       found(1, kCat, 1), found(2, kDog, 0), found(3, kCat, 0),
+                                       found(3, kCat, 1), found(3, kCat, 2)};
+  const auto good = [&] {
+    std::vector<int> images;
+    for (const JudgedImage& image : diagnose(detections, {}, dataset).good) images.push_back(image.image);
+    return images;
+  };
+  CHECK(good() == std::vector<int>{0, 2, 1});
+  detections.erase(detections.begin(), detections.begin() + 4);
+  CHECK(good() == std::vector<int>{2, 3});
+  detections.clear();
+  CHECK(good().empty());
+  // The examples do not depend on the errors.
+  const std::vector<JudgedImage> examples = diagnose({}, {}, dataset).examples;
+  REQUIRE(examples.size() == 5);
+  for (int i = 0; i < 5; ++i) CHECK(examples[static_cast<size_t>(i)].image == i);
+}
+
 TEST_CASE("diagnosis: ignored objects are not missed, and detections of them are not wrong") {
   Object difficult{kBox, kCat, true}, crowd{{200, 0, 400, 200}, kCat, false, true};
   const Diagnosis diagnosis = Case{
@@ -174,13 +232,20 @@ TEST_CASE("diagnosis: the reasons describe the errors in an image") {
                                    trace}
                                   .diagnose();
   REQUIRE(diagnosis.worst.size() == 1);
-  const WorstImage& worst = diagnosis.worst[0];
+  const JudgedImage& worst = diagnosis.worst[0];
   CHECK(worst.image == 1);
   CHECK(std::abs(worst.badness - (3 + 0.7 + 0.875 + 0.625 + 0.8 + 0.65)) <= 1e-6);
-  CHECK(worst.missed == std::vector<Box>{cell(1), cell(2), cell(3)});
+  REQUIRE(worst.missed.size() == 3);
+  for (int i = 0; i < 3; ++i) CHECK(worst.missed[static_cast<size_t>(i)].object == i + 1);
+  CHECK(worst.missed[1].cause == MissCause::low_score);
   REQUIRE(worst.wrong.size() == 5);
   CHECK(worst.wrong[0].score == 0.875F);  // best first
+  CHECK(worst.wrong[0].kind == FalsePositive::wrong_class);
+  CHECK(worst.wrong[2].kind == FalsePositive::duplicate);
+  CHECK(worst.wrong[3].kind == FalsePositive::poorly_placed);
   CHECK(worst.wrong[4].score == 0.625F);
+  CHECK(worst.wrong[4].kind == FalsePositive::background);
+  CHECK(diagnosis.false_positives == std::array<int64_t, kFalsePositives>{1, 1, 1, 0, 2});
   REQUIRE(worst.right.size() == 2);
   CHECK(worst.right[0].label == kDog);
   CHECK(worst.reasons ==

@@ -49,7 +49,7 @@ inline ScoreCurve some_curve() {
   return {{0, 0.5F, 1}, {0.25F, 0.75F, 1}, {1, 0.625F, 0}, {0.4F, 0.682F, 0}, 0.5F, 0.682F};
 }
 
-/// Two classes; 20 objects, 7 of them missed.
+/// Two classes; 20 objects, 7 of them missed; 19 detections, 6 of them wrong.
 inline Diagnosis some_diagnosis() {
   Diagnosis diagnosis;
   diagnosis.all = some_curve();
@@ -57,7 +57,17 @@ inline Diagnosis some_diagnosis() {
   diagnosis.confusion = {{0, 3, 1}, {5, 9, 2}, {0, 0, 4}};
   diagnosis.misses_by_size = {{{4, 0, 0, 0, 0}, {0, 0, 0, 2, 0}, {0, 1, 0, 0, 0}}};
   diagnosis.objects_by_size = {8, 10, 2};
+  diagnosis.false_positives = {2, 1, 1, 0, 2};
   return diagnosis;
+}
+
+/// A picture with a box of each kind.
+inline ReportPicture some_picture(const std::string& text) {
+  ReportPicture picture{smooth_image(40, 30), text, {text, text}, {}, text};
+  for (const BoxKind kind :
+       {BoxKind::correct, BoxKind::wrong, BoxKind::missed, BoxKind::truth, BoxKind::ignored})
+    picture.boxes.push_back({{5, 5, 20, 20}, kind, text, text});
+  return picture;
 }
 
 /// Data for every part of the page, with `text` as every text.
@@ -72,15 +82,16 @@ inline ReportData full_report(const std::string& text) {
   data.result.classes[1].truths = 0;
   data.result.map_area = 0.75;
   data.result.map_11point = 0.5;
-  data.examples = {{smooth_image(40, 30), smooth_image(40, 30), text}};
+  data.examples = {some_picture(text)};
   data.faults = {{text, text}};
   data.classes = {text, "nothing"};
   data.summaries = {some_summary(text), some_summary(text)};
   data.anchor_sizes = {{16}, {32, 64}};
-  data.augmented = {{smooth_image(40, 30), text}};
+  data.augmented = {some_picture(text)};
   data.coco_figures = {{text, 0.375}, {text, -1}, {text, 0.5}};
   data.diagnosis = some_diagnosis();
-  data.worst = {{smooth_image(40, 30), text, {text, text}}};
+  data.good = {some_picture(text), some_picture(text)};
+  data.worst = {some_picture(text)};
   return data;
 }
 
@@ -94,6 +105,13 @@ inline void parse(const std::string& page, pugi::xml_document& document) {
 
 inline size_t count_of(const pugi::xml_document& document, const char* xpath) {
   return document.select_nodes(xpath).size();
+}
+
+/// All text within the elements that match.
+inline std::string all_text(const pugi::xml_document& document, const std::string& xpath) {
+  std::string text;
+  for (const auto& node : document.select_nodes((xpath + "//text()").c_str())) text += node.node().value();
+  return text;
 }
 
 inline std::string text_at(const pugi::xml_document& document, const std::string& xpath) {

@@ -198,3 +198,67 @@ TEST_CASE("chart: a logarithmic axis has ticks at 1, 2 and 5, or at powers of 10
   CHECK(std::vector<std::string>(powers.end() - 7, powers.end()) ==
         std::vector<std::string>{"1", "10", "100", "1,000", "10,000", "100,000", "1,000,000"});
 }
+
+TEST_CASE("chart: axis titles take room of their own") {
+  Chart chart;
+  chart.width = 275;   // 200 between the margins
+  chart.height = 155;  // 100 between the margins
+  chart.x_high = 2;
+  chart.y_high = 1;
+  chart.x_title = "recall <all>";
+  chart.y_title = "precision";
+  chart.lines.push_back({{{0, 0}, {1, 0.5}, {2, 1}}});
+  const Rendered svg(chart);
+  CHECK(svg.path() == "M63.0 110.0L163.0 60.0L263.0 10.0");
+  const auto titles = svg.document.select_nodes("//text[@class='axis-title']");
+  REQUIRE(titles.size() == 2);
+  CHECK(std::string(titles[0].node().text().get()) == "recall <all>");
+  CHECK(std::string(titles[1].node().text().get()) == "precision");
+}
+
+TEST_CASE("chart: a curve has its name beside it, where no other curve and no other name is") {
+  Chart chart;
+  chart.x_high = chart.y_high = 1;
+  // Two curves that cross, and one close to the second.
+  chart.lines.push_back({{{0, 0.1}, {1, 0.9}}});
+  chart.lines.push_back({{{0, 0.9}, {0.5, 0.5}, {1, 0.15}}});
+  chart.lines.push_back({{{0, 1}, {0.5, 0.6}, {1, 0.1}}});
+  chart.lines[0].label = "rising";
+  chart.lines[1].label = "falling";
+  chart.lines[2].label = "also falling";
+  chart.lines[2].dash = "4 2";
+  chart.lines.push_back({{{0, 0.5}, {1, 0.5}}});  // without a name
+  const Rendered svg(chart);
+  CHECK(svg.document.select_nodes("//path[@stroke-dasharray='4 2']").size() == 1);
+  const auto names = svg.document.select_nodes("//text[@class='curve']");
+  REQUIRE(names.size() == 3);
+  const auto left = [](double x) { return 44 + x * (520 - 44 - 12); };
+  const auto top = [](double y) { return 270 - 26 - y * (270 - 10 - 26); };
+  std::vector<ChartPoint> centres;
+  for (size_t i = 0; i < 3; ++i) {
+    CAPTURE(i);
+    const double x = names[i].node().attribute("x").as_double(),
+                 y = names[i].node().attribute("y").as_double();
+    const double half = 3.6 * static_cast<double>(chart.lines[i].label.size());
+    CHECK(x - half >= 44);
+    CHECK(x + half <= 520 - 12);
+    // The nearest curve is its own.
+    std::vector<double> nearest;
+    for (const ChartLine& line : chart.lines) {
+      double distance = 1e9;
+      for (size_t p = 1; p < line.points.size(); ++p)
+        for (double t = 0; t <= 1; t += 0.002) {
+          const ChartPoint &a = line.points[p - 1], &b = line.points[p];
+          const double dx = std::max(0.0, std::abs(left(a.x + t * (b.x - a.x)) - x) - half);
+          const double dy = std::abs(top(a.y + t * (b.y - a.y)) - y);
+          distance = std::min(distance, std::hypot(dx, dy));
+        }
+      nearest.push_back(distance);
+    }
+    CHECK(std::min_element(nearest.begin(), nearest.end()) - nearest.begin() == static_cast<ptrdiff_t>(i));
+    CHECK(nearest[i] > 4);  // beside the curve, not on it
+    CHECK(nearest[i] < 25);
+    for (const ChartPoint& other : centres) CHECK(std::hypot(other.x - x, other.y - y) > 15);
+    centres.push_back({x, y});
+  }
+}

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "report/html.h"
+#include "report/overlay.h"
 #include "tests/report/fixtures.h"
 
 using namespace rcnn;
@@ -56,11 +57,11 @@ TEST_CASE("report: the page has every part and is well-formed") {
   pugi::xml_document document;
   parse(render_report(full_report("some text")), document);
   CHECK(std::string(document.child("html").child("head").child("title").text().get()) == "some text");
-  CHECK(count_of(document, "//div[starts-with(@class,'tile') and @class!='tiles']") == 4);
+  CHECK(count_of(document, "//div[starts-with(@class,'tile') and @class!='tiles']") == 5);
   CHECK(count_of(document, "//dl/dd") == 2);
-  CHECK(count_of(document, "//section") == 12);
+  CHECK(count_of(document, "//section") == 13);
   CHECK(count_of(document, "//section[@id='training']//figure[@class='chart']") == 4);
-  CHECK(count_of(document, "//figure[@class='example']//img") == 2);
+  CHECK(count_of(document, "//section[@id='examples']//img") == 1);
   CHECK(count_of(document, "//section[@id='faults']//li") == 1);
   CHECK(count_of(document, "//circle") == 2);
   const std::string rows = "//section[@id='precision']//div[@class='beside']//tbody/tr";
@@ -70,7 +71,7 @@ TEST_CASE("report: the page has every part and is well-formed") {
     CHECK(text_at(document, rows + "[1]/td[" + std::to_string(i + 1) + "]") == expected[i]);
   CHECK(text_at(document, rows + "[2]/td[2]") == "–");
   // Every link leads to a section, and every section after the first has one.
-  CHECK(count_of(document, "//nav/a") == 11);
+  CHECK(count_of(document, "//nav/a") == 12);
   for (const auto& link : document.select_nodes("//nav/a"))
     CHECK(count_of(document,
                    fmt::format("//section[@id='{}']", link.node().attribute("href").value() + 1).c_str()) ==
@@ -81,11 +82,12 @@ TEST_CASE("report: hostile names remain text, and nothing is loaded from elsewhe
   const std::string page = render_report(full_report(kHostile));
   pugi::xml_document document;
   parse(page, document);
-  CHECK(count_of(document, "//script") == 0);
+  REQUIRE(count_of(document, "//script") == 1);  // the page's own
+  CHECK(document.select_node("//script").node().text().get() == std::string(kPictureScript));
   CHECK(count_of(document, "//@*[starts-with(name(),'on')]") == 0);
   CHECK(count_of(document, "//link | //iframe | //a[not(starts-with(@href,'#'))]") == 0);
   CHECK(count_of(document, "//img[not(starts-with(@src,'data:image/'))]") == 0);
-  CHECK_FALSE(contains(page, "<script"));
+  CHECK(page.find("<script") == page.rfind("<script"));
   CHECK_FALSE(contains(page, "url("));
   CHECK_FALSE(contains(page, "@import"));
 }
@@ -95,6 +97,7 @@ TEST_CASE("report: values that are not finite do not appear in the page") {
   data.examples.clear();  // base64 may hold any letters
   data.augmented.clear();
   data.worst.clear();
+  data.good.clear();
   data.losses[0].points = {{1, kNan}, {2, std::numeric_limits<double>::infinity()}, {3, 1}, {kNan, 1}};
   data.losses[1].points = {{1, kNan}};
   data.validation[1].points = {{1, 0.5}, {2, kNan}};
@@ -162,34 +165,43 @@ TEST_CASE("report: with many classes each gets its own chart, and a long list of
 
 TEST_CASE("report: shrinking averages pixels and does not change small images") {
   const Image small = random_image(8, 6);
-  CHECK(shrink_to_width(small, 8).rgb == small.rgb);
+  CHECK(shrink_to_fit(small, 8).rgb == small.rgb);
   Image stripes(4, 2);
   for (int y = 0; y < 2; ++y)
     for (int x = 0; x < 4; ++x) stripes.pixel(x, y)[0] = static_cast<uint8_t>(x % 2 == 0 ? 100 : 200);
-  const Image half = shrink_to_width(stripes, 2);
+  const Image half = shrink_to_fit(stripes, 2);
   REQUIRE(half.width == 2);
   REQUIRE(half.height == 1);
   CHECK(half.rgb == std::vector<uint8_t>{150, 0, 0, 150, 0, 0});
-  const Image grey = shrink_to_width(
-      [] {
-        Image image(1001, 3);
-        image.rgb.assign(image.rgb.size(), 77);
-        return image;
-      }(),
-      480);
-  CHECK(grey.height == 1);
-  CHECK(grey.rgb == std::vector<uint8_t>(480 * 3, 77));
+  const auto grey = [](int width, int height) {
+    Image image(width, height);
+    image.rgb.assign(image.rgb.size(), 77);
+    return image;
+  };
+  const Image flat = shrink_to_fit(grey(1001, 3), 480);
+  CHECK(flat.height == 1);
+  CHECK(flat.rgb == std::vector<uint8_t>(480 * 3, 77));
+  const Image portrait = shrink_to_fit(grey(300, 1200), 480);
+  CHECK(portrait.width == 120);
+  CHECK(portrait.height == 480);
 }
 
-TEST_CASE("report: images wider than the page shows are scaled down") {
+TEST_CASE("report: pictures larger than the page shows are scaled down with their boxes") {
   ReportData data;
-  data.examples = {{smooth_image(1000, 500), smooth_image(100, 50), ""}};
+  data.examples = {{smooth_image(1600, 1000), "", {}, {{{160, 200, 320, 400}, BoxKind::wrong, "", ""}}, ""},
+                   {smooth_image(100, 50), "", {}, {}, ""}};
   pugi::xml_document document;
   parse(render_report(data), document);
-  CHECK(document.select_node("//img[1]").node().attribute("width").as_int() == 480);
-  CHECK(document.select_node("//img[1]").node().attribute("height").as_int() == 240);
-  CHECK(document.select_node("//div[2]/img").node().attribute("width").as_int() == 100);
-  data.examples = {{Image(), Image(), ""}};
+  const auto attribute = [&](const char* xpath, const char* name) {
+    return document.select_node(xpath).node().attribute(name).as_int();
+  };
+  CHECK(attribute("(//img)[1]", "width") == 800);
+  CHECK(attribute("(//img)[1]", "height") == 500);
+  CHECK(attribute("(//img)[2]", "width") == 100);
+  CHECK(attribute("(//rect)[1]", "x") == 80);
+  CHECK(attribute("(//rect)[1]", "y") == 100);
+  CHECK(attribute("(//rect)[1]", "width") == 80);
+  data.examples = {ReportPicture{}};
   CHECK_THROWS_AS(render_report(data), Error);
 }
 

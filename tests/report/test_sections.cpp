@@ -1,8 +1,11 @@
 // The report's sections on dataset, thresholds, confusion matrix, missed objects and worst images.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <set>
 
+#include "eval/coco_metrics.h"
 #include "report/html.h"
 #include "report/report.h"
 #include "tests/report/fixtures.h"
@@ -11,13 +14,6 @@ using namespace rcnn;
 using namespace rcnn::fixtures;
 
 namespace {
-
-/// All text within the elements that match.
-std::string all_text(const pugi::xml_document& document, const std::string& xpath) {
-  std::string text;
-  for (const auto& node : document.select_nodes((xpath + "//text()").c_str())) text += node.node().value();
-  return text;
-}
 
 /// A diagnosis with `count` classes, which misses objects and confuses each class with the next one.
 ReportData many_classes(size_t count) {
@@ -76,36 +72,190 @@ TEST_CASE("report: a split without boxes has a table and no charts") {
   CHECK(count_of(document, "//section") == 1);
 }
 
-TEST_CASE("report: the next steps list each advice once, and the most frequent causes in order") {
+TEST_CASE("report: advice is ranked by the objects that are lost, then by the false positives") {
   ReportData data = full_report("text");
-  data.diagnosis->misses_by_size[2] = {0, 1, 1, 3, 0};
+  data.diagnosis->misses_by_size[2] = {0, 1, 1, 3, 1};
+  data.diagnosis->false_positives = {7, 3, 1, 0, 9};
   pugi::xml_document document;
   parse(render_report(data), document);
-  const std::string item = "//section[@id='next']//li";
-  REQUIRE(count_of(document, item.c_str()) == 5);  // "text" once, 3 of 4 causes, false positives
-  CHECK(contains(all_text(document, item + "[1]"), "Dataset (text):"));
-  CHECK(contains(all_text(document, item + "[2]"), "5 of 11 missed objects: wrong class."));
-  CHECK(contains(all_text(document, item + "[2]"), advice_for(MissCause::wrong_class)));
-  CHECK(contains(all_text(document, item + "[3]"), "4 of 11 missed objects: not proposed."));
-  // Of causes with the same count the first is listed.
-  CHECK(contains(all_text(document, item + "[4]"), "1 of 11 missed objects: low score."));
-  CHECK(contains(all_text(document, item + "[5]"), "4 of 19 detections are false positives"));
-  data.diagnosis->confusion[1][1] = 11;  // 4 of 21 are less than a fifth
+  const std::string item = "//section[@id='next']//ol/li";
+  REQUIRE(count_of(document, item.c_str()) == 6);  // 4 causes, 2 of 3 kinds of false positives
+  CHECK(contains(all_text(document, item + "[1]"), "5 of 12 missed objects: wrong class."));
+  CHECK(contains(all_text(document, item + "[1]"), advice_for(MissCause::wrong_class)));
+  CHECK(contains(all_text(document, item + "[2]"), "4 of 12 missed objects: not proposed."));
+  // Of causes with the same count, the first.
+  CHECK(contains(all_text(document, item + "[3]"), "1 of 12 missed objects: low score."));
+  CHECK(contains(all_text(document, item + "[4]"), "1 of 12 missed objects: lost in NMS."));
+  CHECK(contains(all_text(document, item + "[5]"), "9 of 20 false positives: background."));
+  CHECK(contains(all_text(document, item + "[5]"), advice_for(FalsePositive::background)));
+  CHECK(contains(all_text(document, item + "[6]"), "3 of 20 false positives: duplicate."));
+  // The five detections that lie on the five objects of another class are the same errors; two are left.
+  data.diagnosis->false_positives = {7, 1, 1, 0, 9};
   parse(render_report(data), document);
-  CHECK(count_of(document, item.c_str()) == 4);
+  CHECK(contains(all_text(document, item + "[6]"), "2 of 18 false positives: wrong class."));
+  // What is rare gets no advice.
+  data.diagnosis->misses_by_size[2] = {96, 0, 4, 0, 0};
+  data.diagnosis->false_positives = {0, 4, 0, 0, 96};
+  parse(render_report(data), document);
+  REQUIRE(count_of(document, item.c_str()) == 2);
+  CHECK(contains(all_text(document, item + "[1]"), "100 of 106 missed objects: not proposed."));
+  // What is said of both splits is listed once.
+  CHECK(count_of(document, "//section[@id='next']/ul/li") == 1);
+  CHECK(all_text(document, "//section[@id='next']/ul/li") == "text: text");
+}
+
+TEST_CASE("report: localisation errors are not counted as background") {
+  ReportData data;
+  data.diagnosis = some_diagnosis();
+  data.diagnosis->misses_by_size = {};
+  data.diagnosis->false_positives = {0, 0, 5, 0, 1};
+  pugi::xml_document document;
+  parse(render_report(data), document);
+  const std::string item = "//section[@id='next']//ol/li";
+  REQUIRE(count_of(document, item.c_str()) == 2);
+  CHECK(contains(all_text(document, item + "[1]"), "5 of 6 false positives: poorly placed."));
+  CHECK(contains(all_text(document, item + "[2]"), "1 of 6 false positives: background."));
+}
+
+TEST_CASE("report: the first screen has the counts of the diagnosis, the threshold, and four pictures") {
+  ReportData data = full_report("text");
+  data.good.assign(5, some_picture("fine"));
+  data.worst = {some_picture("bad"), some_picture("less bad")};
+  pugi::xml_document document;
+  parse(render_report(data), document);
+  const std::string tile = "//div[@id='overview']/div[@class='tiles']/div";
+  REQUIRE(count_of(document, tile.c_str()) == 4);
+  CHECK(all_text(document, tile + "[1]") == "13 of 20objects foundrecall 65 %");
+  CHECK(all_text(document, tile + "[2]") ==
+        "6false alarms (false positives)of 19 detections; precision 68 %");
+  CHECK(contains(all_text(document, tile + "[3]"), "0.50recommended confidence threshold"));
+  CHECK(all_text(document, tile + "[4]") == "0.750mAP@.5mAP@.5:.95 (COCO): 0.375");
+  const std::string figure = "//div[@id='overview']//figure";
+  REQUIRE(count_of(document, figure.c_str()) == 4);
+  CHECK(all_text(document, figure + "[1]/figcaption") == "Goodfinefine");
+  CHECK(all_text(document, figure + "[3]/figcaption") == "Goodfinefine");
+  CHECK(all_text(document, figure + "[4]/figcaption") == "Worstbadbad");
+  // Two classes with different thresholds.
+  data.diagnosis->classes[1] = some_curve();
+  data.diagnosis->classes[1].best_score = 0.25F;
+  parse(render_report(data), document);
+  CHECK(contains(all_text(document, tile + "[3]"), "0.25 to 0.50"));
+  CHECK(contains(all_text(document, tile + "[3]"), "one for all classes: 0.50"));
+  // It comes before everything else.
+  CHECK(std::string(document.select_node("//main/*[2]").node().attribute("id").value()) == "overview");
+  CHECK(std::string(document.select_node("//main/*[3]").node().attribute("id").value()) == "next");
+}
+
+TEST_CASE("report: false positives by kind") {
+  pugi::xml_document document;
+  parse(render_report(full_report("x")), document);
+  const std::string section = "//section[@id='false-positives']";
+  REQUIRE(count_of(document, (section + "//div[@class='stack']").c_str()) == 1);
+  CHECK(std::string(document.select_node((section + "//div[@class='stack']/div").c_str())
+                        .node()
+                        .attribute("aria-label")
+                        .value()) ==
+        "13 of 19 detections correct, 2 wrong class, 2 background, 1 duplicate, 1 poorly placed");
+  CHECK(count_of(document, (section + "//div[@class='causes']/div").c_str()) == 4);
+  CHECK(contains(all_text(document, section + "//div[@class='causes']/div[1]"), "wrong class2"));
+}
+
+TEST_CASE("report: precision is drawn only where something is found") {
+  ReportData data;
+  data.diagnosis = some_diagnosis();
+  // Nothing is found from .75 on; at .5 what is found is wrong.
+  data.diagnosis->all = {{0, 0.25F, 0.5F, 0.75F, 1},
+                         {0.5F, 1, 0, 1, 1},
+                         {1, 0.5F, 0, 0, 0},
+                         {0.67F, 0.67F, 0, 0, 0},
+                         0.25F,
+                         0.67F};
+  pugi::xml_document document;
+  parse(render_report(data), document);
+  const auto points = [&](int line) {
+    const std::string path =
+        document
+            .select_node(
+                fmt::format("(//section[@id='confidence']//figure)[1]/svg/svg/path[{}]", line).c_str())
+            .node()
+            .attribute("d")
+            .value();
+    return std::count(path.begin(), path.end(), 'L') + 1;
+  };
+  CHECK(points(1) == 3);  // F1, up to its first zero
+  CHECK(points(2) == 3);  // precision
+  CHECK(points(3) == 3);  // recall
+}
+
+TEST_CASE("report: curves have names and dashes of their own, and axes have titles") {
+  ReportData data = full_report("cat");
+  data.diagnosis->classes[1] = some_curve();
+  data.result.classes[1].truths = 2;
+  pugi::xml_document document;
+  parse(render_report(data), document);
+  for (const auto& found : document.select_nodes("//figure[@class='chart']/svg")) {
+    CAPTURE(found.node().attribute("aria-label").value());
+    CHECK(found.node().select_nodes("text[@class='axis-title']").size() == 2);
+    const auto lines = found.node().select_nodes("svg/path[@stroke and @stroke-opacity='1']");
+    if (lines.size() < 2) continue;
+    CHECK(found.node().select_nodes("text[@class='curve']").size() == lines.size());
+    std::set<std::string> dashes;
+    for (const auto& line : lines) dashes.insert(line.node().attribute("stroke-dasharray").value());
+    CHECK(dashes.size() == lines.size());
+  }
+  CHECK(all_text(document, "(//section[@id='precision']//figure)[1]//text[@class='axis-title']") ==
+        "recallprecision");
+  CHECK(all_text(document, "(//section[@id='precision']//figure)[1]//text[@class='curve']") == "catnothing");
+  CHECK(all_text(document, "(//section[@id='confidence']//figure)[1]//text[@class='axis-title']") ==
+        "confidence thresholdprecision, recall, F1");
+}
+
+TEST_CASE("report: the difference between the mAP and COCO's AP50 is explained where both are known") {
+  ReportData data = full_report("x");
+  data.coco_figures = {{kCocoFigures[0].words, 0.375}, {kCocoFigures[1].words, 0.625}};
+  pugi::xml_document document;
+  parse(render_report(data), document);
+  const std::string section = "//section[@id='precision']";
+  CHECK(contains(all_text(document, section), "Why mAP@.5 (0.750) and COCO's AP at IoU .50 (0.625) differ."));
+  data.coco_figures[1].second = 0.75;
+  parse(render_report(data), document);
+  CHECK(contains(all_text(document, section), "can differ."));
+  data.coco_figures[1].second = -1;
+  parse(render_report(data), document);
+  CHECK_FALSE(contains(all_text(document, section), "Why"));
+}
+
+TEST_CASE("report: the headings are the words of the field") {
+  pugi::xml_document document;
+  parse(render_report(full_report("x")), document);
+  std::string headings;
+  for (const auto& heading : document.select_nodes("//h2"))
+    headings += heading.node().text().get() + std::string("; ");
+  for (const char* word : {"Confusion matrix", "Confidence threshold", "precision, recall and F1",
+                           "False negatives", "False positives", "Precision-recall curve",
+                           "average precision (AP)", "Training", "loss", "mAP", "learning rate", "Dataset"})
+    CHECK_MESSAGE(contains(headings, word), word);
+}
+
+TEST_CASE("report: training images and settings are folded") {
+  pugi::xml_document document;
+  parse(render_report(full_report("x")), document);
+  CHECK(count_of(document, "//section[@id='augmentation']/details[not(@open)]//img") == 1);
+  CHECK(count_of(document, "//section[@id='run']/details[not(@open)]/div[@class='settings']") == 1);
+  CHECK(count_of(document, "//section[@id='run']/dl") == 1);  // the command is not
 }
 
 TEST_CASE("report: the table of recommended thresholds by class") {
   pugi::xml_document document;
   parse(render_report(full_report("cat")), document);
-  const std::string row = "//section[@id='scores']//tbody/tr";
+  const std::string row = "//section[@id='confidence']//tbody/tr";
   const char* expected[] = {"cat", "0.50", "0.682", "0.750", "0.625"};
   for (size_t i = 0; i < 5; ++i)
     CHECK(text_at(document, fmt::format("{}[1]/td[{}]", row, i + 1)) == expected[i]);
   for (size_t i = 2; i <= 5; ++i) CHECK(text_at(document, fmt::format("{}[2]/td[{}]", row, i)) == "–");
-  CHECK(count_of(document, "//section[@id='scores']//figure") == 2);
-  CHECK(count_of(document, "(//section[@id='scores']//svg[@role])[1]//path") == 3);
-  CHECK(count_of(document, "(//section[@id='scores']//svg[@role])[2]//line[@stroke-dasharray]") == 1);
+  CHECK(count_of(document, "//section[@id='confidence']//figure") == 2);
+  CHECK(count_of(document, "(//section[@id='confidence']//svg[@role])[1]//path") == 3);
+  CHECK(count_of(document, "(//section[@id='confidence']//svg[@role])[2]//line[@stroke-dasharray]") == 1);
 }
 
 TEST_CASE("report: the confusion matrix has the classes first and the background last") {
@@ -119,9 +269,12 @@ TEST_CASE("report: the confusion matrix has the classes first and the background
       CHECK(text_at(document, fmt::format("{}[{}]/td[{}]", row, i + 1, j + 1)) == expected[i][j]);
   CHECK(text_at(document, row + "[1]/td[1]/small") == "56 %");  // 9 of 16
   CHECK(text_at(document, row + "[3]/th") == "background");
-  // A full diagonal cell is blue.
-  CHECK(std::string(document.select_node((row + "[2]/td[2]").c_str()).node().attribute("style").value()) ==
-        "background:#8fb0f5");
+  // A full diagonal cell has the full shade.
+  const pugi::xml_node full = document.select_node((row + "[2]/td[2]").c_str()).node();
+  CHECK(std::string(full.attribute("style").value()) == "--share:1.00");
+  CHECK(std::string(full.attribute("class").value()) == "hit");
+  CHECK(std::string(document.select_node((row + "[1]/td[2]").c_str()).node().attribute("class").value()) ==
+        "slip");
 }
 
 TEST_CASE("report: with many classes lists replace the confusion matrix") {
@@ -138,9 +291,9 @@ TEST_CASE("report: with many classes lists replace the confusion matrix") {
   CHECK(text_at(document, lists + "[1]//tbody/tr[1]/td[4]") == "64 %");  // of 10 + 79 + 158
   CHECK(text_at(document, lists + "[2]//tbody/tr[1]/td[1]") == "class 80");
   CHECK(text_at(document, lists + "[2]//tbody/tr[1]/td[2]") == "80");
-  CHECK(count_of(document, "//section[@id='scores']//figure") == 1);
-  CHECK(count_of(document, "//section[@id='scores']//tbody/tr") == 80);
-  CHECK(count_of(document, "//section[@id='scores']//div[@class='scroll tall']") == 1);
+  CHECK(count_of(document, "//section[@id='confidence']//figure") == 1);
+  CHECK(count_of(document, "//section[@id='confidence']//tbody/tr") == 80);
+  CHECK(count_of(document, "//section[@id='confidence']//div[@class='scroll tall']") == 1);
 
   parse(render_report(many_classes(16)), document);
   CHECK(count_of(document, "//table[@class='heat upright']//td") == 17 * 17);
@@ -151,7 +304,7 @@ TEST_CASE("report: with one class the matrix has four cells, and one chart shows
   ReportData data = many_classes(1);
   parse(render_report(data), document);
   CHECK(count_of(document, "//table[@class='heat']//td") == 4);
-  CHECK(count_of(document, "//section[@id='scores']//figure") == 1);
+  CHECK(count_of(document, "//section[@id='confidence']//figure") == 1);
 }
 
 TEST_CASE("report: without detections no threshold is recommended") {
@@ -167,9 +320,11 @@ TEST_CASE("report: without detections no threshold is recommended") {
   data.diagnosis = diagnosis;
   pugi::xml_document document;
   parse(render_report(data), document);
-  CHECK(count_of(document, "//section[@id='scores']") == 0);
+  CHECK(count_of(document, "//section[@id='confidence']") == 0);
   CHECK(count_of(document, "//table[@class='heat']") == 1);
   CHECK(contains(all_text(document, "//div[@class='stack']"), "0 of 3 found, recall 0 %"));
+  CHECK(contains(all_text(document, "//div[@class='tiles']"), "0 of 3objects found"));
+  CHECK(contains(all_text(document, "//div[@class='tiles']"), "no detections"));
 
   data.diagnosis = Diagnosis{};  // an empty dataset
   parse(render_report(data), document);
@@ -179,26 +334,34 @@ TEST_CASE("report: without detections no threshold is recommended") {
 TEST_CASE("report: missed objects by size and cause") {
   pugi::xml_document document;
   parse(render_report(full_report("x")), document);
-  REQUIRE(count_of(document, "//div[@class='stack']") == 3);
+  const std::string misses = "//section[@id='misses']";
+  REQUIRE(count_of(document, (misses + "//div[@class='stack']").c_str()) == 3);
   const auto label = [&](int row) {
-    return std::string(document.select_node(fmt::format("//div[@class='stack'][{}]/div", row).c_str())
-                           .node()
-                           .attribute("aria-label")
-                           .value());
+    return std::string(
+        document.select_node(fmt::format("{}//div[@class='stack'][{}]/div", misses, row).c_str())
+            .node()
+            .attribute("aria-label")
+            .value());
   };
   CHECK(label(1) == "4 of 8 small objects found, 4 not proposed");
   CHECK(label(2) == "8 of 10 medium objects found, 2 wrong class");
   CHECK(label(3) == "1 of 2 large objects found, 1 low score");
-  CHECK(std::string(
-            document.select_node("//div[@class='stack'][2]/div/b[1]").node().attribute("style").value()) ==
-        "width:80.00%;background:#dfe4ec");
-  CHECK(std::string(
-            document.select_node("//div[@class='stack'][2]/div/b[2]").node().attribute("style").value()) ==
-        "width:20.00%;background:#fb6f24");
-  REQUIRE(count_of(document, "//div[@class='causes']/div") == 3);
-  CHECK(contains(all_text(document, "//div[@class='causes']/div[1]"), "not proposed4"));
-  CHECK(contains(all_text(document, "//div[@class='causes']/div[1]"), "4 small"));
-  CHECK(contains(all_text(document, "//div[@class='causes']/div[1]"), advice_for(MissCause::not_proposed)));
+  const auto part = [&](int i) {
+    return document.select_node(fmt::format("{}//div[@class='stack'][2]/div/b[{}]", misses, i).c_str())
+        .node();
+  };
+  CHECK(std::string(part(1).attribute("style").value()) == "width:80.00%");
+  CHECK(std::string(part(1).attribute("class").value()) == "q0");
+  CHECK(std::string(part(1).text().get()) == "8 found");
+  CHECK(std::string(part(2).attribute("style").value()) == "width:20.00%");
+  CHECK(std::string(part(2).attribute("class").value()) == "q4");
+  CHECK(std::string(part(2).attribute("title").value()) == "2 wrong class");
+  CHECK(std::string(part(2).text().get()) == "2");  // there is no room for the name
+  const std::string card = misses + "//div[@class='causes']/div";
+  REQUIRE(count_of(document, card.c_str()) == 3);
+  CHECK(contains(all_text(document, card + "[1]"), "not proposed4"));
+  CHECK(contains(all_text(document, card + "[1]"), "4 small"));
+  CHECK(contains(all_text(document, card + "[1]"), advice_for(MissCause::not_proposed)));
 }
 
 TEST_CASE("report: a worst image has at most six remarks on its errors") {
@@ -228,8 +391,13 @@ TEST_CASE("report: COCO's metrics are shown in two columns, and AP beside the mA
   CHECK(text_at(document, half + "[2]//tr[1]/td[1]") == "figure 6");
   CHECK(text_at(document, half + "[2]//tr[1]/td[2]") == "0.300");
   CHECK(text_at(document, half + "[1]//tr[4]/td[2]") == "–");
-  CHECK(text_at(document, "//div[@class='tile']/b") == "0.000");
-  data.coco_figures[0].second = -1;  // there are no objects
+  // Beside the mAP, if there is one and objects to find.
+  const char* remark = "//div[@id='overview']//div[@class='tile main']/small";
+  CHECK(count_of(document, remark) == 0);
+  data.result.classes = {some_class("x")};
   parse(render_report(data), document);
-  CHECK(count_of(document, "//div[@class='tile']") == 0);
+  CHECK(text_at(document, remark) == "mAP@.5:.95 (COCO): 0.000");
+  data.coco_figures[0].second = -1;
+  parse(render_report(data), document);
+  CHECK(count_of(document, remark) == 0);
 }
