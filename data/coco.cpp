@@ -167,18 +167,11 @@ fs::path find_image(const fs::path& root, const fs::path& folder, const std::str
   return {};
 }
 
-/// The folder of the data set of a file, or that of its images if it lies elsewhere.
-fs::path root_of(const fs::path& file, const fs::path& folder) {
-  const fs::path root = coco_data_set(file);
-  const std::string inner = folder.lexically_normal().lexically_relative(root).generic_string();
-  return inner.empty() || inner.starts_with("..") ? folder : root;
-}
-
 /// Looks for the images that are not in the folder of a file's images in the whole data set.
 class LostFinder {
  public:
   LostFinder(const fs::path& file, const fs::path& folder, const ReadOptions& options)
-      : file_(file), folder_(folder), options_(options), root_(root_of(file, folder)) {}
+      : file_(file), folder_(folder), options_(options), root_(coco_root(file, folder)) {}
 
   /// The results are in the order of the entries whose path in `found` is empty.
   std::vector<LostImage> find(const std::vector<std::string>& file_names, const std::vector<fs::path>& found,
@@ -259,7 +252,7 @@ class SampleChecker {
   void find_images(std::vector<Sample>& samples) {
     std::vector<std::string> names;
     std::vector<fs::path> images;
-    const fs::path root = root_of(file_, folder_);
+    const fs::path root = coco_root(file_, folder_);
     for (const Sample& sample : samples) {
       names.push_back(sample.image.string());
       images.push_back(find_image(root, folder_, names.back(), options_));

@@ -95,6 +95,12 @@ fs::path coco_data_set(const fs::path& file) {
   return lower_case(own.filename().string()) == "annotations" ? (own / "..").lexically_normal() : own;
 }
 
+fs::path coco_root(const fs::path& file, const fs::path& folder) {
+  const fs::path root = coco_data_set(file);
+  const std::string inner = folder.lexically_normal().lexically_relative(root).generic_string();
+  return inner.empty() || inner.starts_with("..") ? folder : root;
+}
+
 fs::path find_coco_images(const fs::path& file) {
   const fs::path own = file.has_parent_path() ? file.parent_path() : fs::path(".");
   std::vector<fs::path> bases = {own};

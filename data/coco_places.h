@@ -35,4 +35,7 @@ std::filesystem::path find_coco_images(const std::filesystem::path& file);
 /// The folder of the data set of which a file is part: its own folder, or the one around annotations/.
 std::filesystem::path coco_data_set(const std::filesystem::path& file);
 
+/// That folder, or the one of the file's images, `folder`, if it lies elsewhere.
+std::filesystem::path coco_root(const std::filesystem::path& file, const std::filesystem::path& folder);
+
 }  // namespace rcnn
