@@ -102,7 +102,7 @@ void evaluate_detections(const Options& options) {
                       .command_line = options.command_line,
                       .list = options.truth.images};
     report.facts = {{"Detections", options.detections}};
-    write_eval_report(options.report, report, truth.data, found, result.voc, result.coco.mean,
+    write_eval_report(options.report, report, truth.data, result.voc, result.coco.mean,
                       diagnose(found, {}, truth.data));
   });
 }
@@ -157,7 +157,7 @@ void evaluate_weights(const Options& options) {
     const Diagnosis diagnosis = diagnose(found, traces, data);
     if (!options.report.empty())
       writing.run([&] {
-        write_eval_report(options.report, describe_model(options, detector.model->config, data), data, found,
+        write_eval_report(options.report, describe_model(options, detector.model->config, data), data,
                           result.voc, result.coco.mean, diagnosis);
       });
     if (!options.model_out.empty())

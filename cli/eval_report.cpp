@@ -19,8 +19,7 @@ std::string last_part(const fs::path& path) {
 }  // namespace
 
 void write_eval_report(const fs::path& path, const EvalReport& report, const Dataset& evaluated,
-                       const std::vector<Detection>& detections, const VocResult& result,
-                       const CocoFigures& coco, const Diagnosis& diagnosis) {
+                       const VocResult& result, const CocoFigures& coco, const Diagnosis& diagnosis) {
   ReportData data;
   data.title = fmt::format("{} on {}", last_part(report.of), last_part(report.data));
   data.subtitle = version_line();

@@ -25,7 +25,6 @@ struct EvalReport {
 /// Writes the page and prints its name. `evaluated` has the images that were evaluated; those that cannot be
 /// read are not shown.
 void write_eval_report(const std::filesystem::path& path, const EvalReport& report, const Dataset& evaluated,
-                       const std::vector<Detection>& detections, const VocResult& result,
-                       const CocoFigures& coco, const Diagnosis& diagnosis);
+                       const VocResult& result, const CocoFigures& coco, const Diagnosis& diagnosis);
 
 }  // namespace rcnn

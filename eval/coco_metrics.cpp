@@ -1,5 +1,7 @@
 #include "eval/coco_metrics.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 
