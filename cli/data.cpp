@@ -115,7 +115,7 @@ DataFolder find_and_describe(const DataOptions& options, const std::string& path
 std::vector<DataPart> read_and_report(const DataFolder& folder) {
   std::vector<DataPart> parts = read_parts(folder);
   size_t faults = 0;
-  for (const DataPart& part : parts) faults += part.data.faults.size();
+  for (const DataPart& part : parts) faults += count_faults(part.data.faults);
   if (faults > 0)
     fmt::print("{}: {} in the data, which `rcnn check` lists\n", printable(folder.root.string()),
                counted(faults, "fault"));

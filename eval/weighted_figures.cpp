@@ -17,7 +17,8 @@ enum : size_t { kMap50, kAp, kAp50, kAr, kFirstSize };  // in kComparedFigures
 
 double asked_of(const std::vector<std::pair<uint32_t, uint32_t>>& truths, std::span<const uint32_t> weights) {
   double sum = 0;
-  for (const auto& [image, count] : truths) sum += static_cast<double>(weights[image]) * static_cast<double>(count);
+  for (const auto& [image, count] : truths)
+    sum += static_cast<double>(weights[image]) * static_cast<double>(count);
   return sum;
 }
 

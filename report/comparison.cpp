@@ -45,10 +45,10 @@ std::string interval_picture(const Difference& d, double range) {
       "stroke=\"#aab3c0\"/>";
   if (d.has_interval())
     svg += fmt::format(
-        "<line x1=\"{:.1f}\" y1=\"9\" x2=\"{:.1f}\" y2=\"9\" stroke=\"{}\" stroke-width=\"3\" "
+        "<line x1=\"{:.1f}\" y1=\"9\" x2=\"{:.1f}\" y2=\"9\" style=\"stroke:{}\" stroke-width=\"3\" "
         "stroke-linecap=\"round\"/>",
         x(d.low), x(d.high), colour);
-  svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"9\" r=\"4\" fill=\"{}\"/>", x(d.b - d.a), colour);
+  svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"9\" r=\"4\" style=\"fill:{}\"/>", x(d.b - d.a), colour);
   return svg + "</svg>";
 }
 
@@ -108,8 +108,7 @@ std::string figures_sections(const Comparison& comparison, const Dataset& datase
   count = 0;
   for (size_t c = 0; c < dataset.classes.size(); ++c)
     if (!std::isnan(comparison.classes[c].a)) {
-      rows += row(swatch(css_colour(static_cast<int>(c) + 1)) + escape_html(dataset.classes[c]),
-                  comparison.classes[c], range);
+      rows += row(escape_html(dataset.classes[c]), comparison.classes[c], range);
       ++count;
     }
   if (rows.empty()) return page;

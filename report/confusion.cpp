@@ -19,8 +19,6 @@ double share_of(int64_t count, int64_t sum) {
   return sum > 0 ? static_cast<double>(count) / static_cast<double>(sum) : 0;
 }
 
-}
-
 std::string cell(const Matrix& matrix, size_t truth, size_t found) {
   if (truth == 0 && found == 0) return "<td></td>";
   const int64_t count = matrix[truth][found];

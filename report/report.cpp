@@ -60,15 +60,18 @@ std::string render_contents(std::span<const ReportSection> sections) {
 }  // namespace
 
 ReportSection faults_section(const ReportData& data) {
-  const std::vector<Fault>& faults = data.faults;
+  std::vector<Fault> faults = data.faults;
+  std::stable_partition(faults.begin(), faults.end(),
+                        [](const Fault& fault) { return !is_note(fault.kind); });
   std::string items;
   for (size_t i = 0; i < std::min(faults.size(), kMaxFaults); ++i)
-    items += fmt::format("<li>{}</li>\n", escape_html(faults[i].what));
+    items +=
+        fmt::format("<li>{}{}</li>\n", is_note(faults[i].kind) ? "Note: " : "", escape_html(faults[i].what));
   if (faults.size() > kMaxFaults) items += fmt::format("<li>and {} more</li>\n", faults.size() - kMaxFaults);
   if (!items.empty()) items = fmt::format("<ul>\n{}</ul>\n", items);
   if (faults.size() > kLongTable) items = folded("All faults", items);
   return {"faults", "Faults in the dataset",
-          fmt::format("{} found while reading the dataset; reading continued.", faults.size()), items};
+          fmt::format("{} found while reading the dataset; reading continued.", count_faults(faults)), items};
 }
 
 ReportSection run_section(const ReportData& data) {
