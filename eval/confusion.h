@@ -35,7 +35,8 @@ class Confusion {
     std::map<size_t, int64_t> cells_;
   };
 
-  explicit Confusion(size_t labels = 0) : rows_(labels) {}
+  Confusion() = default;
+  explicit Confusion(size_t labels) : rows_(labels) {}
   /// A square matrix with all of its cells.
   Confusion(std::initializer_list<std::vector<int64_t>> rows) : rows_(rows.size()) {
     size_t truth = 0;

@@ -1,4 +1,5 @@
 // The page of a comparison, parsed.
+#include "core/files/output.h"
 #include "eval/coco_metrics.h"
 #include "report/comparison.h"
 #include "tests/report/fixtures.h"
@@ -33,7 +34,7 @@ struct Compared {
 
 TEST_CASE("comparison page: verdict, figures with intervals, and the images that either wins") {
   const TemporaryFolder folder;
-  const Compared test(folder.path);
+  const Compared test(folder.path());
   const std::string page = render_comparison(
       {"A & B", "some version", {{"A", "a.json"}}, {{"Command", "rcnn"}}}, test.comparison, test.data);
   pugi::xml_document document;
@@ -65,7 +66,7 @@ TEST_CASE("comparison page: verdict, figures with intervals, and the images that
 
 TEST_CASE("comparison page: hostile names remain text, and no number is NaN") {
   const TemporaryFolder folder;
-  const Compared test(folder.path, kHostile);
+  const Compared test(folder.path(), kHostile);
   const std::string page = render_comparison(
       {kHostile, kHostile, {{kHostile, kHostile}}, {{kHostile, kHostile}}}, test.comparison, test.data);
   pugi::xml_document document;
