@@ -21,7 +21,7 @@ using simdjson::dom::array;
 using simdjson::dom::element;
 using simdjson::dom::object;
 
-constexpr int64_t kMaxCategoryId = int64_t{1} << 53;  // that every reader of JSON keeps
+constexpr int64_t kMaxCategoryId = int64_t{1} << 53;  // every reader of JSON keeps these exactly
 constexpr double kMaxCoordinate = 1e9;                // as in read_voc
 
 /// One entry of a list. Every function throws InputError, which names the file, the list and the position.
@@ -115,8 +115,9 @@ CocoImage read_image_entry(const Entry& entry) {
 CocoCategory read_category(const Entry& entry) {
   CocoCategory category;
   category.id = entry.id("id");
-  if (category.id < 0 || category.id > kMaxCategoryId)
-    entry.fail("has the id {}; expected a whole number from 0 to {}", category.id, kMaxCategoryId);
+  if (category.id < -kMaxCategoryId || category.id > kMaxCategoryId)
+    entry.fail("has the id {}; expected a whole number from {} to {}", category.id, -kMaxCategoryId,
+               kMaxCategoryId);
   std::string_view name, heading;
   if (entry.get("name").get(name) != simdjson::SUCCESS || trim(name).empty())
     entry.fail("has a name that is empty or not a string");

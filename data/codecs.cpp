@@ -84,8 +84,11 @@ std::vector<uint8_t> stb_decode(std::span<const uint8_t> bytes, ImageSize size, 
       stbi_load_from_memory(bytes.data(), static_cast<int>(bytes.size()), &width, &height, &channels_in_file,
                             channels),
       stbi_image_free);
-  check_input(pixels != nullptr, "{} cannot be decoded: it is damaged or of an unsupported kind ({}).", file,
-              stbi_failure_reason());
+  if (!pixels) {
+    const char* reason = stbi_failure_reason();  // null after some faults in compressed data
+    throw InputError(fmt::format("{} cannot be decoded: it is damaged or of an unsupported kind ({}).", file,
+                                 reason != nullptr ? reason : "no reason given"));
+  }
   check_decoded_size({width, height}, size, file);
   return {pixels.get(), pixels.get() + static_cast<size_t>(width) * height * channels};
 }

@@ -60,7 +60,11 @@ void unmap_nothing(thandle_t, void*, toff_t) {}
 
 int keep_fault(TIFF*, void* handle, const char*, const char* format, va_list values) {
   std::array<char, 256>& fault = Source::of(handle).fault;
-  if (fault[0] == '\0') std::vsnprintf(fault.data(), fault.size(), format, values);
+  if (fault[0] != '\0') return 1;
+  std::vsnprintf(fault.data(), fault.size(), format, values);
+  // The pixels are read as they are stored, whatever the orientation. tiff_header takes an impossible one
+  // for 1, and libtiff goes on with that, too.
+  if (std::strstr(fault.data(), "for \"Orientation\" tag")) fault[0] = '\0';
   return 1;  // nothing else is done with it
 }
 

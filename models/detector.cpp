@@ -17,7 +17,12 @@ namespace {
 
 constexpr std::string_view kModel = "model.";
 constexpr const char* kFormat = "rcnn.cu 1";
-constexpr int64_t kMaxId = int64_t{1} << 53;  // that every reader of JSON keeps
+constexpr int64_t kMaxId = int64_t{1} << 53;  // every reader of JSON keeps these exactly
+
+bool is_category_id(const nlohmann::json& value) {
+  if (value.is_number_unsigned()) return value.get<uint64_t>() <= static_cast<uint64_t>(kMaxId);
+  return value.is_number_integer() && value.get<int64_t>() >= -kMaxId && value.get<int64_t>() <= kMaxId;
+}
 
 /// COCO's category ids of the classes, if the file has them.
 std::vector<int64_t> parse_category_ids(const Metadata& metadata, size_t classes,
@@ -25,14 +30,12 @@ std::vector<int64_t> parse_category_ids(const Metadata& metadata, size_t classes
   const auto found = metadata.find("category_ids");
   if (found == metadata.end()) return {};
   const auto json = nlohmann::json::parse(found->second, nullptr, false);
-  bool fits = json.is_array() && json.size() == classes;
-  if (fits)
-    for (const auto& number : json)
-      fits = fits && number.is_number_integer() && number >= 0 && number <= kMaxId;
+  const bool fits =
+      json.is_array() && json.size() == classes && std::all_of(json.begin(), json.end(), is_category_id);
   const auto ids = fits ? json.get<std::set<int64_t>>() : std::set<int64_t>();
   check_input(fits && ids.size() == classes,
-              "{}: its metadata's 'category_ids' is not a list of {} different whole numbers from 0 to {}",
-              path.string(), classes, kMaxId);
+              "{}: its metadata's 'category_ids' is not a list of {} different whole numbers from {} to {}",
+              path.string(), classes, -kMaxId, kMaxId);
   return json.get<std::vector<int64_t>>();
 }
 

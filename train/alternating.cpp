@@ -77,7 +77,10 @@ void train_alternating(const RunOptions& options) {
   }
   const fs::path out = fs::path(options.train.out).lexically_normal();
   WholeRun whole{out};
-  if (is_there(FolderLock::file_in(out))) whole.lock.emplace(out);
+  if (is_there(FolderLock::file_in(out))) {
+    check_run_folder(options, out);  // the lock writes to the file, which may be somebody else's
+    whole.lock.emplace(out);
+  }
   check_folders(options, out);
   std::vector<std::optional<FolderLock>> locks;  // of the parts that have ended, which later ones read
   fs::path proposals, before;                    // the file and the folder of the previous part

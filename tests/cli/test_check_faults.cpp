@@ -123,6 +123,7 @@ TEST_CASE("check faults: images that may be read in two ways are drawn in both")
 TEST_CASE("check faults: a COCO file with normalised boxes is refused with a sentence") {
   const ProgramTrial trial;
   if (!trial) return;
+  fs::create_directories(trial.folder / "data");
   write_png(trial.folder / "data/a.png", random_image(40, 30));
   write_text(trial.folder / "data/a.json",
              R"({"categories": [{"id": 3, "name": "cat"}], "images": [{"id": 1, "file_name": "a.png"}],)"

@@ -197,12 +197,13 @@ TEST_CASE("coco texts: an entry that repeats an earlier one is skipped with a fa
 
 TEST_CASE("coco texts: control characters in names of categories are escaped, and still match results") {
   const CocoFile file =
-      parse(coco_json(annotation(""), kImages, R"([{"id": 3, "name": "\u001b[31mcat\n"}])"));
-  CHECK(file.categories[0].name == "\\x1B[31mcat\\x0A");
+      parse(coco_json(annotation(""), kImages, R"([{"id": 3, "name": "\u001b[31mcat\nfish \n"}])"));
+  // Spaces and line ends around a name do not belong to it.
+  CHECK(file.categories[0].name == "\\x1B[31mcat\\x0Afish");
   const TemporaryFolder folder;
-  write_text(
-      folder / "found.json",
-      R"([{"image_id": "a", "category_name": "\u001b[31mcat\n", "bbox": [1, 2, 3, 4], "score": "0.5"}])");
+  write_text(folder / "found.json",
+             R"([{"image_id": "a", "category_name": "\u001b[31mcat\nfish\n", "bbox": [1, 2, 3, 4],)"
+             R"( "score": "0.5"}])");
   const std::vector<CocoResult> found =
       read_coco_results(folder / "found.json", {{{"a", 9}}, {{file.categories[0].name, 5}}});
   CHECK(found.at(0).category == 5);

@@ -156,7 +156,11 @@ TEST_CASE("folder: XML in a folder beside that of the images, and names that the
   maker.image("images/c.jpeg");
   maker.xml("annotations/x.xml", "cat", "<path>C:\\photos\\c.bmp</path>");
   maker.xml("annotations/lost.xml", "cat", "<filename>nowhere.jpg</filename>");
-  maker.xml("annotations/again.xml", "cat", "<filename>c.jpeg</filename>");
+  // Two that name one image, neither by its own name: it belongs to none of them.
+  maker.image("images/d.jpg");
+  for (const char* path : {"annotations/once.xml", "annotations/twice.xml"})
+    maker.xml(path, "cat", "<filename>d.jpg</filename>");
+  maker.xml("images/a.xml");  // as annotations/a.xml
   maker.xml("other.xml", "", "");
   write_text(maker.folder / "annotations/cut.xml", "<annotation><object>");
   const Dataset data = maker.read();
@@ -166,9 +170,12 @@ TEST_CASE("folder: XML in a folder beside that of the images, and names that the
   }());
   std::map<std::string, std::string> what;
   for (const Fault& fault : data.faults) what[fault.file.filename().string()] = fault.what;
-  CHECK(data.faults.size() == 4);
+  CHECK(data.faults.size() == 7);
   CHECK(contains(what["lost.xml"], "'nowhere.jpg'"));
-  CHECK(contains(what["x.xml"], "does already"));
+  CHECK(contains(what["once.xml"], "images/d.jpg has that name but fits 2 entries"));
+  CHECK(contains(what["twice.xml"], "images/d.jpg has that name but fits 2 entries"));
+  CHECK(contains(what[maker.root().filename().string()], "1 image without an annotation (images/d.jpg)"));
+  CHECK(contains(what["a.xml"], "does already"));
   CHECK(contains(what["cut.xml"], "not readable XML"));
   CHECK(contains(what["other.xml"], "has no image"));
 }

@@ -160,14 +160,32 @@ TEST_CASE("voc: elements in any case") {
   CHECK(data.samples[0].objects == std::vector{Object{kBox, 1}});
 }
 
-TEST_CASE("voc: two annotations that name one image") {
+TEST_CASE("voc: an image that two annotations name belongs to neither, with or without one of its own") {
   const VocFolder voc;
   voc.image("x.jpg");
   for (const char* id : {"a", "b"})
     write_text(voc.folder / ("Annotations/" + std::string(id) + ".xml"),
                "<annotation><filename>x.jpg</filename><size><width>40</width><height>30</height></size>" +
                    object_xml("cat") + "</annotation>");
-  CHECK(voc.read_with_fault("b.xml describes").samples.size() == 2);
+  const Dataset data = voc.read();
+  REQUIRE(data.samples.size() == 1);
+  CHECK(data.samples[0].id == "good");
+  REQUIRE(data.faults.size() == 3);
+  for (size_t i = 0; i < 2; ++i) {
+    CHECK(data.faults[i].kind == FaultKind::missing_image);
+    CHECK(data.faults[i].file.filename() == (i == 0 ? "a.jpg" : "b.jpg"));
+    CHECK(contains(data.faults[i].what, "JPEGImages/x.jpg has that name but fits 2 entries"));
+  }
+  CHECK(contains(data.faults[2].what, "1 image without an annotation (x.jpg)"));
+
+  write_text(voc.folder / "Annotations/x.xml", annotation_xml(object_xml("dog")));
+  const Dataset own = voc.read();
+  REQUIRE(own.samples.size() == 2);
+  CHECK(own.samples[1].id == "x");
+  CHECK(own.samples[1].objects == std::vector{Object{kBox, 2}});
+  REQUIRE(own.faults.size() == 2);
+  for (const Fault& fault : own.faults)
+    CHECK(contains(fault.what, "JPEGImages/x.jpg has that name but belongs to another entry"));
 }
 
 TEST_CASE("voc: images as .jfif, .jpe and .bmp") {

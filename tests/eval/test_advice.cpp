@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/rng.h"
 #include "data/voc.h"
@@ -65,11 +66,20 @@ TEST_CASE("advice: labels in another convention") {
   }));
   REQUIRE(larger.size() == 1);
   CHECK(contains(larger[0], "labels of a larger version of the images"));
-  const Sentences shares = label_advice(read_written(folder / "shares", [](int x, int y, int w, int h) {
+  const auto share = [](int x, int y, int w, int h) {
     return Four{x / 200.0, y / 100.0, (x + w) / 200.0, (y + h) / 100.0};
-  }));
+  };
+  bool is_first = true;
+  const auto share_but_first = [&](int x, int y, int w, int h) {
+    return std::exchange(is_first, false) ? Four{x + 1.0, y + 1.0, double(x + w), double(y + h)}
+                                          : share(x, y, w, h);
+  };
+  const Sentences shares = label_advice(read_written(folder / "shares", share_but_first));
   REQUIRE_FALSE(shares.empty());
-  CHECK(contains(shares.back(), "24 of 24 boxes lie within the first pixel"));
+  CHECK(contains(shares.back(), "23 of 24 boxes lie within the first pixel"));
+  // If all are shares, the data is refused.
+  CHECK(contains(input_error([&] { read_written(folder / "all shares", share); }),
+                 "the boxes look normalised: the coordinates of all 24 lie between 0 and 1"));
 }
 
 TEST_CASE("advice: corners in a COCO file") {

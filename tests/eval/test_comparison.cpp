@@ -1,6 +1,7 @@
 // Two detectors compared: figures and intervals with known values.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -58,6 +59,15 @@ struct RandomCase {
         }
   }
 };
+
+/// Whether each of kComparedFigures, and then of the classes' figures, has an interval: enough images have
+/// objects that count for it.
+std::vector<bool> with_interval(const std::vector<Detection>& detections, const Dataset& dataset) {
+  std::vector<bool> enough;
+  const WeightedFigures figures(findings(detections, dataset), dataset, coco_annotations(dataset));
+  for (const size_t images : figures.images_with_objects()) enough.push_back(images >= kMinComparedImages);
+  return enough;
+}
 
 /// kComparedFigures and the classes' figures by the evaluators themselves.
 std::vector<double> evaluated(const std::vector<Detection>& detections, const Dataset& dataset) {
@@ -159,11 +169,20 @@ TEST_CASE("comparison: figures that can be worked out by hand") {
 TEST_CASE("comparison: a detector against itself differs by exactly 0, from 0 to 0") {
   const RandomCase test(3, 20, 40);
   const Comparison comparison = compared(test.detections, test.detections, test.dataset);
+  const std::vector<bool> enough = with_interval(test.detections, test.dataset);
+  REQUIRE(enough.size() == comparison.figures.size() + comparison.classes.size());
+  CHECK(std::count(enough.begin(), enough.end(), false) <= 1);  // there are few small objects
+  size_t i = 0;
   for (const std::vector<Difference>* all : {&comparison.figures, &comparison.classes})
     for (const Difference& d : *all) {
+      CAPTURE(i);
       CHECK(d.a == d.b);
-      CHECK(d.low == 0);
-      CHECK(d.high == 0);
+      CHECK(d.has_interval() == enough[i]);
+      if (enough[i]) {
+        CHECK(d.low == 0);
+        CHECK(d.high == 0);
+      }
+      ++i;
     }
   CHECK(comparison.won.empty());
   CHECK(comparison.lost.empty());
@@ -179,7 +198,13 @@ TEST_CASE("comparison: exchanging the two turns every interval round, and the th
   set_thread_count(1);
   const Comparison alone = compared(a.detections, b.detections, a.dataset, 5);
   set_thread_count(before);
+  const std::vector<bool> enough = with_interval(a.detections, a.dataset);
+  REQUIRE(enough.size() >= there.figures.size());
+  CHECK(std::count(enough.begin(), enough.end(), false) <= 1);  // there are few small objects
   for (size_t i = 0; i < there.figures.size(); ++i) {
+    CAPTURE(i);
+    for (const Comparison* one : {&there, &back, &alone}) CHECK(one->figures[i].has_interval() == enough[i]);
+    if (!enough[i]) continue;
     CHECK(there.figures[i].low == doctest::Approx(-back.figures[i].high).epsilon(1e-6));
     CHECK(there.figures[i].high == doctest::Approx(-back.figures[i].low).epsilon(1e-6));
     CHECK(there.figures[i].low == alone.figures[i].low);

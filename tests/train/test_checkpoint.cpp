@@ -265,13 +265,17 @@ TEST_CASE("checkpoint: a file does not describe a model") {
   CHECK(contains(with("model.model", "nonsense"), "nonsense"));
   CHECK(contains(with("classes", R"(["a", "a"])"), "has the name \"a\" twice"));
   CHECK(contains(with("classes", R"(["a", ""])"), "has an empty name"));
-  for (const char* ids : {"[1]", "[1, 1]", "[1, -1]", "[1, 9007199254740993]"})
-    CHECK(contains(with("category_ids", ids), "not a list of 2 different whole numbers from 0 to"));
+  for (const char* ids : {"[1]", "[1, 1]", "[-1, -1]", "[1, 2.5]", "[1, -9007199254740993]",
+                          "[1, 9007199254740993]", "[1, 18446744073709551615]"}) {
+    CAPTURE(ids);
+    CHECK(contains(with("category_ids", ids),
+                   "not a list of 2 different whole numbers from -9007199254740992 to 9007199254740992"));
+  }
+  CHECK(contains(with("classes", "[\"a\"]"), "has shape"));
   // A model that is much larger than the file is refused before it takes memory.
   const std::string larger = with("model.box-head-size", "16384");
   CHECK(contains(larger, "larger than everything in the file"));
   saved.file = good;
   saved.file.tensors.at("rpn.head.cls_logits.bias").fill(NAN);
   CHECK(contains(saved.model_refusal(), "'rpn.head.cls_logits.bias' has the value nan"));
-  CHECK(contains(with("classes", "[\"a\"]"), "has shape"));
 }

@@ -9,6 +9,7 @@
 
 #include "core/files/safetensors.h"
 #include "core/files/sha256.h"
+#include "report/overlay.h"
 #include "tests/program.h"
 #include "tests/train/tiny_run.h"
 #include "train/checkpoint.h"
@@ -240,10 +241,12 @@ TEST_CASE("run: the summary, the metrics and the report") {
   CHECK(nlohmann::json::parse(content_of(folder / "out" / "detections.json")).is_array());
   const std::string report = content_of(folder / "out" / "report.html");
   CHECK(contains(report, summary.at("weights_sha256").get<std::string>()));
-  for (const char* fetch : {"http://", "https://", "src=\"/", "<link", "<script"}) {
+  for (const char* fetch : {"http://", "https://", "src=\"/", "<link"}) {
     CAPTURE(fetch);
     CHECK_FALSE(contains(report, fetch));
   }
+  CHECK(contains(report, fmt::format("<script>{}</script>", kPictureScript)));  // the page's own
+  CHECK(report.find("<script") == report.rfind("<script"));
 }
 
 TEST_CASE("run: without a split to evaluate there is no mAP in the summary") {

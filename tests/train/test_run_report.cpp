@@ -48,8 +48,10 @@ TEST_CASE("run report: the page has the results that the run has, and no others"
     CAPTURE(id);
     CHECK(count_of(document, fmt::format("//section[@id='{}']", id).c_str()) == 1);
   }
-  CHECK(count_of(document, "//div[@class='sheet']//img") == 2);
-  CHECK(count_of(document, "//div[@class='gallery']//img") == 3);  // all missed
+  CHECK(count_of(document, "//section[@id='augmentation']//div[@class='sheet']//img") == 2);
+  CHECK(count_of(document, "//div[@id='overview']//div[@class='sheet']//img") == 1);  // the worst
+  CHECK(count_of(document, "//div[@class='sheet']//img") == 2 + 1 + 3);               // and the examples
+  CHECK(count_of(document, "//div[@class='gallery']//img") == 3);                     // all missed
   CHECK(count_of(document, "//section[@id='examples']//img") == 3);
   CHECK(text_at(document, "//table[@class='heat']/tbody/tr[1]/th") == data.classes[0]);
   CHECK(text_at(document, "//section[@id='data']//span[@class='note']") == "dashed: anchor sizes 11, 22");
