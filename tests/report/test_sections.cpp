@@ -378,26 +378,3 @@ TEST_CASE("report: a worst image has at most six remarks on its errors") {
   CHECK(count_of(document, "//div[@class='gallery']/figure[2]//li") == 7);
   CHECK(text_at(document, "//div[@class='gallery']/figure[2]//li[7]") == "and 3 more");
 }
-
-TEST_CASE("report: COCO's metrics are shown in two columns, and AP beside the mAP") {
-  ReportData data;
-  for (int i = 0; i < 12; ++i) data.coco_figures.push_back({fmt::format("figure {}", i), 0.05 * i});
-  data.coco_figures[3].second = -1;
-  pugi::xml_document document;
-  parse(render_report(data), document);
-  const std::string half = "//div[@class='halves']/div";
-  CHECK(count_of(document, (half + "[1]//tbody/tr").c_str()) == 6);
-  CHECK(count_of(document, (half + "[2]//tbody/tr").c_str()) == 6);
-  CHECK(text_at(document, half + "[2]//tr[1]/td[1]") == "figure 6");
-  CHECK(text_at(document, half + "[2]//tr[1]/td[2]") == "0.300");
-  CHECK(text_at(document, half + "[1]//tr[4]/td[2]") == "–");
-  // Beside the mAP, if there is one and objects to find.
-  const char* remark = "//div[@id='overview']//div[@class='tile main']/small";
-  CHECK(count_of(document, remark) == 0);
-  data.result.classes = {some_class("x")};
-  parse(render_report(data), document);
-  CHECK(text_at(document, remark) == "mAP@.5:.95 (COCO): 0.000");
-  data.coco_figures[0].second = -1;
-  parse(render_report(data), document);
-  CHECK(count_of(document, remark) == 0);
-}
