@@ -30,7 +30,6 @@ SourceFile::SourceFile(const std::filesystem::path& path) : name_(path.string())
   struct stat status {};
   const bool regular = ::fstat(file_, &status) == 0 && S_ISREG(status.st_mode);
   if (!regular) ::close(std::exchange(file_, -1));
-  check_input(!S_ISDIR(status.st_mode), "{} cannot be read: {}.", name_, std::strerror(EISDIR));
   check_input(regular, "{} is not a regular file.", name_);
   size_ = static_cast<uint64_t>(status.st_size);
 }
