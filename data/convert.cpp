@@ -97,6 +97,10 @@ void read_back(const fs::path& root, const Converted& converted, const ImageName
     const std::string split = part.split.empty() && form == DataForm::yolo ? "train"
                               : folder.splits.empty()                      ? ""
                                                                            : part.split;
+    check(split.empty() || folder.has(split),
+          "the split '{}' is not found again, because a list of that name is read as something else; choose "
+          "another name.",
+          split);
     const Dataset read = read_split(folder, split, part.data.classes);
     std::map<std::string, const Sample*> by_name;
     for (const Sample& sample : read.samples) by_name.emplace(sample.image.filename().string(), &sample);
@@ -135,7 +139,10 @@ void check_coco_names(std::span<const DataPart> parts) {
 }
 
 /// The folder without a slash at its end, so that `.part` can follow.
-fs::path without_slash(const fs::path& out) { return out.has_filename() ? out : out.parent_path(); }
+fs::path without_slash(const fs::path& out) {
+  const fs::path plain = out.lexically_normal();
+  return plain.has_filename() ? plain : plain.parent_path();
+}
 
 fs::path unfinished(const fs::path& out) { return without_slash(out).string() + ".part"; }
 
@@ -149,6 +156,7 @@ void check_outside(const fs::path& out, const DataFolder& folder) {
 }
 
 void check_new_folder(const fs::path& out, std::span<const DataFolder> data) {
+  check_input(!out.empty(), "The name of the folder to write is empty.");
   check_input(!is_there(out) || (is_folder(out) && entries_of(out).empty()),
               "{} exists and is not an empty folder; give the name of a new one.",
               without_slash(out).string());

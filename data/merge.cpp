@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "data/coco_places.h"
 
 namespace rcnn {
 namespace {
@@ -28,7 +29,8 @@ void name_unnamed(std::vector<MergeSource>& sources, const std::string& default_
         "{} is not divided into splits, but {} is; --default-split says to which split the images of data "
         "without splits go, and `rcnn data split` divides them.",
         source.name, divided->name);
-    for (DataPart& part : source.parts) part.split = default_split;
+    const std::string usual = usual_split(default_split);
+    for (DataPart& part : source.parts) part.split = usual.empty() ? default_split : usual;
   }
 }
 
@@ -74,12 +76,6 @@ std::vector<std::vector<std::string>> find_similar(const std::vector<std::string
   return similar;
 }
 
-bool is_same(const Object& a, const Object& b) {
-  const auto near = [](float x, float y) { return std::abs(x - y) <= 1e-3f; };
-  return a.label == b.label && near(a.box.x1, b.box.x1) && near(a.box.y1, b.box.y1) &&
-         near(a.box.x2, b.box.x2) && near(a.box.y2, b.box.y2);
-}
-
 /// Puts the splits together.
 class Merger {
  public:
@@ -114,7 +110,17 @@ class Merger {
   }
 
   Merged finish() {
-    for (auto& [order, data] : splits_) merged_.parts.push_back({order.second, std::move(data)});
+    // A split all of whose images an earlier data set has in another split is left out, but not its faults.
+    std::vector<Fault> faults;
+    for (auto& [order, data] : splits_)
+      if (data.samples.empty())
+        faults.insert(faults.end(), data.faults.begin(), data.faults.end());
+      else
+        merged_.parts.push_back({order.second, std::move(data)});
+    if (!merged_.parts.empty()) {
+      std::vector<Fault>& first = merged_.parts.front().data.faults;
+      first.insert(first.end(), faults.begin(), faults.end());
+    }
     return std::move(merged_);
   }
 
@@ -133,15 +139,25 @@ class Merger {
     ++merged_.joined;
     if (std::none_of(places.begin(), places.end(), [&](const Place& p) { return p.split == its_split; }))
       ++merged_.moved;
+    // An object that one of several equal images has is known: copies in one data set stay as they are.
+    std::vector<Object> added;
+    for (const Object& object : sample.objects) {
+      bool known = false;
+      for (const Place& place : places)
+        for (Object& other : split(place.split).samples.at(place.index).objects) {
+          if (!is_same(object, other)) continue;
+          known = true;
+          // What one of the two counts is not ignored.
+          if (is_ignored(other) && !is_ignored(object)) other.difficult = other.crowd = false;
+        }
+      if (known)
+        ++merged_.repeated_objects;
+      else
+        added.push_back(object);
+    }
     for (const Place& place : places) {
       std::vector<Object>& objects = split(place.split).samples.at(place.index).objects;
-      const size_t before = objects.size();
-      for (const Object& object : sample.objects) {
-        const bool known = std::any_of(objects.begin(), objects.begin() + static_cast<ptrdiff_t>(before),
-                                       [&](const Object& other) { return is_same(object, other); });
-        if (!known) objects.push_back(object);
-        if (known && &place == &places.front()) ++merged_.repeated_objects;
-      }
+      objects.insert(objects.end(), added.begin(), added.end());
     }
   }
 

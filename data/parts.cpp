@@ -1,10 +1,12 @@
 #include "data/parts.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 #include <system_error>
 
+#include "core/error.h"
 #include "core/files/sha256.h"
 
 namespace rcnn {
@@ -39,16 +41,31 @@ std::vector<DataPart> read_parts(const DataFolder& folder) {
   return parts;
 }
 
+bool is_same(const Object& a, const Object& b) {
+  const auto near = [](float x, float y) { return std::abs(x - y) <= 1e-3f; };
+  return a.label == b.label && near(a.box.x1, b.box.x1) && near(a.box.y1, b.box.y1) &&
+         near(a.box.x2, b.box.x2) && near(a.box.y2, b.box.y2);
+}
+
 Dataset pool_parts(std::span<const DataPart> parts) {
   Dataset pool;
-  std::set<fs::path> taken;
+  std::map<fs::path, std::pair<const Sample*, std::string>> taken;  // with the name of the split
   std::set<int64_t> numbers;
   for (const DataPart& part : parts) {
     pool.classes = part.data.classes;
     pool.category_ids = part.data.category_ids;
     pool.faults.insert(pool.faults.end(), part.data.faults.begin(), part.data.faults.end());
     for (const Sample& sample : part.data.samples) {
-      if (!taken.insert(sample.image).second) continue;
+      const auto [first, is_new] = taken.try_emplace(sample.image, &sample, part.split);
+      if (!is_new) {
+        const std::vector<Object>& objects = first->second.first->objects;
+        check_input(objects.size() == sample.objects.size() &&
+                        std::equal(objects.begin(), objects.end(), sample.objects.begin(), is_same),
+                    "{} lies in the splits {} and {} with different objects; one of the two must be mended "
+                    "first.",
+                    sample.image.string(), first->second.second, part.split);
+        continue;
+      }
       pool.samples.push_back(sample);
       if (sample.coco_id && !numbers.insert(*sample.coco_id).second) pool.samples.back().coco_id.reset();
     }

@@ -21,9 +21,12 @@ struct DataPart {
 /// trainval is left out if there is train, because it repeats those images.
 std::vector<DataPart> read_parts(const DataFolder& folder);
 
+/// Whether two objects are one: the same class, and boxes that differ by at most .001 pixel.
+bool is_same(const Object& a, const Object& b);
+
 /// The splits as one dataset with their classes. An image that is in several splits is taken once; it keeps
 /// the id that it has in the first. Faults are joined; COCO's numbers of images are dropped where they
-/// repeat.
+/// repeat. Throws InputError if an image has other objects in another split.
 Dataset pool_parts(std::span<const DataPart> parts);
 
 /// For each file, the position of the first of them that has the same bytes: its own if none before it does.

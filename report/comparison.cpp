@@ -31,8 +31,16 @@ td.undecided { color: var(--soft); }
 .trio ul { font-size: 13.5px; padding: 5px 0 0 18px; color: var(--soft); }
 @media screen and (max-width: 760px) {
   .verdict { font-size: 18px; }
-  td svg { width: 96px; }
+  td svg { width: clamp(70px, 100vw - 250px, 150px); }
   .trio { grid-template-columns: minmax(0, 1fr); }
+  table, thead, tbody { display: block; } /* rows of two lines, with all columns in sight */
+  tr { display: grid; grid-template-columns: 1fr 52px 52px 76px; padding: 4px 0; align-items: baseline;
+       border-bottom: 1px solid var(--line); }
+  th, td { border: 0; padding: 2px 0; }
+  th:nth-child(5), td:nth-child(5) { grid-column: 1; text-align: left; color: var(--soft); }
+  th:nth-child(6), td:nth-child(6) { grid-column: 2 / 4; justify-self: end; }
+  td:nth-child(7) { white-space: normal; }
+  .tall thead th { position: static; padding-top: 2px; }
 }
 )css";
 
@@ -155,8 +163,8 @@ std::string images_section(const Comparison& comparison, const Dataset& dataset,
       "recommended confidence thresholds.",
       shown, images.size());
   return section(id, heading, introduction,
-                 "<p class=\"key\"><span><i class=\"missed\"></i>missed (false negative)</span>"
-                 "<span><i class=\"wrong\"></i>wrong (false positive), with score</span>"
+                 "<p class=\"key\"><span><i class=\"missed\"></i>?: missed (false negative)</span>"
+                 "<span><i class=\"wrong\"></i>×: wrong (false positive), with score</span>"
                  "<span><i class=\"right\"></i>correct</span></p>\n" +
                      body);
 }
@@ -176,8 +184,10 @@ std::string render_comparison(const ComparisonPage& page, const Comparison& comp
                               const Dataset& dataset) {
   std::string main = fmt::format("<header>\n<h1>{}</h1>\n", escape_html(page.title));
   if (!page.subtitle.empty()) main += fmt::format("<p>{}</p>\n", escape_html(page.subtitle));
-  main += fmt::format("</header>\n<p class=\"verdict\">{}</p>\n<p>{}</p>\n", escape_html(verdict(comparison)),
-                      escape_html(images_sentence(comparison)));
+  main += fmt::format(
+      "</header>\n<p class=\"verdict\">{}</p>\n<p>{} mAP@.5 takes the detections of every score, so that it "
+      "can favour the detector with more errors at these thresholds.</p>\n",
+      escape_html(verdict(comparison)), escape_html(images_sentence(comparison)));
   main += facts_list(page);
   main += figures_sections(comparison, dataset);
   main += images_section(comparison, dataset, comparison.won, "won", "Images on which B makes fewer errors");

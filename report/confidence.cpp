@@ -112,13 +112,14 @@ ReportSection confidence_section(const ReportData& data) {
                ? charts("large", all + class_scores_figure(data)) + rows
                : fmt::format("<div class=\"beside\">\n<div>{}</div>\n<div>{}</div></div>\n", all, rows);
   }
-  return {"confidence", "Confidence threshold: precision, recall and F1",
-          "Only detections whose confidence (score) reaches the threshold are kept. With a higher threshold "
-          "more of them are correct (precision) and fewer objects are found (recall). F1 combines both; the "
-          "recommended threshold (dashed line) is where F1 is largest. Choose a higher threshold if a false "
-          "positive is expensive, a lower one if a false negative is. The curves end where nothing is found "
-          "any more.",
-          body};
+  return {
+      "confidence", "Confidence threshold: precision, recall and F1",
+      "Only detections whose confidence (score) reaches the threshold are kept. With a higher threshold "
+      "more of them are correct (precision) and fewer objects are found (recall). F1 combines both; the "
+      "recommended threshold (vertical dashed line) is where F1 is largest. Choose a higher threshold if "
+      "a false positive is expensive, a lower one if a false negative is. The curves end where nothing is "
+      "found any more.",
+      body};
 }
 
 }  // namespace rcnn

@@ -102,7 +102,8 @@ ReportSection confusion_section(const ReportData& data) {
         " Rows are the ground truth, columns the detected classes; each cell has a count and its share of "
         "the row. The diagonal (blue) is correct, the other cells (orange) are errors. The last column has "
         "the missed objects (false negatives); the last row has the false positives that are paired with no "
-        "object: detections of background, localisation errors, and second detections of an object.";
+        "object: detections of background, localisation errors, and further detections of an object that is "
+        "paired already, of its class or of another one.";
     section.body = matrix_table(data, matrix);
   }
   return section;

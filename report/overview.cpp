@@ -76,7 +76,7 @@ std::string overview_figure(const ReportPicture& picture, const char* rank) {
 std::string overview_pictures(const ReportData& data) {
   std::string figures;
   for (size_t i = 0; i < std::min(kGoodShown, data.good.size()); ++i)
-    figures += overview_figure(data.good[i], "Good");
+    figures += overview_figure(data.good[i], "Best");
   if (!data.worst.empty()) figures += overview_figure(data.worst.front(), "Worst");
   return figures.empty() ? "" : fmt::format("<div class=\"sheet\">\n{}</div>\n{}", figures, picture_key());
 }
@@ -120,10 +120,13 @@ std::vector<Advice> advice_of(const Diagnosis& diagnosis) {
   }
   for (size_t kind = 0; kind < wrong.size(); ++kind) {
     if (wrong[kind] == 0) continue;
+    const int64_t same = diagnosis.false_positives[kind] - wrong[kind];
+    const std::string others =
+        same > 0 ? fmt::format("Another {} explain missed objects and are counted there. ", same) : "";
     kinds.push_back({0, wrong[kind],
                      fmt::format("{} of {}: {}.", wrong[kind], counted(all.false_positives, "false positive"),
                                  name_of(static_cast<FalsePositive>(kind))),
-                     advice_html(advice_for(static_cast<FalsePositive>(kind)))});
+                     others + advice_html(advice_for(static_cast<FalsePositive>(kind)))});
   }
   std::stable_sort(causes.begin(), causes.end(),
                    [](const Advice& a, const Advice& b) { return a.lost > b.lost; });

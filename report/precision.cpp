@@ -145,7 +145,8 @@ ReportSection precision_section(const ReportData& data) {
               "A detection is correct (a true positive) if it overlaps an object of its class by an "
               "intersection over union (IoU) of .5 or more and is the first to do so in order of score; "
               "duplicate detections are false positives. AP is the area under the precision-recall curve, or "
-              "the mean precision at 11 values of recall.",
+              "the mean precision at 11 values of recall. It takes all detections, also those with a "
+              "confidence below the recommended threshold.",
           voc_part(data.result) + coco_part(data)};
 }
 

@@ -95,7 +95,7 @@ summary:hover { color: var(--accent); }
 .charts + .scroll { margin-top: 26px; }
 table { width: 100%; border-collapse: collapse; font-size: 15px; font-variant-numeric: tabular-nums; }
 th { font-size: 13px; font-weight: 500; color: var(--soft); text-align: right; padding: 0 0 6px 12px;
-     border-bottom: 1px solid #aab3c0; vertical-align: bottom; }
+     border-bottom: 1px solid var(--axis); vertical-align: bottom; }
 td { text-align: right; padding: 7px 0 7px 12px; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; white-space: normal; overflow-wrap: anywhere;
                                  min-width: 96px; }
@@ -116,7 +116,7 @@ tfoot td { font-weight: 650; border-bottom: 0; }
 .heat small { display: block; font-size: 12px; color: var(--ink); opacity: .75; }
 .heat .none { color: var(--soft); }
 .heat .hit { background: rgb(var(--hit) / calc(var(--share) * .5)); }
-.heat .slip { background: rgb(var(--slip) / calc(var(--share) * .6)); }
+.heat .slip { background: rgb(var(--slip) / calc(.06 + var(--share) * .54)); }
 .upright thead th:not(:first-child) span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 11em; }
 .upright td { padding: 5px 4px; min-width: 50px; }
 .lists { display: grid; grid-template-columns: minmax(0, 5fr) minmax(0, 4fr) minmax(0, 3fr); gap: 0 44px; }
@@ -125,7 +125,7 @@ tfoot td { font-weight: 650; border-bottom: 0; }
 .stack > div b { display: block; min-width: 3px; padding: 0 7px; font-size: 13px; line-height: 26px; white-space: nowrap;
                  overflow: hidden; text-overflow: ellipsis; }
 .stack > div b:empty { padding: 0; }
-.stack p { font-size: 14px; }
+.stack p { display: flow-root; font-size: 14px; }
 .stack p span { float: right; }
 .stack p b { color: var(--ink); }
 .q0 { background: var(--q0); } .q1 { background: var(--q1); color: var(--page); } .q2 { background: var(--q2); }
@@ -186,6 +186,9 @@ footer { margin-top: 52px; padding-top: 16px; border-top: 1px solid var(--line);
   .small .chart { padding: 10px 8px 4px; }
   .small figure.chart text { font-size: 15px; }
   .bar, #data .bar { display: none; }
+  .stack > div b { padding: 0 4px; white-space: normal; }
+  .stack > div b::before { content: ""; display: inline-block; } /* a count without room wraps as a whole */
+  svg.key { width: 24px; margin-right: 6px; }
   .halves, .lists { gap: 20px; }
   table { font-size: 14px; }
   th, td { padding-left: 8px; }

@@ -99,6 +99,60 @@ TEST_CASE("merge: copies within a data set stay, and so does an image that is in
   CHECK(merged.joined == 1);
 }
 
+TEST_CASE("merge: a data set joined with itself does not change, copies included") {
+  const Maker maker;
+  const auto object = Maker::object;
+  MergeSource a{"a",
+                {part("train", {"cat"},
+                      {maker.sample("a/1.jpg", "same", {object(1, 1)}),
+                       maker.sample("a/2.jpg", "same", {object(1, 2)}), maker.sample("a/3.jpg", "3", {})})}};
+  const std::string before = text_of(a.parts[0]);
+  const Merged merged = merge_parts({a, a}, "");
+  REQUIRE(merged.parts.size() == 1);
+  CHECK(text_of(merged.parts[0]) == before);
+  CHECK(merged.joined == 3);
+  CHECK(merged.repeated_objects == 2);
+}
+
+TEST_CASE("merge: an object that either data set counts is not ignored") {
+  const Maker maker;
+  Object crowd = Maker::object(1, 1);
+  crowd.crowd = true;
+  MergeSource a{"a", {part("train", {"cat"}, {maker.sample("a/1.jpg", "same", {crowd})})}};
+  MergeSource b{"b", {part("train", {"cat"}, {maker.sample("b/1.jpg", "same", {Maker::object(1, 1)})})}};
+  for (const auto& sources : {std::vector{a, b}, std::vector{b, a}}) {
+    const Merged merged = merge_parts(sources, "");
+    REQUIRE(merged.parts[0].data.samples[0].objects.size() == 1);
+    CHECK_FALSE(is_ignored(merged.parts[0].data.samples[0].objects[0]));
+  }
+  CHECK(is_ignored(merge_parts({a, a}, "").parts[0].data.samples[0].objects[0]));
+}
+
+TEST_CASE("merge: a split whose images are all joined away is left out, its faults are kept") {
+  const Maker maker;
+  MergeSource a{"a", {part("train", {"cat"}, {maker.sample("a/1.jpg", "same", {})})}};
+  MergeSource b{"b", {part("val", {"cat"}, {maker.sample("b/1.jpg", "same", {})})}};
+  b.parts[0].data.faults.push_back({"x", "x is wrong."});
+  const Merged merged = merge_parts({a, b}, "");
+  REQUIRE(merged.parts.size() == 1);
+  CHECK(merged.parts[0].split == "train");
+  CHECK(merged.parts[0].data.faults.size() == 1);
+  CHECK(merged.moved == 1);
+}
+
+TEST_CASE("parts: an image of two splits with different objects is refused") {
+  const Maker maker;
+  const Sample cat = maker.sample("a/1.jpg", "1", {Maker::object(1, 1)});
+  Sample other = cat;
+  other.objects[0].box.x1 = 3;
+  const DataPart train = part("train", {"cat"}, {cat});
+  CHECK(pool_parts(std::vector{train, part("val", {"cat"}, {cat})}).samples.size() == 1);
+  CHECK(contains(input_error([&] {
+                   pool_parts(std::vector{train, part("val", {"cat"}, {other})});
+                 }),
+                 "lies in the splits train and val with different objects"));
+}
+
 TEST_CASE("merge: data without splits needs a split if other data has some") {
   const Maker maker;
   MergeSource a{"a", {part("", {"cat"}, {maker.sample("a/1.jpg", "1", {})})}};
@@ -108,6 +162,7 @@ TEST_CASE("merge: data without splits needs a split if other data has some") {
                  }),
                  "a is not divided into splits, but b is; --default-split"));
   CHECK(text_of(merge_parts({a, b}, "train").parts[0]) == "train: a/1.jpg;");
+  REQUIRE(merge_parts({a, b}, "valid").parts.size() == 1);  // another word for val
   CHECK(text_of(merge_parts({a, a}, "").parts[0]) == ": a/1.jpg;");
 }
 

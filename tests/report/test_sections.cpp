@@ -132,8 +132,8 @@ TEST_CASE("report: the first screen has the counts of the diagnosis, the thresho
   CHECK(all_text(document, tile + "[4]") == "0.750mAP@.5mAP@.5:.95 (COCO): 0.375");
   const std::string figure = "//div[@id='overview']//figure";
   REQUIRE(count_of(document, figure.c_str()) == 4);
-  CHECK(all_text(document, figure + "[1]/figcaption") == "Goodfinefine");
-  CHECK(all_text(document, figure + "[3]/figcaption") == "Goodfinefine");
+  CHECK(all_text(document, figure + "[1]/figcaption") == "Bestfinefine");
+  CHECK(all_text(document, figure + "[3]/figcaption") == "Bestfinefine");
   CHECK(all_text(document, figure + "[4]/figcaption") == "Worstbadbad");
   // Two classes with different thresholds.
   data.diagnosis->classes[1] = some_curve();
