@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/files/output.h"
 #include "core/text.h"
+#include "data/convert.h"
 #include "data/decode_all.h"
 #include "data/faults.h"
 #include "data/folder.h"
@@ -84,12 +85,6 @@ void decode(std::vector<Part>& parts, const Options& options) {
 void print_part(const Part& part, const ModelConfig& model, const std::vector<int64_t>& strides, bool all) {
   print_summary(summarise(part.data, part.name, model, strides));
   fmt::print("{}\n", list_faults(part.data.faults, {"  ", "in the annotations and images", all, true}));
-}
-
-/// Whether writing to a folder would add images to the data.
-bool is_inside(const fs::path& path, const fs::path& folder) {
-  const fs::path below = fs::weakly_canonical(path).lexically_relative(fs::weakly_canonical(folder));
-  return !below.empty() && *below.begin() != "..";
 }
 
 /// The images of a split whose boxes are taken as those of the image as it is seen because nothing tells the
@@ -170,11 +165,7 @@ void draw_frames(const DataFolder& folder, const std::vector<Part>& parts, const
 
 void check_data(const Options& options) {
   const DataFolder folder = options.reading.find(options.data);
-  const fs::path root = fs::is_directory(folder.root) ? folder.root : folder.root.parent_path();
-  check_input(options.out.empty() || !is_inside(options.out, root.empty() ? "." : root),
-              "--out {} lies in the folder of the data, and the pictures would become a part of it; give "
-              "another folder.",
-              options.out);
+  if (!options.out.empty()) check_outside(options.out, folder);
   ModelConfig model;
   TrainConfig unused;
   const SuitedInput suited = apply_settings(options.flags.given(), model, unused);

@@ -2,7 +2,6 @@
 
 #include "cli/commands.h"
 #include "data/image.h"
-#include "kernels/gemm/winograd.h"
 #include "train/checkpoint.h"
 
 #ifndef RCNN_COMMIT
@@ -12,8 +11,8 @@
 namespace rcnn {
 
 std::string version_line() {
-  // What the compiler was allowed to use everywhere. Of the SIMD kernels, which are compiled for several
-  // instruction sets, the best for the processor runs.
+  // What the compiler was allowed to use everywhere. The SIMD kernels, of which numerics_description() says
+  // which run, are compiled for several instruction sets.
 #if defined(__AVX512F__)
   constexpr const char* instructions = "AVX-512";
 #elif defined(__AVX2__)
@@ -30,10 +29,9 @@ std::string version_line() {
 #else
   constexpr const char* gpu = "no CUDA";
 #endif
-  const char* kernels = kernels::winograd_kernels(4).front()->instruction_set;
-  return fmt::format("rcnn {}, {}, {}, fmt {}.{}.{}, {} instructions, CPU kernels: {}, {}", RCNN_COMMIT,
-                     numerics_description(), format_library_list(), FMT_VERSION / 10000,
-                     FMT_VERSION / 100 % 100, FMT_VERSION % 100, instructions, kernels, gpu);
+  return fmt::format("rcnn {}, {}, {}, fmt {}.{}.{}, built for {}, {}", RCNN_COMMIT, numerics_description(),
+                     format_library_list(), FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100,
+                     instructions, gpu);
 }
 
 }  // namespace rcnn

@@ -30,6 +30,7 @@ enum class Purpose : uint32_t {
   crop = 11,
   colour_jitter = 12,
   scale_jitter = 13,
+  bootstrap = 14,  // images drawn again, to see how much a figure depends on them
 };
 
 struct Philox4 {

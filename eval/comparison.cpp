@@ -11,12 +11,11 @@ namespace rcnn {
 namespace {
 
 constexpr int kChunk = 10;  // resamples
-constexpr Purpose kBootstrap{14};
 
 /// How often each of `count` images is drawn.
 std::vector<uint32_t> draw(size_t count, uint64_t seed, uint32_t resample) {
   std::vector<uint32_t> weights(count);
-  RandomSequence random(seed, kBootstrap, resample);
+  RandomSequence random(seed, Purpose::bootstrap, resample);
   for (size_t i = 0; i < count; ++i) ++weights[random.below(static_cast<uint32_t>(count))];
   return weights;
 }

@@ -109,8 +109,8 @@ void write_run_report(const fs::path& out, const RunOptions& options, const Fini
   ReportData data;
   data.title =
       fmt::format("{} on {}", options.model.backbone, fs::path(options.train.data).filename().string());
-  data.subtitle = fmt::format("Trained for {} steps on {} images in {:.0f} seconds", run.steps,
-                              run.images_seen, run.train_seconds);
+  data.subtitle = fmt::format("Trained for {} steps in {:.0f} seconds, {} images seen", run.steps,
+                              run.train_seconds, run.images_seen);
   data.highlights = {{"steps", fmt::format("{}", run.steps)},
                      {"images seen", fmt::format("{}", run.images_seen)},
                      {"seconds of training", fmt::format("{:.0f}", run.train_seconds)},
