@@ -83,9 +83,9 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion 
             -Wno-stringop-overflow -Wno-stringop-overread # false alarms of GCC 12 inside fmt and std::vector
 CXXFLAGS_release := -O3 -g1
 CXXFLAGS_debug   := -O0 -g
-CXXFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-CXXFLAGS_ubsan   := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all
-CXXFLAGS_tsan    := -O1 -g -fsanitize=thread
+CXXFLAGS_asan    := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CXXFLAGS_ubsan   := -O1 -g1 -fsanitize=undefined -fno-sanitize-recover=all
+CXXFLAGS_tsan    := -O1 -g1 -fsanitize=thread
 CXXFLAGS_races   := $(CXXFLAGS_release) # so that everything except the kernels is already in ccache
 # -ffile-prefix-map keeps the folder's name out of the objects, so that ccache finds them from another clone.
 CXXFLAGS += -std=c++20 -march=$(ARCH) -ffp-contract=off -fno-math-errno -fno-trapping-math -MMD -MP -I. \
@@ -180,6 +180,10 @@ ifeq ($(CUDA),sim) # where the CPU's ops only serve as the reference
   LIGHT_SOURCES += $(filter core/%.cpp kernels/%.cpp layers/% data/%,$(filter-out core/cuda/sim/%,$(LIB_SOURCES)))
 endif
 $(call object,$(LIGHT_SOURCES)): private CXXFLAGS := $(subst -O3,-O1,$(CXXFLAGS))
+# Under a sanitizer, sources with much code and little work are not optimised: that halves the time of the build.
+ifneq ($(filter asan ubsan tsan,$(CONFIG)),)
+$(call object,$(filter cli/% bench/% report/% tests/%,$(LIGHT_SOURCES))): private CXXFLAGS := $(subst -O1,-O0,$(CXXFLAGS))
+endif
 
 LIB      := $(BUILD)/librcnn.a
 PROGRAM  := $(BUILD)/rcnn
