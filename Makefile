@@ -188,7 +188,7 @@ EXAMPLES := $(patsubst examples/%.cpp,$(BUILD)/examples/%,$(EXAMPLE_SOURCES))
 # The path that the README names. Only release builds set it, so that it never stands for a sanitizer's slow program.
 RCNN     := $(if $(filter release,$(CONFIG)),build/rcnn,$(PROGRAM))
 
-.PHONY: all test kernel-tests run-kernel-tests test-kernels test-races cuda-report cuda-table gpu-check gpu-bundle deps-bundle demo bench lint tidy format asan ubsan tsan fuzz parity install clean help FORCE
+.PHONY: all test kernel-tests run-kernel-tests test-kernels test-races cuda-report cuda-table gpu-check gpu-bundle deps-bundle demo bench lint tidy format asan ubsan tsan fuzz torture parity install clean help FORCE
 all: $(RCNN) $(EXAMPLES)  ## build the program and the examples (the default)
 
 $(BUILD)/%.o: %.cpp $(BUILD)/flags
@@ -385,6 +385,19 @@ parity: $(PROGRAM) $(TESTS)  ## compare every stage with torchvision and write d
 	$(PYTHON) tests/parity/torchvision_side.py --full build/parity --expected tests/parity/expected
 	RCNN_PARITY=build/parity RCNN_PARITY_TABLE=docs/parity.md $(TESTS) -tc='parity*'
 	$(PYTHON) tests/parity/exchange.py --program $(PROGRAM) --folder build/parity/exchange
+
+# ---- a standing attack: single faults of the system, limits and kills, on small commands ------------------------------
+# tests/torture/torture.py says what is checked. Not a part of `make test`; CI runs it for two minutes. What is longer
+# than five minutes also watches the memory of thousands of steps and detections.
+TORTURE_SECONDS ?= 1200
+TORTURE_SEED    ?=
+build/torture/faults.so: tests/torture/preload/faults.cpp
+	@mkdir -p $(@D)
+	@echo "  CXX $<"
+	$(Q)$(CXX) -std=c++20 -O1 -Wall -Wextra -shared -fPIC -o $@ $< -ldl
+torture: $(PROGRAM) build/torture/faults.so  ## attack the program with faults for TORTURE_SECONDS=1200; no file may be lost
+	python3 -B tests/torture/torture.py --program $(PROGRAM) --seconds $(TORTURE_SECONDS) $(addprefix --seed ,$(TORTURE_SEED)) \
+	  $(if $(shell [ $(TORTURE_SECONDS) -gt 300 ] && echo 1),--long)
 
 PREFIX ?= /usr/local
 install: $(PROGRAM)  ## copy the program to $(PREFIX)/bin

@@ -1,0 +1,2 @@
+def run_all(attack):
+    pass
