@@ -1,12 +1,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <exception>
 #include <optional>
 #include <set>
 
 #include "cli/commands.h"
 #include "cli/data_options.h"
 #include "cli/device.h"
+#include "core/files/atomic_file.h"
 #include "core/files/look.h"
 #include "core/files/output.h"
 #include "core/log.h"
@@ -126,8 +128,9 @@ void detect(const Options& options) {
   move_to(*detector.model, ctx->device);
   options.device.print_start();
 
-  std::vector<Sample> samples;
-  std::vector<Detection> all;
+  std::optional<DetectionList> list;
+  std::exception_ptr unwritten;  // why the list could not be written
+  size_t detected = 0;           // images
   const int64_t count = std::ssize(images);
   const int64_t batch_size = options.batch > 0                      ? options.batch
                              : ctx->device.type == DeviceType::cuda ? kGpuBatch
@@ -149,16 +152,21 @@ void detect(const Options& options) {
     std::vector<const Image*> readable;
     for (const Item& item : items)
       if (item.unread.empty()) readable.push_back(&item.image);
-    auto found = detect_images(*ctx, *detector.model, readable, static_cast<int>(samples.size()));
+    auto found = detect_images(*ctx, *detector.model, readable);
     auto next = found.begin();
     for (Item& item : items) {
       if (!item.unread.empty()) continue;
       for (const Detection& d : *next)
         if (d.score >= options.score.value_or(confidence_of(detector, d.label)))
           item.shown.push_back({d.box, d.label, d.score});
-      samples.push_back(
-          {escaped(names[item.index]), images[item.index], item.image.width, item.image.height, {}});
-      all.insert(all.end(), next->begin(), next->end());
+      try {
+        const Sample sample{
+            escaped(names[item.index]), images[item.index], item.image.width, item.image.height, {}};
+        if (!unwritten) list->add(sample, *next);
+      } catch (const Error&) {  // the pictures remain
+        unwritten = std::current_exception();
+      }
+      ++detected;
       ++next;
     }
     return items;
@@ -194,11 +202,15 @@ void detect(const Options& options) {
       if (!item.undrawn.empty()) undrawn.add(path, item.undrawn);
     }
   };
-  run_pipeline((count + batch_size - 1) / batch_size, options.workers, read, find, draw, report);
-  write_detections(options.results(), all, samples, detector.classes, detector.category_ids);
+  write_atomically(options.results(), [&](FileWriter& file) {
+    list.emplace(file, detector.classes, detector.category_ids);
+    run_pipeline((count + batch_size - 1) / batch_size, options.workers, read, find, draw, report);
+    if (unwritten) std::rethrow_exception(unwritten);
+    list->finish(unread.count);
+  });
   options.device.print_sync_report();
   const std::string first = unread.text("images could not be read", images.size()),
-                    second = undrawn.text("pictures could not be written", samples.size());
+                    second = undrawn.text("pictures could not be written", detected);
   const std::string sentence =
       fmt::format("{}{}{}; the others and {} are done", first,
                   first.empty() || second.empty() ? "" : ", and ", second, options.results().string());

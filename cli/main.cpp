@@ -96,7 +96,7 @@ int run(CLI::App& program, int argc, char** argv) {
 int main(int argc, char** argv) {
   open_standard_files();
   rcnn::sleep_soon_when_waiting(argv);
-  rcnn::explain_crashes_under_limit();
+  rcnn::prepare_for_limit();
   CLI::App program{"Faster R-CNN from scratch: train, evaluate and run object detectors."};
   program.name("rcnn");
   program.formatter(std::make_shared<HelpFormatter>());  // subcommands inherit it
