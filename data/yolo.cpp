@@ -13,6 +13,7 @@
 #include "core/files/look.h"
 #include "core/text.h"
 #include "data/annotation.h"
+#include "data/class_limits.h"
 #include "data/files.h"
 #include "data/image_folder.h"
 #include "data/inside.h"
@@ -145,9 +146,11 @@ class SplitReader {
 
 /// Names without those that repeat an earlier one.
 std::vector<std::string> without_repeated(const YoloData& data, std::vector<Fault>& faults) {
+  check_class_names(data.names_file.string(), data.names);
   std::vector<std::string> names;
+  std::unordered_set<std::string_view> seen;
   for (const std::string& name : data.names)
-    if (std::find(names.begin(), names.end(), name) == names.end())
+    if (seen.insert(name).second)
       names.push_back(name);
     else
       faults.push_back({data.names_file,
