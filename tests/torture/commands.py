@@ -23,6 +23,7 @@ class Command:
     clean: dict = field(default_factory=dict)  # the state after a run without a fault
     old: dict = field(default_factory=dict)  # the state before
     calls: dict = field(default_factory=dict)  # how often each function is called
+    metrics: bytes = b""  # what metrics.jsonl holds after a training without a fault
 
     @property
     def trains(self):

@@ -33,7 +33,7 @@ def digest(path):
             return safetensors_digest(data)
         if path.name == "summary.json":
             summary = json.loads(data)
-            for key in ("train_seconds", "images_per_second", "command_line"):
+            for key in ("train_seconds", "images_per_second", "command_line", "weights_sha256"):
                 summary.pop(key)
             return hashlib.sha256(json.dumps(summary).encode()).hexdigest()
         if path.name == "report.html":  # of a training: it has times in many places
@@ -60,4 +60,5 @@ def differences(found, expected):
     """Sentences about the files in which two states differ."""
     lines = [f"{name} is missing" for name in sorted(expected.keys() - found.keys())]
     lines += [f"{name} is superfluous" for name in sorted(found.keys() - expected.keys())]
-    return lines + [f"{name} differs" for name in sorted(found.keys() & expected.keys()) if found[name] != expected[name]]
+    both = sorted(found.keys() & expected.keys())
+    return lines + [f"{name} differs" for name in both if found[name] != expected[name]]

@@ -57,7 +57,7 @@ def draw_fault(rng, command):
 def draw_limit(rng):
     what = rng.choice(["memory", "descriptors", "filesize"])
     largest = {"memory": 1200, "descriptors": 24, "filesize": 3_000_000}[what]
-    smallest = {"memory": 80, "descriptors": 3, "filesize": 0}[what]
+    smallest = {"memory": 80, "descriptors": 3, "filesize": 8192}[what]  # bytes, for what the program says
     return f"{what}:{rng.randint(smallest, largest)}"
 
 
@@ -83,8 +83,8 @@ def main():
     parser.add_argument("--seconds", type=float, default=1200, help="how long faults are tried [1200]")
     parser.add_argument("--seed", type=int, help="of the choice of faults [from the clock]")
     parser.add_argument("--trial", action="append", help="try this only, such as 'detect write:3:ENOSPC'")
-    parser.add_argument("--long", action="store_true", help="also thousands of steps and detections, whose memory is watched")
-    parser.add_argument("--no-bombs", action="store_true", help="leave out the files that ask for much memory or time")
+    parser.add_argument("--long", action="store_true", help="also watch the memory of thousands of steps and detections")
+    parser.add_argument("--bombs", action="store_true", help="only files that ask for much memory or time, with figures")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else int(time.time())
     program, library = (str(Path(path).resolve()) for path in (options.program, options.library))
@@ -96,9 +96,11 @@ def main():
             for trial in options.trial:
                 attack.run(trial)
             return attack.report()
+        if options.bombs:
+            bombs.run_all(attack, show=True)
+            return attack.report()
         print(f"seed {seed}, {options.seconds:.0f} seconds", flush=True)
-        if not options.no_bombs:
-            bombs.run_all(attack)
+        bombs.run_all(attack)
         if options.long:
             long_runs.run_all(attack)
         for trial in draw_trials(random.Random(seed), attack.commands):

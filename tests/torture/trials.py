@@ -1,6 +1,8 @@
 """One trial each: a command under a fault or a limit, what it must leave, and the run after it."""
 
 import collections
+import hashlib
+import json
 import os
 import random
 import resource
@@ -27,6 +29,11 @@ class Run:
 
     def __init__(self, status, out, err, calls):
         self.status, self.out, self.err, self.calls = status, out, err, calls
+
+    @property
+    def end(self):
+        """The end of what it said on standard error."""
+        return self.err.strip()[-300:]
 
     @property
     def killed(self):
@@ -79,7 +86,7 @@ class Attack:
 
     def finish(self, process, log=None):
         try:
-            status = process.wait(TIME_LIMIT)
+            status = process.returncode if process.returncode is not None else process.wait(TIME_LIMIT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -118,6 +125,8 @@ class Attack:
         run = self.run_command(command.words, log=log)
         require(run.status == 0, f"{command.name} fails without a fault: {run.err}")
         command.clean = state_of(self.out)
+        if command.trains:
+            command.metrics = (self.out / "metrics.jsonl").read_bytes()
         counter = collections.Counter(line.split(" ", 1)[0] for line in run.calls)
         command.calls = {**counter, "any": sum(counter.values())}
 
@@ -126,7 +135,9 @@ class Attack:
     def run(self, trial):
         """Runs one trial and counts it: `detect write:3:ENOSPC`, `eval memory:300`, `chain 7`, `twice train`."""
         name, what = trial.split(" ", 1)
-        kind = name if name in ("chain", "twice") else what.split(":")[-1] if what.count(":") == 2 else what.split(":")[0]
+        kind = name
+        if name not in ("chain", "twice"):  # a fault FUNCTION:N:KIND, or a limit KIND:N
+            kind = what.split(":")[-1 if what.count(":") == 2 else 0]
         self.count(kind, trial, lambda: self.try_one(name, what), f"--trial {shlex.quote(trial)}")
 
     def count(self, kind, name, action, again):
@@ -174,18 +185,18 @@ class Attack:
             self.check_status(run)
         harmless = may_kill or kind in ("EINTR", "short")
         if harmless and not run.killed:
-            require(run.status == 0, f"exit status {run.status}: {run.err.strip()[-300:]}")
+            require(run.status == 0, f"exit status {run.status}: {run.end}")
         # An input that cannot be read is left out of the work, which a sentence says.
         spoilt = not harmless and any(path.startswith(str(self.inputs)) for path in failed)
         self.check_outputs(command, run, spoilt, temporaries=run.killed or function == "unlink")
         self.check_next_run(command, spoilt)
 
     def check_status(self, run):
-        require(run.status in (0, 1, 2), f"exit status {run.status}: {run.err.strip()[-300:]}")
-        require("crashed" not in run.err, run.err.strip()[-300:])
+        require(run.status in (0, 1, 2), f"exit status {run.status}: {run.end}")
+        require("crashed" not in run.err, run.end)
         if run.status != 0:
             lines = run.err.strip().splitlines()
-            require(lines and lines[-1].startswith("rcnn: ") and len(lines[-1]) > 20, f"no sentence: {run.err[-300:]!r}")
+            require(lines and lines[-1].startswith("rcnn: ") and len(lines[-1]) > 20, f"no sentence: {run.end!r}")
 
     def check_outputs(self, command, run, spoilt, temporaries):
         """Every file is the old or the new one."""
@@ -195,25 +206,32 @@ class Attack:
         if run.status == 0 and not spoilt:
             wrong = differences(found, command.clean)
             require(not wrong, f"exit status 0, but {'; '.join(wrong[:5])}")
+        if "summary.json" in found and run.status == 0:
+            summary, best = (self.out / name for name in ("summary.json", "best.safetensors"))
+            digest = hashlib.sha256(best.read_bytes()).hexdigest()
+            require(json.loads(summary.read_bytes())["weights_sha256"] == digest, "the summary is of other weights")
         for name, digest in found.items():
             if ".part/" in name:
                 require(run.killed or run.status != 0, f"{name} remains")
-            elif name.endswith("metrics.jsonl") or (command.trains and name.endswith(".safetensors")):
+            elif name == "metrics.jsonl":  # a beginning of the lines, of which the last may be cut off
+                require(spoilt or command.metrics.startswith((self.out / name).read_bytes()), f"{name} has other lines")
+            elif command.trains and name.endswith(".safetensors"):
                 require(not digest.startswith("not whole"), f"{name} is {digest}")
             elif not spoilt:
-                require(digest in (command.old.get(name), command.clean.get(name)), f"{name} is neither the old nor the new file")
+                known = (command.old.get(name), command.clean.get(name))
+                require(digest in known, f"{name} is neither the old nor the new file")
 
     def check_next_run(self, command, spoilt):
         """The next run, without a fault, gives what a run that was never disturbed does."""
         shutil.rmtree(self.out / "new", ignore_errors=True)  # of the commands that write into a new folder only
         if (part := self.out / "new.part").exists():
             run = self.run_command(command.words)
-            require(run.status == 2 and "new.part" in run.err, f"{part} was overlooked: {run.status}, {run.err[-300:]}")
+            require(run.status == 2 and "new.part" in run.err, f"{part} was overlooked: {run.status}, {run.end}")
             shutil.rmtree(part)
         run = self.run_command([*command.words, *(command.retry or [])])
         if spoilt and command.trains and run.status == 2:
             return  # the data are no longer those that the training began with
-        require(run.status == 0, f"the next run ends with {run.status}: {run.err.strip()[-300:]}")
+        require(run.status == 0, f"the next run ends with {run.status}: {run.end}")
         found = state_of(self.out)
         left = found.pop("temporaries", [])
         require(not left, f"temporary files remain after the next run: {left}")
@@ -223,8 +241,9 @@ class Attack:
     def limit(self, command, what, number):
         """A limit of the process: of addresses in MiB, of descriptors, or of the size of a file in bytes."""
         self.empty_outputs(command)
-        limit = {"memory": (resource.RLIMIT_AS, int(number) * MIB), "descriptors": (resource.RLIMIT_NOFILE, int(number)),
-                 "filesize": (resource.RLIMIT_FSIZE, int(number))}[what]
+        kind, unit = {"memory": (resource.RLIMIT_AS, MIB), "descriptors": (resource.RLIMIT_NOFILE, 1),
+                      "filesize": (resource.RLIMIT_FSIZE, 1)}[what]
+        limit = kind, int(number) * unit
         run = self.run_command(command.words, limit=limit)
         if run.status == 127 and "shared" in run.err:
             return  # the dynamic linker could not even load the program
@@ -240,9 +259,10 @@ class Attack:
         words, history = command.words, []
         for _ in range(rng.randint(2, 6)):
             if rng.random() < 0.5:
-                history.append(f"any:{rng.randint(1, command.calls['any'])}:{rng.choice(['kill-before', 'kill-after'])}")
+                call = rng.randint(1, command.calls["any"])
+                history.append(f"any:{call}:{rng.choice(['kill-before', 'kill-after'])}")
                 run = self.run_command(words, fault=history[-1])
-                require(run.killed or run.status == 0, f"{history}: exit status {run.status}: {run.err.strip()[-300:]}")
+                require(run.killed or run.status == 0, f"{history}: exit status {run.status}: {run.end}")
             else:
                 number = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
                 wait = rng.uniform(0, 0.8)
@@ -251,7 +271,7 @@ class Attack:
                 time.sleep(wait)
                 process.send_signal(number)
                 run = self.finish(process)
-                require(run.status in (0, -number, 128 + number), f"{history}: exit status {run.status}: {run.err[-300:]}")
+                require(run.status in (0, -number, 128 + number), f"{history}: exit status {run.status}: {run.end}")
             words = [*command.words, "--resume"]
         try:
             self.check_next_run(command, spoilt=False)
@@ -264,17 +284,18 @@ class Attack:
         first = self.start(command.words)
         time.sleep(0.05)
         lock = self.out / "run.lock"
-        while command.trains and first.poll() is None and not (lock.exists() and b"process %d" % first.pid in lock.read_bytes()):
+        holder = b"process %d\n" % first.pid
+        while command.trains and first.poll() is None and not (lock.exists() and holder in lock.read_bytes()):
             time.sleep(0.005)
         held = first.poll() is None
         second = self.start([*command.words, *(command.retry or [])])
         status, other = first.wait(TIME_LIMIT), self.finish(second)
-        require(status == 0, f"the first run ends with {status}: {other.err[-300:]}")
+        require(status == 0, f"the first run ends with {status}: {other.end}")
         if command.trains:
-            require(other.status in ((2, 0) if held else (0,)), f"the second ends with {other.status}: {other.err[-300:]}")
-            require(other.status == 0 or "is training in this folder" in other.err, f"the second says {other.err[-300:]!r}")
+            refused = other.status == 2 and "is training in this folder" in other.err
+            require(other.status == 0 or (held and refused), f"the second ends with {other.status}: {other.end}")
         else:
-            require(other.status == 0, f"the second ends with {other.status}: {other.err[-300:]}")
+            require(other.status == 0, f"the second ends with {other.status}: {other.end}")
         found = state_of(self.out)
         require(not found.pop("temporaries", []), "temporary files remain")
         wrong = differences(found, command.clean)
