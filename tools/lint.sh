@@ -124,7 +124,7 @@ $paths"
 
 # ---- documents: files that they name, and links that they contain, exist ------------------------------------------
 # A name begins with a folder of the project. One with a placeholder, as in kernels/<op>.h, is left out.
-documents="README.md CONTRIBUTING.md $(ls docs/*.md)"
+documents="README.md CONTRIBUTING.md SECURITY.md $(ls docs/*.md)"
 named=$(echo "$folders docs tools" | tr ' ' '|')
 missing=$(
   for document in $documents; do
