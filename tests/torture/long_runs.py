@@ -62,7 +62,7 @@ def watch(attack, name, words, done, total):
         require(early > 0, "it was too fast to be watched")
         require(late <= early * MAX_GROWTH, f"its memory grew from {early:.1f} to {late:.1f} MB")
 
-    attack.count("long run", name, action, "--long --seconds 0")
+    attack.count("long run", name, action, "--only-long")
 
 
 def run_all(attack):

@@ -83,8 +83,9 @@ def main():
     parser.add_argument("--seconds", type=float, default=1200, help="how long faults are tried [1200]")
     parser.add_argument("--seed", type=int, help="of the choice of faults [from the clock]")
     parser.add_argument("--trial", action="append", help="try this only, such as 'detect write:3:ENOSPC'")
-    parser.add_argument("--long", action="store_true", help="also watch the memory of thousands of steps and detections")
-    parser.add_argument("--bombs", action="store_true", help="only files that ask for much memory or time, with figures")
+    parser.add_argument("--long", action="store_true", help="also watch the memory of long runs")
+    parser.add_argument("--only-long", action="store_true", help="watch the memory of long runs, and nothing else")
+    parser.add_argument("--bombs", action="store_true", help="only the files that ask for much memory or time")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else int(time.time())
     program, library = (str(Path(path).resolve()) for path in (options.program, options.library))
@@ -98,6 +99,9 @@ def main():
             return attack.report()
         if options.bombs:
             bombs.run_all(attack, show=True)
+            return attack.report()
+        if options.only_long:
+            long_runs.run_all(attack)
             return attack.report()
         print(f"seed {seed}, {options.seconds:.0f} seconds", flush=True)
         bombs.run_all(attack)
