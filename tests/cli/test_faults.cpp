@@ -243,7 +243,6 @@ TEST_CASE("faults: images damaged in header or body are left out alike, named an
         {"eval", "--weights", trial.path("run/best.safetensors"), "--data", data.string(), "--split", "test",
          "--json", trial.path(damage + ".json"), "--out", trial.path(damage + "-found.json")});
     CHECK(judged.status == 0);
-    CHECK(contains(judged.out, "1 fault in the data"));
     CHECK(contains(judged.out, image));
     CHECK(json_of(damage + ".json").at("unreadable_images") == 1);
     const Finished detected = trial.run({"detect", "--weights", trial.path("run/best.safetensors"), "--out",
