@@ -88,6 +88,8 @@ void place_image(const fs::path& from, const fs::path& to, bool link) {
   }
   std::error_code failed;
   fs::copy_file(from, to, failed);
+  while (failed == std::errc::interrupted)  // by a signal; what there is of the copy is this one's
+    fs::copy_file(from, to, fs::copy_options::overwrite_existing, failed);
   check(!failed, "{} cannot be copied to {}: {}.", from.string(), to.string(), failed.message());
 }
 
