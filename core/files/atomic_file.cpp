@@ -153,7 +153,8 @@ void write_atomically(const fs::path& path, std::string_view content, Sync sync)
 
 void remove_left_temporaries(const fs::path& folder) {
   std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::directory_iterator entry = listed_folder(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
     if (!is_temporary_name(entry->path().filename().native())) continue;
     const int file = retried(
         [&] { return ::open(entry->path().c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); });

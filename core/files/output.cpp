@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/files/atomic_file.h"
+#include "core/files/retry.h"
 #include "core/files/source_file.h"
 
 namespace rcnn {
@@ -70,7 +71,8 @@ void OutputCheck::list_folders() {
     const fs::path folder = std::move(folders_.back());
     folders_.pop_back();
     std::error_code error;
-    for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    for (fs::directory_iterator entry = listed_folder(folder, error), end; !error && entry != end;
+         entry.increment(error)) {
       const auto status = status_of(entry->path());
       if (!status) continue;
       const FileId id{status->st_dev, status->st_ino};

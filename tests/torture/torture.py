@@ -27,8 +27,7 @@ from tests.torture.trials import Attack  # noqa: E402
 # Faults that make sense for a function; "+" fails all later calls, too.
 WRITING = ["ENOSPC", "ENOSPC+", "EIO", "EINTR"]
 KINDS = {
-    # Not EINTR: the standard library opens folders with it, too, and does not repeat that.
-    "open": ["EIO", "EACCES", "EMFILE", "EMFILE+", "ENOSPC"],
+    "open": ["EIO", "EINTR", "EACCES", "EMFILE", "EMFILE+", "ENOSPC"],
     "opendir": ["EIO", "EACCES", "ENOMEM"],
     "mkdir": ["ENOSPC", "EACCES"],
     "read": ["EIO", "EIO+", "EINTR", "short", "short+"],
