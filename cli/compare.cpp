@@ -207,11 +207,11 @@ void show(const Options& options, const Truth& truth, const Comparison& comparis
     writing.run([&] {
       ComparisonPage page;
       page.title = "Two detectors compared";
-      page.subtitle = version_line();
+      page.subtitle = fmt::format("Compared by {}.", version_line());
       page.facts = {{"A", options.a}, {"B", options.b}, {"Data", options.truth.data}, {"Images", images}};
       page.verbatim_facts = {{"Command", options.command_line}};
       write_comparison(options.out, page, comparison, truth.data);
-      fmt::print("report: {}\n", options.out);
+      fmt::print("report: {}\n", printable(options.out));
     });
   writing.finish();
 }

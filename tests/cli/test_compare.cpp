@@ -105,7 +105,8 @@ TEST_CASE("compare: two files of detections, with the differences that follow fr
   CHECK(count_of(page, "//section[@id='classes']//tbody/tr") == 2);
   CHECK(count_of(page, "//img") == 0);  // the images do not exist
 
-  CHECK(contains(trial.good({"compare", a, a, "--data", truth}).out, "+0.0000 to +0.0000"));
+  CHECK(contains(trial.good({"compare", a, a, "--data", truth}).out, "A and B are the same on these images"));
+  CHECK(contains(content_of(trial.folder / "c.html"), "<p>Compared by rcnn "));
   const std::string none = trial.text("none.json", "[]");
   CHECK(contains(trial.good({"compare", none, b, "--data", truth}).out, "B is better than A"));
   trial.good({"compare", a, b, "--data", truth, "--images", trial.text("list.txt", "0\n1\n"), "--json",

@@ -237,6 +237,17 @@ TEST_CASE("report: the headings are the words of the field") {
     CHECK_MESSAGE(contains(headings, word), word);
 }
 
+TEST_CASE("report: without a validation split the section on training says nothing of one") {
+  ReportData data = full_report("x");
+  pugi::xml_document document;
+  parse(render_report(data), document);
+  CHECK(contains(all_text(document, "//section[@id='training']/p"), "If the validation mAP falls"));
+  data.validation.clear();
+  parse(render_report(data), document);
+  CHECK(text_at(document, "//section[@id='training']/h2") == "Training: loss and learning rate");
+  CHECK_FALSE(contains(all_text(document, "//section[@id='training']"), "validation"));
+}
+
 TEST_CASE("report: training images and settings are folded") {
   pugi::xml_document document;
   parse(render_report(full_report("x")), document);
