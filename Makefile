@@ -246,7 +246,8 @@ $(PROGRAM): $(call object,$(CLI_SOURCES) $(BENCH_SOURCES)) $(LIB)
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(TESTS): $(call object,$(TEST_SOURCES)) $(LIB)
+# cli/usage.cpp: what the fuzz target of the command line needs of the command line's sources.
+$(TESTS): $(call object,$(TEST_SOURCES) cli/usage.cpp) $(LIB)
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -342,20 +343,21 @@ compile_commands.json: FORCE  ## write the compilation database for editors and 
 # ---- fuzzing: the readers of untrusted files, under libFuzzer and the sanitizers ------------------------------------
 # tests/fuzz/targets.h says what a target is. An input that fails is left in build/fuzz/ as FILE, and `build/fuzz/NAME
 # FILE` reproduces the failure. Once the fault is fixed, the input goes into tests/fuzz/corpus/NAME/.
-FUZZ_TARGETS := annotation coco cvat exif image labelme open_images pth pth_old safetensors settings tf_csv via yolo
+FUZZ_TARGETS := annotation coco command_line cvat data_folder exif image labelme open_images pth pth_old safetensors settings tf_csv via yolo
 FUZZ_SECONDS ?= 0
 FUZZ_CXX     ?= clang++
 FUZZ_FLAGS   := -std=c++20 -O1 -g -I. -MMD -MP -fsanitize=address,undefined -fno-sanitize-recover=all \
                 -DRCNN_STD_THREADS -include tests/fuzz/libfuzzer/source_location.h
 # Only the readers and the sources that they need.
 FUZZ_SOURCES := $(patsubst %,core/%.cpp,config cuda/absent host_memory memory tensor text) \
-                $(patsubst %,core/files/%.cpp,atomic_file other_formats pickle pth pth_old pth_state_dict safetensors \
-                  source_file tensor_file zip_archive) \
-                $(patsubst %,data/%.cpp,annotation clip coco coco_file coco_places codecs csv cvat exif files image image_folder image_header \
-                  json_file label_forms labelme open_images orientation rescale riff_tiff_header stb_impl tf_csv via xml \
-                  yolo yolo_yaml) \
+                $(patsubst %,core/files/%.cpp,atomic_file look other_formats output pickle pth pth_old pth_state_dict safetensors \
+                  sha256 source_file tensor_file zip_archive) \
+                $(patsubst %,data/%.cpp,annotation beside class_limits clip coco coco_file coco_images coco_places codecs convert csv cvat \
+                  divide exif faults files folder image image_folder image_header image_index inside json_file \
+                  label_forms labelled labelme name_key open_images orientation parts rescale riff_tiff_header stb_impl tf_csv \
+                  unread_forms via voc voc_lists write_forms xml yolo yolo_yaml) \
                 $(filter data/codecs_%,$(LIB_SOURCES)) \
-                models/config.cpp train/config.cpp train/settings_file.cpp
+                cli/usage.cpp models/config.cpp train/config.cpp train/settings_file.cpp
 FUZZ_OBJECTS  = $(patsubst %.cpp,build/fuzz/%.o,$(FUZZ_SOURCES))
 FUZZERS      := $(addprefix build/fuzz/,$(FUZZ_TARGETS))
 build/fuzz/%.o: %.cpp
@@ -367,7 +369,7 @@ build/fuzz/readers.a: $(FUZZ_OBJECTS)
 	$(Q)ar rcs $@ $^
 $(FUZZERS): build/fuzz/%: tests/fuzz/libfuzzer/entry.cpp build/fuzz/tests/fuzz/%.o build/fuzz/readers.a
 	@echo "  LINK $@"
-	$(Q)$(FUZZ_CXX) $(FUZZ_FLAGS) -fsanitize=fuzzer -DRCNN_FUZZ_TARGET=$* -o $@ $^ $(LDLIBS_FILES)
+	$(Q)$(FUZZ_CXX) $(FUZZ_FLAGS) -fsanitize=fuzzer -DRCNN_FUZZ_TARGET=$* -o $@ $^ $(LDLIBS_FILES) -lcrypto -lpthread
 fuzz: $(FUZZERS)  ## build the fuzzers of the file readers (needs clang); FUZZ_SECONDS=600 runs each for that long
 	@failed=0; [ $(FUZZ_SECONDS) -eq 0 ] || for name in $(FUZZ_TARGETS); do \
 	  mkdir -p build/fuzz/found/$$name; \
