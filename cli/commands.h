@@ -37,6 +37,14 @@ inline CLI::Validator finite_number() {
           ""};
 }
 
+/// Refuses a number below 0, which an unsigned option would read as a very large one.
+inline CLI::Validator not_negative() {
+  return {[](const std::string& text) {
+            return text.starts_with('-') ? "expected 0 or more, found " + text : std::string();
+          },
+          ""};
+}
+
 /// Adds --threads.
 CLI::Option* add_threads(CLI::App& app);
 

@@ -85,7 +85,8 @@ class SplitReader {
         faults_.push_back(
             {place,
              fmt::format("{} lists {}, which {}; it is skipped.", place.string(), printable(line),
-                         may_read(data_.root, data_.root / line, options_) ? "does not exist" : kOutside),
+                         may_read(data_.root, data_.root / line, options_) ? "does not exist"
+                                                                           : reason_not_to_read(line)),
              FaultKind::missing_image});
       for (const fs::path& image : found.images) {
         if (!seen_.insert(image).second) continue;
@@ -216,11 +217,15 @@ bool has_yolo_labels(const fs::path& folder, const fs::path& root) {
   constexpr size_t kMaxTried = 50;
   if (!is_folder(folder)) return false;
   const std::vector<fs::path> images = ImageFolder(folder).files();
-  for (size_t i = 0; i < std::min(images.size(), kMaxTried); ++i) {
-    const fs::path label = find_yolo_label(images[i]);
-    if (label.empty() || *label.lexically_relative(root).begin() == "..") continue;
+  size_t tried = 0;
+  for (const fs::path& image : images) {
+    const fs::path label = find_yolo_label(image);
+    if (label.empty() || *label.lexically_relative(root).begin() == "..") {
+      if (++tried == kMaxTried) break;
+      continue;
+    }
     const std::vector<std::string> lines = read_lines(label);
-    if (lines.empty()) continue;
+    if (lines.empty()) continue;  // an image without objects, of which there may be many
     return std::all_of(lines.begin(), lines.end(), [](const std::string& line) {
       const auto numbers = numbers_of(line);
       return numbers && numbers->size() >= 5 && is_class(numbers->front());

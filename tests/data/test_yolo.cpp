@@ -194,6 +194,17 @@ TEST_CASE("yolo: an empty label is an image without objects, a missing one is co
   CHECK(contains(data.faults[0].what, "has 1 image without an annotation (train/images/c.jpg)"));
 }
 
+TEST_CASE("yolo: labels are recognised behind any number of empty ones") {
+  const LabelFolder folder;
+  for (int i = 0; i < 60; ++i) {
+    folder.image(fmt::format("images/{:02}.jpg", i));
+    folder.text(fmt::format("labels/{:02}.txt", i), i == 59 ? "0 .5 .5 .2 .2\n" : "");
+  }
+  folder.text("classes.txt", "cat\n");
+  CHECK(folder.find().form == "yolo");
+  CHECK(folder.read().samples.size() == 60);
+}
+
 TEST_CASE("yolo: boxes are those of the image as it is seen") {
   const Maker maker;
   write_bytes(maker.folder / "images/a.jpg", with_exif(stb_jpeg(smooth_image(40, 30)), exif_block(6)));
