@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <optional>
 
 #include "bench/timing.h"
@@ -19,7 +20,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-void print(const OpProfile& profile, int steps) {
+/// Prints the time of each op, to standard error if standard output is JSON.
+void print(const OpProfile& profile, int steps, std::FILE* to) {
   std::vector<std::pair<double, std::string>> rows;
   double total = 0;
   for (const auto& [name, entry] : profile.ops()) {
@@ -28,8 +30,8 @@ void print(const OpProfile& profile, int steps) {
     total += entry.seconds;
   }
   std::sort(rows.rbegin(), rows.rend());
-  for (const auto& [seconds, row] : rows) fmt::print("  {}\n", row);
-  fmt::print("  {:<42} {:>9.3f} ms\n", "all ops", total * 1e3 / steps);
+  for (const auto& [seconds, row] : rows) fmt::print(to, "  {}\n", row);
+  fmt::print(to, "  {:<42} {:>9.3f} ms\n", "all ops", total * 1e3 / steps);
 }
 
 template <class F>
@@ -57,7 +59,7 @@ void measure(const ModelBenchOptions& options, Context& ctx, const char* what, F
     fmt::print("{}: median {:.2f} ms of {} ({:.2f} to {:.2f})\n", what, median(seconds) * 1e3, seconds.size(),
                *std::min_element(seconds.begin(), seconds.end()) * 1e3,
                *std::max_element(seconds.begin(), seconds.end()) * 1e3);
-  if (profile) print(*profile, options.steps);
+  if (profile) print(*profile, options.steps, options.json ? stderr : stdout);
 }
 
 }  // namespace

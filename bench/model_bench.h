@@ -23,7 +23,7 @@ struct ModelBenchOptions {
   int warm_up = 5;  // calls before these
   bool json = false;
   std::string version;      // of this program, printed with `json`
-  bool profile = false;     // also print the time of each op
+  bool profile = false;     // also print the time of each op; with `json` to standard error
   bool cuda_graph = false;  // on a GPU, record a step once and replay it
 };
 

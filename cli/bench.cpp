@@ -34,7 +34,7 @@ void add_bench(CLI::App& program) {
   model->add_option("--warm-up", options->warm_up, "repetitions before these [5]")
       ->check(CLI::Range(0, 1000));
   model->add_flag("--json", options->json, "print one JSON object per line");
-  model->add_flag("--profile", options->profile, "print the time of each op");
+  model->add_flag("--profile", options->profile, "print the time of each op; with --json to standard error");
   model->add_flag("--cuda-graph", options->cuda_graph, "on a GPU, record a step once and replay it");
   auto device = std::make_shared<DeviceOptions>();
   device->add(*model);

@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "core/pipeline.h"
 #include "core/text.h"
+#include "data/convert.h"
 #include "data/draw.h"
 #include "data/image_folder.h"
 #include "eval/detect.h"
@@ -74,6 +75,10 @@ struct Options {
 /// pictures.
 void prepare_folder(const Options& options, const std::vector<fs::path>& images,
                     const std::vector<std::string>& names) {
+  check_input(
+      !is_image_folder_of_data(options.out),
+      "--out {}: the annotated pictures would be among the images of a data set; choose another folder",
+      options.out);
   std::error_code error;
   const bool existed = fs::exists(options.out, error);
   fs::create_directories(options.out, error);

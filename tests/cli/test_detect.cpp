@@ -178,6 +178,23 @@ TEST_CASE("detect: no picture replaces an image, and images of one name get diff
   CHECK(trial.detect(".", {"--pictures", "none", png, jpeg}).status == 0);
 }
 
+TEST_CASE("detect: the folder of a data set's images is not one for pictures") {
+  const DetectTrial trial;
+  if (!trial) return;
+  trial.prepare();
+  fs::create_directories(trial.folder / "yolo/images/train");
+  fs::create_directories(trial.folder / "yolo/labels");
+  fs::create_directories(trial.folder / "images");
+  for (const char* out : {"data/JPEGImages", "yolo/images", "yolo/images/train", "yolo/images/new"}) {
+    const Finished refused = trial.detect(out, {trial.scene(0)});
+    CAPTURE(out);
+    CHECK(refused.status == 2);
+    CHECK(contains(refused.err, "the annotated pictures would be among the images of a data set"));
+  }
+  CHECK(!fs::exists(trial.folder / "yolo/images/new"));
+  CHECK(trial.detect("images", {trial.scene(0)}).status == 0);
+}
+
 TEST_CASE("detect: a picture that cannot be written costs neither the other pictures nor detections.json") {
   const DetectTrial trial;
   if (!trial) return;
