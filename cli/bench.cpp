@@ -41,7 +41,7 @@ void add_bench(CLI::App& program) {
   model->callback([options, device] {
     const auto ctx = device->make_context(model_config(options->model));
     options->version = version_line();
-    device->print_start();
+    if (!options->json) device->print_start();
     bench_model(*ctx, *options);
     device->print_sync_report();
   });

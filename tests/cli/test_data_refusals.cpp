@@ -41,18 +41,18 @@ void write_data(const ProgramTrial& trial, const Names& splits) {
 TEST_CASE("data: annotated images that are in no list are said by check, convert and train") {
   const ProgramTrial trial;
   if (!trial) return;
-  for (const char* id : {"a", "b", "c"}) {
+  for (const char* id : {"a", "b", "c", "d"}) {
     write_bytes(trial.folder / fmt::format("in/JPEGImages/{}.png", id), picture(id[0]));
     write_text(trial.folder / fmt::format("in/Annotations/{}.xml", id), xml());
   }
-  write_text(trial.folder / "in/ImageSets/Main/train.txt", "a\n");
-  const char* sentence = "2 annotated images (b, c) are in no list (train.txt) and are left out.";
+  write_text(trial.folder / "in/ImageSets/Main/train.txt", "a\nb\n");
+  const char* sentence = "2 annotated images (c, d) are in no list (train.txt) and are left out.";
   CHECK(contains(trial.run({"check", trial.path("in")}).out, sentence));
   const Finished converted =
       trial.run({"data", "convert", trial.path("in"), "--to", "coco", "--out", trial.path("out")});
   CHECK(converted.status == 0);
   CHECK(contains(converted.out, sentence));
-  CHECK(contains(converted.out, "train: 1 image, 1 object\n"));
+  CHECK(contains(converted.out, "train: 2 images, 2 objects\n"));
   const Finished trained =
       trial.run({"train", "--data", trial.path("in"), "--out", trial.path("run"), "--model", "nano-fpn",
                  "--steps", "1", "--batch", "1", "--short-side", "64"});
