@@ -109,10 +109,13 @@ TEST_CASE("compare: two files of detections, with the differences that follow fr
   CHECK(contains(content_of(trial.folder / "c.html"), "<p>Compared by rcnn "));
   const std::string none = trial.text("none.json", "[]");
   CHECK(contains(trial.good({"compare", none, b, "--data", truth}).out, "B is better than A"));
-  trial.good({"compare", a, b, "--data", truth, "--images", trial.text("list.txt", "0\n1\n"), "--json",
+  trial.good({"compare", a, b, "--data", truth, "--images", trial.text("list.txt", "6\n7\n"), "--json",
               trial.path("c.json")});
   CHECK(trial.json("c.json")["images"] == 2);
   CHECK(contains(trial.json("c.json")["verdict"].get<std::string>(), "cannot tell"));
+  trial.good({"compare", a, b, "--data", truth, "--images", trial.text("list.txt", "0\n1\n"), "--json",
+              trial.path("c.json")});  // on these they find the same
+  CHECK(contains(trial.json("c.json")["verdict"].get<std::string>(), "are the same on these images"));
 }
 
 TEST_CASE("compare: a model equals the file of its detections, and pictures show where two models differ") {
