@@ -354,7 +354,7 @@ FUZZ_SOURCES := $(patsubst %,core/%.cpp,config cuda/absent host_memory memory te
                   sha256 source_file tensor_file zip_archive) \
                 $(patsubst %,data/%.cpp,annotation beside class_limits clip coco coco_file coco_images coco_places codecs convert csv cvat \
                   divide exif faults files folder image image_folder image_header image_index inside json_file \
-                  label_forms labelled labelme name_key open_images orientation parts rescale riff_tiff_header stb_impl tf_csv \
+                  label_forms labelled labelme name_key normalised open_images orientation parts rescale riff_tiff_header stb_impl tf_csv \
                   unread_forms via voc voc_lists write_forms xml yolo yolo_yaml) \
                 $(filter data/codecs_%,$(LIB_SOURCES)) \
                 cli/usage.cpp models/config.cpp train/config.cpp train/settings_file.cpp
