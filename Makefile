@@ -242,11 +242,12 @@ $(LIB): $(call object,$(LIB_SOURCES))
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
-$(PROGRAM): $(call object,$(CLI_SOURCES) $(BENCH_SOURCES)) $(LIB)
+# In CONFIG=races the kernels are linked first, as in rcnn_kernel_tests below, so that `rcnn lab verify` finds races.
+$(PROGRAM): $(call object,$(if $(filter races,$(CONFIG)),$(filter kernels/%.cu,$(LIB_SOURCES))) $(CLI_SOURCES) $(BENCH_SOURCES)) $(LIB)
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(TESTS): $(call object,$(TEST_SOURCES)) $(LIB)
+$(TESTS): $(call object,$(TEST_SOURCES) $(BENCH_SOURCES)) $(LIB)
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

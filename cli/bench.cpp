@@ -1,5 +1,5 @@
+#include "bench/lab_time.h"
 #include "bench/model_bench.h"
-#include "bench/op_bench.h"
 #include "cli/commands.h"
 #include "cli/device.h"
 
@@ -46,32 +46,24 @@ void add_bench(CLI::App& program) {
     device->print_sync_report();
   });
 
-  auto op_options = std::make_shared<OpBenchOptions>();
+  // The same measurement as `rcnn lab time`, for a fixed time, on ops chosen by a part of their name.
+  auto op_options = std::make_shared<LabTimeOptions>();
+  op_options->roofs = false;
   CLI::App* ops = app->add_subcommand("ops", "Time every variant of every op on the shapes of the models");
-  ops->add_option("--device", op_options->device, "where to compute: auto, cpu, cuda or cuda:N [auto]")
-      ->type_name("DEVICE");
-  ops->add_option("--op", op_options->ops, "only ops whose name contains one of these, separated by commas")
+  ops->add_option("--op", op_options->op_parts,
+                  "only ops whose name contains one of these, separated by commas")
       ->delimiter(',')
       ->type_name("TEXT");
-  ops->add_option("--chosen", op_options->chosen,
-                  "only the variants that a model of these precisions uses, separated by commas")
-      ->delimiter(',')
-      ->check(CLI::IsMember({"f32", "tf32", "bf16"}));
-  ops->add_option("--case", op_options->only_case, "of each op only the case of this number, counted from 0")
-      ->check(CLI::Range(0, 1000));
-  ops->add_flag("--cold", op_options->cold,
-                "on a GPU, also time each run after the L2 cache was overwritten");
+  add_time_options(*ops, *op_options);
   ops->add_option("--variant", op_options->variants, "only these variants, separated by commas")
       ->delimiter(',')
       ->type_name("TEXT");
   ops->add_option("--seconds", op_options->seconds, "seconds for each variant and shape [0.2]")
       ->check(CLI::Range(0.0, 60.0));
-  ops->add_option("--json", op_options->json, "also write the times to this file")->type_name("FILE");
-  add_threads(*ops);
-  add_force(*ops, op_options->force);
   ops->callback([op_options] {
     op_options->version = version_line();
-    bench_ops(*op_options);
+    op_options->commit = commit_name();
+    lab_time(*op_options);
   });
 }
 

@@ -21,6 +21,7 @@ void add_summary(CLI::App& program);
 void add_synth(CLI::App& program);
 void add_export(CLI::App& program);
 void add_bench(CLI::App& program);
+void add_lab(CLI::App& program);
 
 /// Adds --force, which is OutputCheck's.
 inline CLI::Option* add_force(CLI::App& app, bool& force) {
@@ -43,7 +44,14 @@ CLI::Option* add_threads(CLI::App& app);
 /// Options in groups whose names begin with this are only shown by --help-all.
 inline constexpr std::string_view kMoreOptions = "More: ";
 
+struct LabTimeOptions;
+/// Adds the options that `lab time` and `bench ops` share: --device, --chosen, --case, --cold, --json,
+/// --threads and --force.
+void add_time_options(CLI::App& app, LabTimeOptions& options);
+
 /// Commit, libraries and instruction set in one line.
 std::string version_line();
+/// The commit alone, as `git describe` names it.
+std::string commit_name();
 
 }  // namespace rcnn

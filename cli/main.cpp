@@ -115,6 +115,7 @@ int main(int argc, char** argv) {
   rcnn::add_synth(program);
   rcnn::add_export(program);
   rcnn::add_bench(program);
+  rcnn::add_lab(program);
   rcnn::add_help(program);
   program.footer(  // after the subcommands, which would inherit it
       "`rcnn COMMAND --help` explains a command. A first run on generated images:\n"

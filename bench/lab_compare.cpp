@@ -1,0 +1,119 @@
+// `rcnn lab compare`.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "bench/lab_results.h"
+#include "core/error.h"
+
+namespace rcnn {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr double kLeastChange = 0.03, kNoises = 2;
+
+struct ComparedTime {
+  double ms = 0, p10 = 0, noise = 0;
+  bool failed = false;
+};
+
+struct ResultFile {
+  std::string machine, device;
+  int threads = 0;
+  std::map<std::string, ComparedTime> rows;  // by op, shapes, variant and precision
+};
+
+ResultFile read_results(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  check_input(file.good() && !std::filesystem::is_directory(path), "{}: cannot be read", path.string());
+  ResultFile results;
+  try {
+    const Json document = Json::parse(file);
+    results.machine = document.at("machine").get<std::string>();
+    results.device = document.at("device").get<std::string>();
+    results.threads = document.at("threads").get<int>();
+    for (const Json& row : document.at("ops")) {
+      const std::string key =
+          fmt::format("{} {} {}={} {}", row.at("op").get<std::string>(), row.at("case").get<int>(),
+                      row.at("inputs").dump(), row.at("variant").get<std::string>(),
+                      row.at("precision").get<std::string>());
+      ComparedTime& time = results.rows[key];
+      if (row.contains("error")) {
+        time.failed = true;
+        continue;
+      }
+      time.ms = row.at("ms").get<double>();
+      time.p10 = row.at("p10_ms").get<double>();
+      // JSON has no infinity: the noise of a single sample is null.
+      time.noise = row.at("noise").is_null() ? 1 : row.at("noise").get<double>();
+    }
+  } catch (const Json::exception& error) {
+    throw InputError(
+        fmt::format("{}: expected a file of `rcnn lab time --json`: {}", path.string(), error.what()));
+  }
+  return results;
+}
+
+struct ComparedChange {
+  std::string key;
+  double before = 0, after = 0, ratio = 0, threshold = 0;
+};
+
+void print_changes(const char* what, std::vector<ComparedChange>& changes) {
+  std::ranges::sort(changes, [](const auto& a, const auto& b) {
+    return std::fabs(std::log(a.ratio)) > std::fabs(std::log(b.ratio));
+  });
+  for (const ComparedChange& change : changes)
+    fmt::print("{} {}: {:.4g} ms, was {:.4g} ({:+.1f} %; changes up to {:.1f} % may be noise)\n", what,
+               change.key, change.after, change.before, (change.ratio - 1) * 100, change.threshold * 100);
+}
+
+}  // namespace
+
+LabComparison compare_lab_results(const std::filesystem::path& base, const std::filesystem::path& fresh) {
+  const ResultFile before = read_results(base), after = read_results(fresh);
+  if (before.machine != after.machine || before.device != after.device || before.threads != after.threads)
+    fmt::print("note: {} was measured on {} ({}, {} threads), {} on {} ({}, {} threads)\n", base.string(),
+               before.machine, before.device, before.threads, fresh.string(), after.machine, after.device,
+               after.threads);
+  LabComparison result;
+  std::vector<ComparedChange> slower, faster;
+  for (const auto& [key, time] : after.rows) {
+    const auto found = before.rows.find(key);
+    if (found == before.rows.end()) {
+      ++result.missing;
+      continue;
+    }
+    const ComparedTime& old = found->second;
+    if (time.failed && !old.failed) {
+      fmt::print("FAILED  {}: it was timed before\n", key);
+      ++result.failed;
+    }
+    if (time.failed || old.failed) continue;
+    const double threshold = std::max(kLeastChange, kNoises * std::hypot(time.noise, old.noise));
+    const double ratio = time.ms / old.ms, low_ratio = time.p10 / old.p10;
+    if (ratio > 1 + threshold && low_ratio > 1 + threshold)
+      slower.push_back({key, old.ms, time.ms, ratio, threshold});
+    else if (ratio < 1 / (1 + threshold) && low_ratio < 1 / (1 + threshold))
+      faster.push_back({key, old.ms, time.ms, ratio, threshold});
+    else
+      ++result.same;
+  }
+  for (const auto& [key, time] : before.rows) result.missing += !after.rows.contains(key);
+  result.slower = static_cast<int>(slower.size());
+  result.faster = static_cast<int>(faster.size());
+  check_input(result.slower + result.faster + result.same + result.failed > 0,
+              "{} and {} have no measurement in common", base.string(), fresh.string());
+  print_changes("slower ", slower);
+  print_changes("faster ", faster);
+  fmt::print("{} slower, {} faster, {} within the noise, {} failed, {} in one of the files only\n",
+             result.slower, result.faster, result.same, result.failed, result.missing);
+  return result;
+}
+
+}  // namespace rcnn
