@@ -28,8 +28,8 @@ std::string lab_json(const LabRun& run, const std::vector<TimedRow>& rows);
 /// A table for each op, with a row for each case and variant.
 std::string lab_markdown(const LabRun& run, const std::vector<TimedRow>& rows);
 /// The roofline: FLOP/s over FLOP per byte, both logarithmic, with the measured limits as lines and one dot
-/// per case and variant; a case's dots are joined. Ops that do not count their arithmetic are drawn below it,
-/// as bars of GB/s beside the copy's.
+/// per case and variant; a case's dots are joined. Ops that do not count their arithmetic are left out. A
+/// variant that needs fewer operations than the op counts, as Winograd's, can be above the limit.
 std::string lab_roofline(const LabRun& run, const std::vector<TimedRow>& rows);
 
 /// Rows that `rcnn lab compare` read from two files.

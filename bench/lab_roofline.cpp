@@ -89,7 +89,7 @@ std::string roof_line(const LogAxis& x, const LogAxis& y, double copy, double pe
              "<polyline points=\"{}\" fill=\"none\" stroke=\"#30343a\" stroke-width=\"2.5\" "
              "stroke-linejoin=\"round\"/>\n",
              points) +
-         text_at(x(high) - 6, y(peak) - 8, name, "text-anchor=\"end\" class=\"roof\"");
+         text_at(x(knee) + 8, y(peak) - 8, name, "class=\"roof\"");
 }
 
 }  // namespace
