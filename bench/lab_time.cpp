@@ -75,7 +75,7 @@ void lab_time(const LabTimeOptions& options) {
   run.date = utc_now();
   if (options.roofs && !options.once) {
     Context ctx(choice.device);
-    run.roofs = on_gpu ? measure_gpu_roofs(ctx) : measure_cpu_roofs();
+    run.roofs = measure_roofs(ctx);
     if (!run.roofs.text.empty()) fmt::print("limits measured now: {}\n", run.roofs.text);
   }
 

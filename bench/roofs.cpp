@@ -181,4 +181,8 @@ Roofs measure_gpu_roofs(Context& ctx) {
   return roofs;
 }
 
+Roofs measure_roofs(Context& ctx) {
+  return ctx.device.type == DeviceType::cuda ? measure_gpu_roofs(ctx) : measure_cpu_roofs();
+}
+
 }  // namespace rcnn

@@ -27,4 +27,7 @@ Roofs measure_cpu_roofs();
 /// has no limits worth measuring: everything is 0.
 Roofs measure_gpu_roofs(Context& ctx);
 
+/// Of the context's device.
+Roofs measure_roofs(Context& ctx);
+
 }  // namespace rcnn
