@@ -95,7 +95,7 @@ OpTable read_table(const fs::path& root, const std::string& op) {
   for (const auto& entry : fs::recursive_directory_iterator(root / "kernels")) {
     if (entry.path().extension() != ".h") continue;
     std::string text = read_source(entry.path());
-    const size_t at = text.find(fmt::format("inline constexpr Op {}{{\"{}\"", op, op));
+    const size_t at = text.find(fmt::format("\ninline constexpr Op {}{{\"{}\"", op, op));
     if (at == std::string::npos) continue;
     table.header = fs::relative(entry.path(), root);
     table.text = std::move(text);
