@@ -15,9 +15,10 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr double kLeastChange = 0.03, kNoises = 2;
+constexpr double kLeastChange = 0.03, kNoises = 3;
 
 struct ComparedTime {
+  std::string name = {};  // "roi_align=mine, case 2, f32"
   double ms = 0, p10 = 0, noise = 0;
   bool failed = false;
 };
@@ -38,11 +39,13 @@ ResultFile read_results(const std::filesystem::path& path) {
     results.device = document.at("device").get<std::string>();
     results.threads = document.at("threads").get<int>();
     for (const Json& row : document.at("ops")) {
-      const std::string key =
-          fmt::format("{} {} {}={} {}", row.at("op").get<std::string>(), row.at("case").get<int>(),
-                      row.at("inputs").dump(), row.at("variant").get<std::string>(),
-                      row.at("precision").get<std::string>());
-      ComparedTime& time = results.rows[key];
+      const auto op = row.at("op").get<std::string>(), variant = row.at("variant").get<std::string>(),
+                 precision = row.at("precision").get<std::string>();
+      const auto number = row.at("case").get<int>();
+      ComparedTime& time =
+          results
+              .rows[fmt::format("{} {} {} {} {}", op, number, row.at("inputs").dump(), variant, precision)];
+      time.name = fmt::format("{}={}, case {}, {}", op, variant, number, precision);
       if (row.contains("error")) {
         time.failed = true;
         continue;
@@ -60,7 +63,7 @@ ResultFile read_results(const std::filesystem::path& path) {
 }
 
 struct ComparedChange {
-  std::string key;
+  std::string name;
   double before = 0, after = 0, ratio = 0, threshold = 0;
 };
 
@@ -91,16 +94,16 @@ LabComparison compare_lab_results(const std::filesystem::path& base, const std::
     }
     const ComparedTime& old = found->second;
     if (time.failed && !old.failed) {
-      fmt::print("FAILED  {}: it was timed before\n", key);
+      fmt::print("FAILED  {}: it was timed before\n", time.name);
       ++result.failed;
     }
     if (time.failed || old.failed) continue;
     const double threshold = std::max(kLeastChange, kNoises * std::hypot(time.noise, old.noise));
     const double ratio = time.ms / old.ms, low_ratio = time.p10 / old.p10;
     if (ratio > 1 + threshold && low_ratio > 1 + threshold)
-      slower.push_back({key, old.ms, time.ms, ratio, threshold});
+      slower.push_back({time.name, old.ms, time.ms, ratio, threshold});
     else if (ratio < 1 / (1 + threshold) && low_ratio < 1 / (1 + threshold))
-      faster.push_back({key, old.ms, time.ms, ratio, threshold});
+      faster.push_back({time.name, old.ms, time.ms, ratio, threshold});
     else
       ++result.same;
   }

@@ -135,11 +135,11 @@ TEST_CASE("lab time and compare: figures in 100 columns and in files, which can 
   write_text(folder / "c.json", slower.dump());
   const Finished worse = run_program(program, {"lab", "compare", path("b.json"), path("c.json")});
   CHECK(worse.status == 1);
-  CHECK(has(worse.out, "slower  softmax 0 "));
+  CHECK(has(worse.out, "slower  softmax=reference, case 0, f32: "));
   CHECK(has(worse.out, "(+20.0 %"));
   const Finished better = run_program(program, {"lab", "compare", path("c.json"), path("b.json")});
   CHECK(better.status == 0);
-  CHECK(has(better.out, "faster  softmax 0 "));
+  CHECK(has(better.out, "faster  softmax=reference, case 0, f32: "));
 
   const Finished once = with({"--once"});
   CHECK(once.status == 0);
