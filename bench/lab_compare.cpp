@@ -73,7 +73,7 @@ void print_changes(const char* what, std::vector<ComparedChange>& changes) {
   });
   for (const ComparedChange& change : changes)
     fmt::print("{} {}: {:.4g} ms, was {:.4g} ({:+.1f} %; changes up to {:.1f} % may be noise)\n", what,
-               change.key, change.after, change.before, (change.ratio - 1) * 100, change.threshold * 100);
+               change.name, change.after, change.before, (change.ratio - 1) * 100, change.threshold * 100);
 }
 
 }  // namespace
