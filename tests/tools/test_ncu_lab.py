@@ -40,8 +40,10 @@ class Counters(unittest.TestCase):
     def test_the_command_asks_for_ten_counters_and_one_launch(self):
         words = ncu_lab.command("ncu", "rcnn", ["nms=columns", "--case", "2"], ["--clock-control", "none"])
         self.assertEqual(len(words[words.index("--metrics") + 1].split(",")), 10)
-        source = (TOOLS.parent / "bench/lab_timer.cpp").read_text()
-        self.assertIn(f'cuda::Range range("{words[words.index("--nvtx-include") + 1].rstrip("/")}")', source)
+        source = TOOLS.parent / "bench/lab_timer.cpp"
+        if source.exists():  # in a checkout
+            name = words[words.index("--nvtx-include") + 1].rstrip("/")
+            self.assertIn(f'cuda::Range range("{name}")', source.read_text())
         self.assertEqual(words[-10:], ["none", "rcnn", "lab", "time", "nms=columns", "--case", "2", "--device", "cuda",
                                        "--once"])
 
