@@ -24,7 +24,8 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-/// Whether the tests run in a checkout; on a machine that has the program alone, those of sources are skipped.
+/// Whether the tests run in a checkout; on a machine that has the program alone, those of sources are
+/// skipped.
 bool in_checkout() { return fs::exists("kernels/ops.h"); }
 
 /// A copy of what `lab new` reads and a compiler needs.
