@@ -200,7 +200,7 @@ TEST_CASE("lab time: the tables and the picture have every row, and the marks of
 
 TEST_CASE("lab new: a source is cut into its items") {
   const SourceItems source = split_source(R"(// A head.
-#include "a.h"
+#include <a.h>
 
 namespace rcnn::kernels {
 namespace {
@@ -230,7 +230,7 @@ template Run<Args<float>> run_reference<float>;
 
 }  // namespace rcnn::kernels
 )");
-  CHECK(source.head == "// A head.\n#include \"a.h\"\n\n");
+  CHECK(source.head == "// A head.\n#include <a.h>\n\n");
   REQUIRE(source.items.size() == 5);
   CHECK(source.items[0].names == std::set<std::string>{"kA", "kB"});
   CHECK(source.items[1].names == std::set<std::string>{"twice"});
