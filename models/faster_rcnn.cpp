@@ -2,6 +2,7 @@
 // where objects may be, and the Fast R-CNN head that says what they are.
 #include "models/faster_rcnn.h"
 
+#include "core/op_observer.h"
 #include "layers/max_pool.h"
 #include "layers/sigmoid_cross_entropy.h"
 #include "layers/smooth_l1.h"
@@ -44,7 +45,12 @@ FasterRcnn::FasterRcnn(const ModelConfig& c, int64_t object_classes, Init init)
       head(RoiHead::make(init, c, make_box_head(c, init, channels_of(*backbone)), classes)) {}
 
 std::vector<Var> FasterRcnn::features(Context& ctx, const ImageBatch& images) {
-  const std::vector<Var> maps = (*backbone)(ctx, Var(images.pixels));
+  std::vector<Var> maps;
+  {
+    const LayerScope layer(ctx, "backbone.body");
+    maps = (*backbone)(ctx, Var(images.pixels));
+  }
+  const LayerScope layer(ctx, "backbone.fpn");
   return fpn ? (*fpn)(ctx, maps) : maps;
 }
 
@@ -67,6 +73,7 @@ Losses FasterRcnn::losses(Context& ctx, const ImageBatch& images, const GroundTr
     const RpnOutput output = rpn_forward(ctx, rpn, config, rpn_levels(ctx, levels), pixels);
     if (!fixed) samples.rpn = rpn_targets(ctx, config, output.anchors, images.size, truth);
     if (!fixed && !rpn_alone) proposals = rpn_proposals(ctx, config, output, images, &truth);
+    const LayerScope layer(ctx, "losses");
     losses.objectness = sigmoid_cross_entropy(ctx, output.objectness, samples.rpn.labels);
     losses.rpn_box =
         smooth_l1(ctx, output.deltas, 1, samples.rpn.deltas, samples.rpn.labels, config.rpn_smooth_l1_beta);
@@ -78,12 +85,14 @@ Losses FasterRcnn::losses(Context& ctx, const ImageBatch& images, const GroundTr
     const RoiOutput regions = roi_head_forward(ctx, head, config, levels, rois.rois, rois.count, pixels);
     const int64_t rows = regions.logits.dim(0);
     const Tensor labels = rois.labels.reshape({rows}), deltas = rois.deltas.reshape({1, rows, 4});
+    const LayerScope layer(ctx, "losses");
     losses.classifier = softmax_cross_entropy(ctx, regions.logits, labels);
     losses.box = smooth_l1(ctx, {regions.deltas}, regions.deltas.dim(1) / 4, deltas, labels,
                            config.box_smooth_l1_beta);
     terms.insert(terms.end(), {losses.classifier, losses.box});
   }
   if (taken) *taken = samples;
+  const LayerScope layer(ctx, "losses");
   losses.total = weighted_sum(ctx, terms, std::vector<double>(terms.size(), 1));
   return losses;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/op_observer.h"
 #include "layers/roi_align.h"
 #include "layers/roi_pool.h"
 #include "layers/softmax.h"
@@ -52,6 +53,7 @@ void RoiHead::visit(ParamVisitor& visitor) {
 
 RoiSamples sample_rois(Context& ctx, const ModelConfig& config, const Proposals& proposals,
                        const GroundTruth& truth) {
+  const LayerScope layer(ctx, "roi_heads.targets");
   const Tensor matched = match(ctx, proposals.boxes, proposals.count, truth,
                                {.high = config.box_fg_iou_thresh,
                                 .low = config.box_bg_iou_thresh,
@@ -90,12 +92,14 @@ Var pool_rois(Context& ctx, const ModelConfig& config, const std::vector<Var>& l
 RoiOutput roi_head_forward(Context& ctx, RoiHead& head, const ModelConfig& config,
                            const std::vector<Var>& levels, const Tensor& rois, const Tensor& count,
                            const Shape& image) {
+  const LayerScope layer(ctx, "roi_heads");
   const Var hidden = (*head.body)(ctx, pool_rois(ctx, config, levels, rois, count, image));
   return {head.classes(ctx, hidden), head.deltas(ctx, hidden)};
 }
 
 Detections roi_detections(Context& ctx, const ModelConfig& config, const RoiOutput& output,
                           const Proposals& proposals, const Tensor& image_size, Candidates* before_nms) {
+  const LayerScope layer(ctx, "roi_heads.detections");
   const Tensor probabilities = softmax(ctx, output.logits.value()).cast(DType::f32);
   const Tensor deltas = output.deltas.value().cast(DType::f32);
   const Candidates candidates = class_boxes(

@@ -1,5 +1,6 @@
 #include "models/rpn.h"
 
+#include "core/op_observer.h"
 #include "layers/logit_difference.h"
 
 namespace rcnn {
@@ -64,6 +65,7 @@ void Rpn::visit(ParamVisitor& visitor) {
 
 RpnOutput rpn_forward(Context& ctx, const Rpn& rpn, const ModelConfig& config, const std::vector<Var>& levels,
                       const Shape& pixels) {
+  const LayerScope layer(ctx, "rpn.head");
   RpnOutput output;
   for (const Var& level : levels) {
     const Var hidden = rpn.conv(ctx, level, true);
@@ -77,6 +79,7 @@ RpnOutput rpn_forward(Context& ctx, const Rpn& rpn, const ModelConfig& config, c
 
 Proposals rpn_proposals(Context& ctx, const ModelConfig& config, const RpnOutput& output,
                         const ImageBatch& images, const GroundTruth* truth) {
+  const LayerScope layer(ctx, "rpn.proposals");
   const bool training = truth != nullptr;
   const RpnPredictions predictions{as_f32(output.objectness), as_f32(output.deltas)};
 
@@ -104,6 +107,7 @@ Proposals rpn_proposals(Context& ctx, const ModelConfig& config, const RpnOutput
 
 RpnTargets rpn_targets(Context& ctx, const ModelConfig& config, const Tensor& anchors,
                        const Tensor& image_size, const GroundTruth& truth) {
+  const LayerScope layer(ctx, "rpn.targets");
   const Tensor matched = match(ctx, anchors, {}, truth,
                                {.high = config.rpn_fg_iou_thresh,
                                 .low = config.rpn_bg_iou_thresh,
