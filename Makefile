@@ -246,7 +246,7 @@ $(PROGRAM): $(call object,$(CLI_SOURCES) $(BENCH_SOURCES)) $(LIB)
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(TESTS): $(call object,$(TEST_SOURCES)) $(LIB)
+$(TESTS): $(call object,$(TEST_SOURCES) $(BENCH_SOURCES)) $(LIB)
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

@@ -1,9 +1,31 @@
+#include <fmt/format.h>
+
 #include "bench/model_bench.h"
 #include "bench/op_bench.h"
 #include "cli/commands.h"
 #include "cli/device.h"
+#include "cli/model_options.h"
 
 namespace rcnn {
+
+void add_model_options(CLI::App& app, ModelBenchOptions& options) {
+  app.add_option("--model", options.model, fmt::format("the detector [{}]", options.model));
+  app.add_option("--batch", options.batch, "images per training step [4]")->check(CLI::Range(1, 1024));
+  app.add_option("--height", options.height, "height of the images, in pixels [240]")
+      ->check(CLI::Range(32, 8192));
+  app.add_option("--width", options.width, "width of the images, in pixels [320]")
+      ->check(CLI::Range(32, 8192));
+  app.add_option("--detect-height", options.detect_height, "height of the image to detect on [--height]")
+      ->check(CLI::Range(32, 8192));
+  app.add_option("--detect-width", options.detect_width, "width of the image to detect on [--width]")
+      ->check(CLI::Range(32, 8192));
+  app.add_option("--classes", options.classes, "number of classes [3]")->check(CLI::Range(1, 10000));
+  app.add_option("--objects", options.objects, "objects per image [8]")->check(CLI::Range(1, 10000));
+  app.add_option("--steps", options.steps, fmt::format("timed repetitions [{}]", options.steps))
+      ->check(CLI::Range(1, 100000));
+  app.add_option("--warm-up", options.warm_up, fmt::format("repetitions before these [{}]", options.warm_up))
+      ->check(CLI::Range(0, 1000));
+}
 
 void add_bench(CLI::App& program) {
   CLI::App* app = program.add_subcommand("bench", "Time a model, or all ops of the engine");
@@ -18,23 +40,10 @@ void add_bench(CLI::App& program) {
           "RPN's head) [train_step,detect]")
       ->delimiter(',')
       ->check(CLI::IsMember({"train_step", "detect", "dense"}));
-  model->add_option("--model", options->model, "the detector [nano-fpn]");
-  model->add_option("--batch", options->batch, "images per training step [4]")->check(CLI::Range(1, 1024));
-  model->add_option("--height", options->height, "height of the images, in pixels [240]")
-      ->check(CLI::Range(32, 8192));
-  model->add_option("--width", options->width, "width of the images, in pixels [320]")
-      ->check(CLI::Range(32, 8192));
-  model->add_option("--detect-height", options->detect_height, "height of the image to detect on [--height]")
-      ->check(CLI::Range(32, 8192));
-  model->add_option("--detect-width", options->detect_width, "width of the image to detect on [--width]")
-      ->check(CLI::Range(32, 8192));
-  model->add_option("--classes", options->classes, "number of classes [3]")->check(CLI::Range(1, 10000));
-  model->add_option("--objects", options->objects, "objects per image [8]")->check(CLI::Range(1, 10000));
-  model->add_option("--steps", options->steps, "timed repetitions [20]")->check(CLI::Range(1, 100000));
-  model->add_option("--warm-up", options->warm_up, "repetitions before these [5]")
-      ->check(CLI::Range(0, 1000));
+  add_model_options(*model, *options);
   model->add_flag("--json", options->json, "print one JSON object per line");
-  model->add_flag("--profile", options->profile, "print the time of each op");
+  model->add_flag("--profile", options->profile,
+                  "print where the time and the memory go, as `rcnn profile` does");
   model->add_flag("--cuda-graph", options->cuda_graph, "on a GPU, record a step once and replay it");
   auto device = std::make_shared<DeviceOptions>();
   device->add(*model);

@@ -13,7 +13,7 @@ namespace rcnn {
 void add_train(CLI::App& program, const std::string& command_line);
 void add_eval(CLI::App& program, const std::string& command_line);
 void add_compare(CLI::App& program, const std::string& command_line);
-void add_detect(CLI::App& program);
+void add_detect(CLI::App& program, const std::string& command_line);
 void add_propose(CLI::App& program);
 void add_check(CLI::App& program);
 void add_data(CLI::App& program);
@@ -21,6 +21,9 @@ void add_summary(CLI::App& program);
 void add_synth(CLI::App& program);
 void add_export(CLI::App& program);
 void add_bench(CLI::App& program);
+void add_profile(CLI::App& program, const std::string& command_line);
+/// Adds `replay` to the subcommand `lab`, and that if it does not exist.
+void add_lab_replay(CLI::App& program);
 
 /// Adds --force, which is OutputCheck's.
 inline CLI::Option* add_force(CLI::App& app, bool& force) {

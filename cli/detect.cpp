@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 
+#include "bench/capture.h"
 #include "cli/commands.h"
 #include "cli/data_options.h"
 #include "cli/device.h"
@@ -54,7 +55,7 @@ std::string unique_name(std::set<std::string>& taken, const std::string& stem) {
 constexpr int64_t kGpuBatch = 4;
 
 struct Options {
-  std::string weights, classes, out = "detections", pictures = "jpeg";
+  std::string weights, classes, out = "detections", pictures = "jpeg", capture, command_line;
   std::vector<std::string> paths;
   std::optional<float> score;
   int64_t short_side = 0;
@@ -125,6 +126,12 @@ void detect(const Options& options) {
   prepare_folder(options, images, names);
   move_to(*detector.model, ctx->device);
   options.device.print_start();
+  const auto capture = make_capture({.file = options.capture,
+                                     .what = "detection",
+                                     .training = false,
+                                     .command = options.command_line,
+                                     .version = version_line()},
+                                    options.force);
 
   std::vector<Sample> samples;
   std::vector<Detection> all;
@@ -149,7 +156,9 @@ void detect(const Options& options) {
     std::vector<const Image*> readable;
     for (const Item& item : items)
       if (item.unread.empty()) readable.push_back(&item.image);
+    if (capture) capture->step_begins(*ctx);
     auto found = detect_images(*ctx, *detector.model, readable, static_cast<int>(samples.size()));
+    if (capture) capture->step_ends(*ctx);
     auto next = found.begin();
     for (Item& item : items) {
       if (!item.unread.empty()) continue;
@@ -196,6 +205,7 @@ void detect(const Options& options) {
   };
   run_pipeline((count + batch_size - 1) / batch_size, options.workers, read, find, draw, report);
   write_detections(options.results(), all, samples, detector.classes, detector.category_ids);
+  if (capture) capture->finish();
   options.device.print_sync_report();
   const std::string first = unread.text("images could not be read", images.size()),
                     second = undrawn.text("pictures could not be written", samples.size());
@@ -208,8 +218,9 @@ void detect(const Options& options) {
 
 }  // namespace
 
-void add_detect(CLI::App& program) {
+void add_detect(CLI::App& program, const std::string& command_line) {
   auto options = std::make_shared<Options>();
+  options->command_line = command_line;
   CLI::App* app = program.add_subcommand("detect", "Detect objects in photographs and draw them");
   app->add_option("--weights", options->weights,
                   "trained model (best.safetensors), or torchvision's (fasterrcnn_resnet50_fpn_coco.pth)")
@@ -240,6 +251,8 @@ void add_detect(CLI::App& program) {
                   "images that are detected on together if they have the same size after resizing [4 on a "
                   "GPU, otherwise 1]")
       ->check(CLI::Range(1, 1024));
+  app->add_option("--capture", options->capture, "record the ops of batches 4 to 13, for `rcnn lab replay`")
+      ->type_name("FILE");
   add_max_megapixels(*app);
   add_force(*app, options->force);
   options->device.add(*app);

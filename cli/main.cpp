@@ -107,7 +107,7 @@ int main(int argc, char** argv) {
   rcnn::add_train(program, command_line);
   rcnn::add_eval(program, command_line);
   rcnn::add_compare(program, command_line);
-  rcnn::add_detect(program);
+  rcnn::add_detect(program, command_line);
   rcnn::add_propose(program);
   rcnn::add_check(program);
   rcnn::add_data(program);
@@ -115,6 +115,8 @@ int main(int argc, char** argv) {
   rcnn::add_synth(program);
   rcnn::add_export(program);
   rcnn::add_bench(program);
+  rcnn::add_profile(program, command_line);
+  rcnn::add_lab_replay(program);
   rcnn::add_help(program);
   program.footer(  // after the subcommands, which would inherit it
       "`rcnn COMMAND --help` explains a command. A first run on generated images:\n"

@@ -42,11 +42,14 @@ class TrainingLoop {
   explicit TrainingLoop(Run& run);
 
   void run() {
+    StepWatcher* watcher = run_.options.steps_watcher;
     while (done_ < steps_) {
+      if (watcher) watcher->step_begins(run_.ctx);
       const std::vector<TrainingBatch> batches = next_batches();
       const float rate = learning_rate(config_, done_, steps_, run_.epoch_steps);
       const Losses losses = step_.run(done_, rate, batches);
       if (run_.ema) run_.ema->update(run_.ctx, done_, run_.sgd->skipped());
+      if (watcher) watcher->step_ends(run_.ctx);
       after_step(rate, losses);
     }
     run_.faults.insert(run_.faults.end(), loader_.faults().begin(), loader_.faults().end());
