@@ -5,11 +5,6 @@
 namespace rcnn {
 namespace {
 
-/// The deltas of anchors have no weights: they are used as the network predicts them.
-BoxCoder anchor_coder(const ModelConfig& config) {
-  return {.whole_pixels = config.whole_pixels, .limit_log_scale = config.limit_log_scale};
-}
-
 Tensor anchors_of(Context& ctx, const ModelConfig& config, const std::vector<Var>& maps,
                   const Shape& pixels) {
   check(config.anchor_sizes.size() == maps.size(), "anchors: there are sizes for {} levels, but {} maps",
@@ -44,6 +39,11 @@ std::vector<Tensor> as_f32(const std::vector<Var>& maps) {
 
 }  // namespace
 
+/// The deltas of anchors have no weights: they are used as the network predicts them.
+BoxCoder anchor_coder(const ModelConfig& config) {
+  return {.whole_pixels = config.whole_pixels, .limit_log_scale = config.limit_log_scale};
+}
+
 Rpn Rpn::make(Init& init, const ModelConfig& config, int64_t channels, int64_t anchors_per_cell) {
   const auto conv = [&](int64_t outputs, int64_t size) {
     Conv2d layer;
@@ -76,7 +76,7 @@ RpnOutput rpn_forward(Context& ctx, const Rpn& rpn, const ModelConfig& config, c
 }
 
 Proposals rpn_proposals(Context& ctx, const ModelConfig& config, const RpnOutput& output,
-                        const ImageBatch& images, const GroundTruth* truth) {
+                        const ImageBatch& images, const GroundTruth* truth, ProposalStages* stages) {
   const bool training = truth != nullptr;
   const RpnPredictions predictions{as_f32(output.objectness), as_f32(output.deltas)};
 
@@ -96,6 +96,7 @@ Proposals rpn_proposals(Context& ctx, const ModelConfig& config, const RpnOutput
           {.threshold = config.rpn_nms_thresh,
            .max_boxes = training ? config.rpn_post_nms_top_n_train : config.rpn_post_nms_top_n_test,
            .whole_pixels = config.whole_pixels});
+  if (stages) *stages = {output, best, candidates, kept};
 
   const BoxList list =
       training ? gather_with_truth(ctx, candidates, kept, *truth) : gather(ctx, candidates, kept);
@@ -103,7 +104,7 @@ Proposals rpn_proposals(Context& ctx, const ModelConfig& config, const RpnOutput
 }
 
 RpnTargets rpn_targets(Context& ctx, const ModelConfig& config, const Tensor& anchors,
-                       const Tensor& image_size, const GroundTruth& truth) {
+                       const Tensor& image_size, const GroundTruth& truth, Tensor* matching) {
   const Tensor matched = match(ctx, anchors, {}, truth,
                                {.high = config.rpn_fg_iou_thresh,
                                 .low = config.rpn_bg_iou_thresh,
@@ -114,6 +115,7 @@ RpnTargets rpn_targets(Context& ctx, const ModelConfig& config, const Tensor& an
                                       {.max_rows = config.rpn_batch_size_per_image,
                                        .positive_fraction = config.rpn_positive_fraction,
                                        .purpose = Purpose::rpn_sample});
+  if (matching) *matching = matched;
   return {labels, box_deltas(ctx, anchors, matched, truth, anchor_coder(config))};
 }
 
