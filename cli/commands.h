@@ -14,6 +14,7 @@ void add_train(CLI::App& program, const std::string& command_line);
 void add_eval(CLI::App& program, const std::string& command_line);
 void add_compare(CLI::App& program, const std::string& command_line);
 void add_detect(CLI::App& program);
+void add_explain(CLI::App& program);
 void add_propose(CLI::App& program);
 void add_check(CLI::App& program);
 void add_data(CLI::App& program);

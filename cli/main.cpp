@@ -108,6 +108,7 @@ int main(int argc, char** argv) {
   rcnn::add_eval(program, command_line);
   rcnn::add_compare(program, command_line);
   rcnn::add_detect(program);
+  rcnn::add_explain(program);
   rcnn::add_propose(program);
   rcnn::add_check(program);
   rcnn::add_data(program);
