@@ -192,9 +192,11 @@ Chapter explain_saliency(const Explained& of) {
                   .shape = "a gradient of the shape of the level",
                   .source = {"core/autograd.cpp", "backward"},
                   .paper = "Grad-CAM (Selvaraju et al., arXiv:1610.02391), section 3"};
-  for (size_t i = 0; i < std::min(kLooked, of.stages.detections.size()); ++i) {
+  const bool any = std::any_of(of.told.detections.begin(), of.told.detections.end(),
+                               [](const DetectionStory& story) { return story.shown; });
+  for (size_t i = 0; i < of.stages.detections.size() && chapter.plates.size() < kLooked; ++i) {
+    if (any ? !of.told.detections[i].shown : i > 0) continue;
     const StageBox& box = of.classified(of.stages.detections[i]);
-    if (i > 0 && !of.told.detections[i].shown) break;
     const Looked looked = look_at(of, box);
     const float most = *std::max_element(looked.heat.values.begin(), looked.heat.values.end());
     const int stride = of.stages.levels[looked.level].stride;

@@ -108,9 +108,10 @@ struct ReceptiveField {
 ReceptiveField receptive_field(const Explained& of, size_t level, int64_t y, int64_t x) {
   const StageLevel& grid = of.stages.levels[level];
   const HostMap whole = host_map(of.batch.pixels);
-  const int64_t step = std::max<int64_t>(of.config().size_divisible, of.stages.levels.back().stride);
+  const StageLevel& coarsest = of.stages.levels[of.tensors.levels.size() - 1];
+  const int64_t step = std::max<int64_t>(of.config().size_divisible, coarsest.stride);
   const auto cut = [&](int64_t centre, int64_t size) {
-    const int64_t side = std::min(size / step * step, kFieldCrop / step * step);
+    const int64_t side = size < step ? size : std::min(size / step * step, kFieldCrop / step * step);
     const int64_t from = std::clamp<int64_t>((centre - side / 2) / step * step, 0, size - side);
     return std::pair(from / step * step, side);
   };

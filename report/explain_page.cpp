@@ -140,6 +140,7 @@ kbd { font: inherit; font-size: 13px; border: 1px solid var(--axis); border-radi
   .plates.small { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   .nav-bar { margin: 0 -16px; padding: 8px 16px; }
   section > h2 { font-size: 21px; }
+  section .bar { display: inline-block; width: 56px; }
 }
 )css";
 

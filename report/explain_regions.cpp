@@ -282,9 +282,10 @@ Chapter explain_head(const Explained& of) {
                     .colour = kGreen,
                     .width = 3}};
   chapter.plates.push_back({drawing, "The proposal (dashed) and the box of its class."});
-  const float margin = 0.12f * std::max(refined.box.x2 - refined.box.x1, refined.box.y2 - refined.box.y1);
-  drawing.view = {refined.box.x1 - margin, refined.box.y1 - margin, refined.box.x2 + margin,
-                  refined.box.y2 + margin};
+  const Box &a = proposal.box, &b = refined.box;
+  const Box both{std::min(a.x1, b.x1), std::min(a.y1, b.y1), std::max(a.x2, b.x2), std::max(a.y2, b.y2)};
+  const float margin = 0.12f * std::max(both.x2 - both.x1, both.y2 - both.y1);
+  drawing.view = {both.x1 - margin, both.y1 - margin, both.x2 + margin, both.y2 + margin};
   chapter.plates.push_back(
       {std::move(drawing),
        fmt::format("The same, closer. Objectness before: {}. Score of the class now: {}.",

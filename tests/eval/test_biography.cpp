@@ -3,8 +3,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "eval/image_findings.h"
 #include "tests/eval/diagnosis_fixtures.h"
+#include "tests/models/models.h"
 
 using namespace rcnn;
 using namespace rcnn::fixtures;
@@ -225,4 +228,39 @@ TEST_CASE("stages: the killer of a box is the best kept one of its group that ov
   CHECK(boxes[4].killer == -1);  // it was not used
   for (StageBox& box : boxes) box.place = box.killer = -1;
   CHECK(mark_killers(boxes, {0}, 0.5f, 0) == 2);  // c and d came after the last one wanted
+}
+
+TEST_CASE("stages: read from a detection, they agree with what the diagnosis is given") {
+  FasterRcnn model = small_model("nano-fpn", "group", 3);
+  const Image image = smooth_image(96, 72);
+  Context ctx;
+  Trace expected;
+  const std::vector<Detection> found = detect_image(ctx, model, image, 0, &expected);
+  const RawImage raw{image.rgb.data(), image.height, image.width};
+  const ImageBatch batch = make_image_batch(ctx, model.config, {&raw, 1});
+  DetectionStages tensors;
+  DetectionTrace trace;
+  trace.stages = &tensors;
+  model.detect(ctx, batch, &trace);
+  const Stages stages = read_stages(model.config, trace, batch, ToImage(model.config, image));
+
+  const auto same = [](const std::vector<Detection>& a, const std::vector<Detection>& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Detection& x, const Detection& y) {
+      return x.label == y.label && x.score == y.score && x.box == y.box;
+    });
+  };
+  CHECK_FALSE(found.empty());
+  CHECK(same(detections_of(stages), found));
+  CHECK(trace_of(stages).proposals == expected.proposals);
+  CHECK(same(trace_of(stages).before_nms, expected.before_nms));
+  // Where each anchor was moved is where the RPN moved those that it chose, and their ranks are its order.
+  int suppressed = 0;
+  for (const StageBox& box : stages.proposed) {
+    if (!box.used()) continue;
+    CHECK(box.seen == stages.predicted[static_cast<size_t>(box.source)]);
+    CHECK(stages.rank[static_cast<size_t>(box.source)] < model.config.rpn_pre_nms_top_n_test);
+    CHECK(static_cast<size_t>(box.group) == stages.level_of(box.source));
+    suppressed += box.killer >= 0;
+  }
+  CHECK(suppressed > 0);
 }

@@ -125,6 +125,25 @@ TEST_CASE(
   CHECK(explained.result.page.find("src=\"http") == std::string::npos);
 }
 
+TEST_CASE("explain: a model of one level with RoI pooling, whole pixels and a head of convolutions") {
+  ModelConfig config = small_config("resnet18-c4");
+  config.short_side = 64;
+  config.long_side = 128;
+  config.box_pooling = "roi-pool";
+  config.whole_pixels = true;
+  config.norm = "group";
+  config.frozen_stages = 0;
+  Detector detector{std::make_unique<FasterRcnn>(config, 2, Init(3)), {"cat", "dog"}};
+  Context ctx;
+  ExplainOptions options;
+  options.objects = two_objects();
+  const Json numbers = Json::parse(explain(ctx, detector, smooth_image(96, 72), options).numbers);
+  CHECK(numbers["chapters"]["pooling"]["numbers"]["level"] == "C4");
+  CHECK_FALSE(numbers["chapters"]["pooling"]["numbers"].contains("worked"));
+  CHECK(numbers["chapters"]["head"]["numbers"]["refined"]["by_hand"] ==
+        numbers["chapters"]["head"]["numbers"]["refined"]["box"]);
+}
+
 TEST_CASE("explain: every named file and function exists") {
   if (!fs::exists("models/rpn.cpp")) {
     MESSAGE("skipped: the tests do not run in the folder of the sources");
