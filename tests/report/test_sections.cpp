@@ -8,6 +8,7 @@
 #include "eval/coco_metrics.h"
 #include "report/html.h"
 #include "report/report.h"
+#include "report/sections.h"
 #include "tests/report/fixtures.h"
 
 using namespace rcnn;
@@ -362,6 +363,24 @@ TEST_CASE("report: missed objects by size and cause") {
   CHECK(contains(all_text(document, card + "[1]"), "not proposed4"));
   CHECK(contains(all_text(document, card + "[1]"), "4 small"));
   CHECK(contains(all_text(document, card + "[1]"), advice_for(MissCause::not_proposed)));
+}
+
+TEST_CASE("report: the recall after each stage falls, and ends at the share of objects that are found") {
+  Diagnosis diagnosis;
+  diagnosis.objects_by_size = {8, 10, 0};
+  // not proposed, low score, lost in NMS, wrong class, poorly placed
+  diagnosis.misses_by_size = {{{4, 1, 0, 0, 1}, {0, 1, 2, 2, 0}, {}}};
+  const std::string html = stages_table(diagnosis);
+  pugi::xml_document document;
+  parse("<div>" + html + "</div>", document);
+  const auto row = [&](int i) { return all_text(document, fmt::format("//tbody/tr[{}]", i)); };
+  CHECK(contains(row(1), "proposed50 %100 %–78 %--anchor-sizes"));
+  CHECK(contains(row(2), "classified38 %70 %–56 %--score"));
+  CHECK(contains(row(3), "well placed25 %70 %–50 %--epochs"));
+  CHECK(contains(row(4), "kept by NMS: found25 %50 %–39 %--box-nms-thresh"));
+  diagnosis.misses_by_size[0] = {0, 0, 0, 0, 0, 1};  // nothing is known of the stages
+  CHECK(stages_table(diagnosis).empty());
+  CHECK(stages_table(Diagnosis{}).empty());
 }
 
 TEST_CASE("report: a worst image has at most six remarks on its errors") {
