@@ -192,7 +192,7 @@ EXAMPLES := $(patsubst examples/%.cpp,$(BUILD)/examples/%,$(EXAMPLE_SOURCES))
 # The path that the README names. Only release builds set it, so that it never stands for a sanitizer's slow program.
 RCNN     := $(if $(filter release,$(CONFIG)),build/rcnn,$(PROGRAM))
 
-.PHONY: all test kernel-tests run-kernel-tests test-kernels test-races cuda-report cuda-table gpu-check gpu-bundle deps-bundle demo bench lint tidy format asan ubsan tsan fuzz parity install clean help FORCE
+.PHONY: all test kernel-tests run-kernel-tests test-kernels test-races cuda-report cuda-table gpu-check gpu-bundle deps-bundle demo bench lint tidy format asan ubsan tsan fuzz torture parity install clean help FORCE
 all: $(RCNN) $(EXAMPLES)  ## build the program and the examples (the default)
 
 $(BUILD)/%.o: %.cpp $(BUILD)/flags
@@ -246,11 +246,13 @@ $(LIB): $(call object,$(LIB_SOURCES))
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
-$(PROGRAM): $(call object,$(CLI_SOURCES) $(BENCH_SOURCES)) $(LIB)
+# In CONFIG=races the kernels are linked first, as in rcnn_kernel_tests below, so that `rcnn lab verify` finds races.
+$(PROGRAM): $(call object,$(if $(filter races,$(CONFIG)),$(filter kernels/%.cu,$(LIB_SOURCES))) $(CLI_SOURCES) $(BENCH_SOURCES)) $(LIB)
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(TESTS): $(call object,$(TEST_SOURCES)) $(LIB)
+# cli/usage.cpp: what the fuzz target of the command line needs of the command line's sources.
+$(TESTS): $(call object,$(TEST_SOURCES) $(BENCH_SOURCES) cli/usage.cpp) $(LIB)
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -346,20 +348,21 @@ compile_commands.json: FORCE  ## write the compilation database for editors and 
 # ---- fuzzing: the readers of untrusted files, under libFuzzer and the sanitizers ------------------------------------
 # tests/fuzz/targets.h says what a target is. An input that fails is left in build/fuzz/ as FILE, and `build/fuzz/NAME
 # FILE` reproduces the failure. Once the fault is fixed, the input goes into tests/fuzz/corpus/NAME/.
-FUZZ_TARGETS := annotation coco cvat exif image labelme open_images pth pth_old safetensors settings tf_csv via yolo
+FUZZ_TARGETS := annotation coco command_line cvat data_folder exif image labelme open_images pth pth_old safetensors settings tf_csv via yolo
 FUZZ_SECONDS ?= 0
 FUZZ_CXX     ?= clang++
 FUZZ_FLAGS   := -std=c++20 -O1 -g -I. -MMD -MP -fsanitize=address,undefined -fno-sanitize-recover=all \
                 -DRCNN_STD_THREADS -include tests/fuzz/libfuzzer/source_location.h
 # Only the readers and the sources that they need.
 FUZZ_SOURCES := $(patsubst %,core/%.cpp,config cuda/absent host_memory memory tensor text) \
-                $(patsubst %,core/files/%.cpp,atomic_file other_formats pickle pth pth_old pth_state_dict safetensors \
-                  source_file tensor_file zip_archive) \
-                $(patsubst %,data/%.cpp,annotation clip coco coco_file coco_places codecs csv cvat exif files image image_folder image_header \
-                  json_file label_forms labelme open_images orientation rescale riff_tiff_header stb_impl tf_csv via xml \
-                  yolo yolo_yaml) \
+                $(patsubst %,core/files/%.cpp,atomic_file look other_formats output pickle pth pth_old pth_state_dict safetensors \
+                  sha256 source_file tensor_file zip_archive) \
+                $(patsubst %,data/%.cpp,annotation beside class_limits clip coco coco_file coco_images coco_places codecs convert csv cvat \
+                  divide exif faults files folder image image_folder image_header image_index inside json_file \
+                  label_forms labelled labelme name_key normalised open_images orientation parts rescale riff_tiff_header stb_impl tf_csv \
+                  unread_forms via voc voc_lists write_forms xml yolo yolo_yaml) \
                 $(filter data/codecs_%,$(LIB_SOURCES)) \
-                models/config.cpp train/config.cpp train/settings_file.cpp
+                cli/usage.cpp models/config.cpp train/config.cpp train/settings_file.cpp
 FUZZ_OBJECTS  = $(patsubst %.cpp,build/fuzz/%.o,$(FUZZ_SOURCES))
 FUZZERS      := $(addprefix build/fuzz/,$(FUZZ_TARGETS))
 build/fuzz/%.o: %.cpp
@@ -371,7 +374,7 @@ build/fuzz/readers.a: $(FUZZ_OBJECTS)
 	$(Q)ar rcs $@ $^
 $(FUZZERS): build/fuzz/%: tests/fuzz/libfuzzer/entry.cpp build/fuzz/tests/fuzz/%.o build/fuzz/readers.a
 	@echo "  LINK $@"
-	$(Q)$(FUZZ_CXX) $(FUZZ_FLAGS) -fsanitize=fuzzer -DRCNN_FUZZ_TARGET=$* -o $@ $^ $(LDLIBS_FILES)
+	$(Q)$(FUZZ_CXX) $(FUZZ_FLAGS) -fsanitize=fuzzer -DRCNN_FUZZ_TARGET=$* -o $@ $^ $(LDLIBS_FILES) -lcrypto -lpthread
 fuzz: $(FUZZERS)  ## build the fuzzers of the file readers (needs clang); FUZZ_SECONDS=600 runs each for that long
 	@failed=0; [ $(FUZZ_SECONDS) -eq 0 ] || for name in $(FUZZ_TARGETS); do \
 	  mkdir -p build/fuzz/found/$$name; \
@@ -389,6 +392,19 @@ parity: $(PROGRAM) $(TESTS)  ## compare every stage with torchvision and write d
 	$(PYTHON) tests/parity/torchvision_side.py --full build/parity --expected tests/parity/expected
 	RCNN_PARITY=build/parity RCNN_PARITY_TABLE=docs/parity.md $(TESTS) -tc='parity*'
 	$(PYTHON) tests/parity/exchange.py --program $(PROGRAM) --folder build/parity/exchange
+
+# ---- a standing attack: single faults of the system, limits and kills, on small commands ------------------------------
+# tests/torture/torture.py says what is checked. Not a part of `make test`; CI runs it for two minutes. What is longer
+# than five minutes also watches the memory of thousands of steps and detections.
+TORTURE_SECONDS ?= 1200
+TORTURE_SEED    ?=
+build/torture/faults.so: tests/torture/preload/faults.cpp
+	@mkdir -p $(@D)
+	@echo "  CXX $<"
+	$(Q)$(CXX) -std=c++20 -O1 -Wall -Wextra -shared -fPIC -o $@ $< -ldl
+torture: $(PROGRAM) build/torture/faults.so  ## attack the program with faults for TORTURE_SECONDS=1200; no file may be lost
+	python3 -B tests/torture/torture.py --program $(PROGRAM) --seconds $(TORTURE_SECONDS) $(addprefix --seed ,$(TORTURE_SEED)) \
+	  $(if $(shell [ $(TORTURE_SECONDS) -gt 300 ] && echo 1),--long)
 
 PREFIX ?= /usr/local
 install: $(PROGRAM)  ## copy the program to $(PREFIX)/bin

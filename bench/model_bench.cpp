@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <optional>
 
+#include "bench/capture.h"
+#include "bench/step_profile.h"
 #include "bench/timing.h"
 #include "core/cuda/device.h"
-#include "core/op_profile.h"
+#include "core/files/output.h"
 #include "core/rng.h"
 #include "models/pretrained.h"
 #include "models/transform.h"
@@ -19,36 +22,36 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-void print(const OpProfile& profile, int steps) {
-  std::vector<std::pair<double, std::string>> rows;
-  double total = 0;
-  for (const auto& [name, entry] : profile.ops()) {
-    rows.emplace_back(entry.seconds, fmt::format("{:<42} {:>9.3f} ms  {:>5} calls", name,
-                                                 entry.seconds * 1e3 / steps, entry.calls / steps));
-    total += entry.seconds;
-  }
-  std::sort(rows.rbegin(), rows.rend());
-  for (const auto& [seconds, row] : rows) fmt::print("  {}\n", row);
-  fmt::print("  {:<42} {:>9.3f} ms\n", "all ops", total * 1e3 / steps);
-}
-
 template <class F>
-void measure(const ModelBenchOptions& options, Context& ctx, const char* what, F&& step) {
+void measure(const ModelBenchOptions& options, Context& ctx, FasterRcnn& model, const char* what, F&& step) {
   for (int i = 0; i < options.warm_up; ++i) step();
   const auto wait = [&] {
     if (ctx.device.type == DeviceType::cuda) cuda::synchronize(ctx.device);
   };
   wait();
   std::vector<double> seconds;
-  std::optional<OpProfile> profile;
-  if (options.profile) profile.emplace(ctx);
+  std::optional<StepProfile> profile;
+  if (options.profile) profile.emplace(ctx, model);
+  const bool trains = std::string_view(what) == "train_step";
+  const auto capture = make_capture({.file = options.capture,
+                                     .what = trains ? "training step" : "detection",
+                                     .training = trains,
+                                     .command = options.command_line,
+                                     .version = options.version,
+                                     .warm_up = 0,
+                                     .steps = options.steps,
+                                     .values = options.capture_values},
+                                    options.force);
   size_t found = 0;
   for (int i = 0; i < options.steps; ++i) {
+    if (profile) profile->step_begins();
+    if (capture) capture->step_begins(ctx);
     const auto start = Clock::now();
     found = step();
     wait();
     seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
-    if (profile) profile->collect();
+    if (profile) profile->step_ends();
+    if (capture) capture->step_ends(ctx);
   }
   if (options.json)
     fmt::print("{{\"what\": \"{}\", \"detections\": {}, \"seconds\": [{:.6f}]}}\n", what, found,
@@ -57,12 +60,21 @@ void measure(const ModelBenchOptions& options, Context& ctx, const char* what, F
     fmt::print("{}: median {:.2f} ms of {} ({:.2f} to {:.2f})\n", what, median(seconds) * 1e3, seconds.size(),
                *std::min_element(seconds.begin(), seconds.end()) * 1e3,
                *std::max_element(seconds.begin(), seconds.end()) * 1e3);
-  if (profile) print(*profile, options.steps);
+  if (!profile) return;
+  ctx.observer = nullptr;
+  profile->print(options.profile_by, static_cast<size_t>(options.profile_rows),
+                 options.json ? stderr : stdout);
+  if (!options.trace.empty()) profile->write_trace(options.trace, options.version);
 }
 
 }  // namespace
 
 void bench_model(Context& ctx, const ModelBenchOptions& options) {
+  check_input(options.what.size() == 1 || (options.trace.empty() && options.capture.empty()),
+              "--trace and --capture write one file, so --what has to name one thing, not {}",
+              options.what.size());
+  if (!options.trace.empty()) check_extension("--trace", options.trace, ".json");
+  if (!options.trace.empty()) OutputCheck(options.force).writes("--trace", options.trace);
   ModelConfig config = model_config(options.model);
   config.short_side = std::min(options.height, options.width);
   config.long_side = std::max(options.height, options.width);
@@ -111,7 +123,7 @@ void bench_model(Context& ctx, const ModelBenchOptions& options) {
   if (wanted("train_step")) {
     int step = 0;
     TrainingStep training_step(ctx, model, sgd, options.cuda_graph);
-    measure(options, ctx, "train_step", [&] {
+    measure(options, ctx, model, "train_step", [&] {
       training_step.run(step++, 1e-4f, {make_image_batch(ctx, config, images), truth});
       return static_cast<size_t>(0);
     });
@@ -131,9 +143,9 @@ void bench_model(Context& ctx, const ModelBenchOptions& options) {
   const ImageBatch input = one_image();
   Detections kept;
   if (wanted("detect"))
-    measure(options, ctx, "detect", [&] {
+    measure(options, ctx, model, "detect", [&] {
       Detections found;
-      if (!options.cuda_graph) {
+      if (!options.cuda_graph || ctx.observer) {
         found = model.detect(ctx, one_image());
       } else {
         input.pixels.copy_from(one_image().pixels);
@@ -146,7 +158,7 @@ void bench_model(Context& ctx, const ModelBenchOptions& options) {
       return static_cast<size_t>(found.count.to(Device{}).item<int32_t>());
     });
   if (wanted("dense"))
-    measure(options, ctx, "dense", [&] {
+    measure(options, ctx, model, "dense", [&] {
       model.predict_anchors(ctx, input);
       return static_cast<size_t>(0);
     });

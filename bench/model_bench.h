@@ -1,6 +1,7 @@
 // Times a training step and a detection of a whole model, or its convolutions alone.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -22,9 +23,17 @@ struct ModelBenchOptions {
   int steps = 20;   // timed calls
   int warm_up = 5;  // calls before these
   bool json = false;
-  std::string version;      // of this program, printed with `json`
-  bool profile = false;     // also print the time of each op
-  bool cuda_graph = false;  // on a GPU, record a step once and replay it
+  std::string version;   // of this program, printed with `json`
+  bool profile = false;  // also print where the time and the memory go (bench/step_profile.h); with `json` on
+                         // standard error
+  std::string profile_by;  // of the tables only that by "op", by "layer" or by "both"; empty: op and layer
+  int64_t profile_rows = 25;
+  std::filesystem::path trace;    // with `profile`, also write this trace; empty: none
+  std::filesystem::path capture;  // record the shapes of the timed steps in this file (bench/shapes.h)
+  bool capture_values = true;     // and the values of inputs that matter
+  std::string command_line;       // quoted there
+  bool force = false;             // replace these files even if another program wrote them
+  bool cuda_graph = false;        // on a GPU, record a step once and replay it
 };
 
 /// Prints median times, or with `json` one JSON object per line: first {"what": "versions", "rcnn": "..."},

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <limits>
+#include <numeric>
 
 #include "core/cuda/device.h"
 #include "core/error.h"
@@ -14,84 +17,134 @@ double median(std::vector<double> values) {
   return values.at(values.size() / 2);
 }
 
-Timing time_on_cpu(const std::function<void()>& work, double budget) {
-  using Clock = std::chrono::steady_clock;
-  const auto run = [&] {
-    const auto start = Clock::now();
-    work();
-    return std::chrono::duration<double>(Clock::now() - start).count();
-  };
-  run();
-  std::vector<double> seconds;
-  for (double spent = 0; spent < budget || seconds.size() < 3; spent += seconds.back())
-    seconds.push_back(run());
-  return {median(seconds), false};
+double quantile(std::vector<double> values, double share) {
+  std::sort(values.begin(), values.end());
+  const auto rank = static_cast<size_t>(std::lround(share * static_cast<double>(values.size() - 1)));
+  return values.at(rank);
 }
 
-Timing time_on_gpu(const Context& ctx, const std::function<void()>& work, double budget) {
+double relative_error_of_median(const std::vector<double>& values) {
+  if (values.size() < 2) return std::numeric_limits<double>::infinity();
+  const double middle = median(values);
+  std::vector<double> deviations;
+  for (const double value : values) deviations.push_back(std::fabs(value - middle));
+  // For normal numbers the standard deviation is 1.4826 median absolute deviations, and the standard error of
+  // the median is sqrt(pi / 2) that of the mean.
+  const double deviation = 1.4826 * median(deviations);
+  return std::sqrt(std::acos(-1.0) / 2 / static_cast<double>(values.size())) * deviation / middle;
+}
+
+void collect(const Sampler& sampler, const StopRule& rule, std::vector<double>& seconds) {
+  constexpr size_t kFew = 3, kEnough = 32;
+  const size_t before = seconds.size();
+  double spent = 0;
+  for (size_t counted = before;;) {
+    sampler.take(seconds);
+    for (; counted < seconds.size(); ++counted) spent += seconds[counted];
+    const size_t taken = seconds.size() - before;
+    if (taken < kFew) continue;
+    if (spent >= rule.seconds) return;
+    const bool doubled = taken >= kEnough && (taken & (taken - 1)) == 0;
+    if (rule.noise > 0 && doubled) {
+      const std::vector<double> taken_now(seconds.begin() + static_cast<std::ptrdiff_t>(before),
+                                          seconds.end());
+      if (relative_error_of_median(taken_now) <= rule.noise) return;
+    }
+  }
+}
+
+Timing timing_of(const std::vector<std::vector<double>>& rounds, bool graph) {
+  std::vector<double> all, medians;
+  for (const std::vector<double>& round : rounds) {
+    if (round.empty()) continue;
+    all.insert(all.end(), round.begin(), round.end());
+    medians.push_back(median(round));
+  }
+  const double middle = median(all);
+  const auto [low, high] = std::minmax_element(medians.begin(), medians.end());
+  return {.seconds = middle,
+          .p10 = quantile(all, 0.1),
+          .p90 = quantile(all, 0.9),
+          .noise = std::max(relative_error_of_median(all), (*high - *low) / 2 / middle),
+          .samples = all.size(),
+          .graph = graph};
+}
+
+Sampler cpu_sampler(std::function<void()> work) {
+  work();
+  return {[work = std::move(work)](std::vector<double>& seconds) {
+    using Clock = std::chrono::steady_clock;
+    const auto start = Clock::now();
+    work();
+    seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+  }};
+}
+
+Sampler gpu_sampler(const Context& ctx, std::function<void()> work) {
   constexpr double kBatch = 5e-3;  // seconds
   constexpr int kMaxRuns = 200;    // per batch
-  cuda::Event begin(ctx.device, true), end(ctx.device, true);
-  const auto measure = [&](const std::function<void()>& queue) {
-    begin.record(ctx.stream);
+  struct State {
+    explicit State(Device device) : begin(device, true), end(device, true) {}
+    cuda::Event begin, end;
+    cuda::Graph graph;
+    std::function<void()> batch;
+  };
+  const auto state = std::make_shared<State>(ctx.device);
+  const auto measure = [state, &ctx](const std::function<void()>& queue) {
+    state->begin.record(ctx.stream);
     queue();
-    end.record(ctx.stream);
-    end.wait();
-    return static_cast<double>(end.since(begin)) * 1e-3;
+    state->end.record(ctx.stream);
+    state->end.wait();
+    return static_cast<double>(state->end.since(state->begin)) * 1e-3;
   };
 
   measure(work);  // warm-up: loads code, grows the workspace, makes plans
   const double once = measure(work);
   const int runs = std::clamp(static_cast<int>(kBatch / std::max(once, 1e-7)), 1, kMaxRuns);
-  const auto batch = [&] {
+  state->batch = [work, runs] {
     for (int i = 0; i < runs; ++i) work();
   };
-  cuda::Graph graph;
   try {
-    graph.capture(ctx.device, batch);
+    state->graph.capture(ctx.device, state->batch);
   } catch (const Error&) {
     // The work uploads more than a graph can hold, or a library makes a call that cannot be recorded.
   }
-  const auto queue = [&] {
-    if (graph.captured())
-      graph.replay();
+  const auto queue = [state] {
+    if (state->graph.captured())
+      state->graph.replay();
     else
-      batch();
+      state->batch();
   };
-
   measure(queue);  // warm-up: raises the clock, uploads the graph to the device
-  std::vector<double> seconds;
-  for (double spent = 0; spent < budget || seconds.size() < 3;) {
-    const double all = measure(queue);
-    spent += all;
-    seconds.push_back(all / runs);
-  }
-  return {median(seconds), graph.captured()};
+  return {[measure, queue, runs](std::vector<double>& seconds) { seconds.push_back(measure(queue) / runs); },
+          state->graph.captured()};
 }
 
-double time_on_gpu_cold(const Context& ctx, const std::function<void()>& work, double budget) {
+Sampler cold_gpu_sampler(const Context& ctx, std::function<void()> work) {
   constexpr int64_t kMoreThanL2 = int64_t{256} << 20;  // bytes; an H200 has 60 MiB
   constexpr int kQueued = 4;                           // runs; the host waits only after all of them
-  const Tensor buffer = Tensor::empty({kMoreThanL2}, DType::u8, ctx.device);
-  std::vector<cuda::Event> begin, end;
+  struct State {
+    Tensor buffer;
+    std::vector<cuda::Event> begin, end;
+  };
+  const auto state = std::make_shared<State>();
+  state->buffer = Tensor::empty({kMoreThanL2}, DType::u8, ctx.device);
   for (int i = 0; i < kQueued; ++i) {
-    begin.emplace_back(ctx.device, true);
-    end.emplace_back(ctx.device, true);
+    state->begin.emplace_back(ctx.device, true);
+    state->end.emplace_back(ctx.device, true);
   }
   work();
-  std::vector<double> seconds;
-  for (double spent = 0; spent < budget || seconds.size() < 3;) {
-    for (size_t i = 0; i < begin.size(); ++i) {
-      cuda::fill_bytes(ctx.device, buffer.mutable_raw(), 0, buffer.bytes());
-      begin[i].record(ctx.stream);
+  return {[state, &ctx, work = std::move(work)](std::vector<double>& seconds) {
+    for (size_t i = 0; i < state->begin.size(); ++i) {
+      cuda::fill_bytes(ctx.device, state->buffer.mutable_raw(), 0, state->buffer.bytes());
+      state->begin[i].record(ctx.stream);
       work();
-      end[i].record(ctx.stream);
+      state->end[i].record(ctx.stream);
     }
-    end.back().wait();
-    for (size_t i = 0; i < begin.size(); ++i)
-      spent += seconds.emplace_back(static_cast<double>(end[i].since(begin[i])) * 1e-3);
-  }
-  return median(seconds);
+    state->end.back().wait();
+    for (size_t i = 0; i < state->begin.size(); ++i)
+      seconds.push_back(static_cast<double>(state->end[i].since(state->begin[i])) * 1e-3);
+  }};
 }
 
 }  // namespace rcnn

@@ -10,24 +10,57 @@ namespace rcnn {
 
 /// The middle value; for an even number of values, the upper of the middle two. Requires at least one value.
 double median(std::vector<double> values);
+/// The value below which `share` of the values lie (the nearest rank). Requires at least one value.
+double quantile(std::vector<double> values, double share);
 
+/// The standard error of the median of these values, as a share of it, if they are independent: estimated
+/// from the median absolute deviation, which a few outliers do not move. Infinite for fewer than two values.
+double relative_error_of_median(const std::vector<double>& values);
+
+/// Appends the seconds of one run, or of a few, to the list: one measurement of the work.
+struct Sampler {
+  std::function<void(std::vector<double>& seconds)> take;
+  bool graph = false;  // measures the replay of a CUDA graph
+};
+
+/// When a measurement has been repeated often enough: as soon as the median is known to within `noise`
+/// (relative_error_of_median), or after `seconds`, but never before three values. It is looked at when there
+/// are 32 values, and whenever their number has doubled. NVIDIA's nvbench stops likewise when the relative
+/// standard deviation is below a bound, or does not change any more; the error of the median becomes smaller
+/// with every value, so there is no second rule here.
+struct StopRule {
+  double seconds = 0.2;
+  double noise = 0;  // 0: the time is always used up
+};
+
+/// Takes samples until the rule stops it.
+void collect(const Sampler& sampler, const StopRule& rule, std::vector<double>& seconds);
+
+/// Seconds of one run.
 struct Timing {
-  double seconds = 0;  // of one run, the median of several measurements
+  double seconds = 0;  // the median
+  double p10 = 0, p90 = 0;
+  double noise = 0;  // of the median, as a share of it
+  size_t samples = 0;
   bool graph = false;  // measured as the replay of a CUDA graph
 };
 
-/// Runs `work` once as a warm-up, which touches memory and makes plans, then as often as fits in `budget`
-/// seconds, but at least three times.
-Timing time_on_cpu(const std::function<void()>& work, double budget);
+/// Of one or more rounds of samples, taken at different times. The noise is the error of the median, or half
+/// of the range of the rounds' medians if that is larger: neighbours on the machine come and go more slowly
+/// than one round lasts.
+Timing timing_of(const std::vector<std::vector<double>>& rounds, bool graph);
 
-/// The same for work that is queued on the context's stream. Events are recorded before and after batches of
-/// runs, which are long enough to hide the launch latency. A batch is replayed as a CUDA graph, as a
-/// detection is; work that cannot be captured is queued again each time. Caches are not cleared between runs.
-Timing time_on_gpu(const Context& ctx, const std::function<void()>& work, double budget);
+/// Runs `work` once as a warm-up, which touches memory and makes plans; each sample is one run.
+Sampler cpu_sampler(std::function<void()> work);
 
-/// Seconds of one run whose operands are in no cache: before each run a buffer larger than the L2 cache is
-/// overwritten, which is not timed. The median of as many runs as fit in `budget` seconds, but at least
-/// three.
-double time_on_gpu_cold(const Context& ctx, const std::function<void()>& work, double budget);
+/// For work that is queued on the context's stream. Events are recorded before and after batches of runs,
+/// which are long enough to hide the launch latency; a sample is a batch, divided by its number of runs. A
+/// batch is replayed as a CUDA graph, as a detection is; work that cannot be captured is queued again each
+/// time. Caches are not cleared between runs.
+Sampler gpu_sampler(const Context& ctx, std::function<void()> work);
+
+/// The same with operands that are in no cache: before each run a buffer larger than the L2 cache is
+/// overwritten, which is not timed. A sample is four runs, each timed by itself.
+Sampler cold_gpu_sampler(const Context& ctx, std::function<void()> work);
 
 }  // namespace rcnn

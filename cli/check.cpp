@@ -6,6 +6,7 @@
 #include <set>
 
 #include "cli/commands.h"
+#include "cli/data_commands.h"
 #include "cli/data_options.h"
 #include "cli/settings.h"
 #include "core/error.h"
@@ -43,8 +44,6 @@ std::vector<std::string> splits_to_check(const DataFolder& folder) {
   return splits;
 }
 
-constexpr size_t kMaxDecoded = 5000;  // images that are decoded without being asked to
-
 struct Options {
   std::string data, out;
   bool deep = false, no_deep = false, all = false, strict = false, force = false;
@@ -67,7 +66,8 @@ std::vector<Part> read_parts(const DataFolder& folder, size_t& unreadable, std::
            read_split(folder, split, parts.empty() ? std::vector<std::string>{} : parts[0].data.classes)});
     } catch (const InputError& error) {
       if (unreadable++ == 0) first_fault = error.what();
-      if (folder.splits.size() > 1) fmt::print("{}: cannot be used: {}\n\n", split, printable(error.what()));
+      if (folder.splits.size() > 1)
+        fmt::print("{}: cannot be used: {}\n\n", printable(split), printable(error.what()));
     }
   return parts;
 }
@@ -148,7 +148,10 @@ void draw_frames(const DataFolder& folder, const std::vector<Part>& parts, const
   outputs.reads(options.data);
   for (const Part& part : parts)
     for (const Sample& sample : part.data.samples) outputs.reads(sample.image);
-  for (const Drawing& drawing : drawings) outputs.writes("--out", drawing.path);
+  for (const Drawing& drawing : drawings) {
+    check_no_link("--out", drawing.path);
+    outputs.writes("--out", drawing.path);
+  }
   for (const Drawing& drawing : drawings) {
     Image picture;
     try {

@@ -13,7 +13,8 @@ namespace rcnn {
 void add_train(CLI::App& program, const std::string& command_line);
 void add_eval(CLI::App& program, const std::string& command_line);
 void add_compare(CLI::App& program, const std::string& command_line);
-void add_detect(CLI::App& program);
+void add_detect(CLI::App& program, const std::string& command_line);
+void add_explain(CLI::App& program);
 void add_propose(CLI::App& program);
 void add_check(CLI::App& program);
 void add_data(CLI::App& program);
@@ -21,6 +22,10 @@ void add_summary(CLI::App& program);
 void add_synth(CLI::App& program);
 void add_export(CLI::App& program);
 void add_bench(CLI::App& program);
+void add_lab(CLI::App& program);
+void add_profile(CLI::App& program, const std::string& command_line);
+/// Adds `replay` to the subcommand `lab`, and that if it does not exist.
+void add_lab_replay(CLI::App& program);
 
 /// Adds --force, which is OutputCheck's.
 inline CLI::Option* add_force(CLI::App& app, bool& force) {
@@ -37,13 +42,28 @@ inline CLI::Validator finite_number() {
           ""};
 }
 
+/// Refuses a number below 0, which an unsigned option would read as a very large one.
+inline CLI::Validator not_negative() {
+  return {[](const std::string& text) {
+            return text.starts_with('-') ? "expected 0 or more, found " + text : std::string();
+          },
+          ""};
+}
+
 /// Adds --threads.
 CLI::Option* add_threads(CLI::App& app);
 
 /// Options in groups whose names begin with this are only shown by --help-all.
 inline constexpr std::string_view kMoreOptions = "More: ";
 
+struct LabTimeOptions;
+/// Adds the options that `lab time` and `bench ops` share: --device, --chosen, --case, --cold, --json,
+/// --threads and --force.
+void add_time_options(CLI::App& app, LabTimeOptions& options);
+
 /// Commit, libraries and instruction set in one line.
 std::string version_line();
+/// The commit alone, as `git describe` names it.
+std::string commit_name();
 
 }  // namespace rcnn

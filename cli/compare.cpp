@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -14,6 +13,7 @@
 #include "core/error.h"
 #include "core/files/atomic_file.h"
 #include "core/files/output.h"
+#include "core/files/source_file.h"
 #include "core/text.h"
 #include "data/class_names.h"
 #include "eval/coco_metrics.h"
@@ -44,11 +44,8 @@ struct Contender {
 
 /// Whether the file holds detections and not a model: text that begins as JSON does.
 bool is_json(const std::string& file) {
-  std::ifstream stream(file, std::ios::binary);
-  check_input(stream.good(), "{}: cannot be read; expected a model or a file of detections.", file);
   std::string start(16, '\0');
-  stream.read(start.data(), static_cast<std::streamsize>(start.size()));
-  start.resize(static_cast<size_t>(stream.gcount()));
+  start.resize(SourceFile(file).read_up_to(0, start.data(), start.size()));
   if (start.find('\0') != std::string::npos) return false;  // safetensors and zip have such bytes
   const size_t first = start.find_first_not_of(" \t\r\n");
   return lower_case(std::filesystem::path(file).extension().string()) == ".json" ||
@@ -207,11 +204,11 @@ void show(const Options& options, const Truth& truth, const Comparison& comparis
     writing.run([&] {
       ComparisonPage page;
       page.title = "Two detectors compared";
-      page.subtitle = version_line();
+      page.subtitle = fmt::format("Compared by {}.", version_line());
       page.facts = {{"A", options.a}, {"B", options.b}, {"Data", options.truth.data}, {"Images", images}};
       page.verbatim_facts = {{"Command", options.command_line}};
       write_comparison(options.out, page, comparison, truth.data);
-      fmt::print("report: {}\n", options.out);
+      fmt::print("report: {}\n", printable(options.out));
     });
   writing.finish();
 }

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "data/coco_places.h"
+#include "data/decode_all.h"
 #include "data/merge.h"
 
 namespace rcnn {
@@ -20,7 +21,17 @@ const std::map<std::string, DataForm>& forms() {
   return kForms;
 }
 
-const char* name_of(const DataPart& part) { return part.split.empty() ? "the data" : part.split.c_str(); }
+std::string name_of(const DataPart& part) { return part.split.empty() ? "the data" : printable(part.split); }
+
+std::string count_classes(size_t count) { return fmt::format("{} class{}", count, count == 1 ? "" : "es"); }
+
+/// Names for one line, those with a comma in quotes.
+std::string listed(const std::vector<std::string>& names) {
+  std::vector<std::string> shown;
+  for (const std::string& name : names)
+    shown.push_back(name.find(',') == std::string::npos ? printable(name) : "'" + printable(name) + "'");
+  return fmt::format("{}", fmt::join(shown, ", "));
+}
 
 void print_converted(const Converted& converted, const std::string& out, DataForm form) {
   bool has_val = false;
@@ -33,6 +44,9 @@ void print_converted(const Converted& converted, const std::string& out, DataFor
              converted.ignored_left_out);
   print_note("boxes of one pixel or less, left out: VOC has no place for them", converted.small_left_out);
   print_note("crowds, written as difficult objects: VOC has no place for crowds", converted.crowds);
+  if (!converted.classes_left_out.empty())
+    fmt::print("  {} without an object, left out: VOC has no list of classes: {}\n",
+               count_classes(converted.classes_left_out.size()), listed(converted.classes_left_out));
   print_note("images with a new name, because another has theirs or lists cannot hold it", converted.renamed);
   const std::string& first = converted.parts.front().split;
   if (form == DataForm::coco && converted.parts.size() == 1 && !first.empty() && usual_split(first).empty())
@@ -60,15 +74,13 @@ void merge(const MergeOptions& options) {
     sources.push_back({options.data[i], read_and_report(folders[i])});
     const Dataset pool = pool_parts(sources.back().parts);
     fmt::print("{}: {}, {}, {}\n", printable(options.data[i]), counted(pool.samples.size(), "image"),
-               counted(count_boxes(pool), "object"),
-               pool.classes.size() == 1 ? "1 class" : fmt::format("{} classes", pool.classes.size()));
+               counted(count_boxes(pool), "object"), count_classes(pool.classes.size()));
   }
   Merged merged = merge_parts(std::move(sources), options.default_split);
-  fmt::print("merged: {} classes: {}\n", merged.parts.front().data.classes.size(),
-             printable(fmt::format("{}", fmt::join(merged.parts.front().data.classes, ", "))));
+  const std::vector<std::string>& classes = merged.parts.front().data.classes;
+  fmt::print("merged: {}: {}\n", count_classes(classes.size()), listed(classes));
   for (const std::vector<std::string>& names : merged.similar_classes)
-    fmt::print("  classes that look the same and stay separate: {}\n",
-               printable(fmt::format("{}", fmt::join(names, ", "))));
+    fmt::print("  classes that look the same and stay separate: {}\n", listed(names));
   print_note("images of an earlier data set, byte for byte, written once with the objects of both",
              merged.joined);
   print_note("  of these in another split of the earlier data set, where they stay", merged.moved);
@@ -102,7 +114,7 @@ void print_missing_classes(std::span<const DataPart> parts) {
     if (!missing.empty())
       fmt::print("  {} has no object of {}: {}\n", name_of(parts[p]),
                  missing.size() == 1 ? "one class" : fmt::format("{} classes", missing.size()),
-                 printable(fmt::format("{}", fmt::join(missing, ", "))));
+                 listed(missing));
   }
 }
 
@@ -112,14 +124,33 @@ DataFolder find_and_describe(const DataOptions& options, const std::string& path
   return folder;
 }
 
-std::vector<DataPart> read_and_report(const DataFolder& folder) {
+std::vector<DataPart> read_and_report(const DataFolder& folder, Decode decode) {
   std::vector<DataPart> parts = read_parts(folder);
-  size_t faults = 0;
+  size_t faults = 0, images = 0, undecodable = 0;
+  for (const DataPart& part : parts) images += part.data.samples.size();
+  if (decode == Decode::yes && images > kMaxDecoded)
+    fmt::print("The {} images are not decoded; `rcnn check --deep` finds those that cannot be\n", images);
+  if (decode == Decode::yes && images <= kMaxDecoded)
+    for (DataPart& part : parts) {
+      const size_t before = part.data.faults.size();
+      report_undecodable(part.data);
+      undecodable += part.data.faults.size() - before;
+    }
   for (const DataPart& part : parts) faults += count_faults(part.data.faults);
   if (faults > 0)
     fmt::print("{}: {} in the data, which `rcnn check` lists\n", printable(folder.root.string()),
                counted(faults, "fault"));
+  print_note("images that cannot be decoded, and are written as they are", undecodable);
   return parts;
+}
+
+void check_no_link(std::string_view option, const std::filesystem::path& picture) {
+  std::error_code none;
+  check_input(
+      !std::filesystem::is_symlink(picture, none),
+      "{} {}: it is a symbolic link, and the file that it leads to would be replaced; remove the link, "
+      "or give another folder",
+      option, picture.string());
 }
 
 void WritingOptions::add(CLI::App& app) {

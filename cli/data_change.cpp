@@ -3,12 +3,14 @@
 
 #include <map>
 
+#include "cli/commands.h"
 #include "cli/data_commands.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "data/coco_places.h"
 #include "data/divide.h"
 #include "data/filter.h"
+#include "data/names_left_out.h"
 
 namespace rcnn {
 namespace {
@@ -57,6 +59,23 @@ Dataset take_to_divide(std::vector<DataPart>& parts, const std::string& name,
   return taken;
 }
 
+/// Says which images have a copy, byte for byte, in a split that stays as it is: a model that is trained on
+/// one of the two and tested on the other has seen its test images.
+void print_copies_elsewhere(const Dataset& data, const std::vector<DataPart>& others) {
+  for (const DataPart& other : others) {
+    std::vector<std::filesystem::path> files;
+    for (const Sample& sample : other.data.samples) files.push_back(sample.image);
+    for (const Sample& sample : data.samples) files.push_back(sample.image);
+    const std::vector<size_t> first = find_same_files(files);
+    NamesLeftOut copies;
+    for (size_t i = other.data.samples.size(); i < files.size(); ++i)
+      if (first[i] < other.data.samples.size()) copies.add(files[i].filename().string());
+    if (copies.count > 0)
+      fmt::print("  {} also, byte for byte, in the split {}, which stays as it is\n", copies.text("image"),
+                 printable(other.split));
+  }
+}
+
 void split(const SplitOptions& options) {
   static const std::map<std::string, Together> kTogether = {{"same-images", Together::same_images},
                                                             {"folders", Together::folders},
@@ -66,6 +85,7 @@ void split(const SplitOptions& options) {
   check_new_folder(options.writing.out, {&folder, 1});
   std::vector<DataPart> parts = read_and_report(folder);
   const Dataset data = take_to_divide(parts, options.split, shares);
+  print_copies_elsewhere(data, parts);
   Division division = divide(data, shares, options.seed, kTogether.at(options.together));
   print_note("images that are copies of another one, and go with it", division.copies);
   print_note("images that Roboflow made of a photograph with others, and go with them", division.versions);
@@ -135,7 +155,7 @@ void add_data_split(CLI::App& data) {
   app->add_option("--parts", options->parts,
                   "splits and their shares of the images, which sum to 1 or 100 [train=.8,val=.1,test=.1]")
       ->type_name("TEXT");
-  app->add_option("--seed", options->seed, "random seed [1]");
+  app->add_option("--seed", options->seed, "random seed [1]")->check(not_negative());
   app->add_option("--split", options->split,
                   "divide this split only, and keep the others as they are [divide all images anew]")
       ->type_name("TEXT");
@@ -162,11 +182,9 @@ void add_data_filter(CLI::App& data) {
   FilterOptions& keep = options->keep;
   CLI::Option* classes =
       app->add_option("--classes", keep.classes, "classes to keep, separated by commas [all]")
-          ->delimiter(',')
           ->allow_extra_args(false)
           ->type_name("NAMES");
   app->add_option("--drop-classes", keep.drop_classes, "classes to leave out, separated by commas")
-      ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("NAMES")
       ->excludes(classes);
@@ -176,7 +194,6 @@ void add_data_filter(CLI::App& data) {
   app->add_flag("--images-with-objects", keep.images_with_objects,
                 "leave out images without objects, or of which none is left");
   app->add_option("--split", keep.splits, "splits to keep, separated by commas [all]")
-      ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("NAMES");
   options->reading.add(*app);

@@ -4,8 +4,10 @@
 #include <CLI/CLI.hpp>
 
 #include <cstddef>
+#include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/data_options.h"
@@ -39,8 +41,16 @@ inline constexpr const char* kWritingFooter =
 /// Finds the data at a path, prints what was ignored or chosen, and returns it.
 DataFolder find_and_describe(const DataOptions& options, const std::string& path);
 
+/// Whether the images are decoded, as `rcnn check` does with kMaxDecoded of them, to find those that cannot
+/// be.
+enum class Decode { no, yes };
+
 /// read_parts, which prints how many faults the data has.
-std::vector<DataPart> read_and_report(const DataFolder& folder);
+std::vector<DataPart> read_and_report(const DataFolder& folder, Decode decode = Decode::yes);
+
+/// Throws InputError, which begins with `option`, for a picture that is a symbolic link: writing it would
+/// replace a file elsewhere, also with --force.
+void check_no_link(std::string_view option, const std::filesystem::path& picture);
 
 /// "1 image", "2 images".
 std::string counted(size_t count, const char* what);

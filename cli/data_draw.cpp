@@ -54,9 +54,13 @@ void choose(const DataPart& part, const Options& options, std::set<std::string>&
   for (size_t i = 0; i < count; ++i) {
     const Sample& sample = samples[i * samples.size() / count];
     const fs::path stem = fs::path(part.split) / sample.image.stem();
-    std::string name = stem.string();
-    for (int number = 2; !taken.insert(name).second; ++number)
-      name = fmt::format("{}_{}", stem.string(), number);
+    constexpr size_t kMaxStem = 255 - 4;  // bytes: a name of 255 without its extension
+    const auto fitting = [&](const std::string& ending) {
+      const size_t folder = stem.string().size() - stem.filename().string().size();
+      return cut_to(stem.string(), folder + kMaxStem - ending.size()) + ending;
+    };
+    std::string name = fitting("");
+    for (int number = 2; !taken.insert(name).second; ++number) name = fitting(fmt::format("_{}", number));
     drawings.push_back({&sample, &part.data.classes,
                         fs::path(options.out) / (name + (options.pictures == "png" ? ".png" : ".jpg"))});
   }
@@ -74,8 +78,10 @@ void prepare_folders(const Options& options, const std::vector<DataPart>& parts,
   OutputCheck check(options.force);
   check.reads(options.data);
   for (const Drawing& drawing : drawings) check.reads(drawing.sample->image);
-  for (const Drawing& drawing : drawings)
+  for (const Drawing& drawing : drawings) {
+    check_no_link("--out", drawing.picture);
     if (std::error_code none; fs::exists(drawing.picture, none)) check.writes("--out", drawing.picture);
+  }
 }
 
 void draw(const Options& options) {
@@ -83,7 +89,7 @@ void draw(const Options& options) {
   check_outside(options.out, folder);
   std::vector<DataPart> parts;
   if (options.split.empty())
-    parts = read_and_report(folder);
+    parts = read_and_report(folder, Decode::no);
   else
     parts.push_back({usual_split(options.split).empty() ? options.split : usual_split(options.split),
                      read_split(folder, options.split)});
@@ -145,7 +151,8 @@ void add_data_draw(CLI::App& data) {
   app->add_option("--out", options->out, "folder for the pictures, which lie in DIR/SPLIT")
       ->required()
       ->type_name("DIR");
-  app->add_option("--count", options->count, "maximum number of images of each split; 0: all [20]");
+  app->add_option("--count", options->count, "maximum number of images of each split; 0: all [20]")
+      ->check(not_negative());
   app->add_option("--split", options->split, "split to draw [all]")->type_name("TEXT");
   app->add_option("--pictures", options->pictures, "format of the pictures: jpeg or png [jpeg]")
       ->check(CLI::IsMember({"jpeg", "png"}).description(""))

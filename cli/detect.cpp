@@ -1,17 +1,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <exception>
 #include <optional>
 #include <set>
 
+#include "bench/capture.h"
 #include "cli/commands.h"
 #include "cli/data_options.h"
 #include "cli/device.h"
+#include "core/files/atomic_file.h"
 #include "core/files/look.h"
 #include "core/files/output.h"
 #include "core/log.h"
 #include "core/pipeline.h"
 #include "core/text.h"
+#include "data/convert.h"
 #include "data/draw.h"
 #include "data/image_folder.h"
 #include "eval/detect.h"
@@ -54,7 +58,7 @@ std::string unique_name(std::set<std::string>& taken, const std::string& stem) {
 constexpr int64_t kGpuBatch = 4;
 
 struct Options {
-  std::string weights, classes, out = "detections", pictures = "jpeg";
+  std::string weights, classes, out = "detections", pictures = "jpeg", capture, command_line;
   std::vector<std::string> paths;
   std::optional<float> score;
   int64_t short_side = 0;
@@ -74,6 +78,10 @@ struct Options {
 /// pictures.
 void prepare_folder(const Options& options, const std::vector<fs::path>& images,
                     const std::vector<std::string>& names) {
+  check_input(
+      !is_image_folder_of_data(options.out),
+      "--out {}: the annotated pictures would be among the images of a data set; choose another folder",
+      options.out);
   std::error_code error;
   const bool existed = fs::exists(options.out, error);
   fs::create_directories(options.out, error);
@@ -125,9 +133,24 @@ void detect(const Options& options) {
   prepare_folder(options, images, names);
   move_to(*detector.model, ctx->device);
   options.device.print_start();
+  const auto capture = make_capture(
+      {.file = options.capture,
+       .what = "detection",
+       .training = false,
+       .command = options.command_line,
+       .version = version_line()},
+      options.force,
+      [&] {
+        std::vector<fs::path> inputs = images;
+        inputs.emplace_back(options.weights);
+        inputs.emplace_back(options.classes);
+        return inputs;
+      }(),
+      options.out);
 
-  std::vector<Sample> samples;
-  std::vector<Detection> all;
+  std::optional<DetectionList> list;
+  std::exception_ptr unwritten;  // why the list could not be written
+  size_t detected = 0;           // images
   const int64_t count = std::ssize(images);
   const int64_t batch_size = options.batch > 0                      ? options.batch
                              : ctx->device.type == DeviceType::cuda ? kGpuBatch
@@ -149,16 +172,24 @@ void detect(const Options& options) {
     std::vector<const Image*> readable;
     for (const Item& item : items)
       if (item.unread.empty()) readable.push_back(&item.image);
-    auto found = detect_images(*ctx, *detector.model, readable, static_cast<int>(samples.size()));
+    const bool records = capture && !readable.empty();
+    if (records) capture->step_begins(*ctx);
+    auto found = detect_images(*ctx, *detector.model, readable);
+    if (records) capture->step_ends(*ctx);
     auto next = found.begin();
     for (Item& item : items) {
       if (!item.unread.empty()) continue;
       for (const Detection& d : *next)
         if (d.score >= options.score.value_or(confidence_of(detector, d.label)))
           item.shown.push_back({d.box, d.label, d.score});
-      samples.push_back(
-          {escaped(names[item.index]), images[item.index], item.image.width, item.image.height, {}});
-      all.insert(all.end(), next->begin(), next->end());
+      try {
+        const Sample sample{
+            escaped(names[item.index]), images[item.index], item.image.width, item.image.height, {}};
+        if (!unwritten) list->add(sample, *next);
+      } catch (const Error&) {  // the pictures remain
+        unwritten = std::current_exception();
+      }
+      ++detected;
       ++next;
     }
     return items;
@@ -194,11 +225,16 @@ void detect(const Options& options) {
       if (!item.undrawn.empty()) undrawn.add(path, item.undrawn);
     }
   };
-  run_pipeline((count + batch_size - 1) / batch_size, options.workers, read, find, draw, report);
-  write_detections(options.results(), all, samples, detector.classes, detector.category_ids);
+  write_atomically(options.results(), [&](FileWriter& file) {
+    list.emplace(file, detector.classes, detector.category_ids);
+    run_pipeline((count + batch_size - 1) / batch_size, options.workers, read, find, draw, report);
+    if (unwritten) std::rethrow_exception(unwritten);
+    list->finish(unread.count);
+  });
+  if (capture) capture->finish();
   options.device.print_sync_report();
   const std::string first = unread.text("images could not be read", images.size()),
-                    second = undrawn.text("pictures could not be written", samples.size());
+                    second = undrawn.text("pictures could not be written", detected);
   const std::string sentence =
       fmt::format("{}{}{}; the others and {} are done", first,
                   first.empty() || second.empty() ? "" : ", and ", second, options.results().string());
@@ -208,8 +244,9 @@ void detect(const Options& options) {
 
 }  // namespace
 
-void add_detect(CLI::App& program) {
+void add_detect(CLI::App& program, const std::string& command_line) {
   auto options = std::make_shared<Options>();
+  options->command_line = command_line;
   CLI::App* app = program.add_subcommand("detect", "Detect objects in photographs and draw them");
   app->add_option("--weights", options->weights,
                   "trained model (best.safetensors), or torchvision's (fasterrcnn_resnet50_fpn_coco.pth)")
@@ -240,6 +277,8 @@ void add_detect(CLI::App& program) {
                   "images that are detected on together if they have the same size after resizing [4 on a "
                   "GPU, otherwise 1]")
       ->check(CLI::Range(1, 1024));
+  app->add_option("--capture", options->capture, "record the ops of batches 4 to 13, for `rcnn lab replay`")
+      ->type_name("FILE");
   add_max_megapixels(*app);
   add_force(*app, options->force);
   options->device.add(*app);

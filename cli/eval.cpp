@@ -62,6 +62,7 @@ void write_json(const std::filesystem::path& path, const Result& result, const D
   json.update(as_json(result.coco.mean));
   json["map50"] = result.voc.map_area;
   json["map50_voc07"] = result.voc.map_11point;
+  json["unreadable_images"] = count_unreadable(data.faults);
   for (size_t i = 0; i < data.classes.size(); ++i) {
     const ClassResult& voc = result.voc.classes[i];
     if (voc.truths == 0) continue;

@@ -22,7 +22,7 @@ void write_eval_report(const fs::path& path, const EvalReport& report, const Dat
                        const VocResult& result, const CocoFigures& coco, const Diagnosis& diagnosis) {
   ReportData data;
   data.title = fmt::format("{} on {}", last_part(report.of), last_part(report.data));
-  data.subtitle = version_line();
+  data.subtitle = fmt::format("Evaluated by {}.", version_line());
   data.facts = report.facts;
   data.facts.emplace_back("Data", report.data);
   if (!report.list.empty()) data.facts.emplace_back("Images", report.list);

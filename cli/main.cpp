@@ -96,7 +96,7 @@ int run(CLI::App& program, int argc, char** argv) {
 int main(int argc, char** argv) {
   open_standard_files();
   rcnn::sleep_soon_when_waiting(argv);
-  rcnn::explain_crashes_under_limit();
+  rcnn::prepare_for_limit();
   CLI::App program{"Faster R-CNN from scratch: train, evaluate and run object detectors."};
   program.name("rcnn");
   program.formatter(std::make_shared<HelpFormatter>());  // subcommands inherit it
@@ -107,7 +107,8 @@ int main(int argc, char** argv) {
   rcnn::add_train(program, command_line);
   rcnn::add_eval(program, command_line);
   rcnn::add_compare(program, command_line);
-  rcnn::add_detect(program);
+  rcnn::add_detect(program, command_line);
+  rcnn::add_explain(program);
   rcnn::add_propose(program);
   rcnn::add_check(program);
   rcnn::add_data(program);
@@ -115,6 +116,9 @@ int main(int argc, char** argv) {
   rcnn::add_synth(program);
   rcnn::add_export(program);
   rcnn::add_bench(program);
+  rcnn::add_lab(program);
+  rcnn::add_profile(program, command_line);
+  rcnn::add_lab_replay(program);
   rcnn::add_help(program);
   program.footer(  // after the subcommands, which would inherit it
       "`rcnn COMMAND --help` explains a command. A first run on generated images:\n"

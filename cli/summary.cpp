@@ -6,6 +6,10 @@
 #include "cli/settings.h"
 #include "core/files/tensor_file.h"
 #include "core/files/weights_file.h"
+#include "core/text.h"
+#include "data/class_names.h"
+#include "models/detector.h"
+#include "models/inferred.h"
 #include "models/summary.h"
 
 namespace rcnn {
@@ -20,6 +24,28 @@ std::string printable(const std::string& name) {
 /// "1 tensor", "2 tensors".
 std::string count_of(int64_t count, const char* what) {
   return fmt::format("{} {}{}", with_commas(count), what, count == 1 ? "" : "s");
+}
+
+std::string classes_of(int64_t count) { return fmt::format("{} class{}", count, count == 1 ? "" : "es"); }
+
+/// "nano-fpn for 2 classes: cat, dog", of a detector; the backbone of a classifier; nothing of other weights.
+std::string describe_model(const std::string& path, const SafetensorsFile& file) {
+  const auto model = file.metadata.find("model.model");
+  if (model != file.metadata.end() && file.metadata.contains("classes")) {
+    const std::vector<std::string> classes = saved_classes(file.metadata, path);
+    return fmt::format("{} for {}: {}", rcnn::printable(model->second), classes_of(std::ssize(classes)),
+                       rcnn::printable(list_names(classes)));
+  }
+  try {
+    std::map<std::string, Tensor> tensors = file.tensors;
+    const NameChanges changes = to_torchvision_names(tensors);
+    const InferredDetector inferred = infer_detector(path, tensors, changes);
+    return fmt::format("{} for {}, whose names the file does not have", inferred.config.backbone,
+                       classes_of(inferred.classes));
+  } catch (const Error&) {  // no detector
+  }
+  const std::string backbone = guess_model(file.tensors);
+  return backbone.empty() ? "" : "weights for the backbone of " + backbone;
 }
 
 void list_weights(const std::string& path) {
@@ -64,6 +90,7 @@ void list_weights(const std::string& path) {
   fmt::print("{}{}: {}\n", file.tensors.empty() ? "" : "\n", path, total.text());
   if (by_type.size() > 1)
     for (const auto& [type, sum] : by_type) fmt::print("  {}: {}\n", type, sum.text());
+  if (const std::string model = describe_model(path, file); !model.empty()) fmt::print("  {}\n", model);
 }
 
 struct SummaryOptions {
@@ -79,7 +106,7 @@ void list_model(const SummaryOptions& options) {
   TrainConfig unused;
   apply_settings(settings, config, unused);
   FasterRcnn model(config, options.classes, Init(1));
-  fmt::print("{} for {} classes, one image of {} x {}, {} RoIs\n\n", config.backbone, options.classes,
+  fmt::print("{} for {}, one image of {} x {}, {} RoIs\n\n", config.backbone, classes_of(options.classes),
              options.height, options.width, config.rpn_post_nms_top_n_test);
   fmt::print("{}\nSettings of the profile {}:\n",
              describe_layers(model, list_layers(model, options.height, options.width)), config.profile);

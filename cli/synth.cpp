@@ -18,8 +18,9 @@ void add_synth(CLI::App& program) {
   CLI::App* app = program.add_subcommand("synth", "Generate scenes with exact boxes to train on");
   app->footer("Writes PNG images and Pascal VOC annotations. One folder can hold several splits.");
   app->add_option("--out", options->out, "folder to write to")->required()->type_name("DIR");
-  app->add_option("--count", options->count, "number of scenes [100]");
-  app->add_option("--seed", options->seed, "random seed; the same seed and split give the same scenes [1]");
+  app->add_option("--count", options->count, "number of scenes [100]")->check(not_negative());
+  app->add_option("--seed", options->seed, "random seed; the same seed and split give the same scenes [1]")
+      ->check(not_negative());
   app->add_option("--split", options->split, "name of the split [train]")->type_name("TEXT");
   app->add_option("--width", options->scene.width, "width of the scenes, in pixels [320]");
   app->add_option("--height", options->scene.height, "height of the scenes, in pixels [240]");

@@ -3,6 +3,7 @@
 
 #include <csignal>
 
+#include "bench/capture.h"
 #include "cli/commands.h"
 #include "cli/data_options.h"
 #include "cli/device.h"
@@ -23,7 +24,7 @@ constexpr std::string_view kFirstOptions[] = {"data",       "model",  "weights",
 void add_train(CLI::App& program, const std::string& command_line) {
   struct Options {
     SettingFlags flags;
-    std::string config;
+    std::string config, capture;
     std::vector<std::string> kernels;
     bool resume = false, force = false, dry_run = false, sync_report = false, allow_changed_data = false;
   };
@@ -58,6 +59,9 @@ void add_train(CLI::App& program, const std::string& command_line) {
       ->group(inspection);
   app->add_flag("--sync-report", options->sync_report, "print where the host waited for the GPU")
       ->group(inspection);
+  app->add_option("--capture", options->capture, "record the ops of steps 4 to 13, for `rcnn lab replay`")
+      ->type_name("FILE")
+      ->group(inspection);
   app->callback([options, command_line] {
     std::signal(SIGPIPE, SIG_IGN);  // a log whose reader has gone does not end a training (core/log.h)
     RunOptions run;
@@ -73,7 +77,12 @@ void add_train(CLI::App& program, const std::string& command_line) {
     run.command_line = command_line;
     run.version = version_line();
     run.kernels = parse_kernels(options->kernels);
+    const auto capture = make_capture(
+        {.file = options->capture, .command = command_line, .version = run.version}, options->force,
+        {run.train.data, run.train.weights, run.train.proposals, options->config}, run.train.out);
+    run.steps_watcher = capture.get();
     train_detector(run);
+    if (capture) capture->finish();
     if (options->sync_report) print_host_waits();
   });
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/text.h"
 
 namespace rcnn {
 namespace {
@@ -152,7 +153,7 @@ std::string usage_error(const CLI::App* program, const CLI::Error& error) {
     explain(word, option ? "an option" : "a command", option && !meant.empty() ? "--" + meant : meant);
     break;
   }
-  return fmt::format("rcnn: {}; `{} --help` explains the usage\n", fault, full_name(command));
+  return fmt::format("rcnn: {}; `{} --help` explains the usage\n", printable(fault), full_name(command));
 }
 
 }  // namespace rcnn

@@ -10,6 +10,8 @@
 
 namespace rcnn {
 
+std::string commit_name() { return RCNN_COMMIT; }
+
 std::string version_line() {
   // What the compiler was allowed to use everywhere. The SIMD kernels, of which numerics_description() says
   // which run, are compiled for several instruction sets.

@@ -5,6 +5,7 @@
 
 #include "core/cuda/device.h"
 #include "core/cuda/tensor.h"
+#include "core/op_observer.h"
 #include "core/parallel.h"
 
 namespace rcnn {
@@ -77,6 +78,7 @@ Var record(Context& ctx, std::shared_ptr<Node> node, std::initializer_list<const
 Var record(Context& ctx, std::shared_ptr<Node> node, const std::vector<Var>& inputs, Tensor value) {
   for (const Var& input : inputs) node->inputs_.push_back(input.gradient_);
   node->sequence_ = ctx.next_sequence++;
+  node->layer_ = ctx.layer;
   Var output(std::move(value));
   const Tensor& v = output.value_;
   if (ctx.watch) ctx.watch(*node, inputs, v);
@@ -111,6 +113,7 @@ void backward(Context& ctx, const Var& loss, double weight) {
       node->output_gradient_ = std::move(output->value);
       output->value = Tensor();
       output->written = false;
+      const LayerScope layer(ctx, node->layer_);
       const cuda::Range range(node->name());
       node->backward(ctx);
     }

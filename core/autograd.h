@@ -51,6 +51,8 @@ class Var {
   /// The accumulated gradient. Throws Error if none was written.
   const Tensor& gradient() const;
   bool has_gradient() const { return gradient_ && gradient_->written; }
+  /// The memory of the gradient, written or not; undefined before the first contribution.
+  Tensor gradient_memory() const { return gradient_ ? gradient_->value : Tensor(); }
   /// Forgets the gradient: the next contribution is written, not added. The memory is kept.
   void clear_gradient() const {
     if (gradient_) gradient_->written = false;
@@ -119,6 +121,7 @@ struct Node {
   std::vector<std::shared_ptr<Gradient>> inputs_;
   Tensor output_gradient_;
   uint64_t sequence_ = 0;
+  const char* layer_ = "";  // the context's when it was recorded
 };
 
 /// Whether a layer with these inputs has to record a node: gradients are enabled and one of the inputs

@@ -69,6 +69,7 @@ class Workspace {
 enum class Precision { f32, tf32, bf16 };
 
 struct Node;
+class OpObserver;
 class Var;
 
 struct Context {
@@ -88,8 +89,9 @@ struct Context {
   uint32_t micro_batch = 0;  // the batch's number within its step: keys draws without an image id
   /// Op family -> variant, from `--kernel conv2d=onednn`; an op without an entry uses its preferred variant.
   std::map<std::string, std::string, std::less<>> kernels;
-  /// If set, called before and after every op, with the names of the op and of the variant.
-  std::function<void(const char* op, const char* variant, bool begins)> profiler;
+  /// If set, told of every op: see core/op_observer.h.
+  OpObserver* observer = nullptr;
+  const char* layer = "";  // the part of the model that works now: see LayerScope
   /// If set, called with every value that a layer records for backward, in the order of the forward pass.
   std::function<void(const Node& layer, const std::vector<Var>& inputs, const Tensor& output)> watch;
   uint64_t next_sequence = 0;  // order of creation of autograd nodes

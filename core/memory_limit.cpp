@@ -1,5 +1,6 @@
 #include "core/memory_limit.h"
 
+#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -55,8 +56,11 @@ void require_addresses(size_t bytes, const char* what) {
       what, bytes / kMiB, (address_limit() - used) / kMiB, address_limit() / kMiB));
 }
 
-void explain_crashes_under_limit() {
+void prepare_for_limit() {
   if (address_limit() == 0) return;
+  // One heap for all threads: each of its own would take 64 MiB of addresses, and 128 for a moment, just when
+  // oneDNN's code generator may want some.
+  ::mallopt(M_ARENA_MAX, 1);
   const std::string text = fmt::format(
       "rcnn: the program crashed, most likely out of memory: it may use {} MiB of addresses "
       "(ulimit -v)\n",

@@ -14,8 +14,9 @@ uint64_t address_limit();
 /// the subject of the sentence. Without a limit, it costs nothing and throws nothing.
 void require_addresses(size_t bytes, const char* what);
 
-/// Under a limit, a crash (SIGSEGV, SIGBUS, SIGABRT) becomes a sentence about the limit and exit status 1,
-/// because memory that a library did not get is then the likely cause. Without a limit, it does nothing.
-void explain_crashes_under_limit();
+/// To be called before threads are started. Under a limit, all threads share one heap, and a crash (SIGSEGV,
+/// SIGBUS, SIGABRT) becomes a sentence about the limit and exit status 1, because memory that a library did
+/// not get is then the likely cause. Without a limit, it does nothing.
+void prepare_for_limit();
 
 }  // namespace rcnn

@@ -1,5 +1,6 @@
 #include "core/tensor.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 
@@ -83,7 +84,10 @@ Storage::Storage(Device where, size_t size)
 }
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
-  for (int64_t size : shape) check(size >= 0, "a tensor cannot have the shape {}", shape.str());
+  int64_t count = 16;  // no element takes more bytes
+  for (int64_t size : shape)
+    check(size >= 0 && !__builtin_mul_overflow(count, std::max<int64_t>(size, 1), &count),
+          "a tensor cannot have the shape {}", shape.str());
   Tensor tensor;
   tensor.storage_ = std::make_shared<Storage>(device, static_cast<size_t>(shape.numel()) * size_of(dtype));
   tensor.shape_ = shape;

@@ -14,6 +14,7 @@
 #include "data/files.h"
 #include "data/image_folder.h"
 #include "data/image_index.h"
+#include "data/names_left_out.h"
 
 namespace rcnn {
 namespace {
@@ -238,6 +239,38 @@ std::map<std::string, fs::path> find_lists_beside(const fs::path& root, std::vec
         notes.push_back(fmt::format("{} names no annotated image; it is ignored.", entry.path().string()));
     }
   return lists;
+}
+
+std::string note_unlisted_beside(const fs::path& root, const std::map<std::string, fs::path>& lists) {
+  if (lists.empty()) return {};
+  std::vector<std::string> paths;  // of the annotations, without extension
+  std::unordered_map<std::string, std::vector<size_t>> by_name;
+  for (const fs::path& file : find_files(root).annotations) {
+    by_name[file.stem().string()].push_back(paths.size());
+    paths.push_back(fs::path(file).replace_extension().lexically_relative(root).generic_string());
+  }
+  std::vector<bool> listed(paths.size());
+  std::vector<std::string> files;
+  for (const auto& [split, list] : lists) {
+    files.push_back(list.filename().string());
+    for (const std::string& line : read_lines(list)) {
+      const std::string name = listed_name(line);
+      // Of several annotations of that name, those in that folder; all if none is, because the line may give
+      // the folder of the image, which has another name than that of the annotation.
+      const std::vector<size_t>& same = by_name[fs::path(name).filename().string()];
+      const auto fits = [&](size_t i) { return ("/" + paths[i]).ends_with("/" + name); };
+      const bool any = std::any_of(same.begin(), same.end(), fits);
+      for (const size_t i : same)
+        if (!any || fits(i)) listed[i] = true;
+    }
+  }
+  NamesLeftOut unlisted;
+  for (size_t i = 0; i < paths.size(); ++i)
+    if (!listed[i]) unlisted.add(paths[i]);
+  if (unlisted.count == 0) return {};
+  return fmt::format("{}: {} in no list ({}) and {} left out.", root.string(),
+                     unlisted.text("annotated image"), fmt::join(files, ", "),
+                     unlisted.count == 1 ? "is" : "are");
 }
 
 std::vector<std::string> find_split_folders_beside(const fs::path& root, std::vector<std::string>& notes) {

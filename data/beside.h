@@ -23,6 +23,11 @@ bool holds_images(const std::filesystem::path& root);
 std::map<std::string, std::filesystem::path> find_lists_beside(const std::filesystem::path& root,
                                                                std::vector<std::string>& notes);
 
+/// A sentence about the annotations that none of the lists names, with their number and the first of them;
+/// empty if there are none, or no lists.
+std::string note_unlisted_beside(const std::filesystem::path& root,
+                                 const std::map<std::string, std::filesystem::path>& lists);
+
 /// The splits of which the folders of the annotations speak, such as train_annotations/ and
 /// annotations/test/; none if there are fewer than two. `notes` gets a sentence about annotations that are
 /// then in no split.

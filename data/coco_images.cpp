@@ -160,7 +160,8 @@ class SampleImages {
       if (samples[i].image.empty()) {
         name_ = names[i];
         if (!may_read(root, folder_ / with_slashes(names[i]), options_))
-          report(fmt::format("{}; the image is skipped", kOutside), FaultKind::missing_image);
+          report(fmt::format("{}; the image is skipped", reason_not_to_read(names[i])),
+                 FaultKind::missing_image);
         else
           report(fmt::format("does not exist in {}{}; the image is skipped", folder_.string(),
                              next->doubt.empty() ? "" : fmt::format(", and {}", next->doubt)),

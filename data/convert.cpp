@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <string_view>
 #include <system_error>
 
 #include "core/error.h"
@@ -11,6 +12,7 @@
 #include "core/text.h"
 #include "data/coco_places.h"
 #include "data/write_forms.h"
+#include "data/yolo.h"
 
 namespace rcnn {
 namespace {
@@ -31,19 +33,27 @@ std::string plain_name(std::string stem) {
   return plain;
 }
 
-/// A name for each image: its own, as far as that is plain and no other image has it, in any case or with
-/// another extension.
+/// A name for each image: its own, as far as that is plain, short enough for a number behind it, and no other
+/// image has it, in any case or with another extension.
 ImageNames name_images(const std::vector<DataPart>& parts, size_t& renamed) {
   ImageNames names;
   std::set<std::string> taken;
   for (const DataPart& part : parts)
     for (const Sample& sample : part.data.samples) {
       if (names.contains(sample.image)) continue;
+      constexpr size_t kMaxName = 255;  // bytes, of every usual file system
+      const std::string extension = sample.image.extension().string();
+      // The annotation has the name, too, with an extension of four letters.
+      const size_t room = kMaxName - std::max(extension.size(), std::string_view(".xml").size());
       const std::string stem = plain_name(sample.image.stem().string());
-      std::string name = stem;
+      const auto fitting = [&](const std::string& ending) {
+        std::string start = cut_to(stem, room - ending.size());
+        return start.substr(0, start.find_last_not_of(" .") + 1) + ending;
+      };
+      std::string name = fitting("");
       for (int number = 2; !taken.insert(lower_case(name)).second; ++number)
-        name = fmt::format("{}_{}", stem, number);
-      name += sample.image.extension().string();
+        name = fitting(fmt::format("_{}", number));
+      name += extension;
       if (name != sample.image.filename()) ++renamed;
       names.emplace(sample.image, std::move(name));
     }
@@ -67,6 +77,45 @@ void suit_to_form(Converted& converted, DataForm form) {
           ++converted.crowds;
         }
     }
+}
+
+/// Throws InputError for an image that a split has twice, and for one that a form with a single annotation
+/// per image cannot hold, because it has other objects in another split.
+void check_images(const std::vector<DataPart>& parts, DataForm form) {
+  std::map<fs::path, std::pair<const Sample*, std::string>> first;  // with the name of the split
+  for (const DataPart& part : parts) {
+    std::set<fs::path> in_split;
+    for (const Sample& sample : part.data.samples) {
+      check_input(in_split.insert(sample.image).second,
+                  "{} has two entries{}; one of them must be removed, or both be joined, first.",
+                  sample.image.string(), part.split.empty() ? "" : " in the split " + part.split);
+      if (form != DataForm::voc) continue;
+      const auto [other, is_new] = first.try_emplace(sample.image, &sample, part.split);
+      const std::vector<Object>& objects = other->second.first->objects;
+      const auto is_equal = [](const Object& a, const Object& b) {
+        return is_same(a, b) && a.difficult == b.difficult;
+      };
+      check_input(is_new || std::equal(objects.begin(), objects.end(), sample.objects.begin(),
+                                       sample.objects.end(), is_equal),
+                  "{} lies in the splits {} and {} with different objects, and VOC has one annotation per "
+                  "image; one of the two must be mended first, or choose another form.",
+                  sample.image.string(), other->second.second, part.split);
+    }
+  }
+}
+
+/// The classes without an object in any split.
+std::vector<std::string> classes_without_objects(const std::vector<DataPart>& parts) {
+  std::vector<std::string> unused;
+  const std::vector<std::string>& classes = parts.front().data.classes;
+  std::vector<size_t> counts(classes.size());
+  for (const DataPart& part : parts) {
+    const std::vector<size_t> of_part = count_boxes_by_class(part.data);
+    for (size_t c = 0; c < counts.size(); ++c) counts[c] += of_part[c];
+  }
+  for (size_t c = 0; c < counts.size(); ++c)
+    if (counts[c] == 0) unused.push_back(classes[c]);
+  return unused;
 }
 
 /// Throws Error unless both are the same: class, kind and box, to a thousandth of a pixel.
@@ -138,6 +187,33 @@ void check_coco_names(std::span<const DataPart> parts) {
   }
 }
 
+/// Throws InputError for a split whose list a reader of VOC would take for one of a single class: b_a beside
+/// a, as cat_train beside train.
+void check_voc_names(std::span<const DataPart> parts) {
+  for (const DataPart& part : parts)
+    for (const DataPart& other : parts)
+      check_input(
+          other.split.empty() || !part.split.ends_with("_" + other.split),
+          "The split '{}' cannot be written as VOC beside the split '{}', because {}.txt is then read as "
+          "the list of a single class; choose another name or form.",
+          part.split, other.split, part.split);
+}
+
+/// Throws InputError for a split whose name is a key of data.yaml that means something else, or no text.
+void check_yolo_names(std::span<const DataPart> parts) {
+  for (const DataPart& part : parts) {
+    check_input(
+        !is_yolo_key(part.split),
+        "The split '{}' cannot be written as YOLO, where data.yaml has something else under that name; "
+        "choose another name or form.",
+        part.split);
+    check_input(
+        is_utf8(part.split),
+        "The split '{}' cannot be written as YOLO, because its name is not UTF-8; choose another name.",
+        escaped(part.split));
+  }
+}
+
 /// The folder without a slash at its end, so that `.part` can follow.
 fs::path without_slash(const fs::path& out) {
   const fs::path plain = out.lexically_normal();
@@ -148,11 +224,33 @@ fs::path unfinished(const fs::path& out) { return without_slash(out).string() + 
 
 }  // namespace
 
+std::string cut_to(const std::string& text, size_t bytes) {
+  if (text.size() <= bytes) return text;
+  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
+  return text.substr(0, bytes);
+}
+
 void check_outside(const fs::path& out, const DataFolder& folder) {
   const fs::path root = is_folder(folder.root) ? folder.root : folder.root.parent_path();
   check_input(!is_inside(out, root.empty() ? "." : root),
               "{} lies in the folder of the data, {}, and would become a part of it; give another folder.",
               out.string(), root.string());
+}
+
+bool is_image_folder_of_data(const fs::path& folder) {
+  std::error_code failed;
+  fs::path place = fs::weakly_canonical(folder, failed);
+  const auto is = [&](const fs::path& path) { return fs::is_directory(path, failed); };
+  for (int level = 0; !failed && level < 2 && place.has_relative_path();
+       ++level, place = place.parent_path()) {
+    const std::string name = place.filename().string();
+    const fs::path around = place.parent_path();
+    if (name == "JPEGImages" && is(around / "Annotations")) return true;
+    if (name == "images" &&
+        (is(around / "labels") || is(around / "annotations") || is(around / "Annotations")))
+      return true;
+  }
+  return false;
 }
 
 void check_new_folder(const fs::path& out, std::span<const DataFolder> data) {
@@ -180,10 +278,14 @@ Converted write_parts(std::vector<DataPart> parts, const fs::path& out, const Co
   const fs::path clean = without_slash(out), part = unfinished(out);
   check_split_names(parts);
   if (options.form == DataForm::coco) check_coco_names(parts);
+  if (options.form == DataForm::voc) check_voc_names(parts);
+  if (options.form == DataForm::yolo) check_yolo_names(parts);
   Converted converted;
   converted.parts = std::move(parts);
   const ImageNames names = name_images(converted.parts, converted.renamed);
   suit_to_form(converted, options.form);
+  check_images(converted.parts, options.form);
+  if (options.form == DataForm::voc) converted.classes_left_out = classes_without_objects(converted.parts);
   try {
     make_folders(part);
     const auto write = options.form == DataForm::voc    ? write_voc

@@ -3,9 +3,9 @@
 // All three hold the same images, splits and boxes, and reading them gives these boxes back. What a form has
 // no place for is left out and counted:
 //
-//   VOC    the order of the classes; that an object is a crowd (it becomes `difficult`); boxes of no more
-//   than
-//          one pixel, because VOC counts pixels and its readers take such a box for an empty one
+//   VOC    the order of the classes, and those without an object; that an object is a crowd (it becomes
+//          `difficult`); boxes of no more than one pixel, because VOC counts pixels and its readers take such
+//          a box for an empty one
 //   YOLO   crowds and difficult objects, which are left out, as Ultralytics' own converters do; a dataset
 //          without splits, which becomes the split `train`
 #pragma once
@@ -28,15 +28,23 @@ struct ConvertOptions {
 };
 
 struct Converted {
-  std::vector<DataPart> parts;  // as they were read, without what was left out
-  size_t crowds = 0;            // that became difficult objects
-  size_t ignored_left_out = 0;  // crowds and difficult objects
-  size_t small_left_out = 0;    // boxes of no more than one pixel
-  size_t renamed = 0;           // images whose names another image has, or no list can hold
+  std::vector<DataPart> parts;                     // as they were read, without what was left out
+  size_t crowds = 0;                               // that became difficult objects
+  size_t ignored_left_out = 0;                     // crowds and difficult objects
+  size_t small_left_out = 0;                       // boxes of no more than one pixel
+  std::vector<std::string> classes_left_out = {};  // VOC has no list of classes: those without an object
+  size_t renamed = 0;  // images whose names another image has, or no list can hold
 };
+
+/// The beginning of a name, of at most `bytes` bytes, without a part of a letter (UTF-8) at its end.
+std::string cut_to(const std::string& text, size_t bytes);
 
 /// Throws InputError if the folder `out` is one of the data or lies in it, and would become a part of it.
 void check_outside(const std::filesystem::path& out, const DataFolder& folder);
+
+/// Whether images in this folder belong to a data set, because labels or annotations lie beside it: images/
+/// with labels/, JPEGImages/ with Annotations/, or a folder in one of these.
+bool is_image_folder_of_data(const std::filesystem::path& folder);
 
 /// Throws InputError unless `write_parts` may write the folder `out`: it does not exist or is empty,
 /// `<out>.part` does not exist, and neither lies in the data.
@@ -53,8 +61,9 @@ void check_split_names(std::span<const DataPart> parts);
 /// Each image keeps its name, unless another one before it has that name, in any case and with any extension
 /// (it becomes name_2, name_3, ...), or the name has characters that a list cannot hold (they become _).
 ///
-/// Throws InputError if a split has a name that the form cannot hold, and Error if something cannot be
-/// written or is not the same when it is read back.
+/// Throws InputError, before anything is written, if a split has a name that the form cannot hold, if it
+/// holds an image twice, or, for VOC, if an image has other objects in another split; and Error if something
+/// cannot be written or is not the same when it is read back.
 Converted write_parts(std::vector<DataPart> parts, const std::filesystem::path& out,
                       const ConvertOptions& options);
 

@@ -15,12 +15,30 @@ bool holds(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-void keep_splits(std::vector<DataPart>& parts, const std::vector<std::string>& wanted) {
-  if (wanted.empty()) return;
+/// The names in entries that separate them by commas. What is no known name stays a name of its own.
+std::vector<std::string> names_in(const std::vector<std::string>& entries,
+                                  const std::vector<std::string>& known) {
+  std::vector<std::string> names;
+  for (const std::string& entry : entries)
+    for (size_t begin = 0; begin <= entry.size();) {
+      size_t end = entry.size();  // of the longest known name that begins here
+      while (end > begin && !holds(known, entry.substr(begin, end - begin))) {
+        const size_t comma = entry.rfind(',', end - 1);
+        end = comma == std::string::npos || comma < begin ? begin : comma;
+      }
+      if (end == begin) end = std::min(entry.find(',', begin), entry.size());
+      if (end > begin || entry.empty()) names.push_back(entry.substr(begin, end - begin));
+      begin = end + 1;
+    }
+  return names;
+}
+
+void keep_splits(std::vector<DataPart>& parts, const std::vector<std::string>& entries) {
+  if (entries.empty()) return;
   std::vector<std::string> existing, names;
   for (const DataPart& part : parts)
     if (!part.split.empty()) existing.push_back(part.split);
-  for (const std::string& name : wanted) {
+  for (const std::string& name : names_in(entries, existing)) {
     names.push_back(usual_split(name).empty() ? name : usual_split(name));
     check_input(holds(existing, names.back()), "The data has no split '{}'; {}.", name,
                 existing.empty() ? "its images are not divided into splits"
@@ -31,15 +49,16 @@ void keep_splits(std::vector<DataPart>& parts, const std::vector<std::string>& w
 
 /// The new label of each class, from 1; 0 for one that is left out.
 std::vector<int> new_labels(const std::vector<std::string>& classes, const FilterOptions& options) {
-  for (const std::vector<std::string>* names : {&options.classes, &options.drop_classes})
+  const std::vector<std::string> wanted = names_in(options.classes, classes),
+                                 dropped = names_in(options.drop_classes, classes);
+  for (const std::vector<std::string>* names : {&wanted, &dropped})
     for (const std::string& name : *names)
       check_input(holds(classes, name), "The data has no class '{}'; it has {}.", name,
                   fmt::join(classes, ", "));
   std::vector<int> labels;
   int next = 0;
   for (const std::string& name : classes) {
-    const bool keep =
-        (options.classes.empty() || holds(options.classes, name)) && !holds(options.drop_classes, name);
+    const bool keep = (wanted.empty() || holds(wanted, name)) && !holds(dropped, name);
     labels.push_back(keep ? ++next : 0);
   }
   check_input(next > 0, "No class is left: the options leave out {}.", fmt::join(classes, ", "));

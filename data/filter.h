@@ -10,6 +10,8 @@
 namespace rcnn {
 
 struct FilterOptions {
+  // Each entry is a name, or several separated by commas. A name with commas in it is one name: of the ways
+  // to read an entry, the one with the longest names that the data has.
   std::vector<std::string> splits = {};        // to keep; empty: all
   std::vector<std::string> classes = {};       // to keep; empty: all
   std::vector<std::string> drop_classes = {};  // to leave out

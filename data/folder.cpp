@@ -260,9 +260,13 @@ DataFolder find_data(const fs::path& path) {
     VocLists lists = find_voc_lists(path);
     for (const auto& [split, list] : lists.names) folder.splits.push_back(split);
     folder.notes = std::move(lists.notes);
+    for (std::string& note : note_unlisted(path, lists)) folder.notes.push_back(std::move(note));
   }
   if (folder.form == "beside") {
-    for (const auto& [split, list] : find_lists_beside(path, folder.notes)) folder.splits.push_back(split);
+    const std::map<std::string, fs::path> lists = find_lists_beside(path, folder.notes);
+    for (const auto& [split, list] : lists) folder.splits.push_back(split);
+    if (std::string note = note_unlisted_beside(path, lists); !note.empty())
+      folder.notes.push_back(std::move(note));
     if (folder.splits.empty()) folder.splits = find_split_folders_beside(path, folder.notes);
   }
   if (folder.form == "splits") {

@@ -113,13 +113,19 @@ ImageIndex::Name ImageIndex::normalise(std::string path) {
   return name;
 }
 
-ImageIndex::ImageIndex(const fs::path& root) : root_(root) {
+std::vector<fs::path> images_below(const fs::path& root) {
+  std::vector<fs::path> images;
   walk_files(root, [&](const fs::path& file) {
-    if (has_image_extension(file) && !holds_masks(file.parent_path().lexically_relative(root)))
-      files_.push_back(file);
+    if (has_image_extension(file)) images.push_back(file);
     return true;
   });
-  std::sort(files_.begin(), files_.end());
+  std::sort(images.begin(), images.end());
+  return images;
+}
+
+ImageIndex::ImageIndex(const fs::path& root, const std::vector<fs::path>& images) : root_(root) {
+  for (const fs::path& image : images)
+    if (!holds_masks(image.parent_path().lexically_relative(root))) files_.push_back(image);
   for (size_t i = 0; i < files_.size(); ++i) {
     names_.push_back(normalise(files_[i].lexically_relative(root).generic_string()));
     by_stem_[names_[i].stem].push_back(i);

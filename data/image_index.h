@@ -28,10 +28,15 @@ struct LostImage {
   std::string doubt = {};  // why there is none although images with that name exist
 };
 
+/// All images of a folder, at any depth, sorted.
+std::vector<std::filesystem::path> images_below(const std::filesystem::path& root);
+
 /// All images of a data set, at any depth, by their names. Masks are none (see holds_masks).
 class ImageIndex {
  public:
-  explicit ImageIndex(const std::filesystem::path& root);
+  explicit ImageIndex(const std::filesystem::path& root) : ImageIndex(root, images_below(root)) {}
+  /// The same for those who have listed the images already.
+  ImageIndex(const std::filesystem::path& root, const std::vector<std::filesystem::path>& images);
 
   /// Sets `found` or `doubt` of each. The image of an entry is the one in the same folder, or else the one
   /// whose path has most of its folders, or the only one anywhere. It is none if several are left, if it is

@@ -16,4 +16,10 @@ bool may_read(const std::filesystem::path& root, const std::filesystem::path& pa
   return !failed && !below.empty() && *below.begin() != "..";
 }
 
+const char* reason_not_to_read(const std::filesystem::path& path) {
+  return path.native().find('\0') != std::string::npos
+             ? "contains a NUL, which no path of a file does"
+             : "lies outside of the folder of the data, where it is read with --allow-outside only";
+}
+
 }  // namespace rcnn

@@ -13,8 +13,7 @@ namespace rcnn {
 bool may_read(const std::filesystem::path& root, const std::filesystem::path& path,
               const ReadOptions& options);
 
-/// What a fault says of a path that may not be read.
-inline constexpr const char* kOutside =
-    "lies outside of the folder of the data, where it is read with --allow-outside only";
+/// What a fault says of a path that may not be read: why.
+const char* reason_not_to_read(const std::filesystem::path& path);
 
 }  // namespace rcnn

@@ -65,7 +65,9 @@ class LabelCollector {
   /// next call.
   Annotation& image(const std::string& name, ImageSize said, bool form_has_sizes, int64_t bytes = 0);
 
-  bool has_image(const std::string& name) const { return by_name_.contains({name, 0}); }
+  bool has_image(const std::string& name, int64_t bytes = 0) const {
+    return by_name_.contains({name, bytes});
+  }
 
   /// Adds an object to an image, unless its name or its box cannot be used, which is a fault. `what` names
   /// it: "line 3", "region 2".

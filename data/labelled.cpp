@@ -49,12 +49,8 @@ bool has_labelme_files(const fs::path& root) {
 /// Finds images by the names that annotations give them.
 class ImagesByName {
  public:
-  ImagesByName(const fs::path& root, std::string split) : root_(root), split_(std::move(split)) {
-    walk_files(root, [&](const fs::path& file) {
-      if (has_image_extension(file)) images_.push_back(file);
-      return true;
-    });
-    std::sort(images_.begin(), images_.end());
+  ImagesByName(const fs::path& root, std::string split)
+      : root_(root), split_(std::move(split)), images_(images_below(root)) {
     for (const fs::path& image : images_) {
       by_name_[image.filename().string()].push_back(&image);
       by_stem_[image.stem().string()].push_back(&image);
@@ -103,7 +99,7 @@ class ImagesByName {
 
   const fs::path root_;
   const std::string split_;
-  std::vector<fs::path> images_;
+  const std::vector<fs::path> images_;
   Names by_name_, by_stem_;
 };
 
@@ -138,7 +134,8 @@ class Matcher {
       else if (found[i].size() == 1)
         add(std::move(annotations[i]), found[i][0], images);
       else if (found[i].empty())
-        (is_outside(annotations[i]) ? outside_ : missing_).push_back(printable(annotations[i].image_name));
+        (is_outside(annotations[i]) ? outside_[reason_not_to_read(annotations[i].image_name)] : missing_)
+            .push_back(printable(annotations[i].image_name));
       else
         report(annotations[i],
                fmt::format("fits {} images, {} and {} among them; it is skipped", found[i].size(),
@@ -152,11 +149,11 @@ class Matcher {
                        missing_.size(), annotations.size(), missing_.size() == 1 ? "is" : "are",
                        missing_.front(), missing_.size() == 1 ? "" : " is the first"),
            FaultKind::missing_image});
-    if (!outside_.empty())
+    for (const auto& [reason, names] : outside_)
       faults_.push_back(
           {root_,
-           fmt::format("{}: {} of {} annotated images {} left out: {} {}.", root_.string(), outside_.size(),
-                       annotations.size(), outside_.size() == 1 ? "is" : "are", outside_.front(), kOutside),
+           fmt::format("{}: {} of {} annotated images {} left out: {} {}.", root_.string(), names.size(),
+                       annotations.size(), names.size() == 1 ? "is" : "are", names.front(), reason),
            FaultKind::missing_image});
     return images;
   }
@@ -197,7 +194,7 @@ class Matcher {
       numbers.push_back(i);
     }
     if (lost.empty()) return;
-    ImageIndex(root_).match(lost, taken_);
+    ImageIndex(root_, index_.images()).match(lost, taken_);
     for (size_t k = 0; k < lost.size(); ++k)
       if (!lost[k].found.empty()) found[numbers[k]] = {lost[k].found};
     report_found(root_, lost, faults_);
@@ -302,7 +299,8 @@ class Matcher {
   std::map<fs::path, ImageFolder> folders_;
   std::set<fs::path> taken_, described_;
   std::unordered_set<std::string> ids_;
-  std::vector<std::string> missing_, outside_;
+  std::vector<std::string> missing_;
+  std::map<std::string, std::vector<std::string>> outside_;  // by the reason not to read them
 };
 
 /// The folder around the annotations and the images.

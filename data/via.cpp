@@ -146,6 +146,12 @@ LabelledFile read_via(const fs::path& file) {
       labels.report(fmt::format("'{}'", printable(key)), "has no filename; it is skipped");
       continue;
     }
+    if (const int64_t bytes = bytes_of(entry); labels.has_image(std::string(trim(name)), bytes))
+      labels.report(printable(name),
+                    bytes > 0
+                        ? fmt::format("has several entries of {} bytes; the regions of all are used", bytes)
+                        : "has several entries without the size of its file; the regions of all are used",
+                    FaultKind::repeated);
     Annotation& image = labels.image(std::string(trim(name)), {}, false, bytes_of(entry));
     size_t number = 0;
     for (const element& region : regions_of(entry)) {

@@ -74,7 +74,7 @@ class VocReader {
   std::optional<Entry> find_entry(const std::string& id) {
     for (const char* part : {"Annotations", "JPEGImages"})
       check_input(may_read(root_, root_ / part / id, options_), "{} lists '{}', which {}; it is skipped.",
-                  root_.string(), printable(id), kOutside);
+                  root_.string(), printable(id), reason_not_to_read(id));
     Entry entry{id, {}};
     AnnotatedImage& read = entry.read;
     read.id = escaped(id);

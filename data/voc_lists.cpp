@@ -11,6 +11,7 @@
 #include "data/coco_places.h"
 #include "data/files.h"
 #include "data/image_folder.h"
+#include "data/names_left_out.h"
 
 namespace rcnn {
 namespace {
@@ -127,6 +128,34 @@ VocLists find_voc_lists(const fs::path& root) {
     lists.names.clear();
   }
   return lists;
+}
+
+std::vector<std::string> note_unlisted(const fs::path& root, const VocLists& lists) {
+  if (lists.names.empty()) return {};
+  const fs::path annotations = root / "Annotations";
+  const bool has_train = lists.names.contains("train");
+  std::unordered_set<std::string> in_splits, in_trainval;
+  std::vector<std::string> names;
+  for (const auto& [split, name] : lists.names) {
+    const bool repeats = split == "trainval" && has_train;
+    for (const std::string& line : read_lines(list_folder(root) / (name + ".txt")))
+      (repeats ? in_trainval : in_splits)
+          .insert(fs::path(id_of_line(line, annotations)).lexically_normal().generic_string());
+    names.push_back(name + ".txt");
+  }
+  NamesLeftOut nowhere, only_trainval;
+  for (const std::string& id : find_annotated(annotations))
+    if (!in_splits.contains(id)) (in_trainval.contains(id) ? only_trainval : nowhere).add(id);
+  std::vector<std::string> notes;
+  if (nowhere.count > 0)
+    notes.push_back(fmt::format("{}: {} in no list ({}) and {} left out.", root.string(),
+                                nowhere.text("annotated image"), fmt::join(names, ", "),
+                                nowhere.count == 1 ? "is" : "are"));
+  if (only_trainval.count > 0)
+    notes.push_back(fmt::format(
+        "{}: {} in trainval.txt, but not in train.txt or any other list, so only the split trainval has {}.",
+        root.string(), only_trainval.text("annotated image"), only_trainval.count == 1 ? "it" : "them"));
+  return notes;
 }
 
 fs::path voc_list_path(const fs::path& root, const std::string& split) {

@@ -20,6 +20,11 @@ struct VocLists {
 /// `default` of all annotated images, which CVAT writes if there are no splits.
 VocLists find_voc_lists(const std::filesystem::path& root);
 
+/// A sentence about the annotated images that none of these lists names, with their number and the first of
+/// them; another one about those that only trainval.txt names although there is train.txt, because a command
+/// that reads all splits reads train.txt in place of it. Nothing without lists.
+std::vector<std::string> note_unlisted(const std::filesystem::path& root, const VocLists& lists);
+
 /// The file of a list; it need not exist.
 std::filesystem::path voc_list_path(const std::filesystem::path& root, const std::string& split);
 

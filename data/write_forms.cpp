@@ -2,12 +2,14 @@
 
 #include <nlohmann/json.hpp>
 #include <set>
+#include <span>
 #include <system_error>
 
 #include "core/error.h"
 #include "core/files/atomic_file.h"
 #include "core/files/look.h"
 #include "core/files/output.h"
+#include "core/files/source_file.h"
 #include "data/coco_places.h"
 #include "data/voc.h"
 
@@ -86,9 +88,22 @@ void place_image(const fs::path& from, const fs::path& to, bool link) {
     if (!no_link) fs::create_hard_link(itself, to, no_link);
     if (!no_link) return;
   }
-  std::error_code failed;
-  fs::copy_file(from, to, failed);
-  check(!failed, "{} cannot be copied to {}: {}.", from.string(), to.string(), failed.message());
+  // Not with the standard library's function, which says "Input/output error" where the disk is full.
+  constexpr size_t kPiece = size_t{1} << 20;
+  const SourceFile source(from);
+  write_atomically(
+      to,
+      [&](FileWriter& writer) {
+        std::vector<std::byte> piece(kPiece);
+        for (uint64_t at = 0; at < source.size();) {
+          const size_t bytes = source.read_up_to(at, piece.data(), piece.size());
+          if (bytes == 0) break;
+          writer.write(std::span(piece).first(bytes));
+          at += bytes;
+        }
+        check(writer.size() == source.size(), "{} became shorter while it was copied.", from.string());
+      },
+      Sync::no);
 }
 
 void write_voc(const fs::path& root, const std::vector<DataPart>& parts, const ImageNames& names, bool link) {

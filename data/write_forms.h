@@ -13,7 +13,7 @@ namespace rcnn {
 /// The name that each image gets, by its path.
 using ImageNames = std::map<std::filesystem::path, std::string>;
 
-/// Copies or links a file.
+/// Copies or links a file. Throws Error with the system's reason if that fails.
 void place_image(const std::filesystem::path& from, const std::filesystem::path& to, bool link);
 
 /// JPEGImages/, Annotations/ and, for named splits, ImageSets/Main/.

@@ -13,6 +13,7 @@
 #include "core/files/look.h"
 #include "core/text.h"
 #include "data/annotation.h"
+#include "data/class_limits.h"
 #include "data/files.h"
 #include "data/image_folder.h"
 #include "data/inside.h"
@@ -85,7 +86,8 @@ class SplitReader {
         faults_.push_back(
             {place,
              fmt::format("{} lists {}, which {}; it is skipped.", place.string(), printable(line),
-                         may_read(data_.root, data_.root / line, options_) ? "does not exist" : kOutside),
+                         may_read(data_.root, data_.root / line, options_) ? "does not exist"
+                                                                           : reason_not_to_read(line)),
              FaultKind::missing_image});
       for (const fs::path& image : found.images) {
         if (!seen_.insert(image).second) continue;
@@ -145,9 +147,11 @@ class SplitReader {
 
 /// Names without those that repeat an earlier one.
 std::vector<std::string> without_repeated(const YoloData& data, std::vector<Fault>& faults) {
+  check_class_names(data.names_file.string(), data.names);
   std::vector<std::string> names;
+  std::unordered_set<std::string_view> seen;
   for (const std::string& name : data.names)
-    if (std::find(names.begin(), names.end(), name) == names.end())
+    if (seen.insert(name).second)
       names.push_back(name);
     else
       faults.push_back({data.names_file,
@@ -216,11 +220,15 @@ bool has_yolo_labels(const fs::path& folder, const fs::path& root) {
   constexpr size_t kMaxTried = 50;
   if (!is_folder(folder)) return false;
   const std::vector<fs::path> images = ImageFolder(folder).files();
-  for (size_t i = 0; i < std::min(images.size(), kMaxTried); ++i) {
-    const fs::path label = find_yolo_label(images[i]);
-    if (label.empty() || *label.lexically_relative(root).begin() == "..") continue;
+  size_t tried = 0;
+  for (const fs::path& image : images) {
+    const fs::path label = find_yolo_label(image);
+    if (label.empty() || *label.lexically_relative(root).begin() == "..") {
+      if (++tried == kMaxTried) break;
+      continue;
+    }
     const std::vector<std::string> lines = read_lines(label);
-    if (lines.empty()) continue;
+    if (lines.empty()) continue;  // an image without objects, of which there may be many
     return std::all_of(lines.begin(), lines.end(), [](const std::string& line) {
       const auto numbers = numbers_of(line);
       return numbers && numbers->size() >= 5 && is_class(numbers->front());

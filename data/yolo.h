@@ -37,6 +37,9 @@ struct YoloYaml {
   std::vector<std::string> notes;
 };
 
+/// Whether a key of data.yaml is one that is known not to be a split.
+bool is_yolo_key(const std::string& key);
+
 /// Throws InputError naming the file if it is not YAML or gives no names of classes.
 YoloYaml read_yolo_yaml(const std::filesystem::path& file);
 

@@ -23,8 +23,8 @@ YoloImages yolo_images_of(const std::filesystem::path& place, const std::filesys
 /// The label of an image; empty if it has none.
 std::filesystem::path find_yolo_label(const std::filesystem::path& image);
 
-/// True if one of the first images right in this folder has a label below `root` whose lines are those of
-/// YOLO.
+/// True if the first label below `root` with a line in it, of an image right in this folder, has the lines of
+/// YOLO. Images without a label are passed by, but not very many.
 bool has_yolo_labels(const std::filesystem::path& folder, const std::filesystem::path& root);
 
 }  // namespace rcnn

@@ -84,14 +84,6 @@ std::vector<std::string> names_in(const fs::path& file, const YAML::Node& node) 
   return names;
 }
 
-/// Keys that are not splits.
-bool is_other_key(const std::string& key) {
-  static const std::set<std::string> kKeys = {"path",      "names",     "nc",       "roboflow",
-                                              "download",  "kpt_shape", "flip_idx", "channels",
-                                              "kpt_names", "yaml_file", "version",  "license"};
-  return kKeys.contains(key);
-}
-
 /// Whether a path leads out of a folder, or is one of an unrelated folder.
 bool is_outside(const fs::path& path, const fs::path& folder) {
   const fs::path below = fs::weakly_canonical(path).lexically_relative(fs::weakly_canonical(folder));
@@ -189,6 +181,13 @@ bool has_yolo_keys(const fs::path& file) try {
 
 }  // namespace
 
+bool is_yolo_key(const std::string& key) {
+  static const std::set<std::string> kKeys = {"path",      "names",     "nc",       "roboflow",
+                                              "download",  "kpt_shape", "flip_idx", "channels",
+                                              "kpt_names", "yaml_file", "version",  "license"};
+  return kKeys.contains(key);
+}
+
 YoloYaml read_yolo_yaml(const fs::path& file) try {
   const YAML::Node root = parse_yaml(file);
   check_input(root.IsMap(), "{} holds no keys; expected the data.yaml of a YOLO dataset.", file.string());
@@ -201,14 +200,15 @@ YoloYaml read_yolo_yaml(const fs::path& file) try {
     if (yaml.names.empty())
       for (size_t i = 0; i < classes; ++i) yaml.names.push_back(fmt::format("class_{}", i));
     else if (classes != yaml.names.size())
-      yaml.notes.push_back(fmt::format("{} says nc: {}, but names {} classes; the names are used.",
-                                       file.string(), classes, yaml.names.size()));
+      yaml.notes.push_back(fmt::format("{} says nc: {}, but names {} class{}; the names are used.",
+                                       file.string(), classes, yaml.names.size(),
+                                       yaml.names.size() == 1 ? "" : "es"));
   }
   check_input(!yaml.names.empty(), "{} has no `names` of classes.", file.string());
   yaml.has_keypoints = static_cast<bool>(root["kpt_shape"]);
   if (const YAML::Node path = root["path"]; path && path.IsScalar()) yaml.path = path.Scalar();
   for (const auto& entry : root) {
-    if (!entry.first.IsScalar() || is_other_key(entry.first.Scalar())) continue;
+    if (!entry.first.IsScalar() || is_yolo_key(entry.first.Scalar())) continue;
     const std::string key = printable(entry.first.Scalar());
     std::vector<std::string> texts;
     if (entry.second.IsScalar() && !entry.second.IsNull()) texts.push_back(entry.second.Scalar());

@@ -1,41 +1,14 @@
 #include "eval/average_precision.h"
 
-#include <algorithm>
+#include "eval/precision_recall.h"
 
 namespace rcnn {
 namespace {
 
-/// Precision and recall after each detection that is not ignored. The sums below need double.
-struct Curve {
-  std::vector<double> precision, recall;
-};
-
-/// precision[i] becomes the best precision at a recall of at least recall[i].
-void make_monotone(std::vector<double>& precision) {
-  for (size_t i = precision.size(); i-- > 1;) precision[i - 1] = std::max(precision[i - 1], precision[i]);
-}
-
-double area_below(const Curve& monotone) {
-  double sum = 0, last_recall = 0;
-  for (size_t i = 0; i < monotone.recall.size(); ++i) {
-    sum += (monotone.recall[i] - last_recall) * monotone.precision[i];
-    last_recall = monotone.recall[i];
-  }
-  return sum;
-}
-
 /// The eleven recall points are k * 0.1 in double, as in the published evaluators. In double, 3 * 0.1, 6 *
 /// 0.1 and 7 * 0.1 lie slightly above 3/10, 6/10 and 7/10, so a recall of exactly 3/5 does not reach the
 /// point k = 6. Comparing integers would be exact, but would give figures that no other evaluator gives.
-double mean_at_eleven_points(const Curve& monotone) {
-  double sum = 0;
-  for (int k = 0; k <= 10; ++k) {
-    const auto reached = std::lower_bound(monotone.recall.begin(), monotone.recall.end(), k * 0.1);
-    if (reached != monotone.recall.end())
-      sum += monotone.precision[static_cast<size_t>(reached - monotone.recall.begin())];
-  }
-  return sum / 11;
-}
+double eleventh(int k) { return k * 0.1; }
 
 /// A detection that is not ignored.
 struct Counted {
@@ -45,21 +18,23 @@ struct Counted {
 
 /// `counted` holds the detections of the class that are not ignored, best first.
 void evaluate_class(ClassResult& result, const std::vector<Counted>& counted) {
-  Curve curve;
+  PrecisionRecall curve;
+  curve.begin(static_cast<double>(result.truths), 0);
   int64_t right = 0;
   for (const Counted& detection : counted) {
     right += detection.right;
-    curve.precision.push_back(static_cast<double>(right) / static_cast<double>(curve.precision.size() + 1));
-    curve.recall.push_back(
-        result.truths == 0 ? 0.0 : static_cast<double>(right) / static_cast<double>(result.truths));
+    curve.add(1, detection.right);
     result.score.push_back(detection.score);
+    result.precision.push_back(
+        static_cast<float>(static_cast<double>(right) / static_cast<double>(result.score.size())));
+    result.recall.push_back(result.truths == 0 ? 0.0f
+                                               : static_cast<float>(static_cast<double>(right) /
+                                                                    static_cast<double>(result.truths)));
   }
-  result.precision.assign(curve.precision.begin(), curve.precision.end());
-  result.recall.assign(curve.recall.begin(), curve.recall.end());
   if (result.truths == 0) return;
-  make_monotone(curve.precision);
-  result.ap_area = area_below(curve);
-  result.ap_11point = mean_at_eleven_points(curve);
+  curve.finish();
+  result.ap_area = curve.area();
+  result.ap_11point = curve.mean_at(11, eleventh);
 }
 
 }  // namespace

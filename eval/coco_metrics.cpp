@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <limits>
 
 #include "core/parallel.h"
 #include "eval/coco_matching.h"
+#include "eval/precision_recall.h"
 
 namespace rcnn {
 namespace {
@@ -14,23 +14,13 @@ namespace {
 constexpr size_t kAt50 = 0, kAt75 = 5;  // the indices of the thresholds .50 and .75
 
 /// The mean precision at the recall points. `list` must be sorted, best score first.
-double average_precision(const std::vector<CocoMatch>& list, int64_t asked, size_t threshold) {
-  std::vector<double> precision, recall;
-  double right = 0, wrong = 0;
-  for (const CocoMatch& outcome : list) {
-    if (!outcome.right[threshold] && !outcome.wrong[threshold]) continue;
-    right += outcome.right[threshold];
-    wrong += outcome.wrong[threshold];
-    precision.push_back(right / (wrong + right + std::numeric_limits<double>::epsilon()));
-    recall.push_back(right / static_cast<double>(asked));
-  }
-  for (size_t i = precision.size(); i-- > 1;) precision[i - 1] = std::max(precision[i - 1], precision[i]);
-  double sum = 0;
-  for (int r = 0; r < kCocoRecalls; ++r) {
-    const auto reached = std::lower_bound(recall.begin(), recall.end(), coco_recall_point(r));
-    if (reached != recall.end()) sum += precision[static_cast<size_t>(reached - recall.begin())];
-  }
-  return sum / kCocoRecalls;
+double average_precision(PrecisionRecall& curve, const std::vector<CocoMatch>& list, int64_t asked,
+                         size_t threshold) {
+  curve.begin(static_cast<double>(asked), std::numeric_limits<double>::epsilon());
+  for (const CocoMatch& outcome : list)
+    if (outcome.right[threshold] || outcome.wrong[threshold]) curve.add(1, outcome.right[threshold]);
+  curve.finish();
+  return curve.mean_at(kCocoRecalls, coco_recall_point);
 }
 
 /// The recall of the `max_detections` best detections of each image, averaged over the thresholds.
@@ -52,9 +42,10 @@ AreaFigures evaluate_area(const CocoScenes& scenes, CocoArea area) {
   const int64_t asked = matches.asked();
   if (asked == 0) return {};
   std::array<double, kCocoThresholds> precisions{};
+  PrecisionRecall curve;
   double sum = 0;
   for (size_t t = 0; t < kCocoThresholds; ++t) {
-    precisions[t] = average_precision(list, asked, t);
+    precisions[t] = average_precision(curve, list, asked, t);
     sum += precisions[t];
   }
   return {sum / static_cast<double>(kCocoThresholds),

@@ -28,6 +28,10 @@ struct Difference {
   bool has_interval() const { return low <= high; }
   bool b_is_better() const { return low > 0; }
   bool a_is_better() const { return high < 0; }
+  /// Whether the two do not differ on these images, nor on any draw of them.
+  bool is_equal() const { return a == b && !(low < 0) && !(high > 0); }
+  /// One or two words: "A", "B", "equal", "undecided", "too few images", "no objects".
+  std::string better() const;
 };
 
 /// With fewer images there is no interval. If five images all favour one of two equal detectors, as happens
@@ -61,8 +65,8 @@ Comparison compare(const Findings& a, const Findings& b, const Dataset& dataset,
 std::string verdict(const Comparison& comparison);
 /// One sentence on how many images either wins.
 std::string images_sentence(const Comparison& comparison);
-/// "+0.0123"; "-" for NaN.
-std::string signed_figure(double value);
+/// "+0.0123", "0.0000"; "-" for NaN.
+std::string signed_figure(double value, int digits = 4);
 
 /// The tables and the sentences, in lines of at most 100 columns.
 std::string comparison_text(const Comparison& comparison, const Dataset& dataset);

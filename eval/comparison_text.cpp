@@ -24,13 +24,9 @@ std::string interval_text(const Difference& d) {
 }
 
 std::string row(std::string_view name, size_t width, const Difference& d) {
-  const std::string_view better = !d.has_interval() ? "too few images"
-                                  : d.b_is_better() ? "B"
-                                  : d.a_is_better() ? "A"
-                                                    : "undecided";
   return fmt::format("{}  {:>7}  {:>7}  {:>8}  {:<18}  {}\n", fit(name, width), plain_figure(d.a),
                      plain_figure(d.b), signed_figure(d.b - d.a), d.has_interval() ? interval_text(d) : "-",
-                     std::isnan(d.a) ? "no objects" : better);
+                     d.better());
 }
 
 Json as_json(const Difference& d) {
@@ -44,16 +40,38 @@ Json as_json(const Difference& d) {
 
 }  // namespace
 
-std::string signed_figure(double value) { return std::isnan(value) ? "-" : fmt::format("{:+.4f}", value); }
+std::string Difference::better() const {
+  if (std::isnan(a)) return "no objects";
+  if (is_equal()) return "equal";
+  if (!has_interval()) return "too few images";
+  return b_is_better() ? "B" : a_is_better() ? "A" : "undecided";
+}
+
+std::string signed_figure(double value, int digits) {
+  if (std::isnan(value)) return "-";
+  const std::string text = fmt::format("{:+.{}f}", value, digits);
+  return text.find_first_of("123456789") == std::string::npos ? text.substr(1) : text;  // 0 without a sign
+}
 
 std::string verdict(const Comparison& comparison) {
   const Difference& d = comparison.figures.front();
   if (std::isnan(d.a)) return "The images have no objects, so there is nothing to compare.";
+  const auto equal = [](const Difference& each) { return std::isnan(each.a) || each.is_equal(); };
+  if (comparison.won.empty() && comparison.lost.empty() &&
+      std::all_of(comparison.figures.begin(), comparison.figures.end(), equal) &&
+      std::all_of(comparison.classes.begin(), comparison.classes.end(), equal))
+    return "A and B are the same on these images: all figures are equal, and so are the errors on each "
+           "image.";
   if (!d.has_interval())
     return fmt::format(
         "The data cannot tell A and B apart: fewer than {} images have objects, which is too few for an "
         "interval of the difference.",
         kMinComparedImages);
+  if (d.is_equal())
+    return fmt::format(
+        "The data cannot tell A and B apart by mAP@.5: it is {:.4f} for both, and equal on every draw of the "
+        "images. They differ in other figures or in their errors.",
+        d.a);
   if (!d.a_is_better() && !d.b_is_better())
     return fmt::format(
         "The data cannot tell A and B apart: the 95 % interval of the difference in mAP@.5, {}, contains 0.",

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/log.h"
+#include "core/text.h"
 #include "eval/advice.h"
 #include "eval/anchor_cover.h"
 #include "eval/clusters.h"
@@ -115,8 +116,9 @@ DataSummary summarise(const Dataset& dataset, const std::string& split, const Mo
 
 std::string summary_text(const DataSummary& summary) {
   const auto plural = [](size_t count) { return count == 1 ? "" : "s"; };
-  std::string text = fmt::format("{}: {} image{}", summary.split.empty() ? "all images" : summary.split,
-                                 summary.images, plural(summary.images));
+  std::string text =
+      fmt::format("{}: {} image{}", summary.split.empty() ? "all images" : printable(summary.split),
+                  summary.images, plural(summary.images));
   if (summary.without_objects > 0) text += fmt::format(", {} without objects", summary.without_objects);
   const std::string min = fmt::format("{} x {}", summary.min_width, summary.min_height);
   const std::string max = fmt::format("{} x {}", summary.max_width, summary.max_height);

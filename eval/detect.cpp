@@ -78,7 +78,7 @@ std::vector<Detection> detect_image(Context& ctx, FasterRcnn& model, const Image
 }
 
 std::vector<std::vector<Detection>> detect_images(Context& ctx, FasterRcnn& model,
-                                                  std::span<const Image* const> images, int first_index) {
+                                                  std::span<const Image* const> images) {
   std::vector<ToImage> to_image;
   for (const Image* image : images) to_image.emplace_back(model.config, *image);
   const auto same_size = [&](size_t a, size_t b) {
@@ -94,7 +94,7 @@ std::vector<std::vector<Detection>> detect_images(Context& ctx, FasterRcnn& mode
     const Detections found = model.detect(ctx, make_image_batch(ctx, model.config, raw));
     const Rows rows(found.boxes, found.scores, found.labels);
     for (size_t place = 0; place < raw.size(); ++place)
-      all.push_back(rows.in_image(static_cast<int64_t>(place), first_index + static_cast<int>(first + place),
+      all.push_back(rows.in_image(static_cast<int64_t>(place), static_cast<int>(first + place),
                                   to_image[first + place]));
   }
   return all;
@@ -135,27 +135,63 @@ void ignore_undecodable(Dataset& dataset, const std::vector<Fault>& faults) {
       for (Object& object : sample.objects) object.difficult = true;
 }
 
-void write_detections(const std::filesystem::path& path, const std::vector<Detection>& detections,
-                      const std::vector<Sample>& samples, const std::vector<std::string>& classes,
-                      const std::vector<int64_t>& category_ids) {
+size_t count_unreadable(const std::vector<Fault>& faults) {
+  std::set<std::filesystem::path> files;
+  for (const Fault& fault : faults)
+    if (fault.kind == FaultKind::undecodable || fault.kind == FaultKind::bad_image) files.insert(fault.file);
+  return files.size();
+}
+
+DetectionList::DetectionList(FileWriter& file, const std::vector<std::string>& classes,
+                             const std::vector<int64_t>& category_ids)
+    : file_(file), classes_(classes), category_ids_(category_ids) {
+  append("[");
+}
+
+void DetectionList::append(const std::string& text) {
+  constexpr size_t kPiece = size_t{1} << 16;
+  buffer_ += text;
+  if (buffer_.size() < kPiece) return;
+  file_.write(buffer_);
+  buffer_.clear();
+}
+
+void DetectionList::add(const Sample& sample, std::span<const Detection> detections) {
   using Json = nlohmann::ordered_json;
-  std::string text = "[";
   for (const Detection& d : detections) {
-    const Sample& sample = samples.at(static_cast<size_t>(d.image));
     // In double, so that x + w is exactly x2.
     const double x = static_cast<double>(d.box.x1), y = static_cast<double>(d.box.y1);
     const auto index = static_cast<size_t>(d.label - 1);
     Json entry = {{"image_id", sample.coco_id ? Json(*sample.coco_id) : Json(sample.id)},
                   {"file_name", escaped(sample.image.filename().string())},
-                  {"category_id", category_ids.empty() ? d.label : category_ids.at(index)},
-                  {"category_name", classes.at(index)},
+                  {"category_id", category_ids_.empty() ? d.label : category_ids_.at(index)},
+                  {"category_name", classes_.at(index)},
                   {"bbox", {x, y, static_cast<double>(d.box.x2) - x, static_cast<double>(d.box.y2) - y}},
                   {"score", static_cast<double>(d.score)}};
-    if (text.size() == 1) entry["info"] = kWrittenHere;  // the list itself has no place for it
-    text += (text.size() == 1 ? "\n" : ",\n") +
-            entry.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    if (first_) entry["info"] = kWrittenHere;  // the list itself has no place for it
+    if (!first_) append(last_ + "},");
+    first_ = false;
+    last_ = "\n" + entry.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    last_.pop_back();
   }
-  write_atomically(path, text + "\n]\n");
+}
+
+void DetectionList::finish(size_t unreadable_images) {
+  if (!first_ && unreadable_images > 0) last_ += fmt::format(R"(,"unreadable_images":{})", unreadable_images);
+  if (!first_) append(last_ + "}");
+  append("\n]\n");
+  file_.write(buffer_);
+  buffer_.clear();
+}
+
+void write_detections(const std::filesystem::path& path, const std::vector<Detection>& detections,
+                      const std::vector<Sample>& samples, const std::vector<std::string>& classes,
+                      const std::vector<int64_t>& category_ids) {
+  write_atomically(path, [&](FileWriter& file) {
+    DetectionList list(file, classes, category_ids);
+    for (const Detection& d : detections) list.add(samples.at(static_cast<size_t>(d.image)), {&d, 1});
+    list.finish();
+  });
 }
 
 }  // namespace rcnn

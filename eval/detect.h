@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/context.h"
+#include "core/files/atomic_file.h"
 #include "data/image.h"
 #include "eval/detection.h"
 #include "models/faster_rcnn.h"
@@ -29,11 +30,11 @@ struct ToImage {
 std::vector<Detection> detect_image(Context& ctx, FasterRcnn& model, const Image& image, int index = 0,
                                     Trace* trace = nullptr, const std::vector<Box>* proposals = nullptr);
 
-/// The same for several images: element i holds the detections on image i, whose index is `first_index` + i.
+/// The same for several images: element i holds the detections on image i.
 /// Consecutive images that have the same size after resizing go through the network together, which is faster
 /// on a GPU. Sums may then be rounded differently from those of one image alone.
 std::vector<std::vector<Detection>> detect_images(Context& ctx, FasterRcnn& model,
-                                                  std::span<const Image* const> images, int first_index = 0);
+                                                  std::span<const Image* const> images);
 
 /// The detections on all images of a dataset, image by image. The proposals of a sample, if it has some,
 /// replace those of the RPN. An image that cannot be decoded gets no detections and an entry in `faults`.
@@ -44,9 +45,33 @@ std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dat
                                       const std::function<void(size_t, size_t)>& progress = {},
                                       std::vector<Trace>* traces = nullptr);
 
+/// How many images are left out because their header or their pixels cannot be read.
+size_t count_unreadable(const std::vector<Fault>& faults);
+
 /// Marks the objects on images that could not be decoded, by the faults of `detect_dataset`, as not to be
 /// counted: a detector that never saw an image has not missed what is on it.
 void ignore_undecodable(Dataset& dataset, const std::vector<Fault>& faults);
+
+/// Writes the list of write_detections image by image, so that none of it has to be kept.
+class DetectionList {
+ public:
+  /// Every argument must outlive the list.
+  DetectionList(FileWriter& file, const std::vector<std::string>& classes,
+                const std::vector<int64_t>& category_ids);
+  /// Appends the detections on one image.
+  void add(const Sample& sample, std::span<const Detection> detections);
+  /// Ends the list. If images could not be read, the last entry has their number.
+  void finish(size_t unreadable_images = 0);
+
+ private:
+  void append(const std::string& text);
+  FileWriter& file_;
+  const std::vector<std::string>& classes_;
+  const std::vector<int64_t>& category_ids_;
+  std::string last_;  // the last entry, without its closing brace
+  bool first_ = true;
+  std::string buffer_;
+};
 
 /// Writes detections in COCO's results format, with file name and class name in addition to the numbers:
 /// [{"image_id": ..., "file_name": ..., "category_id": ..., "category_name": ..., "bbox": [x, y, w, h],

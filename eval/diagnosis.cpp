@@ -112,8 +112,8 @@ void find_kind(Wrong& wrong, const std::vector<Object>& objects) {
 
 /// Groups the detections by image, best first, and collects what they say about the objects.
 std::vector<ImageFindings> look(const std::vector<Detection>& detections, const std::vector<size_t>& ranking,
-                                const std::vector<Judgement>& judgements, const Diagnosis& diagnosis,
-                                const Dataset& dataset) {
+                                const std::vector<Judgement>& judgements,
+                                const std::vector<float>& thresholds, const Dataset& dataset) {
   std::vector<ImageFindings> images(dataset.samples.size());
   for (size_t i = 0; i < images.size(); ++i) images[i].evidence.resize(dataset.samples[i].objects.size());
   for (const size_t i : ranking) {
@@ -121,8 +121,7 @@ std::vector<ImageFindings> look(const std::vector<Detection>& detections, const 
     const auto& [outcome, nearest] = judgements[i];
     if (outcome == Outcome::ignored) continue;
     ImageFindings& image = images[static_cast<size_t>(detection.image)];
-    const bool shown =
-        detection.score >= diagnosis.classes[static_cast<size_t>(detection.label - 1)].best_score;
+    const bool shown = detection.score >= thresholds[static_cast<size_t>(detection.label - 1)];
     if (nearest.object >= 0) {
       Evidence& of_object = image.evidence[static_cast<size_t>(nearest.object)];
       of_object.found |= shown && outcome == Outcome::right;
@@ -162,6 +161,21 @@ MissCause cause_of(int object, const std::vector<Object>& objects, const Evidenc
   return trace != nullptr ? MissCause::not_proposed : MissCause::not_detected;
 }
 
+/// Adds the objects that were not found, each with its cause.
+void find_misses(std::vector<ImageFindings>& images, const std::vector<Trace>& traces, const Dataset& dataset,
+                 const std::vector<float>& thresholds) {
+  for (size_t i = 0; i < images.size(); ++i) {
+    const std::vector<Object>& objects = dataset.samples[i].objects;
+    for (size_t o = 0; o < objects.size(); ++o) {
+      if (is_ignored(objects[o]) || images[i].evidence[o].found) continue;
+      const MissCause cause =
+          cause_of(static_cast<int>(o), objects, images[i].evidence[o], traces.empty() ? nullptr : &traces[i],
+                   thresholds.at(static_cast<size_t>(objects[o].label - 1)));
+      images[i].missed.push_back({static_cast<int>(i), static_cast<int>(o), size_of(objects[o]), cause});
+    }
+  }
+}
+
 void add_to_confusion(Confusion& confusion, const ImageFindings& image, const std::vector<Object>& objects) {
   const auto count = [&](int truth, int found) {
     ++confusion[static_cast<size_t>(truth)][static_cast<size_t>(found)];
@@ -193,33 +207,46 @@ void add_curves(Diagnosis& diagnosis, const std::vector<Detection>& detections,
   diagnosis.all = curve_of(all, truths_of_all);
 }
 
-}  // namespace
-
-Diagnosis diagnose(const std::vector<Detection>& detections, const std::vector<Trace>& traces,
-                   const Dataset& dataset, bool every_image) {
+void check_traces(const std::vector<Trace>& traces, const Dataset& dataset) {
   check(traces.empty() || traces.size() == dataset.samples.size(),
         "a diagnosis of {} images needs as many traces or none; found {}", dataset.samples.size(),
         traces.size());
+}
+
+}  // namespace
+
+std::vector<ImageFindings> find_errors(const std::vector<Detection>& detections,
+                                       const std::vector<Trace>& traces, const Dataset& dataset,
+                                       const std::vector<float>& thresholds) {
+  check_traces(traces, dataset);
+  const std::vector<size_t> ranking = ranked(detections, dataset);
+  std::vector<ImageFindings> images =
+      look(detections, ranking, judge(detections, ranking, dataset, kRightOverlap), thresholds, dataset);
+  find_misses(images, traces, dataset, thresholds);
+  return images;
+}
+
+Diagnosis diagnose(const std::vector<Detection>& detections, const std::vector<Trace>& traces,
+                   const Dataset& dataset, bool every_image) {
+  check_traces(traces, dataset);
   const std::vector<size_t> ranking = ranked(detections, dataset);
   const std::vector<Judgement> judgements = judge(detections, ranking, dataset, kRightOverlap);
   Diagnosis diagnosis;
   add_curves(diagnosis, detections, judgements, dataset);
 
   diagnosis.confusion = Confusion(dataset.classes.size() + 1);
-  std::vector<ImageFindings> images = look(detections, ranking, judgements, diagnosis, dataset);
+  std::vector<float> thresholds;
+  for (const ScoreCurve& curve : diagnosis.classes) thresholds.push_back(curve.best_score);
+  std::vector<ImageFindings> images = look(detections, ranking, judgements, thresholds, dataset);
+  find_misses(images, traces, dataset, thresholds);
   for (size_t i = 0; i < images.size(); ++i) {
     const std::vector<Object>& objects = dataset.samples[i].objects;
     for (size_t o = 0; o < objects.size(); ++o) {
-      if (is_ignored(objects[o])) continue;
-      const ObjectSize size = size_of(objects[o]);
-      ++diagnosis.objects_by_size[static_cast<size_t>(size)];
-      if (images[i].evidence[o].found) continue;
-      const float score = diagnosis.classes.at(static_cast<size_t>(objects[o].label - 1)).best_score;
-      const MissCause cause = cause_of(static_cast<int>(o), objects, images[i].evidence[o],
-                                       traces.empty() ? nullptr : &traces[i], score);
-      images[i].missed.push_back({static_cast<int>(i), static_cast<int>(o), size, cause});
-      diagnosis.misses.push_back(images[i].missed.back());
-      ++diagnosis.misses_by_size[static_cast<size_t>(size)][static_cast<size_t>(cause)];
+      if (!is_ignored(objects[o])) ++diagnosis.objects_by_size[static_cast<size_t>(size_of(objects[o]))];
+    }
+    for (const Miss& miss : images[i].missed) {
+      diagnosis.misses.push_back(miss);
+      ++diagnosis.misses_by_size[static_cast<size_t>(miss.size)][static_cast<size_t>(miss.cause)];
     }
     add_to_confusion(diagnosis.confusion, images[i], objects);
     for (const Wrong& wrong : images[i].wrong) ++diagnosis.false_positives[static_cast<size_t>(wrong.kind)];

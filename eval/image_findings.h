@@ -36,6 +36,12 @@ struct ImageFindings {
   std::vector<Miss> missed;
 };
 
+/// What the detections, and the traces if there are some, show of each image at these confidence thresholds,
+/// one per class. The results point into `detections`. Throws what `diagnose` throws.
+std::vector<ImageFindings> find_errors(const std::vector<Detection>& detections,
+                                       const std::vector<Trace>& traces, const Dataset& dataset,
+                                       const std::vector<float>& thresholds);
+
 /// The images of `Diagnosis` with these names. `images` has one entry per sample.
 std::vector<JudgedImage> worst_images(const std::vector<ImageFindings>& images, const Dataset& dataset,
                                       bool every_image);

@@ -49,8 +49,8 @@ std::vector<std::string> reasons_for(const ImageFindings& image, const std::vect
     const auto asked = std::count_if(objects.begin(), objects.end(), [label = label](const Object& object) {
       return object.label == label && !is_ignored(object);
     });
-    reasons.push_back(fmt::format("{} of {} {} missed ({})", count, asked,
-                                  dataset.classes[static_cast<size_t>(label - 1)], list));
+    reasons.push_back(fmt::format("{}: {} of {} missed ({})", dataset.classes[static_cast<size_t>(label - 1)],
+                                  count, asked, list));
   }
   std::vector<std::tuple<std::string, int, float>> mistakes;  // text, count and best score, best first
   for (const Wrong& wrong : image.wrong) {

@@ -161,19 +161,19 @@ Sentences repeated_image_advice(std::span<const std::pair<std::string, const Dat
   Sentences advice;
   for (const auto& [pair, f] : found) {
     const auto& [one, other] = pair;
+    const std::string first = printable(splits[one].first), second = printable(splits[other].first);
     const std::string files = printable(
         f.one == f.other ? f.one.string() : fmt::format("{} and {}", f.one.string(), f.other.string()));
     if (one == other)
       advice.push_back(fmt::format(
           "{} image{} of {} {} the same as another one of that split, such as {}; delete the copies.",
-          f.images, f.images == 1 ? "" : "s", splits[one].first, f.images == 1 ? "is" : "are", files));
+          f.images, f.images == 1 ? "" : "s", first, f.images == 1 ? "is" : "are", files));
     else
-      advice.push_back(
-          fmt::format("{} image{} of {} {} also in {}, such as {}: results on {} are better than those on "
-                      "new images. Keep "
-                      "each image in one split only.",
-                      f.images, f.images == 1 ? "" : "s", splits[other].first, f.images == 1 ? "is" : "are",
-                      splits[one].first, files, splits[other].first));
+      advice.push_back(fmt::format(
+          "{} image{} of {} {} also in {}, such as {}: results on {} are better than those on "
+          "new images. Keep "
+          "each image in one split only.",
+          f.images, f.images == 1 ? "" : "s", second, f.images == 1 ? "is" : "are", first, files, second));
   }
   return advice;
 }

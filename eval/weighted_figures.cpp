@@ -1,6 +1,5 @@
 #include "eval/weighted_figures.h"
 
-#include <algorithm>
 #include <limits>
 #include <set>
 #include <unordered_map>
@@ -8,6 +7,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "eval/coco_metrics.h"
+#include "eval/precision_recall.h"
 
 namespace rcnn {
 namespace {
@@ -22,47 +22,12 @@ double asked_of(const std::vector<std::pair<uint32_t, uint32_t>>& truths, std::s
   return sum;
 }
 
-/// The precision-recall curve at the right detections, which are the only places where recall grows.
-/// Precision is the best at that recall or a larger one.
-struct Curve {
-  std::vector<double> precision, recall;
-  double right = 0;
-
-  /// `epsilon` is added to the number of detections, as COCO's evaluator does.
-  void trace(const std::vector<uint32_t>& ranking, std::span<const uint32_t> weights, double asked,
-             double epsilon) {
-    precision.clear();
-    recall.clear();
-    right = 0;
-    double found = 0;
-    for (const uint32_t entry : ranking) {
-      const double weight = weights[entry >> 1];
-      found += weight;
-      if ((entry & 1) == 0 || weight == 0) continue;
-      right += weight;
-      precision.push_back(right / (found + epsilon));
-      recall.push_back(right / asked);
-    }
-    for (size_t i = precision.size(); i-- > 1;) precision[i - 1] = std::max(precision[i - 1], precision[i]);
-  }
-  double area() const {
-    double sum = 0, last_recall = 0;
-    for (size_t i = 0; i < recall.size(); ++i) {
-      sum += (recall[i] - last_recall) * precision[i];
-      last_recall = recall[i];
-    }
-    return sum;
-  }
-  double mean_at_recalls() const {
-    double sum = 0;
-    size_t i = 0;
-    for (int r = 0; r < kCocoRecalls; ++r) {
-      while (i < recall.size() && recall[i] < coco_recall_point(r)) ++i;
-      if (i < recall.size()) sum += precision[i];
-    }
-    return sum / kCocoRecalls;
-  }
-};
+void trace(PrecisionRecall& curve, const std::vector<uint32_t>& ranking, std::span<const uint32_t> weights,
+           double asked, double epsilon) {
+  curve.begin(asked, epsilon);
+  for (const uint32_t entry : ranking) curve.add(weights[entry >> 1], (entry & 1) == 1);
+  curve.finish();
+}
 
 /// The mean of the values that are not NaN; NaN if there are none.
 struct Mean {
@@ -139,11 +104,11 @@ void WeightedFigures::add_coco(const Findings& found, const Dataset& dataset,
 
 std::vector<double> WeightedFigures::at(std::span<const uint32_t> weights) const {
   std::vector<double> figures(kComparedFigures.size(), kNan);
-  Curve curve;
+  PrecisionRecall curve;
   Mean map50, ap50, recall;
   for (const OfClass& of_class : classes_) {
     const double asked = asked_of(of_class.truths, weights);
-    curve.trace(of_class.found, weights, asked, 0);
+    trace(curve, of_class.found, weights, asked, 0);
     figures.push_back(asked == 0 ? kNan : curve.area());
     map50.add(figures.back());
   }
@@ -156,10 +121,10 @@ std::vector<double> WeightedFigures::at(std::span<const uint32_t> weights) const
       if (asked == 0) continue;
       double precision = 0, right = 0;
       for (size_t t = 0; t < kCocoThresholds; ++t) {
-        curve.trace(category[area].found[t], weights, asked, std::numeric_limits<double>::epsilon());
-        const double of_threshold = curve.mean_at_recalls();
+        trace(curve, category[area].found[t], weights, asked, std::numeric_limits<double>::epsilon());
+        const double of_threshold = curve.mean_at(kCocoRecalls, coco_recall_point);
         precision += of_threshold;
-        right += curve.right;
+        right += curve.right();
         if (area == 0 && t == 0) ap50.add(of_threshold);
       }
       ap[area].add(precision / static_cast<double>(kCocoThresholds));

@@ -17,6 +17,7 @@
 #include "core/parallel.h"
 #include "core/rng.h"
 #include "core/tensor.h"
+#include "kernels/case_fields.h"
 #include "kernels/op.h"
 
 namespace rcnn::kernels {
@@ -159,6 +160,31 @@ class Filler {
   UniformTensors* noted_;
   uint32_t tensors_ = 0;
 };
+
+/// The rows per image of each level of an op's arguments.
+template <class Views>
+std::vector<int64_t> rows_of_levels(const Views& views, int levels) {
+  std::vector<int64_t> rows;
+  for (int level = 0; level < levels; ++level) rows.push_back(views[level].rows);
+  return rows;
+}
+
+/// The number of the first of `count` outputs that is not needed; -1: all are.
+template <class T>
+int first_null(const T* const* outputs, int count) {
+  for (int i = 0; i < count; ++i)
+    if (outputs[i] == nullptr) return i;
+  return -1;
+}
+template <class View>
+int first_null(const View* outputs, int count) requires requires {
+  outputs->data;
+}
+{
+  for (int i = 0; i < count; ++i)
+    if (outputs[i].data == nullptr) return i;
+  return -1;
+}
 
 /// What an op is tested and timed with: `tested()` and `timed()` are lists of cases, and `prepare(zero, case,
 /// filler)` makes one of them in the type of `zero`, float or double. cases_of(op) gives it.

@@ -30,6 +30,7 @@
 #include "core/context.h"
 #include "core/cuda/device.h"
 #include "core/host_device.h"
+#include "core/op_observer.h"
 #include "kernels/backend.h"
 
 namespace rcnn::kernels {
@@ -189,17 +190,20 @@ const Variant<A, A64>& choose(const Context& ctx, const Op<A, A64>& op, const A&
 /// Runs the op in single precision through its chosen variant.
 template <class A, class A64>
 void run(Context& ctx, const Op<A, A64>& op, const A& args) {
+  OpCall call{.op = op.name, .args = &args, .layer = ctx.layer};
+  if (ctx.observer) ctx.observer->op_begins(call);
   const Variant<A, A64>& variant = choose(ctx, op, args);
   const Workspace::Scope scope(ctx.workspace);
   const cuda::Range range(op.name);
-  if (ctx.profiler) ctx.profiler(op.name, variant.name, true);
   try {
     variant.run(ctx.stream, ctx.workspace, args);
   } catch (const Error& error) {
     if (ctx.device.type == DeviceType::cpu) throw;
     throw Error(fmt::format("{} ({}) on {}: {}", op.name, variant.name, ctx.device.str(), error.what()));
   }
-  if (ctx.profiler) ctx.profiler(op.name, variant.name, false);
+  if (!ctx.observer) return;
+  call.variant = variant.name;
+  ctx.observer->op_ends(call);
 }
 
 /// Runs the op in double precision: the last variant, the reference, whatever the context names.

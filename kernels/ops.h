@@ -1,4 +1,4 @@
-// The list of all ops. Tests, `rcnn bench ops`, and `--kernel` with its help walk it.
+// The list of all ops. Tests, `rcnn lab`, and `--kernel` with its help walk it.
 #pragma once
 
 #include <set>

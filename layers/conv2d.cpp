@@ -21,6 +21,7 @@ struct Conv2dNode : Node {
   kernels::Conv2dShape shape;
   bool relu = false;
   Saved x, w, y, scale;
+  kernels::PackedInput packed_x;
 
   void backward(Context& ctx) override {
     visit_float(output_gradient().dtype(), name(), [&](auto zero) { differentiate<decltype(zero)>(ctx); });
@@ -56,7 +57,8 @@ struct Conv2dNode : Node {
                                             .g = g.data<T>(),
                                             .dw = dw.data<T>(),
                                             .accumulate = dw.accumulate,
-                                            .gradient = gradient});
+                                            .gradient = gradient,
+                                            .packed_x = &packed_x});
     if (const GradientTarget dx = target(ctx, kX))
       kernels::run(ctx, kernels::conv2d_dx,
                    kernels::Conv2dDxArgs<T>{.shape = shape,
@@ -94,6 +96,7 @@ Var conv2d(Context& ctx, const Var& x, const Var& w, const ConvOptions& options,
   const bool has_gradient = wants_gradient(ctx, {&x, &w, &e.bias, &e.residual});
   const bool in_place = !has_gradient && e.residual.defined() && e.residual.value().is_only_owner();
   Tensor y = in_place ? e.residual.value() : ctx.empty(out, x.dtype());
+  const auto node = has_gradient ? std::make_shared<Conv2dNode>() : nullptr;
   run_in(ctx, x.dtype(), kernels::conv2d, [&]<class T>(kernels::Conv2dArgs<T>& args) {
     args = {.shape = shape,
             .x = x.value().data<T>(),
@@ -103,10 +106,10 @@ Var conv2d(Context& ctx, const Var& x, const Var& w, const ConvOptions& options,
             .residual = data_or_null<T>(e.residual.value()),
             .relu = e.relu,
             .y = y.mutable_data<T>(),
-            .weights = key_of(w.value(), e.scale)};
+            .weights = key_of(w.value(), e.scale),
+            .packed_x = node && w.requires_grad() ? &node->packed_x : nullptr};
   });
-  if (!has_gradient) return Var(y);
-  auto node = std::make_shared<Conv2dNode>();
+  if (!node) return Var(y);
   node->shape = shape;
   node->relu = e.relu;
   if (w.requires_grad()) node->x = x.value();

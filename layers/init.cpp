@@ -13,6 +13,7 @@ Var Init::fill(const Shape& shape, Draw draw) {
   left_ -= shape.numel();
   RandomSequence random(seed_, Purpose::init, next_++);
   Tensor tensor = Tensor::empty(shape, dtype_);
+  if (unset_) return Var::parameter(tensor);
   visit_float(dtype_, "a parameter", [&](auto zero) {
     using T = decltype(zero);
     for (T& value : tensor.mutable_values<T>()) value = static_cast<T>(draw(random));

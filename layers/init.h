@@ -28,6 +28,8 @@ class Init {
   /// The maximum number of values of all parameters that are still to be made; a further one throws
   /// InputError before it takes memory.
   void limit(int64_t values) { left_ = values; }
+  /// Parameters get their memory but no values: those of a file follow.
+  void leave_unset() { unset_ = true; }
 
  private:
   template <class Draw>
@@ -36,6 +38,7 @@ class Init {
   DType dtype_;
   uint32_t next_ = 0;
   int64_t left_ = std::numeric_limits<int64_t>::max();
+  bool unset_ = false;
 };
 
 }  // namespace rcnn

@@ -16,6 +16,7 @@ struct LinearNode : Node {
   int64_t m = 0, n = 0, k = 0;
   bool relu = false;
   Saved x, w, y;
+  kernels::PackedInput packed_x;
 
   void backward(Context& ctx) override {
     visit_float(output_gradient().dtype(), name(), [&](auto zero) { differentiate<decltype(zero)>(ctx); });
@@ -46,7 +47,8 @@ struct LinearNode : Node {
                                           .b = x.get().data<T>(),
                                           .c = dw.data<T>(),
                                           .accumulate = dw.accumulate,
-                                          .gradient = gradient});
+                                          .gradient = gradient,
+                                          .packed_b = &packed_x});
     if (const GradientTarget dx = target(ctx, kX))  // (M, N) (N, K)
       kernels::run(ctx, kernels::matmul,
                    kernels::MatmulArgs<T>{.m = m,
@@ -71,6 +73,7 @@ Var linear(Context& ctx, const Var& x, const Var& w, const Var& bias, bool relu)
         "linear: the bias has shape {}, but there are {} outputs", bias.shape().str(), weights[0]);
   const int64_t m = in[0], n = weights[0], k = in[1];
   Tensor y = ctx.empty({m, n}, x.dtype());
+  const auto node = wants_gradient(ctx, {&x, &w, &bias}) ? std::make_shared<LinearNode>() : nullptr;
   visit_float(x.dtype(), "linear", [&](auto zero) {
     using T = decltype(zero);
     kernels::run(ctx, kernels::matmul,
@@ -83,10 +86,10 @@ Var linear(Context& ctx, const Var& x, const Var& w, const Var& bias, bool relu)
                                         .bias = bias.defined() ? bias.value().data<T>() : nullptr,
                                         .relu = relu,
                                         .c = y.mutable_data<T>(),
-                                        .weights = key_of(w.value())});
+                                        .weights = key_of(w.value()),
+                                        .packed_a = node && w.requires_grad() ? &node->packed_x : nullptr});
   });
-  if (!wants_gradient(ctx, {&x, &w, &bias})) return Var(y);
-  auto node = std::make_shared<LinearNode>();
+  if (!node) return Var(y);
   node->m = m;
   node->n = n;
   node->k = k;

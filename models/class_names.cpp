@@ -3,12 +3,12 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <fstream>
 #include <iterator>
 #include <set>
+#include <sstream>
 
 #include "core/error.h"
-#include "core/files/look.h"
+#include "core/files/source_file.h"
 #include "core/files/tensor_file.h"
 
 namespace rcnn {
@@ -62,8 +62,7 @@ ClassNames coco_classes() {
 }
 
 std::vector<std::string> read_class_names(const std::filesystem::path& path, int64_t count) {
-  std::ifstream file(path);
-  check_input(file.good() && !is_folder(path), "--classes {}: the file cannot be read.", path.string());
+  std::istringstream file(text_of_file(path));
   std::vector<std::string> names;
   std::set<std::string> seen;
   for (std::string line; std::getline(file, line);) {

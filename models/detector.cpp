@@ -95,18 +95,19 @@ bool has_metadata(const Metadata& metadata) {
   return metadata.contains("classes") || metadata.contains(std::string(kModel) + "model");
 }
 
-/// Initial values for a model that takes its weights from the file. A few bytes of metadata can describe a
-/// model of any size; it must not have many more numbers than the file's tensors. (Normalisations that are
-/// folded in the file have a few more in the model.)
+/// For a model that takes all its weights from the file, and needs no values before. A few bytes of metadata
+/// can describe a model of any size; it must not have many more numbers than the file's tensors.
+/// (Normalisations that are folded in the file have a few more in the model.)
 Init init_for(const SafetensorsFile& file) {
   int64_t numbers = 0;
   for (const auto& [name, tensor] : file.tensors) numbers += tensor.numel();
   Init init(0);
   init.limit(2 * numbers + 1'000'000);
+  init.leave_unset();
   return init;
 }
 
-/// The detector that the metadata describe, with random weights.
+/// The detector that the metadata describe, whose weights are not set.
 Detector described_detector(const SafetensorsFile& file, const std::filesystem::path& path) {
   const Metadata& metadata = file.metadata;
   const ModelConfig config = config_of(metadata, path);
@@ -132,8 +133,8 @@ bool has_coco_outputs(const std::map<std::string, Tensor>& tensors) {
   });
 }
 
-/// The detector that the tensors of a file without metadata describe, with random weights. The tensors get
-/// this program's names.
+/// The detector that the tensors of a file without metadata describe, whose weights are not set. The tensors
+/// get this program's names.
 Detector inferred_detector(SafetensorsFile& file, const std::filesystem::path& path, bool name_classes) {
   const NameChanges changes = to_torchvision_names(file.tensors);
   const InferredDetector inferred = infer_detector(path.string(), file.tensors, changes);
@@ -234,10 +235,11 @@ void reload_model(const std::filesystem::path& path, FasterRcnn& model) {
 }
 
 std::optional<ModelConfig> saved_config(const std::filesystem::path& path) {
-  const SafetensorsFile file = read_weights_file(path);
+  SafetensorsFile file = read_weights_file(path);
   const auto format = file.metadata.find("format");
   if (format == file.metadata.end() || format->second != kFormat) return std::nullopt;
-  return config_of(file.metadata, path);
+  drop_run(file.tensors);
+  return described_detector(file, path).model->config;
 }
 
 WeightsReport load_weights_file(const std::filesystem::path& path, Detector& detector, bool keep_classes) {

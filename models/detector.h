@@ -46,7 +46,9 @@ Detector load_model(const std::filesystem::path& path, const std::filesystem::pa
 /// Throws InputError naming the file.
 void reload_model(const std::filesystem::path& path, FasterRcnn& model);
 
-/// The configuration of a detector that this program saved; nullopt for other files of weights.
+/// The configuration of a detector that this program saved; nullopt for other files of weights. Throws
+/// InputError naming the file if its tensors are too few for such a model, so that a model which is built
+/// from the configuration takes memory in proportion to the file.
 std::optional<ModelConfig> saved_config(const std::filesystem::path& path);
 
 /// Starts the detector from the weights in a file, which may be a detector's, of this program or with

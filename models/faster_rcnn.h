@@ -38,10 +38,27 @@ struct Samples {
   RoiSamples rois;
 };
 
+/// What each stage of a detection computed: the tensors of the forward pass itself. They hold about twice
+/// the memory of the maps.
+struct DetectionStages {
+  std::vector<Var> body;    // the backbone's own maps, finest first
+  std::vector<Var> levels;  // the maps from which RoIs are pooled: after the pyramid, if there is one
+  ProposalStages rpn;       // empty if the batch has proposals
+  RoiStages head;
+};
+
 /// The intermediate results of a detection, which tell why an object was not found.
 struct DetectionTrace {
   Proposals proposals;
-  Candidates before_nms;  // the box of every class for every proposal; the group is the class
+  Candidates before_nms;              // the box of every class for every proposal; the group is the class
+  DetectionStages* stages = nullptr;  // if set, receives every stage as well
+};
+
+/// The same for the losses of a batch, of which the samples are a part.
+struct LossStages {
+  RpnOutput rpn;
+  Tensor matching;  // (N, anchors) i32, of `match`: the object, -1 background, -2 ignored
+  RoiOutput regions;
 };
 
 struct FasterRcnn {
@@ -60,6 +77,13 @@ struct FasterRcnn {
   /// `fixed`, nothing is proposed, matched or sampled. `taken` receives the samples that were used.
   Losses losses(Context& ctx, const ImageBatch& images, const GroundTruth& truth,
                 const std::optional<Samples>& fixed = {}, Samples* taken = nullptr);
+  /// The same after the backbone: `levels` are the results of `features`, or copies of them that collect
+  /// gradients. `stages` receives the predictions.
+  Losses losses_after(Context& ctx, const std::vector<Var>& levels, const ImageBatch& images,
+                      const GroundTruth& truth, const std::optional<Samples>& fixed = {},
+                      Samples* taken = nullptr, LossStages* stages = nullptr);
+  /// The maps from which RoIs are pooled, finest first. `body` receives the backbone's own maps.
+  std::vector<Var> features(Context& ctx, const ImageBatch& images, std::vector<Var>* body = nullptr);
   /// The batch's own proposals if it has some, otherwise the RPN's. Runs in InferenceMode, whatever the
   /// context's mode.
   Proposals propose(Context& ctx, const ImageBatch& images);
@@ -76,11 +100,10 @@ struct FasterRcnn {
   void visit(ParamVisitor& visitor);
 
  private:
-  /// The maps from which RoIs are pooled, finest first.
-  std::vector<Var> features(Context& ctx, const ImageBatch& images);
   /// The maps with anchors: the same and, for some backbones, a coarser one.
   std::vector<Var> rpn_levels(Context& ctx, std::vector<Var> levels) const;
-  Proposals propose(Context& ctx, const ImageBatch& images, const std::vector<Var>& levels);
+  Proposals propose(Context& ctx, const ImageBatch& images, const std::vector<Var>& levels,
+                    ProposalStages* stages = nullptr);
 };
 
 }  // namespace rcnn

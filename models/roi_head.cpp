@@ -3,12 +3,21 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/op_observer.h"
 #include "layers/roi_align.h"
 #include "layers/roi_pool.h"
 #include "layers/softmax.h"
 
 namespace rcnn {
 namespace {
+
+/// Feature pixels per image pixel. As in torchvision this is rounded to the nearest power of two, so that
+/// padding does not shift it.
+float scale_of(int64_t map, int64_t image) {
+  return std::exp2(std::round(std::log2(static_cast<float>(map) / static_cast<float>(image))));
+}
+
+}  // namespace
 
 BoxCoder roi_coder(const ModelConfig& config) {
   const Levels& weights = config.bbox_reg_weights;
@@ -18,14 +27,6 @@ BoxCoder roi_coder(const ModelConfig& config) {
           .whole_pixels = config.whole_pixels,
           .limit_log_scale = config.limit_log_scale};
 }
-
-/// Feature pixels per image pixel. As in torchvision this is rounded to the nearest power of two, so that
-/// padding does not shift it.
-float scale_of(int64_t map, int64_t image) {
-  return std::exp2(std::round(std::log2(static_cast<float>(map) / static_cast<float>(image))));
-}
-
-}  // namespace
 
 RoiHead RoiHead::make(Init& init, const ModelConfig& config, std::unique_ptr<BoxHead> body,
                       int64_t class_count) {
@@ -52,6 +53,7 @@ void RoiHead::visit(ParamVisitor& visitor) {
 
 RoiSamples sample_rois(Context& ctx, const ModelConfig& config, const Proposals& proposals,
                        const GroundTruth& truth) {
+  const LayerScope layer(ctx, "roi_heads.targets");
   const Tensor matched = match(ctx, proposals.boxes, proposals.count, truth,
                                {.high = config.box_fg_iou_thresh,
                                 .low = config.box_bg_iou_thresh,
@@ -64,12 +66,17 @@ RoiSamples sample_rois(Context& ctx, const ModelConfig& config, const Proposals&
   return select_rois(ctx, proposals.boxes, matched, sampled, truth, roi_coder(config));
 }
 
+std::vector<float> pooling_scales(const std::vector<Var>& levels, const Shape& image) {
+  std::vector<float> scales;
+  for (const Var& level : levels) scales.push_back(scale_of(level.dim(1), image[1]));
+  return scales;
+}
+
 Var pool_rois(Context& ctx, const ModelConfig& config, const std::vector<Var>& levels, const Tensor& rois,
               const Tensor& count, const Shape& image) {
   const int64_t bins = config.box_pool_size;
   const auto canonical_level = static_cast<int>(config.box_canonical_level);
-  std::vector<float> scales;
-  for (const Var& level : levels) scales.push_back(scale_of(level.dim(1), image[1]));
+  const std::vector<float> scales = pooling_scales(levels, image);
   check_choice("box-pooling", config.box_pooling, "roi-align|roi-pool");
   if (config.box_pooling == "roi-pool")
     return roi_pool(ctx, levels, rois, count,
@@ -89,13 +96,19 @@ Var pool_rois(Context& ctx, const ModelConfig& config, const std::vector<Var>& l
 
 RoiOutput roi_head_forward(Context& ctx, RoiHead& head, const ModelConfig& config,
                            const std::vector<Var>& levels, const Tensor& rois, const Tensor& count,
-                           const Shape& image) {
-  const Var hidden = (*head.body)(ctx, pool_rois(ctx, config, levels, rois, count, image));
-  return {head.classes(ctx, hidden), head.deltas(ctx, hidden)};
+                           const Shape& image, RoiStages* stages) {
+  const LayerScope layer(ctx, "roi_heads");
+  const Var pooled = pool_rois(ctx, config, levels, rois, count, image);
+  const Var hidden = (*head.body)(ctx, pooled);
+  const RoiOutput output{head.classes(ctx, hidden), head.deltas(ctx, hidden)};
+  if (stages) stages->pooled = pooled, stages->output = output;
+  return output;
 }
 
 Detections roi_detections(Context& ctx, const ModelConfig& config, const RoiOutput& output,
-                          const Proposals& proposals, const Tensor& image_size, Candidates* before_nms) {
+                          const Proposals& proposals, const Tensor& image_size, Candidates* before_nms,
+                          RoiStages* stages) {
+  const LayerScope layer(ctx, "roi_heads.detections");
   const Tensor probabilities = softmax(ctx, output.logits.value()).cast(DType::f32);
   const Tensor deltas = output.deltas.value().cast(DType::f32);
   const Candidates candidates = class_boxes(
@@ -106,6 +119,7 @@ Detections roi_detections(Context& ctx, const ModelConfig& config, const RoiOutp
                             {.threshold = config.box_nms_thresh,
                              .max_boxes = config.box_detections_per_img,
                              .whole_pixels = config.whole_pixels});
+  if (stages) stages->probabilities = probabilities, stages->kept = kept;
   const BoxList list = gather(ctx, candidates, kept);
   return {.boxes = list.boxes, .scores = list.scores, .labels = list.group, .count = list.count};
 }

@@ -1,14 +1,10 @@
 #include "models/rpn.h"
 
+#include "core/op_observer.h"
 #include "layers/logit_difference.h"
 
 namespace rcnn {
 namespace {
-
-/// The deltas of anchors have no weights: they are used as the network predicts them.
-BoxCoder anchor_coder(const ModelConfig& config) {
-  return {.whole_pixels = config.whole_pixels, .limit_log_scale = config.limit_log_scale};
-}
 
 Tensor anchors_of(Context& ctx, const ModelConfig& config, const std::vector<Var>& maps,
                   const Shape& pixels) {
@@ -44,6 +40,11 @@ std::vector<Tensor> as_f32(const std::vector<Var>& maps) {
 
 }  // namespace
 
+/// The deltas of anchors have no weights: they are used as the network predicts them.
+BoxCoder anchor_coder(const ModelConfig& config) {
+  return {.whole_pixels = config.whole_pixels, .limit_log_scale = config.limit_log_scale};
+}
+
 Rpn Rpn::make(Init& init, const ModelConfig& config, int64_t channels, int64_t anchors_per_cell) {
   const auto conv = [&](int64_t outputs, int64_t size) {
     Conv2d layer;
@@ -64,6 +65,7 @@ void Rpn::visit(ParamVisitor& visitor) {
 
 RpnOutput rpn_forward(Context& ctx, const Rpn& rpn, const ModelConfig& config, const std::vector<Var>& levels,
                       const Shape& pixels) {
+  const LayerScope layer(ctx, "rpn.head");
   RpnOutput output;
   for (const Var& level : levels) {
     const Var hidden = rpn.conv(ctx, level, true);
@@ -76,7 +78,8 @@ RpnOutput rpn_forward(Context& ctx, const Rpn& rpn, const ModelConfig& config, c
 }
 
 Proposals rpn_proposals(Context& ctx, const ModelConfig& config, const RpnOutput& output,
-                        const ImageBatch& images, const GroundTruth* truth) {
+                        const ImageBatch& images, const GroundTruth* truth, ProposalStages* stages) {
+  const LayerScope layer(ctx, "rpn.proposals");
   const bool training = truth != nullptr;
   const RpnPredictions predictions{as_f32(output.objectness), as_f32(output.deltas)};
 
@@ -96,6 +99,7 @@ Proposals rpn_proposals(Context& ctx, const ModelConfig& config, const RpnOutput
           {.threshold = config.rpn_nms_thresh,
            .max_boxes = training ? config.rpn_post_nms_top_n_train : config.rpn_post_nms_top_n_test,
            .whole_pixels = config.whole_pixels});
+  if (stages) *stages = {output, best, candidates, kept};
 
   const BoxList list =
       training ? gather_with_truth(ctx, candidates, kept, *truth) : gather(ctx, candidates, kept);
@@ -103,7 +107,8 @@ Proposals rpn_proposals(Context& ctx, const ModelConfig& config, const RpnOutput
 }
 
 RpnTargets rpn_targets(Context& ctx, const ModelConfig& config, const Tensor& anchors,
-                       const Tensor& image_size, const GroundTruth& truth) {
+                       const Tensor& image_size, const GroundTruth& truth, Tensor* matching) {
+  const LayerScope layer(ctx, "rpn.targets");
   const Tensor matched = match(ctx, anchors, {}, truth,
                                {.high = config.rpn_fg_iou_thresh,
                                 .low = config.rpn_bg_iou_thresh,
@@ -114,6 +119,7 @@ RpnTargets rpn_targets(Context& ctx, const ModelConfig& config, const Tensor& an
                                       {.max_rows = config.rpn_batch_size_per_image,
                                        .positive_fraction = config.rpn_positive_fraction,
                                        .purpose = Purpose::rpn_sample});
+  if (matching) *matching = matched;
   return {labels, box_deltas(ctx, anchors, matched, truth, anchor_coder(config))};
 }
 

@@ -25,6 +25,14 @@ struct RpnTargets {
   Tensor deltas;  // (N, anchors, 4) f32, for anchors of label 1
 };
 
+/// What the steps from predictions to proposals computed, for explaining a detection.
+struct ProposalStages {
+  RpnOutput output;
+  Tensor rows;            // (N, levels, k) i32: the result of `top_k`
+  Candidates candidates;  // the boxes that NMS chose from
+  KeptRows kept;
+};
+
 struct Rpn {
   Conv2d conv, objectness, deltas;
 
@@ -36,12 +44,14 @@ struct Rpn {
 RpnOutput rpn_forward(Context& ctx, const Rpn& rpn, const ModelConfig& config, const std::vector<Var>& levels,
                       const Shape& pixels);
 /// The best boxes after NMS, with their scores. In training (if `truth` is given) the ground truth is
-/// appended to them, and there are no scores.
+/// appended to them, and there are no scores. `stages` receives what led to them.
 Proposals rpn_proposals(Context& ctx, const ModelConfig& config, const RpnOutput& output,
-                        const ImageBatch& images, const GroundTruth* truth);
+                        const ImageBatch& images, const GroundTruth* truth, ProposalStages* stages = nullptr);
 /// Matches the anchors with the ground truth and samples a balanced batch of them. `image_size` is (N, 2),
-/// height and width.
+/// height and width. `matching` receives the result of `match`.
 RpnTargets rpn_targets(Context& ctx, const ModelConfig& config, const Tensor& anchors,
-                       const Tensor& image_size, const GroundTruth& truth);
+                       const Tensor& image_size, const GroundTruth& truth, Tensor* matching = nullptr);
+/// How the RPN's deltas move anchors.
+BoxCoder anchor_coder(const ModelConfig& config);
 
 }  // namespace rcnn

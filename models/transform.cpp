@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/op_observer.h"
 #include "layers/preprocess.h"
 
 namespace rcnn {
@@ -80,6 +81,7 @@ ImageBatch make_image_batch(Context& ctx, const ModelConfig& config, std::span<c
   const auto padded = [&](int64_t side) {
     return (side + config.size_divisible - 1) / config.size_divisible * config.size_divisible;
   };
+  const LayerScope layer(ctx, "input");
   batch.pixels = preprocess(ctx, sources, padded(height), padded(width),
                             {.mean = three_numbers("image-mean", config.image_mean),
                              .deviation = three_numbers("image-std", config.image_std),

@@ -61,15 +61,13 @@ std::string interval_picture(const Difference& d, double range) {
 }
 
 std::string row(const std::string& name, const Difference& d, double range) {
-  const char* better = !d.has_interval() ? "too few images"
-                       : d.b_is_better() ? "B"
-                       : d.a_is_better() ? "A"
-                                         : "undecided";
   return fmt::format(
-      "<tr><td>{}</td><td>{:.3f}</td><td>{:.3f}</td><td>{:+.3f}</td><td>{}</td><td>{}</td>"
+      "<tr><td>{}</td><td>{:.3f}</td><td>{:.3f}</td><td>{}</td><td>{}</td><td>{}</td>"
       "<td{}>{}</td></tr>\n",
-      name, d.a, d.b, d.b - d.a, d.has_interval() ? fmt::format("{:+.3f} to {:+.3f}", d.low, d.high) : "–",
-      interval_picture(d, range), d.b_is_better() || d.a_is_better() ? "" : " class=\"undecided\"", better);
+      name, d.a, d.b, signed_figure(d.b - d.a, 3),
+      d.has_interval() ? fmt::format("{} to {}", signed_figure(d.low, 3), signed_figure(d.high, 3)) : "–",
+      interval_picture(d, range), d.b_is_better() || d.a_is_better() ? "" : " class=\"undecided\"",
+      d.better());
 }
 
 /// The largest distance of a difference or an end of an interval from 0, but at least .01.

@@ -113,8 +113,9 @@ std::string class_name(const ReportData& data, size_t label) {
 }
 
 ReportSection misses_section(const ReportData& data) {
-  std::string stacks, cards;
+  std::string stacks, cards, stages;
   if (data.diagnosis) {
+    stages = stages_table(*data.diagnosis);
     std::array<int64_t, kMissCauses> misses{};
     for (const auto& of_size : data.diagnosis->misses_by_size)
       for (size_t cause = 0; cause < misses.size(); ++cause) misses[cause] += of_size[cause];
@@ -127,7 +128,7 @@ ReportSection misses_section(const ReportData& data) {
       "misses", "False negatives: missed objects",
       "Objects by COCO's size ranges, in pixels of the original image. The first part of a bar is found at "
       "the recommended confidence thresholds. The other parts are missed, by cause.",
-      stacks_and_cards(stacks, cards)};
+      stacks_and_cards(stacks, cards) + stages};
 }
 
 ReportSection false_positives_section(const ReportData& data) {

@@ -131,9 +131,9 @@ std::string charts(std::string_view size, const std::string& figures) {
 
 namespace {
 
-/// The hash by which the content security policy allows the script, and no other.
-std::string script_hash() {
-  const std::string hex = sha256_hex(kPictureScript);
+/// The hash by which the content security policy allows a script, and no other.
+std::string script_hash(std::string_view script) {
+  const std::string hex = sha256_hex(script);
   std::vector<uint8_t> bytes;
   for (size_t i = 0; i < hex.size(); i += 2)
     bytes.push_back(static_cast<uint8_t>(std::stoi(hex.substr(i, 2), nullptr, 16)));
@@ -142,7 +142,8 @@ std::string script_hash() {
 
 }  // namespace
 
-std::string html_page(std::string_view title, std::string_view style, std::string_view main) {
+std::string html_page(std::string_view title, std::string_view style, std::string_view main,
+                      std::string_view script) {
   // The content security policy guarantees that a browser loads nothing and runs no script but the page's
   // own, whatever text the page contains. Elements are closed as in XML, so that the tests can check that the
   // page is well-formed.
@@ -152,9 +153,12 @@ std::string html_page(std::string_view title, std::string_view style, std::strin
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
       "<meta name=\"color-scheme\" content=\"light dark\"/>\n"
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
-      "style-src 'unsafe-inline'; script-src 'sha256-{}'\"/>\n<title>{}</title>\n<style>{}{}</style>\n"
-      "</head>\n<body>\n<main>\n{}</main>\n<script>{}</script>\n</body>\n</html>\n",
-      kWrittenHere, script_hash(), escape_html(title), kReportStyle, style, main, kPictureScript);
+      "style-src 'unsafe-inline'; script-src 'sha256-{}'{}\"/>\n<title>{}</title>\n<style>{}{}</style>\n"
+      "</head>\n<body>\n<main>\n{}</main>\n<script>{}</script>\n{}</body>\n</html>\n",
+      kWrittenHere, script_hash(kPictureScript),
+      script.empty() ? "" : fmt::format(" 'sha256-{}'", script_hash(script)), escape_html(title),
+      kReportStyle, style, main, kPictureScript,
+      script.empty() ? "" : fmt::format("<script>{}</script>\n", script));
 }
 
 Chart small_chart(const std::string& label) {

@@ -62,10 +62,12 @@ std::string charts(std::string_view size, const std::string& figures);
 Chart small_chart(const std::string& label);
 
 /// A whole page with this content of <main>. A content security policy guarantees that a browser loads
-/// nothing and runs no script but that of enlarged pictures, whatever text the page contains. `title` is
-/// plain text, `style` is added to the style sheet. Elements are closed as in XML, so that the tests can
-/// check that the page is well-formed.
-std::string html_page(std::string_view title, std::string_view style, std::string_view main);
+/// nothing and runs no script but that of enlarged pictures and `script`, whatever text the page contains.
+/// `title` is plain text, `style` is added to the style sheet. Elements are closed as in XML, so that the
+/// tests can check that the page is well-formed. `script` runs after the content; it may contain no character
+/// that XML reserves.
+std::string html_page(std::string_view title, std::string_view style, std::string_view main,
+                      std::string_view script = {});
 
 /// The page's style sheet.
 extern const std::string_view kReportStyle;

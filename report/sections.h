@@ -31,6 +31,10 @@ ReportSection augmentation_section(const ReportData& data);
 ReportSection faults_section(const ReportData& data);
 ReportSection run_section(const ReportData& data);
 
+/// The recall after each stage of the detector, by size, with the settings to change: at the end it is the
+/// share of objects that are found. Empty without objects, or if nothing is known of the stages.
+std::string stages_table(const Diagnosis& diagnosis);
+
 /// The name of a class as HTML: "RBC"; "background" for label 0; the number for a label without a name.
 std::string class_name(const ReportData& data, size_t label);
 

@@ -126,7 +126,7 @@ tfoot td { font-weight: 650; border-bottom: 0; }
                  overflow: hidden; text-overflow: ellipsis; }
 .stack > div b:empty { padding: 0; }
 .stack p { display: flow-root; font-size: 14px; }
-.stack p span { float: right; }
+.stack p span { float: right; padding-left: 14px; }
 .stack p b { color: var(--ink); }
 .q0 { background: var(--q0); } .q1 { background: var(--q1); color: var(--page); } .q2 { background: var(--q2); }
 .q3 { background: var(--q3); color: #111827; } .q4 { background: var(--q4); color: #111827; }

@@ -98,12 +98,17 @@ ReportSection training_section(const ReportData& data) {
   // Two large charts, side by side, also without a validation split.
   const bool beside = data.validation.empty();
   (beside ? large : small) += learning_rate_figure(data.learning_rate, steps, beside);
-  return {"training", "Training: loss, validation mAP and learning rate",
-          "A loss is shown for every step (thin) and as a running mean (thick), whose last value is in the "
-          "caption. Peaks of the first steps are cut off. The losses should fall and then level off; if they "
-          "still fall at the end, train longer. If the validation mAP falls while the losses fall, the model "
-          "overfits: stop earlier or add images.",
-          charts("large", large) + charts("small", small)};
+  std::string introduction =
+      "A loss is shown for every step (thin) and as a running mean (thick), whose last value is in the "
+      "caption. Peaks of the first steps are cut off. The losses should fall and then level off; if they "
+      "still "
+      "fall at the end, train longer.";
+  if (!beside)
+    introduction +=
+        " If the validation mAP falls while the losses fall, the model overfits: stop earlier or add images.";
+  return {"training",
+          beside ? "Training: loss and learning rate" : "Training: loss, validation mAP and learning rate",
+          introduction, charts("large", large) + charts("small", small)};
 }
 
 }  // namespace rcnn

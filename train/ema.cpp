@@ -26,6 +26,7 @@ void Ema::update(Context& ctx, int64_t step, const Tensor& skipped) {
   check(!swapped_, "the averages of the weights cannot be updated while they are swapped with the weights");
   share_.fill(1 - static_cast<double>(decay_at(decay_, step)));
   for (const Average& a : averages_) a.average.mark_written();
+  const LayerScope layer(ctx, "ema");
   kernels::run(ctx, kernels::moving_average,
                kernels::MovingAverageArgs{.tensors = static_cast<const kernels::Averaged*>(table_.raw()),
                                           .count = static_cast<int64_t>(averages_.size()),

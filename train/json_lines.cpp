@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/files/retry.h"
 
 namespace rcnn {
 namespace {
@@ -24,9 +25,8 @@ using nlohmann::ordered_json;
 }
 
 int open_for_appending(const std::filesystem::path& path, int flags) {
-  int file = -1;
-  do file = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | flags, 0666);
-  while (file < 0 && errno == EINTR);
+  const int file =
+      retried([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | flags, 0666); });
   if (file < 0) fail(path, errno);
   return file;
 }
@@ -35,8 +35,8 @@ std::string read_all(int file, const std::filesystem::path& path) {
   std::string text;
   std::array<char, 1 << 16> part{};
   while (true) {
-    const ssize_t size = ::pread(file, part.data(), part.size(), static_cast<off_t>(text.size()));
-    if (size < 0 && errno == EINTR) continue;
+    const ssize_t size =
+        retried([&] { return ::pread(file, part.data(), part.size(), static_cast<off_t>(text.size())); });
     if (size < 0) fail(path, errno);
     if (size == 0) return text;
     text.append(part.data(), static_cast<size_t>(size));
@@ -77,7 +77,8 @@ JsonLines JsonLines::create(const std::filesystem::path& path) {
 JsonLines JsonLines::resume(const std::filesystem::path& path, int64_t step) {
   JsonLines lines(path, open_for_appending(path, 0));
   const Kept kept = lines_before(read_all(lines.file_, path), step);
-  if (::ftruncate(lines.file_, static_cast<off_t>(kept.bytes)) != 0) fail(path, errno);
+  if (retried([&] { return ::ftruncate(lines.file_, static_cast<off_t>(kept.bytes)); }) != 0)
+    fail(path, errno);
   lines.missing_ = step - kept.steps;
   return lines;
 }
@@ -93,18 +94,15 @@ void JsonLines::write(const ordered_json& object) {
   const std::string line = object.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + '\n';
   std::string_view left = line;
   while (!left.empty()) {
-    const ssize_t written = ::write(file_, left.data(), left.size());
-    if (written < 0 && errno == EINTR) continue;
+    const ssize_t written = retried([&] { return ::write(file_, left.data(), left.size()); });
     if (written < 0) fail(path_, errno);
     left.remove_prefix(static_cast<size_t>(written));
   }
 }
 
 void JsonLines::sync() {
-  int failed = 0;
-  do failed = ::fsync(file_);
-  while (failed != 0 && errno == EINTR);
-  if (failed != 0 && errno != EINVAL) fail(path_, errno);  // EINVAL: it is not on a disk
+  if (retried([&] { return ::fsync(file_); }) != 0 && errno != EINVAL)
+    fail(path_, errno);  // EINVAL: it is not on a disk
 }
 
 }  // namespace rcnn

@@ -42,11 +42,14 @@ class TrainingLoop {
   explicit TrainingLoop(Run& run);
 
   void run() {
+    StepWatcher* watcher = run_.options.steps_watcher;
     while (done_ < steps_) {
+      if (watcher) watcher->step_begins(run_.ctx);
       const std::vector<TrainingBatch> batches = next_batches();
       const float rate = learning_rate(config_, done_, steps_, run_.epoch_steps);
       const Losses losses = step_.run(done_, rate, batches);
       if (run_.ema) run_.ema->update(run_.ctx, done_, run_.sgd->skipped());
+      if (watcher) watcher->step_ends(run_.ctx);
       after_step(rate, losses);
     }
     run_.faults.insert(run_.faults.end(), loader_.faults().begin(), loader_.faults().end());
@@ -169,15 +172,37 @@ void TrainingLoop::save(const Due& due) {
   // A step that was not finite has nevertheless changed the running statistics, so the older checkpoint is
   // kept.
   if (!log_.finite() && !due.end) return;
-  if (due.evaluation) evaluate();
-  state_.step = done_;
-  lines_.sync();
-  save_checkpoint(run_.last_checkpoint(), run_.detector, *run_.sgd, run_.average(), state_);
+  const auto save_now = [&] {
+    state_.step = done_;
+    lines_.sync();
+    save_checkpoint(run_.last_checkpoint(), run_.detector, *run_.sgd, run_.average(), state_);
+  };
+  if (due.evaluation) {
+    try {
+      evaluate();
+    } catch (...) {  // what was learned is not lost with the evaluation
+      save_now();
+      throw;
+    }
+  }
+  save_now();
 }
 
 /// Evaluates the model on the validation split, writes the figures to the metrics and keeps the best model.
 void TrainingLoop::evaluate() {
-  if (run_.ema) run_.ema->swap();
+  /// While it lives, the model has the average of the weights.
+  struct Average {
+    Ema* ema;
+    explicit Average(Ema* of) : ema(of) {
+      if (ema) ema->swap();
+    }
+    ~Average() {
+      if (ema) ema->swap();
+    }
+    Average(const Average&) = delete;
+    Average& operator=(const Average&) = delete;
+  };
+  const Average average(run_.ema ? &*run_.ema : nullptr);
   run_.val_faults.clear();
   const auto found = detect_dataset(run_.ctx, *run_.detector.model, run_.data.val,
                                     static_cast<int>(config_.workers), run_.val_faults);
@@ -196,7 +221,6 @@ void TrainingLoop::evaluate() {
     state_.best_step = done_;
     save_model(run_.best_weights(), run_.detector);
   }
-  if (run_.ema) run_.ema->swap();
 }
 
 }  // namespace

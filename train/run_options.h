@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "core/op_observer.h"
 #include "data/loader.h"
 #include "eval/data_summary.h"
 #include "models/config.h"
@@ -28,6 +29,7 @@ struct RunOptions {
   std::string version;               // of the program, for the report
   /// Op family -> variant (see Context::kernels).
   std::map<std::string, std::string, std::less<>> kernels = {};
+  StepWatcher* steps_watcher = nullptr;  // is told of every training step
 };
 
 /// Every setting that the weights depend on, besides the data: a resumed run must have the same ones.

@@ -1,13 +1,16 @@
 #include "train/run_report.h"
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "core/files/atomic_file.h"
+#include "core/files/look.h"
 #include "core/files/output.h"
+#include "core/files/source_file.h"
 #include "core/log.h"
 #include "eval/coco_metrics.h"
+#include "eval/detect.h"
 #include "eval/print.h"
 #include "models/faster_rcnn.h"
 #include "report/pictures.h"
@@ -28,8 +31,9 @@ void read_curves(const fs::path& path, ReportData& data) {
   for (const LossTerm& term : kLosses) data.losses.push_back({term.words, {}});
   ReportSeries area{"mAP@.5", {}}, coco{"mAP@.5:.95", {}};
   data.learning_rate.name = "learning rate";
-  std::ifstream file(path);
-  for (std::string text; std::getline(file, text);) {
+  if (!is_there(path)) return;
+  std::istringstream lines(text_of_file(path));
+  for (std::string text; std::getline(lines, text);) {
     const Json line = Json::parse(text, nullptr, false);
     if (!line.is_object() || !line.contains("step")) continue;
     const double step = line["step"];
@@ -99,6 +103,7 @@ void write_summary(const fs::path& path, const RunOptions& options, const Finish
   summary["numerics"] = numerics_description();
   if (run.diagnosis) summary["diagnosis"] = to_json(*run.diagnosis, evaluated);
   summary["faults"] = count_faults(run.faults);
+  summary["unreadable_images"] = count_unreadable(run.faults);
   if (const std::string lost = log_failure(); !lost.empty()) summary["log_failure"] = lost;
   summary["command_line"] = options.command_line;
   write_atomically(path, summary.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");

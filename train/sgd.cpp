@@ -29,6 +29,7 @@ bool same_bytes(const Tensor& a, const Tensor& b) {
 void Sgd::set_learning_rate(float rate) { learning_rate_.fill(static_cast<double>(rate)); }
 
 void Sgd::step(Context& ctx) {
+  const LayerScope layer(ctx, "sgd");
   std::vector<kernels::SgdParameter> list;
   for (const Parameter& p : parameters_)
     if (p.value.has_gradient())

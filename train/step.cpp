@@ -73,7 +73,8 @@ Losses TrainingStep::run(int64_t step, float learning_rate, const TrainingBatch&
   const Key key{pixels[0], pixels[1], pixels[2], batch.truth.boxes.dim(1),
                 proposals.defined() ? proposals.dim(1) : 0};
   const bool known = recorded_.contains(key);
-  if (!records_ || ctx_.device.type == DeviceType::cpu || (!known && recorded_.size() == kMaxRecorded))
+  if (!records_ || ctx_.observer || ctx_.device.type == DeviceType::cpu ||
+      (!known && recorded_.size() == kMaxRecorded))
     return detached_copy(pass(ctx_, batch));
 
   std::unique_ptr<Recorded>& entry = recorded_[key];

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/files/retry.h"
 
 namespace rcnn {
 namespace {
@@ -45,10 +46,7 @@ bool is_temporary_name(std::string_view name) {
 
 /// False, with the reason in errno, if the file cannot be synced to disk.
 bool synced(int file) {
-  int failed = 0;
-  do failed = ::fsync(file);
-  while (failed != 0 && errno == EINTR);
-  return failed == 0;
+  return retried([&] { return ::fsync(file); }) == 0;
 }
 
 fs::path folder_of(const fs::path& file) {
@@ -69,7 +67,7 @@ class TemporaryFile {
       if (file_ < 0) continue;
       // Another process may have removed the file before it was locked.
       struct stat status {};
-      while (::flock(file_, LOCK_EX) != 0 && errno == EINTR) continue;
+      retried([&] { return ::flock(file_, LOCK_EX); });
       if (::fstat(file_, &status) != 0 || status.st_nlink > 0) return;
       ::close(file_);
     }
@@ -86,7 +84,8 @@ class TemporaryFile {
   /// Gives the file the permissions of the one it replaces, if there is one.
   void keep_permissions() const {
     struct stat old {};
-    if (::stat(target_.c_str(), &old) == 0 && ::fchmod(file_, old.st_mode & 07777) != 0)
+    if (::stat(target_.c_str(), &old) == 0 &&
+        retried([&] { return ::fchmod(file_, old.st_mode & 07777); }) != 0)
       fail(path_, "setting its permissions", errno);
   }
 
@@ -102,7 +101,8 @@ class TemporaryFile {
  private:
   /// The new name must reach the disk too. File systems that cannot sync a folder report EINVAL.
   void sync_folder() const {
-    const int opened = ::open(folder_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int opened =
+        retried([&] { return ::open(folder_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
     if (opened < 0) return;  // a folder may be writable but not readable
     const int error = synced(opened) ? 0 : errno;
     ::close(opened);
@@ -121,8 +121,7 @@ class TemporaryFile {
 void FileWriter::write(std::span<const std::byte> bytes) {
   std::span<const std::byte> left = bytes;
   while (!left.empty()) {
-    const ssize_t written = ::write(file_, left.data(), left.size());
-    if (written < 0 && errno == EINTR) continue;
+    const ssize_t written = retried([&] { return ::write(file_, left.data(), left.size()); });
     if (written <= 0)
       throw Error(
           fmt::format("{} cannot be written: of the {} bytes after the first {}, {} are missing ({}).",
@@ -154,12 +153,15 @@ void write_atomically(const fs::path& path, std::string_view content, Sync sync)
 
 void remove_left_temporaries(const fs::path& folder) {
   std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::directory_iterator entry = listed_folder(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
     if (!is_temporary_name(entry->path().filename().native())) continue;
-    const int file = ::open(entry->path().c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    const int file = retried(
+        [&] { return ::open(entry->path().c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); });
     if (file < 0) continue;
     struct stat status {};
-    if (::flock(file, LOCK_EX | LOCK_NB) == 0 && ::fstat(file, &status) == 0 && S_ISREG(status.st_mode))
+    if (retried([&] { return ::flock(file, LOCK_EX | LOCK_NB); }) == 0 && ::fstat(file, &status) == 0 &&
+        S_ISREG(status.st_mode))
       ::unlink(entry->path().c_str());
     ::close(file);
   }

@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "core/files/output.h"
+#include "core/files/retry.h"
 
 namespace rcnn {
 namespace {
@@ -21,7 +22,7 @@ constexpr std::string_view kProcess = ", process ";
 /// "process 1234" from the text of the lock, or "another process" before that one has written its number.
 std::string holder(int file) {
   char text[200] = {};
-  const ssize_t size = ::pread(file, text, sizeof text, 0);
+  const ssize_t size = retried([&] { return ::pread(file, text, sizeof text, 0); });
   const std::string_view found(text, static_cast<size_t>(std::max<ssize_t>(size, 0)));
   const size_t at = found.find(kProcess);
   int64_t number = 0;
@@ -34,11 +35,9 @@ std::string holder(int file) {
 
 FolderLock::FolderLock(const std::filesystem::path& folder) {
   const std::filesystem::path path = file_in(folder);
-  do file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  while (file_ < 0 && errno == EINTR);
+  file_ = retried([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666); });
   check(file_ >= 0, "{} cannot be opened: {}.", path.string(), std::strerror(errno));
-  int locked = 0;
-  while ((locked = ::flock(file_, LOCK_EX | LOCK_NB)) != 0 && errno == EINTR) continue;
+  const int locked = retried([&] { return ::flock(file_, LOCK_EX | LOCK_NB); });
   if (locked != 0 && errno == EWOULDBLOCK) {
     const std::string other = holder(file_);
     ::close(file_);
@@ -49,7 +48,8 @@ FolderLock::FolderLock(const std::filesystem::path& folder) {
   const std::string text = fmt::format("{}{}{}\n", kWrittenHere, kProcess, ::getpid());
   // The number is a help for people: on a full disk the run goes on, and fails where it loses something.
   [[maybe_unused]] const bool written =
-      ::ftruncate(file_, 0) == 0 && ::pwrite(file_, text.data(), text.size(), 0) > 0;
+      retried([&] { return ::ftruncate(file_, 0); }) == 0 &&
+      retried([&] { return ::pwrite(file_, text.data(), text.size(), 0); }) > 0;
 }
 
 FolderLock::~FolderLock() {

@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/files/retry.h"
 
 namespace rcnn {
 namespace {
@@ -37,7 +38,8 @@ bool is_file(const fs::directory_entry& entry) {
 std::vector<fs::directory_entry> entries_of(const fs::path& folder) {
   std::vector<fs::directory_entry> entries;
   std::error_code failed;
-  for (fs::directory_iterator it(folder, failed), end; !failed && it != end; it.increment(failed))
+  for (fs::directory_iterator it = listed_folder(folder, failed), end; !failed && it != end;
+       it.increment(failed))
     entries.push_back(*it);
   check_input(!failed, "The folder {} cannot be listed: {}.", folder.string(), failed.message());
   std::sort(entries.begin(), entries.end());

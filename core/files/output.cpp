@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/files/atomic_file.h"
+#include "core/files/retry.h"
 #include "core/files/source_file.h"
 
 namespace rcnn {
@@ -45,6 +46,11 @@ bool is_written_here(const fs::path& file) {
   return is_marked_here(file) || beginning_of(file).find_first_not_of(" \r\n[]") == std::string::npos;
 }
 
+void check_extension(std::string_view option, const fs::path& path, std::string_view extension) {
+  check_input(path.extension() == extension, "{} {}: expected a name that ends in {}", option, path.string(),
+              extension);
+}
+
 /// Whether a file is a result of this program, and not data to train on, as the annotations of `data convert`
 /// are.
 bool is_result(const fs::path& file) {
@@ -70,7 +76,8 @@ void OutputCheck::list_folders() {
     const fs::path folder = std::move(folders_.back());
     folders_.pop_back();
     std::error_code error;
-    for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    for (fs::directory_iterator entry = listed_folder(folder, error), end; !error && entry != end;
+         entry.increment(error)) {
       const auto status = status_of(entry->path());
       if (!status) continue;
       const FileId id{status->st_dev, status->st_ino};
@@ -88,8 +95,9 @@ void OutputCheck::writes(std::string_view option, const fs::path& path, bool our
   check_input(path.has_filename(), "{} {}: expected the name of a file", option, path.string());
   check_input(fs::is_directory(folder, none), "{} {}: the folder {} does not exist", option, path.string(),
               folder.string());
-  if (cleaned_.insert(fs::weakly_canonical(folder, none)).second) remove_left_temporaries(folder);
-  check_input(outputs_.insert(fs::weakly_canonical(path, none)).second,
+  if (cleaned_.insert(fs::weakly_canonical(fs::absolute(folder, none), none)).second)
+    remove_left_temporaries(folder);
+  check_input(outputs_.insert(fs::weakly_canonical(fs::absolute(path, none), none)).second,
               "{} {}: the command would write this file twice", option, path.string());
   const auto status = status_of(path);
   if (!status) return;

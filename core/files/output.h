@@ -25,6 +25,11 @@ bool is_written_here(const std::filesystem::path& file);
 /// The same for a file that holds nothing: false.
 bool is_marked_here(const std::filesystem::path& file);
 
+/// Throws InputError, which begins with `option`, unless the name ends in `extension` (".json"). For figures
+/// of experiments: so they never take the place of a model, a picture or an annotation, which this program
+/// may have written too.
+void check_extension(std::string_view option, const std::filesystem::path& path, std::string_view extension);
+
 /// Runs several steps that write results, so that the failure of one does not cost the others.
 class KeepGoing {
  public:

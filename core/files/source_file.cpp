@@ -9,20 +9,9 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/files/retry.h"
 
 namespace rcnn {
-namespace {
-
-/// Calls the system again while a signal interrupts it.
-template <class Call>
-auto retried(const Call& call) {
-  auto result = call();
-  while (result < 0 && errno == EINTR) result = call();
-  return result;
-}
-
-}  // namespace
-
 SourceFile::SourceFile(const std::filesystem::path& path) : name_(path.string()) {
   // Opening a pipe that nothing writes to would wait for ever.
   file_ = retried([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
@@ -56,6 +45,13 @@ void SourceFile::read(uint64_t position, void* to, size_t bytes) const {
   check_input(read_up_to(position, to, bytes) == bytes,
               "{} cannot be read: reading {} bytes at position {} failed (the file ended).", name_, bytes,
               position);
+}
+
+std::string text_of_file(const std::filesystem::path& path) {
+  const SourceFile file(path);
+  std::string text(static_cast<size_t>(file.size()), '\0');
+  text.resize(file.read_up_to(0, text.data(), text.size()));
+  return text;
 }
 
 }  // namespace rcnn

@@ -30,4 +30,7 @@ class SourceFile {
   uint64_t size_ = 0;
 };
 
+/// The whole content of a small file. Throws as SourceFile does.
+std::string text_of_file(const std::filesystem::path& path);
+
 }  // namespace rcnn

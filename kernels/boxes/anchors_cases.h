@@ -31,6 +31,14 @@ inline std::vector<AnchorsCase> anchors_bench_cases() {
   };
 }
 
+RCNN_CASE_FIELDS(AnchorsLevel, h, w, stride, cell_anchors)
+
+inline AnchorsCase case_of(const AnchorsArgs& a, ArgumentReader&) {
+  AnchorsCase c;
+  for (int l = 0; l < a.levels; ++l) c.push_back({a.h[l], a.w[l], a.stride_y[l], a.cell_anchors[l]});
+  return c;
+}
+
 inline Prepared<AnchorsArgs> prepare_anchors(const AnchorsCase& c, Filler fill) {
   Prepared<AnchorsArgs> p;
   p.args.levels = static_cast<int>(c.size());

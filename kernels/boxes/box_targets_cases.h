@@ -21,6 +21,12 @@ inline std::vector<BoxTargetsCase> box_targets_bench_cases() {
   return {{4, 37800, 16, true}, {1, 268569, 20, true}};
 }
 
+RCNN_CASE_FIELDS(BoxTargetsCase, n, r, g, shared, plus_one)
+
+inline BoxTargetsCase case_of(const BoxTargetsArgs& a, ArgumentReader&) {
+  return {a.n, a.r, a.g, a.box_stride == 0, a.plus_one};
+}
+
 inline Prepared<BoxTargetsArgs> prepare_box_targets(const BoxTargetsCase& c, Filler fill) {
   Prepared<BoxTargetsArgs> p;
   const Tensor boxes = random_sound_boxes(fill, p.inputs, {c.shared ? 1 : c.n, c.r, 4}, 300);

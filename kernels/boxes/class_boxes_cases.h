@@ -32,6 +32,12 @@ inline std::vector<ClassBoxesCase> class_boxes_bench_cases() {
   return {{4, 200, 7, 0.9f, 1e-2f}, {1, 1000, 91, 0.95f, 1e-2f}};
 }
 
+RCNN_CASE_FIELDS(ClassBoxesCase, n, r, c, score_threshold, min_size, plus_one, max_log_scale, class_agnostic)
+
+inline ClassBoxesCase case_of(const ClassBoxesArgs& a, ArgumentReader&) {
+  return {a.n, a.r, a.c, a.score_threshold, a.min_size, a.plus_one, a.max_log_scale, a.class_agnostic};
+}
+
 inline Prepared<ClassBoxesArgs> prepare_class_boxes(const ClassBoxesCase& c, Filler fill) {
   constexpr float kSide = 300;
   Prepared<ClassBoxesArgs> p;

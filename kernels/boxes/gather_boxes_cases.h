@@ -23,6 +23,12 @@ inline std::vector<GatherBoxesCase> gather_boxes_bench_cases() {
   return {{4, 3000, 500, 32, false, false}, {1, 90000, 100, 0, true, true}};
 }
 
+RCNN_CASE_FIELDS(GatherBoxesCase, n, m, k, extra, scores, labels)
+
+inline GatherBoxesCase case_of(const GatherBoxesArgs& a, ArgumentReader&) {
+  return {a.n, a.m, a.k, a.extra, a.out_scores != nullptr, a.out_labels != nullptr};
+}
+
 inline Prepared<GatherBoxesArgs> prepare_gather_boxes(const GatherBoxesCase& c, Filler fill) {
   Prepared<GatherBoxesArgs> p;
   const Tensor boxes = random_boxes(fill, p.inputs, {c.n, c.m, 4}, 500);

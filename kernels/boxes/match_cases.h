@@ -41,6 +41,21 @@ inline std::vector<MatchCase> match_bench_cases() {
   };
 }
 
+RCNN_CASE_FIELDS(MatchCase, n, r, g, shared, padded, high, low, promote_best, plus_one, border)
+
+inline MatchCase case_of(const MatchArgs& a, ArgumentReader&) {
+  return {a.n,
+          a.r,
+          a.g,
+          a.box_stride == 0,
+          a.row_count != nullptr,
+          a.high,
+          a.low,
+          a.promote_best,
+          a.plus_one,
+          a.image_size != nullptr};
+}
+
 inline Prepared<MatchArgs> prepare_match(const MatchCase& c, Filler fill) {
   Prepared<MatchArgs> p;
   const Tensor boxes = random_boxes(fill, p.inputs, {c.shared ? 1 : c.n, c.r, 4}, 500);

@@ -48,6 +48,15 @@ inline std::vector<NmsCase> nms_bench_cases() {
           {1, 12000, 1, 0.7f, 12000}};
 }
 
+RCNN_CASE_FIELDS(NmsCase, n, m, groups, threshold, capacity, plus_one, columns)
+
+inline NmsCase case_of(const NmsArgs& a, ArgumentReader& reader) {
+  int groups = 0;
+  if (a.columns == 0)
+    for (const int32_t group : reader.read(a.group, a.n * a.m)) groups = std::max(groups, group + 1);
+  return {a.n, a.m, groups, a.threshold, a.capacity, a.plus_one, static_cast<int>(a.columns)};
+}
+
 inline Prepared<NmsArgs> prepare_nms(const NmsCase& c, Filler fill) {
   Prepared<NmsArgs> p;
   const Tensor boxes = random_boxes(fill, p.inputs, {c.n, c.m, 4}, 500);

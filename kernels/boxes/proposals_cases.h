@@ -37,6 +37,13 @@ inline std::vector<ProposalsCase> proposals_bench_cases() {
   };
 }
 
+RCNN_CASE_FIELDS(ProposalsCase, n, rows, k, min_size, plus_one, max_log_scale, min_score, scaled)
+
+inline ProposalsCase case_of(const ProposalsArgs& a, ArgumentReader&) {
+  return {a.n,         rows_of_levels(a.scores, a.levels), a.k, a.min_size, a.plus_one, a.max_log_scale,
+          a.min_score, a.min_size_scale != nullptr};
+}
+
 inline Prepared<ProposalsArgs> prepare_proposals(const ProposalsCase& c, Filler fill) {
   constexpr float kSide = 300;
   Prepared<ProposalsArgs> p;

@@ -10,6 +10,7 @@ struct SampleCase {
   int lowest, highest;  // of matched
   int64_t batch;
   float positive_fraction;
+  bool labels = true, rows = true;  // which outputs are wanted
 };
 
 inline std::vector<SampleCase> sample_cases() {
@@ -29,6 +30,13 @@ inline std::vector<SampleCase> sample_bench_cases() {
   return {{4, 37800, -1, 0, 256, 0.5f}, {4, 516, -1, 0, 64, 0.5f}, {1, 268569, -1, 0, 256, 0.5f}};
 }
 
+RCNN_CASE_FIELDS(SampleCase, n, r, lowest, highest, batch, positive_fraction, labels, rows)
+
+/// Which rows are positive is left to the values.
+inline SampleCase case_of(const SampleArgs& a, ArgumentReader&) {
+  return {a.n, a.r, -1, 0, a.batch, a.positive_fraction, a.labels != nullptr, a.rows != nullptr};
+}
+
 inline Prepared<SampleArgs> prepare_sample(const SampleCase& c, Filler fill) {
   Prepared<SampleArgs> p;
   const Tensor matched = fill.integers(p.inputs, {c.n, c.r}, c.lowest, c.highest);
@@ -46,8 +54,8 @@ inline Prepared<SampleArgs> prepare_sample(const SampleCase& c, Filler fill) {
             .purpose = Purpose::rpn_sample,
             .step = step.data<int32_t>(),
             .image_id = image_id.data<int32_t>(),
-            .labels = labels.mutable_data<int32_t>(),
-            .rows = rows.mutable_data<int32_t>(),
+            .labels = c.labels ? labels.mutable_data<int32_t>() : nullptr,
+            .rows = c.rows ? rows.mutable_data<int32_t>() : nullptr,
             .count = count.mutable_data<int32_t>()};
   return p;
 }

@@ -20,6 +20,12 @@ inline std::vector<SelectRoisCase> select_rois_bench_cases() {
   return {{4, 516, 16, 64}, {8, 2020, 20, 512}};
 }
 
+RCNN_CASE_FIELDS(SelectRoisCase, n, r, g, s, plus_one)
+
+inline SelectRoisCase case_of(const SelectRoisArgs& a, ArgumentReader&) {
+  return {a.n, a.r, a.g, a.s, a.plus_one};
+}
+
 inline Prepared<SelectRoisArgs> prepare_select_rois(const SelectRoisCase& c, Filler fill) {
   Prepared<SelectRoisArgs> p;
   const Tensor candidates = random_sound_boxes(fill, p.inputs, {c.n, c.r, 4}, 300);

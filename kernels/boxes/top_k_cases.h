@@ -34,6 +34,12 @@ inline std::vector<TopKCase> top_k_bench_cases() {
   };
 }
 
+RCNN_CASE_FIELDS(TopKCase, n, rows, k, min_score)
+
+inline TopKCase case_of(const TopKArgs& a, ArgumentReader&) {
+  return {a.n, rows_of_levels(a.scores, a.levels), a.k, a.min_score};
+}
+
 inline Prepared<TopKArgs> prepare_top_k(const TopKCase& c, Filler fill) {
   Prepared<TopKArgs> p;
   const int levels = static_cast<int>(c.rows.size());

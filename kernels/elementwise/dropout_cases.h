@@ -17,6 +17,13 @@ inline std::vector<DropoutCase> dropout_cases() {
 /// fc6 and fc7 of VGG16: the 128 RoIs of an image.
 inline std::vector<DropoutCase> dropout_bench_cases() { return {{128 * 4096, 0.5f}}; }
 
+RCNN_CASE_FIELDS(DropoutCase, count, p)
+
+template <class T>
+DropoutCase case_of(const DropoutArgs<T>& a, ArgumentReader&) {
+  return {a.count, a.key.p};
+}
+
 template <class T>
 Prepared<DropoutArgs<T>> prepare_dropout(const DropoutCase& c, Filler fill) {
   Prepared<DropoutArgs<T>> p;

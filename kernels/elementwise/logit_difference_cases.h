@@ -16,6 +16,17 @@ inline std::vector<LogitDifferenceCase> logit_difference_cases() {
 /// The map of VGG16 at 600 x 1000, with nine anchors per cell.
 inline std::vector<LogitDifferenceCase> logit_difference_bench_cases() { return {{38 * 63, 9}}; }
 
+RCNN_CASE_FIELDS(LogitDifferenceCase, rows, a)
+
+template <class T>
+LogitDifferenceCase case_of(const LogitDifferenceArgs<T>& a, ArgumentReader&) {
+  return {a.rows, a.a};
+}
+template <class T>
+LogitDifferenceCase case_of(const LogitDifferenceBackwardArgs<T>& a, ArgumentReader&) {
+  return {a.rows, a.a};
+}
+
 template <class T>
 Prepared<LogitDifferenceArgs<T>> prepare_logit_difference(const LogitDifferenceCase& c, Filler fill) {
   Prepared<LogitDifferenceArgs<T>> p;

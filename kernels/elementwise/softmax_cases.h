@@ -14,6 +14,13 @@ inline std::vector<SoftmaxCase> softmax_cases() { return {{7, 5}, {131, 21}, {37
 /// The RoI head of nano-fpn in detection (4 images, 7 classes), and of R50-FPN (1000 proposals, 91 classes).
 inline std::vector<SoftmaxCase> softmax_bench_cases() { return {{4 * 200, 7}, {1000, 91}}; }
 
+RCNN_CASE_FIELDS(SoftmaxCase, rows, c)
+
+template <class T>
+SoftmaxCase case_of(const SoftmaxArgs<T>& a, ArgumentReader&) {
+  return {a.rows, a.c};
+}
+
 template <class T>
 Prepared<SoftmaxArgs<T>> prepare_softmax(const SoftmaxCase& c, Filler fill) {
   Prepared<SoftmaxArgs<T>> p;

@@ -7,6 +7,7 @@ namespace rcnn::kernels {
 
 struct WeightedSumCase {
   std::vector<double> weights;
+  int unneeded = 1;  // the term whose gradient is not needed; -1: none
 };
 
 inline std::vector<WeightedSumCase> weighted_sum_cases() {
@@ -15,6 +16,17 @@ inline std::vector<WeightedSumCase> weighted_sum_cases() {
 
 /// The four terms of Faster R-CNN's loss.
 inline std::vector<WeightedSumCase> weighted_sum_bench_cases() { return {{{1, 1, 1, 1}}}; }
+
+RCNN_CASE_FIELDS(WeightedSumCase, weights, unneeded)
+
+template <class T>
+WeightedSumCase case_of(const WeightedSumArgs<T>& a, ArgumentReader&) {
+  return {{a.weights, a.weights + a.terms}, -1};
+}
+template <class T>
+WeightedSumCase case_of(const WeightedSumBackwardArgs<T>& a, ArgumentReader&) {
+  return {{a.weights, a.weights + a.terms}, first_null(a.dvalues, a.terms)};
+}
 
 template <class T>
 Prepared<WeightedSumArgs<T>> prepare_weighted_sum(const WeightedSumCase& c, Filler fill) {
@@ -30,7 +42,6 @@ Prepared<WeightedSumArgs<T>> prepare_weighted_sum(const WeightedSumCase& c, Fill
   return p;
 }
 
-/// The gradient of the second term is not needed.
 template <class T>
 Prepared<WeightedSumBackwardArgs<T>> prepare_weighted_sum_backward(const WeightedSumCase& c, Filler fill) {
   Prepared<WeightedSumBackwardArgs<T>> p;
@@ -39,7 +50,8 @@ Prepared<WeightedSumBackwardArgs<T>> prepare_weighted_sum_backward(const Weighte
   for (size_t i = 0; i < c.weights.size(); ++i) {
     p.args.weights[i] = c.weights[i];
     p.args.accumulate[i] = fill.accumulate();
-    if (i != 1) p.args.dvalues[i] = fill.output<T>(p.outputs, {}).template mutable_data<T>();
+    if (static_cast<int>(i) != c.unneeded)
+      p.args.dvalues[i] = fill.output<T>(p.outputs, {}).template mutable_data<T>();
   }
   p.match = Match::relative;
   p.tolerance = 1e-6;

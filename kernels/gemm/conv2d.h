@@ -10,6 +10,7 @@
 #pragma once
 
 #include "core/host_device.h"
+#include "kernels/gemm/packed_input.h"
 #include "kernels/gemm/weights_key.h"
 #include "kernels/op.h"
 
@@ -40,6 +41,7 @@ struct Conv2dArgs {
   bool relu = false;
   T* y = nullptr;  // (N, OH, OW, K)
   WeightsKey weights = {};
+  PackedInput* packed_x = nullptr;  // filled by a variant that packs x; null if nobody reads it later
 };
 
 /// dx from g = dLoss / d conv(x, w).
@@ -62,7 +64,8 @@ struct Conv2dDwArgs {
   const T* g = nullptr;  // (N, OH, OW, K)
   T* dw = nullptr;       // (K, R, S, C)
   Accumulate accumulate = Accumulate::no;
-  ContentsKey gradient = {};  // of g
+  ContentsKey gradient = {};              // of g
+  const PackedInput* packed_x = nullptr;  // that forward may have left, or null
 };
 
 template <class T>

@@ -103,6 +103,38 @@ inline std::vector<Conv2dCase> conv2d_bench_cases() {
   return cases;
 }
 
+RCNN_CASE_FIELDS(Conv2dShape, n, h, w, c, k, r, s, stride, pad, dilation)
+RCNN_CASE_FIELDS(Conv2dCase, shape, scale, bias, residual, relu, g_every)
+
+template <class T>
+Conv2dCase case_of(const Conv2dArgs<T>& a, ArgumentReader&) {
+  return {a.shape, a.scale != nullptr, a.bias != nullptr, a.residual != nullptr, a.relu};
+}
+
+/// The case of a gradient. The share of rows of g that are not 0 is rounded down to a power of two, so that
+/// the steps of a training have few different cases.
+template <class T>
+Conv2dCase gradient_case_of(const Conv2dShape& s, const T* g, ArgumentReader& reader) {
+  const int64_t rows = s.n * s.oh() * s.ow();
+  const std::span<const T> values = reader.read(g, rows * s.k);
+  int64_t other = 0;
+  for (int64_t row = 0; row < rows; ++row)
+    other += std::any_of(values.begin() + row * s.k, values.begin() + (row + 1) * s.k,
+                         [](T value) { return value != 0; });
+  Conv2dCase c{s};
+  if (other == 0) c.g_every = 0;
+  while (other > 0 && 2 * c.g_every * other <= rows) c.g_every *= 2;
+  return c;
+}
+template <class T>
+Conv2dCase case_of(const Conv2dDxArgs<T>& a, ArgumentReader& reader) {
+  return gradient_case_of(a.shape, a.g, reader);
+}
+template <class T>
+Conv2dCase case_of(const Conv2dDwArgs<T>& a, ArgumentReader& reader) {
+  return gradient_case_of(a.shape, a.g, reader);
+}
+
 /// When outputs are added to, the residual lies in y.
 template <class T>
 Prepared<Conv2dArgs<T>> prepare_conv2d(const Conv2dCase& c, Filler fill) {

@@ -174,7 +174,7 @@ void forward(const Stream& stream, Workspace& workspace, const Conv2dArgs<float>
   packed.c = padded<Stored>(s.c);
   ConvGemm<Stored> gemm{};
   gemm.dims = conv_dims(packed);
-  gemm.image = packed_rows<Stored>(stream, workspace, a.x, s.n * s.h * s.w, s.c);
+  gemm.image = packed_input<Stored>(stream, workspace, a.x, s.n * s.h * s.w, s.c, a.packed_x);
   gemm.filters = packed_rows<Stored>(stream, workspace, a.w, s.k * s.r * s.s, s.c, a.weights);
   gemm.output = output_of(conv_dims(s), a);
   run<Element>(stream, workspace, gemm, s.n * s.oh() * s.ow(), plan);

@@ -29,6 +29,19 @@ inline std::vector<EpilogueCase> epilogue_bench_cases() {
           {200 * 336, 256, true, false, true, false, true}};
 }
 
+RCNN_CASE_FIELDS(EpilogueCase, rows, c, relu, scale, dz, residual, bias)
+
+template <class T>
+EpilogueCase case_of(const EpilogueBackwardArgs<T>& a, ArgumentReader&) {
+  return {a.rows,
+          a.c,
+          a.y != nullptr,
+          a.scale != nullptr,
+          a.dz != nullptr,
+          a.dresidual != nullptr,
+          a.dbias != nullptr};
+}
+
 template <class T>
 Prepared<EpilogueBackwardArgs<T>> prepare_epilogue_backward(const EpilogueCase& c, Filler fill) {
   Prepared<EpilogueBackwardArgs<T>> p;

@@ -2,6 +2,7 @@
 // its gradients. All matrices are row-major and dense; op transposes or does nothing.
 #pragma once
 
+#include "kernels/gemm/packed_input.h"
 #include "kernels/gemm/weights_key.h"
 #include "kernels/op.h"
 
@@ -19,6 +20,8 @@ struct MatmulArgs {
   Accumulate accumulate = Accumulate::no;  // yes: c += op(a) op(b), without bias and relu
   WeightsKey weights = {};                 // of b, if it holds weights
   ContentsKey gradient = {};               // of a, if it holds the gradient of a layer's output
+  PackedInput* packed_a = nullptr;         // filled by a variant that packs a; null if nobody reads it later
+  const PackedInput* packed_b = nullptr;   // of b, if it holds a layer's input that forward may have packed
 };
 
 template <class T>

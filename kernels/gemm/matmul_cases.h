@@ -46,6 +46,13 @@ inline std::vector<MatmulCase> matmul_bench_cases() {
           {4096, 25088, 128, true, false}};
 }
 
+RCNN_CASE_FIELDS(MatmulCase, m, n, k, transpose_a, transpose_b, bias, relu)
+
+template <class T>
+MatmulCase case_of(const MatmulArgs<T>& a, ArgumentReader&) {
+  return {a.m, a.n, a.k, a.transpose_a, a.transpose_b, a.bias != nullptr, a.relu};
+}
+
 template <class T>
 Prepared<MatmulArgs<T>> prepare_matmul(const MatmulCase& c, Filler fill) {
   Prepared<MatmulArgs<T>> p;

@@ -75,8 +75,11 @@ void run(const Stream& stream, Workspace& workspace, const MatmulArgs<float>& ar
   const int64_t a_length = args.transpose_a ? args.m : args.k, a_lines = args.transpose_a ? args.k : args.m;
   const int64_t b_length = args.transpose_b ? args.k : args.n, b_lines = args.transpose_b ? args.n : args.k;
   MatmulGemm<Stored> gemm{};
-  gemm.a = packed_gradient<Stored>(stream, workspace, args.a, a_lines, a_length, args.gradient);
-  gemm.b = packed_rows<Stored>(stream, workspace, args.b, b_lines, b_length, args.weights);
+  gemm.a = args.packed_a
+               ? packed_input<Stored>(stream, workspace, args.a, a_lines, a_length, args.packed_a)
+               : packed_gradient<Stored>(stream, workspace, args.a, a_lines, a_length, args.gradient);
+  gemm.b = args.packed_b ? kept_input<Stored>(stream, workspace, args.b, b_lines, b_length, args.packed_b)
+                         : packed_rows<Stored>(stream, workspace, args.b, b_lines, b_length, args.weights);
   gemm.m = p.m, gemm.n = p.n, gemm.k = p.k;
   gemm.a_length = static_cast<int>(padded<Stored>(a_length));
   gemm.b_length = static_cast<int>(padded<Stored>(b_length));

@@ -217,6 +217,26 @@ const Stored* packed_rows(const Stream& stream, Workspace& workspace, const floa
 }
 
 template <class Stored>
+const Stored* packed_input(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
+                           int64_t c, PackedInput* keep) {
+  if (!keep || used_in_place<Stored>(values, c))
+    return packed_rows<Stored>(stream, workspace, values, rows, c);
+  const int64_t count = rows * padded<Stored>(c);
+  check_size(count, rows, c);
+  keep->element = sizeof(Stored);
+  keep->values = Tensor::empty({count * static_cast<int64_t>(sizeof(Stored))}, DType::u8, stream.device);
+  return pack(stream, values, rows, c, Place<Stored>{static_cast<Stored*>(keep->values.mutable_raw()), true});
+}
+
+template <class Stored>
+const Stored* kept_input(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
+                         int64_t c, const PackedInput* kept) {
+  if (kept && kept->values.defined() && kept->element == sizeof(Stored))
+    return static_cast<const Stored*>(kept->values.raw());
+  return packed_rows<Stored>(stream, workspace, values, rows, c);
+}
+
+template <class Stored>
 const Stored* packed_gradient(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
                               int64_t c, const ContentsKey& contents) {
   if (contents.id == 0 || used_in_place<Stored>(values, c))
@@ -247,6 +267,12 @@ template const float* packed_rows(const Stream&, Workspace&, const float*, int64
                                   const WeightsKey&);
 template const bf16* packed_rows(const Stream&, Workspace&, const float*, int64_t, int64_t,
                                  const WeightsKey&);
+template const float* packed_input(const Stream&, Workspace&, const float*, int64_t, int64_t, PackedInput*);
+template const bf16* packed_input(const Stream&, Workspace&, const float*, int64_t, int64_t, PackedInput*);
+template const float* kept_input(const Stream&, Workspace&, const float*, int64_t, int64_t,
+                                 const PackedInput*);
+template const bf16* kept_input(const Stream&, Workspace&, const float*, int64_t, int64_t,
+                                const PackedInput*);
 template const float* packed_gradient(const Stream&, Workspace&, const float*, int64_t, int64_t,
                                       const ContentsKey&);
 template const bf16* packed_gradient(const Stream&, Workspace&, const float*, int64_t, int64_t,

@@ -48,6 +48,15 @@ template <class Stored>
 const Stored* packed_rows(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
                           int64_t c, const WeightsKey& weights = {});
 
+/// The same for a layer's input. Forward leaves the form in `keep` if that is given, and the gradient of the
+/// weights takes it from `kept` if it is there.
+template <class Stored>
+const Stored* packed_input(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
+                           int64_t c, PackedInput* keep);
+template <class Stored>
+const Stored* kept_input(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
+                         int64_t c, const PackedInput* kept);
+
 /// The same for the gradient of a layer's output, which dw and dx read one after the other: the second finds
 /// what the first has packed, as long as nothing else was packed in between.
 template <class Stored>

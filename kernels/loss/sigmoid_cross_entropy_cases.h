@@ -9,6 +9,7 @@ struct SigmoidCrossEntropyCase {
   int64_t n;
   std::vector<int64_t> rows;  // of each level
   int sampled;                // expected number of labels >= 0 per thousand
+  int unneeded = 1;           // the level whose gradient is not needed; -1: none
 };
 
 inline std::vector<SigmoidCrossEntropyCase> sigmoid_cross_entropy_cases() {
@@ -33,6 +34,26 @@ inline Tensor sampled_labels(const SigmoidCrossEntropyCase& c, Filler& fill, std
   const Tensor labels = fill.integers(keep, {c.n, rows}, 0, 999);
   for (int32_t& label : labels.mutable_values<int32_t>()) label = label < c.sampled ? label % 2 : -1;
   return labels;
+}
+
+RCNN_CASE_FIELDS(SigmoidCrossEntropyCase, n, rows, sampled, unneeded)
+
+/// Labels >= 0 per thousand.
+inline int sampled_of(std::span<const int32_t> labels) {
+  const auto sampled = std::count_if(labels.begin(), labels.end(), [](int32_t label) { return label >= 0; });
+  return static_cast<int>(1000 * sampled / std::max<int64_t>(1, std::ssize(labels)));
+}
+
+template <class T>
+SigmoidCrossEntropyCase case_of(const SigmoidCrossEntropyArgs<T>& a, ArgumentReader& reader) {
+  const int64_t labels = a.n * total_rows(a.logits, a.levels);
+  return {a.n, rows_of_levels(a.logits, a.levels), sampled_of(reader.read(a.labels, labels)), -1};
+}
+template <class T>
+SigmoidCrossEntropyCase case_of(const SigmoidCrossEntropyBackwardArgs<T>& a, ArgumentReader& reader) {
+  const int64_t labels = a.n * total_rows(a.logits, a.levels);
+  return {a.n, rows_of_levels(a.logits, a.levels), sampled_of(reader.read(a.labels, labels)),
+          first_null(a.dlogits, a.levels)};
 }
 
 /// Sets args.n, levels, labels and logits. Logits that are ignored are NaN.
@@ -73,7 +94,7 @@ Prepared<SigmoidCrossEntropyBackwardArgs<T>> prepare_sigmoid_cross_entropy_backw
   prepare_levels<T>(c, fill, p);
   p.args.dloss = fill.numbers<T>(p.inputs, {}).template data<T>();
   for (size_t level = 0; level < c.rows.size(); ++level) {
-    if (level == 1) continue;  // the second level's gradient is not needed
+    if (static_cast<int>(level) == c.unneeded) continue;
     const Tensor gradient = fill.output<T>(p.outputs, {c.n, c.rows[level]});
     p.args.dlogits[level] = {gradient.mutable_data<T>(), c.rows[level]};
     p.args.accumulate[level] = fill.accumulate();

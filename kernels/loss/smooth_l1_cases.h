@@ -12,6 +12,7 @@ struct SmoothL1Case {
   float beta;
   int sampled;          // expected number of labels >= 0 per thousand
   int64_t classes = 0;  // number of classes of the labels, if greater than `columns`
+  int unneeded = 1;     // the level whose gradient is not needed; -1: none
 };
 
 inline std::vector<SmoothL1Case> smooth_l1_cases() {
@@ -33,6 +34,29 @@ inline std::vector<SmoothL1Case> smooth_l1_bench_cases() {
   return {{4, {60 * 80 * 6, 30 * 40 * 6, 15 * 20 * 6}, 1, 1.0f / 9, 7},
           {2, {200 * 336 * 3, 100 * 168 * 3, 50 * 84 * 3, 25 * 42 * 3, 13 * 21 * 3}, 1, 1.0f / 9, 1},
           {2, {512}, 91, 1.0f / 9, 1000}};
+}
+
+RCNN_CASE_FIELDS(SmoothL1Case, n, rows, columns, beta, sampled, classes, unneeded)
+
+/// The case of a loss, whose rows count if their label is above 0. In the prepared case half of the sampled
+/// labels are above 0 if there is one column, and nearly all if there is one per class.
+template <class Args>
+SmoothL1Case smooth_l1_case(const Args& a, ArgumentReader& reader, int unneeded) {
+  int64_t positive = 0;
+  const std::span<const int32_t> labels = reader.read(a.labels, a.n * total_rows(a.prediction, a.levels));
+  for (const int32_t label : labels) positive += label > 0;
+  const int64_t share = 1000 * positive * (a.columns == 1 ? 2 : 1) / std::max<int64_t>(1, std::ssize(labels));
+  return {a.n,     rows_of_levels(a.prediction, a.levels),           a.columns,
+          a.beta,  static_cast<int>(std::min<int64_t>(share, 1000)), 0,
+          unneeded};
+}
+template <class T>
+SmoothL1Case case_of(const SmoothL1Args<T>& a, ArgumentReader& reader) {
+  return smooth_l1_case(a, reader, -1);
+}
+template <class T>
+SmoothL1Case case_of(const SmoothL1BackwardArgs<T>& a, ArgumentReader& reader) {
+  return smooth_l1_case(a, reader, first_null(a.dprediction, a.levels));
 }
 
 /// Sets args.n, levels, columns, beta, labels, targets and prediction. Targets and predictions that the loss
@@ -86,7 +110,7 @@ Prepared<SmoothL1BackwardArgs<T>> prepare_smooth_l1_backward(const SmoothL1Case&
   prepare_levels<T>(c, fill, p);
   p.args.dloss = fill.numbers<T>(p.inputs, {}).template data<T>();
   for (size_t level = 0; level < c.rows.size(); ++level) {
-    if (level == 1) continue;  // the second level's gradient is not needed
+    if (static_cast<int>(level) == c.unneeded) continue;
     const Tensor gradient = fill.output<T>(p.outputs, {c.n, c.rows[level], c.columns, 4});
     p.args.dprediction[level] = {gradient.mutable_data<T>(), c.rows[level]};
     p.args.accumulate[level] = fill.accumulate();

@@ -23,6 +23,17 @@ inline std::vector<SoftmaxCrossEntropyCase> softmax_cross_entropy_bench_cases() 
   return {{4 * 64, 7, 6}, {2 * 512, 91, 90}};
 }
 
+RCNN_CASE_FIELDS(SoftmaxCrossEntropyCase, rows, c, highest_label)
+
+template <class T>
+SoftmaxCrossEntropyCase case_of(const SoftmaxCrossEntropyArgs<T>& a, ArgumentReader&) {
+  return {a.rows, a.c, static_cast<int>(a.c) - 1};
+}
+template <class T>
+SoftmaxCrossEntropyCase case_of(const SoftmaxCrossEntropyBackwardArgs<T>& a, ArgumentReader&) {
+  return {a.rows, a.c, static_cast<int>(a.c) - 1};
+}
+
 /// Logits that are NaN in every ignored row.
 template <class T>
 Tensor padded_logits(const SoftmaxCrossEntropyCase& c, const Tensor& labels, Filler& fill,

@@ -36,6 +36,21 @@ inline std::vector<BatchNormCase> batch_norm_bench_cases() {
           {25 * 42, 2048, true, true}};
 }
 
+RCNN_CASE_FIELDS(BatchNormCase, rows, c, residual, relu, offset)
+
+template <class T>
+BatchNormCase case_of(const BatchNormArgs<T>& a, ArgumentReader&) {
+  return {a.rows, a.c, a.residual != nullptr, a.relu};
+}
+template <class T>
+BatchNormCase case_of(const BatchNormBackwardArgs<T>& a, ArgumentReader&) {
+  return {a.rows, a.c, a.dresidual != nullptr, a.relu};
+}
+template <class T>
+BatchNormCase case_of(const FoldBatchNormArgs<T>& a, ArgumentReader&) {
+  return {1, a.c};
+}
+
 /// The input x of a case, the same in float and in double.
 template <class T>
 const T* batch_norm_input(const BatchNormCase& c, Filler& fill, std::vector<Tensor>& keep) {

@@ -30,6 +30,17 @@ inline std::vector<GroupNormCase> group_norm_bench_cases() {
       {4, 60 * 80, 32, 8, true, true}, {1, 200 * 336, 256, 32, true, true}, {512, 49, 256, 32, false, true}};
 }
 
+RCNN_CASE_FIELDS(GroupNormCase, n, rows, c, groups, residual, relu)
+
+template <class T>
+GroupNormCase case_of(const GroupNormArgs<T>& a, ArgumentReader&) {
+  return {a.n, a.rows, a.c, a.groups, a.residual != nullptr, a.relu};
+}
+template <class T>
+GroupNormCase case_of(const GroupNormBackwardArgs<T>& a, ArgumentReader&) {
+  return {a.n, a.rows, a.c, a.groups, a.dresidual != nullptr, a.relu};
+}
+
 template <class T>
 Prepared<GroupNormArgs<T>> prepare_group_norm(const GroupNormCase& c, Filler fill) {
   Prepared<GroupNormArgs<T>> p;

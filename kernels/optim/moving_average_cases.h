@@ -24,6 +24,14 @@ inline std::vector<MovingAverageCase> moving_average_bench_cases() {
   return {{std::vector<int64_t>(70, 11500)}, {std::vector<int64_t>(160, 261000)}};
 }
 
+RCNN_CASE_FIELDS(MovingAverageCase, sizes, skipped)
+
+inline MovingAverageCase case_of(const MovingAverageArgs& a, ArgumentReader& reader) {
+  MovingAverageCase c;
+  for (const Averaged& tensor : reader.read(a.tensors, a.count)) c.sizes.push_back(tensor.size);
+  return c;
+}
+
 inline Prepared<MovingAverageArgs> prepare_moving_average(const MovingAverageCase& c, Filler fill) {
   Prepared<MovingAverageArgs> p;
   const Tensor table = Tensor::empty({static_cast<int64_t>(c.sizes.size() * sizeof(Averaged))}, DType::u8);

@@ -25,6 +25,20 @@ inline std::vector<SgdCase> sgd_bench_cases() {
   return {{std::vector<int64_t>(70, 11500), true}, {std::vector<int64_t>(160, 261000), true}};
 }
 
+RCNN_CASE_FIELDS(SgdCase, sizes, scaled, skipped)
+
+inline SgdCase sgd_case(const SgdParameter* parameters, int64_t count, bool scaled, ArgumentReader& reader) {
+  SgdCase c{{}, scaled};
+  for (const SgdParameter& parameter : reader.read(parameters, count)) c.sizes.push_back(parameter.size);
+  return c;
+}
+inline SgdCase case_of(const SgdArgs& a, ArgumentReader& reader) {
+  return sgd_case(a.parameters, a.count, a.gradient_scale != nullptr, reader);
+}
+inline SgdCase case_of(const ClipGradientsArgs& a, ArgumentReader& reader) {
+  return sgd_case(a.parameters, a.count, false, reader);
+}
+
 /// Sets the table of parameters in `args`; the table itself is kept in a tensor of bytes. Every third
 /// parameter has twice the learning rate and no weight decay.
 template <class Args>

@@ -38,6 +38,17 @@ inline std::vector<RoiAlignCase> roi_align_bench_cases() {
   };
 }
 
+RCNN_CASE_FIELDS(RoiAlignCase, roi, sampling, aligned)
+
+template <class T>
+RoiAlignCase case_of(const RoiAlignArgs<T>& a, ArgumentReader&) {
+  return {roi_case_of(a), a.sampling, a.aligned};
+}
+template <class T>
+RoiAlignCase case_of(const RoiAlignBackwardArgs<T>& a, ArgumentReader&) {
+  return {roi_case_of(a), a.sampling, a.aligned};
+}
+
 /// The weights of a bin's points sum to at most 1, over 4 pixels per point. They are not integers even with
 /// Fill::small_integers, so no result is exact.
 template <class Args>

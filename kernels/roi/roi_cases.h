@@ -7,7 +7,7 @@
 namespace rcnn::kernels {
 
 /// Levels of h x w, h/2 x w/2 (rounded up), ... at strides `stride`, 2 `stride`, ... RoIs of side
-/// `canonical_size` belong to level 1.
+/// `canonical_size` belong to level `canonical_level`.
 struct RoiCase {
   int64_t n, r, c, ph, pw;
   int64_t h, w;
@@ -16,7 +16,27 @@ struct RoiCase {
   float canonical_size;
   bool counted;  // the last row of the first image, and all of the last image but one, are padding
   bool wild;     // some RoIs have NaNs or infinities, or are outside, reversed, empty or huge
+  int canonical_level = 1;
 };
+
+RCNN_CASE_FIELDS(RoiCase, n, r, c, ph, pw, h, w, levels, stride, canonical_size, counted, wild,
+                 canonical_level)
+
+inline RoiCase roi_case_of(const RoiLevels& a) {
+  return {a.n,
+          a.r,
+          a.c,
+          a.ph,
+          a.pw,
+          a.h[0],
+          a.w[0],
+          a.levels,
+          1 / a.scale[0],
+          a.canonical_size,
+          a.count != nullptr,
+          false,
+          a.canonical_level};
+}
 
 /// RoIs of all sizes, some across the borders; NaN in the padding.
 inline void make_rois(const RoiCase& c, Filler& fill, std::vector<Tensor>& keep, RoiLevels& a) {
@@ -77,7 +97,7 @@ inline RoiLevels make_roi_levels(const RoiCase& c, Filler& fill, std::vector<Ten
     a.scale[l] = 1 / (c.stride * static_cast<float>(shrink));
   }
   a.canonical_size = c.canonical_size;
-  a.canonical_level = 1;
+  a.canonical_level = c.canonical_level;
   make_rois(c, fill, keep, a);
   return a;
 }

@@ -25,6 +25,15 @@ inline std::vector<RoiCase> roi_pool_bench_cases() {
 }
 
 template <class T>
+RoiCase case_of(const RoiPoolArgs<T>& a, ArgumentReader&) {
+  return roi_case_of(a);
+}
+template <class T>
+RoiCase case_of(const RoiPoolBackwardArgs<T>& a, ArgumentReader&) {
+  return roi_case_of(a);
+}
+
+template <class T>
 Prepared<RoiPoolArgs<T>> prepare_roi_pool(const RoiCase& c, Filler fill) {
   Prepared<RoiPoolArgs<T>> p;
   static_cast<RoiLevels&>(p.args) = make_roi_levels(c, fill, p.inputs);

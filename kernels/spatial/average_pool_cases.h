@@ -16,6 +16,17 @@ inline std::vector<AveragePoolCase> average_pool_cases() {
 /// layer4 of a ResNet-50 on 512 RoIs.
 inline std::vector<AveragePoolCase> average_pool_bench_cases() { return {{512, 49, 2048}}; }
 
+RCNN_CASE_FIELDS(AveragePoolCase, n, p, c)
+
+template <class T>
+AveragePoolCase case_of(const AveragePoolArgs<T>& a, ArgumentReader&) {
+  return {a.n, a.p, a.c};
+}
+template <class T>
+AveragePoolCase case_of(const AveragePoolBackwardArgs<T>& a, ArgumentReader&) {
+  return {a.n, a.p, a.c};
+}
+
 template <class T>
 Prepared<AveragePoolArgs<T>> prepare_average_pool(const AveragePoolCase& c, Filler fill) {
   Prepared<AveragePoolArgs<T>> p;

@@ -28,6 +28,31 @@ inline std::vector<MaxPoolCase> max_pool_bench_cases() {
   return {{1, 400, 672, 64, 3, 2, 1}, {1, 600, 1000, 64, 2, 2, 0}, {1, 150, 250, 256, 2, 2, 0}};
 }
 
+RCNN_CASE_FIELDS(MaxPoolCase, n, h, w, c, kernel, stride, pad, ceil_mode)
+
+template <class Args>
+MaxPoolCase max_pool_case(const Args& a) {
+  const auto rounds_down = [&](int64_t size, int64_t out) {
+    return max_pool_size(size, a.kernel, a.stride, a.pad, false) == out;
+  };
+  return {a.n,
+          a.h,
+          a.w,
+          a.c,
+          static_cast<int>(a.kernel),
+          static_cast<int>(a.stride),
+          static_cast<int>(a.pad),
+          !(rounds_down(a.h, a.oh) && rounds_down(a.w, a.ow))};
+}
+template <class T>
+MaxPoolCase case_of(const MaxPoolArgs<T>& a, ArgumentReader&) {
+  return max_pool_case(a);
+}
+template <class T>
+MaxPoolCase case_of(const MaxPoolBackwardArgs<T>& a, ArgumentReader&) {
+  return max_pool_case(a);
+}
+
 template <class T>
 Prepared<MaxPoolArgs<T>> prepare_max_pool(const MaxPoolCase& c, Filler fill) {
   Prepared<MaxPoolArgs<T>> p;

@@ -32,6 +32,16 @@ inline std::vector<PreprocessCase> preprocess_bench_cases() {
           {{{480, 640, 800, 1066}}, 800, 1088, false}};
 }
 
+RCNN_CASE_FIELDS(PreprocessCase::Image, h, w, rh, rw)
+RCNN_CASE_FIELDS(PreprocessCase, images, height, width, bgr)
+
+inline PreprocessCase case_of(const PreprocessArgs& a, ArgumentReader& reader) {
+  PreprocessCase c{{}, a.height, a.width, a.bgr};
+  for (const PreprocessImage& image : reader.read(a.images, a.n))
+    c.images.push_back({image.h, image.w, image.rh, image.rw});
+  return c;
+}
+
 /// Always float, whatever T is: the op has no double version.
 template <class T>
 Prepared<PreprocessArgs> prepare_preprocess(const PreprocessCase& c, Filler fill) {

@@ -24,6 +24,17 @@ inline std::vector<UpsampleAddCase> upsample_add_bench_cases() {
   return {{4, 60, 80, 32, 30, 40}, {1, 200, 336, 256, 100, 168}};
 }
 
+RCNN_CASE_FIELDS(UpsampleAddCase, n, h, w, c, th, tw)
+
+template <class T>
+UpsampleAddCase case_of(const UpsampleAddArgs<T>& a, ArgumentReader&) {
+  return {a.n, a.h, a.w, a.c, a.th, a.tw};
+}
+template <class T>
+UpsampleAddCase case_of(const UpsampleAddBackwardArgs<T>& a, ArgumentReader&) {
+  return {a.n, a.h, a.w, a.c, a.th, a.tw};
+}
+
 template <class T>
 Prepared<UpsampleAddArgs<T>> prepare_upsample_add(const UpsampleAddCase& c, Filler fill) {
   Prepared<UpsampleAddArgs<T>> p;

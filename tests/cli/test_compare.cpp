@@ -105,13 +105,17 @@ TEST_CASE("compare: two files of detections, with the differences that follow fr
   CHECK(count_of(page, "//section[@id='classes']//tbody/tr") == 2);
   CHECK(count_of(page, "//img") == 0);  // the images do not exist
 
-  CHECK(contains(trial.good({"compare", a, a, "--data", truth}).out, "+0.0000 to +0.0000"));
+  CHECK(contains(trial.good({"compare", a, a, "--data", truth}).out, "A and B are the same on these images"));
+  CHECK(contains(content_of(trial.folder / "c.html"), "<p>Compared by rcnn "));
   const std::string none = trial.text("none.json", "[]");
   CHECK(contains(trial.good({"compare", none, b, "--data", truth}).out, "B is better than A"));
-  trial.good({"compare", a, b, "--data", truth, "--images", trial.text("list.txt", "0\n1\n"), "--json",
+  trial.good({"compare", a, b, "--data", truth, "--images", trial.text("list.txt", "6\n7\n"), "--json",
               trial.path("c.json")});
   CHECK(trial.json("c.json")["images"] == 2);
   CHECK(contains(trial.json("c.json")["verdict"].get<std::string>(), "cannot tell"));
+  trial.good({"compare", a, b, "--data", truth, "--images", trial.text("list.txt", "0\n1\n"), "--json",
+              trial.path("c.json")});  // on these they find the same
+  CHECK(contains(trial.json("c.json")["verdict"].get<std::string>(), "are the same on these images"));
 }
 
 TEST_CASE("compare: a model equals the file of its detections, and pictures show where two models differ") {
@@ -156,7 +160,8 @@ TEST_CASE("compare: what cannot be compared is refused with one sentence") {
     return trial.refusal(all);
   };
   CHECK(contains(refused({a, "--data", truth}), "b is required"));
-  CHECK(contains(refused({a, trial.path("missing.json"), "--data", truth}), "missing.json: cannot be read"));
+  CHECK(contains(refused({a, trial.path("missing.json"), "--data", truth}),
+                 "missing.json cannot be read: No such file"));
   CHECK(contains(refused({a, truth, "--data", truth}), "holds no list of detections"));
   const std::string other = trial.text(
       "other.json", R"([{"image_id": 100, "category_id": 9, "bbox": [0, 0, 9, 9], "score": 0.5}])");

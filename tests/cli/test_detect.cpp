@@ -145,6 +145,10 @@ TEST_CASE("detect: an image that cannot be read does not stop the others, and th
       CHECK(contains(result.err,
                      "\nrcnn: 1 of 3 images could not be read, the last of them " + broken + "; the"));
       CHECK(trial.files("found") == Words{"detections.json", "train_00000.jpg", "train_00001.jpg"});
+      const auto list = nlohmann::json::parse(content_of(trial.folder / "found/detections.json"));
+      REQUIRE(list.size() > 1);
+      CHECK(list.back().at("unreadable_images") == 1);
+      CHECK_FALSE(list.front().contains("unreadable_images"));
       fs::remove_all(trial.folder / "found");
     }
   CHECK(contains(trial.detect("found", {none}).err, "rcnn: " + none + ": no such file or folder"));
@@ -176,6 +180,23 @@ TEST_CASE("detect: no picture replaces an image, and images of one name get diff
   CHECK(contains(content_of(trial.folder / "found/detections.json"),
                  R"({"image_id":"a_2","file_name":"a.jpg")"));
   CHECK(trial.detect(".", {"--pictures", "none", png, jpeg}).status == 0);
+}
+
+TEST_CASE("detect: the folder of a data set's images is not one for pictures") {
+  const DetectTrial trial;
+  if (!trial) return;
+  trial.prepare();
+  fs::create_directories(trial.folder / "yolo/images/train");
+  fs::create_directories(trial.folder / "yolo/labels");
+  fs::create_directories(trial.folder / "images");
+  for (const char* out : {"data/JPEGImages", "yolo/images", "yolo/images/train", "yolo/images/new"}) {
+    const Finished refused = trial.detect(out, {trial.scene(0)});
+    CAPTURE(out);
+    CHECK(refused.status == 2);
+    CHECK(contains(refused.err, "the annotated pictures would be among the images of a data set"));
+  }
+  CHECK(!fs::exists(trial.folder / "yolo/images/new"));
+  CHECK(trial.detect("images", {trial.scene(0)}).status == 0);
 }
 
 TEST_CASE("detect: a picture that cannot be written costs neither the other pictures nor detections.json") {
@@ -225,6 +246,31 @@ TEST_CASE("detect: on a full disk what is small enough is written, and the end s
   CHECK(contains(result.err, "large.jpg cannot be written"));
   CHECK(contains(result.err, "\nrcnn: 1 of 3 pictures could not be written"));
   CHECK(trial.files("found") == Words{"detections.json", "train_00000.jpg", "train_00001.jpg"});
+}
+
+TEST_CASE("detect: detections are written as they are found; if that fails, the pictures are nevertheless") {
+  const DetectTrial trial;
+  if (!trial) return;
+  trial.prepare();
+  Words words = {"-c",
+                 "ulimit -f 100 && exec \"$0\" \"$@\"",
+                 trial.program.string(),
+                 "detect",
+                 "--weights",
+                 trial.path("run/best.safetensors"),
+                 "--out",
+                 trial.path("found"),
+                 "--score",
+                 "0.9"};
+  for (int i = 0; i < 120; ++i) words.push_back(trial.scene(i % 6));
+  const Finished result = run_program("/bin/sh", words);
+  CAPTURE(result.err);
+  CHECK(result.status == 1);
+  CHECK(contains(result.err, "detections.json cannot be written: of the "));
+  // The first piece fails, long before the end.
+  const size_t first = result.err.find("after the first ") + 16;
+  CHECK(std::atoi(result.err.c_str() + first) < 70'000);
+  CHECK(trial.files("found").size() == 120);
 }
 
 TEST_CASE("detect: Ctrl-C ends the program at once, and leaves no half-written picture") {

@@ -1,6 +1,8 @@
 // `rcnn summary`: lists weights files of both formats, refuses other files, and lists the layers of models.
 #include <doctest/doctest.h>
 
+#include <sstream>
+
 #include "core/files/safetensors.h"
 #include "tests/core/files/pth_fixtures.h"
 #include "tests/program.h"
@@ -45,6 +47,38 @@ TEST_CASE("summary: lists the tensors of a file of either format by name, with t
   write_safetensors(two, {}, {});
   CHECK(run_program(program, {"summary", "--weights", two}).out ==
         two + ": 0 tensors, 0 elements, 0 bytes\n");
+}
+
+TEST_CASE("summary: says which model a file holds, and its classes") {
+  const auto program = find_program();
+  if (program.empty()) return;
+  const TemporaryFolder folder;
+  const std::string file = (folder / "model.safetensors").string();
+  const auto listed = [&] { return run_program(program, {"summary", "--weights", file}); };
+  write_safetensors(
+      file, {{"a", Tensor::zeros({3}, DType::f32)}},
+      {{"format", "rcnn.cu 1"}, {"model.model", "nano-fpn"}, {"classes", R"(["cat", "a\u001b[2J"])"}});
+  CHECK(
+      listed().out.ends_with(": 1 tensor, 3 elements, 12 bytes\n"
+                             "  nano-fpn for 2 classes: cat, a\\x1B[2J\n"));
+  write_safetensors(file, {{"a", Tensor::zeros({3}, DType::f32)}},
+                    {{"model.model", "nano-fpn"}, {"classes", "cat"}});
+  CHECK(listed().status == 2);
+  CHECK(contains(listed().err, "'classes' is not a list of names"));
+}
+
+TEST_CASE("bench model: with --json standard output is JSON alone, and the profile goes to standard error") {
+  const auto program = find_program();
+  if (program.empty()) return;
+  const Finished timed =
+      run_program(program, {"bench", "model", "--json", "--profile", "--what", "dense", "--steps", "1",
+                            "--warm-up", "0", "--height", "32", "--width", "32", "--device", "cpu"});
+  CHECK(timed.status == 0);
+  std::istringstream lines(timed.out);
+  int count = 0;
+  for (std::string line; std::getline(lines, line); ++count) CHECK(line.starts_with("{\"what\": "));
+  CHECK(count == 2);
+  CHECK(contains(timed.err, "all ops"));
 }
 
 TEST_CASE("summary: a faulty file is refused with one sentence") {

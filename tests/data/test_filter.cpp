@@ -97,3 +97,20 @@ TEST_CASE("filter: splits, and images with objects") {
   CHECK(contains(input_error([] { filter_parts(parts(), {.min_side = 60, .images_with_objects = true}); }),
                  "No image is left"));
 }
+
+TEST_CASE("filter: a class whose name has a comma, in a list that separates names by commas") {
+  std::vector<DataPart> parts = {{"", {{"cat", "dog, small", "dog", "a,b,c", "a"}, {}, {}}}};
+  Sample sample{"x", "x.png", 40, 30, {}};
+  for (int label = 1; label <= 5; ++label) sample.objects.push_back({{1, 2, 10, 12}, label});
+  parts[0].data.samples.push_back(sample);
+  const auto kept = [&](const Names& entries) {
+    return filter_parts(parts, {.classes = entries}).parts[0].data.classes;
+  };
+  CHECK(kept({"dog, small"}) == Names{"dog, small"});
+  CHECK(kept({"cat,dog, small"}) == Names{"cat", "dog, small"});
+  CHECK(kept({"a,b,c,dog"}) == Names{"dog", "a,b,c"});
+  CHECK(kept({"a", "cat"}) == Names{"cat", "a"});
+  CHECK(kept({"a,cat,"}) == Names{"cat", "a"});
+  CHECK(contains(input_error([&] { kept({"cat,cow,dog"}); }), "The data has no class 'cow'"));
+  CHECK(contains(input_error([&] { kept({""}); }), "The data has no class ''"));
+}

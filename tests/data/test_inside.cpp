@@ -89,6 +89,7 @@ TEST_CASE("inside: coco's file_name leaves the folder of the data only if that i
     const Dataset dataset = read(folder / "data", allowed);
     CHECK(dataset.samples.size() == 1);
     CHECK(dataset.faults.size() == 1);
+    CHECK(has_fault(dataset, "contains a NUL, which no path of a file does"));
   }
 }
 

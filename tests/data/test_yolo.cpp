@@ -1,6 +1,8 @@
 // YOLO's labels, data.yaml and the layouts around them.
 #include "data/yolo.h"
 
+#include <chrono>
+
 #include "data/annotation.h"
 #include "data/folder.h"
 #include "tests/data/label_folder.h"
@@ -143,6 +145,24 @@ TEST_CASE("yolo: `path`, absolute paths of another machine and trees of images/ 
   CHECK(moved.read("train").classes == Names{"class_0", "class_1"});
 }
 
+TEST_CASE("yolo: classes.txt may have a hundred thousand names, which are compared once") {
+  const Maker maker;
+  maker.pair("", "a");
+  const auto with = [&](int count) {
+    std::string names;
+    for (int i = 0; i < count; ++i) names += fmt::format("class {}\n", i);
+    maker.text("classes.txt", names);
+  };
+  with(100'000);
+  const auto start = std::chrono::steady_clock::now();
+  CHECK(maker.read("").classes.size() == 100'000);
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
+  with(100'001);
+  CHECK(contains(input_error([&] { maker.read(""); }), "has 100001 classes; at most 100000 are read"));
+  maker.text("classes.txt", "cat\n" + std::string(100'000, 'x') + "\n");
+  CHECK(contains(input_error([&] { maker.read(""); }), "name is 100000 bytes long"));
+}
+
 TEST_CASE("yolo: without data.yaml the classes come from classes.txt, or a sentence says what is missing") {
   const Maker maker;
   maker.pair("", "a");
@@ -192,6 +212,17 @@ TEST_CASE("yolo: an empty label is an image without objects, a missing one is co
   CHECK(data.samples[1].objects.empty());
   REQUIRE(data.faults.size() == 1);
   CHECK(contains(data.faults[0].what, "has 1 image without an annotation (train/images/c.jpg)"));
+}
+
+TEST_CASE("yolo: labels are recognised behind any number of empty ones") {
+  const LabelFolder folder;
+  for (int i = 0; i < 60; ++i) {
+    folder.image(fmt::format("images/{:02}.jpg", i));
+    folder.text(fmt::format("labels/{:02}.txt", i), i == 59 ? "0 .5 .5 .2 .2\n" : "");
+  }
+  folder.text("classes.txt", "cat\n");
+  CHECK(folder.find().form == "yolo");
+  CHECK(folder.read().samples.size() == 60);
 }
 
 TEST_CASE("yolo: boxes are those of the image as it is seen") {

@@ -186,8 +186,28 @@ TEST_CASE("comparison: a detector against itself differs by exactly 0, from 0 to
     }
   CHECK(comparison.won.empty());
   CHECK(comparison.lost.empty());
-  CHECK(contains(verdict(comparison), "The data cannot tell A and B apart"));
-  CHECK(contains(verdict(comparison), "+0.0000 to +0.0000, contains 0."));
+  CHECK(verdict(comparison) ==
+        "A and B are the same on these images: all figures are equal, and so are the errors on each image.");
+  const std::string text = comparison_text(comparison, test.dataset);
+  CHECK(contains(text, " 0.0000  0.0000 to 0.0000    equal\n"));
+  CHECK_FALSE(contains(text, "undecided"));
+}
+
+TEST_CASE("comparison: an equal mAP@.5 of detectors that differ elsewhere is not called the same") {
+  // B's boxes overlap the objects less, but by more than .5.
+  const Dataset dataset = dataset_of(std::vector<std::vector<Object>>(8, {{cell(0), kCat}}), {"cat"});
+  std::vector<Detection> a, b;
+  for (int i = 0; i < 8; ++i) {
+    a.push_back({i, kCat, 0.5F, cell(0)});
+    Box box = cell(0);
+    box.x2 -= 0.3F * (box.x2 - box.x1);
+    b.push_back({i, kCat, 0.5F, box});
+  }
+  const Comparison comparison = compared(a, b, dataset);
+  CHECK(comparison.figures[0].is_equal());
+  CHECK(comparison.figures[0].better() == "equal");
+  CHECK(comparison.figures[1].better() == "A");
+  CHECK(contains(verdict(comparison), "by mAP@.5: it is 1.0000 for both, and equal on every draw"));
 }
 
 TEST_CASE("comparison: exchanging the two turns every interval round, and the threads change nothing") {

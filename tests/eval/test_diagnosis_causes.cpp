@@ -250,9 +250,9 @@ TEST_CASE("diagnosis: the reasons describe the errors in an image") {
   CHECK(worst.right[0].label == kDog);
   CHECK(worst.reasons ==
         std::vector<std::string>{
-            "3 of 4 cat missed (1 low score, 1 wrong class, 1 poorly placed)",
+            "cat: 3 of 4 missed (1 low score, 1 wrong class, 1 poorly placed)",
             "cat detected as dog (score 0.88)", "background detected as dog, 2 times (scores up to 0.80)",
             "duplicate detection of cat (score 0.70)", "localisation error on cat (score 0.65)"});
   CHECK(Case{{{kBox, kDog}, {kBox, kDog}}, {}, {}}.diagnose().worst.at(0).reasons ==
-        std::vector<std::string>{"2 of 2 dog missed (not proposed)"});
+        std::vector<std::string>{"dog: 2 of 2 missed (not proposed)"});
 }

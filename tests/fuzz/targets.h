@@ -21,7 +21,9 @@ namespace rcnn::fuzz {
 // clang-format off
 void annotation(const std::filesystem::path& file);   // Pascal VOC's XML
 void coco(const std::filesystem::path& file);         // COCO's JSON, ground truth and results
+void command_line(const std::filesystem::path& file); // a word of the command line per line
 void cvat(const std::filesystem::path& file);         // CVAT's XML
+void data_folder(const std::filesystem::path& file);  // the files of a folder of labelled images
 void exif(const std::filesystem::path& file);         // an EXIF block
 void image(const std::filesystem::path& file);        // JPEG and PNG
 void labelme(const std::filesystem::path& file);      // labelme's JSON

@@ -11,7 +11,9 @@ namespace fs = std::filesystem;
 TEST_CASE("fuzz: every file of the corpus is read or refused") {
   const std::pair<const char*, void (*)(const fs::path&)> targets[] = {{"annotation", fuzz::annotation},
                                                                        {"coco", fuzz::coco},
+                                                                       {"command_line", fuzz::command_line},
                                                                        {"cvat", fuzz::cvat},
+                                                                       {"data_folder", fuzz::data_folder},
                                                                        {"exif", fuzz::exif},
                                                                        {"image", fuzz::image},
                                                                        {"labelme", fuzz::labelme},

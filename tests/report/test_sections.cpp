@@ -1,4 +1,4 @@
-// The report's sections on dataset, thresholds, confusion matrix, missed objects and worst images.
+// The report's sections on dataset, thresholds and confusion matrix.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include "eval/coco_metrics.h"
 #include "report/html.h"
 #include "report/report.h"
+#include "report/sections.h"
 #include "tests/report/fixtures.h"
 
 using namespace rcnn;
@@ -237,6 +238,17 @@ TEST_CASE("report: the headings are the words of the field") {
     CHECK_MESSAGE(contains(headings, word), word);
 }
 
+TEST_CASE("report: without a validation split the section on training says nothing of one") {
+  ReportData data = full_report("x");
+  pugi::xml_document document;
+  parse(render_report(data), document);
+  CHECK(contains(all_text(document, "//section[@id='training']/p"), "If the validation mAP falls"));
+  data.validation.clear();
+  parse(render_report(data), document);
+  CHECK(text_at(document, "//section[@id='training']/h2") == "Training: loss and learning rate");
+  CHECK_FALSE(contains(all_text(document, "//section[@id='training']"), "validation"));
+}
+
 TEST_CASE("report: training images and settings are folded") {
   pugi::xml_document document;
   parse(render_report(full_report("x")), document);
@@ -329,52 +341,4 @@ TEST_CASE("report: without detections no threshold is recommended") {
   data.diagnosis = Diagnosis{};  // an empty dataset
   parse(render_report(data), document);
   CHECK(count_of(document, "//section") == 0);
-}
-
-TEST_CASE("report: missed objects by size and cause") {
-  pugi::xml_document document;
-  parse(render_report(full_report("x")), document);
-  const std::string misses = "//section[@id='misses']";
-  REQUIRE(count_of(document, (misses + "//div[@class='stack']").c_str()) == 3);
-  const auto label = [&](int row) {
-    return std::string(
-        document.select_node(fmt::format("{}//div[@class='stack'][{}]/div", misses, row).c_str())
-            .node()
-            .attribute("aria-label")
-            .value());
-  };
-  CHECK(label(1) == "4 of 8 small objects found, 4 not proposed");
-  CHECK(label(2) == "8 of 10 medium objects found, 2 wrong class");
-  CHECK(label(3) == "1 of 2 large objects found, 1 low score");
-  const auto part = [&](int i) {
-    return document.select_node(fmt::format("{}//div[@class='stack'][2]/div/b[{}]", misses, i).c_str())
-        .node();
-  };
-  CHECK(std::string(part(1).attribute("style").value()) == "width:80.00%");
-  CHECK(std::string(part(1).attribute("class").value()) == "q0");
-  CHECK(std::string(part(1).text().get()) == "8 found");
-  CHECK(std::string(part(2).attribute("style").value()) == "width:20.00%");
-  CHECK(std::string(part(2).attribute("class").value()) == "q4");
-  CHECK(std::string(part(2).attribute("title").value()) == "2 wrong class");
-  CHECK(std::string(part(2).text().get()) == "2");  // there is no room for the name
-  const std::string card = misses + "//div[@class='causes']/div";
-  REQUIRE(count_of(document, card.c_str()) == 3);
-  CHECK(contains(all_text(document, card + "[1]"), "not proposed4"));
-  CHECK(contains(all_text(document, card + "[1]"), "4 small"));
-  CHECK(contains(all_text(document, card + "[1]"), advice_for(MissCause::not_proposed)));
-}
-
-TEST_CASE("report: a worst image has at most six remarks on its errors") {
-  ReportData data;
-  data.worst = {{smooth_image(40, 30), "first", {"a", "b"}}, {smooth_image(40, 30), "second", {}}};
-  data.worst[1].remarks.assign(9, "c");
-  pugi::xml_document document;
-  parse(render_report(data), document);
-  CHECK(text_at(document, "//div[@class='gallery']/figure[1]/figcaption") == "first");
-  CHECK(count_of(document, "//div[@class='gallery']/figure[1]//li") == 2);
-  CHECK(std::string(
-            document.select_node("//div[@class='gallery']/figure[1]//img").node().attribute("alt").value()) ==
-        "first; a; b");
-  CHECK(count_of(document, "//div[@class='gallery']/figure[2]//li") == 7);
-  CHECK(text_at(document, "//div[@class='gallery']/figure[2]//li[7]") == "and 3 more");
 }

@@ -23,3 +23,4 @@ TEST_CASE("tools: the stages of gpu_first and gpu_check, and their time limits")
 TEST_CASE("tools: what the stages make of the output of NVIDIA's tools, and the tables") {
   run_python_tests("test_gpu_results.py");
 }
+TEST_CASE("tools: the counters of ncu for one launch") { run_python_tests("test_ncu_lab.py"); }

@@ -275,6 +275,7 @@ TEST_CASE("checkpoint: a file does not describe a model") {
   // A model that is much larger than the file is refused before it takes memory.
   const std::string larger = with("model.box-head-size", "16384");
   CHECK(contains(larger, "larger than everything in the file"));
+  CHECK(input_error([&] { saved_config(saved.path); }) == larger);  // a run that starts from the file
   saved.file = good;
   saved.file.tensors.at("rpn.head.cls_logits.bias").fill(NAN);
   CHECK(contains(saved.model_refusal(), "'rpn.head.cls_logits.bias' has the value nan"));

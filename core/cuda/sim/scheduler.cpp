@@ -256,6 +256,20 @@ std::string where_it_is(const Thread& thread) {
   }
 }
 
+namespace {
+
+void print_list() {
+  Listed sum;
+  fmt::print(stderr, "{:>8} {:>10}  kernel\n", "launches", "blocks");
+  for (const auto& [kernel, count] : listed()) {
+    fmt::print(stderr, "{:>8} {:>10}  {}\n", count.launches, count.blocks, kernel);
+    sum.launches += count.launches, sum.blocks += count.blocks;
+  }
+  fmt::print(stderr, "{:>8} {:>10}  in all\n", sum.launches, sum.blocks);
+}
+
+}  // namespace
+
 Settings& settings() {
   static Settings instance = [] {
     Settings s;
@@ -264,13 +278,23 @@ Settings& settings() {
       const std::string_view word = rest.substr(0, rest.find(','));
       rest.remove_prefix(std::min(rest.size(), word.size() + 1));
       if (word == "eager") s.eager = true;
+      if (word == "list") s.list = true;
       if (word == "ascending") s.order = Order::ascending;
       if (word == "descending") s.order = Order::descending;
       if (!word.empty() && word[0] >= '0' && word[0] <= '9')
         s.seed = std::strtoull(std::string(word).c_str(), nullptr, 10);
     }
+    if (s.list) {
+      listed();  // made before the handler is registered, so that it still exists when the handler runs
+      std::atexit(print_list);
+    }
     return s;
   }();
+  return instance;
+}
+
+std::map<std::string, Listed>& listed() {
+  static std::map<std::string, Listed> instance;
   return instance;
 }
 
@@ -311,6 +335,12 @@ std::string refused(const Launch& launch) {
 }
 
 bool run_launch(const Launch& launch) {
+  if (settings().list) {
+    Listed& kernel = listed()[std::string(cuda::kernel_name(launch.signature))];
+    ++kernel.launches, ++launch_count;
+    kernel.blocks += uint64_t{launch.grid.x} * launch.grid.y * launch.grid.z;
+    return true;
+  }
   Scheduler& s = scheduler();
   map_shared();
   install_access_handler();

@@ -50,6 +50,21 @@ TEST_CASE("work on a stream runs in order, and only when the host waits for it")
   CHECK(cuda_sim::launches() == launches + 2);
 }
 
+TEST_CASE("a list of launches counts kernels and runs none") {
+  SimulatedDevice device;
+  int* x = device.upload(std::vector<int>{1, 2, 3});
+  cuda_sim::settings().list = true;
+  launch<add_kernel>(device.stream, 2, 3, 0, x, 10);
+  launch<add_kernel>(device.stream, dim3(3, 2, 2), 3, 0, x, 10);
+  CHECK(device.wait() == "");
+  cuda_sim::settings().list = false;
+  auto& listed = cuda_sim::listed();
+  CHECK(listed["add_kernel"].launches == 2);
+  CHECK(listed["add_kernel"].blocks == 14);
+  listed.clear();
+  CHECK(device.download(x, 3) == std::vector<int>{1, 2, 3});
+}
+
 TEST_CASE("eager settings run work when it is put on a stream") {
   SimulatedDevice device;
   int* x = device.upload(std::vector<int>{1});

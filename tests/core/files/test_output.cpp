@@ -130,6 +130,12 @@ TEST_CASE("output: what cannot be written is refused before the work") {
   CHECK(contains(refusal(check, folder / "./a"), "would write this file twice"));
 }
 
+TEST_CASE("output: two names of one file that does not exist yet are told") {
+  OutputCheck check(false);
+  check.writes("--json", "two-names-of-one-file.json");
+  CHECK(contains(input_error([&] { check.writes("--out", "./two-names-of-one-file.json"); }), "twice"));
+}
+
 TEST_CASE("output: what a killed process left in the folder is removed") {
   const TemporaryFolder folder;
   write_text(folder / ".rcnn-tmp-1-0", "half");

@@ -126,6 +126,87 @@ TEST_CASE("tensor cores: dx finds the gradient that dw has packed, and only that
   CHECK(dx(second.args.g, {.id = 6, .version = 1}) == dx(second.args.g, {}));
 }
 
+namespace {
+
+std::vector<float> values_of(const Tensor& on_device) {
+  const Tensor values = on_device.to(Device{});
+  return {values.values<float>().begin(), values.values<float>().end()};
+}
+
+/// Runs forward, which leaves its packed input, then destroys the input, and lets the gradient of the weights
+/// find it. `forward` and `gradient` have the same input.
+template <class Forward, class Gradient>
+void check_input_kept(Run<Forward>& run_forward, Run<Gradient>& run_gradient, Prepared<Forward> forward,
+                      Prepared<Gradient> gradient, Tensor input, size_t element) {
+  Context ctx(Device{DeviceType::cuda, 0});
+  if (!cuda::is_simulated() && ctx.capability < 80) return;
+  const auto run = [&](auto& kernel, const auto& p) {
+    const Workspace::Scope scope(ctx.workspace);
+    kernel(ctx.stream, ctx.workspace, p.args);
+    return values_of(p.outputs[0]);
+  };
+  PackedInput& packed = *[&] {
+    if constexpr (requires { forward.args.packed_x; })
+      return forward.args.packed_x;
+    else
+      return forward.args.packed_a;
+  }();
+  const auto y = run(run_forward, forward), expected = run(run_gradient, gradient);
+  REQUIRE(packed.values.defined());
+  CHECK(packed.element == element);
+  input.fill(0);
+  CHECK(run(run_gradient, gradient) == expected);  // only the packed form is left
+  packed.element = 16;
+  CHECK(run(run_gradient, gradient) != expected);  // a form of another precision is no form of this one
+  packed.values = {};
+  CHECK(run(run_gradient, gradient) == run(run_gradient, gradient));
+  CHECK(run(run_forward, forward) != y);
+}
+
+}  // namespace
+
+TEST_CASE("tensor cores: dw finds the input that forward has packed") {
+  if (cuda::device_count() == 0) return;
+  const Device device{DeviceType::cuda, 0};
+  const Conv2dShape shape{2, 5, 6, 5, 9, 3, 3, 1, 1, 1};  // five channels: TF32 packs them as well
+  const auto check = [&](Run<Conv2dArgs<float>>& forward, Run<Conv2dDwArgs<float>>& dw, size_t element) {
+    PackedInput packed;
+    auto f = on_device(prepare_conv2d<float>({shape}, Filler(1, Fill::normal)), device);
+    auto g = on_device(prepare_conv2d_dw<float>({shape}, Filler(2, Fill::normal)), device);
+    g.args.x = f.args.x;
+    f.args.packed_x = &packed;
+    g.args.packed_x = &packed;
+    check_input_kept(forward, dw, f, g, f.inputs[0], element);
+  };
+  check(conv2d_implicit_gemm_bf16, conv2d_dw_implicit_gemm_bf16, 2);
+  check(conv2d_implicit_gemm_tf32, conv2d_dw_implicit_gemm_tf32, 4);
+
+  const auto check_product = [&](Run<MatmulArgs<float>>& run, size_t element) {
+    PackedInput packed;
+    auto f = on_device(prepare_matmul<float>({7, 9, 21, false, true}, Filler(1, Fill::normal)), device);
+    auto g = on_device(prepare_matmul<float>({9, 21, 7, true, false}, Filler(2, Fill::normal)), device);
+    g.args.b = f.args.a;
+    f.args.packed_a = &packed;
+    g.args.packed_b = &packed;
+    check_input_kept(run, run, f, g, f.inputs[0], element);
+  };
+  check_product(matmul_mma_bf16, 2);
+  check_product(matmul_mma_tf32, 4);
+}
+
+TEST_CASE("tensor cores: an input that is read in place is not kept twice") {
+  if (cuda::device_count() == 0) return;
+  Context ctx(Device{DeviceType::cuda, 0});
+  if (!cuda::is_simulated() && ctx.capability < 80) return;
+  PackedInput packed;
+  auto p =
+      on_device(prepare_conv2d<float>({{1, 4, 4, 8, 8, 1, 1, 1, 0, 1}}, Filler(1, Fill::normal)), ctx.device);
+  p.args.packed_x = &packed;
+  const Workspace::Scope scope(ctx.workspace);
+  conv2d_implicit_gemm_tf32(ctx.stream, ctx.workspace, p.args);
+  CHECK_FALSE(packed.values.defined());
+}
+
 }  // namespace rcnn::kernels
 
 #endif

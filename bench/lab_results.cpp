@@ -1,0 +1,123 @@
+#include "bench/lab_results.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <ctime>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/files/output.h"
+
+namespace rcnn {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string shapes_text(const TensorShapes& shapes) {
+  std::string text;
+  for (const auto& shape : shapes) text += (text.empty() ? "" : " ") + Shape(shape).str();
+  return text;
+}
+
+}  // namespace
+
+std::string machine_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("model name") && line.find(": ") != std::string::npos)
+      return line.substr(line.find(": ") + 2);
+  return "unknown processor";
+}
+
+std::string toolchain_name() {
+#if defined(__clang__)
+  return "clang " __clang_version__;
+#else
+  return "GCC " __VERSION__;
+#endif
+}
+
+std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
+
+std::string lab_json(const LabRun& run, const std::vector<TimedRow>& rows) {
+  Json document;
+  document["info"] = kWrittenHere;
+  document["device"] = run.device;
+  document["capability"] = run.capability > 0 ? Json(run.capability) : Json();
+  document["machine"] = run.machine;
+  document["threads"] = run.threads;
+  document["toolchain"] = run.toolchain;
+  document["commit"] = run.commit;
+  document["version"] = run.version;
+  document["date"] = run.date;
+  Json roofs;
+  roofs["copy_gbs"] = run.roofs.copy > 0 ? Json(run.roofs.copy * 1e-9) : Json();
+  for (const auto& [precision, rate] : run.roofs.products) roofs[name_of(precision)] = rate * 1e-9;
+  document["roofs"] = roofs;
+  std::string text = "{";
+  for (const auto& [key, value] : document.items()) text += Json(key).dump() + ": " + value.dump() + ",\n ";
+  text += "\"ops\": [";
+  bool first = true;
+  for (const TimedRow& row : rows) {
+    Json entry{{"op", row.op},           {"case", row.case_index},
+               {"variant", row.variant}, {"precision", name_of(row.precision)},
+               {"inputs", row.inputs},   {"outputs", row.outputs}};
+    if (row.count != 1) entry["count"] = row.count;
+    if (row.error.empty()) {
+      const Timing& t = row.timing;
+      entry["graph"] = t.graph;
+      entry["ms"] = t.seconds * 1e3;
+      entry["p10_ms"] = t.p10 * 1e3;
+      entry["p90_ms"] = t.p90 * 1e3;
+      entry["noise"] = t.noise;
+      entry["samples"] = t.samples;
+      entry["flop"] = row.flop > 0 ? Json(row.flop) : Json();
+      entry["bytes"] = row.bytes;
+      entry["gflops"] = row.flop > 0 ? Json(row.flop / t.seconds * 1e-9) : Json();
+      entry["gbs"] = row.bytes / t.seconds * 1e-9;
+      entry["roof"] = row.share > 0 ? Json(row.share) : Json();
+      entry["library"] = row.library > 0 ? Json(row.library) : Json();
+      if (row.cold > 0) entry["cold_ms"] = row.cold * 1e3;
+    } else {
+      entry["error"] = row.error;
+    }
+    text += (first ? "\n  " : ",\n  ") + entry.dump();
+    first = false;
+  }
+  return text + "]}\n";
+}
+
+std::string lab_markdown(const LabRun& run, const std::vector<TimedRow>& rows) {
+  std::string text = fmt::format("<!-- {} -->\n\nMeasured on {} ({}), {} threads, {}, commit {}, {}.\n",
+                                 kWrittenHere, run.device == "cpu" ? run.machine : run.device, run.device,
+                                 run.threads, run.toolchain, run.commit, run.date);
+  if (!run.roofs.text.empty()) text += fmt::format("Limits measured in the same run: {}.\n", run.roofs.text);
+  const TimedRow* before = nullptr;
+  for (const TimedRow& row : rows) {
+    if (!before || before->op != row.op)
+      text += fmt::format(
+          "\n### {}\n\n| inputs | variant | precision | ms | p10 to p90 | noise | GFLOP/s | GB/s | "
+          "of the roof | of the library |\n|{}\n",
+          row.op, " --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    const bool same_case = before && before->op == row.op && before->case_index == row.case_index;
+    before = &row;
+    const std::string inputs = same_case ? "" : shapes_text(row.inputs);
+    if (!row.error.empty()) {
+      text +=
+          fmt::format("| {} | {} | {} | failed | | | | | | |\n", inputs, row.variant, name_of(row.precision));
+      continue;
+    }
+    const Timing& t = row.timing;
+    const auto if_known = [](bool known, const std::string& cell) { return known ? cell : std::string(); };
+    text += fmt::format(
+        "| {} | {} | {} | {:.4g} | {:.4g} to {:.4g} | {:.1f} % | {} | {:.1f} | {} | {} |\n", inputs,
+        row.variant, name_of(row.precision), t.seconds * 1e3, t.p10 * 1e3, t.p90 * 1e3, t.noise * 100,
+        if_known(row.flop > 0, fmt::format("{:.1f}", row.flop / t.seconds * 1e-9)),
+        row.bytes / t.seconds * 1e-9, if_known(row.share > 0, fmt::format("{:.0f} %", row.share * 100)),
+        if_known(row.library > 0, fmt::format("{:.2f}", row.library)));
+  }
+  return text;
+}
+
+}  // namespace rcnn

@@ -1,0 +1,158 @@
+#include "bench/lab_timer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace rcnn {
+namespace {
+
+constexpr size_t kWidth = 100;  // columns of the tables
+
+bool is_library(const TimedRow& row) {
+  const std::string_view needs = row.needs;
+  return needs == kernels::on_onednn.needs || needs == kernels::on_cudnn.needs ||
+         needs == kernels::on_cublas.needs;
+}
+
+/// "1.23 GFLOP" or "4.56 MFLOP".
+std::string quantity(double value, const char* unit) {
+  if (value >= 1e9) return fmt::format("{:.2f} G{}", value * 1e-9, unit);
+  if (value >= 1e6) return fmt::format("{:.2f} M{}", value * 1e-6, unit);
+  return fmt::format("{:.1f} k{}", value * 1e-3, unit);
+}
+
+/// Milliseconds with four significant digits.
+std::string milliseconds(double seconds) {
+  const double ms = seconds * 1e3;
+  return ms < 1     ? fmt::format("{:.4f}", ms)
+         : ms < 100 ? fmt::format("{:.3f}", ms)
+                    : fmt::format("{:.1f}", ms);
+}
+
+}  // namespace
+
+TensorShapes shapes_of(const std::vector<Tensor>& tensors) {
+  TensorShapes shapes;
+  for (const Tensor& tensor : tensors) shapes.emplace_back(tensor.shape().begin(), tensor.shape().end());
+  return shapes;
+}
+
+LabTimer::LabTimer(Device device, LabTimerOptions options, const Roofs& roofs)
+    : ctx_(device),
+      options_(std::move(options)),
+      roofs_(roofs),
+      on_gpu_(device.type == DeviceType::cuda),
+      simulated_(on_gpu_ && cuda::is_simulated()) {}
+
+void LabTimer::print_case(const TimedRow& row, size_t index) {
+  std::string shapes;
+  for (const auto& shape : row.inputs) shapes += " " + Shape(shape).str();
+  const std::string work =
+      fmt::format("case {}{}, {}", index, row.flop > 0 ? ", " + quantity(row.flop, "FLOP") : "",
+                  quantity(row.bytes, "B"));
+  const size_t room = kWidth - std::min(kWidth - 40, row.op.size() + work.size() + 2);
+  if (shapes.size() > room) shapes = shapes.substr(0, room - 4) + " ...";
+  fmt::print("{}{:<{}}  {}\n", row.op, shapes, room, work);
+  fmt::print("  {:<26}{:<5}{:>9}{:>9}{:>9}{:>7}{:>9}{:>8}{:>7}{:>8}\n", "variant", "", "ms", "p10", "p90",
+             "noise", "GFLOP/s", "GB/s", "roof", "library");
+}
+
+void LabTimer::print_row(const TimedRow& row) {
+  const auto line = [&](const std::string& name, double seconds, const std::string& spread) {
+    fmt::print("  {:<26}{:<5}{:>9}{}{:>9}{:>8.1f}{:>7}{:>8}\n", name, name_of(row.precision),
+               milliseconds(seconds), spread,
+               row.flop > 0 ? fmt::format("{:.1f}", row.flop / seconds * 1e-9) : "",
+               row.bytes / seconds * 1e-9,
+               row.share > 0 ? fmt::format("{:.0f}%{}", row.share * 100 * row.timing.seconds / seconds,
+                                           row.by_memory ? 'M' : 'P')
+                             : "",
+               row.library > 0 && seconds == row.timing.seconds ? fmt::format("{:.2f}x", row.library) : "");
+  };
+  const Timing& t = row.timing;
+  line(row.variant, t.seconds,
+       fmt::format("{:>9}{:>9}{:>7}", milliseconds(t.p10), milliseconds(t.p90),
+                   fmt::format("{:.1f}%", t.noise * 100)));
+  if (row.cold > 0) line(row.variant + ", cold", row.cold, std::string(25, ' '));
+}
+
+void LabTimer::time_job(Job& job) {
+  if (options_.once) {
+    const cuda::Range range("lab_once");  // tools/ncu_lab.py counts what is in it
+    job.run();
+    if (on_gpu_ && !simulated_) cuda::synchronize(ctx_.device);
+    return;
+  }
+  const bool real_gpu = on_gpu_ && !simulated_;
+  const StopRule rule = simulated_ ? StopRule{0, 0} : options_.stop;
+  const Sampler sampler = real_gpu ? gpu_sampler(ctx_, job.run) : cpu_sampler(job.run);
+  std::vector<double> seconds;
+  collect(sampler, rule, seconds);
+  job.row.timing = timing_of({seconds}, sampler.graph);
+  if (options_.cold && real_gpu) {
+    std::vector<double> cold;
+    collect(cold_gpu_sampler(ctx_, job.run), rule, cold);
+    job.row.cold = median(cold);
+  }
+}
+
+/// On a CPU other programs come and go: the variants are measured in turn, so that all of them meet the same.
+void LabTimer::time_in_rounds(std::vector<Job>& jobs) {
+  constexpr int kRounds = 3;
+  const int rounds = options_.stop.seconds > 0 ? kRounds : 1;
+  const StopRule rule{options_.stop.seconds / rounds, options_.stop.noise};
+  std::vector<Sampler> samplers(jobs.size());
+  std::vector<std::vector<std::vector<double>>> seconds(jobs.size(),
+                                                        std::vector<std::vector<double>>(rounds));
+  for (int round = 0; round < rounds; ++round)
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      if (!jobs[i].row.error.empty()) continue;
+      try {
+        if (!samplers[i].take) samplers[i] = cpu_sampler(jobs[i].run);
+        collect(samplers[i], rule, seconds[i][round]);
+      } catch (const Error& error) {
+        jobs[i].row.error = error.what();
+      }
+    }
+  for (size_t i = 0; i < jobs.size(); ++i)
+    if (jobs[i].row.error.empty()) jobs[i].row.timing = timing_of(seconds[i], false);
+}
+
+void LabTimer::measure(std::vector<Job>& jobs) {
+  if (!on_gpu_ && !options_.once) {
+    time_in_rounds(jobs);
+  } else {
+    for (Job& job : jobs) {
+      try {
+        time_job(job);
+      } catch (const Error& error) {
+        job.row.error = error.what();
+      }
+    }
+  }
+  for (Job& job : jobs) {
+    TimedRow& row = job.row;
+    if (!row.error.empty() || options_.once) continue;
+    const double floor = roofs_.floor(row.flop, row.bytes, row.precision, row.by_memory);
+    row.share = floor / row.timing.seconds;
+    double best = 0;
+    for (const Job& other : jobs)
+      if (is_library(other.row) && other.row.error.empty() && other.row.precision == row.precision)
+        best = best == 0 ? other.row.timing.seconds : std::min(best, other.row.timing.seconds);
+    row.library = best / row.timing.seconds;
+  }
+  print_case(jobs.front().row, jobs.front().row.case_index);
+  for (Job& job : jobs) {
+    if (!job.row.error.empty()) {
+      fmt::print("  {:<26} failed: {}\n", job.row.variant, job.row.error);
+      ++failures;
+    } else if (options_.once) {
+      fmt::print("  {:<26} ran once\n", job.row.variant);
+    } else {
+      print_row(job.row);
+    }
+    rows.push_back(std::move(job.row));
+  }
+}
+
+}  // namespace rcnn

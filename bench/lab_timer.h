@@ -1,0 +1,148 @@
+// Times the variants of an op on prepared cases, whatever they come from: the op's table, or a file of
+// shapes.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bench/lab_names.h"
+#include "bench/roofs.h"
+#include "bench/timing.h"
+#include "core/cuda/device.h"
+#include "kernels/cases_device.h"
+#include "models/config.h"
+
+namespace rcnn {
+
+using TensorShapes = std::vector<std::vector<int64_t>>;
+
+/// The times of a variant on a case.
+struct TimedRow {
+  std::string op = {}, variant = {}, needs = {};  // needs: what the build must have for it, as in Backend
+  size_t case_index = 0;
+  double count = 1;  // how often the case occurs in what it was taken from
+  Precision precision = Precision::f32;
+  TensorShapes inputs = {}, outputs = {};
+  double flop = 0, bytes = 0;
+  Timing timing = {};
+  double cold = 0;         // seconds with nothing in the L2 cache; 0: not measured
+  std::string error = {};  // not empty: it failed, and there are no times
+  double share = 0;        // of the nearest limit; 0: unknown
+  bool by_memory = false;  // which limit that is
+  double library = 0;      // the time of the best library in this precision / this time; 0: there is none
+};
+
+struct LabTimerOptions {
+  StopRule stop;
+  bool cold = false, once = false;
+  double slowest = 2;  // GFLOP of a case up to which the reference is timed
+  std::function<bool(std::string_view op, std::string_view variant)> wanted;  // empty: all
+  std::vector<std::string> chosen;  // only the variants that a model of these precisions uses; empty: all
+};
+
+class LabTimer {
+ public:
+  LabTimer(Device device, LabTimerOptions options, const Roofs& roofs);
+
+  /// Times the variants on `cases` cases and prints a table for each. `prepare(index, noted)` makes a case on
+  /// the host, with uniform numbers that it notes (Fill::uniform), or returns nothing for one to leave out;
+  /// `count(index)` says how often it occurs.
+  template <class A, class A64, class Prepare, class Count>
+  void time_op(const kernels::Op<A, A64>& op, size_t cases, Prepare prepare, Count count);
+
+  std::vector<TimedRow> rows;
+  int failures = 0;
+
+ private:
+  struct Job {
+    TimedRow row;
+    std::function<void()> run;
+  };
+
+  /// Fills in the times of the jobs, which are the variants of one case, prints them and keeps their rows.
+  void measure(std::vector<Job>& jobs);
+  void time_job(Job& job);
+  void time_in_rounds(std::vector<Job>& jobs);
+  static void print_case(const TimedRow& row, size_t index);
+  static void print_row(const TimedRow& row);
+
+  Context ctx_;
+  LabTimerOptions options_;
+  const Roofs& roofs_;
+  bool on_gpu_, simulated_;
+};
+
+TensorShapes shapes_of(const std::vector<Tensor>& tensors);
+
+/// As in a layer: variants that pack the weights do so once, in the run that is not timed.
+template <class Args>
+void identify_weights(kernels::Prepared<Args>& p) {
+  if constexpr (requires {
+                  p.args.weights;
+                  p.args.w;
+                })
+    for (const Tensor& tensor : p.inputs)
+      if (tensor.raw() == p.args.w) p.args.weights = {tensor.storage().id, tensor.version()};
+}
+
+template <class Args>
+double bytes_of(const kernels::Prepared<Args>& p) {
+  if (p.bytes > 0) return p.bytes;
+  size_t bytes = 0;
+  for (const Tensor& tensor : p.inputs) bytes += tensor.bytes();
+  for (const Tensor& tensor : p.outputs) bytes += tensor.bytes();
+  return static_cast<double>(bytes);
+}
+
+template <class A, class A64, class Prepare, class Count>
+void LabTimer::time_op(const kernels::Op<A, A64>& op, size_t cases, Prepare prepare, Count count) {
+  constexpr double kMaxSimulated = 3e7;  // FLOP or bytes of a case that a simulated GPU runs
+  const auto wanted = [&](const kernels::Variant<A, A64>& variant) {
+    return !options_.wanted || options_.wanted(op.name, variant.name);
+  };
+  const auto is_chosen = [&](const kernels::Variant<A, A64>& variant, const A& args) {
+    return options_.chosen.empty() || std::ranges::any_of(options_.chosen, [&](const std::string& precision) {
+             ctx_.precision = parse_precision(precision);
+             return &kernels::choose(ctx_, op, args) == &variant;
+           });
+  };
+  if (std::ranges::none_of(op.variants, [&](const auto& variant) {
+        return kernels::runs_in(ctx_, variant) && wanted(variant);
+      }))
+    return;
+  for (size_t index = 0; index < cases; ++index) {
+    kernels::UniformTensors noted;
+    const std::optional<kernels::Prepared<A>> host = prepare(index, noted);
+    if (!host) continue;
+    const double bytes = bytes_of(*host);
+    if (simulated_ && std::max(host->flop, bytes) > kMaxSimulated) continue;
+    auto p = on_gpu_ ? kernels::on_device(*host, ctx_.device, noted) : *host;
+    identify_weights(p);
+    std::vector<Job> jobs;
+    for (const auto& variant : op.variants) {
+      if (!kernels::fits(ctx_, variant, p.args) || !wanted(variant) || !is_chosen(variant, p.args)) continue;
+      if (std::string_view(variant.name) == "reference" && p.flop > options_.slowest * 1e9) continue;
+      TimedRow row{.op = op.name,
+                   .variant = variant.name,
+                   .needs = variant.backend.needs,
+                   .case_index = index,
+                   .count = count(index),
+                   .precision = variant.backend.precision,
+                   .inputs = shapes_of(p.inputs),
+                   .outputs = shapes_of(p.outputs),
+                   .flop = p.flop,
+                   .bytes = bytes};
+      jobs.push_back({std::move(row), [this, run = variant.run, &args = p.args] {
+                        const Workspace::Scope scope(ctx_.workspace);
+                        run(ctx_.stream, ctx_.workspace, args);
+                        if (simulated_) cuda::synchronize(ctx_.device);
+                      }});
+    }
+    if (!jobs.empty()) measure(jobs);
+  }
+}
+
+}  // namespace rcnn

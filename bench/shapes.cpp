@@ -1,0 +1,263 @@
+#include "bench/shapes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <functional>
+#include <memory>
+
+#include "bench/case_json.h"
+#include "bench/timing.h"
+#include "core/cuda/device.h"
+#include "core/files/atomic_file.h"
+#include "core/files/output.h"
+#include "core/files/safetensors.h"
+#include "core/parallel.h"
+#include "core/text.h"
+
+namespace rcnn {
+namespace {
+
+namespace fs = std::filesystem;
+
+template <class T>
+T member(const fs::path& path, const std::string& where, const CallJson& object, const char* key) {
+  const bool fits = object.contains(key) && (std::is_same_v<T, std::string> ? object[key].is_string()
+                                             : std::is_same_v<T, bool>      ? object[key].is_boolean()
+                                                                            : object[key].is_number());
+  check_input(fits, "{}: {}: there is no {} \"{}\"", path.string(), where,
+              std::is_same_v<T, std::string> ? "text"
+              : std::is_same_v<T, bool>      ? "true or false"
+                                             : "number",
+              key);
+  return object[key].template get<T>();
+}
+
+CapturedOp read_entry(const fs::path& path, const CallJson& entry, size_t number) {
+  const std::string where = fmt::format("entry {} of \"ops\"", number);
+  check_input(entry.is_object(), "{}: {} is not an object", path.string(), where);
+  CapturedOp op;
+  op.op = member<std::string>(path, where, entry, "op");
+  check_input(op_calls().contains(op.op), "{}: {}: there is no op {}", path.string(), where,
+              printable(op.op));
+  op.variant = member<std::string>(path, where, entry, "variant");
+  op.calls = member<int64_t>(path, where, entry, "calls");
+  op.ms = member<double>(path, where, entry, "ms");
+  op.packed = member<int64_t>(path, where, entry, "packed");
+  check_input(op.calls > 0 && op.packed >= 0 && op.packed <= op.calls && op.ms >= 0,
+              "{}: {}: expected calls > 0, 0 <= packed <= calls and ms >= 0", path.string(), where);
+  for (const char* key : {"case", "accumulate", "in_place", "weights"})
+    if (entry.contains(key)) op.call[key] = entry[key];
+  for (const char* key : {"in_place", "weights"})
+    check_input(!op.call.contains(key) || op.call[key].is_boolean(),
+                "{}: {}: \"{}\" is neither true nor false", path.string(), where, key);
+  return op;
+}
+
+void read_values(const fs::path& path, const CallJson& rows, Capture& capture) {
+  bool any = false;
+  for (const CallJson& row : rows) any |= row.contains("values");
+  if (!any) return;
+  const SafetensorsFile file = read_safetensors(values_file(path));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (!rows[i].contains("values")) continue;
+    check_input(rows[i]["values"].is_array(), "{}: entry {} of \"ops\": \"values\" is not a list",
+                path.string(), i);
+    for (const CallJson& number : rows[i]["values"]) {
+      check_input(number.is_number_unsigned() && number < 1000,
+                  "{}: entry {} of \"ops\": \"values\" is not a list of numbers of inputs", path.string(), i);
+      const std::string name = fmt::format("{}/{}", i, number.get<int>());
+      const auto found = file.tensors.find(name);
+      check_input(found != file.tensors.end(), "{}: there is no tensor {}, which {} names",
+                  values_file(path).string(), name, path.string());
+      capture.ops[i].values[number.get<int>()] = found->second;
+    }
+  }
+}
+
+/// A case in the rounds.
+struct Item {
+  std::unique_ptr<RepeatedCall> call = {};
+  double share_packed = 0;                                 // of its calls
+  double due = 0;                                          // calls with new weights that are due
+  std::vector<double> old_weights = {}, new_weights = {};  // seconds
+
+  double seconds() const {
+    if (new_weights.empty()) return median(old_weights);
+    if (old_weights.empty()) return median(new_weights);
+    return share_packed * median(new_weights) + (1 - share_packed) * median(old_weights);
+  }
+};
+
+class Clock {
+ public:
+  explicit Clock(Context& ctx) : ctx_(ctx), on_gpu_(ctx.device.type == DeviceType::cuda) {
+    if (!on_gpu_) return;
+    for (int i = 0; i < 2; ++i) events_.emplace_back(ctx.device, true);
+  }
+  template <class Work>
+  double time(const Work& work) {
+    using Steady = std::chrono::steady_clock;
+    if (on_gpu_) events_[0].record(ctx_.stream);
+    const auto start = Steady::now();
+    work();
+    if (!on_gpu_) return std::chrono::duration<double>(Steady::now() - start).count();
+    events_[1].record(ctx_.stream);
+    events_[1].wait();
+    return static_cast<double>(events_[1].since(events_[0])) * 1e-3;
+  }
+
+ private:
+  Context& ctx_;
+  bool on_gpu_;
+  std::vector<cuda::Event> events_;
+};
+
+/// Runs all items one after the other, again and again.
+void run_rounds(Context& ctx, std::vector<Item>& items, double seconds) {
+  using Steady = std::chrono::steady_clock;
+  constexpr int kMinRounds = 3;
+  Clock clock(ctx);
+  const auto start = Steady::now();
+  for (int round = -1;; ++round) {  // the first is not counted: it makes plans and fills caches
+    const double spent = std::chrono::duration<double>(Steady::now() - start).count();
+    if (round >= kMinRounds && spent > seconds) return;
+    for (Item& item : items) {
+      item.due += item.share_packed;
+      const bool packs = round < 0 || item.due >= 1;
+      if (packs && round >= 0) item.due -= 1;
+      const double time = clock.time([&] { item.call->run(ctx, packs); });
+      if (round >= 0) (packs ? item.new_weights : item.old_weights).push_back(time);
+    }
+  }
+}
+
+}  // namespace
+
+fs::path values_file(const fs::path& path) { return path.string() + ".safetensors"; }
+
+const char* precision_name(Precision precision) {
+  return precision == Precision::f32 ? "f32" : precision == Precision::tf32 ? "tf32" : "bf16";
+}
+
+void write_capture(const fs::path& path, const Capture& capture) {
+  std::vector<std::pair<std::string, Tensor>> tensors;
+  std::string text = "{";
+  const auto add = [&](const char* key, const CallJson& value) {
+    text += (text.size() > 1 ? ",\n " : "") + CallJson(key).dump() + ": " + value.dump();
+  };
+  add("info", kWrittenHere);
+  add("shapes", 1);
+  add("what", capture.what);
+  add("command", escaped(capture.command));
+  add("version", capture.version);
+  add("date", capture.date);
+  add("device", capture.device);
+  add("threads", capture.threads);
+  add("precision", capture.precision);
+  add("training", capture.training);
+  add("steps", capture.steps);
+  add("step_ms", std::round(capture.step_ms * 1e3) / 1e3);
+  text += ",\n \"ops\": [";
+  for (size_t i = 0; i < capture.ops.size(); ++i) {
+    const CapturedOp& op = capture.ops[i];
+    CallJson row{{"op", op.op},
+                 {"variant", op.variant},
+                 {"calls", op.calls},
+                 {"ms", std::round(op.ms * 1e4) / 1e4},
+                 {"packed", op.packed}};
+    row.update(op.call);
+    for (const auto& [number, tensor] : op.values) {
+      row["values"].push_back(number);
+      tensors.emplace_back(fmt::format("{}/{}", i, number), tensor);
+    }
+    text += (i == 0 ? "\n  " : ",\n  ") + row.dump();
+  }
+  text += "]}\n";
+  if (!tensors.empty()) write_safetensors(values_file(path), tensors, {{"info", std::string(kWrittenHere)}});
+  write_atomically(path, text);
+}
+
+Capture read_capture(const fs::path& path) {
+  const auto json = json_of_file<CallJson>(path);
+  check_input(json.is_object() && json.contains("shapes") && json["shapes"] == 1 && json.contains("ops") &&
+                  json["ops"].is_array(),
+              "{}: this is no file of shapes, as --capture writes it", path.string());
+  const std::string top = "the file";
+  Capture capture;
+  capture.what = member<std::string>(path, top, json, "what");
+  capture.command = member<std::string>(path, top, json, "command");
+  capture.version = member<std::string>(path, top, json, "version");
+  capture.device = member<std::string>(path, top, json, "device");
+  capture.precision = member<std::string>(path, top, json, "precision");
+  capture.threads = member<int>(path, top, json, "threads");
+  capture.training = member<bool>(path, top, json, "training");
+  capture.steps = member<int64_t>(path, top, json, "steps");
+  capture.step_ms = member<double>(path, top, json, "step_ms");
+  check_input(capture.steps > 0, "{}: \"steps\" is {}, expected at least 1", path.string(), capture.steps);
+  for (size_t i = 0; i < json["ops"].size(); ++i) capture.ops.push_back(read_entry(path, json["ops"][i], i));
+  check_input(!capture.ops.empty(), "{}: \"ops\" is empty", path.string());
+  read_values(path, json["ops"], capture);
+  return capture;
+}
+
+std::vector<Replayed> replay(Context& ctx, const Capture& capture, double seconds) {
+  constexpr int64_t kMaxBytes = int64_t{2} << 30;  // of the tensors of one group
+  const InferenceMode mode(ctx);
+  std::vector<Replayed> replayed;
+  size_t next = 0;
+  while (next < capture.ops.size()) {
+    std::vector<Item> items;
+    const size_t first = next;
+    for (int64_t bytes = 0; next < capture.ops.size() && (items.empty() || bytes < kMaxBytes); ++next) {
+      const CapturedOp& op = capture.ops[next];
+      items.push_back({.call = op_calls().at(op.op).repeat(op.call, op.values, ctx.device),
+                       .share_packed = static_cast<double>(op.packed) / static_cast<double>(op.calls)});
+      bytes += items.back().call->bytes();
+    }
+    run_rounds(ctx, items,
+               seconds * static_cast<double>(next - first) / static_cast<double>(capture.ops.size()));
+    for (const Item& item : items) replayed.push_back({item.seconds() * 1e3, item.call->variant(ctx)});
+  }
+  return replayed;
+}
+
+void print_replay(const Capture& capture, const std::vector<Replayed>& replayed) {
+  struct Row {
+    std::string op = {};
+    double calls = 0, replayed = 0, captured = 0;  // of a step
+  };
+  std::map<std::string, Row> by_op;
+  Row sum{"all ops"};
+  for (size_t i = 0; i < capture.ops.size(); ++i) {
+    const CapturedOp& op = capture.ops[i];
+    const double calls = static_cast<double>(op.calls) / static_cast<double>(capture.steps);
+    for (Row* row : {&by_op[op.op], &sum}) {
+      row->calls += calls;
+      row->replayed += calls * replayed[i].ms;
+      row->captured += calls * op.ms;
+    }
+    by_op[op.op].op = op.op;
+  }
+  std::vector<Row> rows;
+  for (const auto& [name, row] : by_op) rows.push_back(row);
+  std::ranges::sort(rows, std::greater(), &Row::replayed);
+  rows.push_back(sum);
+  fmt::print("{:<34}{:>12}{:>16}{:>16}{:>10}\n", "op", "calls/step", "replayed ms", "captured ms", "ratio");
+  for (const Row& row : rows)
+    fmt::print("{:<34}{:>12.1f}{:>16.3f}{:>16.3f}{:>10}\n", row.op, row.calls, row.replayed, row.captured,
+               row.captured > 0 ? fmt::format("{:.2f}", row.replayed / row.captured) : "-");
+  fmt::print("the {} that was captured took {:.2f} ms (median of {}); the replayed ops are {:.1f} % of it\n",
+             printable(capture.what), capture.step_ms, capture.steps, 100 * sum.replayed / capture.step_ms);
+  if (thread_count() != capture.threads)
+    fmt::print("The times that were captured are of {} thread{}, those of this replay of {}.\n",
+               capture.threads, capture.threads == 1 ? "" : "s", thread_count());
+  if (std::ranges::all_of(capture.ops, [](const CapturedOp& op) { return op.values.empty(); }))
+    fmt::print(
+        "No values were captured: ops whose time depends on them, such as nms and box_targets, got random "
+        "ones.\n");
+}
+
+}  // namespace rcnn

@@ -1,0 +1,37 @@
+// A detector explained on one photograph, stage by stage: a page, its pictures and its numbers. Everything
+// shown is read from one detection by the code that detects and trains (DetectionStages, LossStages).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "data/dataset.h"
+#include "data/image.h"
+#include "models/detector.h"
+
+namespace rcnn {
+
+struct ExplainOptions {
+  std::string name;            // of the photograph, for the page
+  std::optional<float> score;  // confidence threshold; none: the detector's of each class
+  std::optional<std::vector<Object>>
+      objects;  // ground truth, with the detector's labels, in pixels of the image
+};
+
+struct Explanation {
+  std::string page;                                     // index.html
+  std::string numbers;                                  // trace.json
+  std::vector<std::pair<std::string, Image>> pictures;  // names without extension, in the order of the page
+};
+
+/// Detects on the image and explains how. With objects it also takes the losses of a training step and their
+/// gradients, which changes the running statistics of trained batch normalisations: do not save the model
+/// afterwards. `detector.model` is on the context's device.
+Explanation explain(Context& ctx, Detector& detector, const Image& image, const ExplainOptions& options);
+
+/// The page's script. It contains no character that XML reserves.
+extern const std::string_view kExplainScript;
+
+}  // namespace rcnn

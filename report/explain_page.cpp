@@ -1,0 +1,316 @@
+// The page of an explanation: the chapters one below the other, what became of each object, and the script
+// that steps through them and recomputes the last step.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "report/explain_parts.h"
+#include "report/html.h"
+#include "report/report.h"
+
+namespace rcnn {
+
+// Non-maximum suppression as in kernels/boxes/nms.h: by descending score, ties by the earlier box, in floats
+// (Math.fround), so that the page and the program keep the same boxes. No character below that XML reserves:
+// comparisons are written with "greater".
+const std::string_view kExplainScript = R"js(
+'use strict';
+var fround = Math.fround;
+function area(b, plus) {
+  return fround(fround(fround(b[2] + plus) - b[0]) * fround(fround(b[3] + plus) - b[1]));
+}
+function iou(a, b, plus) {
+  var ax2 = fround(a[2] + plus), ay2 = fround(a[3] + plus), bx2 = fround(b[2] + plus), by2 = fround(b[3] + plus);
+  var left = a[0] > b[0] ? a[0] : b[0], right = bx2 > ax2 ? ax2 : bx2;
+  var top = a[1] > b[1] ? a[1] : b[1], bottom = by2 > ay2 ? ay2 : by2;
+  var width = right > left ? fround(right - left) : 0, height = bottom > top ? fround(bottom - top) : 0;
+  var common = fround(width * height);
+  var whole = fround(fround(area(a, plus) + area(b, plus)) - common);
+  return whole > 0 ? fround(common / whole) : 0;
+}
+/* boxes: [x1, y1, x2, y2, score, label]; returns the indices that are kept, best first */
+function nms(boxes, threshold, max, plus) {
+  boxes = boxes.map(function (b) { return b.map(fround); });
+  threshold = fround(threshold);
+  var order = boxes.map(function (b, i) { return i; });
+  order.sort(function (i, j) { return boxes[j][4] - boxes[i][4] || i - j; });
+  var kept = [];
+  order.forEach(function (i) {
+    if (kept.length >= max) return;
+    var suppressed = kept.some(function (k) {
+      return boxes[k][5] === boxes[i][5] ? iou(boxes[k], boxes[i], plus) > threshold : false;
+    });
+    if (!suppressed) kept.push(i);
+  });
+  return kept;
+}
+function element(id) { return document.getElementById(id); }
+function play() {
+  var data = JSON.parse(element('whatif-data').textContent);
+  var colours = ['#3ddc84', '#4db5ff', '#ff7a33', '#ffd640', '#ff6ec7', '#9678ff', '#40e0d0', '#ff5050'];
+  var svg = 'http://www.w3.org/2000/svg';
+  function add(parent, name, attributes, text) {
+    var node = document.createElementNS(svg, name);
+    Object.keys(attributes).forEach(function (key) { node.setAttribute(key, attributes[key]); });
+    if (text) node.textContent = text;
+    parent.appendChild(node);
+  }
+  var moved = false; /* until the first slider is moved, each class has its own threshold */
+  function update() {
+    var score = +element('whatif-score').value, threshold = +element('whatif-iou').value, max = +element('whatif-top').value;
+    element('whatif-score-text').textContent = moved ? score.toFixed(2) : 'the threshold of each class';
+    element('whatif-iou-text').textContent = threshold.toFixed(2);
+    element('whatif-top-text').textContent = max;
+    var left = nms(data.boxes, threshold, Infinity, data.plus), kept = left.slice(0, max);
+    var shown = kept.filter(function (i) { return data.boxes[i][4] >= (moved ? score : data.shown[data.boxes[i][5] - 1]); });
+    var group = element('whatif-boxes'), unit = group.ownerSVGElement.viewBox.baseVal.width / 34;
+    group.textContent = '';
+    shown.slice().reverse().forEach(function (i) {
+      var b = data.boxes[i], place = { x: b[0], y: b[1], width: b[2] - b[0], height: b[3] - b[1] };
+      add(group, 'rect', Object.assign({ 'class': 'edge', 'stroke-width': 5 }, place));
+      add(group, 'rect', Object.assign({ 'class': 'line', 'stroke-width': 3, stroke: colours[kept.indexOf(i) % 8] }, place));
+      add(group, 'text', { x: b[0], y: Math.max(b[1] - unit / 4, unit), 'font-size': unit, fill: colours[kept.indexOf(i) % 8] },
+          data.names[b[5] - 1] + ' ' + b[4].toFixed(2));
+    });
+    element('whatif-result').textContent = data.boxes.length + ' boxes; ' + kept.length + ' of ' + left.length +
+        ' that survive suppression are kept; ' + shown.length + ' reach the confidence and are shown.';
+  }
+  element('whatif-score').addEventListener('input', function () { moved = true; });
+  ['whatif-score', 'whatif-iou', 'whatif-top'].forEach(function (id) { element(id).addEventListener('input', update); });
+  update();
+}
+function step(by) {
+  var all = Array.from(document.querySelectorAll('section')), now = -1;
+  var bar = document.querySelector('.nav-bar'), top = getComputedStyle(bar).position === 'sticky' ? bar.offsetHeight : 0;
+  all.forEach(function (section, i) { if (top + 40 > section.getBoundingClientRect().top) now = i; });
+  var next = Math.min(Math.max(now + by, -1), all.length - 1);
+  window.scrollTo({ top: 0 > next ? 0 : all[next].getBoundingClientRect().top + window.scrollY - top - 8 });
+}
+document.addEventListener('keydown', function (event) {
+  if (event.target.type === 'range' || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (document.querySelector('.zoom input:checked')) return; /* the arrows show the next picture */
+  if (event.key === 'ArrowRight') step(1);
+  if (event.key === 'ArrowLeft') step(-1);
+});
+if (element('whatif-data')) play();
+)js";
+
+namespace {
+
+constexpr std::string_view kExplainStyle = R"css(
+.nav-bar { position: sticky; top: 0; z-index: 5; background: var(--page); border-bottom: 1px solid var(--line);
+           margin: 0 -28px 18px; padding: 8px 28px; }
+.nav-bar nav { margin: 0; gap: 6px; }
+.nav-bar nav a { padding: 3px 9px; font-size: 13.5px; white-space: nowrap; }
+section { scroll-margin-top: 92px; border-bottom: 1px solid var(--line); padding-bottom: 34px; }
+section > h2 { display: flex; align-items: center; gap: 14px; font-size: 25px; margin-top: 40px; line-height: 1.2; }
+section > h2 b { flex: none; width: 38px; height: 38px; border-radius: 50%; background: var(--accent); color: var(--on-accent);
+                 font-size: 18px; display: grid; place-items: center; }
+section > p.lead { font-size: 17px; color: var(--ink); margin: 8px 0 8px; max-width: 46em; }
+.facts { font-size: 13.5px; margin: 0 0 16px; max-width: none; display: flex; flex-wrap: wrap; gap: 2px 20px; }
+.plates { margin-bottom: 18px; display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 18px; align-items: start; }
+.plates.small { grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 12px; margin-bottom: 18px; }
+.plates.three { grid-template-columns: repeat(3, minmax(0, 1fr)); }
+section a, .stories a { color: var(--accent); }
+.plates figcaption { font-size: 14px; color: var(--soft); padding: 6px 2px 0; }
+.plate { display: block; position: relative; border-radius: 10px; overflow: hidden; background: #0b0f16; }
+.zoom .plate { cursor: zoom-in; }
+.drawing { display: block; width: 100%; height: auto; max-height: 70vh; }
+.zoom input:focus-visible + .plate { outline: 3px solid var(--accent); outline-offset: 2px; }
+.zoom input:checked + .plate { position: fixed; inset: 0; z-index: 9; border-radius: 0; cursor: zoom-out; outline: 0; }
+.zoom input:checked + .plate .drawing { width: 100%; height: 100%; max-height: none; }
+.drawing rect, .drawing line { fill: transparent; vector-effect: non-scaling-stroke; stroke-linecap: round; }
+.drawing .edge { stroke: #000; stroke-opacity: .55; }
+.drawing .cells { image-rendering: pixelated; }
+.drawing .dot { stroke: #000; stroke-opacity: .8; stroke-width: 1.1px; vector-effect: non-scaling-stroke; }
+.drawing text { font-weight: 650; paint-order: stroke; stroke: #0b0f16; stroke-opacity: .85; stroke-width: .22em;
+                stroke-linejoin: round; }
+section .scroll { margin-top: 18px; max-width: 860px; }
+section > .scroll + p { margin-top: 14px; }
+section > p { margin-top: 14px; }
+.stories { list-style: none; margin: 14px 0 0; padding: 0; counter-reset: none; }
+.stories li { border-left: 4px solid var(--axis); padding: 6px 0 6px 14px; margin: 8px 0; max-width: 66em; }
+.stories .found { border-color: #22a35b; } .stories .lost { border-color: #e2571b; }
+.stories b { display: inline-block; margin-right: 8px; } .stories small { display: block; color: var(--soft); font-size: 14px; }
+.whatif { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); gap: 26px; align-items: start; }
+.whatif label { display: block; margin-bottom: 16px; } .whatif output { font-weight: 650; font-variant-numeric: tabular-nums; }
+.whatif input { display: block; width: 100%; accent-color: var(--accent); margin-top: 4px; }
+.whatif p { font-size: 14px; margin-bottom: 10px; } .whatif #whatif-result { font-size: 16px; color: var(--ink); }
+kbd { font: inherit; font-size: 13px; border: 1px solid var(--axis); border-radius: 5px; padding: 0 6px; }
+@media screen and (max-width: 760px) {
+  .plates, .plates.three, .whatif { grid-template-columns: minmax(0, 1fr); }
+  .plates.small { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  .nav-bar { position: static; margin: 0 -16px 16px; padding: 8px 16px; }
+  section { scroll-margin-top: 8px; }
+  section .scroll td { white-space: normal; padding-left: 8px; }
+  section .scroll th { padding-left: 8px; }
+  section .scroll table { font-size: 13.5px; }
+  .drawing .dot { stroke-width: .5px; }
+  section > h2 { font-size: 21px; }
+  section .bar { display: inline-block; width: 56px; }
+}
+)css";
+
+std::string plate_figure(const Plate& plate, const std::string& description) {
+  return fmt::format(
+      "<figure><label class=\"zoom\"><input type=\"checkbox\" aria-label=\"enlarge\"/>"
+      "<span class=\"plate\">{}</span></label><figcaption>{}</figcaption></figure>\n",
+      drawing_svg(plate.drawing, description), plate.caption);
+}
+
+std::string chapter_section(const Chapter& chapter, int number) {
+  // Neighbours of one size stand in one grid.
+  std::string plates;
+  for (size_t i = 0; i < chapter.plates.size();) {
+    const bool small = chapter.plates[i].small;
+    std::string group;
+    size_t count = 0;
+    for (; i < chapter.plates.size() && chapter.plates[i].small == small; ++i, ++count)
+      group += plate_figure(chapter.plates[i], chapter.title);
+    plates += fmt::format("<div class=\"plates{}\">\n{}</div>\n",
+                          small        ? " small"
+                          : count == 3 ? " three"
+                                       : "",
+                          group);
+  }
+  return fmt::format(
+      "<section id=\"{}\">\n<h2><b>{}</b>{}</h2>\n<p class=\"lead\">{}</p>\n<p "
+      "class=\"facts\"><span>{}</span>"
+      "<span><code>{}</code> in <code>{}</code></span><span>{}</span></p>\n{}{}</section>\n",
+      chapter.id, number, escape_html(chapter.title), chapter.text, chapter.shape,
+      escape_html(chapter.source.function), chapter.source.file, escape_html(chapter.paper), plates,
+      chapter.more);
+}
+
+/// The chapter in which it was decided.
+const char* chapter_of(Fate fate) {
+  switch (fate) {
+    case Fate::no_box:
+      return "anchors";
+    case Fate::below_top_k:
+      return "objectness";
+    case Fate::left_out:
+      return "deltas";
+    case Fate::lost_in_rpn_nms:
+    case Fate::over_proposals:
+      return "nms";
+    case Fate::low_score:
+    case Fate::dropped:
+    case Fate::wrong_class:
+    case Fate::poorly_placed:
+      return "head";
+    default:
+      return "detections";
+  }
+}
+
+/// Which command takes the setting for this fate.
+std::string_view of_command(Fate fate) {
+  if (!is_of_training(fate)) return " of this command";
+  return setting_for(fate) == "--epochs" ? " of <code>rcnn train</code>"
+                                         : " of <code>rcnn train</code>, which the model keeps";
+}
+
+std::string stories(const Explained& of) {
+  std::string objects, detections, hidden;
+  for (const ObjectStory& story : of.told.objects) {
+    const bool good = story.fate == Fate::found || story.fate == Fate::not_counted;
+    const std::string_view setting = setting_for(story.fate);
+    objects += fmt::format(
+        "<li class=\"{}\"><b>{}</b>{}<small>decided in <a href=\"#{}\">{}</a>{}</small></li>\n",
+        good ? "found" : "lost", name_of(story.fate), escape_html(story.sentence), chapter_of(story.fate),
+        chapter_of(story.fate),
+        setting.empty() ? "" : fmt::format("; try <code>{}</code>{}", setting, of_command(story.fate)));
+  }
+  for (const DetectionStory& story : of.told.detections) {
+    const bool wrong = story.verdict.starts_with("false");
+    (story.shown ? detections : hidden) +=
+        fmt::format("<li class=\"{}\">{}{}</li>\n",
+                    wrong         ? "lost"
+                    : story.shown ? "found"
+                                  : "",
+                    story.verdict.empty() ? "" : fmt::format("<b>{}</b>", escape_html(story.verdict)),
+                    escape_html(story.sentence));
+  }
+  std::string html;
+  if (!objects.empty())
+    html += fmt::format("<h3>What became of each object</h3>\n<ul class=\"stories\">\n{}</ul>\n", objects);
+  if (!detections.empty())
+    html +=
+        fmt::format("<h3>How each detection came about</h3>\n<ul class=\"stories\">\n{}</ul>\n", detections);
+  if (!hidden.empty())
+    html += folded("Those below the confidence threshold",
+                   fmt::format("<ul class=\"stories\">\n{}</ul>\n", hidden));
+  return html;
+}
+
+/// The result: the detections and, if they are known, the objects.
+Drawing overview(const Explained& of) {
+  Drawing drawing = of.on_photo();
+  for (size_t i = 0; of.objects != nullptr && i < of.objects->size(); ++i)
+    drawing.marks.push_back(
+        {.at = of.to_image.size.to_input((*of.objects)[i].box),
+         .colour = kWhite,
+         .width = 2,
+         .dashed = true,
+         .title = fmt::format("object {} ({})", i + 1, of.class_name((*of.objects)[i].label))});
+  for (const DetectionStory& story : of.told.detections) {
+    if (!story.shown) continue;
+    const StageBox& box = of.classified(of.stages.detections[static_cast<size_t>(story.detection)]);
+    drawing.marks.push_back({.at = box.box,
+                             .colour = story.verdict.starts_with("false") ? kOrange : kGreen,
+                             .width = 3,
+                             .text = fmt::format("{}: {} {}", story.detection + 1, of.class_name(box.group),
+                                                 share(double{box.score}))});
+  }
+  return drawing;
+}
+
+/// What is to be seen on it, and what there is none of.
+std::string overview_caption(const Explained& of, int64_t shown) {
+  const bool objects = of.objects != nullptr && !of.objects->empty();
+  const std::string none =
+      of.stages.detections.empty() ? "Nothing was detected" : "No detection reaches the confidence threshold";
+  if (of.objects == nullptr) return shown > 0 ? "The detections." : none + ".";
+  if (!objects)
+    return (shown > 0 ? "The detections (orange: wrong)" : none) + ". The data has no object on this image.";
+  return shown > 0 ? "The detections (green: right, orange: wrong) and the objects (dashed)."
+                   : none + ". The objects are dashed.";
+}
+
+}  // namespace
+
+std::string explain_page(const Explained& of, const std::string& name, const std::vector<Chapter>& chapters) {
+  std::string sections, links;
+  int number = 0;
+  for (const Chapter& chapter : chapters) {
+    sections += chapter_section(chapter, ++number);
+    links += fmt::format("<a href=\"#{}\">{} {}</a>", chapter.id, number, chapter.id);
+  }
+  const auto shown = std::count_if(of.told.detections.begin(), of.told.detections.end(),
+                                   [](const DetectionStory& story) { return story.shown; });
+  const std::string photo = fmt::format(
+      "<svg width=\"0\" height=\"0\" style=\"position:absolute\" aria-hidden=\"true\"><defs><image "
+      "id=\"photo\" width=\"1000\" "
+      "height=\"1000\" preserveAspectRatio=\"none\" href=\"{}\"/></defs></svg>\n",
+      image_address(shrink_to_fit(of.image, 1100)));
+  const std::string head = fmt::format(
+      "{}<header>\n<h1>{}, explained</h1>\n<p>{}: {} anchors become {} proposals and {} detections, of which "
+      "{} reach the "
+      "confidence threshold. This page follows {} through every stage; all numbers are in "
+      "<code>trace.json</code>. "
+      "<kbd>←</kbd> <kbd>→</kbd> step through the chapters.</p>\n</header>\n",
+      photo, escape_html(name), escape_html(of.config().backbone), of.stages.anchors.size(),
+      of.stages.proposals.size(), of.stages.detections.size(), shown,
+      of.followed.detection >= 0 ? fmt::format("detection {}", of.followed.detection + 1)
+                                 : "the best proposal");
+  const std::string result =
+      fmt::format("<div class=\"plates\">\n{}<div>{}</div>\n</div>\n",
+                  plate_figure({overview(of), overview_caption(of, shown)}, "the detections"), stories(of));
+  return html_page(
+      name + ", explained", kExplainStyle,
+      head + fmt::format("<div class=\"nav-bar\"><nav>{}</nav></div>\n", links) + result + sections,
+      kExplainScript);
+}
+
+}  // namespace rcnn

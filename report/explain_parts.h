@@ -1,0 +1,134 @@
+// The chapters of an explanation: what they are made of, and the functions that write them, a stage each.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "eval/biography.h"
+#include "report/explain.h"
+#include "report/explain_drawing.h"
+
+namespace rcnn {
+
+/// A feature map on the host: (h, w, c).
+struct HostMap {
+  int64_t h = 0, w = 0, c = 0;
+  std::vector<float> values;
+  const float* at(int64_t y, int64_t x) const { return values.data() + (y * w + x) * c; }
+};
+/// The only image of a batch of maps (1, h, w, c), or row `row` of (rows, h, w, c).
+HostMap host_map(const Tensor& maps, int64_t row = 0);
+/// A number of each cell: the mean of the absolute values of its channels.
+std::vector<float> strength(const HostMap& map);
+
+/// The box that all chapters follow from its anchor to its detection: that of the best detection (shown and
+/// right, if there is one) or, without detections, of the best proposal.
+struct Followed {
+  int detection = -1, classified = -1;  // -1 if there is no detection
+  int proposal = -1, proposed = -1;     // its place, and its row before NMS; -1 if nothing was proposed
+  int anchor = 0;
+  size_t level = 0;                 // of the anchor
+  int64_t y = 0, x = 0, shape = 0;  // the anchor's cell, and its number within the cell
+};
+
+/// What all chapters read.
+struct Explained {
+  Context& ctx;
+  FasterRcnn& model;
+  const std::vector<std::string>& classes;
+  std::vector<float> thresholds;  // of each class
+  const Image& image;
+  const std::vector<Object>* objects;  // null: no ground truth
+  ImageBatch batch;
+  ToImage to_image;
+  DetectionStages tensors;
+  DetectionTrace trace;
+  Stages stages;
+  Biographies told;
+  Followed followed;
+
+  const ModelConfig& config() const { return model.config; }
+  float plus_one() const { return model.config.whole_pixels ? 1 : 0; }
+  std::string class_name(int label) const;  // label 0 is "background"
+  /// A drawing over the photograph, in pixels of the network's input.
+  Drawing on_photo() const;
+  /// The area of the input that a map with `stride` pixels per cell covers.
+  static Box map_area(const HostMap& map, int stride);
+  const StageBox& proposed(int i) const { return stages.proposed[static_cast<size_t>(i)]; }
+  const StageBox& classified(int i) const { return stages.classified[static_cast<size_t>(i)]; }
+};
+
+/// A picture with its caption (HTML). Small ones stand three in a row.
+struct Plate {
+  Drawing drawing;
+  std::string caption = {};
+  bool small = false;
+};
+
+/// A function of the source.
+struct SourceFunction {
+  const char* file = "";
+  const char* function = "";
+};
+
+struct Chapter {
+  std::string id = {}, title = {};
+  std::string text = {};   // two or three sentences, HTML
+  std::string shape = {};  // of the stage's result, HTML
+  SourceFunction source = {};
+  std::string paper = {};
+  std::vector<Plate> plates = {};
+  std::string more = {};  // HTML after the pictures
+  nlohmann::ordered_json numbers = {};
+};
+
+// In the order of the page; each in a file of its name.
+Chapter explain_input(const Explained& of);
+Chapter explain_features(const Explained& of);
+Chapter explain_anchors(const Explained& of);
+Chapter explain_objectness(const Explained& of);
+Chapter explain_deltas(const Explained& of);
+Chapter explain_rpn_nms(const Explained& of);
+Chapter explain_pooling(const Explained& of);
+Chapter explain_head(const Explained& of);
+Chapter explain_detections(const Explained& of);
+Chapter explain_saliency(const Explained& of);
+/// Matching, and losses with their gradients, of a training step on the image. Needs the objects.
+std::vector<Chapter> explain_training(const Explained& of);
+
+/// What a training step on the image computes.
+struct TrainingTrace {
+  GroundTruth truth;
+  std::vector<int> object;  // of each ground truth, its index in `Explained::objects`
+  Samples samples;
+  LossStages stages;
+  Losses losses;
+  /// Of each term of the loss, the gradient on each level, the mean of absolute values of the channels. In
+  /// the order of kLosses, without the total.
+  std::vector<std::vector<std::vector<float>>> heat;
+};
+Chapter explain_matching(const Explained& of, const TrainingTrace& training);
+/// A sentence on the objects that do not count in training, after a space; empty if all count.
+std::string left_out_text(const Explained& of);
+Chapter explain_losses(const Explained& of, const TrainingTrace& training);
+/// The ground truth that a box overlaps most, by the rule of `match`: its index and the overlap; -1 if none.
+std::pair<int, float> best_truth(const Explained& of, const TrainingTrace& training, const Box& box);
+
+/// The whole page.
+std::string explain_page(const Explained& of, const std::string& name, const std::vector<Chapter>& chapters);
+
+// ---- small texts
+
+/// [x1, y1, x2, y2] for JSON; the numbers have as many digits as a float needs.
+nlohmann::ordered_json json_box(const Box& box);
+nlohmann::ordered_json json_number(float value);
+/// "(12.5, 40.0, 88.1, 120.3)"
+std::string box_text(const Box& box);
+/// For the head of a table that is cut: " (10 of 27)"; empty if all rows are in it.
+std::string part_of(size_t shown, size_t all);
+/// "1 box", "2 boxes"
+std::string boxes_text(int64_t count);
+Box centre_arrow(const Box& from, const Box& to);
+
+}  // namespace rcnn

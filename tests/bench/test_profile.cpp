@@ -1,0 +1,294 @@
+// Profiles, traces and captures of a small model.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "bench/capture.h"
+#include "bench/case_json.h"
+#include "bench/step_profile.h"
+#include "core/files/atomic_file.h"
+#include "models/pretrained.h"
+#include "tests/models/models.h"
+#include "tests/program.h"
+#include "train/step.h"
+
+namespace rcnn {
+namespace {
+
+using namespace fixtures;
+
+/// A small model that can be trained.
+struct Trial {
+  Context ctx;
+  FasterRcnn model = small_model("nano-fpn", "batch", 1);
+  Sgd sgd{ctx, model, {}};
+  TrainingStep training{ctx, model, sgd, false};
+  int64_t steps = 0;
+
+  void step() { training.run(steps++, 1e-4f, TrainingBatch{noise(2, 32, 48, DType::f32), two_images()}); }
+};
+
+std::map<std::string, StepProfile::Row> by_name(const std::vector<StepProfile::Row>& rows) {
+  std::map<std::string, StepProfile::Row> named;
+  for (const StepProfile::Row& row : rows) named[row.name] = row;
+  return named;
+}
+
+TEST_CASE("profile: the calls of a training step are given to their layers, gradients too") {
+  Trial trial;
+  trial.step();
+  StepProfile profile(trial.ctx, trial.model);
+  for (int i = 0; i < 2; ++i) {
+    profile.step_begins();
+    trial.step();
+    profile.step_ends();
+  }
+  const auto layers = by_name(profile.rows(StepProfile::By::layer));
+  // fc6: the product, the bias and ReLU of the gradient, dw and dx. Twice, for two steps.
+  REQUIRE(layers.contains("roi_heads.box_head.fc6"));
+  CHECK(layers.at("roi_heads.box_head.fc6").calls == 2 * 4);
+  // The first convolution has no dx.
+  REQUIRE(layers.contains("backbone.body.conv1"));
+  CHECK(layers.at("backbone.body.conv1").calls == 2 * 2);
+  CHECK(layers.at("backbone.body.bn1").calls == 2 * 2);
+  CHECK(layers.at("sgd").calls == 2 * 2);
+  for (const char* name :
+       {"rpn.head.conv.0.0", "rpn.proposals", "rpn.targets", "roi_heads.targets", "losses"})
+    CHECK(layers.contains(name));
+  CHECK(!layers.contains("(no layer)"));
+
+  const auto both = by_name(profile.rows(StepProfile::By::layer_and_op));
+  int64_t calls = 0;
+  double seconds = 0;
+  for (const auto& [name, row] : both) calls += row.calls, seconds += row.seconds;
+  int64_t calls_of_ops = 0;
+  double seconds_of_ops = 0;
+  const auto ops = profile.rows(StepProfile::By::op);
+  for (const auto& row : ops) calls_of_ops += row.calls, seconds_of_ops += row.seconds;
+  CHECK(calls == calls_of_ops);
+  CHECK(seconds == doctest::Approx(seconds_of_ops));
+  for (size_t i = 1; i < ops.size(); ++i) CHECK(ops[i - 1].seconds >= ops[i].seconds);
+
+  const StepProfile::Memory memory = profile.memory();
+  CHECK(memory.before > 0);
+  CHECK(memory.peak > memory.before);
+  int64_t growth = 0;
+  for (const auto& [layer, bytes] : memory.growth) growth += bytes;
+  CHECK(memory.before + growth == memory.peak);
+}
+
+TEST_CASE("profile: a trace is JSON of the Trace Event Format, its ops within their steps") {
+  Trial trial;
+  StepProfile profile(trial.ctx, trial.model);
+  profile.step_begins();
+  trial.step();
+  profile.step_ends();
+  const TemporaryFolder folder;
+  profile.write_trace(folder / "trace.json", "a version");
+  const auto json = nlohmann::json::parse(content_of(folder / "trace.json"));
+  double step_start = 0, step_end = 0;
+  std::map<std::string, int> phases;
+  double last_end = 0;
+  for (const auto& event : json.at("traceEvents")) {
+    const std::string phase = event.at("ph");
+    ++phases[phase];
+    CHECK(event.at("pid").is_number_integer());
+    CHECK(event.at("tid").is_number_integer());
+    CHECK(event.at("name").is_string());
+    if (phase == "M") continue;
+    CHECK(event.at("ts").get<double>() >= 0);
+    if (phase == "C") {
+      CHECK(event.at("args").at("bytes in use").get<int64_t>() > 0);
+      continue;
+    }
+    REQUIRE(phase == "X");
+    const double start = event["ts"], end = start + event.at("dur").get<double>();
+    if (event["cat"] == "step") step_start = start, step_end = end;
+    if (event["cat"] != "op") continue;
+    CHECK(start >= step_start);
+    CHECK(start >= last_end - 0.002);  // one op after the other; times are rounded to nanoseconds
+    CHECK(end <= step_end + 0.002);
+    last_end = end;
+    for (const char* key : {"variant", "layer", "shape"}) CHECK(event["args"].at(key).is_string());
+    for (const char* key : {"flop", "bytes"}) CHECK(event["args"].at(key).is_number());
+  }
+  CHECK(phases["M"] == 3);
+  CHECK(phases["C"] > 50);
+  CHECK(phases["X"] > phases["C"]);
+}
+
+/// Captures steps 2 and 3 of a training.
+Capture capture_training(const std::filesystem::path& file) {
+  Trial trial;
+  ShapeCapture capture({.file = file, .command = "rcnn x", .version = "v", .warm_up = 1, .steps = 2});
+  for (int i = 0; i < 4; ++i) {
+    CHECK(capture.written() == (i >= 3));
+    capture.step_begins(trial.ctx);
+    trial.step();
+    capture.step_ends(trial.ctx);
+    CHECK(trial.ctx.observer == nullptr);
+  }
+  return read_capture(file);
+}
+
+TEST_CASE("capture: the calls of two steps, written and read, and replayed with the variants of then") {
+  const TemporaryFolder folder;
+  const Capture capture = capture_training(folder / "shapes.json");
+  CHECK(capture.steps == 2);
+  CHECK(capture.training);
+  CHECK(capture.command == "rcnn x");
+  CHECK(capture.step_ms > 0);
+  std::map<std::string, int64_t> calls, packed;
+  double ms = 0;
+  for (const CapturedOp& op : capture.ops) {
+    calls[op.op] += op.calls;
+    packed[op.op] += op.packed;
+    ms += op.ms * static_cast<double>(op.calls) / 2;
+  }
+  // nano-fpn: 9 convolutions and 2 shortcuts in the backbone, 6 in the pyramid, 3 on each of 3 levels.
+  CHECK(calls["conv2d"] == 2 * (9 + 2 + 6 + 9));
+  CHECK(calls["conv2d_dw"] == calls["conv2d"]);
+  CHECK(calls["conv2d_dx"] == calls["conv2d"] - 2);  // none for the images
+  CHECK(calls["batch_norm"] == 2 * 11);
+  CHECK(calls["nms"] == 2);
+  CHECK(calls["matmul"] == 2 * 4 * 3);
+  // Weights are packed once per step for all levels.
+  CHECK(packed["conv2d"] == 2 * (9 + 2 + 6 + 3));
+  CHECK(packed["nms"] == 0);
+  CHECK(ms > 0);
+  CHECK(ms < 2 * capture.step_ms);  // the slower of the two steps, by op and in whole
+  const auto nms = std::ranges::find(capture.ops, "nms", &CapturedOp::op);
+  CHECK(nms->values.size() == 3);  // boxes, scores, groups
+
+  Context ctx;
+  const auto replayed = replay(ctx, capture, 0);
+  REQUIRE(replayed.size() == capture.ops.size());
+  for (size_t i = 0; i < replayed.size(); ++i) {
+    CAPTURE(capture.ops[i].op);
+    CHECK(replayed[i].ms > 0);
+    CHECK(replayed[i].variant == capture.ops[i].variant);
+  }
+}
+
+TEST_CASE("capture: without values there is one small file; a run that is too short has nothing to write") {
+  const TemporaryFolder folder;
+  Trial trial;
+  ShapeCapture capture({.file = folder / "a.json", .warm_up = 0, .steps = 1, .values = false});
+  capture.step_begins(trial.ctx);
+  trial.step();
+  capture.step_ends(trial.ctx);
+  capture.finish();
+  CHECK(std::filesystem::exists(folder / "a.json"));
+  CHECK(!std::filesystem::exists(folder / "a.json.safetensors"));
+  for (const CapturedOp& op : read_capture(folder / "a.json").ops) CHECK(op.values.empty());
+
+  ShapeCapture longer({.file = folder / "b.json", .warm_up = 3, .steps = 1});
+  longer.step_begins(trial.ctx);
+  trial.step();
+  longer.step_ends(trial.ctx);
+  const std::string sentence = "--capture " + (folder / "b.json").string() +
+                               ": the run ended after 1 steps; the first 3 are not recorded, so there is "
+                               "nothing to write";
+  CHECK_THROWS_WITH_AS(longer.finish(), sentence.c_str(), InputError);
+  CHECK(!std::filesystem::exists(folder / "b.json"));
+}
+
+TEST_CASE("capture: a file that is none is refused with its name and the entry") {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "s.json").string();
+  const auto refusal = [&](const std::string& text) -> std::string {
+    std::ofstream(path) << text;
+    try {
+      read_capture(path);
+    } catch (const InputError& fault) {
+      const std::string sentence = fault.what();
+      CHECK(sentence.starts_with(path + ": "));
+      return sentence.substr(path.size() + 2);
+    }
+    return "accepted";
+  };
+  const std::string head =
+      R"({"shapes": 1, "what": "detection", "command": "c", "version": "v", "device": "cpu", "threads": 1, )"
+      R"("precision": "f32", "training": false, "steps": 1, "step_ms": 1.5, "ops": [)";
+  CHECK(refusal("{") == "this is no file of shapes, as --capture writes it");
+  CHECK(refusal("[1]") == "this is no file of shapes, as --capture writes it");
+  CHECK(refusal(head + "]}") == "\"ops\" is empty");
+  CHECK(refusal(head + "3]}") == "entry 0 of \"ops\" is not an object");
+  CHECK(refusal(head + R"({"op": "nmx"}]})") == "entry 0 of \"ops\": there is no op nmx");
+  CHECK(refusal(head + R"({"op": "nms"}]})") == "entry 0 of \"ops\": there is no text \"variant\"");
+  CHECK(refusal(head + R"({"op": "nms", "variant": "v", "calls": 0, "ms": 1, "packed": 0}]})") ==
+        "entry 0 of \"ops\": expected calls > 0, 0 <= packed <= calls and ms >= 0");
+  CHECK(refusal(head + R"({"op": "nms", "variant": "v", "calls": 1, "ms": 1, "packed": 0}]})") == "accepted");
+}
+
+TEST_CASE("profile: the command's tables fit a terminal of 100 columns, and lab replay reads its capture") {
+  ProgramTrial trial;
+  if (!trial) return;
+  const std::vector<std::string> sizes{"--height", "64", "--width", "64", "--steps", "2", "--warm-up", "1"};
+  const auto run = [&](std::vector<std::string> words, bool sized = true) {
+    if (sized) words.insert(words.end(), sizes.begin(), sizes.end());
+    return trial.run(words);
+  };
+  for (const std::string what : {"train_step", "detect"}) {
+    const Finished result = run({"profile", "--what", what, "--trace", trial.path(what + ".json")});
+    CAPTURE(result.err);
+    CHECK(result.status == 0);
+    for (const char* text : {"op (variant)", "layer", "% roof", "backbone.body.conv1", "memory: "})
+      CHECK(contains(result.out, text));
+    std::istringstream lines(result.out);
+    for (std::string line; std::getline(lines, line);) {
+      CAPTURE(line);
+      CHECK((line.size() <= 100 || line.starts_with("cpu:")));
+    }
+    CHECK(nlohmann::json::accept(content_of(trial.path(what + ".json"))));
+  }
+  const std::string shapes = trial.path("shapes.json");
+  CHECK(run({"profile", "--capture", shapes, "--no-values"}).status == 0);
+  const Finished replayed = run({"lab", "replay", shapes, "--seconds", "0"}, false);
+  CAPTURE(replayed.err);
+  CHECK(replayed.status == 0);
+  for (const char* text : {"conv2d_dw", "all ops", "the replayed ops are"})
+    CHECK(contains(replayed.out, text));
+
+  const Finished missing = run({"lab", "replay", trial.path("none.json")}, false);
+  CHECK(missing.status == 2);
+  CHECK(missing.err == "rcnn: " + trial.path("none.json") + " cannot be read: No such file or directory.\n");
+  // What another program wrote is not replaced, and nothing is measured before that is known.
+  std::ofstream(trial.path("mine.json")) << "[1, 2]";
+  const Finished refused = run({"profile", "--trace", trial.path("mine.json")});
+  CHECK(refused.status == 2);
+  CHECK(contains(refused.err, "--trace"));
+  CHECK(content_of(trial.path("mine.json")) == "[1, 2]");
+}
+
+TEST_CASE("capture: it takes the place of no file that the command reads, and is not among its results") {
+  const TemporaryFolder folder;
+  const std::filesystem::path annotations = folder / "found.json";
+  write_atomically(annotations, R"({"info": "written by rcnn.cu"})");
+  std::filesystem::create_directory(folder / "run");
+  const auto refusal = [&](const std::filesystem::path& file) {
+    return input_error([&] { make_capture({.file = file}, true, {annotations}, folder / "run"); });
+  };
+  CHECK(contains(refusal(annotations), "the command reads this file"));
+  CHECK(contains(refusal(folder / "run/shapes.json"), "is the folder of this command's results"));
+  CHECK(contains(refusal(folder / "best.safetensors"), "expected a name that ends in .json"));
+  CHECK(make_capture({.file = folder / "shapes.json"}, true, {annotations}, folder / "run") != nullptr);
+}
+
+TEST_CASE("files of the lab: nested too deeply, or not a file") {
+  const TemporaryFolder folder;
+  const auto refusal = [&](const std::string& text) {
+    write_atomically(folder / "a.json", text);
+    return input_error([&] { json_of_file<nlohmann::json>(folder / "a.json"); });
+  };
+  CHECK(contains(refusal(std::string(100000, '[')), "nested more than 32 deep"));
+  CHECK(contains(input_error([&] { json_of_file<nlohmann::json>(folder.path()); }), "not a regular file"));
+  write_atomically(folder / "a.json", "[[1]]");
+  CHECK(json_of_file<nlohmann::json>(folder / "a.json")[0][0] == 1);
+}
+
+}  // namespace
+}  // namespace rcnn
