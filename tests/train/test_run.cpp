@@ -112,10 +112,7 @@ TEST_CASE("run: a stopped and resumed run equals one that was never stopped") {
     run_and_stop(run, checkpoint_every);
     CHECK_FALSE(fs::exists(out / "best.safetensors"));
     CHECK(count_lines(out / "metrics.jsonl") == 4);
-    if (checkpoint_every == 10)
-      CHECK_FALSE(fs::exists(out / "last.safetensors"));  // resuming then starts from the beginning
-    else
-      CHECK(step_of(out / "last.safetensors") == (checkpoint_every == 1 ? 3 : 2));
+    CHECK(step_of(out / "last.safetensors") == 4);  // the failed evaluation cost no step
 
     run.resume = true;
     train_quietly(run);
