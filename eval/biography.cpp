@@ -235,7 +235,8 @@ MissCause cause_without(const Teller& of, int object, const std::vector<bool>& c
   data.classes = of.classes;
   data.samples.emplace_back();
   data.samples[0].objects = of.objects;
-  for (const Miss& miss : find_errors(rest, {trace_of(of.stages)}, data, of.thresholds)[0].missed)
+  const ImageFindings findings = find_errors(rest, {trace_of(of.stages)}, data, of.thresholds)[0];
+  for (const Miss& miss : findings.missed)
     if (miss.object == object) return miss.cause;
   return MissCause::low_score;
 }
