@@ -225,22 +225,6 @@ int nearest_detection(const Teller& of, int object, bool right, const std::vecto
   return best;
 }
 
-/// The cause of a miss by the diagnosis of the detections that no other object claims.
-MissCause cause_without(const Teller& of, int object, const std::vector<bool>& claimed,
-                        const std::vector<Detection>& all) {
-  std::vector<Detection> rest;
-  for (size_t i = 0; i < all.size(); ++i)
-    if (!claimed[i]) rest.push_back(all[i]);
-  Dataset data;
-  data.classes = of.classes;
-  data.samples.emplace_back();
-  data.samples[0].objects = of.objects;
-  const ImageFindings findings = find_errors(rest, {trace_of(of.stages)}, data, of.thresholds)[0];
-  for (const Miss& miss : findings.missed)
-    if (miss.object == object) return miss.cause;
-  return MissCause::low_score;
-}
-
 ObjectStory tell_object(const Teller& of, int index, const ImageFindings& findings,
                         const std::vector<Detection>& all) {
   ObjectStory story;
@@ -250,9 +234,7 @@ ObjectStory tell_object(const Teller& of, int index, const ImageFindings& findin
   const auto miss = std::find_if(findings.missed.begin(), findings.missed.end(),
                                  [&](const Miss& m) { return m.object == index; });
   const std::vector<bool> claimed = claimed_elsewhere(findings, all);
-  MissCause cause = miss == findings.missed.end() ? MissCause::not_proposed : miss->cause;
-  if (cause == MissCause::poorly_placed && nearest_detection(of, index, false, claimed) < 0)
-    cause = cause_without(of, index, claimed, all);
+  const MissCause cause = miss == findings.missed.end() ? MissCause::not_proposed : miss->cause;
   if (is_ignored(object)) {
     story.fate = Fate::not_counted;
     story.sentence = object.crowd ? "a crowd region, which need not be found"

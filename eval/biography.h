@@ -37,9 +37,7 @@ std::string_view setting_for(Fate fate);
 /// Whether that setting is one of `rcnn train`, which the model keeps: a command that uses the model takes it
 /// from there. The others are options of `rcnn detect`, `explain` and `eval`.
 bool is_of_training(Fate fate);
-/// The cause that the diagnosis gives for a missed object with this fate. It differs for an object that a
-/// shown detection overlaps by [.1, .5) but which is taken for another object: to the diagnosis it is poorly
-/// placed, whereas its story tells what became of its own boxes.
+/// The cause that the diagnosis gives for a missed object with this fate.
 MissCause cause_of(Fate fate);
 
 /// What became of an object.

@@ -88,6 +88,15 @@ void pair_across_classes(ImageFindings& image, const std::vector<Object>& object
   }
 }
 
+/// Notes the objects beside which a wrong detection lies. One that is paired with another object was meant
+/// for that, and says nothing of this one.
+void find_poorly_placed(ImageFindings& image) {
+  for (const Wrong& wrong : image.wrong)
+    if (wrong.paired < 0 && wrong.nearest.object >= 0 && wrong.nearest.overlap >= kNearOverlap &&
+        wrong.nearest.overlap < kRightOverlap)
+      image.evidence[static_cast<size_t>(wrong.nearest.object)].poorly_placed = true;
+}
+
 /// Says why a detection is wrong, and of which other class the object is that it lies on.
 void find_kind(Wrong& wrong, const std::vector<Object>& objects) {
   const auto other_class = [&](double at_least) {
@@ -125,7 +134,6 @@ std::vector<ImageFindings> look(const std::vector<Detection>& detections, const 
     if (nearest.object >= 0) {
       Evidence& of_object = image.evidence[static_cast<size_t>(nearest.object)];
       of_object.found |= shown && outcome == Outcome::right;
-      of_object.poorly_placed |= shown && nearest.overlap >= kNearOverlap && nearest.overlap < kRightOverlap;
       of_object.low_score |= !shown && nearest.overlap >= kRightOverlap;
     }
     if (shown && outcome == Outcome::right) image.right.push_back(detection);
@@ -134,6 +142,7 @@ std::vector<ImageFindings> look(const std::vector<Detection>& detections, const 
   for (size_t i = 0; i < images.size(); ++i) {
     const std::vector<Object>& objects = dataset.samples[i].objects;
     pair_across_classes(images[i], objects);
+    find_poorly_placed(images[i]);
     for (Wrong& wrong : images[i].wrong) find_kind(wrong, objects);
   }
   return images;
