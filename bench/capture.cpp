@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 
+#include "bench/lab_names.h"
 #include "bench/timing.h"
 #include "core/error.h"
 #include "core/files/output.h"
@@ -47,7 +48,7 @@ void ShapeCapture::step_begins(Context& ctx) {
   device_ = ctx.device;
   if (!profile_) {
     capture_.device = device_.type == DeviceType::cuda ? cuda::device_info(device_.index).name : "cpu";
-    capture_.precision = precision_name(ctx.precision);
+    capture_.precision = name_of(ctx.precision);
     capture_.threads = thread_count();
   }
   profile_ = std::make_unique<OpProfile>(

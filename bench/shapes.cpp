@@ -138,10 +138,6 @@ void run_rounds(Context& ctx, std::vector<Item>& items, double seconds) {
 
 fs::path values_file(const fs::path& path) { return path.string() + ".safetensors"; }
 
-const char* precision_name(Precision precision) {
-  return precision == Precision::f32 ? "f32" : precision == Precision::tf32 ? "tf32" : "bf16";
-}
-
 void write_capture(const fs::path& path, const Capture& capture) {
   std::vector<std::pair<std::string, Tensor>> tensors;
   std::string text = "{";

@@ -42,8 +42,6 @@ struct Capture {
 /// The file of values beside a file of shapes.
 std::filesystem::path values_file(const std::filesystem::path& path);
 
-const char* precision_name(Precision precision);
-
 /// Writes the file, and the values beside it if there are any.
 void write_capture(const std::filesystem::path& path, const Capture& capture);
 /// Throws InputError, which names the file and the entry, if it is not such a file.

@@ -133,20 +133,14 @@ void detect(const Options& options) {
   prepare_folder(options, images, names);
   move_to(*detector.model, ctx->device);
   options.device.print_start();
-  const auto capture = make_capture(
-      {.file = options.capture,
-       .what = "detection",
-       .training = false,
-       .command = options.command_line,
-       .version = version_line()},
-      options.force,
-      [&] {
-        std::vector<fs::path> inputs = images;
-        inputs.emplace_back(options.weights);
-        inputs.emplace_back(options.classes);
-        return inputs;
-      }(),
-      options.out);
+  std::vector<fs::path> inputs = images;
+  inputs.insert(inputs.end(), {options.weights, options.classes});
+  const auto capture = make_capture({.file = options.capture,
+                                     .what = "detection",
+                                     .training = false,
+                                     .command = options.command_line,
+                                     .version = version_line()},
+                                    options.force, inputs, options.out);
 
   std::optional<DetectionList> list;
   std::exception_ptr unwritten;  // why the list could not be written

@@ -16,20 +16,13 @@ namespace {
 namespace fs = std::filesystem;
 using Names = std::vector<std::string>;
 
-/// An image of its own for each number.
-std::vector<uint8_t> picture(int number) {
-  Image image = smooth_image(40, 30);
-  image.pixel(0, 0)[0] = static_cast<uint8_t>(number);
-  return encode_png(image);
-}
-
 /// YOLO's data with `count` images in each of its splits, the classes cat and dog, and one box per image.
 void write_yolo_data(const fs::path& root, const Names& splits, int count, int first = 0) {
   std::string yaml = "names: [cat, dog]\n";
   for (const std::string& split : splits) {
     yaml += fmt::format("{}: images/{}\n", split, split);
     for (int i = 0; i < count; ++i, ++first) {
-      write_bytes(root / "images" / split / fmt::format("{:03}.png", first), picture(first));
+      write_bytes(root / "images" / split / fmt::format("{:03}.png", first), numbered_picture(first));
       write_text(root / "labels" / split / fmt::format("{:03}.txt", first),
                  fmt::format("{} 0.5 0.5 0.3333333 {}\n", first % 2, 0.1 + 0.001 * first));
     }
@@ -227,7 +220,7 @@ TEST_CASE("data draw: pictures of each split with boxes; others' files and unrea
   CHECK(after.rgb != before.rgb);
 
   CHECK(draw("out", {"--count", "4", "--pictures", "png"}).status == 0);  // its own pictures are replaced
-  write_bytes(trial.folder / "out/val/010.png", picture(1));
+  write_bytes(trial.folder / "out/val/010.png", numbered_picture(1));
   const Finished other = draw("out", {"--count", "4", "--pictures", "png"});
   CHECK(other.status == 2);
   CHECK(contains(other.err, "was not written by rcnn"));
@@ -241,7 +234,7 @@ TEST_CASE("data draw: pictures of each split with boxes; others' files and unrea
   CHECK(std::count(all.out.begin(), all.out.end(), '\n') == 10);
   CHECK(fs::exists(trial.folder / "all/val/019.jpg"));
 
-  std::vector<uint8_t> damaged = picture(3);
+  std::vector<uint8_t> damaged = numbered_picture(3);
   REQUIRE(damaged.size() > 120);
   std::fill(damaged.begin() + 43, damaged.begin() + 120, uint8_t{0xFF});  // in the compressed pixels
   write_bytes(trial.folder / "in/images/train/000.png", damaged);

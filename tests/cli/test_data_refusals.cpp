@@ -13,12 +13,6 @@ namespace {
 namespace fs = std::filesystem;
 using Names = std::vector<std::string>;
 
-std::vector<uint8_t> picture(int number) {
-  Image image = smooth_image(40, 30);
-  image.pixel(0, 0)[0] = static_cast<uint8_t>(number);
-  return encode_png(image);
-}
-
 std::string xml(const std::string& name = "cat", int x = 3) {
   return fmt::format(
       "<annotation><size><width>40</width><height>30</height></size><object><name>{}</name><bndbox>"
@@ -31,7 +25,7 @@ void write_data(const ProgramTrial& trial, const Names& splits) {
   int number = 0;
   for (const std::string& split : splits)
     for (const char* id : {"a", "b"}) {
-      write_bytes(trial.folder / fmt::format("in/{}/{}.png", split, id), picture(++number));
+      write_bytes(trial.folder / fmt::format("in/{}/{}.png", split, id), numbered_picture(++number));
       write_text(trial.folder / fmt::format("in/{}/{}.xml", split, id), xml());
     }
 }
@@ -42,7 +36,7 @@ TEST_CASE("data: annotated images that are in no list are said by check, convert
   const ProgramTrial trial;
   if (!trial) return;
   for (const char* id : {"a", "b", "c", "d"}) {
-    write_bytes(trial.folder / fmt::format("in/JPEGImages/{}.png", id), picture(id[0]));
+    write_bytes(trial.folder / fmt::format("in/JPEGImages/{}.png", id), numbered_picture(id[0]));
     write_text(trial.folder / fmt::format("in/Annotations/{}.xml", id), xml());
   }
   write_text(trial.folder / "in/ImageSets/Main/train.txt", "a\nb\n");
@@ -64,7 +58,7 @@ TEST_CASE("data split: copies of the images in a split that stays as it is are n
   const ProgramTrial trial;
   if (!trial) return;
   write_data(trial, {"train", "test"});
-  write_bytes(trial.folder / "in/train/c.png", picture(3));  // that of test/a.png
+  write_bytes(trial.folder / "in/train/c.png", numbered_picture(3));  // that of test/a.png
   write_text(trial.folder / "in/train/c.xml", xml());
   REQUIRE(content_of(trial.folder / "in/train/c.png") == content_of(trial.folder / "in/test/a.png"));
   const Finished result = trial.run({"data", "split", trial.path("in"), "--split", "train", "--parts",
@@ -78,7 +72,7 @@ TEST_CASE("data split: copies of the images in a split that stays as it is are n
 TEST_CASE("data convert: one image with two annotations, and a split that the form cannot hold: status 2") {
   const ProgramTrial trial;
   if (!trial) return;
-  write_bytes(trial.folder / "in/images/a.png", picture(1));
+  write_bytes(trial.folder / "in/images/a.png", numbered_picture(1));
   const auto coco = [&](const std::string& split, int x) {
     write_text(trial.folder / fmt::format("in/annotations/instances_{}.json", split),
                fmt::format(R"({{"images": [{{"id": 1, "file_name": "a.png", "width": 40, "height": 30}}], )"
@@ -107,10 +101,10 @@ TEST_CASE("data convert: one image with two annotations, and a split that the fo
 TEST_CASE("data convert: as many faults are said as `rcnn check` finds, and classes that VOC loses") {
   const ProgramTrial trial;
   if (!trial) return;
-  std::vector<uint8_t> damaged = picture(3);
+  std::vector<uint8_t> damaged = numbered_picture(3);
   std::fill(damaged.begin() + 43, damaged.begin() + 120, uint8_t{0xFF});  // in the compressed pixels
   write_bytes(trial.folder / "in/images/train/a.png", damaged);
-  write_bytes(trial.folder / "in/images/train/b.png", picture(2));
+  write_bytes(trial.folder / "in/images/train/b.png", numbered_picture(2));
   for (const char* id : {"a", "b"})
     write_text(trial.folder / fmt::format("in/labels/train/{}.txt", id), "1 0.5 0.5 0.2 0.2\n");
   write_text(trial.folder / "in/data.yaml", "names: ['owl, grey', cat]\ntrain: images/train\n");
@@ -167,7 +161,7 @@ TEST_CASE("data: names of splits and classes are shown without control character
   const ProgramTrial trial;
   if (!trial) return;
   for (const std::string part : {"x", "y"}) {
-    write_bytes(trial.folder / part / "a.png", picture(part[0]));
+    write_bytes(trial.folder / part / "a.png", numbered_picture(part[0]));
     write_text(trial.folder / part / "a.xml", xml());
   }
   const Finished merged = trial.run(
@@ -178,7 +172,7 @@ TEST_CASE("data: names of splits and classes are shown without control character
   // A list's name, and so a split's, may hold anything but a slash.
   for (const char* part : {"JPEGImages/a.png", "Annotations/a.xml"})
     fs::create_directories((trial.folder / "voc" / part).parent_path());
-  write_bytes(trial.folder / "voc/JPEGImages/a.png", picture(1));
+  write_bytes(trial.folder / "voc/JPEGImages/a.png", numbered_picture(1));
   write_text(trial.folder / "voc/Annotations/a.xml", xml());
   write_text(trial.folder / "voc/ImageSets/Main/n\xC2\x9B.txt", "a\n");  // a control character of C1
   for (const Names& words :

@@ -1,12 +1,21 @@
 // A folder of labelled images that a test fills.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "data/folder.h"
 #include "tests/data/fixtures.h"
 
 namespace rcnn::fixtures {
+
+/// The file of an image of its own for each number, a PNG of 40 x 30.
+inline std::vector<uint8_t> numbered_picture(int number) {
+  Image image = smooth_image(40, 30);
+  image.pixel(0, 0)[0] = static_cast<uint8_t>(number);
+  return encode_png(image);
+}
 
 /// Images are 40 x 30.
 struct LabelFolder {
