@@ -85,12 +85,13 @@ Truth read_data(const Options& options, bool with_images) {
 void read_found(Contender& contender, const Options& options, Dataset& data) {
   contender.found.results = read_results(contender.file, options.truth.data, data);
   const std::vector<CocoResult>& results = contender.found.results;
+  if (results.empty()) return;
   const auto known = [&](const CocoResult& result) {
     const auto& ids = data.category_ids;
     return ids.empty() || std::find(ids.begin(), ids.end(), result.category) != ids.end();
   };
   check_input(
-      results.empty() || std::any_of(results.begin(), results.end(), known),
+      std::any_of(results.begin(), results.end(), known),
       "{}: its categories, the first of them {}, are none of those of {}, so there is nothing to compare.",
       contender.file, results.front().category, options.truth.data);
 }

@@ -21,6 +21,16 @@ namespace {
 
 using Words = std::vector<std::string>;
 
+/// Whether a limit of addresses leaves the program any: the sanitizers reserve terabytes when it starts.
+bool addresses_can_be_limited() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  MESSAGE("skipped: under a sanitizer the program does not start with a limit of addresses");
+  return false;
+#else
+  return true;
+#endif
+}
+
 /// The program, run by a shell that may redirect it and limit what it may use.
 struct Trial : ProgramTrial {
   /// A training run on the folder's data, as words of a shell.
@@ -113,7 +123,7 @@ TEST_CASE("faults: threads that cannot be started are a sentence, and those that
   CHECK(count_startable_threads(4) == 4);
 
   const Trial trial;
-  if (!trial) return;
+  if (!trial || !addresses_can_be_limited()) return;
   write_tiny_scenes(trial.folder / "data", 4);
   // Each thread takes 64 MiB of addresses for its stack, of 1.5 GiB.
   const Finished result =
@@ -126,7 +136,7 @@ TEST_CASE("faults: threads that cannot be started are a sentence, and those that
 
 TEST_CASE("faults: under a limit of addresses the program works or says in one sentence that it is short") {
   const Trial trial;
-  if (!trial) return;
+  if (!trial || !addresses_can_be_limited()) return;
   write_tiny_scenes(trial.folder / "data", 4);
   const auto under = [&](int mib, const std::string& command) {
     return trial.shell(fmt::format("ulimit -v {}; {}", mib * 1024, command));
