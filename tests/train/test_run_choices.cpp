@@ -204,8 +204,11 @@ TEST_CASE("run: --minutes limits the time") {
   CHECK(summary.at("train_seconds") >= 2.9);
   CHECK(summary.at("train_seconds") < 30);
   CHECK(summary.at("steps") == lines_of(folder / "out/metrics.jsonl").size());
-  const double last_rate = lines_of(folder / "out/metrics.jsonl").back().at("lr");
-  CHECK(last_rate < 0.019);  // of .02: the schedule follows the clock as well
+  // The schedule follows the clock as well. How far it has come when the last step begins depends on how long
+  // a step takes: under a sanitizer beside other work, there are two or three.
+  const auto steps = lines_of(folder / "out/metrics.jsonl");
+  if (steps.size() > 1) CHECK(steps.back().at("lr").get<double>() < steps.front().at("lr").get<double>());
+  if (steps.size() > 20) CHECK(steps.back().at("lr").get<double>() < 0.019);  // of .02
 }
 
 TEST_CASE("run: small datasets get many epochs, large ones twelve, large images fewer") {
