@@ -178,6 +178,19 @@ TEST_CASE("lab time: cases that do not exist, and a file of another kind") {
   CHECK(content_of(file) == evaluation);
 }
 
+TEST_CASE("lab explain: what it refuses") {
+  if (find_program().empty()) return;
+  const TemporaryFolder folder;
+  const std::string file = (folder / "a.json").string();
+  write_text(file, "{\"info\": \"written by rcnn.cu\", \"capability\": 90}\n");
+  CHECK(has(refusal({"explain", "nms", "--json", file}),
+            "--json " + file + ": this program wrote it, but it has no figures of `lab explain`"));
+  CHECK(has(refusal({"explain", "nms", "--json", (folder / "a.txt").string()}), "--json"));
+  CHECK(has(refusal({"explain", "nms", "--card", "T4"}), "--card T4: there are figures of H100, "));
+  CHECK(has(refusal({"explain", "nms=none"}), "nms has no variant none"));
+  CHECK(has(refusal({"explain"}), "ops is required"));
+}
+
 TEST_CASE("lab new: a variant that compiles, and is refused when its name is taken") {
   const fs::path program = find_program();
   if (program.empty() || !in_checkout()) return;

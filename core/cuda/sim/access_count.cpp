@@ -104,10 +104,10 @@ void push(const Event& event) {
 }
 
 void push(uintptr_t at, size_t bytes, AccessKind kind, bool shared, uint32_t line) {
-  // A struct of another size is read in the largest vectors that its address is aligned to.
+  // A struct goes in the largest vectors that its size is a multiple of: the same for all lanes.
+  size_t part = 16;
+  while (bytes % part != 0 || at % part != 0) part /= 2;
   while (bytes > 0) {
-    size_t part = 16;
-    while (part > bytes || at % part != 0) part /= 2;
     push(Event{at, line, count->current->depth, static_cast<uint8_t>(part),
                static_cast<uint8_t>(static_cast<int>(kind) << 1 | (shared ? 1 : 0))});
     at += part;
@@ -227,7 +227,7 @@ void merge_block() {
 
 // ---- results ------------------------------------------------------------------------------------
 
-/// Adds up what came from the same line.
+/// Adds up what came from the same line, apart for different strides.
 void name_lines(LaunchCount& launch) {
   std::vector<uint32_t> positions;
   std::vector<const AccessCount*> counts;
@@ -236,18 +236,18 @@ void name_lines(LaunchCount& launch) {
     counts.push_back(&sum);
   }
   const std::vector<SourceLine> lines = source_lines(positions);
-  using Key = std::tuple<std::string, std::string, AccessKind, bool, int>;
+  using Key = std::tuple<std::string, std::string, AccessKind, bool, int, int64_t>;
   std::map<Key, AccessCount> by_line;
   for (size_t i = 0; i < counts.size(); ++i) {
     const AccessCount& one = *counts[i];
-    AccessCount& sum = by_line[{lines[i].place, lines[i].caller, one.kind, one.shared, one.bytes}];
-    const bool first = sum.requests == 0;
+    AccessCount& sum =
+        by_line[{lines[i].place, lines[i].caller, one.kind, one.shared, one.bytes, one.stride}];
     sum.place = lines[i].place;
     sum.caller = lines[i].caller;
     sum.kind = one.kind;
     sum.shared = one.shared;
     sum.bytes = one.bytes;
-    sum.stride = first || sum.stride == one.stride ? one.stride : 0;
+    sum.stride = one.stride;
     for (const auto member : {&AccessCount::requests, &AccessCount::lanes, &AccessCount::places,
                               &AccessCount::sectors, &AccessCount::least, &AccessCount::moved,
                               &AccessCount::again, &AccessCount::turns, &AccessCount::least_turns})

@@ -19,7 +19,7 @@ namespace rcnn::cuda_sim {
 /// What an instruction does: `copy` is a part of a cp.async, and ldmatrix counts as a read.
 enum class AccessKind { read, write, atomic, copy };
 
-/// The requests that one line of a kernel makes for one kind of access.
+/// The requests that one line of a kernel makes for one kind of access, with one stride.
 struct AccessCount {
   std::string place;   // kernels/vectors.h:17, or an address if the line is not known
   std::string caller;  // the line in another file that the function was inlined into, or ""

@@ -82,7 +82,7 @@ std::vector<SourceLine> source_lines(const std::vector<uint32_t>& positions) {
       if (place.find("core/cuda/sim/") != place.npos || place.find("/include/c++/") != place.npos) continue;
       if (place.starts_with("?") || place.ends_with("?")) continue;
       if (!here.empty() && place.starts_with(here)) place.remove_prefix(here.size());
-      if (place.starts_with("./")) place.remove_prefix(2);
+      while (place.starts_with("./")) place.remove_prefix(2);
       SourceLine& line = result[next - 1];
       const auto file = [](std::string_view text) { return text.substr(0, text.rfind(':')); };
       if (line.place.empty())

@@ -101,6 +101,26 @@ TEST_CASE("counts: neighbours, strides and vectors of global memory") {
   CHECK(only(found, AccessKind::read, false).least == 4);
 }
 
+struct Five {
+  float v[5];
+};
+__global__ void structs_kernel(const Five* in, Five* out) { out[threadIdx.x] = in[threadIdx.x]; }
+
+TEST_CASE("counts: a struct of 20 bytes is five accesses of every lane") {
+  SimulatedDevice device;
+  const auto* in = reinterpret_cast<const Five*>(device.upload(std::vector<float>(160, 1.0f)));
+  auto* out = reinterpret_cast<Five*>(device.allocate<float>(160));
+  const LaunchCount found =
+      counted(device, 0, [&] { launch<structs_kernel>(device.stream, 1, 32, 0, in, out); });
+  const AccessCount read = only(found, AccessKind::read, false);
+  CHECK(read.bytes == 4);
+  CHECK(read.requests == 5);
+  CHECK(read.lanes == 160);
+  CHECK(read.stride == 20);
+  CHECK(read.sectors == 5 * 20);  // every time some of each of the 20 sectors
+  CHECK(read.least == 5 * 4);
+}
+
 /// Every thread reads the same 8 values.
 __global__ void again_kernel(const float* in, float* out) {
   float sum = 0;
