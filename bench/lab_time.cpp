@@ -33,6 +33,22 @@ void check_variant(const LabTimeOptions& options, const std::vector<LabName>& na
   check_input(known, "--variant {}: no op that is to be timed has a variant of that name", name);
 }
 
+/// Checks that each op that is named, or without names some op, has the cases that are asked for.
+void check_cases(const LabTimeOptions& options, const std::vector<LabName>& names) {
+  for (const int64_t number : options.cases) {
+    int64_t most = 0;
+    kernels::for_each_op([&](const auto& op) {
+      if (!has_part(options.op_parts, op.name) || !names_op(names, op.name)) return;
+      const auto count = static_cast<int64_t>(cases_of(op).timed().size());
+      check_input(names.empty() || number < count, "--case {}: {} has the cases 0 to {}", number, op.name,
+                  count - 1);
+      most = std::max(most, count);
+    });
+    check_input(number < most, "--case {}: no op that is to be timed has more cases than 0 to {}", number,
+                most - 1);
+  }
+}
+
 LabTimerOptions timer_options(const LabTimeOptions& options, const std::vector<LabName>& names) {
   LabTimerOptions timer;
   timer.stop = {options.seconds, options.noise};
@@ -58,6 +74,7 @@ void lab_time(const LabTimeOptions& options) {
   bool known = false;
   kernels::for_each_op([&](const auto& op) { known |= has_part(options.op_parts, op.name); });
   check_input(known, "--op {}: no op has that in its name", fmt::join(options.op_parts, ","));
+  check_cases(options, names);
   OutputCheck outputs(options.force);
   struct Output {
     const char *option, *extension;
@@ -70,6 +87,7 @@ void lab_time(const LabTimeOptions& options) {
     check_extension(output.option, output.file, output.extension);
     outputs.writes(output.option, output.file);
   }
+  if (!options.json.empty()) check_same_kind("--json", options.json, "capability", "times of `lab time`");
   fmt::print("{}\n", choice.line);
 
   LabRun run;

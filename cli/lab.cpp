@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "bench/checkout.h"
+#include "bench/lab_explain.h"
 #include "bench/lab_list.h"
 #include "bench/lab_new.h"
 #include "bench/lab_results.h"
@@ -73,6 +74,33 @@ void add_time(CLI::App& lab) {
   });
 }
 
+void add_lab_explain(CLI::App& lab) {
+  auto options = std::make_shared<LabExplainOptions>();
+  CLI::App* app = lab.add_subcommand(
+      "explain",
+      "Count the memory accesses of CUDA kernels on the simulated device, and tell what limits them");
+  app->add_option("ops", options->names, "OP or OP=VARIANT, as in roi_align=warp_per_bin")
+      ->required()
+      ->type_name("OP");
+  app->add_option("--case", options->cases,
+                  "the cases of these numbers, as `lab time` numbers them, separated by commas [0]")
+      ->delimiter(',')
+      ->check(CLI::Range(0, 1000));
+  app->add_flag("--tested", options->tested, "cases of the op's tests, which are small, instead");
+  app->add_option("--blocks", options->blocks,
+                  "blocks to run of each launch, where others do not depend on them; 0: all [8]")
+      ->check(CLI::Range(0, 1000000));
+  app->add_option("--card", options->card, "whose limits the advice and the table name [H100]")
+      ->type_name("CARD");
+  app->add_option("--json", options->json, "also write the figures to this file")->type_name("FILE");
+  add_force(*app, options->force);
+  app->callback([options] {
+    options->root = find_checkout();
+    options->version = version_line();
+    lab_explain(*options);
+  });
+}
+
 void add_compare(CLI::App& lab) {
   struct Options {
     std::string base, fresh;
@@ -127,6 +155,7 @@ void add_lab(CLI::App& program) {
   add_list(*lab);
   add_verify(*lab);
   add_time(*lab);
+  add_lab_explain(*lab);
   add_compare(*lab);
   add_new(*lab);
 }

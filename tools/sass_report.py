@@ -3,6 +3,7 @@
     tools/sass_report.py FILE...                        objects, cubins, programs, or text that cuobjdump printed
     tools/sass_report.py FILE... --before FILE...       the differences from another build as well
     tools/sass_report.py FILE... --check                exits with 1 if a hot kernel exceeds a limit of LIMITS below
+    tools/sass_report.py FILE... --explain PATTERN      what limits the kernels FILE:KERNEL that match, on some cards
 
 The machine code is read with cuobjdump and nvdisasm of the CUDA toolkit, or of Python's packages nvidia-cuda-cuobjdump
 and nvidia-cuda-nvdisasm, or triton. A GPU is not needed.
@@ -68,6 +69,19 @@ INTEGER = {"IADD3", "IADD", "VIADD", "LEA", "LOP3", "SHF", "ISETP", "FSETP", "SE
            "FMNMX", "PRMT", "PLOP3", "SGXT", "BMSK"}
 MOVES = ("MOV", "IMAD.MOV.U32", "UMOV")
 
+# What the instructions of a loop are for, by the first part of their names; `--explain` counts them.
+MIX = {
+    "tensor cores": {"HMMA", "IMMA", "HGMMA", "BMMA"},
+    "float arithmetic": {"FFMA", "FFMA2", "FADD", "FADD2", "FMUL", "FMUL2", "MUFU"},
+    "shared memory": {"LDS", "LDSM", "STS", "ATOMS"},
+    "global memory": {"LDG", "STG", "ATOMG", "RED", "LD", "ST"},
+    "asynchronous copies": {"LDGSTS"},
+    "barriers and waits": {"BAR", "DEPBAR", "LDGDEPBAR", "WARPSYNC", "SYNCS", "MEMBAR", "NANOSLEEP"},
+    "branches": {"BRA", "BSSY", "BSYNC", "BREAK", "EXIT", "CALL", "RET", "BRX", "JMP"},
+    "local memory": {"LDL", "STL"},
+    "conversions": {"F2F", "F2FP", "I2F", "F2I", "I2FP", "F2IP", "I2I", "FRND"},
+}
+
 WIDTH = 110
 COLUMNS = "{:>5}{:>6}{:>8}{:>6}{:>8}{:>6}{:>6}{:>6}{:>7}{:>16}"
 TITLES = ("arch", "regs", "shared", "local", "blocks", "loop", "HMMA", "each", "moves", "estimate")
@@ -92,6 +106,26 @@ class Loop:
 
     def size(self):
         return sum(self.counts.values())
+
+    def mix(self):
+        """Instructions by what they are for, the most first. Moves are counted by MOVES; what is left is arithmetic
+        on integers, most of it for addresses, and everything else."""
+        mix = collections.Counter()
+        for opcode, n in self.counts.items():
+            name = opcode.split(".")[0]
+            purpose = next((purpose for purpose, names in MIX.items() if name in names), None)
+            if purpose is None and any((opcode + ".").startswith(move + ".") for move in MOVES):
+                purpose = "moves"
+            if purpose is None:
+                purpose = "integers and addresses" if name in INTEGER | {"IMAD", "UIADD3", "ULEA", "UIMAD", "ULOP3",
+                                                                         "USHF", "UISETP"} else "other"
+            mix[purpose] += n
+        return dict(mix.most_common())
+
+    def loaded_bytes(self):
+        """The bytes of global memory that a warp requests, for registers and for shared memory."""
+        return sum(n * 32 * width(opcode) for opcode, n in self.counts.items()
+                   if opcode.split(".")[0] in ("LDG", "LDGSTS"))
 
     def each(self):
         """Instructions for each HMMA, or None."""
@@ -146,6 +180,22 @@ class Kernel:
         registers = warps * -(-self.registers * 32 // 256) * 256  # a warp gets whole units of 256
         shared = max(self.shared, 1024) + self.dynamic_shared()   # 1 KiB is the system's
         return min(BLOCKS, WARPS // warps, REGISTERS // registers, SHARED // shared)
+
+    def occupancy(self, card):
+        """Blocks on a multiprocessor of a card at a time, and what limits them; None if the size of a block is not
+        declared."""
+        if not self.threads:
+            return None
+        warps = -(-self.threads // 32)
+        shared = max(self.shared, 1024) + self.dynamic_shared()
+        limits = {
+            "warps": card.warps // warps,
+            "registers": REGISTERS // (warps * -(-self.registers * 32 // 256) * 256) if self.registers else card.blocks,
+            "shared memory": card.shared * 1024 // shared,
+            "the number of blocks": card.blocks,
+        }
+        limit = min(limits, key=limits.get)
+        return limits[limit], limit
 
     def estimates(self):
         """Clocks that a multiprocessor needs for one round of the hot loop, for all warps of a block."""
@@ -331,11 +381,66 @@ def find_faults(kernels, limits):
     return list(faults)
 
 
+@dataclasses.dataclass
+class Card:
+    name: str
+    capability: int
+    shared: int  # KiB of a multiprocessor
+    warps: int   # of a multiprocessor, at most
+    blocks: int
+
+
+def read_cards(path=None):
+    """The cards of bench/cards.h."""
+    path = path or pathlib.Path(__file__).resolve().parents[1] / "bench" / "cards.h"
+    rows = re.findall(r'^    \{"(\w+)", (\d+), \d+, (?:[\d.]+, ){6}(\d+), (\d+), (\d+),\s', path.read_text(), re.M)
+    if not rows:
+        sys.exit(f"{path}: no card was found in kCards")
+    return [Card(name, *map(int, rest)) for name, *rest in rows]
+
+
+def explain(kernel, cards):
+    """Lines on what limits a kernel, by its machine code."""
+    warps = -(-kernel.threads // 32)
+    block = f"at most {kernel.threads} threads of a block" if kernel.threads else "a block of undeclared size"
+    lines = [f"{kernel.file}: {kernel.name}, sm_{kernel.architecture}",
+             f"  {kernel.registers} registers for each thread, {block}, {kernel.shared} bytes of declared and "
+             f"{kernel.dynamic_shared()} of dynamic shared memory"]
+    if kernel.local():
+        lines.append(f"  {kernel.local()} instructions access local memory: spilled registers or arrays that did not fit")
+    for card in cards:
+        if card.capability != int(re.match(r"\d+", kernel.architecture)[0]):
+            continue
+        fits = kernel.occupancy(card)
+        if fits:
+            lines.append(f"  {card.name}: {fits[0]} blocks on a multiprocessor at a time, {fits[0] * warps} of "
+                         f"{card.warps} warps, limited by {fits[1]}")
+    if not kernel.loop:
+        return [*lines, "  no loop with multiplications of floats"]
+    loop, size = kernel.loop, kernel.loop.size()
+    lines.append(f"  hot loop: {size} instructions of a warp")
+    lines += [f"    {n:6} {100 * n / size:5.1f} %  {purpose}" for purpose, n in loop.mix().items()]
+    if kernel.threads and loop.loaded_bytes():
+        lines.append(f"  a round requests {loop.loaded_bytes() * warps} bytes of global memory for each block, which are "
+                     "in flight together if nothing waits for them in between")
+    estimates = kernel.estimates()
+    if estimates:
+        limit = max(estimates, key=estimates.get)
+        clocks = ", ".join(f"{name} {value:.0f}" for name, value in estimates.items())
+        lines.append(f"  clocks of a multiprocessor of sm_90 for a round of a block, if other blocks fill all gaps: "
+                     f"{clocks}; limited by {limit}")
+        if estimates["tensor"]:
+            lines.append(f"  so the tensor cores work at most {100 * estimates['tensor'] / estimates[limit]:.0f} % of the "
+                         "time: a bound, not a measurement")
+    return lines
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", metavar="FILE")
     parser.add_argument("--before", nargs="+", metavar="FILE", help="the files of another build")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a hot kernel exceeds a limit")
+    parser.add_argument("--explain", metavar="PATTERN", help="kernels, as FILE:KERNEL with wildcards")
     parser.add_argument("--find", action="store_true", help="only print where cuobjdump is; exit with 1 without it")
     options = parser.parse_args()
     if options.find:
@@ -346,6 +451,14 @@ def main():
     kernels = read_files(options.files)
     if not kernels:
         sys.exit(f"{', '.join(options.files)}: no kernel was found; expected objects that nvcc compiled")
+    if options.explain:
+        found = [kernel for kernel in kernels if fnmatch.fnmatchcase(f"{kernel.file}:{kernel.name}", options.explain)]
+        if not found:
+            sys.exit(f"--explain {options.explain}: no kernel FILE:KERNEL matches, as conv2d_direct:*; the table without "
+                     "--explain lists them")
+        cards = read_cards()
+        print("\n".join(line for kernel in found for line in explain(kernel, cards)))
+        sys.exit(0)
     print_table(kernels)
     if options.before:
         print_differences(read_files(options.before), kernels)

@@ -154,6 +154,43 @@ TEST_CASE("lab time and compare: figures in 100 columns and in files, which can 
   CHECK(content_of(folder / "mine.svg") == "mine");
 }
 
+/// The one line with which the program refuses `rcnn lab WORDS`.
+static std::string refusal(std::vector<std::string> words) {
+  words.insert(words.begin(), "lab");
+  const Finished found = run_program(find_program(), words);
+  CHECK(found.status == 2);
+  CHECK(lines_of(found.err).size() == 1);
+  return found.err;
+}
+
+TEST_CASE("lab time: cases that do not exist, and a file of another kind") {
+  if (find_program().empty()) return;
+  CHECK(has(refusal({"time", "nms", "--case=900"}), "--case 900: nms has the cases 0 to "));
+  CHECK(has(refusal({"time", "nms", "conv2d", "--case=0,40"}), "--case 40: nms has the cases 0 to "));
+  CHECK(has(refusal({"time", "--case=900"}),
+            "--case 900: no op that is to be timed has more cases than 0 to "));
+  const TemporaryFolder folder;
+  const std::string file = (folder / "a.json").string();
+  const std::string evaluation = "{\"info\": \"written by rcnn.cu\", \"map\": 0.5}\n";
+  write_text(file, evaluation);
+  CHECK(has(refusal({"time", "nms", "--case=0", "--json", file}),
+            "--json " + file + ": this program wrote it, but it has no times of `lab time`"));
+  CHECK(content_of(file) == evaluation);
+}
+
+TEST_CASE("lab explain: what it refuses") {
+  if (find_program().empty()) return;
+  const TemporaryFolder folder;
+  const std::string file = (folder / "a.json").string();
+  write_text(file, "{\"info\": \"written by rcnn.cu\", \"capability\": 90}\n");
+  CHECK(has(refusal({"explain", "nms", "--json", file}),
+            "--json " + file + ": this program wrote it, but it has no figures of `lab explain`"));
+  CHECK(has(refusal({"explain", "nms", "--json", (folder / "a.txt").string()}), "--json"));
+  CHECK(has(refusal({"explain", "nms", "--card", "T4"}), "--card T4: there are figures of H100, "));
+  CHECK(has(refusal({"explain", "nms=none"}), "nms has no variant none"));
+  CHECK(has(refusal({"explain"}), "ops is required"));
+}
+
 TEST_CASE("lab new: a variant that compiles, and is refused when its name is taken") {
   const fs::path program = find_program();
   if (program.empty() || !in_checkout()) return;

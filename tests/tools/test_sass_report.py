@@ -1,5 +1,6 @@
 """Tests of tools/sass_report.py, on text in the form that cuobjdump prints. Run by tests/tools/test_sass_report.cpp."""
 
+import dataclasses
 import fnmatch
 import subprocess
 import sys
@@ -127,6 +128,42 @@ class Figures(unittest.TestCase):
         self.assertEqual(kernels_of(listing(SGD, code, threads=0))[0].estimates(), {})
 
 
+class Explaining(unittest.TestCase):
+    def test_cards(self):
+        cards = {card.name: card for card in sass_report.read_cards()}
+        self.assertEqual(list(cards), ["H100", "H200", "A100", "L4", "4090"])
+        self.assertEqual(dataclasses.astuple(cards["A100"]), ("A100", 80, 164, 64, 32))
+
+    def test_occupancy_and_what_limits_it(self):
+        h100 = sass_report.Card("H100", 90, 228, 64, 32)
+        ada = sass_report.Card("4090", 89, 100, 48, 24)
+        def fits(card, **what):
+            return kernels_of(listing(SGD, LOOP, **what))[0].occupancy(card)
+        self.assertEqual(fits(h100, registers=168), (3, "registers"))
+        self.assertEqual(fits(h100, registers=16), (16, "warps"))
+        self.assertEqual(fits(ada, registers=16), (12, "warps"))
+        self.assertEqual(fits(h100, registers=16, shared=57 * 1024), (4, "shared memory"))
+        self.assertEqual(fits(ada, registers=16, shared=57 * 1024), (1, "shared memory"))
+        self.assertEqual(fits(ada, registers=16, threads=32), (24, "the number of blocks"))
+        self.assertIsNone(fits(h100, threads=0))
+
+    def test_mix(self):
+        code = ["LDSM.16.M88.4 R4, [R40]", "HMMA.16816.F32.BF16 R12, R4, R8, R12", "HMMA.16816.F32.BF16 R1, R4, R8, R1",
+                "LDGSTS.E.BYPASS.128 [R50], desc[R6.64]", "LDG.E R1, desc[R6.64]", "IMAD.MOV.U32 R8, RZ, RZ, R4",
+                "IMAD R8, R1, R2, R4", "IADD3 R1, R1, R2, RZ", "BAR.SYNC.DEFER_BLOCKING 0x0", "@P0 BRA 0x0"]
+        kernel, = kernels_of(listing(CONV, code))
+        self.assertEqual(kernel.loop.mix(), {"tensor cores": 2, "integers and addresses": 2, "shared memory": 1,
+                                             "asynchronous copies": 1, "global memory": 1, "moves": 1,
+                                             "barriers and waits": 1, "branches": 1})
+        self.assertEqual(kernel.loop.loaded_bytes(), 32 * (16 + 4))
+        lines = sass_report.explain(kernel, sass_report.read_cards())
+        self.assertEqual(lines[2], "  H100: 2 blocks on a multiprocessor at a time, 8 of 64 warps, limited by registers")
+        self.assertIn("  hot loop: 10 instructions of a warp", lines)
+        self.assertIn("         2  20.0 %  tensor cores", lines)
+        self.assertIn("  a round requests 2560 bytes of global memory for each block, which are in flight together if "
+                      "nothing waits for them in between", lines)
+
+
 class Limits(unittest.TestCase):
     def faults(self, code, *limit, architecture="90a"):
         return sass_report.find_faults(kernels_of(listing(CONV, code, architecture)),
@@ -188,6 +225,17 @@ class Program(unittest.TestCase):
         self.assertEqual(lines[3].split(), ["90a", "232", "101376", "0", "2", "4", "1", "4.00", "1", "shared", "16"])
         self.assertEqual(lines[5].split(), ["sgd_kernel", "90a", "232", "1024", "0", "2", *"-----"])
         self.assertEqual(lines[-1], "2 kernels, 0 of them access local memory")
+
+    def test_explain(self):
+        file = self.file("a", listing(CONV, LOOP) + listing(SGD, LOOP[:1]))
+        done = self.report(file, "--explain", "sgd_*:*")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.splitlines()[0], "sgd_cuda: sgd_kernel, sm_90a")
+        self.assertNotIn("conv2d", done.stdout)
+        self.assertIn("no loop with multiplications of floats", done.stdout)
+        done = self.report(file, "--explain", "none")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("--explain none: no kernel FILE:KERNEL matches", done.stderr)
 
     def test_differences(self):
         before = self.file("a", listing(CONV, LOOP) + listing(SGD, LOOP[:2]))

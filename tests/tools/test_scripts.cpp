@@ -24,3 +24,4 @@ TEST_CASE("tools: what the stages make of the output of NVIDIA's tools, and the 
   run_python_tests("test_gpu_results.py");
 }
 TEST_CASE("tools: the counters of ncu for one launch") { run_python_tests("test_ncu_lab.py"); }
+TEST_CASE("tools: the tables of the ladders") { run_python_tests("test_ladders.py"); }

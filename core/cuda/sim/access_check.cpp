@@ -11,12 +11,14 @@
 #include <cstring>
 #include <new>
 
+#include "core/cuda/sim/access_counting.h"
 #include "core/cuda/sim/access_shadow.h"
 #include "core/error.h"
 
 namespace rcnn::cuda_sim {
 
 constinit thread_local bool watching = false;
+constinit bool counting = false;
 Watch watch;
 
 namespace {
@@ -192,6 +194,7 @@ void check_elsewhere(uintptr_t at, size_t bytes, Access access, uint32_t line) {
 void watch_shared_memory(const void* begin, size_t bytes) { watch.shared = make_space(begin, bytes); }
 
 void watch_launch() {
+  if (counting) count_launch();
   if (watch.device.size == 0) {
     const DeviceRange arena = device_arena();
     watch.device = make_space(reinterpret_cast<const void*>(arena.begin), arena.end - arena.begin);
@@ -203,7 +206,10 @@ void watch_launch() {
   std::fill(std::begin(watch.allocations), std::end(watch.allocations), DeviceRange{});
 }
 
+bool watch_wants(size_t block, size_t blocks) { return !counting || count_wants(block, blocks); }
+
 void watch_block(unsigned block) {
+  if (counting) count_block();
   ++watch.run;
   watch.blocks.push_back(block);
   watch.shared.oldest = watch.run;
@@ -228,15 +234,24 @@ void watch_thread(unsigned thread, const void* stack, size_t stack_bytes) {
   watch.lane = 1u << thread % 32;
   watch.stack = reinterpret_cast<uintptr_t>(stack);
   watch.stack_bytes = stack_bytes;
+  if (counting) count_thread(thread);
   watching = true;
 }
 
 void watch_scheduler() { watching = false; }
-void watch_end() { watching = false; }
+void watch_end() {
+  watching = false;
+  if (counting) count_end();
+}
 
 void watch_barrier() {
+  if (counting) count_barrier();
   watch.barrier = next_number() << 8;
   watch.lane_periods.clear();
+}
+
+void watch_meeting(unsigned mask) {
+  if (counting) count_meeting(mask);
 }
 
 void watch_warp(unsigned warp, unsigned mask) {
@@ -258,12 +273,14 @@ void watch_warp(unsigned warp, unsigned mask) {
 
 void watch_access(const volatile void* at, size_t bytes, Access access, const void* caller) {
   const auto address = reinterpret_cast<uintptr_t>(at);
+  if (counting) return count_access(address, bytes, access, line_of(caller));
   if (access == Access::read) return watch_any<Access::read>(address, bytes, line_of(caller));
   if (access == Access::write) return watch_any<Access::write>(address, bytes, line_of(caller));
   watch_any<Access::atomic>(address, bytes, line_of(caller));
 }
 
 void watch_copy(const void* shared, const void* global, size_t bytes, const void* caller) {
+  if (counting) return count_copy(shared, global, bytes, line_of(caller));
   if (global != nullptr) watch_access(global, bytes, Access::read, caller);
   watch_access(shared, bytes, Access::write, caller);
   const size_t offset = reinterpret_cast<uintptr_t>(shared) - watch.shared.begin;
@@ -272,6 +289,7 @@ void watch_copy(const void* shared, const void* global, size_t bytes, const void
 }
 
 void watch_arrival(const void* shared, const void* global, size_t bytes, const void* caller) {
+  if (counting) return;
   if (global != nullptr) watch_access(global, bytes, Access::read, caller);  // it may be read until now
   const size_t offset = reinterpret_cast<uintptr_t>(shared) - watch.shared.begin;
   for (size_t i = offset; i < offset + bytes; ++i)

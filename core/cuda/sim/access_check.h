@@ -18,6 +18,8 @@ enum class Access { read, write, atomic };
 
 /// Whether this host thread is running the code of a kernel now.
 extern constinit thread_local bool watching;
+/// Whether accesses are counted (access_count.h) instead of checked.
+extern constinit bool counting;
 
 /// Suspends the check during its lifetime, while the simulation itself works on behalf of a kernel.
 class Unwatched {
@@ -35,6 +37,8 @@ class Unwatched {
 void watch_shared_memory(const void* begin, size_t bytes);
 /// A launch begins; it ends with watch_end.
 void watch_launch();
+/// Whether a block of the launch is to run: all, unless some are counted.
+bool watch_wants(size_t block, size_t blocks);
 /// A block begins: it may not use any shared memory yet, and none of it has been written.
 void watch_block(unsigned block);
 /// The block may use this shared memory. The name is that of an array, or null for dynamic shared memory.
@@ -45,6 +49,8 @@ void watch_thread(unsigned thread, const void* stack, size_t stack_bytes);
 void watch_scheduler();
 /// All threads of the block have met at a barrier.
 void watch_barrier();
+/// The running thread waits for these lanes of its warp, at a warp operation of any kind.
+void watch_meeting(unsigned mask);
 /// These lanes have met at __syncwarp; one of them is the running thread.
 void watch_warp(unsigned warp, unsigned mask);
 void watch_end();
@@ -67,11 +73,13 @@ class Unwatched {
 };
 inline void watch_shared_memory(const void*, size_t) {}
 inline void watch_launch() {}
+inline bool watch_wants(size_t, size_t) { return true; }
 inline void watch_block(unsigned) {}
 inline void watch_shared(const void*, size_t, const char*) {}
 inline void watch_thread(unsigned, const void*, size_t) {}
 inline void watch_scheduler() {}
 inline void watch_barrier() {}
+inline void watch_meeting(unsigned) {}
 inline void watch_warp(unsigned, unsigned) {}
 inline void watch_end() {}
 inline void watch_access(const volatile void*, size_t, Access, const void*) {}

@@ -5,9 +5,11 @@
 // linker took from such a file. Every function therefore tests `watching` first.
 #if defined(RCNN_RACE_CHECK)
 
+#include "core/cuda/sim/access_counting.h"
 #include "core/cuda/sim/access_shadow.h"
 
 using rcnn::cuda_sim::Access;
+using rcnn::cuda_sim::counting;
 using rcnn::cuda_sim::line_of;
 using rcnn::cuda_sim::watching;
 
@@ -18,6 +20,8 @@ template <size_t kBytes, Access kAccess>
 [[gnu::always_inline]] inline void aligned(const void* at, const void* caller) {
   if (!watching) return;
   const auto address = reinterpret_cast<uintptr_t>(at);
+  if (counting) [[unlikely]]
+    return rcnn::cuda_sim::count_access(address, kBytes, kAccess, line_of(caller));
   if (address % kBytes != 0) [[unlikely]]
     rcnn::cuda_sim::report_misaligned(address, kBytes, kAccess, line_of(caller));
   rcnn::cuda_sim::watch_any<kAccess>(address, kBytes, line_of(caller));
@@ -25,8 +29,11 @@ template <size_t kBytes, Access kAccess>
 
 template <Access kAccess>
 void any(const void* at, size_t bytes, const void* caller) {
-  if (watching && bytes != 0)
-    rcnn::cuda_sim::watch_any<kAccess>(reinterpret_cast<uintptr_t>(at), bytes, line_of(caller));
+  if (!watching || bytes == 0) return;
+  const auto address = reinterpret_cast<uintptr_t>(at);
+  if (counting) [[unlikely]]
+    return rcnn::cuda_sim::count_access(address, bytes, kAccess, line_of(caller));
+  rcnn::cuda_sim::watch_any<kAccess>(address, bytes, line_of(caller));
 }
 
 }  // namespace
@@ -36,8 +43,12 @@ void any(const void* at, size_t bytes, const void* caller) {
 extern "C" {
 
 void __tsan_init() {}
-void __tsan_func_entry(void*) {}
-void __tsan_func_exit() {}
+void __tsan_func_entry(void*) {
+  if (watching && counting) rcnn::cuda_sim::count_call(+1);
+}
+void __tsan_func_exit() {
+  if (watching && counting) rcnn::cuda_sim::count_call(-1);
+}
 
 void __tsan_read_range(void* at, size_t bytes) { any<Access::read>(at, bytes, CALLER); }
 void __tsan_write_range(void* at, size_t bytes) { any<Access::write>(at, bytes, CALLER); }

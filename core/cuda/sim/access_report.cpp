@@ -2,9 +2,6 @@
 #if defined(RCNN_RACE_CHECK)
 
 #include <fmt/format.h>
-#include <link.h>
-#include <stdio.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -13,68 +10,19 @@
 
 #include "core/cuda/sim/access_shadow.h"
 #include "core/cuda/sim/device_code.h"
+#include "core/cuda/sim/source_lines.h"
 
 namespace rcnn::cuda_sim {
 namespace {
 
 // ---- source lines -------------------------------------------------------------------------------
 
-/// The distance between the addresses that the linker assigned and those at which the program was loaded.
-uintptr_t program_shift() {
-  uintptr_t shift = 0;
-  dl_iterate_phdr(
-      [](dl_phdr_info* info, size_t, void* result) {  // the first one is the program
-        *static_cast<uintptr_t*>(result) = info->dlpi_addr;
-        return 1;
-      },
-      &shift);
-  return shift;
-}
-
-/// The output of a command; "" if it cannot be run.
-std::string output_of(const std::string& command) {
-  std::string output;
-  FILE* pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) return output;
-  char part[512];
-  while (fgets(part, sizeof part, pipe) != nullptr) output += part;
-  pclose(pipe);
-  return output;
-}
-
-/// " at kernels/boxes/nms_cuda.cu:34", or " at 0x1234 of the program" if addr2line is missing or finds no
-/// line.
-std::string find_line(uint32_t line) {
-  // The record holds the address after the access.
-  const uintptr_t address = reinterpret_cast<uintptr_t>(&__executable_start) + line - 1 - program_shift();
-  char program[4096];
-  const ssize_t length = readlink("/proc/self/exe", program, sizeof program);
-  std::string lines;
-  if (length > 0 &&
-      std::string_view(program, static_cast<size_t>(length)).find('\'') == std::string_view::npos)
-    lines = output_of(fmt::format("addr2line -i -e '{}' {:#x} 2>/dev/null",
-                                  std::string_view(program, static_cast<size_t>(length)), address));
-  // The innermost inlined function comes first. The first line that belongs to the kernel is reported.
-  char folder[4096];
-  const std::string here = getcwd(folder, sizeof folder) == nullptr ? "" : std::string(folder) + "/";
-  for (std::string_view rest = lines; !rest.empty();) {
-    std::string_view place = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(rest.size(), place.size() + 1));
-    place = place.substr(0, place.find(' '));  // "(discriminator 3)" may follow
-    if (place.find("core/cuda/sim/") != place.npos || place.find("/include/c++/") != place.npos) continue;
-    if (place.starts_with("?") || place.ends_with("?")) break;
-    if (!here.empty() && place.starts_with(here)) place.remove_prefix(here.size());
-    if (place.starts_with("./")) place.remove_prefix(2);
-    return fmt::format(" at {}", place);
-  }
-  return fmt::format(" at {:#x} of the program", address);
-}
-
-/// The same, but every line is looked up only once.
+/// " at kernels/boxes/nms_cuda.cu:34", or " at 0x1234 of the program". Every line is looked up only once.
 const std::string& at_line(uint32_t line) {
   static auto* known = new std::map<uint32_t, std::string>;
   const auto found = known->find(line);
-  return found != known->end() ? found->second : known->emplace(line, find_line(line)).first->second;
+  return found != known->end() ? found->second
+                               : known->emplace(line, " at " + source_lines({line})[0].place).first->second;
 }
 
 // ---- threads and places -------------------------------------------------------------------------

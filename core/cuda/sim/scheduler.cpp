@@ -362,7 +362,9 @@ bool run_launch(const Launch& launch) {
   s.arrived.assign((threads + 31) / 32, 0u);
   watch_launch();
   const dim3& grid = launch.grid;
-  for (const unsigned block : in_order(size_t{grid.x} * grid.y * grid.z, s.random)) {
+  const size_t blocks = size_t{grid.x} * grid.y * grid.z;
+  for (const unsigned block : in_order(blocks, s.random)) {
+    if (!watch_wants(block, blocks)) continue;
     built_ins.block_index = {block % grid.x, block / grid.x % grid.y, block / (grid.x * grid.y)};
     watch_block(block);
     run_block();

@@ -35,6 +35,7 @@ void warp_wait(const char* site, unsigned mask, const void* operand, void* resul
   if (lanes < 32) mask &= (1u << lanes) - 1;  // a block's last warp may be partial
   if ((mask >> (me.index - first) & 1u) == 0)
     fail(fmt::format("at {} it is not among the lanes {:#010x} that it waits for", site, mask));
+  watch_meeting(mask);
   me.site = site;
   me.mask = mask;
   me.operand = operand;

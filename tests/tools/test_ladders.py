@@ -1,0 +1,90 @@
+"""Tests of tools/ladders.py, and of the documents it writes. Run by tests/tools/test_scripts.cpp."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+BEGIN, END = "<!-- ladder nms 3: direct tiled -->\n", "<!-- end of the ladder -->\n"
+ROW = {"op": "nms", "case": 3, "inputs": [[2, 3], [4]], "outputs": [[5]], "flop": 0, "bytes": 2e6, "requests": 1200,
+       "sectors": 300, "least_sectors": 200, "turns": 0, "least_turns": 0, "lanes": 0.5, "read_bytes": 6e6,
+       "read_by_blocks": 30, "bound_ms": 0.5, "limit": "memory"}
+
+
+class Ladders(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name)
+        self.write("kernels/boxes/nms.h", '    {"direct", on_cuda, f},\n    {"tiled", on_cuda.with(1), f},\n')
+        self.counts([{**ROW, "variant": "direct"}, {**ROW, "variant": "tiled", "flop": 3e6, "turns": 3, "least_turns": 2}])
+        self.write("docs/ladders/nms.md", "# NMS\n\n" + BEGIN + "old\n" + END + "\nMore.\n")
+
+    def write(self, name, text):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def counts(self, rows):
+        self.write("bench/counts/nms.json", json.dumps({"card": "H100", "variants": rows}))
+
+    def run_it(self, *arguments):
+        return subprocess.run([sys.executable, "-B", str(ROOT / "tools/ladders.py"), "--root", str(self.root), *arguments],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def document(self):
+        return (self.root / "docs/ladders/nms.md").read_text()
+
+    def test_table(self):
+        before = self.document()
+        self.assertEqual(self.run_it("--check").returncode, 1)
+        self.assertEqual(self.document(), before)
+        done = self.run_it()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        text = self.document()
+        self.assertTrue(text.startswith("# NMS\n\n" + BEGIN + "| rung |"))
+        self.assertTrue(text.endswith(END + "\nMore.\n"))
+        self.assertIn("\n| `direct` | 1,200 | 1.50 | - | 50 % | 3 | not below 0.5 ms, memory | - |\n"
+                      "| `tiled` | 1,200 | 1.50 | 1.50 | 50 % | 3 | 6 GFLOP/s, memory | - |\n", text)
+        self.assertIn("\nCase 3 of `nms`: 2x3, 4 to 5.\nNo GPU has measured it yet", text)
+        self.assertEqual(self.run_it("--check").returncode, 0)
+
+    def test_times_of_gpus(self):
+        row = {"op": "nms", "case": 3, "variant": "tiled", "ms": 0.25}
+        self.write("bench/results/a.json", json.dumps({"device": "Card A", "ops": [row]}))
+        self.write("bench/results/b.json", json.dumps({"gpu": {"name": "Card B"}, "stages": {"ops": {"found": {
+            "ours": [{**row, "ms": 1.5}, {**row, "case": 4}]}}}}))
+        self.write("bench/results/c.json", json.dumps({"device": "cpu", "ops": [row]}))
+        self.run_it()
+        self.assertIn("| 0.25 ms (Card A), 1.5 ms (Card B) |\n", self.document())
+        self.assertNotIn("No GPU has measured it", self.document())
+
+    def refused(self, sentence):
+        before = self.document()
+        done = self.run_it()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(sentence, done.stderr)
+        self.assertEqual(self.document(), before)
+
+    def test_faults(self):
+        self.counts([{**ROW, "variant": "direct"}])
+        self.refused("bench/counts has no counts of nms=tiled in case 3")
+        self.write("kernels/boxes/nms.h", '    {"direct", on_cuda, f},\n')
+        self.refused("tiled is no row of a table in kernels/")
+        self.write("docs/ladders/nms.md", BEGIN)
+        self.refused("in pairs")
+        self.write("bench/counts/nms.json", "[]")
+        self.refused("expected what `rcnn lab explain --json` writes")
+
+    def test_documents_of_this_project_are_up_to_date(self):
+        done = subprocess.run([sys.executable, "-B", str(ROOT / "tools/ladders.py"), "--check"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,143 @@
+"""Writes the tables of docs/ladders: what was counted for each rung, and what was measured on GPUs.
+
+    tools/ladders.py             rewrites the tables between the markers
+    tools/ladders.py --check     writes nothing; exits with 1 if a table is out of date
+
+A table stands between the lines
+
+    <!-- ladder OP CASE: VARIANT VARIANT ... -->
+    <!-- end of the ladder -->
+
+The counts are those of bench/counts/*.json, which `rcnn lab explain --json` wrote. Times on GPUs are read from the files
+of bench/results, if there are any: those of `rcnn lab time --json`, and those of tools/gpu_check.py.
+"""
+
+import argparse
+import json
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+MARKED = re.compile(r"(<!-- ladder (\w+) (\d+): ([\w ]+) -->\n)(.*?)(<!-- end of the ladder -->\n)", re.DOTALL)
+
+
+def read_json(path):
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        sys.exit(f"{path}: {error}")
+
+
+def read_counts(folder):
+    """{(op, case, variant): a row of `lab explain --json`}, and the card of the bounds."""
+    counts, card = {}, None
+    for path in sorted(folder.glob("*.json")):
+        document = read_json(path)
+        if not isinstance(document, dict) or "variants" not in document or "card" not in document:
+            sys.exit(f"{path}: expected what `rcnn lab explain --json` writes")
+        if card not in (None, document["card"]):
+            sys.exit(f"{path}: its bounds are those of {document['card']}, and those of other files of {card}")
+        card = document["card"]
+        for row in document["variants"]:
+            counts[row["op"], row["case"], row["variant"]] = row
+    return counts, card
+
+
+def read_results(folder):
+    """{(op, case, variant): [(GPU, ms)]}"""
+    results = {}
+    for path in sorted(folder.glob("*.json")):
+        document = read_json(path)
+        rows = document.get("ops", []) if document.get("device") != "cpu" else []
+        rows = rows or document.get("stages", {}).get("ops", {}).get("found", {}).get("ours", [])
+        gpu = document.get("gpu", {}).get("name") or document.get("device") or path.stem
+        for row in rows:
+            if "ms" in row:
+                results.setdefault((row["op"], row["case"], row["variant"]), []).append((gpu, row["ms"]))
+    return results
+
+
+def variants_of(root):
+    """The names of all rows in the tables of kernels/."""
+    text = "".join(path.read_text() for path in sorted((root / "kernels").glob("*/*.h")))
+    return set(re.findall(r'^    \{"(\w+)", on_\w+', text, re.M))
+
+
+def ratio(row, part, whole):
+    return f"{row[part] / row[whole]:.2f}" if row.get(whole) else "-"
+
+
+def traffic(row):
+    multiple = row["read_bytes"] / row["bytes"]
+    return f"{multiple:,.0f}" if multiple >= 100 else f"{multiple:.3g}"
+
+
+def rate(row):
+    if row["flop"]:
+        return f"{row['flop'] / row['bound_ms'] * 1e-6:,.0f} GFLOP/s, {row['limit']}"
+    return f"not below {row['bound_ms']:.3g} ms, {row['limit']}"
+
+
+def shapes(lists):
+    return ", ".join("x".join(map(str, shape)) for shape in lists)
+
+
+def table_of(op, case, variants, counts, card, results):
+    lines = [f"| rung | requests | sectors | bank turns | lanes | traffic | at most on {card}, by | measured |",
+             "| --- | ---: | ---: | ---: | ---: | ---: | --- | --- |"]
+    measured = False
+    for variant in variants:
+        row = counts[op, case, variant]
+        times = results.get((op, case, variant), [])
+        measured |= bool(times)
+        lines.append(f"| `{variant}` | {row['requests']:,.0f} | {ratio(row, 'sectors', 'least_sectors')} "
+                     f"| {ratio(row, 'turns', 'least_turns')} | {100 * row['lanes']:.0f} % "
+                     f"| {traffic(row)} | {rate(row)} "
+                     f"| {', '.join(f'{ms:.4g} ms ({gpu})' for gpu, ms in times) or '-'} |")
+    first = counts[op, case, variants[0]]
+    lines += ["", f"Case {case} of `{op}`: {shapes(first['inputs'])} to {shapes(first['outputs'])}."]
+    if not measured:
+        lines.append("No GPU has measured it yet: the columns are counts, and a bound from published figures.")
+    return "\n".join(lines) + "\n"
+
+
+def rewrite(text, where, counts, card, results, known):
+    """The document with its tables made anew."""
+    def replace(found):
+        begin, op, case, variants, _, end = found.groups()
+        for variant in variants.split():
+            if variant not in known:
+                sys.exit(f"{where}: {variant} is no row of a table in kernels/")
+            if "requests" not in counts.get((op, int(case), variant), {}):
+                sys.exit(f"{where}: bench/counts has no counts of {op}={variant} in case {case}: `rcnn lab explain {op} --case "
+                         f"{case} --json bench/counts/{op}.json` makes them")
+        return begin + table_of(op, int(case), variants.split(), counts, card, results) + end
+    done, tables = MARKED.subn(replace, text)
+    if not tables or tables != text.count("<!-- ladder "):
+        sys.exit(f"{where}: expected `<!-- ladder OP CASE: VARIANT ... -->` and `<!-- end of the ladder -->` in pairs")
+    return done
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="only tell whether the tables are up to date")
+    parser.add_argument("--root", type=pathlib.Path, default=ROOT, help="of the checkout")
+    options = parser.parse_args()
+    counts, card = read_counts(options.root / "bench" / "counts")
+    results = read_results(options.root / "bench" / "results")
+    known = variants_of(options.root)
+    old = {path: path.read_text() for path in sorted((options.root / "docs" / "ladders").glob("*.md"))}
+    if not old:
+        sys.exit(f"{options.root}: docs/ladders has no document")
+    new = {path: rewrite(text, path, counts, card, results, known) for path, text in old.items()}
+    changed = [path for path in old if old[path] != new[path]]
+    for path in changed:
+        print(f"{path}: {'out of date' if options.check else 'written'}")
+        if not options.check:
+            path.write_text(new[path])
+    sys.exit(1 if changed and options.check else 0)
+
+
+if __name__ == "__main__":
+    main()
