@@ -22,6 +22,7 @@ struct Options {
   std::string weights, classes, photo, data, out = "explained";
   std::optional<float> score;
   int64_t short_side = 0;
+  std::vector<std::string> set;
   bool force = false;
   DataOptions reading;
   DeviceOptions device;
@@ -49,6 +50,7 @@ void explain_photo(const Options& options) {
   check_input(is_there(options.photo), "{}: no such file", options.photo);
   ExplainOptions explaining{
       .name = fs::path(options.photo).filename().string(), .score = options.score, .objects = {}};
+  if (!options.set.empty()) explaining.what_if = parse_what_if(detector.model->config, options.set);
   if (!options.data.empty()) explaining.objects = find_objects(options, detector);
   const Image image = read_image(options.photo);
 
@@ -111,6 +113,10 @@ void add_explain(CLI::App& program) {
   app->add_option("--short-side", options->short_side,
                   "resize the image to this short side, in pixels [the model's]")
       ->check(CLI::Range(16, 8192));
+  app->add_option("--set", options->set,
+                  "also show what this setting changes, in a second run: rpn-nms-thresh=.5; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
   add_force(*app, options->force);
   options->reading.add(*app);
   options->device.add(*app);

@@ -13,11 +13,24 @@
 
 namespace rcnn {
 
+/// The settings of a second run on the same photograph, which is compared with the first.
+struct WhatIf {
+  std::vector<std::pair<std::string, std::string>> settings;  // as they were given
+  ModelConfig config;                                         // with them
+  std::optional<float> score;                                 // confidence threshold, if it is among them
+};
+
+/// Reads settings of the form "rpn-nms-thresh=.5" on top of those of a trained model. Throws InputError for
+/// one that is unknown, out of range or given twice, and for one that a trained model cannot change: those
+/// that only count in training, and those that its weights depend on.
+WhatIf parse_what_if(const ModelConfig& config, const std::vector<std::string>& settings);
+
 struct ExplainOptions {
   std::string name;            // of the photograph, for the page
   std::optional<float> score;  // confidence threshold; none: the detector's of each class
   std::optional<std::vector<Object>>
       objects;  // ground truth, with the detector's labels, in pixels of the image
+  std::optional<WhatIf> what_if = {};
 };
 
 struct Explanation {

@@ -125,6 +125,9 @@ section a, .stories a { color: var(--accent); }
 .drawing .dot { stroke: #000; stroke-opacity: .8; stroke-width: 1.1px; vector-effect: non-scaling-stroke; }
 .drawing text { font-weight: 650; paint-order: stroke; stroke: #0b0f16; stroke-opacity: .85; stroke-width: .22em;
                 stroke-linejoin: round; }
+tr.changed td { background: var(--tint); font-weight: 650; }
+#what-if .scroll td { white-space: normal; } #what-if .scroll td:first-child { min-width: 34%; }
+header a { color: var(--accent); }
 section .scroll { margin-top: 18px; max-width: 860px; }
 section > .scroll + p { margin-top: 14px; }
 section > p { margin-top: 14px; }
@@ -299,11 +302,14 @@ std::string explain_page(const Explained& of, const std::string& name, const std
       "{} reach the "
       "confidence threshold. This page follows {} through every stage; all numbers are in "
       "<code>trace.json</code>. "
-      "<kbd>←</kbd> <kbd>→</kbd> step through the chapters.</p>\n</header>\n",
+      "<kbd>←</kbd> <kbd>→</kbd> step through the chapters.{}</p>\n</header>\n",
       photo, escape_html(name), escape_html(of.config().backbone), of.stages.anchors.size(),
       of.stages.proposals.size(), of.stages.detections.size(), shown,
       of.followed.detection >= 0 ? fmt::format("detection {}", of.followed.detection + 1)
-                                 : "the best proposal");
+                                 : "the best proposal",
+      chapters.back().id == "what-if"
+          ? " The last chapter shows <a href=\"#what-if\">what other settings would change</a>."
+          : "");
   const std::string result =
       fmt::format("<div class=\"plates\">\n{}<div>{}</div>\n</div>\n",
                   plate_figure({overview(of), overview_caption(of, shown)}, "the detections"), stories(of));
