@@ -12,6 +12,7 @@
 namespace rcnn {
 namespace {
 
+constexpr int64_t kMaxInputPixels = 8'000'000;     // eight times those of an 800 x 1333 input
 constexpr int kLargeSide = 800, kSmallSide = 400;  // of the PNG files, in pixels
 
 /// The best detection that is shown and right, else shown, else the best.
@@ -130,6 +131,15 @@ std::string boxes_text(int64_t count) { return fmt::format("{} {}", count, count
 
 Box centre_arrow(const Box& from, const Box& to) {
   return {(from.x1 + from.x2) / 2, (from.y1 + from.y2) / 2, (to.x1 + to.x2) / 2, (to.y1 + to.y2) / 2};
+}
+
+void check_explained_size(std::string_view option, const ModelConfig& config, const Image& image) {
+  const ResizedImage size = ToImage(config, image).size;
+  check_input(
+      size.width * size.height <= kMaxInputPixels,
+      "{}: the network's input would have {} x {} pixels, and every map and anchor of it is kept; expected "
+      "a short side with which it has at most {} million pixels",
+      option, size.width, size.height, kMaxInputPixels / 1'000'000);
 }
 
 Explanation explain(Context& ctx, Detector& detector, const Image& image, const ExplainOptions& options) {

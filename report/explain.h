@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -43,6 +44,10 @@ struct Explanation {
 /// gradients, which changes the running statistics of trained batch normalisations: do not save the model
 /// afterwards. `detector.model` is on the context's device.
 Explanation explain(Context& ctx, Detector& detector, const Image& image, const ExplainOptions& options);
+
+/// Throws InputError, which begins with `option`, if the network's input would have more pixels than the
+/// explanation has memory for: it keeps every map and every anchor, about 1 kB per pixel for each level.
+void check_explained_size(std::string_view option, const ModelConfig& config, const Image& image);
 
 /// The page's script. It contains no character that XML reserves.
 extern const std::string_view kExplainScript;

@@ -98,16 +98,18 @@ Chapter explain_pooling(const Explained& of);
 Chapter explain_head(const Explained& of);
 Chapter explain_detections(const Explained& of);
 Chapter explain_saliency(const Explained& of);
+/// Whether `--set` takes this setting.
+bool can_be_set(std::string_view key);
 /// What a second run on the same photograph changes.
 Chapter explain_what_if(const Explained& of, const Explained& other, const WhatIf& what_if);
 /// Matching, and losses with their gradients, of a training step on the image. Needs the objects.
 std::vector<Chapter> explain_training(const Explained& of);
 
 /// Where the boxes went that were among the best of their levels.
-struct ProposalCounts {
+struct NmsCounts {
   int64_t taken = 0, left_out = 0, suppressed = 0, cut = 0, kept = 0;
 };
-ProposalCounts count_proposals(const Stages& stages);
+NmsCounts count_nms(const Stages& stages);
 
 /// What a training step on the image computes.
 struct TrainingTrace {

@@ -65,7 +65,7 @@ int chain_head(const Explained& of) {
 
 /// Where each of the boxes that reached NMS went, in a sentence.
 std::string counts_text(const Explained& of, nlohmann::ordered_json& numbers) {
-  const auto [taken, left_out, killed, cut, kept] = count_proposals(of.stages);
+  const auto [taken, left_out, killed, cut, kept] = count_nms(of.stages);
   numbers["counts"] = {
       {"taken", taken}, {"left_out", left_out}, {"suppressed", killed}, {"cut", cut}, {"kept", kept}};
   std::string text = fmt::format("Of {} that are among the best of their levels, ", boxes_text(taken));
@@ -102,8 +102,8 @@ std::string proposals_of_objects(const Explained& of, nlohmann::ordered_json& nu
 
 }  // namespace
 
-ProposalCounts count_proposals(const Stages& stages) {
-  ProposalCounts counts;
+NmsCounts count_nms(const Stages& stages) {
+  NmsCounts counts;
   int64_t used = 0;
   for (const StageBox& box : stages.proposed) {
     counts.taken += box.source >= 0;

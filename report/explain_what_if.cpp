@@ -48,7 +48,7 @@ const StageBox& detection(const Explained& of, int place) {
 /// What each stage made, a line for each number. The lines of two runs have the same names.
 Lines stage_lines(const Explained& of) {
   const Stages& stages = of.stages;
-  const ProposalCounts counts = count_proposals(stages);
+  const NmsCounts counts = count_nms(stages);
   int64_t made = 0, suppressed = 0, shown = 0, covered = 0;
   for (const StageBox& box : stages.classified) made += box.used(), suppressed += box.killer >= 0;
   for (const int row : stages.detections) shown += of.is_shown(of.classified(row));
@@ -263,6 +263,10 @@ std::string settings_text(const Explained& of, const WhatIf& what_if) {
 
 }  // namespace
 
+bool can_be_set(std::string_view key) {
+  return std::find(kDetectionSettings.begin(), kDetectionSettings.end(), key) != kDetectionSettings.end();
+}
+
 WhatIf parse_what_if(const ModelConfig& config, const std::vector<std::string>& settings) {
   WhatIf what_if{{}, config, {}};
   bool long_side = false;
@@ -283,11 +287,9 @@ WhatIf parse_what_if(const ModelConfig& config, const std::vector<std::string>& 
     const auto fields = model_fields();
     const bool exists = std::any_of(fields.begin(), fields.end(),
                                     [&](const Field<ModelConfig>& field) { return field.key == key; });
-    const bool possible =
-        std::find(kDetectionSettings.begin(), kDetectionSettings.end(), key) != kDetectionSettings.end();
     std::string all = "score";
     for (const std::string_view name : kDetectionSettings) all += fmt::format(", {}", name);
-    check_input(possible, "--set {}: {}; expected one of {}", key,
+    check_input(can_be_set(key), "--set {}: {}; expected one of {}", key,
                 exists ? "a trained model cannot change this setting: it counts in training only, or its "
                          "weights depend on it"
                        : "there is no such setting",

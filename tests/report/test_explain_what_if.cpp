@@ -9,9 +9,10 @@
 
 using namespace rcnn;
 using namespace rcnn::fixtures;
-using Json = nlohmann::json;
 
 namespace {
+
+using Json = nlohmann::json;
 
 Detector detector_with(const ModelConfig& config) {
   return {std::make_unique<FasterRcnn>(config, 2, Init(3)), {"cat", "dog"}};
