@@ -125,7 +125,7 @@ $paths"
 # ---- documents: files that they name, and links that they contain, exist ------------------------------------------
 # A name begins with a folder of the project. One with a placeholder, as in kernels/<op>.h, is left out, and so is the variant
 # `mine` that docs/write-a-kernel.md adds.
-documents="README.md CONTRIBUTING.md SECURITY.md $(ls docs/*.md)"
+documents="README.md CONTRIBUTING.md SECURITY.md $(ls docs/*.md docs/course/*.md)"
 named=$(echo "$folders docs tools" | tr ' ' '|')
 missing=$(
   for document in $documents; do
