@@ -12,6 +12,7 @@
 #include "core/text.h"
 #include "data/folder.h"
 #include "eval/advice.h"
+#include "eval/biography.h"
 #include "eval/coco_metrics.h"
 #include "eval/detect.h"
 #include "eval/diagnosis.h"
@@ -155,7 +156,8 @@ void evaluate_weights(const Options& options) {
       writing.run(
           [&] { write_detections(options.out, found, data.samples, detector.classes, data.category_ids); });
     if (options.report.empty() && options.model_out.empty()) return writing.finish();
-    const Diagnosis diagnosis = diagnose(found, traces, data);
+    Diagnosis diagnosis = diagnose(found, traces, data);
+    if (!options.report.empty()) writing.run([&] { tell_worst(*ctx, *detector.model, data, diagnosis); });
     if (!options.report.empty())
       writing.run([&] {
         write_eval_report(options.report, describe_model(options, detector.model->config, data), data,

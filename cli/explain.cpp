@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <set>
+
 #include "cli/commands.h"
 #include "cli/data_commands.h"
 #include "cli/data_options.h"
@@ -22,6 +25,7 @@ struct Options {
   std::string weights, classes, photo, data, out = "explained";
   std::optional<float> score;
   int64_t short_side = 0;
+  std::vector<std::string> set;
   bool force = false;
   DataOptions reading;
   DeviceOptions device;
@@ -42,6 +46,37 @@ std::vector<Object> find_objects(const Options& options, const Detector& detecto
                                options.photo, options.data, data.samples.size()));
 }
 
+/// Whether a file has a name that `explain` gives to its pictures: "05_deltas_2.png".
+bool is_picture_name(std::string_view name) {
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (name.size() < 9 || !name.ends_with(".png") || !digit(name[0]) || !digit(name[1]) || name[2] != '_')
+    return false;
+  name = name.substr(3, name.size() - 7);
+  const size_t line = name.rfind('_');
+  return line != std::string_view::npos && line > 0 && line + 1 < name.size() &&
+         std::all_of(name.begin(), name.begin() + static_cast<ptrdiff_t>(line),
+                     [](char c) { return (c >= 'a' && c <= 'z') || c == '-'; }) &&
+         std::all_of(name.begin() + static_cast<ptrdiff_t>(line) + 1, name.end(), digit);
+}
+
+/// Removes the pictures that an earlier explanation left in the folder and this page does not have: an
+/// earlier one had more chapters. Returns their number.
+size_t remove_other_pictures(const fs::path& out, const Explanation& explanation) {
+  std::set<std::string> written;
+  for (const auto& [name, picture] : explanation.pictures) written.insert(name + ".png");
+  std::vector<fs::path> others;
+  for (const auto& entry : entries_of(out)) {
+    const std::string name = entry.path().filename().string();
+    if (is_picture_name(name) && !written.contains(name) &&
+        entry.symlink_status().type() == fs::file_type::regular && is_marked_here(entry.path()))
+      others.push_back(entry.path());
+  }
+  size_t removed = 0;
+  std::error_code error;  // what cannot be removed stays
+  for (const fs::path& other : others) removed += fs::remove(other, error);
+  return removed;
+}
+
 void explain_photo(const Options& options) {
   Detector detector = load_model(options.weights, options.classes);
   if (!detector.note.empty()) fmt::print("{}\n", printable_lines(detector.note));
@@ -49,8 +84,14 @@ void explain_photo(const Options& options) {
   check_input(is_there(options.photo), "{}: no such file", options.photo);
   ExplainOptions explaining{
       .name = fs::path(options.photo).filename().string(), .score = options.score, .objects = {}};
+  if (!options.set.empty()) explaining.what_if = parse_what_if(detector.model->config, options.set);
   if (!options.data.empty()) explaining.objects = find_objects(options, detector);
   const Image image = read_image(options.photo);
+  check_explained_size(fmt::format("--short-side {}", detector.model->config.short_side),
+                       detector.model->config, image);
+  if (explaining.what_if)
+    check_explained_size(fmt::format("--set short-side={}", explaining.what_if->config.short_side),
+                         explaining.what_if->config, image);
 
   const fs::path out = options.out;
   check_input(!is_image_folder_of_data(out),
@@ -76,6 +117,9 @@ void explain_photo(const Options& options) {
   for (const auto& [name, picture] : explanation.pictures) write_png(out / (name + ".png"), picture);
   write_atomically(out / "trace.json", explanation.numbers);
   write_atomically(out / "index.html", explanation.page);
+  if (const size_t removed = remove_other_pictures(out, explanation); removed > 0)
+    fmt::print("{}: removed {} picture{} of an earlier page\n", printable(out.string()), removed,
+               removed == 1 ? "" : "s");
   fmt::print("{}: {} pictures, trace.json -> {}\n", printable(options.photo), explanation.pictures.size(),
              printable((out / "index.html").string()));
   options.device.print_sync_report();
@@ -111,6 +155,10 @@ void add_explain(CLI::App& program) {
   app->add_option("--short-side", options->short_side,
                   "resize the image to this short side, in pixels [the model's]")
       ->check(CLI::Range(16, 8192));
+  app->add_option("--set", options->set,
+                  "also show what this setting changes, in a second run: rpn-nms-thresh=.5; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
   add_force(*app, options->force);
   options->reading.add(*app);
   options->device.add(*app);

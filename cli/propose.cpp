@@ -55,7 +55,8 @@ void add_propose(CLI::App& program) {
   options->device.add(*app);
   app->callback([options] {
     Detector detector = load_model(options->weights);
-    if (!detector.note.empty()) fmt::print("{}\n", printable_lines(detector.note));
+    if (!detector.note.empty() && !detector.head_untrained)
+      fmt::print("{}\n", printable_lines(detector.note));
     const DataFolder folder = options->reading.find(options->data);
     for (const std::string& note : folder.notes) fmt::print("{}\n", printable(note));
     const bool open = options->split.empty() && !folder.splits.empty();

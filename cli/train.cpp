@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 
 #include <csignal>
+#include <tuple>
 
 #include "bench/capture.h"
 #include "cli/commands.h"
@@ -26,6 +27,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
     SettingFlags flags;
     std::string config, capture;
     std::vector<std::string> kernels;
+    std::pair<int64_t, std::string> explain;
     bool resume = false, force = false, dry_run = false, sync_report = false, allow_changed_data = false;
   };
   auto options = std::make_shared<Options>();
@@ -59,6 +61,10 @@ void add_train(CLI::App& program, const std::string& command_line) {
       ->group(inspection);
   app->add_flag("--sync-report", options->sync_report, "print where the host waited for the GPU")
       ->group(inspection);
+  app->add_option("--explain-every", options->explain,
+                  "every N steps, keep what the network makes of the image: learning.html plays it")
+      ->type_name("N IMAGE")
+      ->group(inspection);
   app->add_option("--capture", options->capture, "record the ops of steps 4 to 13, for `rcnn lab replay`")
       ->type_name("FILE")
       ->group(inspection);
@@ -74,6 +80,10 @@ void add_train(CLI::App& program, const std::string& command_line) {
     run.settings_file = options->config;
     run.allow_changed_data = options->allow_changed_data;
     run.dry_run = options->dry_run;
+    std::tie(run.explain_every, run.explain_image) = options->explain;
+    check_input(run.explain_every > 0 || run.explain_image.empty(),
+                "--explain-every {} {}: expected a number of steps of 1 or more, and an image",
+                run.explain_every, run.explain_image);
     run.command_line = command_line;
     run.version = version_line();
     run.kernels = parse_kernels(options->kernels);

@@ -87,4 +87,10 @@ Biographies tell_biographies(const Stages& stages, const ModelConfig& config,
                              const std::vector<Object>& objects, const std::vector<std::string>& classes,
                              const std::vector<float>& thresholds, bool judged = true);
 
+/// Adds to each of the worst images, at most 20, what became of the objects that are missed on it, at the
+/// thresholds of the diagnosis. Only these images are detected once more, because the stages of an image take
+/// too much memory to be kept for all until it is known which are the worst. Images whose proposals were
+/// given are left as they are.
+void tell_worst(Context& ctx, FasterRcnn& model, const Dataset& dataset, Diagnosis& diagnosis);
+
 }  // namespace rcnn

@@ -94,6 +94,8 @@ struct JudgedImage {
   std::vector<Detection> right;       // shown detections that are right
   /// "2 of 5 RBC missed (not proposed)", "background detected as WBC (score 0.93)"
   std::vector<std::string> reasons;
+  /// What became of each of `missed`, in their order, if tell_worst (eval/biography.h) was asked.
+  std::vector<std::string> stories = {};
 };
 
 /// The objects that count and the shown detections, in total. found + missed = objects, and

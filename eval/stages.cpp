@@ -147,4 +147,14 @@ Stages read_stages(const ModelConfig& config, const DetectionTrace& trace, const
   return stages;
 }
 
+Stages detect_stages(Context& ctx, FasterRcnn& model, const Image& image) {
+  const RawImage raw{image.rgb.data(), image.height, image.width};
+  const ImageBatch batch = make_image_batch(ctx, model.config, {&raw, 1});
+  DetectionStages tensors;
+  DetectionTrace trace;
+  trace.stages = &tensors;
+  model.detect(ctx, batch, &trace);
+  return read_stages(model.config, trace, batch, ToImage(model.config, image));
+}
+
 }  // namespace rcnn

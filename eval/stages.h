@@ -64,6 +64,9 @@ struct Stages {
 Stages read_stages(const ModelConfig& config, const DetectionTrace& trace, const ImageBatch& batch,
                    const ToImage& to_image);
 
+/// Detects on the image, and reads the stages of that.
+Stages detect_stages(Context& ctx, FasterRcnn& model, const Image& image);
+
 /// Sets `place`, and `killer` of every used box that is not kept: the best kept box of its group, ranked
 /// before it, whose IoU with it exceeds the threshold. `kept` are indices, best first. Returns the number of
 /// boxes that came after the last one wanted.

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::string_view kModel = "model.";
 constexpr const char* kFormat = "rcnn.cu 1";
+constexpr const char* kTrained = "trained";   // "rpn" if that is all that was; absent otherwise
 constexpr int64_t kMaxId = int64_t{1} << 53;  // every reader of JSON keeps these exactly
 
 bool is_category_id(const nlohmann::json& value) {
@@ -115,6 +116,14 @@ Detector described_detector(const SafetensorsFile& file, const std::filesystem::
   detector.classes = saved_classes(metadata, path);
   detector.category_ids = parse_category_ids(metadata, detector.classes.size(), path);
   detector.confidence = parse_confidence(metadata, detector.classes.size(), path);
+  if (const auto trained = metadata.find(kTrained); trained != metadata.end() && trained->second == "rpn") {
+    detector.head_untrained = true;
+    detector.note = fmt::format(
+        "{}: trained with --mode rpn, so that it proposes regions, but its head was never trained: its "
+        "detections "
+        "mean nothing; `rcnn propose` writes its proposals",
+        path.string());
+  }
   try {
     detector.model =
         std::make_unique<FasterRcnn>(config, static_cast<int64_t>(detector.classes.size()), init_for(file));
@@ -163,6 +172,7 @@ Metadata detector_metadata(const Detector& detector) {
   Metadata metadata{{"format", kFormat}, {"classes", nlohmann::ordered_json(detector.classes).dump()}};
   for (const auto& [key, value] : list_fields(detector.model->config, model_fields()))
     metadata[std::string(kModel) + key] = value;
+  if (detector.head_untrained || detector.model->rpn_alone) metadata[kTrained] = "rpn";
   if (!detector.confidence.empty()) metadata["confidence"] = confidence_json(detector.confidence).dump();
   if (!detector.category_ids.empty()) metadata["category_ids"] = nlohmann::json(detector.category_ids).dump();
   return metadata;

@@ -27,7 +27,9 @@ struct Detector {
   /// The recommended confidence threshold of each class; NaN for a class without one, empty if there are
   /// none.
   std::vector<float> confidence = {};
-  std::string note = {};  // what was inferred from a file without metadata, to be shown; otherwise empty
+  std::string note =
+      {};  // to be shown: what was inferred from a file without metadata, or what the model lacks
+  bool head_untrained = false;  // trained with --mode rpn: it proposes, but its detections mean nothing
 };
 
 /// The recommended confidence threshold of the label, or kUsualConfidence.

@@ -166,6 +166,11 @@ ReportSection worst_section(const ReportData& data) {
     if (picture.remarks.size() > kMaxRemarks)
       items += fmt::format("<li>and {} more</li>", picture.remarks.size() - kMaxRemarks);
     if (!items.empty()) items = fmt::format("<ul>{}</ul>", items);
+    std::string stories;
+    for (const std::string& story : picture.stories)
+      stories += fmt::format("<li>{}</li>", escape_html(story));
+    if (!stories.empty())
+      items += folded("What became of each missed object", fmt::format("<ul>{}</ul>", stories));
     (i < kWorstShown ? figures : more) +=
         picture_figure(picture, spoken, escape_html(picture.caption), items);
   }

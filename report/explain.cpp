@@ -12,6 +12,7 @@
 namespace rcnn {
 namespace {
 
+constexpr int64_t kMaxInputPixels = 8'000'000;     // eight times those of an 800 x 1333 input
 constexpr int kLargeSide = 800, kSmallSide = 400;  // of the PNG files, in pixels
 
 /// The best detection that is shown and right, else shown, else the best.
@@ -44,6 +45,33 @@ Followed choose_followed(const Stages& stages, const Biographies& told) {
   f.y = row / level.per_cell / level.w;
   return f;
 }
+
+/// Detects with the settings of `of`, and tells what happened.
+void detect_in_stages(Explained& of, const Detector& detector, const std::optional<float>& score) {
+  for (int label = 1; label <= std::ssize(detector.classes); ++label)
+    of.thresholds.push_back(score.value_or(confidence_of(detector, label)));
+  of.trace.stages = &of.tensors;
+  of.model.detect(of.ctx, of.batch, &of.trace);
+  of.stages = read_stages(of.config(), of.trace, of.batch, of.to_image);
+  of.told = tell_biographies(of.stages, of.config(), of.objects ? *of.objects : std::vector<Object>{},
+                             of.classes, of.thresholds, of.objects != nullptr);
+  of.followed = choose_followed(of.stages, of.told);
+}
+
+/// While it lives, the model has other settings.
+class ConfigOfSecondRun {
+ public:
+  ConfigOfSecondRun(FasterRcnn& model, const ModelConfig& config) : model_(model), before_(model.config) {
+    model.config = config;
+  }
+  ~ConfigOfSecondRun() { model_.config = before_; }
+  ConfigOfSecondRun(const ConfigOfSecondRun&) = delete;
+  ConfigOfSecondRun& operator=(const ConfigOfSecondRun&) = delete;
+
+ private:
+  FasterRcnn& model_;
+  ModelConfig before_;
+};
 
 }  // namespace
 
@@ -105,30 +133,36 @@ Box centre_arrow(const Box& from, const Box& to) {
   return {(from.x1 + from.x2) / 2, (from.y1 + from.y2) / 2, (to.x1 + to.x2) / 2, (to.y1 + to.y2) / 2};
 }
 
+void check_explained_size(std::string_view option, const ModelConfig& config, const Image& image) {
+  const ResizedImage size = ToImage(config, image).size;
+  check_input(
+      size.width * size.height <= kMaxInputPixels,
+      "{}: the network's input would have {} x {} pixels, and every map and anchor of it is kept; expected "
+      "a short side with which it has at most {} million pixels",
+      option, size.width, size.height, kMaxInputPixels / 1'000'000);
+}
+
 Explanation explain(Context& ctx, Detector& detector, const Image& image, const ExplainOptions& options) {
   const RawImage raw{image.rgb.data(), image.height, image.width};
   FasterRcnn& model = *detector.model;
-  Explained of{ctx,
-               model,
-               detector.classes,
-               {},
-               image,
-               options.objects ? &*options.objects : nullptr,
-               make_image_batch(ctx, model.config, {&raw, 1}),
-               ToImage(model.config, image),
-               {},
-               {},
-               {},
-               {},
-               {}};
-  for (int label = 1; label <= std::ssize(detector.classes); ++label)
-    of.thresholds.push_back(options.score.value_or(confidence_of(detector, label)));
-  of.trace.stages = &of.tensors;
-  model.detect(ctx, of.batch, &of.trace);
-  of.stages = read_stages(model.config, of.trace, of.batch, of.to_image);
-  of.told = tell_biographies(of.stages, model.config, of.objects ? *of.objects : std::vector<Object>{},
-                             of.classes, of.thresholds, of.objects != nullptr);
-  of.followed = choose_followed(of.stages, of.told);
+  const auto begin = [&] {
+    return Explained{ctx,
+                     model,
+                     model.config,
+                     detector.classes,
+                     {},
+                     image,
+                     options.objects ? &*options.objects : nullptr,
+                     make_image_batch(ctx, model.config, {&raw, 1}),
+                     ToImage(model.config, image),
+                     {},
+                     {},
+                     {},
+                     {},
+                     {}};
+  };
+  Explained of = begin();
+  detect_in_stages(of, detector, options.score);
 
   std::vector<Chapter> chapters;
   for (const auto stage :
@@ -137,6 +171,12 @@ Explanation explain(Context& ctx, Detector& detector, const Image& image, const 
     chapters.push_back(stage(of));
   if (of.objects != nullptr)
     for (Chapter& chapter : explain_training(of)) chapters.push_back(std::move(chapter));
+  if (options.what_if) {
+    const ConfigOfSecondRun config(model, options.what_if->config);
+    Explained other = begin();
+    detect_in_stages(other, detector, options.what_if->score ? options.what_if->score : options.score);
+    chapters.push_back(explain_what_if(of, other, *options.what_if));
+  }
 
   Explanation explanation;
   nlohmann::ordered_json numbers = {

@@ -9,8 +9,22 @@
 #include "core/text.h"
 #include "report/curve_labels.h"
 #include "report/html.h"
+#include "report/report.h"
 
 namespace rcnn {
+
+const std::string_view kDrawingStyle = R"css(
+.plate { display: block; position: relative; border-radius: 10px; overflow: hidden; background: #0b0f16; }
+.drawing { display: block; width: 100%; height: auto; max-height: 70vh; }
+.drawing rect, .drawing line { fill: transparent; vector-effect: non-scaling-stroke; stroke-linecap: round; }
+.drawing .edge { stroke: #000; stroke-opacity: .55; }
+.drawing .cells { image-rendering: pixelated; }
+.drawing .dot { stroke: #000; stroke-opacity: .8; stroke-width: 1.1px; vector-effect: non-scaling-stroke; }
+.drawing text { font-weight: 650; paint-order: stroke; stroke: #0b0f16; stroke-opacity: .85; stroke-width: .22em;
+                stroke-linejoin: round; }
+@media screen and (max-width: 760px) { .drawing .dot { stroke-width: .5px; } }
+)css";
+
 namespace {
 
 /// Maps of fewer cells are embedded without loss, so that each cell has sharp edges.
@@ -196,6 +210,13 @@ std::string drawing_svg(const Drawing& drawing, std::string_view description) {
   for (const Mark& mark : drawing.marks)
     if (!mark.text.empty()) svg += labels.beside(mark.at, mark.text, mark.colour);
   return svg + "</svg>";
+}
+
+std::string photo_definition(const Image& photo) {
+  return fmt::format(
+      "<svg width=\"0\" height=\"0\" style=\"position:absolute\" aria-hidden=\"true\"><defs><image "
+      "id=\"photo\" width=\"1000\" height=\"1000\" preserveAspectRatio=\"none\" href=\"{}\"/></defs></svg>\n",
+      image_address(shrink_to_fit(photo, 1100)));
 }
 
 Image drawing_image(const Drawing& drawing, const Image& photo, int side) {

@@ -47,6 +47,10 @@ struct Drawing {
 /// An <svg> element. `description` is its alternative text, plain. The photograph is the element with the id
 /// "photo" of the page.
 std::string drawing_svg(const Drawing& drawing, std::string_view description);
+/// The photograph for a page with such elements, which comes before them.
+std::string photo_definition(const Image& photo);
+/// What the style sheet of such a page needs.
+extern const std::string_view kDrawingStyle;
 /// The same as pixels, with a longer side of about `side`.
 Image drawing_image(const Drawing& drawing, const Image& photo, int side);
 

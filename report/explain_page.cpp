@@ -6,7 +6,6 @@
 
 #include "report/explain_parts.h"
 #include "report/html.h"
-#include "report/report.h"
 
 namespace rcnn {
 
@@ -109,22 +108,19 @@ section > h2 b { flex: none; width: 38px; height: 38px; border-radius: 50%; back
 section > p.lead { font-size: 17px; color: var(--ink); margin: 8px 0 8px; max-width: 46em; }
 .facts { font-size: 13.5px; margin: 0 0 16px; max-width: none; display: flex; flex-wrap: wrap; gap: 2px 20px; }
 .plates { margin-bottom: 18px; display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 18px; align-items: start; }
+.result figure { position: sticky; top: 92px; } .result figure:has(input:checked) { z-index: 9; } .result details, .below details { margin-top: 8px; }
+.result h3 { margin-top: 0; } .below ul { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 0 26px; }
 .plates.small { grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 12px; margin-bottom: 18px; }
 .plates.three { grid-template-columns: repeat(3, minmax(0, 1fr)); }
 section a, .stories a { color: var(--accent); }
 .plates figcaption { font-size: 14px; color: var(--soft); padding: 6px 2px 0; }
-.plate { display: block; position: relative; border-radius: 10px; overflow: hidden; background: #0b0f16; }
 .zoom .plate { cursor: zoom-in; }
-.drawing { display: block; width: 100%; height: auto; max-height: 70vh; }
 .zoom input:focus-visible + .plate { outline: 3px solid var(--accent); outline-offset: 2px; }
 .zoom input:checked + .plate { position: fixed; inset: 0; z-index: 9; border-radius: 0; cursor: zoom-out; outline: 0; }
 .zoom input:checked + .plate .drawing { width: 100%; height: 100%; max-height: none; }
-.drawing rect, .drawing line { fill: transparent; vector-effect: non-scaling-stroke; stroke-linecap: round; }
-.drawing .edge { stroke: #000; stroke-opacity: .55; }
-.drawing .cells { image-rendering: pixelated; }
-.drawing .dot { stroke: #000; stroke-opacity: .8; stroke-width: 1.1px; vector-effect: non-scaling-stroke; }
-.drawing text { font-weight: 650; paint-order: stroke; stroke: #0b0f16; stroke-opacity: .85; stroke-width: .22em;
-                stroke-linejoin: round; }
+tr.changed td { background: var(--tint); font-weight: 650; }
+#what-if .scroll td { white-space: normal; } #what-if .scroll td:first-child { min-width: 34%; }
+header a { color: var(--accent); }
 section .scroll { margin-top: 18px; max-width: 860px; }
 section > .scroll + p { margin-top: 14px; }
 section > p { margin-top: 14px; }
@@ -140,12 +136,13 @@ kbd { font: inherit; font-size: 13px; border: 1px solid var(--axis); border-radi
 @media screen and (max-width: 760px) {
   .plates, .plates.three, .whatif { grid-template-columns: minmax(0, 1fr); }
   .plates.small { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  .result figure { position: static; }
+  .below ul { grid-template-columns: minmax(0, 1fr); }
   .nav-bar { position: static; margin: 0 -16px 16px; padding: 8px 16px; }
   section { scroll-margin-top: 8px; }
   section .scroll td { white-space: normal; padding-left: 8px; }
   section .scroll th { padding-left: 8px; }
   section .scroll table { font-size: 13.5px; }
-  .drawing .dot { stroke-width: .5px; }
   section > h2 { font-size: 21px; }
   section .bar { display: inline-block; width: 56px; }
 }
@@ -207,41 +204,71 @@ const char* chapter_of(Fate fate) {
 /// Which command takes the setting for this fate.
 std::string_view of_command(Fate fate) {
   if (!is_of_training(fate)) return " of this command";
-  return setting_for(fate) == "--epochs" ? " of <code>rcnn train</code>"
-                                         : " of <code>rcnn train</code>, which the model keeps";
+  if (setting_for(fate) == "--epochs") return " of <code>rcnn train</code>";
+  return can_be_set(setting_for(fate).substr(2)) ? " of <code>rcnn train</code>, which the model keeps; "
+                                                   "<code>--set</code> shows here what it changes"
+                                                 : " of <code>rcnn train</code>, which the model keeps";
 }
 
-std::string stories(const Explained& of) {
-  std::string objects, detections, hidden;
+/// Entries of a list. Of many, those that are not marked as lost are folded away after the first ones.
+class Stories {
+ public:
+  void add(std::string_view kind, const std::string& html) {
+    entries_.emplace_back(kind == "lost", fmt::format("<li class=\"{}\">{}</li>\n", kind, html));
+  }
+  std::string under(const std::string& heading) const {
+    if (entries_.empty()) return "";
+    std::string shown, more;
+    size_t folded_away = 0;
+    for (size_t i = 0; i < entries_.size(); ++i) {
+      const bool here = entries_.size() <= kAllShown || i < kFirstShown || entries_[i].first;
+      (here ? shown : more) += entries_[i].second;
+      folded_away += !here;
+    }
+    const auto list = [](const std::string& items) {
+      return fmt::format("<ul class=\"stories\">\n{}</ul>\n", items);
+    };
+    return fmt::format("<h3>{}</h3>\n{}{}", heading, list(shown),
+                       more.empty() ? "" : folded(fmt::format("{} more", folded_away), list(more)));
+  }
+
+ private:
+  static constexpr size_t kAllShown = 8, kFirstShown = 6;
+  std::vector<std::pair<bool, std::string>> entries_;
+};
+
+/// What stands beside the picture of the result, and what below.
+std::pair<std::string, std::string> stories(const Explained& of) {
+  Stories objects, detections;
+  std::string hidden;
   for (const ObjectStory& story : of.told.objects) {
     const bool good = story.fate == Fate::found || story.fate == Fate::not_counted;
     const std::string_view setting = setting_for(story.fate);
-    objects += fmt::format(
-        "<li class=\"{}\"><b>{}</b>{}<small>decided in <a href=\"#{}\">{}</a>{}</small></li>\n",
-        good ? "found" : "lost", name_of(story.fate), escape_html(story.sentence), chapter_of(story.fate),
-        chapter_of(story.fate),
-        setting.empty() ? "" : fmt::format("; try <code>{}</code>{}", setting, of_command(story.fate)));
+    objects.add(
+        good ? "found" : "lost",
+        fmt::format(
+            "<b>{}</b>{}<small>decided in <a href=\"#{}\">{}</a>{}</small>", name_of(story.fate),
+            escape_html(story.sentence), chapter_of(story.fate), chapter_of(story.fate),
+            setting.empty() ? "" : fmt::format("; try <code>{}</code>{}", setting, of_command(story.fate))));
   }
   for (const DetectionStory& story : of.told.detections) {
-    const bool wrong = story.verdict.starts_with("false");
-    (story.shown ? detections : hidden) +=
-        fmt::format("<li class=\"{}\">{}{}</li>\n",
-                    wrong         ? "lost"
-                    : story.shown ? "found"
-                                  : "",
-                    story.verdict.empty() ? "" : fmt::format("<b>{}</b>", escape_html(story.verdict)),
-                    escape_html(story.sentence));
+    const std::string text = story.verdict.empty() ? escape_html(story.sentence)
+                                                   : fmt::format("<b>{}</b>{}", escape_html(story.verdict),
+                                                                 escape_html(story.sentence));
+    if (story.shown)
+      detections.add(story.verdict.starts_with("false") ? "lost" : "found", text);
+    else
+      hidden +=
+          fmt::format("<li class=\"{}\">{}</li>\n", story.verdict.starts_with("false") ? "lost" : "", text);
   }
-  std::string html;
-  if (!objects.empty())
-    html += fmt::format("<h3>What became of each object</h3>\n<ul class=\"stories\">\n{}</ul>\n", objects);
-  if (!detections.empty())
-    html +=
-        fmt::format("<h3>How each detection came about</h3>\n<ul class=\"stories\">\n{}</ul>\n", detections);
-  if (!hidden.empty())
-    html += folded("Those below the confidence threshold",
-                   fmt::format("<ul class=\"stories\">\n{}</ul>\n", hidden));
-  return html;
+  const std::string of_objects = objects.under("What became of each object"),
+                    of_detections = detections.under("How each detection came about"),
+                    of_hidden = hidden.empty()
+                                    ? ""
+                                    : folded("Those below the confidence threshold",
+                                             fmt::format("<ul class=\"stories\">\n{}</ul>\n", hidden));
+  if (of_objects.empty()) return {of_detections, of_hidden};
+  return {of_objects, of_detections + of_hidden};
 }
 
 /// The result: the detections and, if they are known, the objects.
@@ -289,26 +316,25 @@ std::string explain_page(const Explained& of, const std::string& name, const std
   }
   const auto shown = std::count_if(of.told.detections.begin(), of.told.detections.end(),
                                    [](const DetectionStory& story) { return story.shown; });
-  const std::string photo = fmt::format(
-      "<svg width=\"0\" height=\"0\" style=\"position:absolute\" aria-hidden=\"true\"><defs><image "
-      "id=\"photo\" width=\"1000\" "
-      "height=\"1000\" preserveAspectRatio=\"none\" href=\"{}\"/></defs></svg>\n",
-      image_address(shrink_to_fit(of.image, 1100)));
   const std::string head = fmt::format(
       "{}<header>\n<h1>{}, explained</h1>\n<p>{}: {} anchors become {} proposals and {} detections, of which "
       "{} reach the "
       "confidence threshold. This page follows {} through every stage; all numbers are in "
       "<code>trace.json</code>. "
-      "<kbd>←</kbd> <kbd>→</kbd> step through the chapters.</p>\n</header>\n",
-      photo, escape_html(name), escape_html(of.config().backbone), of.stages.anchors.size(),
-      of.stages.proposals.size(), of.stages.detections.size(), shown,
+      "<kbd>←</kbd> <kbd>→</kbd> step through the chapters.{}</p>\n</header>\n",
+      photo_definition(of.image), escape_html(name), escape_html(of.config().backbone),
+      of.stages.anchors.size(), of.stages.proposals.size(), of.stages.detections.size(), shown,
       of.followed.detection >= 0 ? fmt::format("detection {}", of.followed.detection + 1)
-                                 : "the best proposal");
+                                 : "the best proposal",
+      chapters.back().id == "what-if"
+          ? " The last chapter shows <a href=\"#what-if\">what other settings would change</a>."
+          : "");
+  const auto [beside, below] = stories(of);
   const std::string result =
-      fmt::format("<div class=\"plates\">\n{}<div>{}</div>\n</div>\n",
-                  plate_figure({overview(of), overview_caption(of, shown)}, "the detections"), stories(of));
+      fmt::format("<div class=\"plates result\">\n{}<div>{}</div>\n</div>\n<div class=\"below\">{}</div>\n",
+                  plate_figure({overview(of), overview_caption(of, shown)}, "the detections"), beside, below);
   return html_page(
-      name + ", explained", kExplainStyle,
+      name + ", explained", std::string(kDrawingStyle) + std::string(kExplainStyle),
       head + fmt::format("<div class=\"nav-bar\"><nav>{}</nav></div>\n", links) + result + sections,
       kExplainScript);
 }

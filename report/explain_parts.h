@@ -36,6 +36,7 @@ struct Followed {
 struct Explained {
   Context& ctx;
   FasterRcnn& model;
+  ModelConfig settings;  // of this run
   const std::vector<std::string>& classes;
   std::vector<float> thresholds;  // of each class
   const Image& image;
@@ -48,8 +49,11 @@ struct Explained {
   Biographies told;
   Followed followed;
 
-  const ModelConfig& config() const { return model.config; }
-  float plus_one() const { return model.config.whole_pixels ? 1 : 0; }
+  const ModelConfig& config() const { return settings; }
+  float plus_one() const { return settings.whole_pixels ? 1 : 0; }
+  bool is_shown(const StageBox& detection) const {
+    return detection.score >= thresholds[static_cast<size_t>(detection.group - 1)];
+  }
   std::string class_name(int label) const;  // label 0 is "background"
   /// A drawing over the photograph, in pixels of the network's input.
   Drawing on_photo() const;
@@ -94,8 +98,18 @@ Chapter explain_pooling(const Explained& of);
 Chapter explain_head(const Explained& of);
 Chapter explain_detections(const Explained& of);
 Chapter explain_saliency(const Explained& of);
+/// Whether `--set` takes this setting.
+bool can_be_set(std::string_view key);
+/// What a second run on the same photograph changes.
+Chapter explain_what_if(const Explained& of, const Explained& other, const WhatIf& what_if);
 /// Matching, and losses with their gradients, of a training step on the image. Needs the objects.
 std::vector<Chapter> explain_training(const Explained& of);
+
+/// Where the boxes went that were among the best of their levels.
+struct NmsCounts {
+  int64_t taken = 0, left_out = 0, suppressed = 0, cut = 0, kept = 0;
+};
+NmsCounts count_nms(const Stages& stages);
 
 /// What a training step on the image computes.
 struct TrainingTrace {

@@ -65,17 +65,13 @@ int chain_head(const Explained& of) {
 
 /// Where each of the boxes that reached NMS went, in a sentence.
 std::string counts_text(const Explained& of, nlohmann::ordered_json& numbers) {
-  int64_t taken = 0, used = 0, killed = 0;
-  for (const StageBox& box : of.stages.proposed) {
-    taken += box.source >= 0, used += box.used(), killed += box.killer >= 0;
-  }
-  const int64_t kept = std::ssize(of.stages.proposals), cut = used - killed - kept;
+  const auto [taken, left_out, killed, cut, kept] = count_nms(of.stages);
   numbers["counts"] = {
-      {"taken", taken}, {"left_out", taken - used}, {"suppressed", killed}, {"cut", cut}, {"kept", kept}};
+      {"taken", taken}, {"left_out", left_out}, {"suppressed", killed}, {"cut", cut}, {"kept", kept}};
   std::string text = fmt::format("Of {} that are among the best of their levels, ", boxes_text(taken));
-  if (taken > used)
+  if (left_out > 0)
     text += fmt::format("{} left out because of size or objectness, ",
-                        taken - used == 1 ? "1 is" : fmt::format("{} are", taken - used));
+                        left_out == 1 ? "1 is" : fmt::format("{} are", left_out));
   text += fmt::format("{} {} suppressed, ", killed, killed == 1 ? "is" : "are");
   if (cut > 0)
     text += fmt::format("{} {} cut because at most {} go on, ", cut, cut == 1 ? "is" : "are",
@@ -105,6 +101,20 @@ std::string proposals_of_objects(const Explained& of, nlohmann::ordered_json& nu
 }
 
 }  // namespace
+
+NmsCounts count_nms(const Stages& stages) {
+  NmsCounts counts;
+  int64_t used = 0;
+  for (const StageBox& box : stages.proposed) {
+    counts.taken += box.source >= 0;
+    used += box.used();
+    counts.suppressed += box.killer >= 0;
+  }
+  counts.left_out = counts.taken - used;
+  counts.kept = std::ssize(stages.proposals);
+  counts.cut = used - counts.suppressed - counts.kept;
+  return counts;
+}
 
 Chapter explain_deltas(const Explained& of) {
   const Stages& stages = of.stages;

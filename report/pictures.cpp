@@ -64,11 +64,13 @@ std::vector<ReportBox> boxes_of(const JudgedImage& image, const Sample& sample, 
         {canvas.place(d.box), BoxKind::wrong, fmt::format("× {} {:.2f}", name, d.score),
          fmt::format("{}, confidence {:.2f}: false positive ({})", name, d.score, name_of(d.kind))});
   }
-  for (const Miss& miss : image.missed) {
+  for (size_t i = 0; i < image.missed.size(); ++i) {
+    const Miss& miss = image.missed[i];
     const Object& object = sample.objects.at(static_cast<size_t>(miss.object));
     const std::string name = name_of_label(object.label, classes);
     boxes.push_back({canvas.place(object.box), BoxKind::missed, "? " + name,
-                     fmt::format("{}: missed ({})", name, name_of(miss.cause))});
+                     i < image.stories.size() ? fmt::format("missed: {}", image.stories[i])
+                                              : fmt::format("{}: missed ({})", name, name_of(miss.cause))});
   }
   for (const Detection& d : image.right) {
     const std::string name = fmt::format("{} {:.2f}", name_of_label(d.label, classes), d.score);
@@ -100,7 +102,7 @@ std::vector<ReportPicture> pictures(const std::vector<JudgedImage>& images, cons
 ReportPicture augmented_picture(const TrainingExample& example, const std::vector<std::string>& classes) {
   Canvas canvas = make_canvas(example.picture.image, kAugmentedSide);
   std::vector<ReportBox> boxes = boxes_of(example.picture.objects, canvas, classes);
-  return {std::move(canvas.image), example.id, {}, std::move(boxes), {}};
+  return {std::move(canvas.image), example.id, {}, std::move(boxes)};
 }
 
 std::optional<ReportPicture> truth_picture(const Sample& sample, const std::vector<std::string>& classes) {
@@ -108,7 +110,7 @@ std::optional<ReportPicture> truth_picture(const Sample& sample, const std::vect
   if (!image) return {};
   Canvas canvas = make_canvas(*image, kPictureSide);
   std::vector<ReportBox> boxes = boxes_of(sample.objects, canvas, classes);
-  return ReportPicture{std::move(canvas.image), sample.id, {}, std::move(boxes), {}};
+  return ReportPicture{std::move(canvas.image), sample.id, {}, std::move(boxes)};
 }
 
 std::optional<ReportPicture> judged_picture(const JudgedImage& judged, const Dataset& dataset) {
@@ -117,7 +119,8 @@ std::optional<ReportPicture> judged_picture(const JudgedImage& judged, const Dat
   if (!image) return {};
   Canvas canvas = make_canvas(*image, kPictureSide);
   std::vector<ReportBox> boxes = boxes_of(judged, sample, canvas, dataset.classes);
-  return ReportPicture{std::move(canvas.image), sample.id, judged.reasons, std::move(boxes), verdict(judged)};
+  return ReportPicture{std::move(canvas.image), sample.id,       judged.reasons,
+                       std::move(boxes),        verdict(judged), judged.stories};
 }
 
 std::vector<ReportPicture> worst_pictures(const Diagnosis& diagnosis, const Dataset& dataset) {

@@ -47,6 +47,7 @@ struct ReportPicture {
   std::vector<ReportBox> boxes =
       {};                    // where names have no room beside each other, that of the first is shown
   std::string verdict = {};  // "3 of 4 objects found, 1 false positive"
+  std::vector<std::string> stories = {};  // what became of each missed object
 };
 
 /// Everything the page shows. Empty parts are left out, so the page of an evaluation without a training has

@@ -143,6 +143,7 @@ tfoot td { font-weight: 650; border-bottom: 0; }
 .sheet figcaption small { display: block; color: var(--soft); font-size: 13px; }
 .gallery figcaption { font-weight: 600; }
 .gallery ul { font-size: 14px; padding-left: 18px; }
+.gallery details { margin-top: 6px; } .gallery summary { font-size: 14px; font-weight: 500; margin-bottom: 4px; }
 .zoom { display: block; }
 .zoom input { position: absolute; opacity: 0; pointer-events: none; }
 .picture { display: block; position: relative; aspect-ratio: 4 / 3; background: var(--tint); border-radius: 8px;

@@ -2,6 +2,7 @@
 #include "core/files/output.h"
 #include "core/files/sha256.h"
 #include "core/log.h"
+#include "eval/biography.h"
 #include "eval/coco_metrics.h"
 #include "eval/detect.h"
 #include "eval/diagnosis.h"
@@ -38,6 +39,7 @@ void evaluate(Run& run, Dataset& split, FinishedRun& finished, KeepGoing& writin
   for (const CocoFigureName& figure : kCocoFigures)
     finished.coco_figures.emplace_back(figure.words, coco.*figure.value);
   finished.diagnosis = diagnose(finished.detections, traces, split);
+  writing.run([&] { tell_worst(run.ctx, *run.detector.model, split, *finished.diagnosis); });
 }
 
 /// The recommended confidence threshold of each class becomes part of the model's file.

@@ -9,6 +9,7 @@
 #include "train/batch.h"
 #include "train/interrupt.h"
 #include "train/json_lines.h"
+#include "train/learning_series.h"
 #include "train/loss_log.h"
 #include "train/non_finite.h"
 #include "train/progress.h"
@@ -43,6 +44,7 @@ class TrainingLoop {
 
   void run() {
     StepWatcher* watcher = run_.options.steps_watcher;
+    if (series_ && done_ == 0) add_frame();
     while (done_ < steps_) {
       if (watcher) watcher->step_begins(run_.ctx);
       const std::vector<TrainingBatch> batches = next_batches();
@@ -67,6 +69,8 @@ class TrainingLoop {
   /// Counts the step, logs its losses, and saves or stops if that is due.
   void after_step(float rate, const Losses& losses);
   void report_lost_log();
+  /// Keeps what the network now makes of the image of --explain-every, outside of the time for training.
+  void add_frame();
   Due find_due() const;
   void save(const Due& due);
   void evaluate();
@@ -86,6 +90,7 @@ class TrainingLoop {
   Loader loader_;
   Progress progress_;
   LossLog log_;
+  std::optional<LearningSeries> series_;  // with --explain-every
   TrainingStep step_;
   InterruptGuard guard_;
   bool log_lost_ = false;  // and the metrics say so
@@ -102,6 +107,7 @@ TrainingLoop::TrainingLoop(Run& run)
   if (lines_.missing_steps() > 0)
     progress_.message(fmt::format("{} lacks {} of the {} steps before the checkpoint; its curves have a gap",
                                   run.metrics().string(), lines_.missing_steps(), state_.step));
+  if (run.options.explain_every > 0) series_.emplace(run);
   start_ = Clock::now();
 }
 
@@ -143,6 +149,7 @@ void TrainingLoop::after_step(float rate, const Losses& losses) {
     log_.flush(lines_, progress_, due.end);
   progress_.update(done_, run_.images_seen_per_step(), log_.last());
   report_lost_log();
+  if (series_ && series_->due(done_, due.end)) add_frame();
   if (!due.checkpoint) return;
   save(due);
   if (due.stop && !due.end) {
@@ -157,6 +164,13 @@ void TrainingLoop::after_step(float rate, const Losses& losses) {
                                   run_.options.command_line, run_.options.resume ? "" : " --resume"));
   }
   progress_.pause_ended();  // evaluations and checkpoints are not training time
+  start_ = Clock::now();
+}
+
+void TrainingLoop::add_frame() {
+  state_.train_seconds = seconds();
+  series_->add(done_);
+  progress_.pause_ended();
   start_ = Clock::now();
 }
 
@@ -175,6 +189,7 @@ void TrainingLoop::save(const Due& due) {
   const auto save_now = [&] {
     state_.step = done_;
     lines_.sync();
+    if (series_) series_->save();
     save_checkpoint(run_.last_checkpoint(), run_.detector, *run_.sgd, run_.average(), state_);
   };
   if (due.evaluation) {

@@ -77,11 +77,11 @@ void check_run_folder(const RunOptions& options, const std::filesystem::path& ou
   OutputCheck check(options.force);
   const TrainConfig& train = options.train;
   for (const std::string* input : {&train.data, &train.weights, &train.proposals, &train.val_proposals,
-                                   &train.test_proposals, &options.settings_file})
+                                   &train.test_proposals, &options.settings_file, &options.explain_image})
     check.reads(*input);
-  for (const char* name :
-       {"run.lock", "last.safetensors", "best.safetensors", "metrics.jsonl", "data.txt", "splits/train.txt",
-        "splits/val.txt", "detections.json", "summary.json", "report.html", "proposals.json"})
+  for (const char* name : {"run.lock", "last.safetensors", "best.safetensors", "metrics.jsonl", "data.txt",
+                           "splits/train.txt", "splits/val.txt", "detections.json", "summary.json",
+                           "report.html", "proposals.json", "learning.jsonl", "learning.html"})
     if (std::filesystem::exists(out / name, none)) check.writes("--out", out / name, ours);
 }
 

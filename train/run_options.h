@@ -29,6 +29,9 @@ struct RunOptions {
   std::string version;               // of the program, for the report
   /// Op family -> variant (see Context::kernels).
   std::map<std::string, std::string, std::less<>> kernels = {};
+  /// Every so many steps, what the network makes of this image is kept (train/learning_series.h); 0: never.
+  int64_t explain_every = 0;
+  std::string explain_image;
   StepWatcher* steps_watcher = nullptr;  // is told of every training step
 };
 

@@ -7,6 +7,8 @@
 //     splits/             the training and the validation split, if they were chosen at random
 //     detections.json     on the test split, in COCO's results format
 //     summary.json        the run's results in figures
+//     learning.jsonl, learning.html
+//                         with --explain-every: what the network made of one image during the training
 //     report.html         the same for people, with advice on what to improve
 #pragma once
 

@@ -60,6 +60,20 @@ TEST_CASE("report: the recall after each stage falls, and ends at the share of o
   CHECK(stages_table(Diagnosis{}).empty());
 }
 
+TEST_CASE("report: under a worst image stands what became of each missed object, folded") {
+  ReportData data;
+  data.worst = {{smooth_image(40, 30), "first", {"a"}}, {smooth_image(40, 30), "second", {"b"}}};
+  data.worst[1].stories = {"object 1 <cat>: lost there", "object 2: suppressed"};
+  pugi::xml_document document;
+  parse(render_report(data), document);
+  CHECK(count_of(document, "//div[@class='gallery']/figure[1]//details") == 0);
+  CHECK(text_at(document, "//div[@class='gallery']/figure[2]//details/summary") ==
+        "What became of each missed object");
+  CHECK(count_of(document, "//div[@class='gallery']/figure[2]//details//li") == 2);
+  CHECK(text_at(document, "//div[@class='gallery']/figure[2]//details//li[1]") ==
+        "object 1 <cat>: lost there");
+}
+
 TEST_CASE("report: a worst image has at most six remarks on its errors") {
   ReportData data;
   data.worst = {{smooth_image(40, 30), "first", {"a", "b"}}, {smooth_image(40, 30), "second", {}}};
