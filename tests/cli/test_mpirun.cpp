@@ -93,6 +93,32 @@ TEST_CASE("mpirun: any number of processes leaves the files of one, and one sees
   }
 }
 
+TEST_CASE("mpirun: eval divides the images and writes the files of one process") {
+  const Cluster cluster;
+  if (!cluster) return;
+  write_tiny_scenes(cluster.trial.folder / "data", 4);
+  write_tiny_scenes(cluster.trial.folder / "data", 5, "val");
+  REQUIRE(cluster.run(cluster.train(0, "run")).status == 0);
+  const auto eval = [&](int processes) {
+    const std::string name = std::to_string(processes);
+    std::vector<std::string> words;
+    if (processes > 1) words = {cluster.mpirun, "--oversubscribe", "-n", name};
+    words.insert(
+        words.end(),
+        {cluster.trial.program.string(), "eval", "--weights", cluster.trial.path("run/best.safetensors"),
+         "--data", cluster.trial.path("data"), "--split", "val", "--json", cluster.trial.path(name + ".json"),
+         "--out", cluster.trial.path(name + "-detections.json")});
+    const Finished found = cluster.run(words);
+    REQUIRE_MESSAGE(found.status == 0, found.err);
+    return content_of(cluster.trial.folder / (name + ".json")) +
+           content_of(cluster.trial.folder / (name + "-detections.json"));
+  };
+  const std::string expected = eval(1);
+  CHECK(contains(expected, "val_00004.png"));
+  CHECK((eval(2) == expected));
+  CHECK((eval(6) == expected));  // more processes than images
+}
+
 TEST_CASE("mpirun: what is wrong for all is said once, with status 2") {
   const Cluster cluster;
   if (!cluster) return;
