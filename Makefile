@@ -1,6 +1,7 @@
 # rcnn.cu: one Makefile for everything. `make help` lists the targets, and V=1 shows the commands.
 #
 # Switches:  CUDA=auto|0|1|sim   ONEDNN=1|0   LIBJPEG, LIBWEBP, LIBTIFF=auto|0|1   ARCH=x86-64-v3|native|...
+#            MPI=auto|0|1 (several processes, docs/distributed.md)
 #            CONFIG=release|debug|asan|ubsan|tsan|races   CUDA_ARCHS="75 80 90a"   CUDA_COMPRESS=size (nvcc 12.8)
 # Each configuration has its own folder, build/<configuration>/, so that objects never mix.
 
@@ -20,6 +21,7 @@ ONEDNN  ?= 1
 LIBJPEG ?= auto
 LIBWEBP ?= auto
 LIBTIFF ?= auto
+MPI     ?= auto
 CONFIG  ?= release
 # x86-64-v3 is AVX2 and FMA (Intel since 2013, AMD since 2015). Kernels that gain from AVX-512 are compiled for it as well
 # and chosen at run time, so `native` is not faster. Where v3 cannot run, the default is `native`.
@@ -32,7 +34,7 @@ CCACHE := $(shell command -v ccache 2>/dev/null)
 ifeq ($(filter auto 0 1 sim,$(CUDA)),)
   $(error CUDA=$(CUDA): expected auto, 0, 1 or sim)
 endif
-$(foreach library,LIBJPEG LIBWEBP LIBTIFF,$(if $(filter auto 0 1,$($(library))),, \
+$(foreach library,LIBJPEG LIBWEBP LIBTIFF MPI,$(if $(filter auto 0 1,$($(library))),, \
   $(error $(library)=$($(library)): expected auto, 0 or 1)))
 ifeq ($(filter $(CONFIG),release debug asan ubsan tsan races),)
   $(error CONFIG=$(CONFIG): expected release, debug, asan, ubsan, tsan or races)
@@ -73,8 +75,22 @@ endif
 ifeq ($(LIBTIFF),auto)
   override LIBTIFF := $(call has_macro,TIFFLIB_MAJOR_VERSION,tiffvers.h)
 endif
+# auto: MPI if its header is found, by its compiler, which knows where header and library are. Not under sanitizers, which report what
+# MPI's libraries leave behind.
+NO_MPI := $(if $(filter 0,$(MPI)),-nompi)
+ifneq ($(filter asan ubsan tsan races,$(CONFIG)),)
+  override MPI := 0
+endif
+ifneq ($(MPI),0)
+  MPI_FLAGS := $(shell mpicc -show 2>/dev/null)
+  MPI_HEADER := $(wildcard $(patsubst -I%,%/mpi.h,$(filter -I%,$(MPI_FLAGS))))
+  ifeq ($(MPI)/$(MPI_HEADER),1/)
+    $(error MPI=1: mpicc on the PATH names no folder with mpi.h)
+  endif
+  override MPI := $(if $(MPI_HEADER),1,0)
+endif
 
-BUILD ?= build/$(CONFIG)$(if $(filter 1,$(CUDA)),-cuda)$(if $(filter sim,$(CUDA)),-sim)$(if $(filter 0,$(ONEDNN)),-noonednn)$(if $(filter 0,$(LIBJPEG)),-nolibjpeg)$(if $(filter 0,$(LIBWEBP)),-nolibwebp)$(if $(filter 0,$(LIBTIFF)),-nolibtiff)
+BUILD ?= build/$(CONFIG)$(if $(filter 1,$(CUDA)),-cuda)$(if $(filter sim,$(CUDA)),-sim)$(if $(filter 0,$(ONEDNN)),-noonednn)$(if $(filter 0,$(LIBJPEG)),-nolibjpeg)$(if $(filter 0,$(LIBWEBP)),-nolibwebp)$(if $(filter 0,$(LIBTIFF)),-nolibtiff)$(NO_MPI)
 
 # ---- flags -----------------------------------------------------------------------------------------------------
 # -ffp-contract=off: the CPU and the GPU must round alike; the sources call `fma` explicitly where they mean it.
@@ -94,6 +110,9 @@ LDFLAGS  += $(filter -fsanitize=%,$(CXXFLAGS_$(CONFIG)))
 LDLIBS_FILES := -lfmt -lpugixml -lyaml-cpp -lexif -lsimdjson -lzip $(if $(filter 1,$(LIBJPEG)),-ljpeg) \
                 $(if $(filter 1,$(LIBWEBP)),-lwebp) $(if $(filter 1,$(LIBTIFF)),-ltiff)
 LDLIBS   += $(LDLIBS_FILES) -lcrypto -lpthread
+ifeq ($(MPI),1)
+  LDLIBS += $(filter -L% -l% -Wl%,$(MPI_FLAGS))
+endif
 ifeq ($(CONFIG),tsan)
   CXXFLAGS += -DRCNN_STD_THREADS
 else
@@ -230,6 +249,10 @@ $(BUILD)/data/draw.o: private CXXFLAGS += -DRCNN_FONT='"$(FONT)"'
 
 $(BUILD)/data/codecs.o: private CXXFLAGS += $(CODEC_FLAGS)
 
+ifeq ($(MPI),1)
+$(BUILD)/core/world/mpi.o: private CXXFLAGS += -DRCNN_MPI $(patsubst -I%,-isystem %,$(filter -I%,$(MPI_FLAGS)))
+endif
+
 # When the commit changes, only the file that prints it is rebuilt.
 COMMIT := $(shell git describe --always --dirty --tags 2>/dev/null || echo unreleased)
 $(BUILD)/cli/version.o: private CXXFLAGS += -DRCNN_COMMIT='"$(COMMIT)"' $(if $(filter 1,$(CUDA)),-DRCNN_CUDA_ARCHS='$(ARCH_TEXT)')
@@ -271,9 +294,10 @@ test: $(RCNN) $(TESTS) $(EXAMPLES) $(if $(filter release/0,$(CONFIG)/$(CUDA)),te
 
 # ---- kernels without a GPU: the tests of the simulation, in a build of their own -----------------------------------
 # Only the sources that a training step and its tests need: everything that runs on a device.
-KERNEL_LIB   := $(filter core/% kernels/% layers/% models/% train/sgd.cpp train/step.cpp train/config.cpp,$(LIB_SOURCES))
+KERNEL_LIB   := $(filter core/% kernels/% layers/% models/% train/sgd.cpp train/step.cpp train/step_record.cpp \
+                   train/gradient_tree.cpp train/ema.cpp train/config.cpp,$(LIB_SOURCES))
 KERNEL_TESTS := $(filter tests/main.cpp tests/kernels/% tests/core/cuda/% tests/layers/test_cuda_gradients.cpp \
-                         tests/train/test_cuda_step.cpp,$(TEST_SOURCES))
+                         tests/train/test_cuda_step.cpp tests/train/test_ranks_step.cpp,$(TEST_SOURCES))
 # The kernels are linked first: the linker keeps the first copy of an inline function, and CONFIG=races checks only the
 # copies in the kernels' objects.
 $(BUILD)/rcnn_kernel_tests: $(call object,$(KERNEL_TESTS) $(KERNEL_LIB))
@@ -306,7 +330,7 @@ gpu-check:  ## on a machine with a GPU: build, test, check for races, train and 
 
 # Everything that a machine with a GPU needs, built here: build/gpu-bundle.tar.xz. Needs nvcc 12.8, but no GPU.
 gpu-bundle:  ## build an archive that tests and times the project on a GPU elsewhere, in seven minutes
-	$(MAKE) CUDA=1 CUDA_ARCHS="80 90a" CUDA_COMPRESS=size ARCH=x86-64-v3 ONEDNN=1 LIBWEBP=0 LIBTIFF=0 CONFIG=release RPATH=../lib \
+	$(MAKE) CUDA=1 CUDA_ARCHS="80 90a" CUDA_COMPRESS=size ARCH=x86-64-v3 ONEDNN=1 LIBWEBP=0 LIBTIFF=0 MPI=0 CONFIG=release RPATH=../lib \
 	  BUILD=build/gpu-bundle build/gpu-bundle/rcnn build/gpu-bundle/rcnn_tests
 	sh tools/gpu_bundle.sh build/gpu-bundle build/gpu-bundle.tar.xz
 

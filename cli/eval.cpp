@@ -5,11 +5,13 @@
 #include "cli/commands.h"
 #include "cli/device.h"
 #include "cli/eval_report.h"
+#include "cli/ranks.h"
 #include "cli/truth.h"
 #include "core/files/atomic_file.h"
 #include "core/files/look.h"
 #include "core/files/output.h"
 #include "core/text.h"
+#include "core/world/device.h"
 #include "data/folder.h"
 #include "eval/advice.h"
 #include "eval/biography.h"
@@ -129,7 +131,7 @@ EvalReport describe_model(const Options& options, const ModelConfig& config, con
   return report;
 }
 
-void evaluate_weights(const Options& options) {
+void evaluate_weights(const Options& options, World& world) {
   Detector detector = load_model(options.weights, options.classes);
   if (!detector.note.empty()) fmt::print("{}\n", printable_lines(detector.note));
   const auto ctx = options.device.make_context(detector.model->config);
@@ -146,8 +148,9 @@ void evaluate_weights(const Options& options) {
   move_to(*detector.model, ctx->device);
   options.device.print_start();
   std::vector<Trace> traces;
-  const auto found = detect_dataset(*ctx, *detector.model, data, options.workers, data.faults, {},
+  const auto found = detect_dataset(world, *ctx, *detector.model, data, options.workers, data.faults,
                                     options.report.empty() ? nullptr : &traces);
+  if (!world.is_first()) return;
   ignore_undecodable(data, data.faults);
   const Result result{evaluate_voc(found, data), evaluate_coco(found, data)};
   const auto write_found = [&] {
@@ -212,6 +215,8 @@ void add_eval(CLI::App& program, const std::string& command_line) {
   options->truth.reading.add(*app);
   options->device.add(*app);
   app->callback([options] {
+    World& world = options->weights.empty() ? alone() : join_world();
+    if (world.size() > 1) options->device.device = choose_device(options->device.device, world).device.str();
     check_input(
         options->weights.empty() != options->detections.empty(),
         "eval takes either --weights, a trained model, or --detections, a file of detections; found {}.",
@@ -228,7 +233,7 @@ void add_eval(CLI::App& program, const std::string& command_line) {
     if (options->weights.empty())
       evaluate_detections(*options);
     else
-      evaluate_weights(*options);
+      evaluate_weights(*options, world);
   });
 }
 

@@ -9,6 +9,7 @@
 #include <new>
 
 #include "cli/commands.h"
+#include "cli/ranks.h"
 #include "cli/usage.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -55,9 +56,16 @@ void open_standard_files() {
 }
 
 /// Standard error may be closed or full; that must not hide the exit status. `sentence` is for a terminal.
-int fail(std::string_view sentence, int status) {
+void say(std::string_view sentence) {
   std::signal(SIGPIPE, SIG_IGN);
   std::fputs(fmt::format("rcnn: {}\n", sentence).c_str(), stderr);
+}
+
+int fail(std::string_view sentence, int status) {
+  std::signal(SIGPIPE, SIG_IGN);
+  rcnn::end_all(sentence, status);
+  rcnn::let_first_speak();
+  say(sentence);
   return status;
 }
 
@@ -71,9 +79,11 @@ int run(CLI::App& program, int argc, char** argv) {
       fmt::print("{}", list);
       return 0;
     }
+    if (error.get_exit_code() != 0) rcnn::let_first_speak();
     return program.exit(error) == 0 ? 0 : 2;
-  } catch (const rcnn::Interrupted& stopped) {
-    return fail(stopped.what(), 128 + rcnn::InterruptGuard::signal());
+  } catch (const rcnn::Interrupted& stopped) {  // all processes have agreed to it, and stop alike
+    if (const rcnn::World* world = rcnn::connected_world(); !world || world->is_first()) say(stopped.what());
+    return 128 + stopped.signal;
   } catch (const rcnn::InputError& error) {
     return fail(rcnn::printable(error.what()), 2);
   } catch (const std::bad_alloc&) {
@@ -131,6 +141,7 @@ int main(int argc, char** argv) {
   // Each line is written at once, also to a pipe or a log file.
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   int status = run(program, argc, argv);
+  rcnn::leave_launched_world();
   // What a training says is a log beside its results; what the other commands say is their result.
   if (const std::string lost = rcnn::log_failure(); !lost.empty() && status == 0)
     if (const int failed = fail(lost, 1); !program.got_subcommand("train")) status = failed;

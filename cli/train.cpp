@@ -9,6 +9,7 @@
 #include "cli/data_options.h"
 #include "cli/device.h"
 #include "cli/kernels.h"
+#include "cli/ranks.h"
 #include "cli/settings.h"
 #include "train/trainer.h"
 
@@ -28,6 +29,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
     std::string config, capture;
     std::vector<std::string> kernels;
     std::pair<int64_t, std::string> explain;
+    double rank_timeout = World::Watch{}.seconds;
     bool resume = false, force = false, dry_run = false, sync_report = false, allow_changed_data = false;
   };
   auto options = std::make_shared<Options>();
@@ -51,6 +53,12 @@ void add_train(CLI::App& program, const std::string& command_line) {
   add_threads(*app)->group(more + "training");
   add_max_megapixels(*app)->group(more + "training");
   add_force(*app, options->force)->group(more + "training");
+  app->add_option("--rank-timeout", options->rank_timeout,
+                  "under mpirun: seconds after which a process that waits for another ends the run; 0: never")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str()
+      ->type_name("SECONDS")
+      ->group(more + "training");
   app->add_option("--config", options->config, "TOML file with any of the settings")->type_name("FILE");
   const std::string inspection = more + "inspection";
   app->add_flag("--dry-run", options->dry_run,
@@ -70,7 +78,10 @@ void add_train(CLI::App& program, const std::string& command_line) {
       ->group(inspection);
   app->callback([options, command_line] {
     std::signal(SIGPIPE, SIG_IGN);  // a log whose reader has gone does not end a training (core/log.h)
+    World& world = join_world();
+    world.watch.seconds = options->rank_timeout;
     RunOptions run;
+    run.world = &world;
     Settings settings;
     if (!options->config.empty()) settings = read_settings(options->config);
     for (const auto& setting : options->flags.given()) settings.push_back(setting);
@@ -87,6 +98,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
     run.command_line = command_line;
     run.version = version_line();
     run.kernels = parse_kernels(options->kernels);
+    if (!world.is_first()) options->capture.clear();
     const auto capture = make_capture(
         {.file = options->capture, .command = command_line, .version = run.version}, options->force,
         {run.train.data, run.train.weights, run.train.proposals, options->config}, run.train.out);

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "core/world.h"
 #include "data/image.h"
 #include "train/checkpoint.h"
 
@@ -31,9 +32,10 @@ std::string version_line() {
 #else
   constexpr const char* gpu = "no CUDA";
 #endif
-  return fmt::format("rcnn {}, {}, {}, fmt {}.{}.{}, built for {}, {}", RCNN_COMMIT, numerics_description(),
-                     format_library_list(), FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100,
-                     instructions, gpu);
+  const std::string mpi = mpi_description();
+  return fmt::format("rcnn {}, {}, {}, {}fmt {}.{}.{}, built for {}, {}", RCNN_COMMIT, numerics_description(),
+                     format_library_list(), mpi.empty() ? "" : mpi + ", ", FMT_VERSION / 10000,
+                     FMT_VERSION / 100 % 100, FMT_VERSION % 100, instructions, gpu);
 }
 
 }  // namespace rcnn

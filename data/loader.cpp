@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/rng.h"
 #include "core/threads.h"
+#include "core/world/packing.h"
 
 namespace rcnn {
 namespace {
@@ -59,13 +60,15 @@ Loader::Loader(const Dataset& dataset, const LoaderOptions& options, int64_t fir
     : dataset_(dataset),
       options_(options),
       cache_(dataset.samples.size()),
-      next_to_load_(first_batch),
-      next_to_take_(first_batch) {
+      next_to_load_(first_batch / options.share.of * options.share.count()),
+      next_to_take_(next_to_load_) {
   check_input(!dataset.samples.empty(), "The dataset holds no image to load.");
   check_input(options.batch >= 1, "batch = {}: expected at least 1 image.", options.batch);
   check_input(options.workers >= 0, "workers = {}: expected 0 or more threads.", options.workers);
   check_options(options.augment);
-  check(first_batch >= 0, "Loader: first_batch = {}; expected 0 or more.", first_batch);
+  check(first_batch >= 0 && first_batch % options.share.of == 0,
+        "Loader: first_batch = {}; expected 0 or more, and a multiple of {}.", first_batch, options.share.of);
+  check(options.share.count() > 0, "Loader: a share without a batch.");
   batches_per_epoch_ = count_batches(dataset.samples.size(), options);
   start_threads(
       threads_, options.workers, [this] { work(); }, [this] { stop(); });
@@ -84,14 +87,45 @@ void Loader::stop() {
   work_wanted_.notify_all();
 }
 
+int64_t Loader::number_of(int64_t place) const {
+  const Share& share = options_.share;
+  return place / share.count() * share.of + share.begin + place % share.count();
+}
+
 Batch Loader::next() {
-  Loaded loaded = options_.workers == 0 ? load_batch(next_to_take_++) : take();
-  for (const Undecodable& bad : loaded.undecodable)
-    if (reported_.insert(bad.sample).second)
-      faults_.push_back(
-          {dataset_.samples[static_cast<size_t>(bad.sample)].image, bad.what, FaultKind::undecodable});
+  Loaded loaded = options_.workers == 0 ? load_batch(number_of(next_to_take_++)) : take();
+  for (const Undecodable& bad : loaded.undecodable) {
+    if (!reported_.insert(bad.sample).second) continue;
+    faults_.push_back(
+        {dataset_.samples[static_cast<size_t>(bad.sample)].image, bad.what, FaultKind::undecodable});
+    fault_origins_.push_back({loaded.batch.index, bad.sample});
+  }
   if (loaded.failure) std::rethrow_exception(loaded.failure);
   return std::move(loaded.batch);
+}
+
+std::vector<Fault> Loader::faults_of(World& world) const {
+  if (world.size() == 1) return faults_;
+  Packer packer;
+  for (size_t i = 0; i < faults_.size(); ++i) {
+    packer.value(fault_origins_[i]);
+    packer.list(faults_[i].what);
+  }
+  std::vector<std::pair<Origin, Fault>> all;
+  for (const Bytes& bytes : world.all_gather(packer.bytes()))
+    for (Unpacker unpacker(bytes); !unpacker.is_empty();) {
+      const auto origin = unpacker.value<Origin>();
+      all.push_back({origin,
+                     {dataset_.samples.at(static_cast<size_t>(origin.sample)).image,
+                      unpacker.list<std::string>(), FaultKind::undecodable}});
+    }
+  std::stable_sort(all.begin(), all.end(),
+                   [](const auto& a, const auto& b) { return a.first.batch < b.first.batch; });
+  std::vector<Fault> faults;
+  std::unordered_set<int> known;
+  for (auto& [origin, fault] : all)
+    if (known.insert(origin.sample).second) faults.push_back(std::move(fault));
+  return faults;
 }
 
 std::vector<int> Loader::samples_of(int64_t index) {
@@ -127,7 +161,7 @@ void Loader::work() {
     if (stop_) return;
     const int64_t index = next_to_load_++;
     lock.unlock();
-    Loaded loaded = load_batch(index);
+    Loaded loaded = load_batch(number_of(index));
     lock.lock();
     ready_.emplace(index, std::move(loaded));
     batch_ready_.notify_one();

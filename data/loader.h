@@ -17,6 +17,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "core/world.h"
 #include "data/augment.h"
 #include "data/dataset.h"
 #include "data/image.h"
@@ -36,6 +37,9 @@ struct LoaderOptions {
   /// images are left out each time. A dataset smaller than one batch still gives that one batch.
   bool drop_last = false;
   size_t cache_bytes = size_t{1} << 30;  // the maximum for decoded images kept for the next epoch
+  /// The part of the stream that one of several processes loads: of every share.of batches those from
+  /// share.begin to share.end. The number of the first batch must be a multiple of share.of.
+  Share share = {};
 };
 
 struct LoadedImage {
@@ -76,6 +80,9 @@ class Loader {
 
   /// The images that could not be decoded in the batches handed out so far, in the order of the stream.
   const std::vector<Fault>& faults() const { return faults_; }
+  /// The same on all ranks, each of which loads its share of the stream: every rank gets what one process
+  /// would have found in all batches.
+  std::vector<Fault> faults_of(World& world) const;
 
  private:
   struct Undecodable {
@@ -97,11 +104,18 @@ class Loader {
   void work();
   void stop();
   Loaded take();
+  /// The number in the stream of the batch that is handed out as number `place`.
+  int64_t number_of(int64_t place) const;
 
   const Dataset& dataset_;
   const LoaderOptions options_;
   int64_t batches_per_epoch_ = 0;
   std::vector<Fault> faults_;
+  struct Origin {
+    int64_t batch;
+    int sample;
+  };
+  std::vector<Origin> fault_origins_;  // of each fault
   std::unordered_set<int> reported_;
 
   std::mutex order_mutex_;
@@ -114,7 +128,7 @@ class Loader {
   std::mutex queue_mutex_;
   std::condition_variable work_wanted_, batch_ready_;
   std::map<int64_t, Loaded> ready_;
-  int64_t next_to_load_ = 0, next_to_take_ = 0;
+  int64_t next_to_load_ = 0, next_to_take_ = 0;  // counted among the batches of the share
   std::atomic<bool> stop_ = false;
   std::vector<std::thread> threads_;
 };

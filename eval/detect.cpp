@@ -7,6 +7,7 @@
 #include "core/files/atomic_file.h"
 #include "core/files/output.h"
 #include "core/text.h"
+#include "core/world/packing.h"
 #include "data/loader.h"
 #include "kernels/boxes/box_math.h"
 
@@ -100,29 +101,72 @@ std::vector<std::vector<Detection>> detect_images(Context& ctx, FasterRcnn& mode
   return all;
 }
 
-std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dataset& dataset, int workers,
-                                      std::vector<Fault>& faults,
-                                      const std::function<void(size_t, size_t)>& progress,
-                                      std::vector<Trace>* traces) {
+namespace {
+
+/// Called with the detections on image `image` and, if they are asked for, what led to them.
+using Receive = std::function<void(int64_t image, const std::vector<Detection>& found, Trace& trace)>;
+
+/// Detects on the images of a share of the dataset, one by one, and returns their faults on all ranks.
+std::vector<Fault> detect_share(World& world, Context& ctx, FasterRcnn& model, const Dataset& dataset,
+                                int workers, bool traced, const Receive& receive) {
   // One image per batch: the detections on an image must not depend on the padding for other images.
   LoaderOptions options;
   options.workers = workers;
   options.cache_bytes = 0;
-  Loader loader(dataset, options);
-  std::vector<Detection> all;
-  size_t done = 0;
-  if (traces) traces->assign(dataset.samples.size(), {});
-  for (int64_t i = 0; i < loader.batches_per_epoch(); ++i) {
+  const Share share = world.share(std::ssize(dataset.samples));
+  Loader loader(dataset, options, share.begin);
+  for (int64_t i = share.begin; i < share.end; ++i) {
+    std::vector<Detection> found;
+    Trace trace;
     for (const LoadedImage& loaded : loader.next().images) {
       if (loaded.sample != i) continue;  // the loader's stand-in for an image that cannot be decoded
-      const auto found = detect_image(ctx, model, loaded.image, loaded.sample,
-                                      traces ? &traces->at(static_cast<size_t>(loaded.sample)) : nullptr,
-                                      loaded.proposals ? &*loaded.proposals : nullptr);
-      all.insert(all.end(), found.begin(), found.end());
+      found = detect_image(ctx, model, loaded.image, loaded.sample, traced ? &trace : nullptr,
+                           loaded.proposals ? &*loaded.proposals : nullptr);
     }
-    if (progress) progress(++done, dataset.samples.size());
+    receive(i, found, trace);
   }
-  faults.insert(faults.end(), loader.faults().begin(), loader.faults().end());
+  return loader.faults_of(world);
+}
+
+}  // namespace
+
+std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dataset& dataset, int workers,
+                                      std::vector<Fault>& faults,
+                                      const std::function<void(size_t, size_t)>& progress,
+                                      std::vector<Trace>* traces) {
+  std::vector<Detection> all;
+  if (traces) traces->assign(dataset.samples.size(), {});
+  const auto receive = [&](int64_t image, const std::vector<Detection>& found, Trace& trace) {
+    all.insert(all.end(), found.begin(), found.end());
+    const auto i = static_cast<size_t>(image);
+    if (traces) traces->at(i) = std::move(trace);
+    if (progress) progress(i + 1, dataset.samples.size());
+  };
+  const auto found = detect_share(alone(), ctx, model, dataset, workers, traces != nullptr, receive);
+  faults.insert(faults.end(), found.begin(), found.end());
+  return all;
+}
+
+std::vector<Detection> detect_dataset(World& world, Context& ctx, FasterRcnn& model, const Dataset& dataset,
+                                      int workers, std::vector<Fault>& faults, std::vector<Trace>* traces) {
+  if (world.size() == 1) return detect_dataset(ctx, model, dataset, workers, faults, {}, traces);
+  Packer packer;
+  const auto receive = [&](int64_t, const std::vector<Detection>& found, const Trace& trace) {
+    packer.list(found);
+    packer.list(trace.proposals);
+    packer.list(trace.before_nms);
+  };
+  const auto bad = detect_share(world, ctx, model, dataset, workers, traces != nullptr, receive);
+  std::vector<Detection> all;
+  if (world.is_first()) faults.insert(faults.end(), bad.begin(), bad.end());
+  if (traces) traces->clear();
+  for (const Bytes& bytes : world.gather(packer.bytes()))  // the shares are in the order of the images
+    for (Unpacker unpacker(bytes); !unpacker.is_empty();) {
+      const auto found = unpacker.list<std::vector<Detection>>();
+      all.insert(all.end(), found.begin(), found.end());
+      Trace trace{unpacker.list<std::vector<Box>>(), unpacker.list<std::vector<Detection>>()};
+      if (traces) traces->push_back(std::move(trace));
+    }
   return all;
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/context.h"
 #include "core/files/atomic_file.h"
+#include "core/world.h"
 #include "data/image.h"
 #include "eval/detection.h"
 #include "models/faster_rcnn.h"
@@ -43,6 +44,11 @@ std::vector<std::vector<Detection>> detect_images(Context& ctx, FasterRcnn& mode
 std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dataset& dataset, int workers,
                                       std::vector<Fault>& faults,
                                       const std::function<void(size_t, size_t)>& progress = {},
+                                      std::vector<Trace>* traces = nullptr);
+/// The same on several ranks, each of which detects on a part of the images. Rank 0 gets what one process
+/// would have found; the others get nothing.
+std::vector<Detection> detect_dataset(World& world, Context& ctx, FasterRcnn& model, const Dataset& dataset,
+                                      int workers, std::vector<Fault>& faults,
                                       std::vector<Trace>* traces = nullptr);
 
 /// How many images are left out because their header or their pixels cannot be read.

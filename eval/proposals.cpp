@@ -8,6 +8,7 @@
 
 #include "core/files/atomic_file.h"
 #include "core/files/output.h"
+#include "core/world/packing.h"
 #include "data/coco.h"
 #include "data/loader.h"
 #include "eval/coco_metrics.h"
@@ -74,33 +75,59 @@ void count(const Sample& sample, const std::vector<ScoredBox>& boxes, ProposalCo
 }  // namespace
 
 ProposalCounts write_proposals(Context& ctx, FasterRcnn& model, const Dataset& dataset, int workers,
-                               const std::filesystem::path& path, std::vector<Fault>& faults) {
+                               const std::filesystem::path& path, std::vector<Fault>& faults, World& world) {
   ModelConfig& config = model.config;
   const ModelConfig before = config;
   config.rpn_pre_nms_top_n_test = config.rpn_pre_nms_top_n_train;
   config.rpn_post_nms_top_n_test = config.rpn_post_nms_top_n_train;
   ProposalCounts counts;
+  // The images go round the ranks in groups, so that rank 0 never has to keep more than one group of each.
+  constexpr int64_t kGroup = 16;
   LoaderOptions options;  // one image per batch, as in detect_dataset
   options.workers = workers;
   options.cache_bytes = 0;
+  options.share = world.share(kGroup * world.size());
   Loader loader(dataset, options);
-  write_atomically(path, [&](FileWriter& writer) {
-    writer.write("[");
-    for (int64_t i = 0; i < loader.batches_per_epoch(); ++i) {
-      for (const LoadedImage& loaded : loader.next().images) {
-        if (loaded.sample != i) continue;  // the loader's stand-in for an image that cannot be decoded
-        const Sample& sample = dataset.samples[static_cast<size_t>(i)];
-        const std::vector<ScoredBox> boxes = propose(ctx, model, loaded.image);
-        if (!boxes.empty())
-          writer.write(counts.boxes == 0 ? "\n" + marked(entries(sample, boxes))
-                                         : ",\n" + entries(sample, boxes));
-        count(sample, boxes, counts);
+  const int64_t images = loader.batches_per_epoch();
+  const auto write = [&](FileWriter* writer) {
+    int64_t next = 0;  // image
+    for (int64_t group = 0; group < images; group += options.share.of) {
+      const int64_t end = std::min(images, group + options.share.end);
+      Packer packer;
+      for (int64_t i = group + options.share.begin; i < end; ++i) {
+        std::vector<ScoredBox> boxes;
+        uint8_t is_decoded = 0;
+        for (const LoadedImage& loaded : loader.next().images) {
+          if (loaded.sample != i) continue;  // the loader's stand-in for an image that cannot be decoded
+          boxes = propose(ctx, model, loaded.image);
+          is_decoded = 1;
+        }
+        packer.value(is_decoded);
+        packer.list(boxes);
       }
+      for (const Bytes& bytes : world.gather(packer.bytes()))
+        for (Unpacker unpacker(bytes); !unpacker.is_empty();) {
+          const Sample& sample = dataset.samples[static_cast<size_t>(next++)];
+          const auto is_decoded = unpacker.value<uint8_t>();
+          const auto boxes = unpacker.list<std::vector<ScoredBox>>();
+          if (!boxes.empty())
+            writer->write(counts.boxes == 0 ? "\n" + marked(entries(sample, boxes))
+                                            : ",\n" + entries(sample, boxes));
+          if (is_decoded) count(sample, boxes, counts);
+        }
     }
-    writer.write("\n]\n");
-  });
+  };
+  if (world.is_first())
+    write_atomically(path, [&](FileWriter& writer) {
+      writer.write("[");
+      write(&writer);
+      writer.write("\n]\n");
+    });
+  else
+    write(nullptr);
   config = before;
-  faults.insert(faults.end(), loader.faults().begin(), loader.faults().end());
+  const std::vector<Fault> found = loader.faults_of(world);
+  faults.insert(faults.end(), found.begin(), found.end());
   return counts;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/context.h"
+#include "core/world.h"
 #include "data/dataset.h"
 #include "models/faster_rcnn.h"
 
@@ -25,9 +26,11 @@ struct ProposalCounts {
 
 /// Writes the proposals of the detector's RPN for every image: up to `rpn-post-nms-top-n-train` boxes, as
 /// many as the head sees in joint training. Boxes are rounded to a hundredth of a pixel; scores are from 0 to
-/// 1. An image that cannot be decoded gets no proposals and an entry in `faults`.
+/// 1. An image that cannot be decoded gets no proposals and an entry in `faults`. Several ranks each look at
+/// some of the images; rank 0 writes the file, and it alone has the counts.
 ProposalCounts write_proposals(Context& ctx, FasterRcnn& model, const Dataset& dataset, int workers,
-                               const std::filesystem::path& path, std::vector<Fault>& faults);
+                               const std::filesystem::path& path, std::vector<Fault>& faults,
+                               World& world = alone());
 /// "300 images, 212.4 proposals per image; recall 0.961 with the best 300 (IoU .5)".
 std::string describe(const ProposalCounts& counts);
 

@@ -2,8 +2,8 @@
 # Fills third_party_bundle/ with what the project needs besides a compiler: headers, shared libraries and the
 # font of the labels. They are copied from this machine's packages (x86-64), which tools/setup.sh installs. On a
 # machine without a package registry, `make DEPS=third_party_bundle ONEDNN=0` builds with that folder alone; it
-# needs glibc 2.35 or newer, as in Ubuntu 22.04. libwebp and libtiff, without which WebP and TIFF images are not read, are
-# left out.
+# needs glibc 2.35 or newer, as in Ubuntu 22.04. libwebp and libtiff, without which WebP and TIFF images are not read, and
+# Open MPI are left out.
 #
 #     tools/deps_bundle.sh [FOLDER]
 set -eu

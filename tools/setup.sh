@@ -22,6 +22,8 @@ libzip-dev: libzip, PyTorch's weights files (.pth)
 libjpeg-dev: libjpeg-turbo, JPEG images (not needed with make LIBJPEG=0, which leaves them to stb)
 libwebp-dev: libwebp, WebP images (not needed with make LIBWEBP=0)
 libtiff-dev: libtiff, TIFF images (not needed with make LIBTIFF=0)
+libopenmpi-dev: Open MPI, training on several machines (not needed with make MPI=0)
+openmpi-bin: mpirun, which starts it there (likewise)
 libstb-dev: stb, PNG images, and drawing text
 libboost-context-dev: Boost.Context, the threads of simulated kernels (make CUDA=sim)
 libssl-dev: libcrypto of OpenSSL, the SHA-256 of weights

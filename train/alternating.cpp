@@ -1,10 +1,11 @@
 #include "train/alternating.h"
 
+#include <algorithm>
 #include <filesystem>
 
-#include "core/cuda/device.h"
 #include "core/files/look.h"
 #include "core/log.h"
+#include "core/world/device.h"
 #include "eval/proposals.h"
 #include "train/checkpoint.h"
 #include "train/interrupt.h"
@@ -53,14 +54,15 @@ void check_folders(const RunOptions& options, const fs::path& out) {
 void propose(const RunOptions& part, const fs::path& file) {
   const fs::path out = part.train.out;
   Detector detector = load_model(out / "best.safetensors");
-  Context ctx(cuda::choose_device(part.train.device).device);
+  Context ctx(choose_device(part.train.device, *part.world).device);
   ctx.precision = parse_precision(part.model.precision);
   ctx.kernels = part.kernels;
   move_to(*detector.model, ctx.device);
   const RunData data = read_run_data(part.train, out, true);
   std::vector<Fault> known;  // images that cannot be decoded, which the run has reported
-  const ProposalCounts counts =
-      write_proposals(ctx, *detector.model, data.train, static_cast<int>(part.train.workers), file, known);
+  const ProposalCounts counts = write_proposals(
+      ctx, *detector.model, data.train, static_cast<int>(part.train.workers), file, known, *part.world);
+  part.world->barrier();  // the file is complete
   print_log("proposals: {}: {}\n", file.string(), describe(counts));
 }
 
@@ -77,11 +79,14 @@ void train_alternating(const RunOptions& options) {
   }
   const fs::path out = fs::path(options.train.out).lexically_normal();
   WholeRun whole{out};
-  if (is_there(FolderLock::file_in(out))) {
-    check_run_folder(options, out);  // the lock writes to the file, which may be somebody else's
-    whole.lock.emplace(out);
+  World& world = *options.world;
+  if (world.is_first()) {
+    if (is_there(FolderLock::file_in(out))) {
+      check_run_folder(options, out);  // the lock writes to the file, which may be somebody else's
+      whole.lock.emplace(out);
+    }
+    check_folders(options, out);
   }
-  check_folders(options, out);
   std::vector<std::optional<FolderLock>> locks;  // of the parts that have ended, which later ones read
   fs::path proposals, before;                    // the file and the folder of the previous part
   for (size_t i = 0; i < std::size(kParts); ++i) {
@@ -104,13 +109,17 @@ void train_alternating(const RunOptions& options) {
     }
     locks.push_back(train_run(part, &whole));
     // The signal may have come after the part's last step.
-    if (i + 1 < std::size(kParts) && InterruptGuard::signal() != 0)
-      throw Interrupted(fmt::format("stopped after part {} of {}; resume with:\n  {}{}", i + 1,
-                                    std::size(kParts), options.command_line,
-                                    options.resume ? "" : " --resume"));
+    const std::vector<int> signals = world.of_all(InterruptGuard::signal());
+    const int signal = *std::max_element(signals.begin(), signals.end());
+    if (i + 1 < std::size(kParts) && signal != 0)
+      throw Interrupted(
+          fmt::format("stopped after part {} of {}; resume with:\n  {}{}", i + 1, std::size(kParts),
+                      options.command_line, options.resume ? "" : " --resume"),
+          signal);
     before = train.out;
     proposals = before / "proposals.json";
-    if (train.mode == "rpn" && !(options.resume && is_there(proposals))) propose(part, proposals);
+    const bool has_proposals = world.from_first(options.resume && is_there(proposals));
+    if (train.mode == "rpn" && !has_proposals) propose(part, proposals);
   }
 }
 

@@ -1,19 +1,23 @@
-// Stopping a run after the current step: with Ctrl-C, by `kill`, or because the terminal was closed.
+// Stopping a run after the current step: with Ctrl-C, by `kill`, or because the terminal was closed. SIGUSR1
+// is the signal that mpirun and Slurm pass on to every process.
 #pragma once
 
 #include <array>
 #include <csignal>
 #include <stdexcept>
+#include <string>
 
 namespace rcnn {
 
 /// Thrown by a run that stopped on request and left a checkpoint. The message says how to resume.
 struct Interrupted : std::runtime_error {
-  using std::runtime_error::runtime_error;
+  Interrupted(const std::string& message, int number) : std::runtime_error(message), signal(number) {}
+  int signal;
 };
 
-/// While this object lives, the first SIGINT, SIGTERM or SIGHUP is only recorded; a second one, the same or
-/// another, ends the process at once. A SIGHUP that is ignored when the object is made (nohup) stays ignored.
+/// While this object lives, the first SIGINT, SIGTERM, SIGHUP or SIGUSR1 is only recorded; a second one, the
+/// same or another, ends the process at once. A SIGHUP that is ignored when the object is made (nohup) stays
+/// ignored.
 class InterruptGuard {
  public:
   InterruptGuard();
@@ -25,7 +29,7 @@ class InterruptGuard {
   static int signal();
 
  private:
-  static constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
+  static constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
   std::array<struct sigaction, kSignals.size()> before_{};
 };
 

@@ -91,6 +91,7 @@ JsonLines::~JsonLines() {
 }
 
 void JsonLines::write(const ordered_json& object) {
+  if (file_ < 0) return;
   const std::string line = object.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + '\n';
   std::string_view left = line;
   while (!left.empty()) {
@@ -101,7 +102,7 @@ void JsonLines::write(const ordered_json& object) {
 }
 
 void JsonLines::sync() {
-  if (retried([&] { return ::fsync(file_); }) != 0 && errno != EINVAL)
+  if (file_ >= 0 && retried([&] { return ::fsync(file_); }) != 0 && errno != EINVAL)
     fail(path_, errno);  // EINVAL: it is not on a disk
 }
 

@@ -22,6 +22,9 @@ class JsonLines {
   /// then leaves it as it is.
   static JsonLines resume(const std::filesystem::path& path, int64_t step);
 
+  /// Writes to no file: for the ranks beside the one that writes.
+  static JsonLines nowhere() { return {{}, -1}; }
+
   JsonLines(JsonLines&& other) noexcept;
   JsonLines& operator=(JsonLines&&) = delete;
   ~JsonLines();

@@ -1,8 +1,11 @@
 #include "train/run.h"
 
+#include "core/log.h"
+#include "core/world/device.h"
+
 namespace rcnn {
 
-Run::Run(const RunOptions& o) : Run(o, cuda::choose_device(o.train.device)) {}
+Run::Run(const RunOptions& o) : Run(o, choose_device(o.train.device, *o.world)) {}
 
 Run::Run(const RunOptions& o, const cuda::DeviceChoice& choice)
     : options(o), device_line(choice.line), ctx(choice.device) {
@@ -11,22 +14,51 @@ Run::Run(const RunOptions& o, const cuda::DeviceChoice& choice)
   ctx.kernels = options.kernels;
 }
 
+namespace {
+
+/// Every process needs a batch in every step.
+void check_ranks(const RunOptions& options) {
+  const int ranks = options.world->size();
+  check_input(
+      ranks <= options.train.accumulate,
+      "{} processes train together, but a step has only {} batch{}: start at most so many processes, or "
+      "give each of them a batch with --accumulate {}",
+      ranks, options.train.accumulate, options.train.accumulate == 1 ? "" : "es", ranks);
+}
+
+/// One line that says which processes train, if there are several.
+void print_ranks(const Run& run) {
+  std::string text;
+  const std::string mine = run.world.name_of(run.world.rank()) + " on " + run.ctx.device.str();
+  for (const Bytes& name : run.world.all_gather(std::as_bytes(std::span(mine))))
+    text += (text.empty() ? "" : ", ") + std::string(reinterpret_cast<const char*>(name.data()), name.size());
+  if (run.world.size() > 1)
+    print_log("{} processes share the {} batches of each step: {}\n", run.world.size(), run.config.accumulate,
+              text);
+}
+
+}  // namespace
+
 std::optional<FolderLock> train_run(const RunOptions& options, WholeRun* whole) {
   check_mode(options.train);
+  check_ranks(options);
   Run run(options);
   run.whole = whole;
   // The last part trains in the folder of the whole run.
   if (whole && whole->lock && run.out.lexically_normal() == whole->folder)
     run.lock.emplace(std::move(*whole->lock));
   read_data(run);
+  print_ranks(run);
   if (options.dry_run) {
-    print_forecast(run);
+    if (run.world.is_first()) print_forecast(run);
     return std::nullopt;
   }
   build_model(run);
   open_folder(run);
+  check_agreement(run);
   train_loop(run);
   finish(run);
+  run.world.barrier();  // what rank 0 has written is complete
   return std::move(run.lock);
 }
 

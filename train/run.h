@@ -34,6 +34,7 @@ struct Run {
   RunOptions options;  // what the settings leave open is filled in by read_data
   TrainConfig& config = options.train;
   std::filesystem::path out = config.out;
+  World& world = *options.world;
   std::string device_line;  // which device was chosen and why
   Context ctx;
   std::optional<FolderLock> lock;  // on `out`, from open_folder on, or earlier if it exists
@@ -63,7 +64,7 @@ struct Run {
   Ema* average() { return ema ? &*ema : nullptr; }
 };
 
-// ---- set-up
+// ---- set-up. All ranks read the data and build the model; rank 0 alone has the lock and writes.
 
 /// Locks the folder if it is that of a run. Reads the splits, fills in what the settings leave open, and
 /// prints what is in the data and what looks wrong with it.
@@ -75,6 +76,9 @@ void build_model(Run& run);
 /// Locks the folder. Prepares an empty one, or restores the state of the last checkpoint. Splits that the
 /// mode cannot evaluate on are left out from here on.
 void open_folder(Run& run);
+/// Throws InputError on every rank, with a sentence about the first one that begins with other settings, data
+/// or weights than rank 0.
+void check_agreement(Run& run);
 
 // ---- loop
 

@@ -18,17 +18,27 @@ constexpr size_t kAugmentedShown = 16;  // training images in the report
 void take_best_weights(Run& run) {
   if (run.state.best_step == 0) {  // there was no evaluation: the last weights are the result
     if (run.ema) run.ema->swap();
-    save_model(run.best_weights(), run.detector);
-  } else {
-    // In place, because a second model would keep its own packed weights.
-    reload_model(run.best_weights(), *run.detector.model);
+    if (run.world.is_first()) save_model(run.best_weights(), run.detector);
+    return;
   }
+  // In place, because a second model would keep its own packed weights.
+  if (run.world.is_first()) reload_model(run.best_weights(), *run.detector.model);
+  const auto share = [&](const Tensor& value) {
+    const Tensor here = value.to(Device{});
+    run.world.broadcast(std::as_writable_bytes(here.mutable_values<float>()));
+    value.copy_from(here.to(value.device()));
+  };
+  if (run.world.size() > 1)
+    visit_module(
+        *run.detector.model, [&](const std::string&, Var& v, const Shape&) { share(v.value()); },
+        [&](const std::string&, Tensor& value) { share(value); });
 }
 
 void evaluate(Run& run, Dataset& split, FinishedRun& finished, KeepGoing& writing) {
   std::vector<Trace> traces;
-  finished.detections = detect_dataset(run.ctx, *run.detector.model, split,
-                                       static_cast<int>(run.config.workers), run.faults, {}, &traces);
+  finished.detections = detect_dataset(run.world, run.ctx, *run.detector.model, split,
+                                       static_cast<int>(run.config.workers), run.faults, &traces);
+  if (!run.world.is_first()) return;
   ignore_undecodable(split, run.faults);
   writing.run([&] {
     write_detections(run.out / "detections.json", finished.detections, split.samples, run.detector.classes,
@@ -51,8 +61,15 @@ void keep_confidence(Run& run, const Diagnosis& diagnosis) {
 }  // namespace
 
 void finish(Run& run) {
+  run.world.watch.place = "the evaluation at the end";
   take_best_weights(run);
   FinishedRun finished;
+  KeepGoing writing;
+  if (!run.world.is_first()) {  // rank 0 reports
+    Dataset evaluated = run.data.evaluated();
+    if (!evaluated.samples.empty()) evaluate(run, evaluated, finished, writing);
+    return;
+  }
   finished.steps = run.state.step;
   finished.images_seen = run.state.step * run.images_seen_per_step();
   finished.best_step = run.state.best_step;
@@ -66,7 +83,6 @@ void finish(Run& run) {
   // If the validation split is evaluated again, the same faults are found below.
   if (!run.data.test.samples.empty() && !run.data.test_is_val)
     run.faults.insert(run.faults.end(), run.val_faults.begin(), run.val_faults.end());
-  KeepGoing writing;
   if (!evaluated.samples.empty()) evaluate(run, evaluated, finished, writing);
   if (finished.diagnosis) writing.run([&] { keep_confidence(run, *finished.diagnosis); });
   finished.weights_sha256 = sha256_hex_of_file(run.best_weights());

@@ -1,4 +1,5 @@
 // The training loop of a run.
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
@@ -44,17 +45,20 @@ class TrainingLoop {
 
   void run() {
     StepWatcher* watcher = run_.options.steps_watcher;
+    steps_ = world_.from_first(steps_);
     if (series_ && done_ == 0) add_frame();
     while (done_ < steps_) {
+      world_.watch.place = fmt::format("step {}", done_ + 1);
       if (watcher) watcher->step_begins(run_.ctx);
       const std::vector<TrainingBatch> batches = next_batches();
       const float rate = learning_rate(config_, done_, steps_, run_.epoch_steps);
-      const Losses losses = step_.run(done_, rate, batches);
+      const Losses losses = step_.run(done_, rate, batches, config_.accumulate);
       if (run_.ema) run_.ema->update(run_.ctx, done_, run_.sgd->skipped());
       if (watcher) watcher->step_ends(run_.ctx);
       after_step(rate, losses);
     }
-    run_.faults.insert(run_.faults.end(), loader_.faults().begin(), loader_.faults().end());
+    const std::vector<Fault> faults = loader_.faults_of(world_);
+    run_.faults.insert(run_.faults.end(), faults.begin(), faults.end());
   }
 
  private:
@@ -65,6 +69,7 @@ class TrainingLoop {
     bool end, stop, evaluation, checkpoint;
   };
 
+  /// This rank's batches of the next step.
   std::vector<TrainingBatch> next_batches();
   /// Counts the step, logs its losses, and saves or stops if that is due.
   void after_step(float rate, const Losses& losses);
@@ -72,8 +77,14 @@ class TrainingLoop {
   /// Keeps what the network now makes of the image of --explain-every, outside of the time for training.
   void add_frame();
   Due find_due() const;
+  /// What all ranks have to know at the end of a step: whether one of them was told to stop, and what rank 0
+  /// makes of --minutes.
+  void agree();
+  /// Tells what to do if another rank does not come.
+  void advise();
   void save(const Due& due);
   void evaluate();
+  void judge(const std::vector<Detection>& found);
   /// The number of steps of the run: the one that the settings ask for or, with --minutes, an estimate from
   /// the time spent so far.
   int64_t expected_steps() const;
@@ -81,11 +92,13 @@ class TrainingLoop {
   double seconds() const;
 
   Run& run_;
+  World& world_ = run_.world;
   const TrainConfig& config_ = run_.config;
   RunState& state_ = run_.state;
   int64_t done_ = state_.step;
   Clock::time_point start_ = Clock::now();
   int64_t steps_ = expected_steps();
+  int signal_ = 0;  // that a rank has received
   JsonLines lines_;
   Loader loader_;
   Progress progress_;
@@ -96,18 +109,29 @@ class TrainingLoop {
   bool log_lost_ = false;  // and the metrics say so
 };
 
+/// The loader of this rank's part of each step. All ranks together keep as many decoded images as one
+/// process.
+LoaderOptions share_of_loader(const Run& run) {
+  LoaderOptions options = loader_options(run.config);
+  options.share = run.world.share(run.config.accumulate);
+  options.cache_bytes /= static_cast<size_t>(run.world.size());
+  return options;
+}
+
 TrainingLoop::TrainingLoop(Run& run)
     : run_(run),
-      lines_(state_.step == 0 ? JsonLines::create(run.metrics())
-                              : JsonLines::resume(run.metrics(), state_.step)),
-      loader_(run.data.train, loader_options(config_), state_.step * config_.accumulate),
+      lines_(!world_.is_first() ? JsonLines::nowhere()
+             : state_.step == 0 ? JsonLines::create(run.metrics())
+                                : JsonLines::resume(run.metrics(), state_.step)),
+      loader_(run.data.train, share_of_loader(run), state_.step * config_.accumulate),
       progress_(stdout, state_.step, steps_),
-      log_([&run](int64_t step) { return explain_step(run, step); }),
-      step_(run.ctx, *run.detector.model, *run.sgd, config_.cuda_graph) {
+      log_([&run](int64_t step) { return run.world.is_first() ? explain_step(run, step) : ""; }),
+      step_(run.ctx, *run.detector.model, *run.sgd, config_.cuda_graph, world_) {
+  advise();
   if (lines_.missing_steps() > 0)
     progress_.message(fmt::format("{} lacks {} of the {} steps before the checkpoint; its curves have a gap",
                                   run.metrics().string(), lines_.missing_steps(), state_.step));
-  if (run.options.explain_every > 0) series_.emplace(run);
+  if (run.options.explain_every > 0 && world_.is_first()) series_.emplace(run);
   start_ = Clock::now();
 }
 
@@ -126,13 +150,28 @@ int64_t TrainingLoop::expected_steps() const {
 
 std::vector<TrainingBatch> TrainingLoop::next_batches() {
   std::vector<TrainingBatch> batches;
-  for (int64_t i = 0; i < config_.accumulate; ++i)
+  for (int64_t i = 0; i < world_.share(config_.accumulate).count(); ++i)
     batches.push_back(make_training_batch(run_.ctx, run_.detector.model->config, loader_.next()));
   return batches;
 }
 
+void TrainingLoop::agree() {
+  struct Heard {
+    int64_t signal, steps;
+  };
+  const std::vector<Heard> all = world_.of_all(Heard{InterruptGuard::signal(), expected_steps()});
+  steps_ = all.front().steps;
+  for (const Heard& heard : all) signal_ = std::max(signal_, static_cast<int>(heard.signal));
+}
+
+void TrainingLoop::advise() {
+  world_.watch.advice = state_.step > 0
+                            ? fmt::format("last checkpoint step {}; go on with --resume", state_.step)
+                            : "there is no checkpoint yet";
+}
+
 TrainingLoop::Due TrainingLoop::find_due() const {
-  const bool end = done_ >= steps_, stop = InterruptGuard::signal() != 0;
+  const bool end = done_ >= steps_, stop = signal_ != 0;
   const bool evaluation =
       !run_.data.val.samples.empty() && (end || done_ % (config_.eval_every * run_.epoch_steps) == 0);
   return {end, stop, evaluation, end || stop || evaluation || done_ % config_.checkpoint_every == 0};
@@ -141,7 +180,7 @@ TrainingLoop::Due TrainingLoop::find_due() const {
 void TrainingLoop::after_step(float rate, const Losses& losses) {
   ++done_;
   log_.add(done_, rate, losses, run_.sgd->norm());
-  steps_ = expected_steps();
+  agree();
   progress_.expect(steps_);
   const Due due = find_due();
   const bool reading_is_free = run_.ctx.device.type == DeviceType::cpu;
@@ -161,7 +200,8 @@ void TrainingLoop::after_step(float rate, const Losses& losses) {
                                           "there is no best.safetensors yet",
                                           run_.last_checkpoint().string());
     throw Interrupted(fmt::format("stopped after step {}{}; resume with:\n  {}{}", done_, weights,
-                                  run_.options.command_line, run_.options.resume ? "" : " --resume"));
+                                  run_.options.command_line, run_.options.resume ? "" : " --resume"),
+                      signal_);
   }
   progress_.pause_ended();  // evaluations and checkpoints are not training time
   start_ = Clock::now();
@@ -190,7 +230,9 @@ void TrainingLoop::save(const Due& due) {
     state_.step = done_;
     lines_.sync();
     if (series_) series_->save();
-    save_checkpoint(run_.last_checkpoint(), run_.detector, *run_.sgd, run_.average(), state_);
+    if (world_.is_first())
+      save_checkpoint(run_.last_checkpoint(), run_.detector, *run_.sgd, run_.average(), state_);
+    advise();
   };
   if (due.evaluation) {
     try {
@@ -203,7 +245,7 @@ void TrainingLoop::save(const Due& due) {
   save_now();
 }
 
-/// Evaluates the model on the validation split, writes the figures to the metrics and keeps the best model.
+/// Evaluates the model on the validation split, together with the other ranks.
 void TrainingLoop::evaluate() {
   /// While it lives, the model has the average of the weights.
   struct Average {
@@ -219,8 +261,16 @@ void TrainingLoop::evaluate() {
   };
   const Average average(run_.ema ? &*run_.ema : nullptr);
   run_.val_faults.clear();
-  const auto found = detect_dataset(run_.ctx, *run_.detector.model, run_.data.val,
+  world_.watch.place = fmt::format("the end of the evaluation after step {}", done_);
+  const auto found = detect_dataset(world_, run_.ctx, *run_.detector.model, run_.data.val,
                                     static_cast<int>(config_.workers), run_.val_faults);
+  if (world_.is_first()) judge(found);
+  state_.best = world_.from_first(state_.best);
+  state_.best_step = world_.from_first(state_.best_step);
+}
+
+/// Writes the figures to the metrics and keeps the best model.
+void TrainingLoop::judge(const std::vector<Detection>& found) {
   ignore_undecodable(run_.data.val, run_.val_faults);
   const VocResult voc = evaluate_voc(found, run_.data.val);
   const CocoFigures coco = evaluate_coco(found, run_.data.val).mean;

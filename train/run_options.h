@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/op_observer.h"
+#include "core/world.h"
 #include "data/loader.h"
 #include "eval/data_summary.h"
 #include "models/config.h"
@@ -33,6 +34,7 @@ struct RunOptions {
   int64_t explain_every = 0;
   std::string explain_image;
   StepWatcher* steps_watcher = nullptr;  // is told of every training step
+  World* world = &alone();               // the processes that train together
 };
 
 /// Every setting that the weights depend on, besides the data: a resumed run must have the same ones.

@@ -164,8 +164,11 @@ int64_t count_parameters(FasterRcnn& model) {
 }  // namespace
 
 void read_data(Run& run) {
-  check_run_folder(run.options, run.out);
-  if (!run.options.dry_run && !run.lock && is_there(FolderLock::file_in(run.out))) run.lock.emplace(run.out);
+  if (run.world.is_first()) {
+    check_run_folder(run.options, run.out);
+    if (!run.options.dry_run && !run.lock && is_there(FolderLock::file_in(run.out)))
+      run.lock.emplace(run.out);
+  }
   run.data = read_run_data(run.config, run.out, run.options.resume, run.options.allow_changed_data);
   print_log("{}\n", run.device_line);
   keep_settled(run);
@@ -185,7 +188,8 @@ void print_forecast(Run& run) {
   plan.sgd = sgd_options(run.config);
   plan.loader = loader_options(run.config);
   plan.steps = run.steps;
-  plan.accumulate = run.config.accumulate;
+  plan.accumulate = run.world.share(run.config.accumulate).count();  // of rank 0
+  plan.loader.cache_bytes /= static_cast<size_t>(run.world.size());
   plan.averages = run.config.ema > 0;
   plan.val = run.data.val.samples;
   plan.largest_scale = 1 + run.config.scale_jitter;
@@ -209,8 +213,10 @@ void build_model(Run& run) {
   if (run.config.ema > 0) run.ema.emplace(run.ctx, model, run.config.ema);
 }
 
-void open_folder(Run& run) {
-  const auto settings = result_settings(run.options, run.data.random);
+namespace {
+
+/// Creates and locks the folder, and writes what the run begins with.
+void prepare_folder(Run& run) {
   std::error_code error;
   std::filesystem::create_directories(run.out, error);
   check_input(!error, "{}: cannot create the folder: {}", run.out.string(), error.message());
@@ -223,6 +229,13 @@ void open_folder(Run& run) {
   for (const auto& folder : {run.out, run.out / "splits"}) remove_left_temporaries(folder);
   check_fingerprint(run);
   write_random_split(run.data, run.out);
+}
+
+}  // namespace
+
+void open_folder(Run& run) {
+  const auto settings = result_settings(run.options, run.data.random);
+  if (run.world.is_first()) prepare_folder(run);
   if (run.continues()) {
     const std::string data = run.state.data_sha256;
     run.state = load_checkpoint(run.last_checkpoint(), run.detector, *run.sgd, run.average(), settings);

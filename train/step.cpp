@@ -3,6 +3,8 @@
 #include <array>
 
 #include "layers/sum.h"
+#include "train/gradient_tree.h"
+#include "train/step_record.h"
 
 namespace rcnn {
 namespace {
@@ -15,17 +17,18 @@ std::array<Tensor*, 9> tensors_of(TrainingBatch& batch) {
       &batch.truth.image_id};
 }
 
-/// Term by term, sum + weight * losses, or weight * losses if there is no sum yet.
-Losses weighted_sum(Context& ctx, const Losses& sum, const Losses& losses, double weight) {
-  Losses result;
-  for (const LossTerm& term : kLosses) {
-    const Var &before = sum.*term.value, &loss = losses.*term.value;
-    if (!loss.defined()) continue;
-    const Var value(loss.value());
-    result.*term.value = before.defined() ? rcnn::weighted_sum(ctx, {before, value}, {1, weight})
-                                          : rcnn::weighted_sum(ctx, {value}, {weight});
-  }
-  return result;
+/// The mean of the losses, term by term, added from the first to the last.
+Losses mean_of(Context& ctx, const std::vector<Losses>& all) {
+  const double weight = 1.0 / static_cast<double>(all.size());
+  Losses mean;
+  for (const LossTerm& term : kLosses)
+    for (const Losses& losses : all) {
+      const Var& loss = losses.*term.value;
+      if (!loss.defined()) continue;
+      Var& sum = mean.*term.value;
+      sum = sum.defined() ? weighted_sum(ctx, {sum, loss}, {1, weight}) : weighted_sum(ctx, {loss}, {weight});
+    }
+  return mean;
 }
 
 }  // namespace
@@ -45,24 +48,33 @@ Losses TrainingStep::pass(Context& ctx, const TrainingBatch& batch) {
   return losses;
 }
 
-Losses TrainingStep::run(int64_t step, float learning_rate, std::span<const TrainingBatch> batches) {
-  check(!batches.empty(), "a training step without a batch");
-  if (batches.size() == 1) return run(step, learning_rate, batches[0]);
+Losses TrainingStep::run(int64_t step, float learning_rate, std::span<const TrainingBatch> own,
+                         int64_t micro_batches) {
+  const Share share = world_.share(micro_batches);
+  check(!own.empty(), "a training step without a batch");
+  check(std::ssize(own) == share.count(), "a training step of {} batches has {} on this rank, found {}",
+        micro_batches, share.count(), own.size());
+  if (micro_batches == 1) return run(step, learning_rate, own[0]);
   ctx_.step.fill(static_cast<double>(step));
   sgd_.set_learning_rate(learning_rate);
   ctx_.training = ctx_.grad = true;
-  const double weight = 1.0 / static_cast<double>(batches.size());
-  Losses sum;
-  for (size_t i = 0; i < batches.size(); ++i) {
-    const TrainingBatch& batch = batches[i];
-    ctx_.micro_batch = static_cast<uint32_t>(i);
-    const Losses losses = model_.losses(ctx_, batch.images, batch.truth);
-    backward(ctx_, losses.total, weight);
-    sum = weighted_sum(ctx_, sum, losses, weight);
+  GradientTree gradients;
+  StepRecord record(ctx_, model_, world_, micro_batches);
+  for (size_t i = 0; i < own.size(); ++i) {
+    const int64_t number = share.begin + static_cast<int64_t>(i);
+    ctx_.micro_batch = static_cast<uint32_t>(number);
+    for (const Sgd::Parameter& p : sgd_.parameters()) p.value.clear_gradient();
+    record.begin();
+    const Losses losses = model_.losses(ctx_, own[i].images, own[i].truth);
+    backward(ctx_, losses.total, 1.0 / static_cast<double>(micro_batches));
+    record.end(losses);
+    gradients.add({number, 1, flat_gradient(ctx_, sgd_.parameters())});
   }
   ctx_.micro_batch = 0;
+  set_gradients(sgd_.parameters(), sum_over_ranks(ctx_, world_, std::move(gradients), micro_batches));
+  const std::vector<Losses> all = record.of_all_ranks();
   sgd_.step(ctx_);
-  return sum;
+  return mean_of(ctx_, all);
 }
 
 Losses TrainingStep::run(int64_t step, float learning_rate, const TrainingBatch& batch) {

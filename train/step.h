@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "core/cuda/recorded_work.h"
+#include "core/world.h"
 #include "models/faster_rcnn.h"
 #include "train/batch.h"
 #include "train/sgd.h"
@@ -17,17 +18,22 @@ class TrainingStep {
  public:
   /// With `records`, a step on a GPU is captured as a CUDA graph, one per shape of batch and at most
   /// kMaxRecorded of them; batches of further shapes run without a graph.
-  TrainingStep(Context& ctx, FasterRcnn& model, Sgd& sgd, bool records)
-      : ctx_(ctx), model_(model), sgd_(sgd), records_(records) {}
+  TrainingStep(Context& ctx, FasterRcnn& model, Sgd& sgd, bool records, World& world = alone())
+      : ctx_(ctx), model_(model), sgd_(sgd), records_(records), world_(world) {}
 
   /// Takes step number `step` on this batch. The losses are on the device and not part of an autograd graph.
   Losses run(int64_t step, float learning_rate, const TrainingBatch& batch);
-  /// Takes one step on several batches, one after the other, so that only one of them needs memory for its
-  /// pass. The gradient and the losses are the means over the batches. The result is that of one step on all
-  /// images, except that batch statistics and the divisors of the losses (sampled anchors and RoIs) are those
-  /// of each batch. With more than one batch the step is not captured, because the first batch writes
-  /// gradients and the others add.
-  Losses run(int64_t step, float learning_rate, std::span<const TrainingBatch> batches);
+  /// Takes one step on `micro_batches` batches, of which `own` are those of this rank's share, one after the
+  /// other, so that only one of them needs memory for its pass. The gradient and the losses are the means
+  /// over the batches, and have the same bits for any number of ranks: gradients are added by a GradientTree,
+  /// losses in the order of the batches, and running statistics are moved in that order too. The result is
+  /// that of one step on all images, except that batch statistics and the divisors of the losses (sampled
+  /// anchors and RoIs) are those of each batch. With more than one batch the step is not captured.
+  Losses run(int64_t step, float learning_rate, std::span<const TrainingBatch> own, int64_t micro_batches);
+  /// The same with all batches on this rank.
+  Losses run(int64_t step, float learning_rate, std::span<const TrainingBatch> batches) {
+    return run(step, learning_rate, batches, std::ssize(batches));
+  }
 
   static constexpr size_t kMaxRecorded = 8;
 
@@ -48,6 +54,7 @@ class TrainingStep {
   FasterRcnn& model_;
   Sgd& sgd_;
   bool records_;
+  World& world_;
   std::map<Key, std::unique_ptr<Recorded>> recorded_;
 };
 

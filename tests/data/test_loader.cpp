@@ -164,6 +164,32 @@ TEST_CASE("loader: a stream can start at any batch") {
   }
 }
 
+TEST_CASE("loader: the shares of several processes make up the stream, and so do their faults") {
+  const Pictures pictures(11);
+  for (const int bad : {3, 8}) pictures.spoil(bad);
+  constexpr int kSteps = 3, kBatches = 6, kFirst = 2;  // batches per step; step to begin with
+  for (const int workers : {0, 2}) {
+    Loader whole(pictures.data, training_options(workers), kFirst * kBatches);
+    const Stream expected = take(whole, kSteps * kBatches);
+    for (const int ranks : {2, 3, 5}) {
+      std::vector<std::vector<int>> samples(kSteps * kBatches);
+      run_ranks(ranks, [&](World& world) {
+        LoaderOptions options = training_options(workers);
+        options.share = world.share(kBatches);
+        Loader loader(pictures.data, options, kFirst * kBatches);
+        const Stream part = take(loader, kSteps * static_cast<int>(options.share.count()));
+        for (size_t i = 0; i < part.samples.size(); ++i)
+          samples.at(static_cast<size_t>(part.indices[i] - kFirst * kBatches)) = part.samples[i];
+        std::vector<std::string> faults;
+        for (const Fault& fault : loader.faults_of(world)) faults.push_back(fault.what);
+        CHECK(faults == expected.faults);
+        CHECK(faults.size() == 2);
+      });
+      CHECK(samples == expected.samples);
+    }
+  }
+}
+
 TEST_CASE("loader: decoded images are kept, up to the limit") {
   const Pictures pictures(4);
   const size_t image_bytes = 9 * 7 * 3;
@@ -225,6 +251,7 @@ TEST_CASE("loader: options out of range") {
   CHECK(contains(input_error([&] { Loader(pictures.data, {.augment = {.crop = 1.5f}}); }), "crop = 1.5"));
   CHECK(contains(input_error([&] { Loader(pictures.data, {.augment = {.mosaic = NAN}}); }), "mosaic = nan"));
   CHECK_THROWS_AS(Loader(pictures.data, {}, -1), Error);
+  CHECK_THROWS_AS(Loader(pictures.data, {.share = {0, 2, 4}}, 6), Error);
 }
 
 TEST_CASE("loader: it can be destroyed at any point of the stream") {

@@ -119,3 +119,38 @@ TEST_CASE("detection trace: one entry per image, empty for an image that cannot 
   CHECK(same(found, detect_dataset(ctx, model, dataset, 0, again)));
   CHECK_NOTHROW(diagnose(found, traces, dataset));
 }
+
+TEST_CASE("detect: several ranks find what one finds, with fewer images than ranks and with a broken one") {
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder.path(), 4);
+  const std::filesystem::path broken = folder / "JPEGImages/train_00001.png";
+  std::filesystem::resize_file(broken, std::filesystem::file_size(broken) / 2);
+  Dataset dataset = read_voc(folder.path(), "train");
+  for (const size_t images : {4, 2}) {
+    dataset.samples.resize(images);
+    FasterRcnn one(tiny_model(), 2, Init(3));
+    Context ctx_of_one;
+    std::vector<Fault> faults;
+    std::vector<Trace> traces;
+    const auto expected = detect_dataset(ctx_of_one, one, dataset, 0, faults, {}, &traces);
+    REQUIRE(!expected.empty());
+    for (const int ranks : {2, 3})
+      run_ranks(ranks, [&](World& world) {
+        Context ctx;
+        FasterRcnn model(tiny_model(), 2, Init(3));
+        std::vector<Fault> faults_here;
+        std::vector<Trace> traces_here;
+        const auto found = detect_dataset(world, ctx, model, dataset, 1, faults_here, &traces_here);
+        CHECK(found.size() == (world.is_first() ? expected.size() : 0));
+        if (!world.is_first()) return;
+        CHECK(same(found, expected));
+        REQUIRE(faults_here.size() == faults.size());
+        CHECK(faults_here.front().what == faults.front().what);
+        REQUIRE(traces_here.size() == traces.size());
+        for (size_t i = 0; i < traces.size(); ++i) {
+          CHECK(traces_here[i].proposals.size() == traces[i].proposals.size());
+          CHECK(same(traces_here[i].before_nms, traces[i].before_nms));
+        }
+      });
+  }
+}

@@ -29,9 +29,9 @@ int end_of_process(const std::vector<int>& signals, bool ignores_hangup = false)
 
 TEST_CASE("interrupt: the first signal is recorded, a second one of any kind ends the process") {
   CHECK(end_of_process({}) == 0);
-  for (const int first : {SIGINT, SIGTERM, SIGHUP}) {
+  for (const int first : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
     CHECK(end_of_process({first}) == 0);
-    for (const int second : {SIGINT, SIGTERM, SIGHUP}) {
+    for (const int second : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
       CAPTURE(first);
       CAPTURE(second);
       CHECK(end_of_process({first, second}) == second);

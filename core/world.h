@@ -1,0 +1,127 @@
+// The processes that work together on one run ("ranks"), and what they say to each other.
+//
+// Everything is made of one operation, `exchange`: every rank has bytes for every rank. A back end implements
+// that, and the rest follows. There are three: one process alone, threads of one process (for tests), and the
+// processes that mpirun has started. No back end computes anything: sums of floats are made by our own ops,
+// in an order that does not depend on the number of ranks (train/gradient_tree.h).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace rcnn {
+
+using Bytes = std::vector<std::byte>;
+
+/// The items [begin, end) of `of`: the part that one rank works on.
+struct Share {
+  int64_t begin = 0, end = 1, of = 1;
+  int64_t count() const { return end - begin; }
+};
+/// Contiguous parts that differ by at most one item. A part is empty if there are fewer items than ranks.
+Share share_of(int64_t items, int rank, int ranks);
+
+class World {
+ public:
+  using Outgoing = std::vector<std::span<const std::byte>>;  // one per rank
+  using Incoming = std::vector<std::span<std::byte>>;        // likewise
+
+  virtual ~World() = default;
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  int rank() const { return rank_; }
+  int size() const { return static_cast<int>(hosts_.size()); }
+  bool is_first() const { return rank_ == 0; }
+  /// This rank's part of these items.
+  Share share(int64_t items) const { return share_of(items, rank_, size()); }
+  /// "rank 3 (host)".
+  std::string name_of(int rank) const;
+  /// How many ranks with a lower number work on this rank's machine: chooses the GPU.
+  int place_on_host() const;
+
+  /// Sends to[i] to rank i and fills from[i] with what rank i sends to this one. Both sides know the sizes;
+  /// spans may be empty. Every rank must make the same sequence of calls, of this function and of those
+  /// below. Throws Error that names the ranks for which `watch` has waited in vain.
+  void exchange(const Outgoing& to, const Incoming& from);
+  /// What every rank gave, in the order of the ranks, of any sizes.
+  std::vector<Bytes> all_gather(std::span<const std::byte> mine);
+  /// The same, but only rank 0 gets it; the others get nothing.
+  std::vector<Bytes> gather(std::span<const std::byte> mine);
+  /// The bytes of rank 0, which all ranks know the number of.
+  void broadcast(std::span<std::byte> data);
+  /// A plain value of rank 0.
+  template <class T>
+  T from_first(T value) {
+    broadcast(std::as_writable_bytes(std::span(&value, 1)));
+    return value;
+  }
+  /// A plain value of every rank.
+  template <class T>
+  std::vector<T> of_all(const T& value);
+  /// Returns when all ranks have called it, however long that takes.
+  void barrier();
+  /// Ends all ranks at once, with this exit status.
+  [[noreturn]] virtual void abort(int status) = 0;
+
+  /// The bytes that this rank has sent to others.
+  int64_t bytes_sent() const { return bytes_sent_; }
+
+  /// How long to wait for another rank, and what to say then: "rank 3 (host) has not reached step 1204 for
+  /// 300 s; last checkpoint ...".
+  struct Watch {
+    double seconds = 300;  // 0: for ever
+    std::string place = "this point of the run", advice = {};
+  };
+  Watch watch;
+
+ protected:
+  World(int rank, std::vector<std::string> hosts) : rank_(rank), hosts_(std::move(hosts)) {}
+  /// Without the bytes for itself, which `exchange` copies. The sizes are right.
+  virtual void exchange_with_others(const Outgoing& to, const Incoming& from) = 0;
+  /// The error of having waited for these ranks.
+  [[noreturn]] void give_up(const std::vector<int>& missing) const;
+
+ private:
+  int rank_;
+  std::vector<std::string> hosts_;  // by rank
+  int64_t bytes_sent_ = 0;
+};
+
+template <class T>
+std::vector<T> World::of_all(const T& value) {
+  std::vector<T> values(static_cast<size_t>(size()));
+  const Outgoing to(values.size(), std::as_bytes(std::span(&value, 1)));
+  Incoming from;
+  for (T& one : values) from.push_back(std::as_writable_bytes(std::span(&one, 1)));
+  exchange(to, from);
+  return values;
+}
+
+/// One process.
+World& alone();
+
+/// Runs `work` once for each of `ranks` ranks, each in a thread of its own with as many threads for ops as
+/// the caller has. Only one of them runs at a time, until it waits for another, so `work` needs no locks. If
+/// one throws, the others end too, and the exception is rethrown.
+void run_ranks(int ranks, const std::function<void(World&)>& work);
+
+/// Whether mpirun or srun has started this process as one of several, by its environment.
+bool is_launched();
+/// The rank that the environment names; 0 if it names none.
+int launched_rank();
+/// The processes that mpirun or srun has started; `alone()` if neither has. The first call connects them.
+/// Throws InputError if this build has no MPI, and if the processes do not find each other.
+World& launched_world();
+/// The same, or null if it was not asked for yet or if there is one process only.
+World* connected_world();
+/// Waits for the other processes and disconnects from them: call it before main returns.
+void leave_launched_world();
+/// "Open MPI v4.1.4", or "" if this build has no MPI.
+std::string mpi_description();
+
+}  // namespace rcnn

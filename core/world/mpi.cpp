@@ -1,0 +1,186 @@
+// Ranks as processes that mpirun or srun has started, by MPI.
+//
+// Only point-to-point messages are used, and none of them blocks: a rank that waits looks at its messages in
+// turn, so it knows for which ranks it waits. MPI's own reductions are not used, because they add in an order
+// that depends on the number of ranks.
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+
+#include "core/error.h"
+#include "core/world.h"
+
+#if defined(RCNN_MPI)
+#define OMPI_SKIP_MPICXX 1
+#define MPICH_SKIP_MPICXX 1
+#include <mpi.h>
+
+#include <chrono>
+#include <thread>
+#endif
+
+namespace rcnn {
+namespace {
+
+/// A number in one of these variables, of which launchers set one or another.
+std::optional<int> of_environment(std::initializer_list<const char*> names) {
+  for (const char* name : names)
+    if (const char* text = std::getenv(name); text && *text) return std::atoi(text);
+  return {};
+}
+
+#if defined(RCNN_MPI)
+
+constexpr size_t kMaxMessage = size_t{1} << 30;  // MPI counts in int
+
+class MpiWorld : public World {
+ public:
+  MpiWorld(int rank, std::vector<std::string> hosts) : World(rank, std::move(hosts)) {}
+  void abort(int status) override {
+    MPI_Abort(MPI_COMM_WORLD, status);
+    std::_Exit(status);  // MPI_Abort does not return
+  }
+
+ private:
+  void exchange_with_others(const Outgoing& to, const Incoming& from) override;
+  void wait(std::vector<MPI_Request>& requests, const std::vector<int>& peers);
+};
+
+void MpiWorld::exchange_with_others(const Outgoing& to, const Incoming& from) {
+  std::vector<MPI_Request> requests;
+  std::vector<int> peers;  // of each request
+  const auto begin = [&](size_t peer, size_t bytes, const auto& start) {
+    for (size_t at = 0; at < bytes; at += kMaxMessage) {
+      peers.push_back(static_cast<int>(peer));
+      start(at, static_cast<int>(std::min(kMaxMessage, bytes - at)), &requests.emplace_back());
+    }
+  };
+  const auto me = static_cast<size_t>(rank());
+  for (size_t k = 1; k < to.size(); ++k) {  // each rank begins with another one
+    const size_t i = (me + to.size() - k) % to.size();
+    begin(i, from[i].size(), [&](size_t at, int bytes, MPI_Request* request) {
+      MPI_Irecv(from[i].data() + at, bytes, MPI_BYTE, static_cast<int>(i), 0, MPI_COMM_WORLD, request);
+    });
+  }
+  for (size_t k = 1; k < to.size(); ++k) {
+    const size_t i = (me + k) % to.size();
+    begin(i, to[i].size(), [&](size_t at, int bytes, MPI_Request* request) {
+      MPI_Isend(to[i].data() + at, bytes, MPI_BYTE, static_cast<int>(i), 0, MPI_COMM_WORLD, request);
+    });
+  }
+  wait(requests, peers);
+}
+
+void MpiWorld::wait(std::vector<MPI_Request>& requests, const std::vector<int>& peers) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::milliseconds kEager{2};  // looks again at once for so long, then after naps
+  constexpr std::chrono::microseconds kNap{50};
+  const auto begin = Clock::now();
+  while (true) {
+    int done = 0;
+    MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE);
+    if (done) return;
+    const auto waited = Clock::now() - begin;
+    if (watch.seconds > 0 && std::chrono::duration<double>(waited).count() > watch.seconds) break;
+    if (waited < kEager)
+      std::this_thread::yield();
+    else
+      std::this_thread::sleep_for(kNap);
+  }
+  std::vector<int> missing;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    int done = 0;
+    MPI_Test(&requests[i], &done, MPI_STATUS_IGNORE);
+    if (!done) missing.push_back(peers[i]);
+  }
+  std::sort(missing.begin(), missing.end());
+  missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
+  give_up(missing);
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  ::gethostname(name.data(), name.size() - 1);
+  return name.data();
+}
+
+std::unique_ptr<World> connect() {
+  int provided = 0, rank = 0, size = 1;
+  MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  const int expected =
+      of_environment({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}).value_or(size);
+  check_input(
+      size == expected,
+      "{} processes were started, but MPI connects {}: this program's MPI ({}) is not that of the launcher; "
+      "start it with the mpirun of the same MPI, or with srun --mpi=pmix",
+      expected, size, mpi_description());
+  const auto all = static_cast<size_t>(size);
+  MpiWorld strangers(rank, std::vector<std::string>(all));
+  std::vector<std::string> hosts;
+  const std::string here = host_name();
+  for (const Bytes& name : strangers.all_gather(std::as_bytes(std::span(here.data(), here.size()))))
+    hosts.emplace_back(reinterpret_cast<const char*>(name.data()), name.size());
+  return std::make_unique<MpiWorld>(rank, hosts);
+}
+
+std::unique_ptr<World> launched;
+
+#endif
+
+}  // namespace
+
+bool is_launched() {
+  return of_environment({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK", "PMI_RANK"}).has_value();
+}
+
+int launched_rank() { return of_environment({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"}).value_or(0); }
+
+#if defined(RCNN_MPI)
+
+World& launched_world() {
+  if (!is_launched()) return alone();
+  if (!launched) launched = connect();
+  return *launched;
+}
+
+World* connected_world() { return launched && launched->size() > 1 ? launched.get() : nullptr; }
+
+void leave_launched_world() {
+  if (!launched) return;
+  launched->barrier();
+  MPI_Finalize();
+  launched.reset();
+}
+
+std::string mpi_description() {
+  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
+  int length = 0;
+  MPI_Get_library_version(text.data(), &length);
+  const std::string all(text.data(), static_cast<size_t>(length));
+  return all.substr(0, all.find_first_of(",\n"));
+}
+
+#else
+
+World& launched_world() {
+  const int size = of_environment({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}).value_or(1);
+  check_input(size == 1,
+              "{} processes were started, but this build has no MPI to connect them: `sh tools/setup.sh && "
+              "make MPI=1` builds "
+              "it with Open MPI",
+              size);
+  return alone();
+}
+World* connected_world() { return nullptr; }
+void leave_launched_world() {}
+std::string mpi_description() { return ""; }
+
+#endif
+
+}  // namespace rcnn

@@ -1,0 +1,90 @@
+// Ranks as threads of one process.
+#include <condition_variable>
+#include <cstring>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "core/error.h"
+#include "core/parallel.h"
+#include "core/world.h"
+
+namespace rcnn {
+namespace {
+
+/// What the ranks share. A rank holds the mutex while it works and gives it up while it waits, so one works
+/// at a time.
+struct Meeting {
+  explicit Meeting(int ranks) : to(static_cast<size_t>(ranks)) {}
+
+  /// Waits until all ranks have come. Throws if one has ended instead.
+  void meet(std::unique_lock<std::mutex>& lock) {
+    const int64_t now = round;
+    if (++here == static_cast<int>(to.size())) {
+      here = 0;
+      ++round;
+      changed.notify_all();
+    }
+    changed.wait(lock, [&] { return round != now || ended; });
+    if (round == now) throw Error("another rank has ended");
+  }
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<const World::Outgoing*> to;  // what each rank sends in this round
+  int here = 0;                            // ranks that have come
+  int64_t round = 0;
+  bool ended = false;          // a rank has: whoever waits for it now does so in vain
+  std::exception_ptr failure;  // the first
+};
+
+class ThreadWorld : public World {
+ public:
+  ThreadWorld(Meeting& meeting, int rank, int ranks)
+      : World(rank, std::vector<std::string>(static_cast<size_t>(ranks))),
+        lock(meeting.mutex),
+        meeting_(meeting) {}
+  void abort(int status) override { throw Error(fmt::format("a rank ended all with status {}", status)); }
+
+  std::unique_lock<std::mutex> lock;
+
+ private:
+  void exchange_with_others(const Outgoing& to, const Incoming& from) override {
+    const auto me = static_cast<size_t>(rank());
+    meeting_.to[me] = &to;
+    meeting_.meet(lock);
+    for (size_t i = 0; i < from.size(); ++i) {
+      const std::span<const std::byte> sent = (*meeting_.to[i])[me];
+      check(sent.size() == from[i].size(), "rank {} sends {} bytes to rank {}, which expects {}", i,
+            sent.size(), me, from[i].size());
+      if (i != me && !sent.empty()) std::memcpy(from[i].data(), sent.data(), sent.size());
+    }
+    meeting_.meet(lock);  // what others send must stay until all have it
+  }
+
+  Meeting& meeting_;
+};
+
+}  // namespace
+
+void run_ranks(int ranks, const std::function<void(World&)>& work) {
+  Meeting meeting(ranks);
+  const int threads_of_ops = thread_count();
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < ranks; ++rank)
+    threads.emplace_back([&, rank] {
+      ThreadWorld world(meeting, rank, ranks);
+      try {
+        set_thread_count(threads_of_ops);
+        work(world);
+      } catch (...) {
+        if (!meeting.failure) meeting.failure = std::current_exception();
+      }
+      meeting.ended = true;
+      meeting.changed.notify_all();
+    });
+  for (std::thread& thread : threads) thread.join();
+  if (meeting.failure) std::rethrow_exception(meeting.failure);
+}
+
+}  // namespace rcnn

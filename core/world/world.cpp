@@ -1,0 +1,103 @@
+#include "core/world.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/error.h"
+
+namespace rcnn {
+
+Share share_of(int64_t items, int rank, int ranks) {
+  return {items * rank / ranks, items * (rank + 1) / ranks, items};
+}
+
+std::string World::name_of(int rank) const {
+  const std::string& host = hosts_.at(static_cast<size_t>(rank));
+  return host.empty() ? fmt::format("rank {}", rank) : fmt::format("rank {} ({})", rank, host);
+}
+
+int World::place_on_host() const {
+  const auto here = hosts_.begin() + rank_;
+  return static_cast<int>(std::count(hosts_.begin(), here, *here));
+}
+
+void World::exchange(const Outgoing& to, const Incoming& from) {
+  const auto me = static_cast<size_t>(rank_), all = static_cast<size_t>(size());
+  check(to.size() == all && from.size() == all, "an exchange of {} ranks got spans for {} and {}", all,
+        to.size(), from.size());
+  check(to[me].size() == from[me].size(), "{} sends itself {} bytes and expects {}", name_of(rank_),
+        to[me].size(), from[me].size());
+  for (size_t i = 0; i < all; ++i)
+    if (i != me) bytes_sent_ += static_cast<int64_t>(to[i].size());
+  if (!to[me].empty() && to[me].data() != from[me].data())
+    std::memcpy(from[me].data(), to[me].data(), to[me].size());
+  if (all > 1) exchange_with_others(to, from);
+}
+
+std::vector<Bytes> World::all_gather(std::span<const std::byte> mine) {
+  const std::vector<uint64_t> sizes = of_all<uint64_t>(mine.size());
+  std::vector<Bytes> all;
+  Incoming from;
+  for (const uint64_t bytes : sizes) all.emplace_back(bytes);
+  for (Bytes& one : all) from.emplace_back(one);
+  exchange(Outgoing(all.size(), mine), from);
+  return all;
+}
+
+std::vector<Bytes> World::gather(std::span<const std::byte> mine) {
+  const std::vector<uint64_t> sizes = of_all<uint64_t>(mine.size());
+  std::vector<Bytes> all(is_first() ? sizes.size() : 0);
+  Outgoing to(sizes.size());
+  Incoming from(sizes.size());
+  to[0] = mine;
+  for (size_t i = 0; i < all.size(); ++i) {
+    all[i].resize(sizes[i]);
+    from[i] = all[i];
+  }
+  exchange(to, from);
+  return all;
+}
+
+void World::broadcast(std::span<std::byte> data) {
+  const auto all = static_cast<size_t>(size());
+  Outgoing to(all);
+  Incoming from(all);
+  if (is_first()) to.assign(all, data);
+  from[0] = data;
+  exchange(to, from);
+}
+
+void World::barrier() {
+  Watch patient;
+  patient.seconds = 0;
+  std::swap(watch, patient);
+  static_cast<void>(of_all(std::byte{}));
+  std::swap(watch, patient);
+}
+
+void World::give_up(const std::vector<int>& missing) const {
+  std::string names;
+  for (const int rank : missing) names += (names.empty() ? "" : ", ") + name_of(rank);
+  throw Error(fmt::format("{} {} not reached {} for {:g} s{}{}", names, missing.size() == 1 ? "has" : "have",
+                          watch.place, watch.seconds, watch.advice.empty() ? "" : "; ", watch.advice));
+}
+
+namespace {
+
+class Alone : public World {
+ public:
+  Alone() : World(0, {""}) {}
+  void abort(int status) override { std::exit(status); }
+
+ private:
+  void exchange_with_others(const Outgoing&, const Incoming&) override {}
+};
+
+}  // namespace
+
+World& alone() {
+  static Alone world;
+  return world;
+}
+
+}  // namespace rcnn

@@ -1,0 +1,212 @@
+// The command under mpirun: the same bytes for any number of processes, and what happens when one of them
+// fails.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "tests/train/ranks.h"
+
+using namespace rcnn;
+using namespace rcnn::fixtures;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// The program and mpirun; false if one of them is missing, in which case the test is skipped.
+struct Cluster {
+  ProgramTrial trial;
+  std::string mpirun;
+  Environment environment;
+
+  Cluster() {
+    if (!trial) return;
+    for (const char* place : {"/usr/bin/mpirun", "/usr/local/bin/mpirun"})
+      if (mpirun.empty() && fs::exists(place)) mpirun = place;
+    if (!contains(trial.run({"--version"}).out, "MPI")) mpirun.clear();
+    if (mpirun.empty()) MESSAGE("skipped: this build has no MPI, or there is no mpirun");
+    environment.set("OMP_NUM_THREADS", "1");
+    // Open MPI in a container and as root: no shared memory by system calls that a container forbids.
+    environment.set("OMPI_MCA_btl_vader_single_copy_mechanism", "none");
+    environment.set("OMPI_ALLOW_RUN_AS_ROOT", "1");
+    environment.set("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
+  }
+  explicit operator bool() const { return !mpirun.empty(); }
+
+  std::vector<std::string> train(int processes, const std::string& out,
+                                 const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> words;
+    if (processes > 0)
+      words = {mpirun, "--oversubscribe", "--bind-to", "none", "-n", std::to_string(processes)};
+    words.insert(words.end(), {trial.program.string(), "train", "--data", trial.path("data"), "--out",
+                               trial.path(out), "--accumulate", "4", "--workers", "1"});
+    for (const auto& [key, text] : tiny_settings())
+      if (key != "steps" && key != "batch") words.insert(words.end(), {"--" + key, text});
+    words.insert(words.end(), {"--batch", "1", "--steps"});
+    const bool named = !more.empty() && more.front() == "--steps";
+    words.push_back(named ? more.at(1) : "4");
+    words.insert(words.end(), more.begin() + (named ? 2 : 0), more.end());
+    return words;
+  }
+  Finished run(const std::vector<std::string>& words) const {
+    return run_program(words.front(), {words.begin() + 1, words.end()});
+  }
+  int64_t steps_in(const std::string& out) const {
+    const std::string text = content_of(trial.folder / out / "metrics.jsonl");
+    return std::count(text.begin(), text.end(), '\n');
+  }
+  /// The process with this rank, a descendant of mpirun; 0 if there is none.
+  static pid_t process_of(int rank, pid_t launcher) {
+    for (const auto& entry : fs::directory_iterator("/proc")) {
+      const std::string id = entry.path().filename().string();
+      if (id.find_first_not_of("0123456789") != std::string::npos) continue;
+      const std::string stat = content_of(entry.path() / "stat");
+      const size_t after = stat.rfind(')');
+      if (after == std::string::npos || std::atoi(stat.c_str() + after + 3) != launcher) continue;
+      std::string variables = content_of(entry.path() / "environ");
+      if (contains(variables, fmt::format("OMPI_COMM_WORLD_RANK={}", rank) + '\0'))
+        return std::atoi(id.c_str());
+    }
+    return 0;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("mpirun: any number of processes leaves the files of one, and one sees their output") {
+  const Cluster cluster;
+  if (!cluster) return;
+  write_tiny_scenes(cluster.trial.folder / "data", 6);
+  write_tiny_scenes(cluster.trial.folder / "data", 3, "val");
+  const Finished one = cluster.run(cluster.train(0, "one"));
+  REQUIRE_MESSAGE(one.status == 0, one.err);
+  for (const int processes : {1, 2, 3}) {
+    const std::string out = std::to_string(processes);
+    const Finished several = cluster.run(cluster.train(processes, out));
+    REQUIRE_MESSAGE(several.status == 0, several.err);
+    check_same_results(cluster.trial.folder / "one", cluster.trial.folder / out);
+    const std::string line = "report: ";
+    const size_t first = several.out.find(line);
+    CHECK(first != std::string::npos);
+    CHECK(several.out.find(line, first + 1) == std::string::npos);
+    CHECK(contains(several.out, fmt::format("{} processes share the 4 batches", processes)) ==
+          (processes > 1));
+  }
+}
+
+TEST_CASE("mpirun: eval divides the images and writes the files of one process") {
+  const Cluster cluster;
+  if (!cluster) return;
+  write_tiny_scenes(cluster.trial.folder / "data", 4);
+  write_tiny_scenes(cluster.trial.folder / "data", 5, "val");
+  REQUIRE(cluster.run(cluster.train(0, "run")).status == 0);
+  const auto eval = [&](int processes) {
+    const std::string name = std::to_string(processes);
+    std::vector<std::string> words;
+    if (processes > 1) words = {cluster.mpirun, "--oversubscribe", "-n", name};
+    words.insert(
+        words.end(),
+        {cluster.trial.program.string(), "eval", "--weights", cluster.trial.path("run/best.safetensors"),
+         "--data", cluster.trial.path("data"), "--split", "val", "--json", cluster.trial.path(name + ".json"),
+         "--out", cluster.trial.path(name + "-detections.json")});
+    const Finished found = cluster.run(words);
+    REQUIRE_MESSAGE(found.status == 0, found.err);
+    return content_of(cluster.trial.folder / (name + ".json")) +
+           content_of(cluster.trial.folder / (name + "-detections.json"));
+  };
+  const std::string expected = eval(1);
+  CHECK(contains(expected, "val_00004.png"));
+  CHECK((eval(2) == expected));
+  CHECK((eval(6) == expected));  // more processes than images
+}
+
+TEST_CASE("mpirun: what is wrong for all is said once, with status 2") {
+  const Cluster cluster;
+  if (!cluster) return;
+  write_tiny_scenes(cluster.trial.folder / "data", 4);
+  const std::string many = "5 processes train together, but a step has only 4 batches";
+  const Finished found = cluster.run(cluster.train(5, "out"));
+  CHECK(found.status == 2);
+  const size_t first = found.err.find(many);
+  CHECK(first != std::string::npos);
+  CHECK(found.err.find(many, first + 1) == std::string::npos);
+  CHECK_FALSE(fs::exists(cluster.trial.folder / "out"));
+  const Finished wrong = cluster.run(cluster.train(2, "out", {"--lr", "fast"}));
+  CHECK(wrong.status == 2);
+  CHECK(contains(wrong.err, "--lr"));
+}
+
+TEST_CASE(
+    "mpirun: a process that is killed ends all, and one process goes on to the bytes of an undisturbed run") {
+  const Cluster cluster;
+  if (!cluster) return;
+  write_tiny_scenes(cluster.trial.folder / "data", 6);
+  const std::vector<std::string> steps = {"--steps", "40", "--checkpoint-every", "3"};
+  REQUIRE(cluster.run(cluster.train(0, "one", steps)).status == 0);
+  Process run(cluster.train(2, "killed", steps));
+  run.wait_until([&] { return cluster.steps_in("killed") >= 5; });
+  const pid_t victim = Cluster::process_of(1, run.id());
+  REQUIRE(victim > 0);
+  ::kill(victim, SIGKILL);
+  CHECK(run.wait() != 0);
+  CHECK(contains(run.err(), "signal 9"));
+  CHECK(cluster.steps_in("killed") < 40);
+  auto more = steps;
+  more.emplace_back("--resume");
+  const Finished rest = cluster.run(cluster.train(0, "killed", more));
+  REQUIRE_MESSAGE(rest.status == 0, rest.err);
+  check_same_results(cluster.trial.folder / "one", cluster.trial.folder / "killed");
+}
+
+TEST_CASE("mpirun: a signal to one process, or to mpirun, stops all after a step, with a checkpoint") {
+  const Cluster cluster;
+  if (!cluster) return;
+  write_tiny_scenes(cluster.trial.folder / "data", 6);
+  for (const int signal : {SIGTERM, SIGUSR1}) {
+    CAPTURE(signal);
+    const std::string out = std::to_string(signal);
+    Process run(cluster.train(2, out, {"--steps", "100000"}));
+    run.wait_until([&] { return cluster.steps_in(out) >= 2; });
+    const pid_t one = signal == SIGUSR1 ? run.id() : Cluster::process_of(1, run.id());
+    REQUIRE(one > 0);
+    ::kill(one, signal);
+    CHECK(run.wait() == 128 + signal);
+    CHECK(contains(run.err(), "resume with:"));
+    REQUIRE(fs::exists(cluster.trial.folder / out / "last.safetensors"));
+    const auto checkpoint = read_safetensors(cluster.trial.folder / out / "last.safetensors");
+    CHECK(checkpoint.metadata.at("step") == std::to_string(cluster.steps_in(out)));
+  }
+}
+
+TEST_CASE("mpirun: a process that hangs is named, with what to do, and all end") {
+  const Cluster cluster;
+  if (!cluster) return;
+  write_tiny_scenes(cluster.trial.folder / "data", 6);
+  Process run(
+      cluster.train(2, "out", {"--steps", "100000", "--checkpoint-every", "2", "--rank-timeout", "2"}));
+  run.wait_until([&] { return cluster.steps_in("out") >= 5; });
+  const pid_t sleeper = Cluster::process_of(1, run.id());
+  REQUIRE(sleeper > 0);
+  ::kill(sleeper, SIGSTOP);
+  CHECK(run.wait() == 1);
+  CHECK(contains(run.err(), "rank 1 ("));
+  CHECK(contains(run.err(), "has not reached step "));
+  CHECK(contains(run.err(), " for 2 s; last checkpoint step "));
+  CHECK(contains(run.err(), "; go on with --resume"));
+}
+
+TEST_CASE("mpirun: what one process finds wrong is said with its rank, and its status is that of all") {
+  const Cluster cluster;
+  if (!cluster) return;
+  write_tiny_scenes(cluster.trial.folder / "data", 6);
+  std::vector<std::string> words = cluster.train(1, "out");
+  std::vector<std::string> other = cluster.train(0, "out");
+  std::replace(other.begin(), other.end(), cluster.trial.path("data"), cluster.trial.path("missing"));
+  words.insert(words.end(), {":", "-n", "1"});
+  words.insert(words.end(), other.begin(), other.end());
+  const auto begin = std::chrono::steady_clock::now();
+  const Finished found = cluster.run(words);
+  CHECK(found.status == 2);
+  CHECK(contains(found.err, "rcnn: rank 1 ("));
+  CHECK(contains(found.err, "missing"));
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
+}

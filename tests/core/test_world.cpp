@@ -1,0 +1,99 @@
+// Ranks that talk to each other: threads of this process.
+#include "core/world.h"
+
+#include <doctest/doctest.h>
+
+#include <stdexcept>
+
+#include "core/error.h"
+#include "core/world/packing.h"
+
+using namespace rcnn;
+
+TEST_CASE("world: shares cover the items without a gap and differ by at most one") {
+  for (const int ranks : {1, 2, 3, 5, 8})
+    for (const int64_t items : {0, 1, 4, 6, 7, 100}) {
+      int64_t next = 0;
+      for (int rank = 0; rank < ranks; ++rank) {
+        const Share share = share_of(items, rank, ranks);
+        CHECK(share.begin == next);
+        CHECK(share.count() >= items / ranks);
+        CHECK(share.count() <= (items + ranks - 1) / ranks);
+        CHECK(share.of == items);
+        next = share.end;
+      }
+      CHECK(next == items);
+    }
+}
+
+TEST_CASE("world: every rank gets what every other has for it, and bytes sent to others are counted") {
+  for (const int ranks : {1, 2, 3, 5}) {
+    int ran = 0;
+    run_ranks(ranks, [&](World& world) {
+      ++ran;
+      const auto all = static_cast<size_t>(ranks);
+      CHECK(world.size() == ranks);
+      // Rank r sends rank i (r + 1) bytes of the value 10 r + i.
+      std::vector<Bytes> out(all), in(all);
+      World::Outgoing to;
+      World::Incoming from;
+      const auto me = static_cast<size_t>(world.rank());
+      for (size_t i = 0; i < all; ++i) {
+        out[i].assign(me + 1, static_cast<std::byte>(10 * me + i));
+        in[i].resize(i + 1);
+        to.emplace_back(out[i]);
+        from.emplace_back(in[i]);
+      }
+      world.exchange(to, from);
+      for (size_t i = 0; i < all; ++i) CHECK(in[i] == Bytes(i + 1, static_cast<std::byte>(10 * i + me)));
+      CHECK(world.bytes_sent() == static_cast<int64_t>((me + 1) * (all - 1)));
+
+      const std::vector<Bytes> gathered = world.all_gather(out[0]);
+      REQUIRE(gathered.size() == all);
+      for (size_t i = 0; i < all; ++i) CHECK(gathered[i] == Bytes(i + 1, static_cast<std::byte>(10 * i)));
+      CHECK(world.gather(out[0]).size() == (world.is_first() ? all : 0));
+      CHECK(world.from_first(world.rank() + 7) == 7);
+      CHECK(world.of_all(world.rank()).back() == ranks - 1);
+      world.barrier();
+    });
+    CHECK(ran == ranks);
+  }
+}
+
+TEST_CASE("world: a rank that throws ends the others, and its exception is what is seen") {
+  CHECK_THROWS_WITH_AS(run_ranks(3,
+                                 [](World& world) {
+                                   if (world.rank() == 1) throw InputError("no such file");
+                                   world.barrier();
+                                 }),
+                       "no such file", InputError);
+  CHECK_THROWS_WITH_AS(run_ranks(2,
+                                 [](World& world) {
+                                   if (world.rank() == 1) world.barrier();
+                                 }),
+                       "another rank has ended", Error);
+  CHECK_THROWS_WITH_AS(run_ranks(2,
+                                 [](World& world) {
+                                   Bytes mine(3);
+                                   World::Outgoing to(2, mine);
+                                   World::Incoming from(2, mine);
+                                   if (world.rank() == 1) to[0] = to[0].first(2);
+                                   world.exchange(to, from);
+                                 }),
+                       "rank 1 sends 2 bytes to rank 0, which expects 3", Error);
+}
+
+TEST_CASE("world: packed values are read in the same order, and not past their end") {
+  Packer packer;
+  packer.value(3.5);
+  packer.list(std::string("four"));
+  packer.list(std::vector<int>{});
+  packer.list(std::vector<int>{5, 6});
+  Unpacker unpacker(packer.bytes());
+  CHECK(unpacker.value<double>() == 3.5);
+  CHECK(unpacker.list<std::string>() == "four");
+  CHECK(unpacker.list<std::vector<int>>().empty());
+  CHECK(unpacker.list<std::vector<int>>() == std::vector<int>{5, 6});
+  CHECK(unpacker.is_empty());
+  CHECK_THROWS_AS(unpacker.value<char>(), Error);
+}

@@ -1,0 +1,123 @@
+// Training steps on several ranks: the bytes of everything that changes are those of one rank.
+#include <doctest/doctest.h>
+
+#include "core/cuda/device.h"
+#include "tests/train/tiny_run.h"
+#include "train/ema.h"
+#include "train/step.h"
+
+using namespace rcnn;
+
+namespace {
+
+/// A batch of noise, different for each number.
+TrainingBatch noise(Device device, uint64_t number, int64_t images = 2) {
+  RandomSequence random(number, Purpose::test);
+  const int64_t width = number % 2 == 0 ? 96 : 64;
+  const Tensor pixels = Tensor::empty({images, 64, width, 3}, DType::f32);
+  for (float& value : pixels.mutable_values<float>()) value = random.normal();
+  const Tensor size = Tensor::empty({images, 2}, DType::f32),
+               boxes = Tensor::zeros({images, 2, 4}, DType::f32),
+               labels = Tensor::zeros({images, 2}, DType::i32), count = Tensor::zeros({images}, DType::i32),
+               id = Tensor::zeros({images}, DType::i32);
+  for (int64_t i = 0; i < images; ++i) {
+    size.mutable_data<float>()[i * 2] = 64;
+    size.mutable_data<float>()[i * 2 + 1] = static_cast<float>(width);
+    float* box = boxes.mutable_data<float>() + i * 8;
+    box[0] = random.uniform(0, 20);
+    box[1] = random.uniform(0, 20);
+    box[2] = box[0] + random.uniform(15, 40);
+    box[3] = box[1] + random.uniform(15, 40);
+    labels.mutable_data<int32_t>()[i * 2] = 1 + static_cast<int32_t>(random.below(2));
+    count.mutable_data<int32_t>()[i] = 1;
+    id.mutable_data<int32_t>()[i] = static_cast<int32_t>(number) * 2 + static_cast<int32_t>(i);
+  }
+  return {{pixels.to(device), size.to(device)},
+          {boxes.to(device), labels.to(device), count.to(device), id.to(device)}};
+}
+
+/// One step per row of `micro_batches`, on this rank's part of them. Returns the bytes of the losses of every
+/// step, the norm of its gradient, the weights, the buffers and the averages.
+Bytes bytes_after(World& world, const ModelConfig& config, int64_t micro_batches, int64_t steps,
+                  Device device, int64_t bad_batch = -1) {
+  Context ctx(device);
+  FasterRcnn model(config, 2, Init(3));
+  move_to(model, device);
+  Sgd sgd(ctx, model, {.clip_norm = 1});
+  Ema ema(ctx, model, 0.9f);
+  TrainingStep step(ctx, model, sgd, false, world);
+  Bytes all;
+  const auto keep = [&](const Tensor& tensor) {
+    const Tensor here = tensor.to(Device{});
+    const auto* begin = static_cast<const std::byte*>(here.raw());
+    all.insert(all.end(), begin, begin + here.bytes());
+  };
+  for (int64_t s = 0; s < steps; ++s) {
+    const Share share = world.share(micro_batches);
+    std::vector<TrainingBatch> own;
+    for (int64_t i = share.begin; i < share.end; ++i) {
+      own.push_back(noise(device, static_cast<uint64_t>(s * micro_batches + i)));
+      if (s * micro_batches + i == bad_batch) own.back().images.pixels.fill(NAN);
+    }
+    const Losses losses = step.run(s, 0.05f, own, micro_batches);
+    ema.update(ctx, s, sgd.skipped());
+    for (const LossTerm& term : kLosses)
+      if (const Var& loss = losses.*term.value; loss.defined()) keep(loss.value());
+    keep(sgd.norm());
+    keep(sgd.skipped());
+  }
+  visit_module(
+      model, [&](const std::string&, Var& v, const Shape&) { keep(v.value()); },
+      [&](const std::string&, Tensor& t) { keep(t); });
+  for (const Ema::Average& a : ema.averages()) keep(a.average);
+  return all;
+}
+
+void check_ranks(const ModelConfig& config, std::initializer_list<int> ranks, int64_t micro_batches,
+                 Device device = {}, int64_t steps = 2, int64_t bad_batch = -1) {
+  const Bytes expected = bytes_after(alone(), config, micro_batches, steps, device, bad_batch);
+  for (const int n : ranks) {
+    CAPTURE(micro_batches);
+    CAPTURE(n);
+    run_ranks(n, [&](World& world) {
+      CHECK(bytes_after(world, config, micro_batches, steps, device, bad_batch) == expected);
+    });
+  }
+}
+
+ModelConfig tiny(const std::string& norm) {
+  ModelConfig config = fixtures::tiny_model();
+  config.norm = norm;
+  return config;
+}
+
+}  // namespace
+
+TEST_CASE("ranks, step: with trained batch normalisation, 1 to 5 ranks give the same bytes") {
+  check_ranks(tiny("batch"), {2, 3, 4}, 4);
+  check_ranks(tiny("batch"), {2, 3, 5}, 6);
+}
+
+TEST_CASE("ranks, step: with frozen and with group normalisation, the same bytes") {
+  check_ranks(tiny("frozen"), {2, 3, 4}, 4);
+  check_ranks(tiny("group"), {2, 3, 4}, 4);
+  check_ranks(tiny("group"), {5}, 6);
+}
+
+TEST_CASE("ranks, step: with dropout, the same bytes") {
+  ModelConfig config = tiny("batch");
+  config.box_dropout = 0.5f;
+  check_ranks(config, {2, 3}, 4);
+}
+
+TEST_CASE("ranks, step: a value that is not finite on one rank skips the step on all") {
+  check_ranks(tiny("batch"), {2, 3}, 4, {}, 2, 1);
+}
+
+TEST_CASE("ranks, step: on a GPU, real or simulated, the same bytes") {
+  if (cuda::device_count() == 0) {
+    MESSAGE("skipped: no GPU, and none simulated (make CUDA=sim)");
+    return;
+  }
+  check_ranks(tiny("batch"), {2, 3}, 4, {DeviceType::cuda, 0}, 1);
+}
