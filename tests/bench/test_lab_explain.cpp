@@ -120,7 +120,8 @@ TEST_CASE("lab explain: bounds by products, memory, accesses and the last wave")
   ExplainedVariant roi = one;
   roi.op = "roi_align", roi.outputs = {{838000, 1000}, {500000, 2000}, {1000, 4866000}};  // 6.704e9 values
   roi.flop = 1;
-  CHECK(bound_on(card, roi).seconds == doctest::Approx(0.008));  // of 4 bytes: its maps are not read as a whole
+  CHECK(bound_on(card, roi).seconds ==
+        doctest::Approx(0.008));  // of 4 bytes: its maps are not read as a whole
   // 2 of 132 blocks take 160 turns and 320 sectors, which are 80 clocks: 120 clocks for each block.
   one.flop = one.bytes = 1;
   one.launches = {launch_of(132, {global_reads(32, 128), shared_reads(16)})};
