@@ -9,7 +9,7 @@ FUZZ_CXX     ?= clang++
 FUZZ_FLAGS   := -std=c++20 -O1 -g -I. -MMD -MP -fsanitize=address,undefined -fno-sanitize-recover=all \
                 -DRCNN_STD_THREADS -include tests/fuzz/libfuzzer/source_location.h
 # Only the readers and the sources that they need.
-FUZZ_SOURCES := $(patsubst %,core/%.cpp,config cuda/absent host_memory memory tensor text) \
+FUZZ_SOURCES := $(patsubst %,core/%.cpp,config cuda/absent host_memory memory memory_limit tensor text) \
                 $(patsubst %,core/files/%.cpp,atomic_file look other_formats output pickle pth pth_old pth_state_dict safetensors \
                   sha256 source_file tensor_file zip_archive) \
                 $(patsubst %,data/%.cpp,annotation beside class_limits clip coco coco_file coco_images coco_places codecs convert csv cvat \
