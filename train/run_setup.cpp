@@ -188,7 +188,7 @@ void print_forecast(Run& run) {
   plan.sgd = sgd_options(run.config);
   plan.loader = loader_options(run.config);
   plan.steps = run.steps;
-  plan.accumulate = run.world.share(run.config.accumulate).count();  // of rank 0
+  plan.accumulate = run.config.accumulate;  // with several ranks more than one of them has
   plan.loader.cache_bytes /= static_cast<size_t>(run.world.size());
   plan.averages = run.config.ema > 0;
   plan.val = run.data.val.samples;
