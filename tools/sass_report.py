@@ -4,6 +4,7 @@
     tools/sass_report.py FILE... --before FILE...       the differences from another build as well
     tools/sass_report.py FILE... --check                exits with 1 if a hot kernel exceeds a limit of LIMITS below
     tools/sass_report.py FILE... --explain PATTERN      what limits the kernels FILE:KERNEL that match, on some cards
+                                                        (--threads N: of a block, where a kernel declares no maximum)
 
 The machine code is read with cuobjdump and nvdisasm of the CUDA toolkit, or of Python's packages nvidia-cuda-cuobjdump
 and nvidia-cuda-nvdisasm, or triton. A GPU is not needed.
@@ -413,8 +414,8 @@ def explain(kernel, cards):
             continue
         fits = kernel.occupancy(card)
         if fits:
-            lines.append(f"  {card.name}: {fits[0]} blocks on a multiprocessor at a time, {fits[0] * warps} of "
-                         f"{card.warps} warps, limited by {fits[1]}")
+            lines.append(f"  {card.name}: {fits[0]} block{'' if fits[0] == 1 else 's'} on a multiprocessor at a time, "
+                         f"{fits[0] * warps} of {card.warps} warps, limited by {fits[1]}")
     if not kernel.loop:
         return [*lines, "  no loop with multiplications of floats"]
     loop, size = kernel.loop, kernel.loop.size()
@@ -441,6 +442,8 @@ def main():
     parser.add_argument("--before", nargs="+", metavar="FILE", help="the files of another build")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a hot kernel exceeds a limit")
     parser.add_argument("--explain", metavar="PATTERN", help="kernels, as FILE:KERNEL with wildcards")
+    parser.add_argument("--threads", type=int, default=0, metavar="N",
+                        help="with --explain: of a block, for kernels that declare no maximum")
     parser.add_argument("--find", action="store_true", help="only print where cuobjdump is; exit with 1 without it")
     options = parser.parse_args()
     if options.find:
@@ -456,6 +459,8 @@ def main():
         if not found:
             sys.exit(f"--explain {options.explain}: no kernel FILE:KERNEL matches, as conv2d_direct:*; the table without "
                      "--explain lists them")
+        for kernel in found:
+            kernel.threads = kernel.threads or options.threads
         cards = read_cards()
         print("\n".join(line for kernel in found for line in explain(kernel, cards)))
         sys.exit(0)

@@ -233,6 +233,10 @@ class Program(unittest.TestCase):
         self.assertEqual(done.stdout.splitlines()[0], "sgd_cuda: sgd_kernel, sm_90a")
         self.assertNotIn("conv2d", done.stdout)
         self.assertIn("no loop with multiplications of floats", done.stdout)
+        file = self.file("b", listing(SGD, LOOP, registers=16, threads=0))
+        self.assertNotIn("H100", self.report(file, "--explain", "sgd*").stdout)
+        self.assertIn("  H100: 4 blocks on a multiprocessor at a time, 64 of 64 warps, limited by warps\n",
+                      self.report(file, "--explain", "sgd*", "--threads", "512").stdout)
         done = self.report(file, "--explain", "none")
         self.assertEqual(done.returncode, 1)
         self.assertIn("--explain none: no kernel FILE:KERNEL matches", done.stderr)
