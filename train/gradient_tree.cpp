@@ -127,4 +127,11 @@ Tensor sum_over_ranks(Context& ctx, World& world, GradientTree own, int64_t micr
   return whole.to(ctx.device);
 }
 
+int64_t bytes_of_sum(const World& world, int64_t elements, int64_t micro_batches) {
+  const auto parts = std::ssize(parts_of(world.share(micro_batches)));
+  const auto size = static_cast<int64_t>(sizeof(float));
+  const int64_t all = elements * size, mine = world.share(elements).count() * size;
+  return parts * (all - mine) + (world.size() - 1) * mine;
+}
+
 }  // namespace rcnn

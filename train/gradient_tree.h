@@ -53,9 +53,12 @@ Tensor flat_gradient(Context& ctx, const std::vector<Sgd::Parameter>& parameters
 void set_gradients(const std::vector<Sgd::Parameter>& parameters, const Tensor& flat);
 
 /// The sum over all micro-batches of the step, on every rank the same bits, whatever the number of ranks:
-/// `own` has those of this rank's share of `micro_batches`. The bytes that rank r sends, with P_r partial
-/// sums, N ranks and parts G_r of the G bytes: P_r (G - G_r) + (N - 1) G_r; if N and M are powers of two,
-/// this is 2 (N - 1) / N G, as in a ring.
+/// `own` has those of this rank's share of `micro_batches`.
 Tensor sum_over_ranks(Context& ctx, World& world, GradientTree own, int64_t micro_batches);
+
+/// The bytes that this rank sends for a sum of so many elements. Rank r has P_r partial sums and finishes G_r
+/// of the G bytes, so this is P_r (G - G_r) + (N - 1) G_r; if N and M are powers of two, 2 (N - 1) / N G, as
+/// in a ring.
+int64_t bytes_of_sum(const World& world, int64_t elements, int64_t micro_batches);
 
 }  // namespace rcnn

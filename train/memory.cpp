@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <optional>
 #include <set>
 #include <tuple>
@@ -12,6 +13,7 @@
 #include "models/transform.h"
 #include "models/weights.h"
 #include "train/ema.h"
+#include "train/gradient_tree.h"
 #include "train/step.h"
 
 namespace rcnn {
@@ -132,8 +134,36 @@ TrainingBatch noise(const Context& ctx, const LargestBatch& largest, int64_t cla
 /// The memory of the process besides tensors.
 int64_t beyond_tensors() { return process_memory().resident - held_host_memory(); }
 
-/// Peak bytes of tensors during a step, and during everything else (detection, writing a checkpoint). Then
-/// the memory besides tensors, once everything is compiled and packed.
+/// The last of several ranks, which has most of the batches. The others do not exist: what they would send is
+/// 0.
+class RehearsedRank : public World {
+ public:
+  explicit RehearsedRank(int ranks)
+      : World(ranks - 1, std::vector<std::string>(static_cast<size_t>(ranks))) {}
+  void abort(int status) override { std::exit(status); }
+
+ private:
+  void exchange_with_others(const Outgoing&, const Incoming& from) override {
+    for (size_t i = 0; i + 1 < from.size(); ++i) std::fill(from[i].begin(), from[i].end(), std::byte{});
+  }
+};
+
+/// The exchange of gradients after a step. By then what the passes keep is gone, so it is not added to that.
+void exchange_nothing(Context& ctx, World& world, Sgd& sgd, int64_t micro_batches) {
+  int64_t elements = 0;
+  for (const Sgd::Parameter& p : sgd.parameters()) elements += p.value.value().numel();
+  GradientTree own;
+  for (PartialSum& part : parts_of(world.share(micro_batches))) {
+    part.sum = ctx.empty({elements});
+    part.sum.fill(0);
+    own.add(std::move(part));
+  }
+  sum_over_ranks(ctx, world, std::move(own), micro_batches);
+}
+
+/// Peak bytes of tensors during the passes of a step, and during everything else (the exchange with other
+/// ranks, detection, writing a checkpoint). Then the memory besides tensors, once everything is compiled and
+/// packed.
 struct Rehearsed {
   int64_t step = 0, rest = 0, program = 0;
 };
@@ -159,9 +189,10 @@ Rehearsed rehearse(const Context& like, const MemoryPlan& plan, const LargestBat
   Sgd sgd(ctx, *model, plan.sgd);
   std::optional<Ema> ema;
   if (plan.averages) ema.emplace(ctx, *model, 0.999f);
+  RehearsedRank world(plan.ranks);
   TrainingStep step(ctx, *model, sgd, false);
   std::vector<TrainingBatch> batches;
-  for (int64_t i = 0; i < plan.accumulate; ++i)
+  for (int64_t i = 0; i < world.share(plan.accumulate).count(); ++i)
     batches.push_back(noise(ctx, largest, model->classes, images));
   for (int i = 0; i < steps; ++i) {
     step.run(i, 0, batches);
@@ -170,6 +201,7 @@ Rehearsed rehearse(const Context& like, const MemoryPlan& plan, const LargestBat
   Rehearsed result;
   result.step = peak_memory(like.device) - before;
   reset_peak_memory(like.device);
+  if (plan.ranks > 1) exchange_nothing(ctx, world, sgd, plan.accumulate);
   ctx.training = ctx.grad = false;
   model->detect(ctx, {batches[0].images.pixels.slice(0, 1), batches[0].images.size.slice(0, 1)});
   batches.clear();
@@ -217,7 +249,7 @@ MemoryForecast forecast_memory(const Context& like, const MemoryPlan& plan, cons
                           .height = largest.height,
                           .width = largest.width,
                           .capacity = largest.capacity};
-  forecast.available = on_cpu ? process_memory().available + process_memory().resident
+  forecast.available = on_cpu ? process_memory().available / plan.ranks_beside + process_memory().resident
                               : static_cast<int64_t>(cuda::free_memory(like.device.index));
   const Rehearsed one = rehearse(like, plan, largest, 1);
   const Rehearsed two = rehearse(like, plan, largest, 2);

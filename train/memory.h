@@ -22,7 +22,9 @@ struct MemoryPlan {
   Sgd::Options sgd;
   LoaderOptions loader;
   int64_t steps = 0;
-  int64_t accumulate = 1;        // batches per step
+  int64_t accumulate = 1;        // batches per step, of all ranks
+  int ranks = 1;                 // processes that train together
+  int ranks_beside = 1;          // those of them that share this machine's memory
   bool averages = false;         // whether there is an Ema
   std::vector<Sample> val = {};  // images of the validation split
   float largest_scale = 1;       // the maximum factor of an image's size, from scale jitter
@@ -38,7 +40,7 @@ struct MemoryForecast {
   int64_t ahead = 0;      // for each image of the batch: decoded images that wait for their turn
   int64_t fixed = 0;      // tensors of a step that do not depend on the batch ...
   int64_t per_image = 0;  // ... and those of each image
-  int64_t other = 0;      // tensors while a checkpoint is written or objects are detected
+  int64_t other = 0;      // tensors while ranks exchange gradients, detect, or write a checkpoint
   int64_t available = 0;  // what the run may use; 0: unknown
 
   int64_t peak(int64_t images) const {

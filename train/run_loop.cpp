@@ -49,6 +49,7 @@ class TrainingLoop {
     if (series_ && done_ == 0) add_frame();
     while (done_ < steps_) {
       world_.watch.place = fmt::format("step {}", done_ + 1);
+      bytes_sent_ -= world_.bytes_sent();
       if (watcher) watcher->step_begins(run_.ctx);
       const std::vector<TrainingBatch> batches = next_batches();
       const float rate = learning_rate(config_, done_, steps_, run_.epoch_steps);
@@ -59,6 +60,7 @@ class TrainingLoop {
     }
     const std::vector<Fault> faults = loader_.faults_of(world_);
     run_.faults.insert(run_.faults.end(), faults.begin(), faults.end());
+    print_bytes_sent();
   }
 
  private:
@@ -80,6 +82,8 @@ class TrainingLoop {
   /// What all ranks have to know at the end of a step: whether one of them was told to stop, and what rank 0
   /// makes of --minutes.
   void agree();
+  /// Tells how much the ranks have sent to each other in a step.
+  void print_bytes_sent();
   /// Tells what to do if another rank does not come.
   void advise();
   void save(const Due& due);
@@ -98,7 +102,8 @@ class TrainingLoop {
   int64_t done_ = state_.step;
   Clock::time_point start_ = Clock::now();
   int64_t steps_ = expected_steps();
-  int signal_ = 0;  // that a rank has received
+  int signal_ = 0;                               // that a rank has received
+  int64_t first_step_ = done_, bytes_sent_ = 0;  // in the steps since, without evaluations
   JsonLines lines_;
   Loader loader_;
   Progress progress_;
@@ -164,6 +169,22 @@ void TrainingLoop::agree() {
   for (const Heard& heard : all) signal_ = std::max(signal_, static_cast<int>(heard.signal));
 }
 
+void TrainingLoop::print_bytes_sent() {
+  struct Sent {
+    int64_t gradients, expected, other;
+  };
+  const int64_t steps = done_ - first_step_;
+  if (world_.size() == 1 || steps == 0) return;
+  const auto [gradients, expected] = step_.gradient_bytes();
+  const std::vector<Sent> all = world_.of_all(Sent{gradients, expected, bytes_sent_ - gradients});
+  constexpr size_t kShown = 8;
+  for (size_t i = 0; i < std::min(kShown, all.size()); ++i)
+    print_log(
+        "rank {} sent {} bytes of gradients in a step (expected: {}), {} of losses, statistics and "
+        "agreement\n",
+        i, all[i].gradients / steps, all[i].expected / steps, all[i].other / steps);
+}
+
 void TrainingLoop::advise() {
   world_.watch.advice = state_.step > 0
                             ? fmt::format("last checkpoint step {}; go on with --resume", state_.step)
@@ -181,6 +202,7 @@ void TrainingLoop::after_step(float rate, const Losses& losses) {
   ++done_;
   log_.add(done_, rate, losses, run_.sgd->norm());
   agree();
+  bytes_sent_ += world_.bytes_sent();
   progress_.expect(steps_);
   const Due due = find_due();
   const bool reading_is_free = run_.ctx.device.type == DeviceType::cpu;

@@ -155,6 +155,17 @@ void load_initial_weights(Run& run) {
                   name.substr(0, name.find(' ')));
 }
 
+/// How many ranks work on this rank's machine, itself included.
+int ranks_beside(const World& world) {
+  const auto host_of = [&](int rank) {
+    const std::string name = world.name_of(rank);
+    return name.substr(std::min(name.size(), name.find('(')));
+  };
+  int count = 0;
+  for (int rank = 0; rank < world.size(); ++rank) count += host_of(rank) == host_of(world.rank()) ? 1 : 0;
+  return count;
+}
+
 int64_t count_parameters(FasterRcnn& model) {
   int64_t count = 0;
   for_each_parameter(model, [&](const std::string&, Var& v) { count += v.value().numel(); });
@@ -188,11 +199,14 @@ void print_forecast(Run& run) {
   plan.sgd = sgd_options(run.config);
   plan.loader = loader_options(run.config);
   plan.steps = run.steps;
-  plan.accumulate = run.config.accumulate;  // with several ranks more than one of them has
+  plan.accumulate = run.config.accumulate;
+  plan.ranks = run.world.size();
+  plan.ranks_beside = ranks_beside(run.world);
   plan.loader.cache_bytes /= static_cast<size_t>(run.world.size());
   plan.averages = run.config.ema > 0;
   plan.val = run.data.val.samples;
   plan.largest_scale = 1 + run.config.scale_jitter;
+  if (plan.ranks > 1) print_log("for the process with the most batches, and with what they exchange:\n");
   print_log("{}", describe(forecast_memory(run.ctx, plan, run.data.train)));
 }
 

@@ -35,6 +35,12 @@ class TrainingStep {
     return run(step, learning_rate, batches, std::ssize(batches));
   }
 
+  /// What this rank has sent to others for gradients in all steps, in bytes: counted, and by the formula.
+  struct GradientBytes {
+    int64_t sent = 0, expected = 0;
+  };
+  const GradientBytes& gradient_bytes() const { return gradient_bytes_; }
+
   static constexpr size_t kMaxRecorded = 8;
 
  private:
@@ -55,6 +61,7 @@ class TrainingStep {
   Sgd& sgd_;
   bool records_;
   World& world_;
+  GradientBytes gradient_bytes_;
   std::map<Key, std::unique_ptr<Recorded>> recorded_;
 };
 

@@ -122,6 +122,11 @@ std::unique_ptr<World> connect() {
       expected, size, mpi_description());
   const auto all = static_cast<size_t>(size);
   MpiWorld strangers(rank, std::vector<std::string>(all));
+  strangers.watch = {.seconds = 120,
+                     .place = "the first message",
+                     .advice =
+                         "the machines do not reach each other over the network that MPI has chosen: "
+                         "mpirun --mca btl_tcp_if_include NETWORK chooses another"};
   std::vector<std::string> hosts;
   const std::string here = host_name();
   for (const Bytes& name : strangers.all_gather(std::as_bytes(std::span(here.data(), here.size()))))
@@ -130,6 +135,17 @@ std::unique_ptr<World> connect() {
 }
 
 std::unique_ptr<World> launched;
+
+/// Without PMI or PMIx each of srun's processes would train alone, all of them the same.
+void check_not_strangers() {
+  const int tasks = of_environment({"SLURM_STEP_NUM_TASKS"}).value_or(1);
+  check_input(
+      tasks == 1,
+      "srun has started {} processes, but without the means to find each other: start them with "
+      "srun --mpi=pmix, which `srun --mpi=list` names if this Slurm has it, or with mpirun; for separate "
+      "runs, unset SLURM_STEP_NUM_TASKS",
+      tasks);
+}
 
 #endif
 
@@ -144,7 +160,10 @@ int launched_rank() { return of_environment({"OMPI_COMM_WORLD_RANK", "PMIX_RANK"
 #if defined(RCNN_MPI)
 
 World& launched_world() {
-  if (!is_launched()) return alone();
+  if (!is_launched()) {
+    check_not_strangers();
+    return alone();
+  }
   if (!launched) launched = connect();
   return *launched;
 }

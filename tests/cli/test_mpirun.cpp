@@ -135,6 +135,49 @@ TEST_CASE("mpirun: what is wrong for all is said once, with status 2") {
   CHECK(contains(wrong.err, "--lr"));
 }
 
+TEST_CASE("mpirun: processes of a launcher that does not connect them say so instead of training alone") {
+  const Cluster cluster;
+  if (!cluster) return;
+  write_tiny_scenes(cluster.trial.folder / "data", 4);
+  const std::vector<std::vector<std::string>> launchers = {
+      {"SLURM_STEP_NUM_TASKS=2", "SLURM_PROCID=0"}, {"PMI_SIZE=2", "PMI_RANK=0"}, {"SLURM_STEP_NUM_TASKS=1"}};
+  const std::vector<std::string> sentences = {
+      "srun has started 2 processes, but without the means to find each other: start them with srun "
+      "--mpi=pmix",
+      "2 processes were started, but MPI connects 1: this program's MPI (Open MPI", ""};
+  for (size_t i = 0; i < launchers.size(); ++i) {
+    CAPTURE(i);
+    std::vector<std::string> words = launchers[i];
+    words.insert(words.begin(), "/usr/bin/env");
+    const auto train = cluster.train(0, "out");
+    words.insert(words.end(), train.begin(), train.end());
+    const Finished found = cluster.run(words);
+    CHECK(found.status == (sentences[i].empty() ? 0 : 2));
+    CHECK(contains(found.err, sentences[i]));
+    CHECK(fs::exists(cluster.trial.folder / "out") == sentences[i].empty());
+  }
+}
+
+TEST_CASE("mpirun: rank 0 tells what each process has sent in a step, and what the formula says") {
+  const Cluster cluster;
+  if (!cluster) return;
+  write_tiny_scenes(cluster.trial.folder / "data", 4);
+  const Finished found = cluster.run(cluster.train(3, "out"));
+  REQUIRE_MESSAGE(found.status == 0, found.err);
+  for (const int rank : {0, 1, 2}) {
+    const size_t at = found.out.find(fmt::format("rank {} sent ", rank));
+    REQUIRE(at != std::string::npos);
+    long long sent = 0, expected = 0, other = 0;
+    REQUIRE(std::sscanf(found.out.c_str() + at,
+                        "rank %*d sent %lld bytes of gradients in a step (expected: %lld), %lld of losses",
+                        &sent, &expected, &other) == 3);
+    CHECK(sent > 0);
+    CHECK(sent == expected);
+    CHECK(other > 0);
+  }
+  CHECK_FALSE(contains(cluster.run(cluster.train(0, "alone")).out, "rank 0 sent"));
+}
+
 TEST_CASE(
     "mpirun: a process that is killed ends all, and one process goes on to the bytes of an undisturbed run") {
   const Cluster cluster;

@@ -73,6 +73,7 @@ TEST_CASE("gradient tree: any number of ranks gives the bits of one, and sends w
         CHECK(bytes_in(sum_over_ranks(ctx, world, std::move(own), micro_batches)) == expected);
         const int64_t all = kElements * 4, mine = world.share(kElements).count() * 4;
         CHECK(world.bytes_sent() == parts * (all - mine) + (ranks - 1) * mine);
+        CHECK(bytes_of_sum(world, kElements, micro_batches) == world.bytes_sent());
         if (kElements % ranks == 0 && micro_batches % ranks == 0 && (ranks & (ranks - 1)) == 0)
           CHECK(world.bytes_sent() == 2 * (ranks - 1) * all / ranks);
       });

@@ -6,6 +6,7 @@
 #include "core/cuda/device.h"
 #include "core/memory.h"
 #include "tests/train/tiny_run.h"
+#include "train/gradient_tree.h"
 #include "train/step.h"
 
 using namespace rcnn;
@@ -80,6 +81,47 @@ TEST_CASE("memory forecast: the tensors of a step, within its tolerance") {
 #endif
   CHECK(expected == doctest::Approx(measured).epsilon(kTolerance));
   MESSAGE("forecast / measured: ", expected / measured);
+}
+
+TEST_CASE("memory forecast: with several ranks, what the exchange of gradients takes") {
+  const Dataset data = images_of({{96, 96}}, 3);
+  const Context like;
+  MemoryPlan plan = tiny_plan(1);
+  ModelConfig config = fixtures::tiny_model();
+  config.box_head_size = 2048;  // so that the parameters are more than anything else
+  plan.make_model = [config] { return std::make_unique<FasterRcnn>(config, 2, Init(1)); };
+  int64_t parameters = 0;
+  for_each_parameter(*plan.make_model(),
+                     [&](const std::string&, Var& v) { parameters += v.value().numel(); });
+  const double size = 4 * static_cast<double>(parameters);
+  // Weights, momenta and gradients stay. In the exchange of rank r with P_r partial sums are besides: its own
+  // partial sums, and of each rank's an N-th; when the own ones are gone, the whole sum.
+  const auto expected = [&](int64_t micro_batches, int ranks) {
+    double received = 0;
+    for (int r = 0; r < ranks; ++r)
+      received += static_cast<double>(std::ssize(parts_of(share_of(micro_batches, r, ranks)))) / ranks;
+    const auto own = static_cast<double>(std::ssize(parts_of(share_of(micro_batches, ranks - 1, ranks))));
+    return size * (3 + std::max(own, 1.0) + received);
+  };
+  for (const auto& [micro_batches, ranks] : {std::pair{2, 2}, {4, 4}, {6, 4}, {5, 3}}) {
+    CAPTURE(micro_batches);
+    CAPTURE(ranks);
+    plan.accumulate = micro_batches;
+    plan.ranks = ranks;
+    const auto other = static_cast<double>(forecast_memory(like, plan, data).other);
+    CHECK(other == doctest::Approx(expected(micro_batches, ranks)).epsilon(0.05));
+  }
+}
+
+TEST_CASE("memory forecast: processes of one machine share what is available") {
+  const Dataset data = images_of({{96, 96}}, 3);
+  const Context like;
+  MemoryPlan plan = tiny_plan(1);
+  const int64_t one = forecast_memory(like, plan, data).available;
+  plan.ranks_beside = 4;
+  const int64_t of_four = forecast_memory(like, plan, data).available;
+  CHECK(of_four < one / 2);
+  CHECK(of_four > one / 8);
 }
 
 TEST_CASE("memory forecast: the batch that fits, and the text") {
