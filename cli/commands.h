@@ -32,6 +32,16 @@ inline CLI::Option* add_force(CLI::App& app, bool& force) {
   return app.add_flag("--force", force, "replace files that another program wrote");
 }
 
+/// Adds --rank-timeout, World::Watch's.
+inline CLI::Option* add_rank_timeout(CLI::App& app, double& seconds) {
+  return app
+      .add_option("--rank-timeout", seconds,
+                  "under mpirun: seconds after which a process that waits for another ends the run; 0: never")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str()
+      ->type_name("SECONDS");
+}
+
 /// Refuses NaN and infinity, which a comparison with the ends of a range lets pass.
 inline CLI::Validator finite_number() {
   return {[](const std::string& text) {

@@ -21,6 +21,7 @@
 #include "eval/print.h"
 #include "eval/proposals.h"
 #include "models/detector.h"
+#include "train/agreement.h"
 
 namespace rcnn {
 namespace {
@@ -29,6 +30,7 @@ struct Options {
   std::string weights, classes, detections, out, json, report, proposals, model_out, command_line;
   int workers = 2;
   bool force = false;
+  double rank_timeout = World::Watch{}.seconds;
   TruthOptions truth;
   DeviceOptions device;
 };
@@ -145,6 +147,11 @@ void evaluate_weights(const Options& options, World& world) {
   if (!options.proposals.empty()) read_proposals(options.proposals, all);
   Dataset data = choose_images(options.truth, folder, all);
   data.name = split;
+  world.watch.place = "the start of the evaluation";
+  check_agreement(world, {{"images", fmt::format("split {}\n", split), "options"},
+                          beginning_of({&data}),
+                          beginning_of(*detector.model)});
+  world.watch.place = "the end of the evaluation";
   move_to(*detector.model, ctx->device);
   options.device.print_start();
   std::vector<Trace> traces;
@@ -212,11 +219,15 @@ void add_eval(CLI::App& program, const std::string& command_line) {
   app->add_option("--json", options->json, "write the figures to this file, as JSON")->type_name("FILE");
   app->add_option("--workers", options->workers, "threads that load images [2]")->check(CLI::Range(0, 256));
   add_force(*app, options->force);
+  add_rank_timeout(*app, options->rank_timeout);
   options->truth.reading.add(*app);
   options->device.add(*app);
   app->callback([options] {
     World& world = options->weights.empty() ? alone() : join_world();
-    if (world.size() > 1) options->device.device = choose_device(options->device.device, world).device.str();
+    world.watch.seconds = options->rank_timeout;
+    if (const cuda::DeviceChoice choice = choose_device(options->device.device, world);
+        world.size() > 1 && choice.device.type == DeviceType::cuda)
+      options->device.device = choice.device.str();
     check_input(
         options->weights.empty() != options->detections.empty(),
         "eval takes either --weights, a trained model, or --detections, a file of detections; found {}.",

@@ -53,12 +53,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
   add_threads(*app)->group(more + "training");
   add_max_megapixels(*app)->group(more + "training");
   add_force(*app, options->force)->group(more + "training");
-  app->add_option("--rank-timeout", options->rank_timeout,
-                  "under mpirun: seconds after which a process that waits for another ends the run; 0: never")
-      ->check(CLI::Range(0.0, 1e6))
-      ->capture_default_str()
-      ->type_name("SECONDS")
-      ->group(more + "training");
+  add_rank_timeout(*app, options->rank_timeout)->group(more + "training");
   app->add_option("--config", options->config, "TOML file with any of the settings")->type_name("FILE");
   const std::string inspection = more + "inspection";
   app->add_flag("--dry-run", options->dry_run,

@@ -1,92 +1,110 @@
-// Whether all processes of a run begin with the same things.
+#include "train/agreement.h"
+
 #include <algorithm>
-#include <array>
-#include <string>
+#include <map>
+#include <string_view>
 
 #include "core/files/sha256.h"
 #include "core/log.h"
+#include "train/checkpoint.h"
+#include "train/fingerprint.h"
 #include "train/run.h"
 
 namespace rcnn {
 namespace {
-
-using Digest = std::array<char, 64>;
-
-Digest digest_of(const Sha256& sha) {
-  Digest digest;
-  const std::string hex = sha.hex();
-  std::copy_n(hex.begin(), digest.size(), digest.begin());
-  return digest;
-}
-
-Digest digest_of(const std::map<std::string, std::string>& settings) {
-  Sha256 sha;
-  for (const auto& [key, value] : settings) sha.update(fmt::format("{} = {}\n", key, value));
-  return digest_of(sha);
-}
-
-void add(Sha256& sha, const Dataset& data) {
-  for (const Sample& sample : data.samples) {
-    sha.update(fmt::format("{} {} {}\n", sample.id, sample.width, sample.height));
-    for (const Object& object : sample.objects)
-      sha.update(fmt::format("{} {} {} {} {} {}\n", object.box.x1, object.box.y1, object.box.x2,
-                             object.box.y2, object.label, is_ignored(object)));
-  }
-}
 
 void add(Sha256& sha, const Tensor& tensor) {
   const Tensor here = tensor.to(Device{});
   sha.update(std::span(static_cast<const std::byte*>(here.raw()), here.bytes()));
 }
 
-/// Parameters, buffers, momenta and averages.
-Digest digest_of_weights(Run& run) {
-  Sha256 sha;
+void add(Sha256& sha, FasterRcnn& model) {
   visit_module(
-      *run.detector.model, [&](const std::string&, Var& v, const Shape&) { add(sha, v.value()); },
+      model, [&](const std::string&, Var& v, const Shape&) { add(sha, v.value()); },
       [&](const std::string&, Tensor& value) { add(sha, value); });
+}
+
+/// Parameters, buffers, momenta and averages.
+std::string digest_of_weights(Run& run) {
+  Sha256 sha;
+  add(sha, *run.detector.model);
   for (const Sgd::Parameter& p : run.sgd->parameters()) add(sha, p.momentum);
   if (run.ema)
     for (const Ema::Average& a : run.ema->averages()) add(sha, a.average);
-  return digest_of(sha);
+  return sha.hex();
+}
+
+std::string lines_of(const std::map<std::string, std::string>& settings) {
+  std::string text;
+  for (const auto& [key, value] : settings) text += fmt::format("{} = {}\n", key, value);
+  return text;
+}
+
+/// The first line of each text that the other one does not have at this place: " (seed = 7, not seed = 0)".
+/// Empty for digests.
+std::string difference(std::string_view other, std::string_view first) {
+  while (other.find('\n') != other.npos && first.find('\n') != first.npos) {
+    const size_t a = other.find('\n'), b = first.find('\n');
+    if (other.substr(0, a) != first.substr(0, b))
+      return fmt::format(" ({}, not {})", other.substr(0, a), first.substr(0, b));
+    other.remove_prefix(a + 1);
+    first.remove_prefix(b + 1);
+  }
+  return "";
 }
 
 }  // namespace
 
-void check_agreement(Run& run) {
-  World& world = run.world;
+Beginning beginning_of(const std::vector<const Dataset*>& data) {
+  Sha256 sha;
+  for (const Dataset* part : data) {
+    try {
+      sha.update(fingerprint_of(*part).text);
+    } catch (const InputError& error) {
+      sha.update(error.what());
+    }
+  }
+  return {"images or annotations", sha.hex(), "data (--data)"};
+}
+
+Beginning beginning_of(FasterRcnn& model) {
+  Sha256 sha;
+  add(sha, model);
+  return {"weights", sha.hex(), "files of weights"};
+}
+
+void check_agreement(World& world, const std::vector<Beginning>& mine) {
   if (world.size() == 1) return;
-  world.watch.place = "the start of training";
-  Sha256 data;
-  for (const Dataset* part : {&run.data.train, &run.data.val, &run.data.test}) add(data, *part);
-  struct Start {
-    int64_t step;
-    Digest settings, data, weights, numerics;
+  std::vector<std::vector<Bytes>> all;
+  for (const Beginning& one : mine) all.push_back(world.all_gather(std::as_bytes(std::span(one.value))));
+  const std::string numerics = numerics_description();
+  const std::vector<Bytes> all_numerics = world.all_gather(std::as_bytes(std::span(numerics)));
+  const auto text = [](const Bytes& bytes) {
+    return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   };
-  Sha256 numerics;
-  numerics.update(numerics_description());
-  const std::vector<Start> all =
-      world.of_all(Start{run.state.step, digest_of(result_settings(run.options, run.data.random)),
-                         digest_of(data), digest_of_weights(run), digest_of(numerics)});
-  const Start& first = all.front();
-  for (size_t i = 1; i < all.size(); ++i) {
-    const Start& other = all[i];
-    const auto refuse = [&](bool equal, std::string_view what, std::string_view expected) {
-      check_input(equal,
-                  "{} begins with other {} than {}; expected {} that all machines see under the same path",
-                  world.name_of(static_cast<int>(i)), what, world.name_of(0), expected);
-    };
-    refuse(other.data == first.data, "images or annotations", "data (--data)");
-    refuse(other.step == first.step, fmt::format("steps done ({} and not {})", other.step, first.step),
-           "a folder of the run (--out)");
-    refuse(other.settings == first.settings, "settings", "a settings file (--config)");
-    refuse(other.weights == first.weights, "weights", "files of weights");
-    if (other.numerics != first.numerics)
+  for (int rank = 1; rank < world.size(); ++rank) {
+    const auto r = static_cast<size_t>(rank);
+    for (size_t i = 0; i < mine.size(); ++i)
+      check_input(all[i][r] == all[i][0],
+                  "{} begins with other {} than {}{}; expected the same {} in all processes",
+                  world.name_of(rank), mine[i].name, world.name_of(0),
+                  difference(text(all[i][r]), text(all[i][0])), mine[i].expected);
+    if (all_numerics[r] != all_numerics[0])
       print_log(
           "warning: {} computes with other libraries, instructions or number of threads than {}: the result "
           "then depends on which process does what, in its last bits\n",
-          world.name_of(static_cast<int>(i)), world.name_of(0));
+          world.name_of(rank), world.name_of(0));
   }
+}
+
+void check_agreement(Run& run) {
+  if (run.world.size() == 1) return;
+  run.world.watch.place = "the start of training";
+  check_agreement(run.world,
+                  {beginning_of({&run.data.train, &run.data.val, &run.data.test}),
+                   {"steps done", fmt::format("{}\n", run.state.step), "folder of the run (--out)"},
+                   {"settings", lines_of(result_settings(run.options, run.data.random)), "options"},
+                   {"weights", digest_of_weights(run), "files of weights"}});
 }
 
 }  // namespace rcnn

@@ -2,10 +2,15 @@
 
 #include <unistd.h>
 
+#include "core/world.h"
+
 namespace rcnn {
 namespace {
 
 volatile std::sig_atomic_t received_signal = 0;
+// Not under mpirun: it sends SIGTERM to all processes when it ends a run after a fault, and a second signal
+// at once.
+volatile std::sig_atomic_t speaks = 1;
 
 extern "C" void record_signal(int signal) {
   if (received_signal != 0) {
@@ -15,6 +20,7 @@ extern "C" void record_signal(int signal) {
     return;
   }
   received_signal = signal;
+  if (!speaks) return;
   constexpr char kText[] = "\nstopping after this step; press Ctrl-C again to stop at once\n";
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kText, sizeof kText - 1);
 }
@@ -23,6 +29,7 @@ extern "C" void record_signal(int signal) {
 
 InterruptGuard::InterruptGuard() {
   received_signal = 0;
+  speaks = is_launched() ? 0 : 1;
   struct sigaction action {};
   action.sa_handler = record_signal;
   action.sa_flags = SA_RESTART;

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "core/log.h"
+#include "core/world.h"
 
 namespace rcnn {
 namespace {
@@ -66,7 +67,8 @@ std::string progress_line(const ProgressState& state, bool with_bar, int columns
 
 Progress::Progress(std::FILE* out, int64_t first_step, int64_t total_steps, double plain_seconds)
     : out_(out),
-      terminal_(::isatty(::fileno(out)) != 0),
+      // mpirun gives rank 0 a terminal of its own, whatever its output is then written to.
+      terminal_(::isatty(::fileno(out)) != 0 && !is_launched()),
       first_step_(first_step),
       total_steps_(total_steps),
       interval_(terminal_ ? kRedraw : std::chrono::duration<double>(plain_seconds)) {

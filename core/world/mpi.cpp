@@ -79,12 +79,18 @@ void MpiWorld::wait(std::vector<MPI_Request>& requests, const std::vector<int>& 
   using Clock = std::chrono::steady_clock;
   constexpr std::chrono::milliseconds kEager{2};  // looks again at once for so long, then after naps
   constexpr std::chrono::microseconds kNap{50};
-  const auto begin = Clock::now();
+  // A job that was suspended as a whole (SIGSTOP) has not waited in that time: a look that comes late counts
+  // as this much.
+  constexpr std::chrono::milliseconds kLongestLook{500};
+  Clock::duration waited{0};
+  auto before = Clock::now();
   while (true) {
     int done = 0;
     MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE);
     if (done) return;
-    const auto waited = Clock::now() - begin;
+    const auto now = Clock::now();
+    waited += std::min<Clock::duration>(now - before, kLongestLook);
+    before = now;
     if (watch.seconds > 0 && std::chrono::duration<double>(waited).count() > watch.seconds) break;
     if (waited < kEager)
       std::this_thread::yield();
@@ -99,6 +105,7 @@ void MpiWorld::wait(std::vector<MPI_Request>& requests, const std::vector<int>& 
   }
   std::sort(missing.begin(), missing.end());
   missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
+  if (missing.empty()) return;  // the last ones came just now
   give_up(missing);
 }
 

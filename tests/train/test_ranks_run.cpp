@@ -115,12 +115,21 @@ TEST_CASE("ranks, run: more ranks than batches, and ranks that begin with other 
       });
     });
   };
-  CHECK(
-      contains(with([&](RunOptions& own) { own.train.data = (folder / "other").string(); }),
-               "rank 1 begins with other images or annotations than rank 0; expected data (--data) that all "
-               "machines see under the same path"));
-  CHECK(contains(with([](RunOptions& own) { own.train.lr = 0.5f; }), "rank 1 begins with other settings"));
-  CHECK(contains(with([](RunOptions& own) { own.train.seed = 2; }), "rank 1 begins with other settings"));
+  CHECK(contains(
+      with([&](RunOptions& own) { own.train.data = (folder / "other").string(); }),
+      "rank 1 begins with other images or annotations than rank 0; expected the same data (--data) in "
+      "all processes"));
+  // The same annotations, but another image.
+  fs::copy(folder / "data", folder / "pixels", fs::copy_options::recursive);
+  for (const auto& image : fs::directory_iterator(folder / "pixels/JPEGImages")) {
+    std::ofstream(image.path(), std::ios::app) << "other";
+    break;
+  }
+  CHECK(contains(with([&](RunOptions& own) { own.train.data = (folder / "pixels").string(); }),
+                 "rank 1 begins with other images or annotations than rank 0"));
+  CHECK(contains(with([](RunOptions& own) { own.train.lr = 0.5f; }),
+                 "rank 1 begins with other settings than rank 0 (lr = "));
+  CHECK(contains(with([](RunOptions& own) { own.train.seed = 2; }), "(seed = 2, not seed = "));
 }
 
 TEST_CASE("ranks, run: steps that are not finite end the run on all ranks with one sentence") {
