@@ -177,6 +177,7 @@ void TrainingLoop::print_bytes_sent() {
   if (world_.size() == 1 || steps == 0) return;
   const auto [gradients, expected] = step_.gradient_bytes();
   const std::vector<Sent> all = world_.of_all(Sent{gradients, expected, bytes_sent_ - gradients});
+  progress_.finish();
   constexpr size_t kShown = 8;
   for (size_t i = 0; i < std::min(kShown, all.size()); ++i)
     print_log(

@@ -165,11 +165,11 @@ TEST_CASE("mpirun: rank 0 tells what each process has sent in a step, and what t
   const Finished found = cluster.run(cluster.train(3, "out"));
   REQUIRE_MESSAGE(found.status == 0, found.err);
   for (const int rank : {0, 1, 2}) {
-    const size_t at = found.out.find(fmt::format("rank {} sent ", rank));
+    const size_t at = found.out.find(fmt::format("\nrank {} sent ", rank));  // on a line of its own
     REQUIRE(at != std::string::npos);
     long long sent = 0, expected = 0, other = 0;
     REQUIRE(std::sscanf(found.out.c_str() + at,
-                        "rank %*d sent %lld bytes of gradients in a step (expected: %lld), %lld of losses",
+                        "\nrank %*d sent %lld bytes of gradients in a step (expected: %lld), %lld of losses",
                         &sent, &expected, &other) == 3);
     CHECK(sent > 0);
     CHECK(sent == expected);
