@@ -163,6 +163,18 @@ TEST_CASE("explain --set: with ground truth and batch normalisation, the model s
   for (const Json& entry : found["stages"]) CHECK(entry["before"] == entry["after"]);
 }
 
+TEST_CASE("explain --set: the page says which value stands for which") {
+  const ModelConfig config = group_config();  // explained with a threshold of 0.3
+  const std::string nothing = "The model has these values already: nothing changes.";
+  const std::string page = explained(config, {"score=.1", "rpn-nms-thresh=.5"}).page;
+  CHECK(contains(page, "with score = 0.1 instead of 0.3, rpn-nms-thresh = 0.5 instead of 0.7."));
+  CHECK_FALSE(contains(page, nothing));
+  CHECK(contains(explained(config, {"rpn-nms-thresh=.7"}).page,
+                 "with rpn-nms-thresh = 0.7, as before. " + nothing));
+  CHECK(contains(explained(config, {"score=.3"}).page, "with score = 0.3, as before. " + nothing));
+  CHECK(contains(explained(config, {"box-detections-per-img=1"}).page, "1 detection instead of "));
+}
+
 TEST_CASE("explain --set: detections lost and gained add up, and each has its reason") {
   const ModelConfig config = group_config();
   const auto lists = [&](const std::vector<std::string>& settings) {
