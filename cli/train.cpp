@@ -1,8 +1,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <charconv>
 #include <csignal>
-#include <tuple>
+#include <utility>
 
 #include "bench/capture.h"
 #include "cli/commands.h"
@@ -21,6 +22,19 @@ namespace {
 constexpr std::string_view kFirstOptions[] = {"data",       "model",  "weights", "epochs", "batch",
                                               "short-side", "device", "out",     "seed"};
 
+/// Reads the two words of --explain-every, which are empty without the option.
+void take_explained(const std::pair<std::string, std::string>& words, RunOptions& run) {
+  const auto& [every, image] = words;
+  if (every.empty() && image.empty()) return;
+  const char* end = every.data() + every.size();
+  const auto [stop, error] = std::from_chars(every.data(), end, run.explain_every);
+  check_input(error == std::errc() && stop == end && run.explain_every >= 1,
+              "--explain-every {} {}: expected N IMAGE: a number of steps of 1 or more, then an image, as in "
+              "--explain-every 50 photo.jpg",
+              every, image);
+  run.explain_image = image;
+}
+
 }  // namespace
 
 void add_train(CLI::App& program, const std::string& command_line) {
@@ -28,7 +42,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
     SettingFlags flags;
     std::string config, capture;
     std::vector<std::string> kernels;
-    std::pair<int64_t, std::string> explain;
+    std::pair<std::string, std::string> explain;  // N and IMAGE
     double rank_timeout = World::Watch{}.seconds;
     bool resume = false, force = false, dry_run = false, sync_report = false, allow_changed_data = false;
   };
@@ -86,10 +100,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
     run.settings_file = options->config;
     run.allow_changed_data = options->allow_changed_data;
     run.dry_run = options->dry_run;
-    std::tie(run.explain_every, run.explain_image) = options->explain;
-    check_input(run.explain_every > 0 || run.explain_image.empty(),
-                "--explain-every {} {}: expected a number of steps of 1 or more, and an image",
-                run.explain_every, run.explain_image);
+    take_explained(options->explain, run);
     run.command_line = command_line;
     run.version = version_line();
     run.kernels = parse_kernels(options->kernels);

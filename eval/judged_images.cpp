@@ -13,20 +13,20 @@ namespace {
 
 constexpr size_t kWorstImages = 20, kGoodImages = 3, kExamples = 8;
 
-/// Describes the error of a wrong detection, with the names of the classes.
+/// Describes the error of a wrong detection, with the names of the classes. Each begins with the name of its
+/// kind or contains it.
 std::string mistake(const Wrong& wrong, const std::vector<Object>& objects, const Dataset& dataset) {
   const auto name = [&](int label) { return dataset.classes[static_cast<size_t>(label - 1)]; };
   const std::string found = name(wrong.detection->label);
   const auto truth = [&] { return name(objects[static_cast<size_t>(wrong.mistaken)].label); };
   switch (wrong.kind) {
     case FalsePositive::wrong_class:
-      return fmt::format("{} detected as {}", truth(), found);
     case FalsePositive::wrong_class_and_place:
-      return fmt::format("{} detected as {}, with a localisation error", truth(), found);
+      return fmt::format("{}: {} detected as {}", name_of(wrong.kind), truth(), found);
     case FalsePositive::duplicate:
       return "duplicate detection of " + found;
     case FalsePositive::poorly_placed:
-      return "localisation error on " + found;
+      return fmt::format("{}: {}", name_of(wrong.kind), found);
     case FalsePositive::background:
       break;
   }

@@ -174,6 +174,9 @@ int main(int argc, char** argv) {
       lesson();
       return 0;
     }
-  fmt::print(stderr, "course: expected the number of a lesson: 1, 2, 3, 6, 7 or 8 (docs/course/README.md)\n");
+  fmt::print(stderr,
+             "course: expected the number of a lesson: 1, 2, 3, 6, 7 or 8; lessons 4 and 5 have commands of "
+             "their own "
+             "(docs/course/README.md)\n");
   return 2;
 }

@@ -44,9 +44,29 @@ std::vector<std::vector<float>> gradient_of(Context& ctx, const Var& term, const
   return heat;
 }
 
+/// Gives the model its buffers back: a pass in training mode moves the running statistics of batch
+/// normalisation, and the model would then detect otherwise.
+class KeptBuffers {
+ public:
+  explicit KeptBuffers(FasterRcnn& model) {
+    visit_module(
+        model, [](const std::string&, Var&, const Shape&) {},
+        [this](const std::string&, Tensor& value) { kept_.emplace_back(value, value.clone()); });
+  }
+  ~KeptBuffers() {
+    for (const auto& [value, before] : kept_) value.copy_from(before);
+  }
+  KeptBuffers(const KeptBuffers&) = delete;
+  KeptBuffers& operator=(const KeptBuffers&) = delete;
+
+ private:
+  std::vector<std::pair<Tensor, Tensor>> kept_;  // the model's own, which share its memory, and copies
+};
+
 TrainingTrace run_training(const Explained& of) {
   TrainingTrace training;
   set_truth(of, training);
+  const KeptBuffers kept(of.model);
   Context& ctx = of.ctx;
   const bool grad = ctx.grad, mode = ctx.training;
   ctx.training = true;

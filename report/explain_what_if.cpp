@@ -249,16 +249,34 @@ Plate detections_plate(const Explained& of, const std::vector<int>& only, Colour
                                           shown - std::ssize(only))};
 }
 
-std::string settings_text(const Explained& of, const WhatIf& what_if) {
+/// "0.5", or that the classes have different thresholds.
+std::string thresholds_text(const Explained& of) {
+  for (const float threshold : of.thresholds)
+    if (threshold != of.thresholds.front()) return "the threshold that the model recommends for each class";
+  return of.thresholds.empty() ? "none" : format_value(of.thresholds.front());
+}
+
+/// "rpn-nms-thresh = 0.5 instead of 0.7", and whether nothing is different.
+std::pair<std::string, bool> settings_text(const Explained& of, const Explained& other,
+                                           const WhatIf& what_if) {
   std::string text;
-  const auto usual = list_fields(of.config(), model_fields());
+  bool same = true;
+  const auto usual = list_fields(of.config(), model_fields()),
+             changed = list_fields(other.config(), model_fields());
   for (const auto& [key, value] : what_if.settings) {
-    const auto field =
-        std::find_if(usual.begin(), usual.end(), [&](const auto& entry) { return entry.first == key; });
-    text += fmt::format("{}{} = {} instead of {}", text.empty() ? "" : ", ", key, value,
-                        field == usual.end() ? "the usual threshold" : field->second);
+    const auto in = [&, name = key](const auto& list) {
+      const auto field =
+          std::find_if(list.begin(), list.end(), [&](const auto& entry) { return entry.first == name; });
+      return field->second;
+    };
+    const bool score = key == "score";
+    const std::string before = score ? thresholds_text(of) : in(usual),
+                      after = score ? thresholds_text(other) : in(changed);
+    text += fmt::format("{}{} = {}{}", text.empty() ? "" : ", ", key, after,
+                        before == after ? ", as before" : " instead of " + before);
+    same = same && before == after;
   }
-  return text;
+  return {text, same};
 }
 
 }  // namespace
@@ -305,15 +323,18 @@ WhatIf parse_what_if(const ModelConfig& config, const std::vector<std::string>& 
 }
 
 Chapter explain_what_if(const Explained& of, const Explained& other, const WhatIf& what_if) {
+  const auto [settings, same] = settings_text(of, other, what_if);
+  const size_t found = other.stages.detections.size();
   Chapter chapter{
       .id = "what-if",
       .title = "What if",
       .text = fmt::format(
-          "The same photograph again, with {}. Rows of the table that differ are marked. Two detections are "
-          "taken for the same one if their class is the same and their IoU is {} or more; two proposals, if "
-          "it is {} or more.",
-          escape_html(settings_text(of, what_if)), share(kSameObject), share(kSameProposal)),
-      .shape = fmt::format("{} detections instead of {}", other.stages.detections.size(),
+          "The same photograph again, with {}.{} Rows of the table that differ are marked. Two detections "
+          "are taken for the same one if their class is the same and their IoU is {} or more; two "
+          "proposals, if it is {} or more.",
+          escape_html(settings), same ? " The model has these values already: nothing changes." : "",
+          share(kSameObject), share(kSameProposal)),
+      .shape = fmt::format("{} {} instead of {}", found, found == 1 ? "detection" : "detections",
                            of.stages.detections.size()),
       .source = {"eval/biography.cpp", "tell_biographies"},
       .paper = "Faster R-CNN, section 3.3"};

@@ -63,6 +63,7 @@ constexpr std::string_view kStyle = R"css(
 .controls output { min-width: 6.5em; text-align: right; font-weight: 650; font-variant-numeric: tabular-nums; }
 .frame { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 16px; align-items: start; }
 .frame[hidden] { display: none; }
+.heat { display: inline-block; width: 120px; height: 10px; border-radius: 3px; margin: 0 6px; }
 .frame figcaption { font-size: 14px; color: var(--soft); padding: 6px 2px 0; }
 details { margin-top: 26px; max-width: 760px; }
 kbd { font: inherit; font-size: 13px; border: 1px solid var(--axis); border-radius: 5px; padding: 0 6px; }
@@ -203,6 +204,29 @@ std::string numbers_table(const std::vector<LearningFrame>& frames) {
   return folded("All frames in numbers", table(head, rows, "", frames.size()));
 }
 
+/// The heat colours, from 0 to 1, as the background of the legend.
+std::string heat_style() {
+  std::string stops;
+  for (int i = 0; i <= 8; ++i) {
+    const Colour c = heat_colour(static_cast<float>(i) / 8);
+    stops += fmt::format(", rgb({}, {}, {})", c.r, c.g, c.b);
+  }
+  return fmt::format(".heat {{ background: linear-gradient(90deg{}); }}\n", stops);
+}
+
+/// What the colours of the three pictures mean, and what the words count.
+std::string legend(bool judged) {
+  std::string text =
+      "<p>Objectness: 0<span class=\"heat\"></span>1, the highest of the anchors of each cell. Proposals: "
+      "the colours only tell the boxes apart. Detections: one colour for each class";
+  if (judged)
+    text += fmt::format(
+        "; the objects of the image are dashed. An object is covered if a proposal overlaps it by an IoU of "
+        "{0} or more, and found if a shown detection of its class does",
+        share(kOnObject));
+  return text + ".</p>\n";
+}
+
 }  // namespace
 
 LearningFrame take_frame(Context& ctx, FasterRcnn& model, const Image& image,
@@ -295,8 +319,9 @@ std::string learning_page(const std::string& name, const Image& image, const Mod
       "min=\"0\" max=\"{0}\" step=\"1\" value=\"{0}\" aria-label=\"frame\"/><output id=\"at-text\">step {1}"
       "</output></div>\n",
       count - 1, shown.back()->step);
-  return html_page(name + ": how it was learned", std::string(kDrawingStyle) + std::string(kStyle),
-                   head + controls + all + numbers_table(frames), kLearningScript);
+  return html_page(
+      name + ": how it was learned", std::string(kDrawingStyle) + std::string(kStyle) + heat_style(),
+      head + controls + all + legend(frames.front().objects > 0) + numbers_table(frames), kLearningScript);
 }
 
 }  // namespace rcnn

@@ -68,6 +68,20 @@ Kept lines_before(std::string_view text, int64_t step) {
   return kept;
 }
 
+/// How many of these complete lines, the first of which is not kept, would have been if none were damaged.
+int64_t count_damaged(std::string_view text, int64_t step) {
+  int64_t count = 0;
+  for (size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
+    const auto object = ordered_json::parse(text.substr(0, end), nullptr, false);
+    const auto found = object.is_object() ? object.find("step") : object.end();
+    count +=
+        !object.is_object() ||
+        (found != object.end() && (!found->is_number() || found->get<double>() <= static_cast<double>(step)));
+    text.remove_prefix(end + 1);
+  }
+  return count;
+}
+
 }  // namespace
 
 JsonLines JsonLines::create(const std::filesystem::path& path) {
@@ -76,15 +90,20 @@ JsonLines JsonLines::create(const std::filesystem::path& path) {
 
 JsonLines JsonLines::resume(const std::filesystem::path& path, int64_t step) {
   JsonLines lines(path, open_for_appending(path, 0));
-  const Kept kept = lines_before(read_all(lines.file_, path), step);
+  const std::string text = read_all(lines.file_, path);
+  const Kept kept = lines_before(text, step);
   if (retried([&] { return ::ftruncate(lines.file_, static_cast<off_t>(kept.bytes)); }) != 0)
     fail(path, errno);
   lines.missing_ = step - kept.steps;
+  lines.damaged_ = count_damaged(std::string_view(text).substr(kept.bytes), step);
   return lines;
 }
 
 JsonLines::JsonLines(JsonLines&& other) noexcept
-    : path_(std::move(other.path_)), file_(std::exchange(other.file_, -1)), missing_(other.missing_) {}
+    : path_(std::move(other.path_)),
+      file_(std::exchange(other.file_, -1)),
+      missing_(other.missing_),
+      damaged_(other.damaged_) {}
 
 JsonLines::~JsonLines() {
   if (file_ >= 0) ::close(file_);

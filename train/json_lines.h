@@ -39,12 +39,16 @@ class JsonLines {
   /// How many of the steps before the one from which the file was resumed have no line in it.
   int64_t missing_steps() const { return missing_; }
 
+  /// How many lines were removed from it then that belong to steps before that one: a line that is complete
+  /// but no JSON object, and what follows it.
+  int64_t damaged_lines() const { return damaged_; }
+
  private:
   JsonLines(std::filesystem::path path, int file) : path_(std::move(path)), file_(file) {}
 
   std::filesystem::path path_;
   int file_;
-  int64_t missing_ = 0;
+  int64_t missing_ = 0, damaged_ = 0;
 };
 
 }  // namespace rcnn

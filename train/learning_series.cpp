@@ -56,6 +56,9 @@ LearningSeries::LearningSeries(Run& run)
         "--out",
         run.options.explain_every, run.options.explain_image, lines_file(run).string());
   }
+  if (const int64_t lost = lines_.damaged_lines(); lost > 0)
+    print_log("{}: a line is damaged; dropped {} frame{} of steps up to {}, from that line on\n",
+              lines_file(run).string(), lost, lost == 1 ? "" : "s", run.state.step);
 }
 
 void LearningSeries::add(int64_t step) {

@@ -1,4 +1,5 @@
 // The end of a run: evaluates the best model and writes the results.
+#include "core/files/look.h"
 #include "core/files/output.h"
 #include "core/files/sha256.h"
 #include "core/log.h"
@@ -94,6 +95,8 @@ void finish(Run& run) {
   print_result(finished);
   writing.finish();
   print_log("model: {}\nreport: {}\n", run.best_weights().string(), report.string());
+  if (const auto learning = run.out / "learning.html"; run.options.explain_every > 0 && is_there(learning))
+    print_log("learning: {}\n", learning.string());
 }
 
 }  // namespace rcnn

@@ -129,6 +129,12 @@ void write_run_report(const fs::path& out, const RunOptions& options, const Fini
                            "data, machine, libraries and number of threads"}};
   data.verbatim_facts = {{"Command", without_resume(options.command_line)},
                          {"Weights, SHA-256", run.weights_sha256}};
+  if (options.explain_every > 0 && is_there(out / "learning.html"))
+    data.facts.emplace_back(
+        "How it was learned",
+        fmt::format("learning.html, beside this page, shows what the network made of {} "
+                    "every {} steps",
+                    fs::path(options.explain_image).filename().string(), options.explain_every));
   data.settings = list_fields(options.train, train_fields());
   for (const auto& setting : list_fields(options.model, model_fields())) data.settings.push_back(setting);
   data.classes = evaluated.classes;

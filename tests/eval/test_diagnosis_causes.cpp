@@ -201,7 +201,8 @@ TEST_CASE("diagnosis: ignored objects are not missed, and detections of them are
   // A dog on a difficult cat is wrong, as in average precision; the reason names the cat, not the background.
   const Diagnosis dog_there = Case{{difficult}, {dog(0.9F, kBox)}, {}}.diagnose();
   CHECK(dog_there.confusion[0][kDog] == 1);
-  CHECK(dog_there.worst.at(0).reasons == std::vector<std::string>{"cat detected as dog (score 0.90)"});
+  CHECK(dog_there.worst.at(0).reasons ==
+        std::vector<std::string>{"wrong class: cat detected as dog (score 0.90)"});
 }
 
 TEST_CASE("diagnosis: the confusion matrix pairs right detections first") {
@@ -248,11 +249,11 @@ TEST_CASE("diagnosis: the reasons describe the errors in an image") {
   CHECK(diagnosis.false_positives == std::array<int64_t, kFalsePositives>{1, 1, 1, 0, 2});
   REQUIRE(worst.right.size() == 2);
   CHECK(worst.right[0].label == kDog);
-  CHECK(worst.reasons ==
-        std::vector<std::string>{
-            "cat: 3 of 4 missed (1 low score, 1 wrong class, 1 poorly placed)",
-            "cat detected as dog (score 0.88)", "background detected as dog, 2 times (scores up to 0.80)",
-            "duplicate detection of cat (score 0.70)", "localisation error on cat (score 0.65)"});
+  CHECK(worst.reasons == std::vector<std::string>{
+                             "cat: 3 of 4 missed (1 low score, 1 wrong class, 1 poorly placed)",
+                             "wrong class: cat detected as dog (score 0.88)",
+                             "background detected as dog, 2 times (scores up to 0.80)",
+                             "duplicate detection of cat (score 0.70)", "poorly placed: cat (score 0.65)"});
   CHECK(Case{{{kBox, kDog}, {kBox, kDog}}, {}, {}}.diagnose().worst.at(0).reasons ==
         std::vector<std::string>{"dog: 2 of 2 missed (not proposed)"});
 }

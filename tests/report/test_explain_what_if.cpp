@@ -135,6 +135,46 @@ TEST_CASE("explain --set: a setting that changes nothing changes nothing") {
   CHECK_FALSE(contains(same.page, "class=\"changed\""));
 }
 
+TEST_CASE("explain --set: with ground truth and batch normalisation, the model stays as it was") {
+  const ModelConfig config = small_config("nano-fpn");
+  REQUIRE(config.norm == "batch");
+  Context ctx;
+  Detector detector = detector_with(config);
+  const auto buffers = [&] {
+    std::vector<std::vector<float>> all;
+    visit_module(
+        *detector.model, [](const std::string&, Var&, const Shape&) {},
+        [&](const std::string&, Tensor& value) {
+          const auto numbers = value.cast(DType::f32).clone();
+          all.emplace_back(numbers.values<float>().begin(), numbers.values<float>().end());
+        });
+    return all;
+  };
+  const auto before = buffers();
+  REQUIRE(!before.empty());
+  ExplainOptions options;
+  options.score = 0.3f;
+  options.objects = some_objects();
+  options.what_if = parse_what_if(config, {"rpn-nms-thresh=" + format_value(config.rpn_nms_thresh)});
+  const Json numbers = Json::parse(explain(ctx, detector, smooth_image(96, 72), options).numbers);
+  CHECK(buffers() == before);
+  const Json& found = numbers["chapters"]["what-if"]["numbers"];
+  CHECK(found["proposals"] == Json({{"lost", 0}, {"gained", 0}}));
+  for (const Json& entry : found["stages"]) CHECK(entry["before"] == entry["after"]);
+}
+
+TEST_CASE("explain --set: the page says which value stands for which") {
+  const ModelConfig config = group_config();  // explained with a threshold of 0.3
+  const std::string nothing = "The model has these values already: nothing changes.";
+  const std::string page = explained(config, {"score=.1", "rpn-nms-thresh=.5"}).page;
+  CHECK(contains(page, "with score = 0.1 instead of 0.3, rpn-nms-thresh = 0.5 instead of 0.7."));
+  CHECK_FALSE(contains(page, nothing));
+  CHECK(contains(explained(config, {"rpn-nms-thresh=.7"}).page,
+                 "with rpn-nms-thresh = 0.7, as before. " + nothing));
+  CHECK(contains(explained(config, {"score=.3"}).page, "with score = 0.3, as before. " + nothing));
+  CHECK(contains(explained(config, {"box-detections-per-img=1"}).page, "1 detection instead of "));
+}
+
 TEST_CASE("explain --set: detections lost and gained add up, and each has its reason") {
   const ModelConfig config = group_config();
   const auto lists = [&](const std::vector<std::string>& settings) {

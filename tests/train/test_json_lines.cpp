@@ -72,6 +72,20 @@ TEST_CASE("json lines: later and incomplete lines are removed on resuming") {
   CHECK(resumed("{\"started\":true}\n" + a + c + b, 2) == "{\"started\":true}\n" + a);
 }
 
+TEST_CASE("json lines: a resumed file says how many lines of earlier steps a damaged one takes away") {
+  const TemporaryFolder folder;
+  const auto damaged = [&](const std::string& text, int64_t step) {
+    write_text(folder / "metrics.jsonl", text);
+    return JsonLines::resume(folder / "metrics.jsonl", step).damaged_lines();
+  };
+  const std::string a = "{\"step\":1}\n", b = "{\"step\":2}\n", c = "{\"step\":3}\n";
+  CHECK(damaged(a + b + c, 3) == 0);
+  CHECK(damaged(a + b + c, 1) == 0);  // later steps are made again
+  CHECK(damaged(a + "garbage\n" + b + c, 3) == 3);
+  CHECK(damaged(a + "garbage\n" + b + c, 2) == 2);
+  CHECK(damaged(a + b + "{\"step\":", 3) == 0);  // not complete: the program was killed
+}
+
 TEST_CASE("json lines: a resumed file says how many steps have no line in it") {
   const TemporaryFolder folder;
   const auto missing = [&](const std::string& text, int64_t step) {

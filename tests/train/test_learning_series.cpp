@@ -33,6 +33,18 @@ std::vector<Json> frames_in(const fs::path& out) {
   return frames;
 }
 
+/// What a training prints.
+std::string words_of_training(const RunOptions& run, const fs::path& file) {
+  {
+    const Quiet restores;
+    const int to = ::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    ::dup2(to, STDOUT_FILENO);
+    ::close(to);
+    train_detector(run);
+  }
+  return content_of(file);
+}
+
 LearningFrame some_frame(int64_t step) {
   LearningFrame frame;
   frame.step = step;
@@ -112,6 +124,45 @@ TEST_CASE("learning series: a stopped and resumed run has the series of one that
   }
 }
 
+TEST_CASE("learning series: a run that is resumed says how many frames a damaged line takes away") {
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 8);
+  write_broken_split(folder / "data");
+  RunOptions run = explained_run(folder / "data", folder / "out", 1);
+  run.train.val = "broken";  // stops at the end of the first epoch, step 4
+  run.train.checkpoint_every = 2;
+  CHECK(contains(input_error([&] { train_quietly(run); }), "can be decoded"));
+  std::vector<Json> frames = frames_in(folder / "out");
+  REQUIRE(frames.size() == 5);
+  std::string damaged = frames[0].dump() + "\n{\"step\": 1\n";
+  for (size_t i = 2; i < 5; ++i) damaged += frames[i].dump() + "\n";
+  write_text(folder / "out/learning.jsonl", damaged);
+  run = explained_run(folder / "data", folder / "out", 1);
+  run.train.checkpoint_every = 2;
+  run.resume = true;
+  const std::string said = words_of_training(run, folder / "said");
+  CHECK(contains(said,
+                 "learning.jsonl: a line is damaged; dropped 2 frames of steps up to 2, from that line on"));
+  CHECK(contains(said, "learning: " + (folder / "out/learning.html").string()));
+  CHECK(contains(content_of(folder / "out/report.html"), "learning.html, beside this page, shows"));
+  frames = frames_in(folder / "out");
+  REQUIRE(frames.size() == 5);
+  CHECK(frames[1]["step"] == 3);
+}
+
+TEST_CASE("learning series: the two words of the option in the wrong order") {
+  const ProgramTrial trial;
+  if (!trial) return;
+  for (const char* every : {"photo.jpg", "0", "-1", "2x"}) {
+    const Finished refused = trial.run(
+        {"train", "--data", trial.path("none"), "--out", trial.path("out"), "--explain-every", every, "2"});
+    CHECK(refused.status == 2);
+    CHECK(contains(
+        refused.err,
+        fmt::format("--explain-every {} 2: expected N IMAGE: a number of steps of 1 or more", every)));
+  }
+}
+
 TEST_CASE("learning series: what does not fit is refused before training") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 4);
@@ -153,6 +204,8 @@ TEST_CASE("learning series: the page has the first and the last frame, and at mo
   CHECK(contains(page, "1 detection with a score of .50 or more"));
   CHECK(contains(page, "1 of 3 objects (dashed) are found"));
   CHECK(contains(page, "cover 2 of 3 objects"));
+  CHECK(contains(page, "An object is covered if a proposal overlaps it by an IoU of .50 or more"));
+  CHECK(contains(page, ".heat { background: linear-gradient(90deg, rgb(0, 0, 4), rgb(31, 12, 72)"));
   CHECK(contains(page, "the level of the best proposal: .98 at most"));
   CHECK_FALSE(contains(page, "src=\"http"));
   CHECK_FALSE(contains(std::string(kLearningScript), "<"));
