@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/world.h"
+#include "tests/one_thread.h"
 #include "tests/program.h"
 #include "tests/train/tiny_run.h"
 

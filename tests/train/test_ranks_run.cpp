@@ -43,6 +43,7 @@ nlohmann::json summary_of(const fs::path& out) {
 }  // namespace
 
 TEST_CASE("ranks, run: 1 to 5 ranks leave the same files") {
+  const OneThread ops;
   const TemporaryFolder folder;
   write_data(folder / "data");
   for (const auto& [batches, numbers] :
@@ -63,6 +64,7 @@ TEST_CASE("ranks, run: 1 to 5 ranks leave the same files") {
 }
 
 TEST_CASE("ranks, run: alternating training with a random split, and resumed with another number") {
+  const OneThread ops;
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "scenes", 8);
   fs::create_directories(folder / "data");
@@ -71,7 +73,7 @@ TEST_CASE("ranks, run: alternating training with a random split, and resumed wit
   const auto run = [&](const std::string& out) {
     RunOptions options = tiny_run(folder / "data", folder / out);
     options.train.mode = "alternating";
-    options.train.steps = 12;
+    options.train.steps = 8;
     options.train.batch = 1;
     options.train.accumulate = 4;
     return options;
@@ -94,6 +96,7 @@ TEST_CASE("ranks, run: alternating training with a random split, and resumed wit
 }
 
 TEST_CASE("ranks, run: more ranks than batches, and ranks that begin with other things, are refused") {
+  const OneThread ops;
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 4);
   const RunOptions run = run_of(folder, "out", 2);
@@ -133,6 +136,7 @@ TEST_CASE("ranks, run: more ranks than batches, and ranks that begin with other 
 }
 
 TEST_CASE("ranks, run: steps that are not finite end the run on all ranks with one sentence") {
+  const OneThread ops;
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 4);
   RunOptions run = run_of(folder, "out", 2);

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "core/cuda/device.h"
+#include "tests/one_thread.h"
 #include "tests/train/tiny_run.h"
 #include "train/ema.h"
 #include "train/step.h"
@@ -75,6 +76,7 @@ Bytes bytes_after(World& world, const ModelConfig& config, int64_t micro_batches
 
 void check_ranks(const ModelConfig& config, std::initializer_list<int> ranks, int64_t micro_batches,
                  Device device = {}, int64_t steps = 2, int64_t bad_batch = -1) {
+  const fixtures::OneThread ops;
   const Bytes expected = bytes_after(alone(), config, micro_batches, steps, device, bad_batch);
   for (const int n : ranks) {
     CAPTURE(micro_batches);
