@@ -148,9 +148,10 @@ void evaluate_weights(const Options& options, World& world) {
   Dataset data = choose_images(options.truth, folder, all);
   data.name = split;
   world.watch.place = "the start of the evaluation";
-  check_agreement(world, {{"images", fmt::format("split {}\n", split), "options"},
-                          beginning_of({&data}),
-                          beginning_of(*detector.model)});
+  if (world.size() > 1)
+    check_agreement(world, {{"images", fmt::format("split {}\n", split), "options"},
+                            beginning_of({&data}),
+                            beginning_of(*detector.model)});
   world.watch.place = "the end of the evaluation";
   move_to(*detector.model, ctx->device);
   options.device.print_start();

@@ -31,8 +31,8 @@ void end_all(std::string_view sentence, int status) {
   let_first_speak();
   std::fputs(fmt::format("rcnn: {}: {}\n", world->name_of(world->rank()), sentence).c_str(), stderr);
   std::fflush(stdout);
-  std::this_thread::sleep_for(
-      std::chrono::milliseconds(300));  // mpirun passes the sentence on before it ends all
+  // mpirun must have passed the sentence on before it ends all.
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
   world->abort(status);
 }
 

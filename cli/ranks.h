@@ -12,8 +12,8 @@ World& join_world();
 /// Says on standard error why this process ends, with its rank, and ends the others with this status. What
 /// all processes find wrong is said once, by rank 0. Returns if there are no others.
 void end_all(std::string_view sentence, int status);
-/// Whether another process of the same command line, whose rank is lower, speaks for this one: for what is
-/// found before join_world. Waits for a moment in which that one usually ends all.
+/// What a command line lacks is found by all processes before join_world: those other than rank 0 wait for
+/// the moment in which rank 0 says it and ends, and mpirun with it ends them.
 void let_first_speak();
 
 }  // namespace rcnn

@@ -43,6 +43,8 @@ class World {
   std::string name_of(int rank) const;
   /// How many ranks with a lower number work on this rank's machine: chooses the GPU.
   int place_on_host() const;
+  /// How many ranks work on this rank's machine, itself included: they share its memory.
+  int ranks_on_host() const;
 
   /// Sends to[i] to rank i and fills from[i] with what rank i sends to this one. Both sides know the sizes;
   /// spans may be empty. Every rank must make the same sequence of calls, of this function and of those

@@ -176,7 +176,6 @@ int main(int argc, char** argv) {
     }
   fmt::print(stderr,
              "course: expected the number of a lesson: 1, 2, 3, 6, 7 or 8; lessons 4 and 5 have commands of "
-             "their own "
-             "(docs/course/README.md)\n");
+             "their own (docs/course/README.md)\n");
   return 2;
 }

@@ -120,8 +120,7 @@ Detector described_detector(const SafetensorsFile& file, const std::filesystem::
     detector.head_untrained = true;
     detector.note = fmt::format(
         "{}: trained with --mode rpn, so that it proposes regions, but its head was never trained: its "
-        "detections "
-        "mean nothing; `rcnn propose` writes its proposals",
+        "detections mean nothing; `rcnn propose` writes its proposals",
         path.string());
   }
   try {

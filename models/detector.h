@@ -27,8 +27,8 @@ struct Detector {
   /// The recommended confidence threshold of each class; NaN for a class without one, empty if there are
   /// none.
   std::vector<float> confidence = {};
-  std::string note =
-      {};  // to be shown: what was inferred from a file without metadata, or what the model lacks
+  /// To be shown: what was inferred from a file without metadata, or what the model lacks.
+  std::string note = {};
   bool head_untrained = false;  // trained with --mode rpn: it proposes, but its detections mean nothing
 };
 

@@ -13,8 +13,9 @@ namespace rcnn {
 /// One of the things that must be equal: "rank 1 begins with other `name` than rank 0; expected the same
 /// `expected` in all processes".
 struct Beginning {
-  std::string name, value,
-      expected;  // the value is a digest, or lines of text of which one that differs is shown
+  std::string name;
+  std::string value;  // a digest, or lines of text, of which one that differs is shown
+  std::string expected;
 };
 
 /// The digests of the images, their annotations and their ids (train/fingerprint.h); of a file that cannot be

@@ -155,17 +155,6 @@ void load_initial_weights(Run& run) {
                   name.substr(0, name.find(' ')));
 }
 
-/// How many ranks work on this rank's machine, itself included.
-int ranks_beside(const World& world) {
-  const auto host_of = [&](int rank) {
-    const std::string name = world.name_of(rank);
-    return name.substr(std::min(name.size(), name.find('(')));
-  };
-  int count = 0;
-  for (int rank = 0; rank < world.size(); ++rank) count += host_of(rank) == host_of(world.rank()) ? 1 : 0;
-  return count;
-}
-
 int64_t count_parameters(FasterRcnn& model) {
   int64_t count = 0;
   for_each_parameter(model, [&](const std::string&, Var& v) { count += v.value().numel(); });
@@ -201,7 +190,7 @@ void print_forecast(Run& run) {
   plan.steps = run.steps;
   plan.accumulate = run.config.accumulate;
   plan.ranks = run.world.size();
-  plan.ranks_beside = ranks_beside(run.world);
+  plan.ranks_beside = run.world.ranks_on_host();
   plan.loader.cache_bytes /= static_cast<size_t>(run.world.size());
   plan.averages = run.config.ema > 0;
   plan.val = run.data.val.samples;

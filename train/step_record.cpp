@@ -4,6 +4,8 @@
 #include <set>
 #include <string>
 
+#include "kernels/norm/batch_norm_math.h"
+
 namespace rcnn {
 namespace {
 
@@ -94,17 +96,16 @@ std::vector<Losses> StepRecord::of_all_ranks() {
   return losses;
 }
 
-/// running = (1 - m) running + change, once for each micro-batch, rounded as in
-/// kernels/norm/batch_norm_math.h.
+/// Once for each micro-batch, as the kernels would have.
 void StepRecord::move_statistics(const Tensor& all) {
-  const float kept = 1 - BatchNorm{}.momentum;
   int64_t at = kTerms;
   for (size_t k = 0; k < statistics_.size(); ++k) {
     const Tensor running = before_[k].to(Device{});
     const auto values_of = running.mutable_values<float>();
     for (int64_t row = 0; row < micro_batches_; ++row) {
       const float* change = all.data<float>() + row * values() + at;
-      for (size_t i = 0; i < values_of.size(); ++i) values_of[i] = kept * values_of[i] + change[i];
+      for (size_t i = 0; i < values_of.size(); ++i)
+        values_of[i] = kernels::moved(values_of[i], BatchNorm{}.momentum, change[i]);
     }
     statistics_[k].copy_from(running.to(ctx_.device));
     at += running.numel();

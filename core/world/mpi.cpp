@@ -198,8 +198,7 @@ World& launched_world() {
   const int size = of_environment({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}).value_or(1);
   check_input(size == 1,
               "{} processes were started, but this build has no MPI to connect them: `sh tools/setup.sh && "
-              "make MPI=1` builds "
-              "it with Open MPI",
+              "make MPI=1` builds it with Open MPI",
               size);
   return alone();
 }

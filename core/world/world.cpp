@@ -21,6 +21,10 @@ int World::place_on_host() const {
   return static_cast<int>(std::count(hosts_.begin(), here, *here));
 }
 
+int World::ranks_on_host() const {
+  return static_cast<int>(std::count(hosts_.begin(), hosts_.end(), hosts_[static_cast<size_t>(rank_)]));
+}
+
 void World::exchange(const Outgoing& to, const Incoming& from) {
   const auto me = static_cast<size_t>(rank_), all = static_cast<size_t>(size());
   check(to.size() == all && from.size() == all, "an exchange of {} ranks got spans for {} and {}", all,

@@ -272,14 +272,7 @@ TEST_CASE("stages: read from a detection, they agree with what the diagnosis is 
   Context ctx;
   Trace expected;
   const std::vector<Detection> found = detect_image(ctx, model, image, 0, &expected);
-  const RawImage raw{image.rgb.data(), image.height, image.width};
-  const ImageBatch batch = make_image_batch(ctx, model.config, {&raw, 1});
-  DetectionStages tensors;
-  DetectionTrace trace;
-  trace.stages = &tensors;
-  model.detect(ctx, batch, &trace);
-  const Stages stages = read_stages(model.config, trace, batch, ToImage(model.config, image));
-
+  const Stages stages = detect_stages(ctx, model, image);
   const auto same = [](const std::vector<Detection>& a, const std::vector<Detection>& b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Detection& x, const Detection& y) {
       return x.label == y.label && x.score == y.score && x.box == y.box;
