@@ -110,8 +110,9 @@ def rewrite(text, where, counts, card, results, known):
             if variant not in known:
                 sys.exit(f"{where}: {variant} is no row of a table in kernels/")
             if "requests" not in counts.get((op, int(case), variant), {}):
-                sys.exit(f"{where}: bench/counts has no counts of {op}={variant} in case {case}: `rcnn lab explain {op} --case "
-                         f"{case} --json bench/counts/{op}.json` makes them")
+                sys.exit(f"{where}: bench/counts has no counts of {op}={variant} in case {case}: in the build of "
+                         f"CONFIG=races, `rcnn lab explain {op} --case {case} --json bench/counts/{op}.json` makes "
+                         "them (give all cases that the documents show: the file is written anew)")
         return begin + table_of(op, int(case), variants.split(), counts, card, results) + end
     done, tables = MARKED.subn(replace, text)
     if not tables or tables != text.count("<!-- ladder "):

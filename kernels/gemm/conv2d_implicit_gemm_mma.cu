@@ -81,7 +81,8 @@ struct ConvCopy {
     tap_j = tap - tap_i * taps_w;
     RCNN_UNROLL
     for (int i = 0; i < ShareA::kCount; ++i) {
-      const Position position = positions[share_a.line + i * ShareA::kEach];
+      // Not a copy, which would read the padding that nobody has written.
+      const Position& position = positions[share_a.line + i * ShareA::kEach];
       offsets[i] = position.offset;
       taps[i] = position.taps;
     }

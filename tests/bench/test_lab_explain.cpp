@@ -16,9 +16,8 @@ using cuda_sim::LaunchCount;
 
 namespace {
 
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-bool has(const std::vector<std::string>& texts, const std::string& part) {
-  return std::ranges::any_of(texts, [&](const std::string& text) { return has(text, part); });
+bool any_contains(const std::vector<std::string>& texts, const std::string& part) {
+  return std::ranges::any_of(texts, [&](const std::string& text) { return contains(text, part); });
 }
 
 /// 10 requests of 32 lanes for 4 bytes of global memory at file.cu:3, in `sectors` sectors each.
@@ -63,43 +62,44 @@ TEST_CASE("lab explain: advice names the line, what it costs, and what it could 
   const std::vector<std::string> found = advice_on(card, launch, folder.path());
   REQUIRE(found.size() == 2);
   // 160 clocks for turns of the banks, 80 for 320 sectors.
-  CHECK(has(found[0],
-            "kernels/file.cu:7, from kernels/other.cu:9: each warp's 32 reads of 16 bytes take 16 turns "
-            "of the banks of shared memory; 4 would do"));
-  CHECK(has(found[0], "67 % of the clocks"));
-  CHECK(has(found[1],
-            "kernels/file.cu:3: each warp's 32 reads of 4 bytes touch 32 sectors of 32 bytes, because "
-            "they are 128 bytes apart; the same bytes side by side would touch 4"));
-  CHECK(has(found[1], "\n      sum += x[32 * i];"));
+  CHECK(contains(found[0],
+                 "kernels/file.cu:7, from kernels/other.cu:9: each warp's 32 reads of 16 bytes take 16 turns "
+                 "of the banks of shared memory; 4 would do"));
+  CHECK(contains(found[0], "67 % of the clocks"));
+  CHECK(contains(found[1],
+                 "kernels/file.cu:3: each warp's 32 reads of 4 bytes touch 32 sectors of 32 bytes, because "
+                 "they are 128 bytes apart; the same bytes side by side would touch 4"));
+  CHECK(contains(found[1], "\n      sum += x[32 * i];"));
 
   // Nothing to say about neighbours in vectors, and turns that cannot be fewer.
   AccessCount vectors = global_reads(16, 16);
   vectors.bytes = 16, vectors.least = 160;
   CHECK(advice_on(card, launch_of(132, {vectors, shared_reads(4)}), {}).empty());
-  CHECK(has(advice_on(card, launch_of(132, {global_reads(4, 4)}), {}), "vectors of 16 bytes"));
+  CHECK(any_contains(advice_on(card, launch_of(132, {global_reads(4, 4)}), {}), "vectors of 16 bytes"));
 
   AccessCount few = global_reads(4, 0);
   few.lanes = 80;
-  CHECK(has(advice_on(card, launch_of(132, {few}), {}), "only 8 of 32 lanes take part"));
+  CHECK(any_contains(advice_on(card, launch_of(132, {few}), {}), "only 8 of 32 lanes take part"));
 
   AccessCount atomic = global_reads(1, 0);
   atomic.kind = AccessKind::atomic, atomic.turns = 320, atomic.least_turns = 10, atomic.least = 10;
-  CHECK(has(advice_on(card, launch_of(132, {atomic}), {}),
-            "up to 32 of a warp's 32 atomic changes of 4 bytes"));
+  CHECK(any_contains(advice_on(card, launch_of(132, {atomic}), {}),
+                     "up to 32 of a warp's 32 atomic changes of 4 bytes"));
 }
 
 TEST_CASE("lab explain: bytes that are read again, and grids that do not fill the card") {
   const Card& card = card_of("H100");
   LaunchCount launch = launch_of(132, {});
   launch.read = 9000, launch.read_block = 1000, launch.read_all = 500;
-  CHECK(has(advice_on(card, launch, {}), "each block reads each of its bytes of global memory 9 times"));
-  CHECK(!has(advice_on(card, launch, {}), "blocks: larger tiles"));  // 130 blocks were not counted
+  CHECK(any_contains(advice_on(card, launch, {}),
+                     "each block reads each of its bytes of global memory 9 times"));
+  CHECK(!any_contains(advice_on(card, launch, {}), "blocks: larger tiles"));  // 130 blocks were not counted
   launch = launch_of(2, {});
   launch.read = 1000, launch.read_block = 1000, launch.read_all = 500;
   const auto small = advice_on(card, launch, {});
-  CHECK(has(small, "each byte is read by 2 blocks: larger tiles"));
-  CHECK(has(small, "the grid has 2 blocks: 130 of the 132 multiprocessors of H100 have none"));
-  CHECK(has(advice_on(card, launch_of(133, {}), {}), "the busiest have 98 % more than the mean"));
+  CHECK(any_contains(small, "each byte is read by 2 blocks: larger tiles"));
+  CHECK(any_contains(small, "the grid has 2 blocks: 130 of the 132 multiprocessors of H100 have none"));
+  CHECK(any_contains(advice_on(card, launch_of(133, {}), {}), "the busiest have 98 % more than the mean"));
   CHECK(advice_on(card, launch_of(264, {}), {}).empty());
 }
 
@@ -136,8 +136,8 @@ TEST_CASE("lab explain: tables and JSON have the figures of all blocks") {
   ExplainedVariant failed{.op = "made_up", .variant = "w", .error = "it cannot"};
   const std::string table = explained_table({one, failed}, card_of("H100"));
   // 10 requests on 2 of 20 blocks; 8 sectors where 4 would do, 6 turns where 4 would do.
-  CHECK(has(table, "| made_up | 0 | v | 100 | 2.00 | 1.50 | 100 % | - |"));
-  CHECK(has(table, "| made_up | 0 | w | failed |"));
+  CHECK(contains(table, "| made_up | 0 | v | 100 | 2.00 | 1.50 | 100 % | - |"));
+  CHECK(contains(table, "| made_up | 0 | w | failed |"));
   const auto json = nlohmann::json::parse(explained_json({one, failed}, card_of("H100"), "rcnn 1"));
   CHECK(json["info"] == "written by rcnn.cu");
   CHECK(json["card"] == "H100");
@@ -149,9 +149,9 @@ TEST_CASE("lab explain: tables and JSON have the figures of all blocks") {
   CHECK(row["counted_blocks"] == 2);
   CHECK(json["variants"][1]["error"] == "it cannot");
   const std::string text = explained_text(one, card_of("H100"), {});
-  CHECK(has(text, "made_up_kernel, grid (20, 1, 1), block (128, 1, 1)"));
-  CHECK(has(text, "kernels/file.cu:7, from kernels/other.cu:9"));
-  for (const Card& card : kCards) CHECK(has(text, card.name));
+  CHECK(contains(text, "made_up_kernel, grid (20, 1, 1), block (128, 1, 1)"));
+  CHECK(contains(text, "kernels/file.cu:7, from kernels/other.cu:9"));
+  for (const Card& card : kCards) CHECK(contains(text, card.name));
 }
 
 TEST_CASE("lab explain: cards are those of the table") {

@@ -9,6 +9,21 @@ using namespace rcnn;
 using namespace rcnn::fixtures;
 namespace fs = std::filesystem;
 
+namespace {
+
+/// A model of random weights and one labelled photograph to explain.
+struct Untrained : ProgramTrial {
+  std::string photo = path("data/JPEGImages/train_00000.png"), out = path("out");
+
+  Untrained() {
+    Detector detector{std::make_unique<FasterRcnn>(tiny_model(), 6, Init(3)), scene_classes()};
+    save_model(path("model.safetensors"), detector);
+    write_tiny_scenes(folder / "data", 1);
+  }
+};
+
+}  // namespace
+
 TEST_CASE("explain: writes a page, its pictures and its numbers, with the objects of the data") {
   const ProgramTrial trial;
   if (!trial) return;
@@ -52,12 +67,9 @@ TEST_CASE("explain: writes a page, its pictures and its numbers, with the object
 }
 
 TEST_CASE("explain: pictures of an earlier page do not stay beside a new one, and other files do") {
-  const ProgramTrial trial;
+  const Untrained trial;
   if (!trial) return;
-  Detector detector{std::make_unique<FasterRcnn>(tiny_model(), 6, Init(3)), scene_classes()};
-  save_model(trial.path("model.safetensors"), detector);
-  write_tiny_scenes(trial.folder / "data", 1);
-  const std::string photo = trial.path("data/JPEGImages/train_00000.png"), out = trial.path("out");
+  const std::string &out = trial.out, &photo = trial.photo;
   const std::vector<std::string> plain = {"explain", "--weights", trial.path("model.safetensors"),
                                           "--out",   out,         photo};
   std::vector<std::string> labelled = plain;
@@ -81,12 +93,9 @@ TEST_CASE("explain: pictures of an earlier page do not stay beside a new one, an
 }
 
 TEST_CASE("explain: an input that would take all memory is refused with a sentence") {
-  const ProgramTrial trial;
+  const Untrained trial;
   if (!trial) return;
-  Detector detector{std::make_unique<FasterRcnn>(tiny_model(), 6, Init(3)), scene_classes()};
-  save_model(trial.path("model.safetensors"), detector);
-  write_tiny_scenes(trial.folder / "data", 1);
-  const std::string photo = trial.path("data/JPEGImages/train_00000.png"), out = trial.path("out");
+  const std::string &out = trial.out, &photo = trial.photo;
   for (const auto& [option, value] :
        {std::pair{"--short-side", "8192"}, {"--short-side", "2900"}, {"--set", "short-side=8192"}}) {
     CAPTURE(value);

@@ -13,6 +13,7 @@ TOOLS = Path(__file__).resolve().parents[2] / "tools"
 sys.path.insert(0, str(TOOLS))
 
 import sass_report  # noqa: E402
+from sass import explain, kernels  # noqa: E402
 
 
 def mangled(source, rest):
@@ -44,9 +45,9 @@ def listing(name, code, architecture="90a", registers=232, shared=1024, threads=
 
 
 def kernels_of(text):
-    kernels = sass_report.read_kernels(Path("rcnn"), text)
-    sass_report.demangle(kernels)
-    return kernels
+    found = kernels.read_kernels(Path("rcnn"), text)
+    kernels.demangle(found)
+    return found
 
 
 class Reading(unittest.TestCase):
@@ -67,14 +68,14 @@ class Reading(unittest.TestCase):
         loop = self.kernel.loop
         self.assertEqual(loop.size(), 4)
         self.assertEqual(loop.count("HMMA"), 1)
-        self.assertEqual(loop.count(*sass_report.MOVES), 1)
+        self.assertEqual(loop.count(*kernels.MOVES), 1)
         self.assertEqual(loop.each(), 4)
         self.assertEqual(loop.count("LDGSTS"), 0)
 
     def test_moves(self):
         code = ["MOV R1, R2", "IMAD.MOV.U32 R1, RZ, RZ, R2", "UMOV UR1, UR2", "IMAD.MOV R1, RZ, RZ, -R2",
                 "MOVM.16 R1, R2", "HMMA.1688.F32.TF32 R0, R4, R8, R0", "@P0 BRA 0x0"]
-        self.assertEqual(kernels_of(listing(CONV, code))[0].loop.count(*sass_report.MOVES), 3)
+        self.assertEqual(kernels_of(listing(CONV, code))[0].loop.count(*kernels.MOVES), 3)
 
     def test_loop_with_more_multiplications_is_hotter_than_a_shorter_one(self):
         hmma = "HMMA.1688.F32.TF32 R0, R4, R8, R0"
@@ -109,7 +110,7 @@ class Figures(unittest.TestCase):
 
     def test_dynamic_shared_memory(self):
         def dynamic(name):
-            return sass_report.Kernel("", name).dynamic_shared()
+            return kernels.Kernel("", name).dynamic_shared()
         ring = 3 * 256 * 128
         self.assertEqual(dynamic("conv2d_mma_kernel<Bf16,Tile<128,64,3>>"), ring * 3 // 4 + 128 * 16)
         self.assertEqual(dynamic("conv2d_dw_mma_kernel<Bf16,Tile<128,128,2>>"), ring + 3 * 64 * 16)
@@ -124,19 +125,19 @@ class Figures(unittest.TestCase):
         kernel, = kernels_of(listing(SGD, code, threads=256))
         self.assertEqual({name: round(clocks, 3) for name, clocks in kernel.estimates().items()},
                          {"issue": 16, "integer": 8, "tensor": 12.8, "shared": 26 + 78, "cache": 170.667})
-        self.assertEqual(kernel.figures()["estimate"], "cache 171")
+        self.assertEqual(sass_report.figures_of(kernel)["estimate"], "cache 171")
         self.assertEqual(kernels_of(listing(SGD, code, threads=0))[0].estimates(), {})
 
 
 class Explaining(unittest.TestCase):
     def test_cards(self):
-        cards = {card.name: card for card in sass_report.read_cards()}
+        cards = {card.name: card for card in explain.read_cards()}
         self.assertEqual(list(cards), ["H100", "H200", "A100", "L4", "4090"])
         self.assertEqual(dataclasses.astuple(cards["A100"]), ("A100", 80, 164, 64, 32))
 
     def test_occupancy_and_what_limits_it(self):
-        h100 = sass_report.Card("H100", 90, 228, 64, 32)
-        ada = sass_report.Card("4090", 89, 100, 48, 24)
+        h100 = kernels.Card("H100", 90, 228, 64, 32)
+        ada = kernels.Card("4090", 89, 100, 48, 24)
         def fits(card, **what):
             return kernels_of(listing(SGD, LOOP, **what))[0].occupancy(card)
         self.assertEqual(fits(h100, registers=168), (3, "registers"))
@@ -152,11 +153,11 @@ class Explaining(unittest.TestCase):
                 "LDGSTS.E.BYPASS.128 [R50], desc[R6.64]", "LDG.E R1, desc[R6.64]", "IMAD.MOV.U32 R8, RZ, RZ, R4",
                 "IMAD R8, R1, R2, R4", "IADD3 R1, R1, R2, RZ", "BAR.SYNC.DEFER_BLOCKING 0x0", "@P0 BRA 0x0"]
         kernel, = kernels_of(listing(CONV, code))
-        self.assertEqual(kernel.loop.mix(), {"tensor cores": 2, "integers and addresses": 2, "shared memory": 1,
-                                             "asynchronous copies": 1, "global memory": 1, "moves": 1,
-                                             "barriers and waits": 1, "branches": 1})
+        self.assertEqual(explain.mix_of(kernel.loop),
+                         {"tensor cores": 2, "integers and addresses": 2, "shared memory": 1, "asynchronous copies": 1,
+                          "global memory": 1, "moves": 1, "barriers and waits": 1, "branches": 1})
         self.assertEqual(kernel.loop.loaded_bytes(), 32 * (16 + 4))
-        lines = sass_report.explain(kernel, sass_report.read_cards())
+        lines = explain.explain(kernel, explain.read_cards())
         self.assertEqual(lines[2], "  H100: 2 blocks on a multiprocessor at a time, 8 of 64 warps, limited by registers")
         self.assertIn("  hot loop: 10 instructions of a warp", lines)
         self.assertIn("         2  20.0 %  tensor cores", lines)
@@ -258,6 +259,11 @@ class Program(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("sgd_*:sgd_kernel* is listed as hot, but matches no kernel", done.stderr)
 
+    def test_no_file(self):
+        done = self.report("nowhere")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("nowhere: expected a file, and there is none", done.stderr)
+
     def test_nothing_found(self):
         done = self.report(self.file("a", "no code"))
         self.assertEqual(done.returncode, 1)
@@ -266,9 +272,9 @@ class Program(unittest.TestCase):
     def test_without_cuobjdump(self):
         path = self.folder / "a"
         path.write_bytes(b"\x7fELF")
-        missing = unittest.mock.patch.object(sass_report, "find_cuobjdump", lambda: None)
+        missing = unittest.mock.patch.object(kernels, "find_cuobjdump", lambda: None)
         with missing, self.assertRaises(SystemExit) as stop:
-            sass_report.read_file(path)
+            kernels.read_file(path)
         self.assertIn("cuobjdump was not found", str(stop.exception))
 
 

@@ -197,10 +197,7 @@ void merge_warp(Events* lanes, unsigned size) {
     }
     if (left == 0) return;
     if (waiting != 0 && end_meeting(lanes, waiting, left)) continue;
-    if (together == 0) {  // cannot be: the simulation would have reported it
-      ++lanes[std::countr_zero(waiting)].next;
-      continue;
-    }
+    check(together != 0, "lanes wait for each other, although the simulation went on");
     const Event first = lanes[std::countr_zero(together)].front();
     Request r;
     r.bytes = first.bytes;

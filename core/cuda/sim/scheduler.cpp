@@ -335,11 +335,12 @@ std::string refused(const Launch& launch) {
 }
 
 bool run_launch(const Launch& launch) {
+  ++launch_count;
   if (settings().list) {
     const std::string name(cuda::kernel_name(launch.signature));
-    const bool is_upload = name == "unpack_kernel";
+    const bool is_upload = name == "unpack_kernel";  // core/cuda/tensor.cu
     Listed& kernel = listed()[name];
-    ++kernel.launches, ++launch_count;
+    ++kernel.launches;
     kernel.blocks += uint64_t{launch.grid.x} * launch.grid.y * launch.grid.z;
     // An upload of a few bytes is a kernel too, and what it brings says how large an op's work is.
     if (!is_upload) return true;
@@ -347,7 +348,6 @@ bool run_launch(const Launch& launch) {
   Scheduler& s = scheduler();
   map_shared();
   install_access_handler();
-  ++launch_count;
   s.launch = &launch;
   s.failed = false;
   s.arrays.clear();

@@ -268,11 +268,15 @@ TEST_CASE("counts: lanes of a loop with different ends, and of a branch") {
   }
 }
 
-/// Odd lanes take turns with even ones at a warp operation.
-__global__ void halves_kernel(float* out) {
-  const unsigned t = threadIdx.x, mask = t % 2 == 0 ? 0x55555555u : 0xAAAAAAAAu;
-  const float sum = __shfl_xor_sync(mask, static_cast<float>(t), 2);
-  out[t] = sum;
+/// Even lanes read in the first round and odd ones in the second: on the same line, on both sides of a
+/// meeting.
+__global__ void rounds_kernel(const float* in, float* out) {
+  float sum = 0;
+  for (unsigned i = 0; i < 2; ++i) {
+    if (threadIdx.x % 2 == i) sum += in[threadIdx.x];
+    __syncwarp();
+  }
+  out[threadIdx.x] = sum;
 }
 
 __global__ void atomic_kernel(int* total) {
@@ -286,11 +290,13 @@ __global__ void atomic_kernel(int* total) {
 TEST_CASE("counts: warp operations and atomics") {
   SimulatedDevice device;
   int* total = device.upload(std::vector<int>{0});
+  const float* in = device.upload(std::vector<float>(32, 1.0f));
   float* out = device.allocate<float>(32);
-  LaunchCount found = counted(device, 0, [&] { launch<halves_kernel>(device.stream, 1, 32, 0, out); });
-  uint64_t lanes = 0;
-  for (const AccessCount& a : found.accesses) lanes += a.lanes;
-  CHECK(lanes == 32);
+  LaunchCount found = counted(device, 0, [&] { launch<rounds_kernel>(device.stream, 1, 32, 0, in, out); });
+  const AccessCount read = only(found, AccessKind::read, false);
+  CHECK(read.requests == 2);
+  CHECK(read.lanes == 32);
+  CHECK(only(found, AccessKind::write, false).requests == 1);
   found = counted(device, 0, [&] { launch<atomic_kernel>(device.stream, 1, 32, 0, total); });
   CHECK(only(found, AccessKind::atomic, true).turns == 8);  // 8 lanes at each of four words
   const AccessCount global = only(found, AccessKind::atomic, false);
