@@ -51,6 +51,12 @@ void check_extension(std::string_view option, const fs::path& path, std::string_
               extension);
 }
 
+/// Whether a file holds what `train --resume` continues from. Its metadata come first.
+bool is_checkpoint(const fs::path& file) {
+  return file.extension() == ".safetensors" && is_marked_here(file) &&
+         beginning_of(file).find(R"("train_seconds":)") != std::string::npos;
+}
+
 /// Whether a file is a result of this program, and not data to train on, as the annotations of `data convert`
 /// are.
 bool is_result(const fs::path& file) {
@@ -112,6 +118,10 @@ void OutputCheck::writes(std::string_view option, const fs::path& path, bool our
   check_input(written_here || force_,
               "{} {}: this file exists and was not written by rcnn; choose another name, or replace it with "
               "--force",
+              option, path.string());
+  check_input(ours || force_ || !is_checkpoint(path),
+              "{} {}: this file is the checkpoint of a run, which could not be resumed without it; choose "
+              "another name, or replace it with --force",
               option, path.string());
 }
 

@@ -64,7 +64,8 @@ class OutputCheck {
   /// Throws InputError, which begins with `option`, unless the command may write the file `path`: it is in a
   /// folder that exists, it is not an input, by any name or link, nor another output, and if it exists it was
   /// written by this program. Removes what killed processes left in that folder (remove_left_temporaries).
-  /// `ours` says that it was, and that it is no data, for a file without the text.
+  /// `ours` says that it was, and that it is no data, for a file without the text. The checkpoint of a run is
+  /// replaced like a file of another program, unless it is `ours`.
   void writes(std::string_view option, const std::filesystem::path& path, bool ours = false);
 
  private:
