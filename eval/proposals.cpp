@@ -117,7 +117,10 @@ ProposalCounts write_proposals(Context& ctx, FasterRcnn& model, const Dataset& d
             if (!is_first) writer->write(last + ",");
             last = "\n" + (is_first ? marked(entries(sample, boxes)) : entries(sample, boxes));
           }
-          is_decoded ? count(sample, boxes, counts) : void(++unreadable);
+          if (is_decoded)
+            count(sample, boxes, counts);
+          else
+            ++unreadable;
         }
     }
   };
