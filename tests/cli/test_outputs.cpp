@@ -241,7 +241,10 @@ TEST_CASE("outputs: closed standard files do not turn the files of a run into th
   CHECK(run_program("/bin/sh", words).status == 0);
   CHECK(contains(content_of(trial.folder / "out/run.lock"), "written by rcnn.cu, process "));
   CHECK_FALSE(contains(content_of(trial.folder / "out/run.lock"), "parameters"));
-  CHECK(content_of(trial.folder / "out/metrics.jsonl").starts_with("{\"step\":1,"));
+  REQUIRE(trial.run(trial.train("open")).status == 0);
+  const std::string metrics = content_of(trial.folder / "open/metrics.jsonl");
+  CHECK(metrics.starts_with("{\"step\":1,"));
+  CHECK(content_of(trial.folder / "out/metrics.jsonl") == metrics);  // and no message among its lines
 }
 
 TEST_CASE("outputs: a second run in the folder of one that still runs is refused with its process id") {
