@@ -1,5 +1,6 @@
 #include "core/files/output.h"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -55,6 +56,17 @@ void check_extension(std::string_view option, const fs::path& path, std::string_
 bool is_checkpoint(const fs::path& file) {
   return file.extension() == ".safetensors" && is_marked_here(file) &&
          beginning_of(file).find(R"("train_seconds":)") != std::string::npos;
+}
+
+void check_same_kind(std::string_view option, const fs::path& file, std::string_view key,
+                     std::string_view what) {
+  if (!is_marked_here(file)) return;  // OutputCheck decides
+  constexpr size_t kHead = 2048;      // keys of figures come first
+  const std::string text = beginning_of(file).substr(0, kHead);
+  check_input(text.find(fmt::format("\"{}\":", key)) != std::string::npos,
+              "{} {}: this program wrote it, but it has no {}, which would replace it: name another file, or "
+              "remove it",
+              option, file.string(), what);
 }
 
 /// Whether a file is a result of this program, and not data to train on, as the annotations of `data convert`

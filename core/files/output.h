@@ -30,6 +30,12 @@ bool is_marked_here(const std::filesystem::path& file);
 /// may have written too.
 void check_extension(std::string_view option, const std::filesystem::path& path, std::string_view extension);
 
+/// Throws InputError, which begins with `option`, if `file` exists and this program wrote it, but not as
+/// `what` ("times of `lab time`"), which has "`key`" near its beginning: so that figures do not take the
+/// place of an evaluation.
+void check_same_kind(std::string_view option, const std::filesystem::path& file, std::string_view key,
+                     std::string_view what);
+
 /// Runs several steps that write results, so that the failure of one does not cost the others.
 class KeepGoing {
  public:

@@ -133,9 +133,9 @@ TEST_CASE("faults: threads that cannot be started are a sentence, and those that
   CHECK(one_sentence(result.err));
   CHECK(contains(result.err, " of 200 threads could be started"));
   // Threads that compute: fewer are as good. libgomp would end the process.
-  const Finished fewer = trial.shell("ulimit -s 65536; ulimit -v 3000000; " +
-                                     shell_word(trial.program.string()) + " synth --count 1 --threads 200 --out " +
-                                     shell_word(trial.path("scenes")));
+  const Finished fewer =
+      trial.shell("ulimit -s 65536; ulimit -v 3000000; " + shell_word(trial.program.string()) +
+                  " synth --count 1 --threads 200 --out " + shell_word(trial.path("scenes")));
   CHECK_MESSAGE(fewer.status == 0, fewer.err);
   CHECK(fewer.err.empty());
 }

@@ -52,7 +52,8 @@ TEST_CASE("threads: no more than the control group grants, unless another number
   const TemporaryFolder folder;
   // In a namespace of its own, where the folder stands for the system's of control groups.
   const std::string in_group =
-      "exec unshare --user --map-root-user --mount /bin/sh -c 'mount --bind \"$0\" /sys/fs/cgroup && exec \"$@\"' " +
+      "exec unshare --user --map-root-user --mount /bin/sh -c 'mount --bind \"$0\" /sys/fs/cgroup && exec "
+      "\"$@\"' " +
       shell_word(folder.path().string()) + " ";
   if (run_program("/bin/sh", {"-c", in_group + "true"}).status != 0) {
     MESSAGE("skipped: this system lets no process mount a folder");
