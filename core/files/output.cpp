@@ -52,12 +52,6 @@ void check_extension(std::string_view option, const fs::path& path, std::string_
               extension);
 }
 
-/// Whether a file holds what `train --resume` continues from. Its metadata come first.
-bool is_checkpoint(const fs::path& file) {
-  return file.extension() == ".safetensors" && is_marked_here(file) &&
-         beginning_of(file).find(R"("train_seconds":)") != std::string::npos;
-}
-
 void check_same_kind(std::string_view option, const fs::path& file, std::string_view key,
                      std::string_view what) {
   if (!is_marked_here(file)) return;  // OutputCheck decides
@@ -69,6 +63,14 @@ void check_same_kind(std::string_view option, const fs::path& file, std::string_
               option, file.string(), what);
 }
 
+namespace {
+
+/// Whether a file holds what `train --resume` continues from. Its metadata come first.
+bool is_checkpoint(const fs::path& file) {
+  return file.extension() == ".safetensors" && is_marked_here(file) &&
+         beginning_of(file).find(R"("train_seconds":)") != std::string::npos;
+}
+
 /// Whether a file is a result of this program, and not data to train on, as the annotations of `data convert`
 /// are.
 bool is_result(const fs::path& file) {
@@ -77,6 +79,8 @@ bool is_result(const fs::path& file) {
          std::find(results.begin(), results.end(), file.extension()) != results.end() &&
          beginning_of(file).find(R"("images":)") == std::string::npos;
 }
+
+}  // namespace
 
 void OutputCheck::reads(const fs::path& path) {
   const auto status = path.empty() ? std::nullopt : status_of(path);
