@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <limits>
@@ -11,8 +12,10 @@
 
 #if !defined(RCNN_STD_THREADS)
 #include <omp.h>
+#include <time.h>
 #endif
 
+#include "core/crowding.h"
 #include "core/processors.h"
 #include "core/threads.h"
 
@@ -68,6 +71,20 @@ int threads_to_ask_for(int wanted) {
 
 #if defined(RCNN_STD_THREADS)
 int chosen_threads = 0;
+#else
+thread_local Crowding crowding;       // of the regions that this thread begins
+thread_local int forced_threads = 0;  // by FewerThreads
+
+double seconds_since(Crowding::Clock::time_point start) {
+  return std::chrono::duration<double>(Crowding::Clock::now() - start).count();
+}
+
+/// How long the calling thread has used a processor.
+double processor_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
 #endif
 
 }  // namespace
@@ -78,6 +95,12 @@ int chosen_threads = 0;
 int thread_count() { return chosen_threads > 0 ? chosen_threads : threads_to_ask_for(0); }
 
 void set_thread_count(int wanted) { chosen_threads = threads_to_ask_for(wanted); }
+
+int threads_at_work() { return thread_count(); }
+FewerThreads::FewerThreads(int) {}
+FewerThreads::~FewerThreads() = default;
+
+void with_threads(int, const std::function<void()>& body) { body(); }
 
 void parallel_chunks(int64_t chunks, const std::function<void(int64_t)>& body) {
   FirstException first;
@@ -95,6 +118,22 @@ void parallel_chunks(int64_t chunks, const std::function<void(int64_t)>& body) {
 #else
 
 int thread_count() { return omp_get_max_threads(); }
+
+int threads_at_work() {
+  return forced_threads > 0 ? std::min(forced_threads, thread_count()) : crowding.threads(thread_count());
+}
+
+FewerThreads::FewerThreads(int threads) { forced_threads = threads; }
+FewerThreads::~FewerThreads() { forced_threads = 0; }
+
+void with_threads(int threads, const std::function<void()>& body) {
+  struct Restore {
+    int threads = thread_count();
+    ~Restore() { omp_set_num_threads(threads); }
+  } restore;
+  omp_set_num_threads(threads);
+  body();
+}
 
 void set_thread_count(int wanted) {
   // With OMP_DYNAMIC the runtime would choose another number for each region, by the load of the machine.
@@ -114,8 +153,20 @@ void parallel_chunks(int64_t chunks, const std::function<void(int64_t)>& body) {
     return;
   }
   FirstException first;
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t chunk = 0; chunk < chunks; ++chunk) first.guard(chunk, [&] { body(chunk); });
+  const int wanted = thread_count(), threads = threads_at_work();
+  const auto start = Crowding::Clock::now();
+  double waited = 0;  // seconds in which the slowest thread had no processor
+#pragma omp parallel num_threads(threads) reduction(max : waited)
+  {
+    const double before = processor_seconds();
+#pragma omp for schedule(dynamic, 1) nowait
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) first.guard(chunk, [&] { body(chunk); });
+    waited = seconds_since(start) - (processor_seconds() - before);
+  }
+  if (wanted > 1) {
+    const auto now = Crowding::Clock::now();
+    crowding.add_region(wanted, threads, std::chrono::duration<double>(now - start).count(), waited, now);
+  }
   first.rethrow();
 }
 

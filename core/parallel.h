@@ -10,8 +10,24 @@
 
 namespace rcnn {
 
-/// The number of threads that CPU ops, ours and oneDNN's, use: as many as asked for and granted.
+/// The number of threads that CPU ops, ours and oneDNN's, may use: as many as asked for and granted.
 int thread_count();
+
+/// The number that the next op uses of them: fewer while other programs want the same processors
+/// (core/crowding.h). Results do not depend on it.
+int threads_at_work();
+
+/// For tests: while this lives, ops of this thread use that many threads, if they may have more.
+class FewerThreads {
+ public:
+  explicit FewerThreads(int threads);
+  ~FewerThreads();
+  FewerThreads(const FewerThreads&) = delete;
+  FewerThreads& operator=(const FewerThreads&) = delete;
+};
+
+/// Runs `body` with `threads` as the number of threads of a library whose regions it begins, oneDNN.
+void with_threads(int threads, const std::function<void()>& body);
 
 /// Asks for this many threads or, with 0, for OMP_NUM_THREADS, or else one for each processor that this
 /// process may run on and whose time it may use (core/processors.h). Takes as many as the system starts

@@ -30,19 +30,6 @@ struct Descs {
   memory::dims strides, dilates, pad_left, pad_right;
 };
 
-struct Forward {
-  dnnl::convolution_forward::primitive_desc desc;
-  dnnl::convolution_forward primitive;
-};
-struct BackwardData {
-  dnnl::convolution_backward_data::primitive_desc desc;
-  dnnl::convolution_backward_data primitive;
-};
-struct BackwardWeights {
-  dnnl::convolution_backward_weights::primitive_desc desc;
-  dnnl::convolution_backward_weights primitive;
-};
-
 /// How the residual is added. oneDNN's fastest kernels for filters of one pixel add the former content of y,
 /// but no other tensor.
 enum class Residual { none, other, in_y };
@@ -55,59 +42,37 @@ struct ConvolutionCache : OneDnn {
     bool relu;
     auto operator<=>(const ForwardKey&) const = default;
   };
-  RecentlyUsed<ForwardKey, Forward> forward;
-  RecentlyUsed<Conv2dShape, BackwardData> backward_data;
-  RecentlyUsed<Conv2dShape, BackwardWeights> backward_weights;
+  RecentlyUsed<ForwardKey, ByThreads<dnnl::convolution_forward>> forward;
+  RecentlyUsed<Conv2dShape, ByThreads<dnnl::convolution_backward_data>> backward_data;
+  RecentlyUsed<Conv2dShape, ByThreads<dnnl::convolution_backward_weights>> backward_weights;
 
-  const Forward& get_forward(const Conv2dShape& shape, bool bias, Residual residual, bool relu) {
-    return forward.get({shape, bias, residual, relu},
-                       [&] { return make_forward(shape, bias, residual, relu); });
-  }
-
-  Forward make_forward(const Conv2dShape& shape, bool bias, Residual residual, bool relu) const {
-    const Descs d(shape);
+  dnnl::convolution_forward::primitive_desc describe_forward(const ForwardKey& key) const {
+    const Descs d(key.shape);
     dnnl::primitive_attr attributes = workspace_attributes();
     dnnl::post_ops post;
-    if (residual == Residual::in_y) post.append_sum();
-    if (residual == Residual::other) post.append_binary(dnnl::algorithm::binary_add, d.y);
+    if (key.residual == Residual::in_y) post.append_sum();
+    if (key.residual == Residual::other) post.append_binary(dnnl::algorithm::binary_add, d.y);
 #if DNNL_VERSION_MAJOR >= 3
-    if (relu) post.append_eltwise(dnnl::algorithm::eltwise_relu, 0, 0);
+    if (key.relu) post.append_eltwise(dnnl::algorithm::eltwise_relu, 0, 0);
 #else
-    if (relu) post.append_eltwise(1, dnnl::algorithm::eltwise_relu, 0, 0);
+    if (key.relu) post.append_eltwise(1, dnnl::algorithm::eltwise_relu, 0, 0);
 #endif
     attributes.set_post_ops(post);
-    const auto desc = make_descriptor<dnnl::convolution_forward>(
+    return make_descriptor<dnnl::convolution_forward>(
         engine, attributes, dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, d.x,
-        d.any_w, bias ? d.bias : memory::desc(), d.y, d.strides, d.dilates, d.pad_left, d.pad_right);
-    return {desc, dnnl::convolution_forward(desc)};
+        d.any_w, key.bias ? d.bias : memory::desc(), d.y, d.strides, d.dilates, d.pad_left, d.pad_right);
   }
 
-  /// Backward primitives need the descriptor of their forward primitive as a hint.
-  dnnl::convolution_forward::primitive_desc hint(const Descs& d) const {
-    return make_descriptor<dnnl::convolution_forward>(
+  /// Of a gradient. It needs the descriptor of its forward primitive as a hint.
+  template <class Primitive>
+  typename Primitive::primitive_desc describe_backward(const Descs& d) const {
+    const auto hint = make_descriptor<dnnl::convolution_forward>(
         engine, dnnl::primitive_attr(), dnnl::prop_kind::forward_training,
         dnnl::algorithm::convolution_direct, d.x, d.any_w, memory::desc(), d.y, d.strides, d.dilates,
         d.pad_left, d.pad_right);
-  }
-
-  const BackwardData& get_backward_data(const Conv2dShape& shape) {
-    return backward_data.get(shape, [&]() -> BackwardData {
-      const Descs d(shape);
-      const auto desc = make_backward_descriptor<dnnl::convolution_backward_data>(
-          engine, workspace_attributes(), hint(d), dnnl::algorithm::convolution_direct, d.x, d.any_w, d.y,
-          d.strides, d.dilates, d.pad_left, d.pad_right);
-      return {desc, dnnl::convolution_backward_data(desc)};
-    });
-  }
-
-  const BackwardWeights& get_backward_weights(const Conv2dShape& shape) {
-    return backward_weights.get(shape, [&]() -> BackwardWeights {
-      const Descs d(shape);
-      const auto desc = make_backward_descriptor<dnnl::convolution_backward_weights>(
-          engine, workspace_attributes(), hint(d), dnnl::algorithm::convolution_direct, d.x, d.any_w, d.y,
-          d.strides, d.dilates, d.pad_left, d.pad_right);
-      return {desc, dnnl::convolution_backward_weights(desc)};
-    });
+    return make_backward_descriptor<Primitive>(engine, workspace_attributes(), hint,
+                                               dnnl::algorithm::convolution_direct, d.x, d.any_w, d.y,
+                                               d.strides, d.dilates, d.pad_left, d.pad_right);
   }
 
   /// `w`, multiplied by `scale` for each output channel (unless null), in the layout `wanted`: packed now, or
@@ -148,36 +113,38 @@ void conv2d_onednn(const Stream&, Workspace& workspace, const Conv2dArgs<float>&
   const Residual residual = !a.residual         ? Residual::none
                             : a.residual == a.y ? Residual::in_y
                                                 : Residual::other;
-  const Forward& f = cache.get_forward(p, a.bias != nullptr, residual, a.relu);
+  const ConvolutionCache::ForwardKey key{p, a.bias != nullptr, residual, a.relu};
+  const auto describe = [&] { return cache.describe_forward(key); };
+  auto& forward = cache.forward.get(key, [&] { return ByThreads<dnnl::convolution_forward>(describe()); });
   const Descs d(p);
-  std::unordered_map<int, memory> arguments{
+  Arguments arguments{
       {DNNL_ARG_SRC, cache.wrap(d.x, a.x)},
-      {DNNL_ARG_WEIGHTS, cache.pack(workspace, p, a.w, a.scale, a.weights, f.desc.weights_desc())},
+      {DNNL_ARG_WEIGHTS, cache.pack(workspace, p, a.w, a.scale, a.weights, forward.all.desc.weights_desc())},
       {DNNL_ARG_DST, cache.wrap(d.y, a.y)},
-      {DNNL_ARG_SCRATCHPAD, cache.scratch(workspace, f.desc.scratchpad_desc())},
   };
   if (a.bias) arguments[DNNL_ARG_BIAS] = cache.wrap(d.bias, a.bias);
   if (residual == Residual::other)
     arguments[DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1] = cache.wrap(d.y, a.residual);
-  f.primitive.execute(cache.stream, arguments);
+  cache.execute(workspace, forward, describe, std::move(arguments));
 }
 
 void conv2d_dx_onednn(const Stream&, Workspace& workspace, const Conv2dDxArgs<float>& a) {
   const Conv2dShape& p = a.shape;
   if (p.n == 0) return;
   auto& cache = workspace.cache<ConvolutionCache>();
-  const BackwardData& b = cache.get_backward_data(p);
   const Descs d(p);
+  using Primitive = dnnl::convolution_backward_data;
+  const auto describe = [&] { return cache.describe_backward<Primitive>(d); };
+  auto& backward = cache.backward_data.get(p, [&] { return ByThreads<Primitive>(describe()); });
   const int64_t size = p.n * p.h * p.w * p.c;
   float* dx = a.accumulate == Accumulate::yes ? workspace.take<float>(size) : a.dx;
-  b.primitive.execute(
-      cache.stream,
-      {
-          {DNNL_ARG_DIFF_DST, cache.wrap(d.y, a.g)},
-          {DNNL_ARG_WEIGHTS, cache.pack(workspace, p, a.w, nullptr, a.weights, b.desc.weights_desc())},
-          {DNNL_ARG_DIFF_SRC, cache.wrap(d.x, dx)},
-          {DNNL_ARG_SCRATCHPAD, cache.scratch(workspace, b.desc.scratchpad_desc())},
-      });
+  const auto packed = cache.pack(workspace, p, a.w, nullptr, a.weights, backward.all.desc.weights_desc());
+  cache.execute(workspace, backward, describe,
+                {
+                    {DNNL_ARG_DIFF_DST, cache.wrap(d.y, a.g)},
+                    {DNNL_ARG_WEIGHTS, packed},
+                    {DNNL_ARG_DIFF_SRC, cache.wrap(d.x, dx)},
+                });
   if (a.accumulate == Accumulate::yes) add(a.dx, dx, size);
 }
 
@@ -189,19 +156,20 @@ void conv2d_dw_onednn(const Stream&, Workspace& workspace, const Conv2dDwArgs<fl
     return;
   }
   auto& cache = workspace.cache<ConvolutionCache>();
-  const BackwardWeights& b = cache.get_backward_weights(p);
   const Descs d(p);
-  const memory::desc chosen = b.desc.diff_weights_desc();
+  using Primitive = dnnl::convolution_backward_weights;
+  const auto describe = [&] { return cache.describe_backward<Primitive>(d); };
+  auto& backward = cache.backward_weights.get(p, [&] { return ByThreads<Primitive>(describe()); });
+  const memory::desc chosen = backward.all.desc.diff_weights_desc();
   float* dw = a.accumulate == Accumulate::yes ? workspace.take<float>(size) : a.dw;
   const memory target = cache.wrap(d.plain_w, dw);
   const memory diff = same(chosen, d.plain_w) ? target : cache.scratch(workspace, chosen);
-  b.primitive.execute(cache.stream,
-                      {
-                          {DNNL_ARG_SRC, cache.wrap(d.x, a.x)},
-                          {DNNL_ARG_DIFF_DST, cache.wrap(d.y, a.g)},
-                          {DNNL_ARG_DIFF_WEIGHTS, diff},
-                          {DNNL_ARG_SCRATCHPAD, cache.scratch(workspace, b.desc.scratchpad_desc())},
-                      });
+  cache.execute(workspace, backward, describe,
+                {
+                    {DNNL_ARG_SRC, cache.wrap(d.x, a.x)},
+                    {DNNL_ARG_DIFF_DST, cache.wrap(d.y, a.g)},
+                    {DNNL_ARG_DIFF_WEIGHTS, diff},
+                });
   if (!same(chosen, d.plain_w)) cache.reorder(diff, target);
   if (a.accumulate == Accumulate::yes) add(a.dw, dw, size);
 }

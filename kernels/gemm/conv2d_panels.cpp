@@ -43,7 +43,7 @@ void gather(const PanelConv& conv, int64_t row, float* to) {
 
 /// Rows per block: as many as stay in the cache, in equal shares for the threads.
 int64_t block_rows(const PanelKernels& kernels, const PanelConv& conv, int64_t rows) {
-  const int64_t multiple = kernels.tile_rows, threads = thread_count();
+  const int64_t multiple = kernels.tile_rows, threads = threads_at_work();
   const int64_t fit = kBlockBytes / (conv.depth() * static_cast<int64_t>(sizeof(float)));
   const int64_t most = std::clamp(fit / multiple * multiple, multiple, kMaxPatchRows / multiple * multiple);
   const int64_t blocks = (rows + most * threads - 1) / (most * threads) * threads;
@@ -57,7 +57,7 @@ void convolve(const PanelKernels& kernels, Workspace& workspace, const PanelConv
   const int64_t rows = s.n * s.oh() * s.ow();
   if (rows == 0) return;
   const int64_t size = block_rows(kernels, conv, rows);
-  const int64_t workers = std::min<int64_t>(thread_count(), (rows + size - 1) / size);
+  const int64_t workers = std::min<int64_t>(threads_at_work(), (rows + size - 1) / size);
   const bool gathers = !is_pointwise(s);
   const int64_t stride = gathers ? conv.depth() + kGap : s.c;
   std::vector<float*> memory(static_cast<size_t>(workers));

@@ -61,7 +61,7 @@ Plan make_plan(const WinogradKernels& kernels, const WinogradConv& conv) {
     const int64_t multiples = std::max(min_multiples, bytes / (tile_bytes * kernels.block_multiple));
     return std::min(tiles, multiples * kernels.block_multiple);
   };
-  const int64_t threads = thread_count(), filter_bytes = positions(kernels) * s.c * s.k * kFloat;
+  const int64_t threads = threads_at_work(), filter_bytes = positions(kernels) * s.c * s.k * kFloat;
   int64_t alone = block_of(kAlone, 24 / kernels.block_multiple);
   if (filter_bytes <= kSmallFilters) {  // equal shares for a small image
     const int64_t share = (tiles + threads - 1) / threads, multiple = kernels.block_multiple;
@@ -250,7 +250,7 @@ void sum_alone(const WinogradKernels& kernels, Workspace& workspace, const Winog
   float* others = workspace.take<float>((lanes - 1) * size);
   const auto sums = [&](int64_t lane) { return lane == 0 ? du : others + (lane - 1) * size; };
 
-  const int64_t workers = std::min<int64_t>(thread_count(), lanes);
+  const int64_t workers = std::min<int64_t>(threads_at_work(), lanes);
   std::vector<WinogradBlock> memory;
   for (int64_t i = 0; i < workers; ++i) memory.push_back(take_block(kernels, workspace, s, length));
   std::atomic<int64_t> next{0};

@@ -10,18 +10,13 @@ namespace {
 
 using dnnl::memory;
 
-struct Product {
-  dnnl::matmul::primitive_desc desc;
-  dnnl::matmul primitive;
-};
-
 struct MatmulCache : OneDnn {
   struct Key {
     int64_t m, n, k;
     bool transpose_a, transpose_b, bias, relu, accumulate;
     auto operator<=>(const Key&) const = default;
   };
-  RecentlyUsed<Key, Product> products;
+  RecentlyUsed<Key, ByThreads<dnnl::matmul>> products;
 };
 
 memory::desc matrix(int64_t rows, int64_t columns, bool transposed) {
@@ -46,7 +41,7 @@ void matmul_onednn(const Stream&, Workspace& workspace, const MatmulArgs<float>&
              c = matrix(x.m, x.n, false);
   const auto bias = matrix(1, x.n, false);
   const MatmulCache::Key key{x.m, x.n, x.k, x.transpose_a, x.transpose_b, x.bias != nullptr, x.relu, add};
-  const Product& product = cache.products.get(key, [&]() -> Product {
+  const auto describe = [&] {
     dnnl::primitive_attr attributes = workspace_attributes();
     dnnl::post_ops post;
     if (add) post.append_sum(1.0f);
@@ -56,18 +51,17 @@ void matmul_onednn(const Stream&, Workspace& workspace, const MatmulArgs<float>&
     if (x.relu) post.append_eltwise(1, dnnl::algorithm::eltwise_relu, 0, 0);
 #endif
     attributes.set_post_ops(post);
-    const auto desc = x.bias ? make_descriptor<dnnl::matmul>(cache.engine, attributes, a, b, bias, c)
-                             : make_descriptor<dnnl::matmul>(cache.engine, attributes, a, b, c);
-    return {desc, dnnl::matmul(desc)};
-  });
-  std::unordered_map<int, memory> arguments{
+    return x.bias ? make_descriptor<dnnl::matmul>(cache.engine, attributes, a, b, bias, c)
+                  : make_descriptor<dnnl::matmul>(cache.engine, attributes, a, b, c);
+  };
+  auto& product = cache.products.get(key, [&] { return ByThreads<dnnl::matmul>(describe()); });
+  Arguments arguments{
       {DNNL_ARG_SRC, cache.wrap(a, x.a)},
       {DNNL_ARG_WEIGHTS, cache.wrap(b, x.b)},
       {DNNL_ARG_DST, cache.wrap(c, x.c)},
-      {DNNL_ARG_SCRATCHPAD, cache.scratch(workspace, product.desc.scratchpad_desc())},
   };
   if (x.bias) arguments[DNNL_ARG_BIAS] = cache.wrap(bias, x.bias);
-  product.primitive.execute(cache.stream, arguments);
+  cache.execute(workspace, product, describe, std::move(arguments));
 }
 
 }  // namespace rcnn::kernels

@@ -8,12 +8,18 @@
 
 #include <dnnl.hpp>
 
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "core/context.h"
 #include "core/memory_limit.h"
+#include "core/parallel.h"
 #include "core/recently_used.h"
 #include "kernels/gemm/weights_key.h"
 
@@ -63,6 +69,28 @@ inline dnnl::primitive_attr workspace_attributes() {
 
 inline bool same(const dnnl::memory::desc& a, const dnnl::memory::desc& b) { return a == b; }
 
+/// A primitive and its descriptor, made for the number of threads that was set then.
+template <class Primitive>
+struct Made {
+  explicit Made(const typename Primitive::primitive_desc& descriptor)
+      : desc(descriptor), primitive(descriptor) {}
+  typename Primitive::primitive_desc desc;
+  Primitive primitive;
+};
+
+/// A primitive for all threads, and one for fewer once it was wanted.
+template <class Primitive>
+struct ByThreads {
+  explicit ByThreads(const typename Primitive::primitive_desc& descriptor) : all(descriptor) {}
+  Made<Primitive> all;
+  int uses = 0;
+  int fewer_threads = 0;                 // of the last that was wanted
+  std::optional<Made<Primitive>> fewer;  // none if it computes other bits than `all`
+};
+
+/// The memory of a primitive's inputs and outputs, without its scratch memory.
+using Arguments = std::unordered_map<int, dnnl::memory>;
+
 /// The base of the caches of a workspace: an engine, a stream, and the packed weights.
 struct OneDnn {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
@@ -91,6 +119,71 @@ struct OneDnn {
     return dnnl::memory(desc, engine, workspace.take_bytes(desc.get_size()));
   }
   void reorder(dnnl::memory from, dnnl::memory to) { dnnl::reorder(from, to).execute(stream, from, to); }
+
+  /// Executes the primitive, or, while ops use fewer threads, that for fewer threads, unless this would
+  /// change the result. `describe` makes the descriptor for the number of threads that is set when it is
+  /// called.
+  template <class Primitive, class Describe>
+  void execute(Workspace& workspace, ByThreads<Primitive>& primitive, const Describe& describe,
+               Arguments arguments) {
+    // The comparison takes as long as several steps of training, so not for a size that comes seldom.
+    constexpr int kUsesWorthComparing = 8;
+    const bool fewer = ++primitive.uses > kUsesWorthComparing && threads_at_work() != thread_count();
+    const int threads = fewer ? threads_at_work() : thread_count();
+    const auto run = [&](const Made<Primitive>& made) {
+      arguments[DNNL_ARG_SCRATCHPAD] = scratch(workspace, made.desc.scratchpad_desc());
+      made.primitive.execute(stream, arguments);
+    };
+    if (fewer && primitive.fewer_threads != threads) {
+      primitive.fewer_threads = threads;
+      try {
+        with_threads(threads, [&] { primitive.fewer.emplace(describe()); });
+        if (!same_bits(primitive.all, *primitive.fewer, threads, arguments)) primitive.fewer.reset();
+      } catch (const std::exception&) {  // no memory for a comparison is no reason to end a run
+        primitive.fewer.reset();
+      }
+    }
+    if (!fewer || !primitive.fewer) return run(primitive.all);
+    with_threads(threads, [&] { run(*primitive.fewer); });
+  }
+
+  /// Whether both primitives take memory in the layouts of `arguments` and compute the same bits from numbers
+  /// that are as good as random. oneDNN cuts some sums by the number of threads.
+  template <class Primitive>
+  bool same_bits(const Made<Primitive>& all, const Made<Primitive>& fewer, int fewer_threads,
+                 const Arguments& arguments) {
+    for (const auto& [name, given] : arguments)
+      if (!same(all.desc.query_md(dnnl::query::exec_arg_md, name),
+                fewer.desc.query_md(dnnl::query::exec_arg_md, name)))
+        return false;
+    const Arguments expected = execute_on_noise(all, arguments);
+    Arguments found;
+    with_threads(fewer_threads, [&] { found = execute_on_noise(fewer, arguments); });
+    return std::all_of(expected.begin(), expected.end(), [&](const auto& argument) {
+      const dnnl::memory& other = found.at(argument.first);
+      return std::memcmp(argument.second.get_data_handle(), other.get_data_handle(),
+                         other.get_desc().get_size()) == 0;
+    });
+  }
+
+  /// Memory of the layouts of `arguments`, filled with numbers before the primitive was executed on it.
+  template <class Primitive>
+  Arguments execute_on_noise(const Made<Primitive>& made, const Arguments& arguments) {
+    Arguments noise;
+    for (const auto& [name, given] : arguments) {
+      noise[name] = dnnl::memory(given.get_desc(), engine);
+      auto* values = static_cast<float*>(noise[name].get_data_handle());
+      uint32_t state = static_cast<uint32_t>(name);
+      for (size_t i = 0; i < given.get_desc().get_size() / sizeof(float); ++i) {
+        state = state * 1664525 + 1013904223;  // the generator of Numerical Recipes
+        values[i] = static_cast<float>(state >> 8) * 0x1p-23f - 1;
+      }
+    }
+    Arguments with_scratch = noise;
+    with_scratch[DNNL_ARG_SCRATCHPAD] = dnnl::memory(made.desc.scratchpad_desc(), engine);
+    made.primitive.execute(stream, with_scratch);
+    return noise;
+  }
 };
 
 }  // namespace rcnn::kernels
