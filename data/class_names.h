@@ -1,9 +1,10 @@
-// Class names in a sentence.
+// Class names in a sentence, and those that a person would take for one.
 #pragma once
 
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,5 +20,9 @@ inline std::string list_names(const std::vector<std::string>& names) {
   if (names.size() > kShown) text += fmt::format(" and {} more", names.size() - kShown);
   return text;
 }
+
+/// Groups of names, as positions, that differ in capitals, the Unicode form of letters with marks, spaces, -
+/// and _ only. Names in a group, and the groups by their first names, are in the order in which they were.
+std::vector<std::vector<size_t>> similar_names(const std::vector<std::string>& names);
 
 }  // namespace rcnn

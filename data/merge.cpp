@@ -6,7 +6,7 @@
 #include <set>
 
 #include "core/error.h"
-#include "core/text.h"
+#include "data/class_names.h"
 #include "data/coco_places.h"
 
 namespace rcnn {
@@ -64,15 +64,11 @@ std::vector<int64_t> join_numbers(const std::vector<MergeSource>& sources,
 }
 
 std::vector<std::vector<std::string>> find_similar(const std::vector<std::string>& classes) {
-  std::map<std::string, std::vector<std::string>> by_letters;
-  for (const std::string& name : classes) {
-    std::string letters = lower_case(name);
-    std::erase_if(letters, [](char c) { return c == ' ' || c == '-' || c == '_'; });
-    by_letters[letters].push_back(name);
-  }
   std::vector<std::vector<std::string>> similar;
-  for (auto& [letters, names] : by_letters)
-    if (names.size() > 1) similar.push_back(std::move(names));
+  for (const std::vector<size_t>& positions : similar_names(classes)) {
+    similar.emplace_back();
+    for (const size_t position : positions) similar.back().push_back(classes[position]);
+  }
   return similar;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/class_names.h"
 #include "eval/anchor_cover.h"
 #include "eval/clusters.h"
 
@@ -24,6 +25,28 @@ std::string class_list(const std::vector<const ClassCount*>& classes, bool with_
     if (with_counts) text += fmt::format(" ({})", classes[i]->boxes);
   }
   if (classes.size() > kMaxNames) text += fmt::format(" and {} more", classes.size() - kMaxNames);
+  return text;
+}
+
+/// "cat (6 boxes) and Cat (1 box)" for each group of classes with similar names. A long list is cut short.
+std::string similar_classes(const std::vector<ClassCount>& classes) {
+  constexpr size_t kMaxGroups = 4;
+  std::vector<std::string> names;
+  for (const ClassCount& c : classes) names.push_back(c.name);
+  const std::vector<std::vector<size_t>> groups = similar_names(names);
+  std::string text;
+  for (size_t g = 0; g < std::min(kMaxGroups, groups.size()); ++g) {
+    text += g == 0 ? "" : "; ";
+    for (size_t i = 0; i < groups[g].size(); ++i) {
+      const ClassCount& c = classes[groups[g][i]];
+      text += fmt::format("{}{} ({} box{})",
+                          i == 0                      ? ""
+                          : i + 1 == groups[g].size() ? " and "
+                                                      : ", ",
+                          c.name, c.boxes, c.boxes == 1 ? "" : "es");
+    }
+  }
+  if (groups.size() > kMaxGroups) text += fmt::format("; and {} more groups", groups.size() - kMaxGroups);
   return text;
 }
 
@@ -82,6 +105,11 @@ Sentences class_advice(const std::vector<ClassCount>& classes) {
         fmt::format("The classes are imbalanced: {} has {} boxes, at least {} times as many as {}. The rarer "
                     "classes may be learned late or not at all; add more images of them.",
                     largest->name, largest->boxes, kOutnumbered, class_list(outnumbered, true)));
+  if (const std::string similar = similar_classes(classes); !similar.empty())
+    advice.push_back(
+        fmt::format("The names of these classes differ only in capitals, spaces, - or _, and each is learned "
+                    "as a class of its own: {}. If they are one class, give it one name in the annotations.",
+                    similar));
   return advice;
 }
 

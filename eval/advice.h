@@ -15,7 +15,8 @@ namespace rcnn {
 
 using Sentences = std::vector<std::string>;
 
-/// Names the classes that never appear, have few boxes, or are far outnumbered by another class.
+/// Names the classes that never appear, have few boxes, or are far outnumbered by another class, and those
+/// whose names a person would take for one (data/class_names.h).
 Sentences class_advice(const std::vector<ClassCount>& classes);
 
 /// Reports boxes that look as if they were written in another convention than the one they are read in, and

@@ -73,6 +73,10 @@ class Environment {
   std::map<std::string, std::optional<std::string>> before_;
 };
 
+/// How long a test waits for what a program that works does within seconds, also under a sanitizer on a busy
+/// machine. Less than a minute: a program that is broken fails the test instead of holding it up.
+inline constexpr std::chrono::seconds kPatience{45};
+
 /// A process whose output goes to files. The destructor kills it if it is still running.
 class Process {
  public:
@@ -113,15 +117,30 @@ class Process {
     id_ = -1;
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   }
+  /// The same for a process that ends by itself within seconds. If it does not, it is killed, and the test
+  /// fails and ends.
+  int wait_briefly() {
+    wait_briefly_until([this] { return !running(); }, "the end of the process");
+    return wait();
+  }
+  /// Waits, as long as the process runs, until `condition()` holds. If it does not within seconds, the
+  /// process is killed, and the test fails and ends, with a sentence that says what (`awaited`) did not come.
+  template <class Condition>
+  void wait_briefly_until(const Condition& condition, const std::string& awaited) {
+    wait_until(condition, kPatience);
+    if (!running() || condition()) return;
+    kill_and_wait();
+    FAIL("waited " << kPatience.count() << " seconds for " << awaited << ", in vain");
+  }
   void signal(int number) const { ::kill(id_, number); }
   int kill_and_wait() {
     ::kill(id_, SIGKILL);
     return wait();
   }
-  /// Waits until `condition()` holds, at most for two minutes and as long as the process runs.
+  /// Waits until `condition()` holds, at most for `limit` and as long as the process runs.
   template <class Condition>
-  void wait_until(const Condition& condition) const {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+  void wait_until(const Condition& condition, std::chrono::seconds limit = std::chrono::minutes(2)) const {
+    const auto end = std::chrono::steady_clock::now() + limit;
     while (running() && !condition() && std::chrono::steady_clock::now() < end)
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }

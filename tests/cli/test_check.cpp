@@ -58,6 +58,37 @@ TEST_CASE("check: reports every split, its faults, and images that are in two sp
   CHECK(contains(faulty.out, "1 image of test is also in train"));
 }
 
+TEST_CASE("check: two spellings of a class are pointed out, by train as well") {
+  const ProgramTrial trial;
+  if (!trial) return;
+  const auto write = [&](const std::string& image, const std::string& name) {
+    write_bytes(trial.folder / "data" / (image + ".jpg"), encode_jpeg(smooth_image(60, 60)));
+    write_text(trial.folder / "data" / (image + ".xml"),
+               "<annotation><size><width>60</width><height>60</height></size><object><name>" + name +
+                   "</name><bndbox><xmin>5</xmin><ymin>5</ymin><xmax>50</xmax><ymax>50</ymax></bndbox>"
+                   "</object></annotation>");
+  };
+  for (const char* image : {"a", "b", "c"}) write(image, "cat");
+  write("d", "Cat");
+  const std::string data = trial.path("data");
+  // The lines as one: they are wrapped.
+  const auto output = [&](const std::vector<std::string>& words) {
+    const Finished result = trial.run(words);
+    CHECK(result.status == 0);
+    std::istringstream in(result.out);
+    std::string text;
+    for (std::string word; in >> word;) text += word + " ";
+    return text;
+  };
+  const std::string advice = "each is learned as a class of its own: Cat (1 box) and cat (3 boxes). If they";
+  CHECK(contains(output({"check", data}), advice));
+  CHECK(contains(output({"train", "--data", data, "--out", trial.path("out"), "--val", "none", "--dry-run",
+                         "--short-side", "64"}),
+                 advice));
+  write("d", "cat");
+  CHECK_FALSE(contains(output({"check", data}), "differ only in"));
+}
+
 TEST_CASE("check: keeps the settings that are given") {
   const auto program = find_program();
   if (program.empty()) return;

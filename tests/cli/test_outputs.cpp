@@ -260,10 +260,10 @@ TEST_CASE("outputs: a second run in the folder of one that still runs is refused
     first.wait_until([&] { return !content_of(metrics).empty(); });
     REQUIRE(first.running());
     words.emplace_back("--resume");
-    const Finished second = run_program(trial.program, Words(words.begin() + 1, words.end()));
-    CHECK(second.status == 2);
-    CHECK_MESSAGE(contains(second.err, fmt::format(": process {} is training in this folder", first.id())),
-                  second.err);
+    Process second(words);
+    CHECK(second.wait_briefly() == 2);
+    CHECK_MESSAGE(contains(second.err(), fmt::format(": process {} is training in this folder", first.id())),
+                  second.err());
     CHECK(first.running());
 
     // A process that was killed is no obstacle, and what it was writing is removed.
@@ -273,7 +273,7 @@ TEST_CASE("outputs: a second run in the folder of one that still runs is refused
     write_text(left, "half");
     write_text(other, "not ours");
     Process third(words);
-    third.wait_until([&] { return !fs::exists(left); });
+    third.wait_briefly_until([&] { return !fs::exists(left); }, "the removal of " + left.string());
     CHECK_FALSE(fs::exists(left));
     CHECK(fs::exists(other));
     CHECK(third.running());
@@ -301,7 +301,7 @@ TEST_CASE("outputs: a run whose folder was taken away writes nothing into that o
   };
   const auto before = contents();
   first.signal(SIGCONT);
-  CHECK(first.wait() == 1);
+  CHECK(first.wait_briefly() == 1);
   CHECK_MESSAGE(contains(first.err(), trial.path("out") + " is no longer the folder of this run"),
                 first.err());
   CHECK(contents() == before);

@@ -54,8 +54,8 @@ TEST_CASE("usage: rcnn, rcnn help and rcnn bench alone list what there is") {
   CHECK(contains(list({"bench"}), "ops"));
   CHECK(list({"bench"}) == list({"bench", "--help"}));
   CHECK(list({"help", "bench", "ops"}) == list({"bench", "ops", "--help"}));
-  for (const char* command : {"train", "eval", "detect", "propose", "check", "summary", "synth", "export",
-                              "bench", "profile", "lab"})
+  for (const char* command : {"train", "eval", "compare", "detect", "explain", "propose", "check", "data",
+                              "summary", "synth", "export", "bench", "profile", "lab"})
     CHECK_FALSE(contains(list({command, "--help"}), "A first run"));
 }
 

@@ -180,6 +180,31 @@ TEST_CASE("advice: absent, rare and outnumbered classes are named") {
   CHECK(contains(classes({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 50}).at(0), "g, h and 2 more."));
 }
 
+TEST_CASE("advice: classes whose names differ in capitals or blanks are named with their counts") {
+  const auto advice = [](const std::vector<std::pair<std::string, size_t>>& classes) {
+    std::vector<ClassCount> counts;
+    for (const auto& [name, boxes] : classes) counts.push_back({name, boxes, boxes});
+    return class_advice(counts);
+  };
+  CHECK(advice({{"cat", 50}, {"cats", 50}, {"dog", 50}}).empty());
+  const Sentences one = advice({{"Bär", 50}, {"dog", 40}, {"bär", 30}});
+  REQUIRE(one.size() == 1);
+  CHECK(contains(one[0],
+                 "differ only in capitals, spaces, - or _, and each is learned as a class of its own: "
+                 "Bär (50 boxes) and bär (30 boxes). If they are one class, give it one name"));
+  const Sentences two =
+      advice({{"traffic light", 50}, {"cat", 40}, {"Traffic-Light", 30}, {"traffic_light", 25}, {" cat", 1}});
+  REQUIRE(two.size() == 2);
+  CHECK(contains(two[0], "fewer than 20 boxes:  cat (1)."));
+  CHECK(contains(two[1],
+                 ": traffic light (50 boxes), Traffic-Light (30 boxes) and traffic_light (25 boxes); "
+                 "cat (40 boxes) and  cat (1 box)."));
+  std::vector<std::pair<std::string, size_t>> many;
+  for (const char letter : {'a', 'b', 'c', 'd', 'e', 'f'})
+    for (const char c : {letter, static_cast<char>(letter - 32)}) many.emplace_back(std::string(1, c), 20);
+  CHECK(contains(advice(many).at(0), "d (20 boxes) and D (20 boxes); and 2 more groups."));
+}
+
 TEST_CASE("advice: repeated images are reported within a split and across splits") {
   const TemporaryFolder folder;
   const auto dataset = [&](const std::vector<std::string>& names) {

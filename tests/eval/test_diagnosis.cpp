@@ -353,7 +353,7 @@ TEST_CASE("diagnosis: with many classes only the cells that are not 0 are kept a
     CHECK(diagnosis.confusion.cells() == expected);
     CHECK(diagnosis.confusion.size() == classes + 1);
     const auto json = to_json(diagnosis, dataset);
-    CHECK(json.contains("confusion") == (classes <= kMaxDenseClasses));
+    REQUIRE(json.contains("confusion") == (classes <= kMaxDenseClasses));  // or 20,000 would fill the memory
     if (classes > kMaxDenseClasses)
       CHECK(json.at("confusion_cells").dump() == fmt::format("[[1,{},1],[{},0,1]]", classes, classes));
     else

@@ -4,8 +4,11 @@
 #include <doctest/doctest.h>
 
 #include "core/files/safetensors.h"
+#include "data/image.h"
+#include "kernels/gemm/instruction_sets.h"
 #include "models/weights.h"
 #include "tests/data/fixtures.h"
+#include "tests/one_thread.h"
 #include "tests/train/tiny_run.h"
 
 using namespace rcnn;
@@ -103,6 +106,20 @@ TEST_CASE("checkpoint: model, optimiser and state are restored") {
   CHECK(state.settings == kState.settings);
   CHECK(weights_of(other.detector) == weights_of(saved.detector));
   CHECK(momenta_of(other.sgd) == momenta_of(saved.sgd));
+}
+
+TEST_CASE("checkpoint: numerics name the libraries, the processor's instruction set and the threads") {
+  std::string instructions = "baseline";
+#if defined(RCNN_SIMD_X86)
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) instructions = "AVX2";
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
+    instructions = "AVX-512";
+#endif
+  const OneThread one;
+  const std::string numerics = Damaged().file.metadata.at("numerics");
+  CHECK(contains(numerics, "oneDNN"));
+  CHECK(numerics.ends_with(fmt::format(", {}, {} kernels, 1 threads", jpeg_library(), instructions)));
 }
 
 TEST_CASE("checkpoint: the momentum of a filter has the layout of its weight in the file") {

@@ -305,3 +305,33 @@ TEST_CASE("run: killed at any moment, with all random choices and averages, it e
   for (const char* file : {"best.safetensors", "metrics.jsonl"})
     CHECK_MESSAGE(sha_of(folder / "killed", file) == sha_of(folder / "whole", file), file);
 }
+
+TEST_CASE("run: a checkpoint of another instruction set resumes with a warning") {
+  const fs::path program = find_program();
+  if (program.empty()) return;
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 4);
+  std::vector<std::string> words = command(program, folder / "data", folder / "out", "2");
+  REQUIRE(Process(words).wait() == 0);
+  words.emplace_back("--resume");
+  const auto warning = [&] {
+    Process process(words);
+    CHECK(process.wait() == 0);
+    const std::string out = process.out();
+    const size_t begin = out.find("warning: the checkpoint was written with ");
+    return begin == std::string::npos ? "" : out.substr(begin, out.find('\n', begin) - begin);
+  };
+  CHECK(warning().empty());
+  const fs::path last = folder / "out/last.safetensors";
+  SafetensorsFile file = read_safetensors(last);
+  std::string& saved = file.metadata["numerics"];
+  const size_t end = saved.find(" kernels"), begin = saved.rfind(' ', end - 1) + 1;
+  REQUIRE(end != std::string::npos);
+  saved.replace(begin, end - begin, "AVX-1024");
+  write_safetensors(last, listed(file), file.metadata);
+  const std::string found = warning();
+  CAPTURE(found);
+  CHECK(contains(found, ", AVX-1024 kernels, "));
+  CHECK(contains(found, ", this is "));
+  CHECK(found.ends_with("the weights will differ in their last bits"));
+}

@@ -123,6 +123,20 @@ TEST_CASE("run data: a resumed run uses the lists of its start") {
   CHECK(contains(input_error([&] { read_run_data(config, folder / "out", true); }), "no_such_image"));
 }
 
+TEST_CASE("run data: a run removes what a killed one left in splits/") {
+  const TemporaryFolder folder;
+  write_unsplit(folder.path(), 4);
+  // The first list was being written, so there is none that is checked before it is replaced.
+  write_text(folder / "out/run.lock", "written by rcnn.cu, process 1\n");
+  write_text(folder / "out/splits/.rcnn-tmp-1-0", "half");
+  write_text(folder / "out/splits/.rcnn-tmp-x", "not ours");
+  train_quietly(tiny_run(folder / "plain", folder / "out"));
+  std::set<std::string> left;
+  for (const auto& entry : fs::directory_iterator(folder / "out/splits"))
+    left.insert(entry.path().filename().string());
+  CHECK(left == std::set<std::string>{".rcnn-tmp-x", "train.txt", "val.txt"});
+}
+
 TEST_CASE("run data: missing splits are named") {
   const TemporaryFolder folder;
   CHECK(contains(input_error([&] { read_run_data(TrainConfig{}, "out"); }), "--data is missing"));
