@@ -90,6 +90,7 @@ void save_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd&
     metadata["best"] = fmt::format("{}", state.best);
     metadata["best_step"] = std::to_string(state.best_step);
   }
+  if (state.evaluation_due) metadata["evaluation_due"] = "true";
   metadata["numerics"] = numerics_description();
   if (!state.data_sha256.empty()) metadata["data_sha256"] = state.data_sha256;
   for (const auto& [key, value] : state.settings) metadata[std::string(kSetting) + key] = value;
@@ -106,6 +107,7 @@ RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, 
     state.best_step = require_number<int64_t>(file.metadata, "best_step", path);
     state.best = require_number<double>(file.metadata, "best", path);
   }
+  state.evaluation_due = file.metadata.contains("evaluation_due");
   state.numerics = require_metadata(file.metadata, "numerics", path);
   for (const auto& [key, value] : file.metadata)
     if (key.starts_with(kSetting)) state.settings[key.substr(kSetting.size())] = value;

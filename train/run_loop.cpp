@@ -47,6 +47,10 @@ class TrainingLoop {
     StepWatcher* watcher = run_.options.steps_watcher;
     steps_ = world_.from_first(steps_);
     if (series_ && done_ == 0) add_frame();
+    if (state_.evaluation_due && !run_.data.val.samples.empty()) {
+      save({.end = done_ >= steps_, .stop = false, .evaluation = true, .checkpoint = true});
+      resume_clock();
+    }
     while (done_ < steps_) {
       world_.watch.place = fmt::format("step {}", done_ + 1);
       bytes_sent_ -= world_.bytes_sent();
@@ -94,6 +98,8 @@ class TrainingLoop {
   int64_t expected_steps() const;
   /// The seconds spent on training so far, without evaluations and checkpoints.
   double seconds() const;
+  /// Goes on counting them after an evaluation, a checkpoint or a frame.
+  void resume_clock();
 
   Run& run_;
   World& world_ = run_.world;
@@ -226,15 +232,18 @@ void TrainingLoop::after_step(float rate, const Losses& losses) {
                                   run_.options.command_line, run_.options.resume ? "" : " --resume"),
                       signal_);
   }
-  progress_.pause_ended();  // evaluations and checkpoints are not training time
+  resume_clock();
+}
+
+void TrainingLoop::resume_clock() {
+  progress_.pause_ended();
   start_ = Clock::now();
 }
 
 void TrainingLoop::add_frame() {
   state_.train_seconds = seconds();
   series_->add(done_);
-  progress_.pause_ended();
-  start_ = Clock::now();
+  resume_clock();
 }
 
 /// If the log cannot be written, the metrics say so once, from the step at which it was found.
@@ -262,9 +271,11 @@ void TrainingLoop::save(const Due& due) {
     try {
       evaluate();
     } catch (...) {  // what was learned is not lost with the evaluation
+      state_.evaluation_due = true;
       save_now();
       throw;
     }
+    state_.evaluation_due = false;
   }
   save_now();
 }
@@ -298,10 +309,6 @@ void TrainingLoop::judge(const std::vector<Detection>& found) {
   ignore_undecodable(run_.data.val, run_.val_faults);
   const VocResult voc = evaluate_voc(found, run_.data.val);
   const CocoFigures coco = evaluate_coco(found, run_.data.val).mean;
-  lines_.write({{"step", done_},
-                {"val_map", coco.ap},
-                {"val_map50", voc.map_area},
-                {"val_map50_voc07", voc.map_11point}});
   const bool best = coco.ap >= 0 && coco.ap >= state_.best;  // below 0: there is no object to find
   progress_.message(fmt::format("step {}: on {} mAP@.5 {:.3f}, mAP@.5:.95 {:.3f}{}", done_,
                                 run_.data.val_name, voc.map_area, coco.ap, best ? "  (best)" : ""));
@@ -310,6 +317,11 @@ void TrainingLoop::judge(const std::vector<Detection>& found) {
     state_.best_step = done_;
     save_model(run_.best_weights(), run_.detector);
   }
+  // Last, so that an evaluation that fails has no line when it is repeated.
+  lines_.write({{"step", done_},
+                {"val_map", coco.ap},
+                {"val_map50", voc.map_area},
+                {"val_map50_voc07", voc.map_11point}});
 }
 
 }  // namespace

@@ -335,3 +335,34 @@ TEST_CASE("run: a checkpoint of another instruction set resumes with a warning")
   CHECK(contains(found, ", this is "));
   CHECK(found.ends_with("the weights will differ in their last bits"));
 }
+
+TEST_CASE("run: an evaluation that failed is made up for by the resumed run") {
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 8);
+  write_tiny_scenes(folder / "data", 1, "val");
+  const auto run_into = [&](const char* out, int64_t steps) {
+    RunOptions run = tiny_run(folder / "data", folder / out);
+    run.train.val = "val";
+    run.train.steps = steps;
+    return run;
+  };
+  const fs::path image = folder / "data/JPEGImages/val_00000.png";
+  const std::string bytes = content_of(image);
+  for (const int64_t steps : {6, 4}) {  // evaluations after 4 steps, an epoch, and at the end
+    CAPTURE(steps);
+    const std::string whole = "whole" + std::to_string(steps), out = "out" + std::to_string(steps);
+    train_quietly(run_into(whole.c_str(), steps));
+    RunOptions run = run_into(out.c_str(), steps);
+    write_text(image, bytes.substr(0, bytes.size() / 2));
+    CHECK(contains(input_error([&] { train_quietly(run); }), "can be decoded"));
+    const auto last = [&] { return read_safetensors(folder / out / "last.safetensors").metadata; };
+    CHECK(last().at("step") == "4");
+    CHECK(last().contains("evaluation_due"));
+    write_text(image, bytes);
+    run.resume = true;
+    train_quietly(run);
+    CHECK(content_of(folder / out / "metrics.jsonl") == content_of(folder / whole / "metrics.jsonl"));
+    CHECK(sha_of(folder / out, "best.safetensors") == sha_of(folder / whole, "best.safetensors"));
+    CHECK_FALSE(last().contains("evaluation_due"));
+  }
+}
