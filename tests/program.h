@@ -118,7 +118,7 @@ class Process {
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   }
   /// The same for a process that ends by itself within seconds. If it does not, it is killed, and the test
-  /// fails and ends.
+  /// fails and ends. For REQUIRE: CHECK would go on with the next process that waits.
   int wait_briefly() {
     wait_briefly_until([this] { return !running(); }, "the end of the process");
     return wait();

@@ -261,7 +261,7 @@ TEST_CASE("outputs: a second run in the folder of one that still runs is refused
     REQUIRE(first.running());
     words.emplace_back("--resume");
     Process second(words);
-    CHECK(second.wait_briefly() == 2);
+    REQUIRE(second.wait_briefly() == 2);
     CHECK_MESSAGE(contains(second.err(), fmt::format(": process {} is training in this folder", first.id())),
                   second.err());
     CHECK(first.running());
@@ -301,7 +301,7 @@ TEST_CASE("outputs: a run whose folder was taken away writes nothing into that o
   };
   const auto before = contents();
   first.signal(SIGCONT);
-  CHECK(first.wait_briefly() == 1);
+  REQUIRE(first.wait_briefly() == 1);
   CHECK_MESSAGE(contains(first.err(), trial.path("out") + " is no longer the folder of this run"),
                 first.err());
   CHECK(contents() == before);
