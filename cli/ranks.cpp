@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <thread>
 
+#include "core/error.h"
+
 namespace rcnn {
 
 World& join_world() {
@@ -19,6 +21,14 @@ World& join_world() {
     ::close(nowhere);
   }
   return world;
+}
+
+void check_all_or_none(World& world, const char* flag, bool given) {
+  const std::vector<uint8_t> all = world.of_all<uint8_t>(given ? 1 : 0);
+  for (int rank = 1; rank < world.size(); ++rank)
+    check_input(all[static_cast<size_t>(rank)] == all[0],
+                "{} was started with {}, and {} without it; expected the same options in all processes",
+                world.name_of(all[0] ? 0 : rank), flag, world.name_of(all[0] ? rank : 0));
 }
 
 void let_first_speak() {

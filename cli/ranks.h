@@ -9,6 +9,9 @@ namespace rcnn {
 
 /// Connects this process with the others. Only rank 0 has a standard output from here on.
 World& join_world();
+/// Throws InputError, the same on every rank, if only some have this flag: they would wait for different
+/// things.
+void check_all_or_none(World& world, const char* flag, bool given);
 /// Says on standard error why this process ends, with its rank, and ends the others with this status. What
 /// all processes find wrong is said once, by rank 0. Returns if there are no others.
 void end_all(std::string_view sentence, int status);

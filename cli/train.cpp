@@ -89,6 +89,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
     std::signal(SIGPIPE, SIG_IGN);  // a log whose reader has gone does not end a training (core/log.h)
     World& world = join_world();
     world.watch.seconds = options->rank_timeout;
+    check_all_or_none(world, "--dry-run", options->dry_run);
     RunOptions run;
     run.world = &world;
     Settings settings;

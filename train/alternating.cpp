@@ -112,10 +112,9 @@ void train_alternating(const RunOptions& options) {
     const std::vector<int> signals = world.of_all(InterruptGuard::signal());
     const int signal = *std::max_element(signals.begin(), signals.end());
     if (i + 1 < std::size(kParts) && signal != 0)
-      throw Interrupted(
-          fmt::format("stopped after part {} of {}; resume with:\n  {}{}", i + 1, std::size(kParts),
-                      options.command_line, options.resume ? "" : " --resume"),
-          signal);
+      throw Interrupted(fmt::format("stopped after part {} of {}; {}", i + 1, std::size(kParts),
+                                    resume_hint(options.command_line, options.resume, world.size())),
+                        signal);
     before = train.out;
     proposals = before / "proposals.json";
     const bool has_proposals = world.from_first(options.resume && is_there(proposals));

@@ -222,8 +222,8 @@ void TrainingLoop::after_step(float rate, const Losses& losses) {
                                           ", before the first evaluation: the weights are in {}, and "
                                           "there is no best.safetensors yet",
                                           run_.last_checkpoint().string());
-    throw Interrupted(fmt::format("stopped after step {}{}; resume with:\n  {}{}", done_, weights,
-                                  run_.options.command_line, run_.options.resume ? "" : " --resume"),
+    throw Interrupted(fmt::format("stopped after step {}{}; {}", done_, weights,
+                                  resume_hint(run_.options.command_line, run_.options.resume, world_.size())),
                       signal_);
   }
   progress_.pause_ended();  // evaluations and checkpoints are not training time

@@ -213,7 +213,7 @@ TEST_CASE("mpirun: a signal to one process, or to mpirun, stops all after a step
     REQUIRE(one > 0);
     ::kill(one, signal);
     CHECK(run.wait() == 128 + signal);
-    CHECK(contains(run.err(), "resume with:"));
+    CHECK(contains(run.err(), "resume with:\n  mpirun -n 2 rcnn train --data "));
     REQUIRE(fs::exists(cluster.trial.folder / out / "last.safetensors"));
     const auto checkpoint = read_safetensors(cluster.trial.folder / out / "last.safetensors");
     CHECK(checkpoint.metadata.at("step") == std::to_string(cluster.steps_in(out)));
@@ -252,4 +252,56 @@ TEST_CASE("mpirun: what one process finds wrong is said with its rank, and its s
   CHECK(contains(found.err, "rcnn: rank 1 ("));
   CHECK(contains(found.err, "missing"));
   CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
+}
+
+TEST_CASE("mpirun: a process that never starts is missed after the time that is set, and all end") {
+  const Cluster cluster;
+  if (!cluster) return;
+  write_tiny_scenes(cluster.trial.folder / "data", 4);
+  Environment environment;
+  environment.set("RCNN_START_TIMEOUT", "2");
+  const std::vector<std::string> sleeper = {"-n", "1", "/bin/sleep", "60"};
+  for (const bool first_is_missing : {false, true}) {
+    CAPTURE(first_is_missing);
+    std::vector<std::string> words = cluster.train(1, "out");
+    if (first_is_missing) {
+      const auto begin = std::find(words.begin(), words.end(), "-n");
+      std::vector<std::string> missing = sleeper;
+      missing.emplace_back(":");
+      words.insert(begin, missing.begin(), missing.end());
+    } else {
+      words.emplace_back(":");
+      words.insert(words.end(), sleeper.begin(), sleeper.end());
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    const Finished found = cluster.run(words);
+    CHECK(found.status == 1);
+    CHECK(contains(found.err, first_is_missing ? "rcnn: rank 1 (" : "rcnn: rank 0 ("));
+    CHECK(contains(found.err, "): the 2 processes of this job have not all started within 2 s: "));
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
+    CHECK_FALSE(fs::exists(cluster.trial.folder / "out"));
+  }
+  environment.set("RCNN_START_TIMEOUT", "soon");
+  const Finished wrong = cluster.run(cluster.train(2, "out"));
+  CHECK(wrong.status == 2);
+  CHECK(contains(wrong.err, "RCNN_START_TIMEOUT=soon: expected seconds between 0 and 1000000"));
+}
+
+TEST_CASE("mpirun: --dry-run in one process only is named as what it is") {
+  const Cluster cluster;
+  if (!cluster) return;
+  write_tiny_scenes(cluster.trial.folder / "data", 4);
+  for (const int dry : {0, 1}) {
+    CAPTURE(dry);
+    std::vector<std::string> words = cluster.train(1, "out"), other = cluster.train(0, "out");
+    (dry == 0 ? words : other).emplace_back("--dry-run");
+    words.insert(words.end(), {":", "-n", "1"});
+    words.insert(words.end(), other.begin(), other.end());
+    const Finished found = cluster.run(words);
+    CHECK(found.status == 2);
+    CHECK(contains(found.err, fmt::format("rank {} (", dry)));
+    CHECK(contains(found.err, "was started with --dry-run, and rank "));
+    CHECK(contains(found.err, "without it; expected the same options in all processes"));
+    CHECK_FALSE(fs::exists(cluster.trial.folder / "out"));
+  }
 }
