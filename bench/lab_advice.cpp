@@ -1,6 +1,5 @@
 // What the counts of `rcnn lab explain` mean: bounds and advice.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -18,6 +17,12 @@ using cuda_sim::LaunchCount;
 
 constexpr double kSectorsPerClock = 4;  // of 32 bytes: what a multiprocessor's first-level cache delivers
 constexpr double kWorthALine = 0.05;    // of a launch's clocks
+
+/// The figures that are scaled from the counted blocks to all, and summed over launches.
+constexpr double LaunchWork::*kWork[] = {
+    &LaunchWork::requests, &LaunchWork::sectors,   &LaunchWork::min_sectors,
+    &LaunchWork::turns,    &LaunchWork::min_turns, &LaunchWork::lanes,
+    &LaunchWork::places,   &LaunchWork::read,      &LaunchWork::read_block};
 
 double number(uint64_t count) { return static_cast<double>(count); }
 
@@ -73,18 +78,18 @@ std::vector<std::string> faults_of(const AccessCount& a) {
   const double requests = number(a.requests);
   const std::string apart =
       a.stride > 0 ? fmt::format(", because they are {} bytes apart", a.stride) : std::string();
-  if (!a.shared && number(a.sectors) > 1.5 * number(a.least))
+  if (!a.shared && number(a.sectors) > 1.5 * number(a.min_sectors))
     faults.push_back(fmt::format(
         "each warp's {} touch {:.3g} sectors of 32 bytes{}; the same bytes side by side would touch {:.3g}",
-        what_text(a), number(a.sectors) / requests, apart, number(a.least) / requests));
+        what_text(a), number(a.sectors) / requests, apart, number(a.min_sectors) / requests));
   if (a.kind == AccessKind::atomic && number(a.turns) > 2 * requests)
     faults.push_back(fmt::format("up to {:.3g} of a warp's {} meet at one place and take turns",
                                  number(a.turns) / requests, what_text(a)));
-  else if (a.shared && number(a.turns) > 1.1 * number(a.least_turns))
+  else if (a.shared && number(a.turns) > 1.1 * number(a.min_turns))
     faults.push_back(fmt::format(
         "each warp's {} take {:.3g} turns of the banks of shared memory{}; {:.3g} would do if no two of a "
         "turn lay in one bank: pad the rows by a word, or let the column depend on the row",
-        what_text(a), number(a.turns) / requests, apart, number(a.least_turns) / requests));
+        what_text(a), number(a.turns) / requests, apart, number(a.min_turns) / requests));
   if (number(a.lanes) < 0.75 * number(a.places))
     faults.push_back(fmt::format("only {:.3g} of {:.3g} lanes take part on average",
                                  number(a.lanes) / requests, number(a.places) / requests));
@@ -123,15 +128,6 @@ std::string blocks_on(const Card& card, const LaunchCount& launch) {
 
 }  // namespace
 
-const Card& card_of(const std::string& name) {
-  std::vector<std::string> names;
-  for (const Card& card : kCards) {
-    if (name == card.name) return card;
-    names.emplace_back(card.name);
-  }
-  throw InputError(fmt::format("--card {}: there are figures of {}", name, fmt::join(names, ", ")));
-}
-
 LaunchWork work_of(const LaunchCount& launch) {
   LaunchWork work;
   for (const AccessCount& a : launch.accesses) {
@@ -139,20 +135,17 @@ LaunchWork work_of(const LaunchCount& launch) {
     work.places += number(a.places);
     if (a.shared) {
       work.turns += number(a.turns);
-      work.least_turns += number(a.least_turns);
+      work.min_turns += number(a.min_turns);
     } else {
       work.requests += number(a.requests);
       work.sectors += number(a.sectors);
-      work.least += number(a.least);
+      work.min_sectors += number(a.min_sectors);
     }
   }
   work.read = number(launch.read);
   work.read_block = number(launch.read_block);
   const double scale = scale_of(launch);
-  for (double LaunchWork::*member : {&LaunchWork::requests, &LaunchWork::sectors, &LaunchWork::least,
-                                     &LaunchWork::turns, &LaunchWork::least_turns, &LaunchWork::lanes,
-                                     &LaunchWork::places, &LaunchWork::read, &LaunchWork::read_block})
-    work.*member *= scale;
+  for (double LaunchWork::*member : kWork) work.*member *= scale;
   return work;
 }
 
@@ -160,10 +153,7 @@ LaunchWork work_of(const ExplainedVariant& explained) {
   LaunchWork sum;
   for (const LaunchCount& launch : explained.launches) {
     const LaunchWork work = work_of(launch);
-    for (double LaunchWork::*member : {&LaunchWork::requests, &LaunchWork::sectors, &LaunchWork::least,
-                                       &LaunchWork::turns, &LaunchWork::least_turns, &LaunchWork::lanes,
-                                       &LaunchWork::places, &LaunchWork::read, &LaunchWork::read_block})
-      sum.*member += work.*member;
+    for (double LaunchWork::*member : kWork) sum.*member += work.*member;
   }
   return sum;
 }
@@ -178,16 +168,7 @@ Bound bound_on(const Card& card, const ExplainedVariant& explained) {
     if (clocks > largest) largest = clocks, bound.last_wave = wave;
   }
   const double products = explained.flop / (card.peak(explained.precision) * 1e12) * bound.last_wave;
-  double bytes = explained.bytes;
-  if (explained.op.starts_with("roi_")) {  // of the maps only what lies in RoIs has to be read
-    bytes = 0;
-    for (const auto& shape : explained.outputs) {
-      double values = 1;
-      for (const int64_t size : shape) values *= static_cast<double>(size);
-      bytes += values * sizeof(float);
-    }
-  }
-  const double memory = bytes / (card.bandwidth * 1e9);
+  const double memory = explained.bytes / (card.bandwidth * 1e9);
   bound.seconds = std::max({products, memory, accesses});
   bound.limit = bound.seconds == products ? "products" : bound.seconds == memory ? "memory" : "accesses";
   return bound;
@@ -241,7 +222,7 @@ std::string explained_text(const ExplainedVariant& explained, const Card& card,
         launch.barriers);
     text += fmt::format("  {}\n", blocks_on(card, launch));
     text += fmt::format("  {:>7} {:>6} {:>6} {:>10} {:>6} {:>8} {:>6} {:>6} {:>6}  {}\n", "clocks", "",
-                        "bytes", "requests", "lanes", "sectors", "least", "turns", "least", "line");
+                        "bytes", "requests", "lanes", "sectors", "min", "turns", "min", "line");
     const double all = clocks_of(launch);
     size_t left_out = 0;
     for (const AccessCount& a : launch.accesses) {
@@ -254,8 +235,8 @@ std::string explained_text(const ExplainedVariant& explained, const Card& card,
       };
       text += fmt::format("  {:>6.1f}% {:>6} {:>4} {} {:>10} {:>6} {:>8} {:>6} {:>6} {:>6}  {}\n",
                           clocks_of(a) / all * 100, kind_text(a.kind), a.bytes, a.shared ? "s" : "g",
-                          a.requests, each(a.lanes), each(a.sectors), each(a.least), each(a.turns),
-                          each(a.least_turns), place_text(a));
+                          a.requests, each(a.lanes), each(a.sectors), each(a.min_sectors), each(a.turns),
+                          each(a.min_turns), place_text(a));
     }
     if (left_out > 0) text += fmt::format("  and {} lines below 1 % each\n", left_out);
     text += fmt::format("  global memory: {} bytes read in requests, {} by different blocks, {} different\n",

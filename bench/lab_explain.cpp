@@ -28,12 +28,6 @@ std::string ratio(double a, double b) { return b > 0 ? fmt::format("{:.2f}", a /
 
 #if defined(RCNN_CUDA_SIM)
 
-std::string shapes_text(const TensorShapes& shapes) {
-  std::string text;
-  for (const auto& shape : shapes) text += (text.empty() ? "" : " ") + Shape(shape).str();
-  return text.empty() ? "none" : text;
-}
-
 constexpr double kMaxWhole = 3e8;  // FLOP or bytes of a case all of whose blocks run
 
 /// Ops whose launches only compute with what earlier launches of the same call wrote: the values may be
@@ -75,8 +69,7 @@ class Explainer {
     const auto cases = options_.tested ? op_cases.tested() : op_cases.timed();
     for (const int64_t number : options_.cases) {
       const auto index = static_cast<size_t>(number);
-      check_input(index < cases.size(), "--case {}: {} has the cases 0 to {}", number, op.name,
-                  cases.size() - 1);
+      check_case(op.name, number, cases.size());
       const auto host = op_cases.prepare(float{}, cases[index], kernels::Filler(1, kernels::Fill::uniform));
       for (const auto& variant : op.variants) {
         if (!names_variant(names_, op.name, variant.name) || variant.backend.device != DeviceType::cuda ||
@@ -138,7 +131,8 @@ class Explainer {
 
 std::string explained_table(const std::vector<ExplainedVariant>& all, const Card& card) {
   std::string text = fmt::format(
-      "| op | case | variant | requests | sectors, of the least | bank turns, of the least | lanes | read "
+      "| op | case | variant | requests | sectors, of the minimum | bank turns, of the minimum | lanes | "
+      "read "
       "again by the block | at most on {} | limit |\n| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | "
       "---: | --- |\n",
       card.name);
@@ -152,8 +146,8 @@ std::string explained_table(const std::vector<ExplainedVariant>& all, const Card
     const std::string speed = one.flop > 0 ? fmt::format("{:.4g} GFLOP/s", one.flop / bound.seconds * 1e-9)
                                            : fmt::format("not below {:.4g} ms", bound.seconds * 1e3);
     text += fmt::format("| {} | {} | {} | {:.4g} | {} | {} | {} | {} | {} | {} |\n", one.op, one.case_index,
-                        one.variant, work.requests, ratio(work.sectors, work.least),
-                        ratio(work.turns, work.least_turns), percent(work.lanes, work.places),
+                        one.variant, work.requests, ratio(work.sectors, work.min_sectors),
+                        ratio(work.turns, work.min_turns), percent(work.lanes, work.places),
                         ratio(work.read, work.read_block), speed, bound.limit);
   }
   return text;
@@ -180,9 +174,9 @@ std::string explained_json(const std::vector<ExplainedVariant>& all, const Card&
                   {"counted_blocks", counted},
                   {"requests", work.requests},
                   {"sectors", work.sectors},
-                  {"least_sectors", work.least},
+                  {"min_sectors", work.min_sectors},
                   {"turns", work.turns},
-                  {"least_turns", work.least_turns},
+                  {"min_turns", work.min_turns},
                   {"lanes", work.places > 0 ? work.lanes / work.places : 1},
                   {"read_bytes", work.read},
                   {"read_by_blocks", work.read_block},

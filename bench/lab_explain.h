@@ -37,11 +37,11 @@ struct ExplainedVariant {
 
 /// What a launch does on all its blocks, if each is as those that were counted.
 struct LaunchWork {
-  double requests = 0;                // of global memory
-  double sectors = 0, least = 0;      // that they touch, and that they would if their bytes lay side by side
-  double turns = 0, least_turns = 0;  // of shared memory
-  double lanes = 0, places = 0;       // of all requests
-  double read = 0, read_block = 0;    // bytes, see LaunchCount
+  double requests = 0;                  // of global memory
+  double sectors = 0, min_sectors = 0;  // that they touch, and that the bytes would side by side
+  double turns = 0, min_turns = 0;      // of shared memory
+  double lanes = 0, places = 0;         // of all requests
+  double read = 0, read_block = 0;      // bytes, see LaunchCount
 };
 LaunchWork work_of(const cuda_sim::LaunchCount& launch);
 LaunchWork work_of(const ExplainedVariant& explained);
@@ -53,10 +53,10 @@ struct Bound {
   double last_wave = 1;  // the work of the busiest multiprocessor over the mean; the largest launch's
 };
 /// The longest of: the arithmetic at the card's peak; each input read once and each output written once at
-/// its bandwidth, or for ops that read parts of their maps (roi_*) the outputs alone; and the accesses, as
-/// far as they were counted: a multiprocessor serves one turn of shared memory or four sectors of global
-/// memory in a clock, even where they are cached. A launch takes as long as the multiprocessors with the most
-/// blocks; the arithmetic is that of the launch with the most accesses.
+/// its bandwidth (kernels::Prepared::bytes); and the accesses, as far as they were counted: a multiprocessor
+/// serves one turn of shared memory or four sectors of global memory in a clock, even where they are cached.
+/// A launch takes as long as the multiprocessors with the most blocks; the arithmetic is that of the launch
+/// with the most accesses.
 Bound bound_on(const Card& card, const ExplainedVariant& explained);
 
 /// Sentences on what the counts show, each with its source line, and the line's text where `root` has it; the

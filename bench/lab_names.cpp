@@ -42,6 +42,11 @@ bool names_variant(const std::vector<LabName>& names, std::string_view op, std::
          });
 }
 
+void check_case(std::string_view op, int64_t number, size_t cases) {
+  check_input(number >= 0 && static_cast<size_t>(number) < cases, "--case {}: {} has the cases 0 to {}",
+              number, op, static_cast<int64_t>(cases) - 1);
+}
+
 const char* name_of(DeviceType type) { return type == DeviceType::cpu ? "cpu" : "cuda"; }
 
 const char* name_of(Precision precision) {

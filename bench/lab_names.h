@@ -20,6 +20,9 @@ std::vector<LabName> parse_lab_names(const std::vector<std::string>& words);
 bool names_op(const std::vector<LabName>& names, std::string_view op);
 bool names_variant(const std::vector<LabName>& names, std::string_view op, std::string_view variant);
 
+/// Throws InputError, which names --case, unless the op has a case of this number.
+void check_case(std::string_view op, int64_t number, size_t cases);
+
 /// "cpu" or "cuda".
 const char* name_of(DeviceType type);
 /// "f32", "tf32" or "bf16".

@@ -14,26 +14,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string shapes_text(const TensorShapes& shapes) {
-  std::string text;
-  for (const auto& shape : shapes) text += (text.empty() ? "" : " ") + Shape(shape).str();
-  return text;
-}
-
 }  // namespace
-
-void check_same_kind(const std::string& option, const std::filesystem::path& file, const std::string& key,
-                     const std::string& what) {
-  if (!is_marked_here(file)) return;  // OutputCheck decides
-  std::ifstream stream(file, std::ios::binary);
-  std::string begin(2048, '\0');
-  stream.read(begin.data(), static_cast<std::streamsize>(begin.size()));
-  begin.resize(static_cast<size_t>(stream.gcount()));
-  check_input(begin.find("\"" + key + "\":") != std::string::npos,
-              "{} {}: this program wrote it, but it has no {}, which would replace it: name another file, or "
-              "remove it",
-              option, file.string(), what);
-}
 
 std::string machine_name() {
   std::ifstream file("/proc/cpuinfo");

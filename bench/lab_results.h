@@ -18,12 +18,6 @@ struct LabRun {
   Roofs roofs;
 };
 
-/// Throws InputError, which begins with `option`, if `file` exists and this program wrote it, but not as
-/// `what` ("times of `lab time`"), which has "`key`" near its beginning: so that figures do not take the
-/// place of an evaluation.
-void check_same_kind(const std::string& option, const std::filesystem::path& file, const std::string& key,
-                     const std::string& what);
-
 /// The processor's name, the compiler's, and the date in UTC.
 std::string machine_name();
 std::string toolchain_name();

@@ -36,16 +36,15 @@ void check_variant(const LabTimeOptions& options, const std::vector<LabName>& na
 /// Checks that each op that is named, or without names some op, has the cases that are asked for.
 void check_cases(const LabTimeOptions& options, const std::vector<LabName>& names) {
   for (const int64_t number : options.cases) {
-    int64_t most = 0;
+    int64_t max_count = 0;
     kernels::for_each_op([&](const auto& op) {
       if (!has_part(options.op_parts, op.name) || !names_op(names, op.name)) return;
       const auto count = static_cast<int64_t>(cases_of(op).timed().size());
-      check_input(names.empty() || number < count, "--case {}: {} has the cases 0 to {}", number, op.name,
-                  count - 1);
-      most = std::max(most, count);
+      if (!names.empty()) check_case(op.name, number, static_cast<size_t>(count));
+      max_count = std::max(max_count, count);
     });
-    check_input(number < most, "--case {}: no op that is to be timed has more cases than 0 to {}", number,
-                most - 1);
+    check_input(number < max_count, "--case {}: no op that is to be timed has more cases than 0 to {}",
+                number, max_count - 1);
   }
 }
 

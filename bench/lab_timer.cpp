@@ -38,6 +38,12 @@ TensorShapes shapes_of(const std::vector<Tensor>& tensors) {
   return shapes;
 }
 
+std::string shapes_text(const TensorShapes& shapes) {
+  std::string text;
+  for (const auto& shape : shapes) text += (text.empty() ? "" : " ") + Shape(shape).str();
+  return text.empty() ? "none" : text;
+}
+
 LabTimer::LabTimer(Device device, LabTimerOptions options, const Roofs& roofs)
     : ctx_(device),
       options_(std::move(options)),

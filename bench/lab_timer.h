@@ -76,6 +76,8 @@ class LabTimer {
 };
 
 TensorShapes shapes_of(const std::vector<Tensor>& tensors);
+/// "(2, 3) (6)", or "none".
+std::string shapes_text(const TensorShapes& shapes);
 
 /// As in a layer: variants that pack the weights do so once, in the run that is not timed.
 template <class Args>

@@ -8,6 +8,7 @@
 
 #include "bench/error_map.h"
 #include "bench/lab_names.h"
+#include "bench/lab_timer.h"
 #include "core/cuda/device.h"
 #include "core/files/output.h"
 #include "kernels/gemm/cuda_library.h"
@@ -19,12 +20,6 @@ namespace rcnn {
 namespace {
 
 constexpr double kSearchSeconds = 10;
-
-std::string shapes_text(const std::vector<Tensor>& tensors) {
-  std::string text;
-  for (const Tensor& tensor : tensors) text += (text.empty() ? "" : " ") + tensor.shape().str();
-  return text.empty() ? "none" : text;
-}
 
 /// "(0, 3, 1)", the place of element `at` of a tensor of this shape.
 std::string place_of(const Shape& shape, size_t at) {
@@ -147,7 +142,8 @@ class Verifier {
     const auto prepare = cases_of(op).prepare;
     const auto shapes = [&](const Case& of) {
       const auto p = prepare(float{}, of, kernels::Filler(index + 1, fill, accumulate));
-      return fmt::format("inputs {}; outputs {}", shapes_text(p.inputs), shapes_text(p.outputs));
+      return fmt::format("inputs {}; outputs {}", shapes_text(shapes_of(p.inputs)),
+                         shapes_text(shapes_of(p.outputs)));
     };
     fmt::print("  case {}, {}, {}: {}\n    {}\n", index, name_of_fill(fill), name_of_mode(accumulate),
                shapes(c), describe(first));

@@ -164,8 +164,10 @@ void evaluate_weights(const Options& options, World& world) {
   const auto write_found = [&] {
     KeepGoing writing;
     if (!options.out.empty())
-      writing.run(
-          [&] { write_detections(options.out, found, data.samples, detector.classes, data.category_ids); });
+      writing.run([&] {
+        write_detections(options.out, found, data.samples, detector.classes, data.category_ids,
+                         count_unreadable(data.faults));
+      });
     if (options.report.empty() && options.model_out.empty()) return writing.finish();
     Diagnosis diagnosis = diagnose(found, traces, data);
     if (!options.report.empty()) writing.run([&] { tell_worst(*ctx, *detector.model, data, diagnosis); });

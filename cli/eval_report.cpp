@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "core/files/sha256.h"
+#include "eval/detect.h"
 #include "report/pictures.h"
 
 namespace rcnn {
@@ -29,6 +30,8 @@ void write_eval_report(const fs::path& path, const EvalReport& report, const Dat
   data.verbatim_facts = {{"Command", report.command_line}};
   if (!report.weights.empty())
     data.verbatim_facts.emplace_back("Weights, SHA-256", sha256_hex_of_file(report.weights));
+  if (const std::string words = unreadable_words(evaluated.faults); !words.empty())
+    data.facts.emplace_back("Unreadable images", words);
   data.classes = evaluated.classes;
   if (report.summary) {
     data.summaries = {*report.summary};

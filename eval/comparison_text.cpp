@@ -9,6 +9,7 @@
 #include "core/text.h"
 #include "eval/columns.h"
 #include "eval/comparison.h"
+#include "eval/detect.h"
 
 namespace rcnn {
 namespace {
@@ -112,6 +113,7 @@ Json to_json(const Comparison& comparison, const Dataset& dataset) {
   Json json;
   json["info"] = kWrittenHere;
   json["images"] = comparison.images;
+  json["unreadable_images"] = count_unreadable(dataset.faults);
   json["resamples"] = kResamples;
   for (size_t i = 0; i < kComparedFigures.size(); ++i)
     json["figures"][kComparedFigures[i].key] = as_json(comparison.figures[i]);

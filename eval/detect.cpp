@@ -186,6 +186,11 @@ size_t count_unreadable(const std::vector<Fault>& faults) {
   return files.size();
 }
 
+std::string unreadable_words(const std::vector<Fault>& faults) {
+  const size_t count = count_unreadable(faults);
+  return count == 0 ? "" : fmt::format("{}, which {} left out", count, count == 1 ? "was" : "were");
+}
+
 DetectionList::DetectionList(FileWriter& file, const std::vector<std::string>& classes,
                              const std::vector<int64_t>& category_ids)
     : file_(file), classes_(classes), category_ids_(category_ids) {
@@ -230,11 +235,11 @@ void DetectionList::finish(size_t unreadable_images) {
 
 void write_detections(const std::filesystem::path& path, const std::vector<Detection>& detections,
                       const std::vector<Sample>& samples, const std::vector<std::string>& classes,
-                      const std::vector<int64_t>& category_ids) {
+                      const std::vector<int64_t>& category_ids, size_t unreadable_images) {
   write_atomically(path, [&](FileWriter& file) {
     DetectionList list(file, classes, category_ids);
     for (const Detection& d : detections) list.add(samples.at(static_cast<size_t>(d.image)), {&d, 1});
-    list.finish();
+    list.finish(unreadable_images);
   });
 }
 

@@ -53,6 +53,8 @@ std::vector<Detection> detect_dataset(World& world, Context& ctx, FasterRcnn& mo
 
 /// How many images are left out because their header or their pixels cannot be read.
 size_t count_unreadable(const std::vector<Fault>& faults);
+/// "2, which were left out"; empty if there are none.
+std::string unreadable_words(const std::vector<Fault>& faults);
 
 /// Marks the objects on images that could not be decoded, by the faults of `detect_dataset`, as not to be
 /// counted: a detector that never saw an image has not missed what is on it.
@@ -83,9 +85,10 @@ class DetectionList {
 /// [{"image_id": ..., "file_name": ..., "category_id": ..., "category_name": ..., "bbox": [x, y, w, h],
 /// "score": ...}].
 /// Images and categories get COCO's numbers if the samples and `category_ids` (one per class) have them.
-/// Otherwise they get the sample's id, which is a string, and the label.
+/// Otherwise they get the sample's id, which is a string, and the label. `unreadable_images` is as in
+/// DetectionList::finish.
 void write_detections(const std::filesystem::path& path, const std::vector<Detection>& detections,
                       const std::vector<Sample>& samples, const std::vector<std::string>& classes,
-                      const std::vector<int64_t>& category_ids = {});
+                      const std::vector<int64_t>& category_ids = {}, size_t unreadable_images = 0);
 
 }  // namespace rcnn

@@ -89,6 +89,8 @@ ProposalCounts write_proposals(Context& ctx, FasterRcnn& model, const Dataset& d
   options.share = world.share(kGroup * world.size());
   Loader loader(dataset, options);
   const int64_t images = loader.batches_per_epoch();
+  size_t unreadable = count_unreadable(dataset.faults);
+  std::string last;  // the entries of the last image that has any, which are not written yet
   const auto write = [&](FileWriter* writer) {
     int64_t next = 0;  // image
     for (int64_t group = 0; group < images; group += options.share.of) {
@@ -110,10 +112,15 @@ ProposalCounts write_proposals(Context& ctx, FasterRcnn& model, const Dataset& d
           const Sample& sample = dataset.samples[static_cast<size_t>(next++)];
           const auto is_decoded = unpacker.value<uint8_t>();
           const auto boxes = unpacker.list<std::vector<ScoredBox>>();
-          if (!boxes.empty())
-            writer->write(counts.boxes == 0 ? "\n" + marked(entries(sample, boxes))
-                                            : ",\n" + entries(sample, boxes));
-          if (is_decoded) count(sample, boxes, counts);
+          if (!boxes.empty()) {
+            const bool is_first = last.empty();
+            if (!is_first) writer->write(last + ",");
+            last = "\n" + (is_first ? marked(entries(sample, boxes)) : entries(sample, boxes));
+          }
+          if (is_decoded)
+            count(sample, boxes, counts);
+          else
+            ++unreadable;
         }
     }
   };
@@ -121,7 +128,9 @@ ProposalCounts write_proposals(Context& ctx, FasterRcnn& model, const Dataset& d
     write_atomically(path, [&](FileWriter& writer) {
       writer.write("[");
       write(&writer);
-      writer.write("\n]\n");
+      if (!last.empty() && unreadable > 0)
+        last.insert(last.size() - 1, fmt::format(R"(,"unreadable_images":{})", unreadable));
+      writer.write(last + "\n]\n");
     });
   else
     write(nullptr);

@@ -91,8 +91,8 @@ def table_of(op, case, variants, counts, card, results):
         row = counts[op, case, variant]
         times = results.get((op, case, variant), [])
         measured |= bool(times)
-        lines.append(f"| `{variant}` | {row['requests']:,.0f} | {ratio(row, 'sectors', 'least_sectors')} "
-                     f"| {ratio(row, 'turns', 'least_turns')} | {100 * row['lanes']:.0f} % "
+        lines.append(f"| `{variant}` | {row['requests']:,.0f} | {ratio(row, 'sectors', 'min_sectors')} "
+                     f"| {ratio(row, 'turns', 'min_turns')} | {100 * row['lanes']:.0f} % "
                      f"| {traffic(row)} | {rate(row)} "
                      f"| {', '.join(f'{ms:.4g} ms ({gpu})' for gpu, ms in times) or '-'} |")
     first = counts[op, case, variants[0]]

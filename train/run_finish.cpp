@@ -37,13 +37,16 @@ void take_best_weights(Run& run) {
 
 void evaluate(Run& run, Dataset& split, FinishedRun& finished, KeepGoing& writing) {
   std::vector<Trace> traces;
+  std::vector<Fault> faults = split.faults;
+  const auto known = std::ssize(faults);
   finished.detections = detect_dataset(run.world, run.ctx, *run.detector.model, split,
-                                       static_cast<int>(run.config.workers), run.faults, &traces);
+                                       static_cast<int>(run.config.workers), faults, &traces);
   if (!run.world.is_first()) return;
+  run.faults.insert(run.faults.end(), faults.begin() + known, faults.end());
   ignore_undecodable(split, run.faults);
   writing.run([&] {
     write_detections(run.out / "detections.json", finished.detections, split.samples, run.detector.classes,
-                     split.category_ids);
+                     split.category_ids, count_unreadable(faults));
   });
   finished.result = evaluate_voc(finished.detections, split);
   const CocoFigures coco = evaluate_coco(finished.detections, split).mean;
@@ -62,6 +65,7 @@ void keep_confidence(Run& run, const Diagnosis& diagnosis) {
 }  // namespace
 
 void finish(Run& run) {
+  if (run.lock) run.lock->check_holds();
   run.world.watch.place = "the evaluation at the end";
   take_best_weights(run);
   FinishedRun finished;

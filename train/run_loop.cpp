@@ -245,6 +245,7 @@ void TrainingLoop::report_lost_log() {
 }
 
 void TrainingLoop::save(const Due& due) {
+  if (run_.lock) run_.lock->check_holds();
   state_.train_seconds = seconds();
   // A step that was not finite has nevertheless changed the running statistics, so the older checkpoint is
   // kept.

@@ -135,6 +135,8 @@ void write_run_report(const fs::path& out, const RunOptions& options, const Fini
         fmt::format("learning.html, beside this page, shows what the network made of {} "
                     "every {} steps",
                     fs::path(options.explain_image).filename().string(), options.explain_every));
+  if (const std::string words = unreadable_words(run.faults); !words.empty())
+    data.facts.emplace_back("Unreadable images", words);
   data.settings = list_fields(options.train, train_fields());
   for (const auto& setting : list_fields(options.model, model_fields())) data.settings.push_back(setting);
   data.classes = evaluated.classes;

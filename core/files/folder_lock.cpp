@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -35,6 +36,8 @@ std::string holder(int file) {
 
 FolderLock::FolderLock(const std::filesystem::path& folder) {
   const std::filesystem::path path = file_in(folder);
+  std::error_code none;
+  path_ = std::filesystem::absolute(path, none);
   file_ = retried([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666); });
   check(file_ >= 0, "{} cannot be opened: {}.", path.string(), std::strerror(errno));
   const int locked = retried([&] { return ::flock(file_, LOCK_EX | LOCK_NB); });
@@ -50,6 +53,17 @@ FolderLock::FolderLock(const std::filesystem::path& folder) {
   [[maybe_unused]] const bool written =
       retried([&] { return ::ftruncate(file_, 0); }) == 0 &&
       retried([&] { return ::pwrite(file_, text.data(), text.size(), 0); }) > 0;
+}
+
+void FolderLock::check_holds() const {
+  struct stat locked {
+  }, there{};
+  const bool holds = ::fstat(file_, &locked) == 0 && ::stat(path_.c_str(), &there) == 0 &&
+                     locked.st_dev == there.st_dev && locked.st_ino == there.st_ino;
+  check(holds,
+        "{} is no longer the folder of this run: it was removed, renamed or replaced after the run began. "
+        "Nothing more is written",
+        path_.parent_path().string());
 }
 
 FolderLock::~FolderLock() {

@@ -16,13 +16,19 @@ class FolderLock {
   /// this process.
   explicit FolderLock(const std::filesystem::path& folder);
   ~FolderLock();
-  FolderLock(FolderLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
+  FolderLock(FolderLock&& other) noexcept
+      : file_(std::exchange(other.file_, -1)), path_(std::move(other.path_)) {}
   FolderLock& operator=(FolderLock&&) = delete;
+
+  /// Throws Error if `run.lock` is no longer the file that is locked: the folder was removed or renamed, and
+  /// may belong to another run by now.
+  void check_holds() const;
 
   static std::filesystem::path file_in(const std::filesystem::path& folder) { return folder / "run.lock"; }
 
  private:
   int file_;
+  std::filesystem::path path_;  // absolute: of the file
 };
 
 }  // namespace rcnn

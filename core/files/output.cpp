@@ -1,5 +1,6 @@
 #include "core/files/output.h"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -51,6 +52,25 @@ void check_extension(std::string_view option, const fs::path& path, std::string_
               extension);
 }
 
+void check_same_kind(std::string_view option, const fs::path& file, std::string_view key,
+                     std::string_view what) {
+  if (!is_marked_here(file)) return;  // OutputCheck decides
+  constexpr size_t kHead = 2048;      // keys of figures come first
+  const std::string text = beginning_of(file).substr(0, kHead);
+  check_input(text.find(fmt::format("\"{}\":", key)) != std::string::npos,
+              "{} {}: this program wrote it, but it has no {}, which would replace it: name another file, or "
+              "remove it",
+              option, file.string(), what);
+}
+
+namespace {
+
+/// Whether a file holds what `train --resume` continues from. Its metadata come first.
+bool is_checkpoint(const fs::path& file) {
+  return file.extension() == ".safetensors" && is_marked_here(file) &&
+         beginning_of(file).find(R"("train_seconds":)") != std::string::npos;
+}
+
 /// Whether a file is a result of this program, and not data to train on, as the annotations of `data convert`
 /// are.
 bool is_result(const fs::path& file) {
@@ -59,6 +79,8 @@ bool is_result(const fs::path& file) {
          std::find(results.begin(), results.end(), file.extension()) != results.end() &&
          beginning_of(file).find(R"("images":)") == std::string::npos;
 }
+
+}  // namespace
 
 void OutputCheck::reads(const fs::path& path) {
   const auto status = path.empty() ? std::nullopt : status_of(path);
@@ -112,6 +134,10 @@ void OutputCheck::writes(std::string_view option, const fs::path& path, bool our
   check_input(written_here || force_,
               "{} {}: this file exists and was not written by rcnn; choose another name, or replace it with "
               "--force",
+              option, path.string());
+  check_input(ours || force_ || !is_checkpoint(path),
+              "{} {}: this file is the checkpoint of a run, which could not be resumed without it; choose "
+              "another name, or replace it with --force",
               option, path.string());
 }
 

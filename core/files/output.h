@@ -30,6 +30,12 @@ bool is_marked_here(const std::filesystem::path& file);
 /// may have written too.
 void check_extension(std::string_view option, const std::filesystem::path& path, std::string_view extension);
 
+/// Throws InputError, which begins with `option`, if `file` exists and this program wrote it, but not as
+/// `what` ("times of `lab time`"), which has "`key`" near its beginning: so that figures do not take the
+/// place of an evaluation.
+void check_same_kind(std::string_view option, const std::filesystem::path& file, std::string_view key,
+                     std::string_view what);
+
 /// Runs several steps that write results, so that the failure of one does not cost the others.
 class KeepGoing {
  public:
@@ -64,7 +70,8 @@ class OutputCheck {
   /// Throws InputError, which begins with `option`, unless the command may write the file `path`: it is in a
   /// folder that exists, it is not an input, by any name or link, nor another output, and if it exists it was
   /// written by this program. Removes what killed processes left in that folder (remove_left_temporaries).
-  /// `ours` says that it was, and that it is no data, for a file without the text.
+  /// `ours` says that it was, and that it is no data, for a file without the text. The checkpoint of a run is
+  /// replaced like a file of another program, unless it is `ours`.
   void writes(std::string_view option, const std::filesystem::path& path, bool ours = false);
 
  private:

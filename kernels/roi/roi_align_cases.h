@@ -69,6 +69,7 @@ Prepared<RoiAlignArgs<T>> prepare_roi_align(const RoiAlignCase& c, Filler fill) 
   const Tensor y = fill.poisoned<T>(p.outputs, {c.roi.n * c.roi.r, c.roi.ph, c.roi.pw, c.roi.c});
   p.args.y = y.mutable_data<T>();
   set_roi_align_match(c, fill, 1, p);
+  p.bytes = bytes_without_maps(p);
   return p;
 }
 

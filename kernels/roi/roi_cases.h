@@ -104,6 +104,17 @@ inline RoiLevels make_roi_levels(const RoiCase& c, Filler& fill, std::vector<Ten
 
 inline Shape level_shape(const RoiLevels& a, int level) { return {a.n, a.h[level], a.w[level], a.c}; }
 
+/// Bytes of the RoIs and of the outputs: of the maps, which are the last inputs, only what lies in RoIs has
+/// to be read.
+template <class Args>
+double bytes_without_maps(const Prepared<Args>& p) {
+  size_t bytes = 0;
+  for (size_t i = 0; i + static_cast<size_t>(p.args.levels) < p.inputs.size(); ++i)
+    bytes += p.inputs[i].bytes();
+  for (const Tensor& tensor : p.outputs) bytes += tensor.bytes();
+  return static_cast<double>(bytes);
+}
+
 /// Fills the padding rows of an (N R, PH, PW, C) gradient with NaN, because they must not be read.
 template <class T>
 void poison_padding(const RoiLevels& a, const Tensor& dy) {

@@ -42,6 +42,7 @@ Prepared<RoiPoolArgs<T>> prepare_roi_pool(const RoiCase& c, Filler fill) {
   const Shape out{c.n * c.r, c.ph, c.pw, c.c};
   p.args.y = fill.poisoned<T>(p.outputs, out).template mutable_data<T>();
   p.args.argmax = fill.poisoned<int32_t>(p.outputs, out).template mutable_data<int32_t>();
+  p.bytes = bytes_without_maps(p);
   return p;
 }
 

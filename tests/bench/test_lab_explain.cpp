@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/lab_explain.h"
+#include "kernels/op_cases.h"
 #include "tests/data/fixtures.h"
 
 using namespace rcnn;
@@ -26,7 +27,7 @@ AccessCount global_reads(uint64_t sectors, int64_t stride) {
   a.place = "kernels/file.cu:3";
   a.bytes = 4;
   a.requests = 10, a.lanes = a.places = 320;
-  a.sectors = 10 * sectors, a.least = 40, a.moved = 1280;
+  a.sectors = 10 * sectors, a.min_sectors = 40, a.moved = 1280;
   a.stride = stride;
   return a;
 }
@@ -37,7 +38,7 @@ AccessCount shared_reads(uint64_t turns) {
   a.shared = true;
   a.bytes = 16;
   a.requests = 10, a.lanes = a.places = 320;
-  a.turns = 10 * turns, a.least_turns = 40;
+  a.turns = 10 * turns, a.min_turns = 40;
   return a;
 }
 
@@ -73,7 +74,7 @@ TEST_CASE("lab explain: advice names the line, what it costs, and what it could 
 
   // Nothing to say about neighbours in vectors, and turns that cannot be fewer.
   AccessCount vectors = global_reads(16, 16);
-  vectors.bytes = 16, vectors.least = 160;
+  vectors.bytes = 16, vectors.min_sectors = 160;
   CHECK(advice_on(card, launch_of(132, {vectors, shared_reads(4)}), {}).empty());
   CHECK(any_contains(advice_on(card, launch_of(132, {global_reads(4, 4)}), {}), "vectors of 16 bytes"));
 
@@ -82,7 +83,7 @@ TEST_CASE("lab explain: advice names the line, what it costs, and what it could 
   CHECK(any_contains(advice_on(card, launch_of(132, {few}), {}), "only 8 of 32 lanes take part"));
 
   AccessCount atomic = global_reads(1, 0);
-  atomic.kind = AccessKind::atomic, atomic.turns = 320, atomic.least_turns = 10, atomic.least = 10;
+  atomic.kind = AccessKind::atomic, atomic.turns = 320, atomic.min_turns = 10, atomic.min_sectors = 10;
   CHECK(any_contains(advice_on(card, launch_of(132, {atomic}), {}),
                      "up to 32 of a warp's 32 atomic changes of 4 bytes"));
 }
@@ -117,11 +118,10 @@ TEST_CASE("lab explain: bounds by products, memory, accesses and the last wave")
   one.bytes = 3 * 3352e9;
   CHECK(bound_on(card, one).seconds == doctest::Approx(3));
   CHECK(bound_on(card, one).limit == "memory");
-  ExplainedVariant roi = one;
-  roi.op = "roi_align", roi.outputs = {{838000, 1000}, {500000, 2000}, {1000, 4866000}};  // 6.704e9 values
-  roi.flop = 1;
-  CHECK(bound_on(card, roi).seconds ==
-        doctest::Approx(0.008));  // of 4 bytes: its maps are not read as a whole
+  // 34 RoIs of 16 bytes, 2 counts, and 34 x 3 x 2 x 5 outputs: its maps are not read as a whole.
+  const auto roi = kernels::prepare_roi_align<float>(kernels::roi_align_cases().front(),
+                                                     kernels::Filler(1, kernels::Fill::uniform));
+  CHECK(bytes_of(roi) == 34 * 16 + 2 * 4 + 34 * 3 * 2 * 5 * 4);
   // 2 of 132 blocks take 160 turns and 320 sectors, which are 80 clocks: 120 clocks for each block.
   one.flop = one.bytes = 1;
   one.launches = {launch_of(132, {global_reads(32, 128), shared_reads(16)})};
@@ -144,7 +144,7 @@ TEST_CASE("lab explain: tables and JSON have the figures of all blocks") {
   const auto& row = json["variants"][0];
   CHECK(row["requests"] == 100);
   CHECK(row["sectors"] == 800);
-  CHECK(row["least_sectors"] == 400);
+  CHECK(row["min_sectors"] == 400);
   CHECK(row["blocks"] == 20);
   CHECK(row["counted_blocks"] == 2);
   CHECK(json["variants"][1]["error"] == "it cannot");

@@ -132,6 +132,12 @@ TEST_CASE("faults: threads that cannot be started are a sentence, and those that
   CHECK(result.status == 1);
   CHECK(one_sentence(result.err));
   CHECK(contains(result.err, " of 200 threads could be started"));
+  // Threads that compute: fewer are as good. libgomp would end the process.
+  const Finished fewer =
+      trial.shell("ulimit -s 65536; ulimit -v 3000000; " + shell_word(trial.program.string()) +
+                  " synth --count 1 --threads 200 --out " + shell_word(trial.path("scenes")));
+  CHECK_MESSAGE(fewer.status == 0, fewer.err);
+  CHECK(fewer.err.empty());
 }
 
 TEST_CASE("faults: under a limit of addresses the program works or says in one sentence that it is short") {
@@ -249,14 +255,36 @@ TEST_CASE("faults: images damaged in header or body are left out alike, named an
     CHECK(trained.status == 0);
     CHECK(contains(trained.out, image));
     CHECK(json_of(out + "/summary.json").at("unreadable_images") == 2);
-    const Finished judged = trial.run(
-        {"eval", "--weights", trial.path("run/best.safetensors"), "--data", data.string(), "--split", "test",
-         "--json", trial.path(damage + ".json"), "--out", trial.path(damage + "-found.json")});
+    CHECK(json_of(out + "/detections.json").back().at("unreadable_images") == 1);  // of the test split
+    CHECK(contains(content_of(trial.folder / out / "report.html"), "2, which were left out"));
+    const std::string model = trial.path("run/best.safetensors");
+    const Words test = {"--data", data.string(), "--split", "test"};
+    const auto with = [&](Words words) {
+      words.insert(words.end(), test.begin(), test.end());
+      return trial.run(words);
+    };
+    const Finished judged =
+        with({"eval", "--weights", model, "--json", trial.path(damage + ".json"), "--out",
+              trial.path(damage + "-found.json"), "--report", trial.path(damage + ".html")});
     CHECK(judged.status == 0);
     CHECK(contains(judged.out, image));
     CHECK(json_of(damage + ".json").at("unreadable_images") == 1);
-    const Finished detected = trial.run({"detect", "--weights", trial.path("run/best.safetensors"), "--out",
-                                         trial.path(damage + "-found"), (data / "JPEGImages").string()});
+    CHECK(json_of(damage + "-found.json").back().at("unreadable_images") == 1);
+    CHECK(contains(content_of(trial.folder / (damage + ".html")), "1, which was left out"));
+    const Finished proposed =
+        with({"propose", "--weights", model, "--out", trial.path(damage + "-boxes.json")});
+    CHECK(proposed.status == 0);
+    CHECK(contains(proposed.out, image));
+    const auto boxes = json_of(damage + "-boxes.json");
+    CHECK(boxes.back().at("unreadable_images") == 1);
+    CHECK_FALSE(boxes.front().contains("unreadable_images"));
+    const Finished compared = with(
+        {"compare", model, trial.path("run/last.safetensors"), "--json", trial.path(damage + "-both.json")});
+    CHECK(compared.status == 0);
+    CHECK(contains(compared.out, image));
+    CHECK(json_of(damage + "-both.json").at("unreadable_images") == 1);
+    const Finished detected = trial.run({"detect", "--weights", model, "--out", trial.path(damage + "-found"),
+                                         (data / "JPEGImages").string()});
     CHECK(detected.status == 2);
     CHECK(contains(detected.err, "2 of 7 images could not be read"));
     CHECK(json_of(damage + "-found/detections.json").back().at("unreadable_images") == 2);

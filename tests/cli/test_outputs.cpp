@@ -119,6 +119,25 @@ TEST_CASE("outputs: export refuses names of other formats") {
                   "expected a name that ends in .safetensors");
 }
 
+TEST_CASE("outputs: no command replaces the checkpoint of another run without --force") {
+  const OutputTrial trial;
+  if (!trial) return;
+  trial.prepare();
+  REQUIRE(trial.run(trial.train("other")).status == 0);
+  const std::string file = "other/last.safetensors", data = trial.path("data");
+  const std::string sentence = "this file is the checkpoint of a run, which could not be resumed without it";
+  const Words exported = {"export", "--weights", trial.model, "--out", trial.path(file)};
+  trial.refuses(exported, file, sentence);
+  trial.refuses(
+      {"eval", "--weights", trial.model, "--data", data, "--split", "train", "--model-out", trial.path(file)},
+      file, sentence);
+  CHECK(trial.run(trial.train("other", "1", {"--resume"})).status == 0);  // which is its own
+  Words forced = exported;
+  forced.emplace_back("--force");
+  CHECK(trial.run(forced).status == 0);
+  CHECK(trial.run(exported).status == 0);  // it is a checkpoint no longer
+}
+
 TEST_CASE("outputs: files of other programs are replaced with --force only, own ones always") {
   const OutputTrial trial;
   if (!trial) return;
@@ -222,7 +241,10 @@ TEST_CASE("outputs: closed standard files do not turn the files of a run into th
   CHECK(run_program("/bin/sh", words).status == 0);
   CHECK(contains(content_of(trial.folder / "out/run.lock"), "written by rcnn.cu, process "));
   CHECK_FALSE(contains(content_of(trial.folder / "out/run.lock"), "parameters"));
-  CHECK(content_of(trial.folder / "out/metrics.jsonl").starts_with("{\"step\":1,"));
+  REQUIRE(trial.run(trial.train("open")).status == 0);
+  const std::string metrics = content_of(trial.folder / "open/metrics.jsonl");
+  CHECK(metrics.starts_with("{\"step\":1,"));
+  CHECK(content_of(trial.folder / "out/metrics.jsonl") == metrics);  // and no message among its lines
 }
 
 TEST_CASE("outputs: a second run in the folder of one that still runs is refused with its process id") {
@@ -256,4 +278,31 @@ TEST_CASE("outputs: a second run in the folder of one that still runs is refused
     CHECK(fs::exists(other));
     CHECK(third.running());
   }
+}
+
+TEST_CASE("outputs: a run whose folder was taken away writes nothing into that of another one") {
+  const OutputTrial trial;
+  if (!trial) return;
+  write_tiny_scenes(trial.folder / "data", 4);
+  Words words = trial.train("out", "100000", {"--checkpoint-every", "50"});
+  words.insert(words.begin(), trial.program.string());
+  Process first(words);
+  first.wait_until([&] { return !content_of(trial.folder / "out/metrics.jsonl").empty(); });
+  first.signal(SIGSTOP);  // long before its first checkpoint
+  REQUIRE(first.running());
+  REQUIRE_FALSE(fs::exists(trial.folder / "out/last.safetensors"));
+  fs::remove_all(trial.folder / "out");
+  REQUIRE(trial.run(trial.train("out", "2")).status == 0);
+  const auto contents = [&] {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : fs::directory_iterator(trial.folder / "out"))
+      files[entry.path().filename().string()] = content_of(entry.path());
+    return files;
+  };
+  const auto before = contents();
+  first.signal(SIGCONT);
+  CHECK(first.wait() == 1);
+  CHECK_MESSAGE(contains(first.err(), trial.path("out") + " is no longer the folder of this run"),
+                first.err());
+  CHECK(contents() == before);
 }

@@ -1,4 +1,5 @@
 // The number of threads that the program computes with: asked for, granted, limited.
+#include "core/text.h"
 #include "tests/program.h"
 #include "tests/train/tiny_run.h"
 
@@ -43,6 +44,35 @@ TEST_CASE("threads: as many as the runtime grants, and a run with fewer than ask
     CHECK(process.wait() == 0);
     CHECK(contains(process.out(), c.threads + std::string(" threads on cpu")));
   }
+}
+
+TEST_CASE("threads: no more than the control group grants, unless another number is asked for") {
+  const auto program = find_program();
+  if (program.empty()) return;
+  const TemporaryFolder folder;
+  // In a namespace of its own, where the folder stands for the system's of control groups.
+  const std::string in_group =
+      "exec unshare --user --map-root-user --mount /bin/sh -c 'mount --bind \"$0\" /sys/fs/cgroup && exec "
+      "\"$@\"' " +
+      shell_word(folder.path().string()) + " ";
+  if (run_program("/bin/sh", {"-c", in_group + "true"}).status != 0) {
+    MESSAGE("skipped: this system lets no process mount a folder");
+    return;
+  }
+  const auto threads = [&](const std::string& words) {
+    return threads_in(
+        run_program("/bin/sh", {"-c", in_group + words + shell_word(program.string()) + " --version"}).out);
+  };
+  for (const char* controllers : {".", "cpu,cpuacct", "cpu"}) {  // of either version
+    std::filesystem::create_directories(folder / controllers);
+    write_text(folder / controllers / "cpu.cfs_quota_us", "100000\n");
+    write_text(folder / controllers / "cpu.cfs_period_us", "100000\n");
+  }
+  write_text(folder / "cpu.max", "100000 100000\n");
+  Environment environment;
+  environment.remove("OMP_NUM_THREADS");
+  CHECK(threads("") == "1");
+  CHECK(threads("env OMP_NUM_THREADS=3 ") == "3");
 }
 
 TEST_CASE("threads: --threads counts more than OMP_NUM_THREADS") {

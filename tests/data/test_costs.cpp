@@ -8,6 +8,8 @@
 #include "data/coco.h"
 #include "data/image.h"
 #include "tests/data/fixtures.h"
+#include "tests/program.h"
+#include "tests/train/tiny_run.h"
 
 using namespace rcnn;
 using namespace rcnn::fixtures;
@@ -81,6 +83,28 @@ TEST_CASE("costs: an image of many pixels needs a file of many bytes") {
   CHECK(read_image_info(path).seen == ImageSize{5000, 5000});
   write_bytes(path, claiming_png(5001, 5000, 10));
   CHECK_THROWS_AS(read_image_info(path), InputError);
+}
+
+TEST_CASE("costs: --max-megapixels is the limit whatever the bytes, and larger images are skipped") {
+  const ProgramTrial trial;
+  if (!trial) return;
+  write_tiny_scenes(trial.folder / "data", 2);
+  // Flat, so that its file is small; one of 30 megapixels that the usual limit refuses.
+  const fs::path large = trial.folder / "data/JPEGImages/train_00001.png";
+  write_bytes(large, claiming_png(6000, 5000, 10));
+  const auto check = [&](const std::string& most) {
+    std::vector<std::string> words = {"check", trial.path("data"), "--no-deep"};
+    if (!most.empty()) words.insert(words.end(), {"--max-megapixels", most});
+    return trial.run(words).out;
+  };
+  CHECK(contains(check(""), "is too large for its "));
+  CHECK_FALSE(contains(check("30"), "is too large"));
+  CHECK(contains(check("29"), "is too large"));
+  write_bytes(large, encode_png(random_image(1200, 900)));
+  CHECK_FALSE(contains(check("2"), "is too large"));
+  const std::string skipped = check("1");
+  CHECK(contains(skipped, "is too large"));
+  CHECK(contains(skipped, "train: 1 image;"));
 }
 
 TEST_CASE("costs: a JPEG of thousands of scans") {

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 BEGIN, END = "<!-- ladder nms 3: direct tiled -->\n", "<!-- end of the ladder -->\n"
 ROW = {"op": "nms", "case": 3, "inputs": [[2, 3], [4]], "outputs": [[5]], "flop": 0, "bytes": 2e6, "requests": 1200,
-       "sectors": 300, "least_sectors": 200, "turns": 0, "least_turns": 0, "lanes": 0.5, "read_bytes": 6e6,
+       "sectors": 300, "min_sectors": 200, "turns": 0, "min_turns": 0, "lanes": 0.5, "read_bytes": 6e6,
        "read_by_blocks": 30, "bound_ms": 0.5, "limit": "memory"}
 
 
@@ -21,7 +21,7 @@ class Ladders(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.root = Path(folder.name)
         self.write("kernels/boxes/nms.h", '    {"direct", on_cuda, f},\n    {"tiled", on_cuda.with(1), f},\n')
-        self.counts([{**ROW, "variant": "direct"}, {**ROW, "variant": "tiled", "flop": 3e6, "turns": 3, "least_turns": 2}])
+        self.counts([{**ROW, "variant": "direct"}, {**ROW, "variant": "tiled", "flop": 3e6, "turns": 3, "min_turns": 2}])
         self.write("docs/ladders/nms.md", "# NMS\n\n" + BEGIN + "old\n" + END + "\nMore.\n")
 
     def write(self, name, text):

@@ -40,7 +40,7 @@ def mix_of(loop):
 def read_cards(path=None):
     """The cards of bench/cards.h."""
     path = path or pathlib.Path(__file__).resolve().parents[2] / "bench" / "cards.h"
-    rows = re.findall(r'^    \{"(\w+)", (\d+), \d+, (?:[\d.]+, ){6}(\d+), (\d+), (\d+),\s', path.read_text(), re.M)
+    rows = re.findall(r'^    \{"(\w+)", (\d+), \d+, (?:[\d.]+, ){5}(\d+), (\d+), (\d+),\s', path.read_text(), re.M)
     if not rows:
         sys.exit(f"{path}: no card was found in kCards")
     return [Card(name, *map(int, rest)) for name, *rest in rows]

@@ -55,9 +55,9 @@ inline uint64_t sectors_of(const Span* spans, int count) {
 }
 
 /// How often the banks of shared memory are asked, one word of 4 bytes each time; lanes that read the same
-/// word are served together. `least` is the number without conflicts. 8 bytes of each lane are served in two
-/// halves of the warp, and 16 in four quarters.
-inline void bank_turns(const Request& r, uint64_t& turns, uint64_t& least) {
+/// word are served together. `min_turns` is the number without conflicts. 8 bytes of each lane are served in
+/// two halves of the warp, and 16 in four quarters.
+inline void bank_turns(const Request& r, uint64_t& turns, uint64_t& min_turns) {
   const unsigned group_lanes = r.bytes <= 4 ? 32 : r.bytes <= 8 ? 16 : 8;
   const int words = std::max(1, r.bytes / 4);
   for (int i = 0; i < r.count;) {
@@ -72,7 +72,7 @@ inline void bank_turns(const Request& r, uint64_t& turns, uint64_t& least) {
         most = std::max(most, of_bank[bank]);
       }
     turns += static_cast<uint64_t>(most);
-    ++least;
+    ++min_turns;
   }
 }
 

@@ -135,10 +135,10 @@ void add_request(const Event& first, const Request& r, unsigned places) {
   sum.places += places;
   if (kind == AccessKind::atomic) {
     sum.turns += atomic_turns(r, shared);
-    ++sum.least_turns;
+    ++sum.min_turns;
   }
   if (shared) {
-    if (kind != AccessKind::atomic) bank_turns(r, sum.turns, sum.least_turns);
+    if (kind != AccessKind::atomic) bank_turns(r, sum.turns, sum.min_turns);
     return;
   }
   Span spans[32];
@@ -146,7 +146,7 @@ void add_request(const Event& first, const Request& r, unsigned places) {
   uint64_t moved = 0;
   for (int i = 0; i < pieces; ++i) moved += spans[i].end - spans[i].begin;
   sum.sectors += sectors_of(spans, pieces);
-  sum.least += (moved + kSector - 1) / kSector;
+  sum.min_sectors += (moved + kSector - 1) / kSector;
   sum.moved += moved;
   if (kind != AccessKind::read && kind != AccessKind::copy) return;
   LaunchCount& launch = c.launches.back();
@@ -246,8 +246,8 @@ void name_lines(LaunchCount& launch) {
     sum.bytes = one.bytes;
     sum.stride = one.stride;
     for (const auto member : {&AccessCount::requests, &AccessCount::lanes, &AccessCount::places,
-                              &AccessCount::sectors, &AccessCount::least, &AccessCount::moved,
-                              &AccessCount::again, &AccessCount::turns, &AccessCount::least_turns})
+                              &AccessCount::sectors, &AccessCount::min_sectors, &AccessCount::moved,
+                              &AccessCount::again, &AccessCount::turns, &AccessCount::min_turns})
       sum.*member += one.*member;
   }
   for (auto& [key, sum] : by_line) launch.accesses.push_back(std::move(sum));

@@ -30,13 +30,13 @@ struct AccessCount {
   uint64_t lanes = 0;     // that took part in them
   uint64_t places = 0;    // lanes of those warps
   // Global memory.
-  uint64_t sectors = 0;  // of 32 bytes that the requests touch
-  uint64_t least = 0;    // that the same bytes would fill if they lay side by side
-  uint64_t moved = 0;    // bytes, those that several lanes of a request share once
-  uint64_t again = 0;    // bytes of reads that the same block had read before
+  uint64_t sectors = 0;      // of 32 bytes that the requests touch
+  uint64_t min_sectors = 0;  // that the same bytes would fill if they lay side by side
+  uint64_t moved = 0;        // bytes, those that several lanes of a request share once
+  uint64_t again = 0;        // bytes of reads that the same block had read before
   // Shared memory and atomics: how often the banks are asked in turn. 4 bytes of each lane are one turn, 8
   // are two and 16 are four if no two words of a turn lie in the same of the 32 banks.
-  uint64_t turns = 0, least_turns = 0;
+  uint64_t turns = 0, min_turns = 0;
   int64_t stride = 0;  // bytes from a lane's address to the next lane's; 0: it varies, or is 0
 };
 

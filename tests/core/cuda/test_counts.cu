@@ -67,7 +67,7 @@ TEST_CASE("counts: neighbours, strides and vectors of global memory") {
     CHECK(a.bytes == 4);
     CHECK(a.stride == 4);
     CHECK(a.sectors == 16);
-    CHECK(a.least == 16);
+    CHECK(a.min_sectors == 16);
     CHECK(a.moved == 512);
     CHECK(a.place.find("test_counts.cu:") != std::string::npos);
   }
@@ -80,7 +80,7 @@ TEST_CASE("counts: neighbours, strides and vectors of global memory") {
   const AccessCount strided = only(found, AccessKind::read, false);
   CHECK(strided.requests == 1);
   CHECK(strided.sectors == 32);
-  CHECK(strided.least == 4);
+  CHECK(strided.min_sectors == 4);
   CHECK(strided.stride == 128);
 
   // A float4 is one request: 32 x 16 bytes = 16 sectors.
@@ -91,14 +91,14 @@ TEST_CASE("counts: neighbours, strides and vectors of global memory") {
   CHECK(vectors.bytes == 16);
   CHECK(vectors.requests == 1);
   CHECK(vectors.sectors == 16);
-  CHECK(vectors.least == 16);
+  CHECK(vectors.min_sectors == 16);
 
   // One float further, 4 sectors become 5.
   found = counted(device, 0, [&] {
     launch<neighbours_kernel>(device.stream, 1, 32, 0, static_cast<const float*>(in + 1), out);
   });
   CHECK(only(found, AccessKind::read, false).sectors == 5);
-  CHECK(only(found, AccessKind::read, false).least == 4);
+  CHECK(only(found, AccessKind::read, false).min_sectors == 4);
 }
 
 struct Five {
@@ -118,7 +118,7 @@ TEST_CASE("counts: a struct of 20 bytes is five accesses of every lane") {
   CHECK(read.lanes == 160);
   CHECK(read.stride == 20);
   CHECK(read.sectors == 5 * 20);  // every time some of each of the 20 sectors
-  CHECK(read.least == 5 * 4);
+  CHECK(read.min_sectors == 5 * 4);
 }
 
 /// Every thread reads the same 8 values.
@@ -139,7 +139,7 @@ TEST_CASE("counts: bytes that a block, or several blocks, read again") {
   const AccessCount read = only(found, AccessKind::read, false);
   CHECK(read.requests == 32);
   CHECK(read.sectors == 32);
-  CHECK(read.least == 32);
+  CHECK(read.min_sectors == 32);
   CHECK(found.read == 128);
   CHECK(found.read_block == 64);
   CHECK(found.read_all == 32);
@@ -170,7 +170,7 @@ TEST_CASE("counts: bank conflicts that were planted are found; padded and swizzl
   CHECK(found.shared == 32 * 32 * 4);
   AccessCount read = only(found, AccessKind::read, true);
   CHECK(read.requests == 32);
-  CHECK(read.least_turns == 32);
+  CHECK(read.min_turns == 32);
   CHECK(read.turns == 32 * 32);  // all lanes ask one bank
   CHECK(read.stride == 128);
   CHECK(only(found, AccessKind::write, true).turns == 32);
@@ -223,7 +223,7 @@ TEST_CASE("counts: vectors of shared memory, cp.async and ldmatrix") {
     launch<rows_kernel<128>>(device.stream, 1, 32, 32 * 128, static_cast<const float4*>(in), out);
   });
   CHECK(only(found, AccessKind::copy, true).turns == 32);
-  CHECK(only(found, AccessKind::copy, true).least_turns == 4);
+  CHECK(only(found, AccessKind::copy, true).min_turns == 4);
   turns = 0;
   for (const AccessCount& a : found.accesses)
     if (a.kind == AccessKind::read && a.shared) turns += a.turns;
@@ -301,7 +301,7 @@ TEST_CASE("counts: warp operations and atomics") {
   CHECK(only(found, AccessKind::atomic, true).turns == 8);  // 8 lanes at each of four words
   const AccessCount global = only(found, AccessKind::atomic, false);
   CHECK(global.turns == 32);
-  CHECK(global.least_turns == 1);
+  CHECK(global.min_turns == 1);
   CHECK(global.sectors == 1);
 }
 

@@ -33,3 +33,31 @@ TEST_CASE("folder lock: the file of a process that has ended is no obstacle, wha
   }
   CHECK_THROWS_WITH_AS(FolderLock{folder / "none"}, doctest::Contains("No such file or directory"), Error);
 }
+
+TEST_CASE("folder lock: a folder that was removed, renamed or replaced is no longer locked") {
+  const TemporaryFolder folder;
+  const std::filesystem::path run = folder / "run";
+  const auto holds = [](const FolderLock& lock) {
+    try {
+      lock.check_holds();
+      return true;
+    } catch (const Error& error) {
+      CHECK(contains(error.what(), "is no longer the folder of this run"));
+      return false;
+    }
+  };
+  for (const std::string change : {"removed", "renamed", "replaced"}) {
+    CAPTURE(change);
+    std::filesystem::create_directories(run);
+    const FolderLock lock(run);
+    CHECK(holds(lock));
+    change == "renamed" ? std::filesystem::rename(run, folder / "other")
+                        : void(std::filesystem::remove_all(run));
+    CHECK_FALSE(holds(lock));
+    if (change != "replaced") continue;
+    std::filesystem::create_directories(run);
+    const FolderLock second(run);
+    CHECK_FALSE(holds(lock));
+    CHECK(holds(second));
+  }
+}
