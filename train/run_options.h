@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "core/files/folder_lock.h"
 #include "core/op_observer.h"
 #include "core/world.h"
 #include "data/loader.h"
@@ -47,5 +48,8 @@ void check_mode(const TrainConfig& config);
 /// Throws InputError if the folder `out` already holds a run that is not to be resumed, or if the run would
 /// replace a file that it reads or that another program wrote (see OutputCheck).
 void check_run_folder(const RunOptions& options, const std::filesystem::path& out);
+/// Locks a folder of a run. A run that resumes waits some seconds for the lock: the run before it may be
+/// about to end, as when mpirun has ended a moment before rank 0. Another one is refused at once.
+FolderLock lock_run_folder(const RunOptions& options, const std::filesystem::path& folder);
 
 }  // namespace rcnn

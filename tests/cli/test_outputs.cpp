@@ -259,9 +259,13 @@ TEST_CASE("outputs: a second run in the folder of one that still runs is refused
     const fs::path metrics = trial.folder / out / (mode.empty() ? "" : "1-rpn") / "metrics.jsonl";
     first.wait_until([&] { return !content_of(metrics).empty(); });
     REQUIRE(first.running());
-    words.emplace_back("--resume");
+    // A run that resumes waits ten seconds for the lock; another one is refused at once.
+    const bool resumes = mode.empty();
+    if (resumes) words.emplace_back("--resume");
     const Finished second = run_program(trial.program, Words(words.begin() + 1, words.end()));
+    if (!resumes) words.emplace_back("--resume");
     CHECK(second.status == 2);
+    CHECK(contains(second.out, "waiting up to 10 s for its end") == resumes);
     CHECK_MESSAGE(contains(second.err, fmt::format(": process {} is training in this folder", first.id())),
                   second.err);
     CHECK(first.running());
