@@ -24,6 +24,8 @@
 #include <cstdio>
 #include <mutex>
 #include <thread>
+
+#include "core/world/patience.h"
 #endif
 
 namespace rcnn {
@@ -79,26 +81,11 @@ void MpiWorld::exchange_with_others(const Outgoing& to, const Incoming& from) {
 }
 
 void MpiWorld::wait(std::vector<MPI_Request>& requests, const std::vector<int>& peers) {
-  using Clock = std::chrono::steady_clock;
-  constexpr std::chrono::milliseconds kEager{2};  // looks again at once for so long, then after naps
-  constexpr std::chrono::microseconds kNap{50};
-  // A job that was suspended as a whole (SIGSTOP) has not waited in that time: a look that comes late counts
-  // as this much.
-  constexpr std::chrono::milliseconds kLongestLook{500};
-  Clock::duration waited{0};
-  auto before = Clock::now();
-  while (true) {
+  for (Patience patience(watch.seconds);;) {
     int done = 0;
     MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE);
     if (done) return;
-    const auto now = Clock::now();
-    waited += std::min<Clock::duration>(now - before, kLongestLook);
-    before = now;
-    if (watch.seconds > 0 && std::chrono::duration<double>(waited).count() > watch.seconds) break;
-    if (waited < kEager)
-      std::this_thread::yield();
-    else
-      std::this_thread::sleep_for(kNap);
+    if (!patience.rest()) break;
   }
   std::vector<int> missing;
   for (size_t i = 0; i < requests.size(); ++i) {
