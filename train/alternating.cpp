@@ -113,7 +113,7 @@ void train_alternating(const RunOptions& options) {
     const int signal = *std::max_element(signals.begin(), signals.end());
     if (i + 1 < std::size(kParts) && signal != 0)
       throw Interrupted(fmt::format("stopped after part {} of {}; {}", i + 1, std::size(kParts),
-                                    resume_hint(options.command_line, options.resume, world.size())),
+                                    resume_hint(options.command_line, options.resume, options.processes())),
                         signal);
     before = train.out;
     proposals = before / "proposals.json";

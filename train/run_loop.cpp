@@ -222,9 +222,10 @@ void TrainingLoop::after_step(float rate, const Losses& losses) {
                                           ", before the first evaluation: the weights are in {}, and "
                                           "there is no best.safetensors yet",
                                           run_.last_checkpoint().string());
-    throw Interrupted(fmt::format("stopped after step {}{}; {}", done_, weights,
-                                  resume_hint(run_.options.command_line, run_.options.resume, world_.size())),
-                      signal_);
+    throw Interrupted(
+        fmt::format("stopped after step {}{}; {}", done_, weights,
+                    resume_hint(run_.options.command_line, run_.options.resume, run_.options.processes())),
+        signal_);
   }
   progress_.pause_ended();  // evaluations and checkpoints are not training time
   start_ = Clock::now();

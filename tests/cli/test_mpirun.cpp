@@ -241,6 +241,56 @@ TEST_CASE("mpirun: a process that hangs is named, with what to do, and all end")
   CHECK(contains(run.err(), "; go on with --resume"));
 }
 
+TEST_CASE("mpirun: a job of Slurm that has lost a process is requeued once, after the sentence") {
+  const Cluster cluster;
+  if (!cluster) return;
+  write_tiny_scenes(cluster.trial.folder / "data", 6);
+  const fs::path bin = cluster.trial.folder / "bin";
+  write_text(bin / "scontrol", "#!/bin/sh\necho \"$@\" >>'" + cluster.trial.path("asked") + "'\n");
+  fs::permissions(bin / "scontrol", fs::perms::owner_all);
+  Environment environment;
+  environment.set("PATH", bin.string() + ":/usr/local/bin:/usr/bin:/bin");
+  auto words = cluster.train(3, "out", {"--steps", "100000", "--rank-timeout", "2", "--resume", "--requeue"});
+  // Not for mpirun itself, which would ask Slurm for the machines of the job.
+  const std::vector<std::string> in_a_job = {"-x", "SLURM_JOB_ID=77"};
+  words.insert(words.begin() + 1, in_a_job.begin(), in_a_job.end());
+  Process run(words);
+  run.wait_until([&] { return cluster.steps_in("out") >= 3; });
+  const pid_t sleeper = Cluster::process_of(1, run.id());
+  REQUIRE(sleeper > 0);
+  ::kill(sleeper, SIGSTOP);
+  CHECK(run.wait() == 1);
+  const std::string said = run.err();
+  CHECK(contains(said, "has not reached step "));
+  CHECK(said.find("has not reached step ") < said.find("rcnn: job 77 was requeued"));
+  CHECK(content_of(cluster.trial.folder / "asked") == "requeue 77\n");
+}
+
+TEST_CASE("mpirun: --gpus is refused without GPUs, and beside mpirun with another number") {
+  const Cluster cluster;
+  if (!cluster) return;
+  write_tiny_scenes(cluster.trial.folder / "data", 4);
+  const auto found = cluster.run(cluster.train(2, "out", {"--gpus", "3"}));
+  CHECK(found.status == 2);
+  CHECK(contains(found.err, "--gpus 3, but 2 processes were started; expected --gpus alone, or mpirun"));
+  const Finished alone = cluster.run(cluster.train(0, "out", {"--gpus", "9"}));
+  CHECK(alone.status == 2);
+  const std::string version = cluster.trial.run({"--version"}).out;
+  if (contains(version, "no CUDA"))
+    CHECK(alone.err ==
+          "rcnn: --gpus 9: this build has no CUDA (make CUDA=1 builds it); `mpirun -n 9 rcnn "
+          "train` shares the processors of the machine\n");
+  else
+    CHECK(contains(alone.err, "--gpus 9: this machine has "));
+  CHECK_FALSE(fs::exists(cluster.trial.folder / "out"));
+  if (!contains(version, "simulated CUDA")) return;
+  const Finished two = cluster.run(cluster.train(0, "out", {"--steps", "1", "--gpus", "2"}));
+  CHECK_MESSAGE(two.status == 0, two.err);
+  CHECK(contains(two.out, ") on cuda:0, rank 1 ("));
+  CHECK(contains(two.out, ") on cuda:1\n"));
+  CHECK(contains(two.out, "gradients pass through the memory of the host: rank 0 ("));
+}
+
 TEST_CASE("mpirun: a run that resumes waits for the process that still holds the folder") {
   const Cluster cluster;
   if (!cluster) return;
