@@ -1,7 +1,7 @@
 # rcnn.cu: one Makefile for everything. `make help` lists the targets, and V=1 shows the commands.
 #
 # Switches:  CUDA=auto|0|1|sim   ONEDNN=1|0   LIBJPEG, LIBWEBP, LIBTIFF=auto|0|1   ARCH=x86-64-v3|native|...
-#            MPI=auto|0|1 (several processes, docs/distributed.md)
+#            MPI=auto|0|1, NCCL=auto|0|1 (several processes and GPUs, docs/distributed.md)
 #            CONFIG=release|debug|asan|ubsan|tsan|races   CUDA_ARCHS="75 80 90a"   CUDA_COMPRESS=size (nvcc 12.8)
 # Each configuration has its own folder, build/<configuration>/, so that objects never mix.
 
@@ -22,6 +22,7 @@ LIBJPEG ?= auto
 LIBWEBP ?= auto
 LIBTIFF ?= auto
 MPI     ?= auto
+NCCL    ?= auto
 CONFIG  ?= release
 # x86-64-v3 is AVX2 and FMA (Intel since 2013, AMD since 2015). Kernels that gain from AVX-512 are compiled for it as well
 # and chosen at run time, so `native` is not faster. Where v3 cannot run, the default is `native`.
@@ -34,7 +35,7 @@ CCACHE := $(shell command -v ccache 2>/dev/null)
 ifeq ($(filter auto 0 1 sim,$(CUDA)),)
   $(error CUDA=$(CUDA): expected auto, 0, 1 or sim)
 endif
-$(foreach library,LIBJPEG LIBWEBP LIBTIFF MPI,$(if $(filter auto 0 1,$($(library))),, \
+$(foreach library,LIBJPEG LIBWEBP LIBTIFF MPI NCCL,$(if $(filter auto 0 1,$($(library))),, \
   $(error $(library)=$($(library)): expected auto, 0 or 1)))
 ifeq ($(filter $(CONFIG),release debug asan ubsan tsan races),)
   $(error CONFIG=$(CONFIG): expected release, debug, asan, ubsan, tsan or races)
@@ -89,8 +90,15 @@ ifneq ($(MPI),0)
   endif
   override MPI := $(if $(MPI_HEADER),1,0)
 endif
+# auto: NCCL if CUDA and MPI are used and find_cuda.sh finds it with its header.
+NO_NCCL := $(if $(filter 0,$(NCCL)),-nonccl)
+NCCL_FOUND := $(if $(filter 1/1,$(CUDA)/$(MPI)),$(NCCL_FILE))
+ifeq ($(NCCL)/$(NCCL_FOUND)/$(filter release debug,$(CONFIG))/$(filter sim,$(CUDA)),1//$(CONFIG)/)
+  $(error NCCL=1: expected CUDA=1, MPI=1, and nccl.h with its library beside nvcc or in Python's packages)
+endif
+override NCCL := $(if $(and $(filter-out 0,$(NCCL)),$(NCCL_FOUND)),1,0)
 
-BUILD ?= build/$(CONFIG)$(if $(filter 1,$(CUDA)),-cuda)$(if $(filter sim,$(CUDA)),-sim)$(if $(filter 0,$(ONEDNN)),-noonednn)$(if $(filter 0,$(LIBJPEG)),-nolibjpeg)$(if $(filter 0,$(LIBWEBP)),-nolibwebp)$(if $(filter 0,$(LIBTIFF)),-nolibtiff)$(NO_MPI)
+BUILD ?= build/$(CONFIG)$(if $(filter 1,$(CUDA)),-cuda)$(if $(filter sim,$(CUDA)),-sim)$(if $(filter 0,$(ONEDNN)),-noonednn)$(if $(filter 0,$(LIBJPEG)),-nolibjpeg)$(if $(filter 0,$(LIBWEBP)),-nolibwebp)$(if $(filter 0,$(LIBTIFF)),-nolibtiff)$(NO_MPI)$(NO_NCCL)
 
 # ---- flags -----------------------------------------------------------------------------------------------------
 # -ffp-contract=off: the CPU and the GPU must round alike; the sources call `fma` explicitly where they mean it.
@@ -129,10 +137,10 @@ ARCH_TEXT := "sm_$(subst $(space),$(comma) sm_,$(strip $(CUDA_ARCHS)))"
 ifeq ($(CUDA),1)
   CXXFLAGS += -DRCNN_CUDA $(CUDA_INCLUDE)
   LDLIBS   += $(CUDART)
-  # cuDNN and cuBLAS are opened when they are first used (kernels/gemm/vendor_library.h), so only their folders matter.
+  # cuDNN, cuBLAS and NCCL are opened when they are first used (core/cuda/vendor_library.h), so only their folders matter.
   CXXFLAGS += $(if $(CUDNN),-DRCNN_CUDNN) $(if $(CUBLAS),-DRCNN_CUBLAS)
   ifeq ($(RPATH),)
-    LDFLAGS += $(addprefix -Wl$(comma)-rpath$(comma),$(sort $(dir $(CUDNN) $(CUBLAS))))
+    LDFLAGS += $(addprefix -Wl$(comma)-rpath$(comma),$(sort $(dir $(CUDNN) $(CUBLAS) $(if $(filter 1,$(NCCL)),$(NCCL_FILE)))))
   endif
   # Machine code for the architectures listed, and PTX that the driver translates for later ones.
   GENCODE   := $(foreach a,$(CUDA_ARCHS),-gencode=arch=compute_$(a),code=sm_$(a)) \
@@ -251,6 +259,10 @@ $(BUILD)/data/codecs.o: private CXXFLAGS += $(CODEC_FLAGS)
 
 ifeq ($(MPI),1)
 $(BUILD)/core/world/mpi.o: private CXXFLAGS += -DRCNN_MPI $(patsubst -I%,-isystem %,$(filter -I%,$(MPI_FLAGS)))
+endif
+
+ifeq ($(NCCL),1)
+$(BUILD)/core/world/nccl.o: private CXXFLAGS += -DRCNN_NCCL
 endif
 
 # When the commit changes, only the file that prints it is rebuilt.

@@ -6,10 +6,12 @@
 
 #include <csignal>
 #include <filesystem>
+#include <functional>
 #include <new>
 
 #include "cli/commands.h"
 #include "cli/ranks.h"
+#include "cli/requeue.h"
 #include "cli/usage.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -17,6 +19,7 @@
 #include "core/parallel.h"
 #include "core/text.h"
 #include "core/waiting.h"
+#include "core/world.h"
 #include "train/interrupt.h"
 
 namespace {
@@ -61,9 +64,9 @@ void say(std::string_view sentence) {
   std::fputs(fmt::format("rcnn: {}\n", sentence).c_str(), stderr);
 }
 
-int fail(std::string_view sentence, int status) {
+int fail(std::string_view sentence, int status, const std::function<void()>& before_the_end = {}) {
   std::signal(SIGPIPE, SIG_IGN);
-  rcnn::end_all(sentence, status);
+  rcnn::end_all(sentence, status, before_the_end);
   rcnn::let_first_speak();
   say(sentence);
   return status;
@@ -82,8 +85,13 @@ int run(CLI::App& program, int argc, char** argv) {
     if (error.get_exit_code() != 0) rcnn::let_first_speak();
     return program.exit(error) == 0 ? 0 : 2;
   } catch (const rcnn::Interrupted& stopped) {  // all processes have agreed to it, and stop alike
-    if (const rcnn::World* world = rcnn::connected_world(); !world || world->is_first()) say(stopped.what());
+    if (const rcnn::World* world = rcnn::connected_world(); !world || world->is_first()) {
+      say(stopped.what());
+      if (rcnn::requeues_after(stopped.signal)) rcnn::requeue();
+    }
     return 128 + stopped.signal;
+  } catch (const rcnn::LostRank& error) {
+    return fail(rcnn::printable(error.what()), 1, rcnn::requeue);
   } catch (const rcnn::InputError& error) {
     return fail(rcnn::printable(error.what()), 2);
   } catch (const std::bad_alloc&) {

@@ -8,6 +8,10 @@
 #include <cstdio>
 #include <thread>
 
+#include "core/cuda/device.h"
+#include "core/error.h"
+#include "core/world/launch.h"
+
 namespace rcnn {
 
 World& join_world() {
@@ -21,16 +25,50 @@ World& join_world() {
   return world;
 }
 
+void start_gpus(int gpus) {
+  if (is_launched()) return;
+  check_input(
+      cuda::is_built(),
+      "--gpus {}: this build has no CUDA (make CUDA=1 builds it); `mpirun -n {} rcnn train` shares the "
+      "processors of the machine",
+      gpus, gpus);
+  const int found = cuda::device_count();
+  check_input(gpus <= found, "--gpus {}: this machine has {}{}", gpus,
+              found == 1 ? "1 GPU" : fmt::format("{} GPUs", found),
+              found == 0 ? ": " + cuda::why_no_device() : "");
+  if (gpus == 1) return;
+  check_input(!mpi_description().empty(),
+              "--gpus {}: this build has no MPI, which starts the processes and connects them: `sh "
+              "tools/setup.sh && make CUDA=1 MPI=1` builds it",
+              gpus);
+  become_ranks(gpus);
+}
+
+void check_gpus(const World& world, int gpus) {
+  check_input(gpus == 0 || gpus == world.size(),
+              "--gpus {}, but {} processes were started; expected --gpus alone, or mpirun without it", gpus,
+              world.size());
+}
+
+void check_all_or_none(World& world, const char* flag, bool given) {
+  const std::vector<uint8_t> all = world.of_all<uint8_t>(given ? 1 : 0);
+  for (int rank = 1; rank < world.size(); ++rank)
+    check_input(all[static_cast<size_t>(rank)] == all[0],
+                "{} was started with {}, and {} without it; expected the same options in all processes",
+                world.name_of(all[0] ? 0 : rank), flag, world.name_of(all[0] ? rank : 0));
+}
+
 void let_first_speak() {
   if (is_launched() && launched_rank() > 0) std::this_thread::sleep_for(std::chrono::seconds(2));
 }
 
-void end_all(std::string_view sentence, int status) {
+void end_all(std::string_view sentence, int status, const std::function<void()>& before) {
   World* world = connected_world();
   if (!world) return;
   let_first_speak();
   std::fputs(fmt::format("rcnn: {}: {}\n", world->name_of(world->rank()), sentence).c_str(), stderr);
   std::fflush(stdout);
+  if (before) before();
   // mpirun must have passed the sentence on before it ends all.
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
   world->abort(status);

@@ -11,6 +11,7 @@
 #include "cli/device.h"
 #include "cli/kernels.h"
 #include "cli/ranks.h"
+#include "cli/requeue.h"
 #include "cli/settings.h"
 #include "train/trainer.h"
 
@@ -44,7 +45,9 @@ void add_train(CLI::App& program, const std::string& command_line) {
     std::vector<std::string> kernels;
     std::pair<std::string, std::string> explain;  // N and IMAGE
     double rank_timeout = World::Watch{}.seconds;
-    bool resume = false, force = false, dry_run = false, sync_report = false, allow_changed_data = false;
+    int gpus = 0;
+    bool resume = false, force = false, dry_run = false, sync_report = false, allow_changed_data = false,
+         requeue = false;
   };
   auto options = std::make_shared<Options>();
   CLI::App* app = program.add_subcommand("train", "Train a detector, then evaluate it and write a report");
@@ -67,7 +70,14 @@ void add_train(CLI::App& program, const std::string& command_line) {
   add_threads(*app)->group(more + "training");
   add_max_megapixels(*app)->group(more + "training");
   add_force(*app, options->force)->group(more + "training");
+  app->add_option("--gpus", options->gpus, "train with so many processes on this machine, each with a GPU")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N")
+      ->group(more + "training");
   add_rank_timeout(*app, options->rank_timeout)->group(more + "training");
+  app->add_flag("--requeue", options->requeue,
+                "in a job of Slurm that is stopped or loses a process: run it again (scontrol requeue)")
+      ->group(more + "training");
   app->add_option("--config", options->config, "TOML file with any of the settings")->type_name("FILE");
   const std::string inspection = more + "inspection";
   app->add_flag("--dry-run", options->dry_run,
@@ -87,15 +97,26 @@ void add_train(CLI::App& program, const std::string& command_line) {
       ->group(inspection);
   app->callback([options, command_line] {
     std::signal(SIGPIPE, SIG_IGN);  // a log whose reader has gone does not end a training (core/log.h)
+    if (options->gpus > 0) start_gpus(options->gpus);
     World& world = join_world();
     world.watch.seconds = options->rank_timeout;
+    check_all_or_none(world, "--dry-run", options->dry_run);
+    check_gpus(world, options->gpus);
+    if (options->requeue) {
+      check_input(options->resume, "--requeue needs --resume: the job begins again with the same command");
+      prepare_requeue();
+    }
     RunOptions run;
     run.world = &world;
     Settings settings;
     if (!options->config.empty()) settings = read_settings(options->config);
     for (const auto& setting : options->flags.given()) settings.push_back(setting);
     run.suited = apply_settings(settings, run.model, run.train, options->resume);
+    check_input(options->gpus == 0 || run.train.device == "auto" || run.train.device == "cuda",
+                "--gpus {} chooses a GPU for each process; expected no --device {} beside it", options->gpus,
+                run.train.device);
     run.resume = options->resume;
+    run.starts_ranks = options->gpus > 0;
     run.force = options->force;
     run.settings_file = options->config;
     run.allow_changed_data = options->allow_changed_data;

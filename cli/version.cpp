@@ -2,6 +2,7 @@
 
 #include "cli/commands.h"
 #include "core/world.h"
+#include "core/world/nccl.h"
 #include "data/image.h"
 #include "train/checkpoint.h"
 
@@ -32,10 +33,12 @@ std::string version_line() {
 #else
   constexpr const char* gpu = "no CUDA";
 #endif
-  const std::string mpi = mpi_description();
+  std::string ranks;
+  for (const std::string& library : {mpi_description(), nccl_description()})
+    if (!library.empty()) ranks += library + ", ";
   return fmt::format("rcnn {}, {}, {}, {}fmt {}.{}.{}, built for {}, {}", RCNN_COMMIT, numerics_description(),
-                     format_library_list(), mpi.empty() ? "" : mpi + ", ", FMT_VERSION / 10000,
-                     FMT_VERSION / 100 % 100, FMT_VERSION % 100, instructions, gpu);
+                     format_library_list(), ranks, FMT_VERSION / 10000, FMT_VERSION / 100 % 100,
+                     FMT_VERSION % 100, instructions, gpu);
 }
 
 }  // namespace rcnn

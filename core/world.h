@@ -2,18 +2,32 @@
 //
 // Everything is made of one operation, `exchange`: every rank has bytes for every rank. A back end implements
 // that, and the rest follows. There are three: one process alone, threads of one process (for tests), and the
-// processes that mpirun has started. No back end computes anything: sums of floats are made by our own ops,
-// in an order that does not depend on the number of ranks (train/gradient_tree.h).
+// processes that mpirun has started. `exchange_on` is the same for memory of GPUs, which goes through the
+// memory of the host, or directly where there is a link for it (core/world/device.h). No back end computes
+// anything: sums of floats are made by our own ops, in an order that does not depend on the number of ranks
+// (train/gradient_tree.h).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/error.h"
+
 namespace rcnn {
+
+struct Device;
+
+/// Another rank was waited for in vain.
+class LostRank : public Error {
+ public:
+  using Error::Error;
+};
 
 using Bytes = std::vector<std::byte>;
 
@@ -43,13 +57,34 @@ class World {
   std::string name_of(int rank) const;
   /// How many ranks with a lower number work on this rank's machine: chooses the GPU.
   int place_on_host() const;
+  bool are_on_one_host(int rank, int other) const {
+    return hosts_.at(static_cast<size_t>(rank)) == hosts_.at(static_cast<size_t>(other));
+  }
   /// How many ranks work on this rank's machine, itself included: they share its memory.
   int ranks_on_host() const;
 
   /// Sends to[i] to rank i and fills from[i] with what rank i sends to this one. Both sides know the sizes;
   /// spans may be empty. Every rank must make the same sequence of calls, of this function and of those
-  /// below. Throws Error that names the ranks for which `watch` has waited in vain.
+  /// below. Throws LostRank that names the ranks for which `watch` has waited in vain.
   void exchange(const Outgoing& to, const Incoming& from);
+  /// The same for spans of this device's memory, in the order of the work on its work stream: the bytes that
+  /// are sent are those after the work before, and the work that follows sees those that were received.
+  /// Returns when the other ranks have taken part.
+  void exchange_on(Device device, const Outgoing& to, const Incoming& from);
+  /// A way from GPU to GPU that does not lead through the memory of the host.
+  class DeviceLink {
+   public:
+    DeviceLink() = default;
+    virtual ~DeviceLink() = default;
+    DeviceLink(const DeviceLink&) = delete;
+    DeviceLink& operator=(const DeviceLink&) = delete;
+    /// exchange_on, with the bytes for itself. The sizes are right.
+    virtual void exchange(const World& world, Device device, const Outgoing& to, const Incoming& from) = 0;
+  };
+  /// Lets exchange_on take this way from here on. Every rank must do so at the same point.
+  void link_devices(std::unique_ptr<DeviceLink> link) { link_ = std::move(link); }
+  bool has_device_link() const { return link_ != nullptr; }
+
   /// What every rank gave, in the order of the ranks, of any sizes.
   std::vector<Bytes> all_gather(std::span<const std::byte> mine);
   /// The same, but only rank 0 gets it; the others get nothing.
@@ -89,9 +124,14 @@ class World {
   [[noreturn]] void give_up(const std::vector<int>& missing) const;
 
  private:
+  /// Checks the sizes that this rank knows, and counts what it sends.
+  void begin_exchange(const Outgoing& to, const Incoming& from);
+  void exchange_through_host(Device device, const Outgoing& to, const Incoming& from);
+
   int rank_;
   std::vector<std::string> hosts_;  // by rank
   int64_t bytes_sent_ = 0;
+  std::unique_ptr<DeviceLink> link_;
 };
 
 template <class T>
@@ -109,8 +149,9 @@ World& alone();
 
 /// Runs `work` once for each of `ranks` ranks, each in a thread of its own with as many threads for ops as
 /// the caller has. Only one of them runs at a time, until it waits for another, so `work` needs no locks. If
-/// one throws, the others end too, and the exception is rethrown.
-void run_ranks(int ranks, const std::function<void(World&)>& work);
+/// one throws, the others end too, and the exception is rethrown. With `linked`, bytes in the memory of GPUs
+/// are copied from GPU to GPU.
+void run_ranks(int ranks, const std::function<void(World&)>& work, bool linked = false);
 
 /// Whether mpirun or srun has started this process as one of several, by its environment.
 bool is_launched();

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Prints where the CUDA toolkit is, as Makefile assignments: NVCC, CUDA_INCLUDE, CUDART (the flags that link it), and
-# the files of CUDNN, CUBLAS and NCCL if they are installed with their headers. Prints nothing if there is no nvcc.
+# the files CUDNN, CUBLAS and NCCL_FILE if they are installed with their headers. Prints nothing if there is no nvcc.
 #
 # nvcc is looked for in CUDA_HOME, on the PATH, in /usr/local/cuda and in Python's packages; the libraries beside nvcc
 # first, then in Python's packages, where PyTorch puts them.
@@ -76,7 +76,7 @@ for dir in $(folders_of "$home" headers) $(folders_of "$(dirname "$home")/cuda_r
   include="$include -isystem $dir"
 done
 assignments=
-for row in 'CUDNN cudnn.h cudnn' 'CUBLAS cublas_v2.h cublas' 'NCCL nccl.h nccl'; do
+for row in 'CUDNN cudnn.h cudnn' 'CUBLAS cublas_v2.h cublas' 'NCCL_FILE nccl.h nccl'; do
   variable=${row%% *}
   # shellcheck disable=SC2046,SC2086 # each is two words
   set -- $(library ${row#* })

@@ -40,7 +40,7 @@ void check_folders(const RunOptions& options, const fs::path& out) {
   for (const Part& part : kParts) {
     const fs::path folder = folder_of(part, out);
     check_run_folder(options, folder);
-    if (*part.folder && is_there(FolderLock::file_in(folder))) FolderLock{folder};
+    if (*part.folder && is_there(FolderLock::file_in(folder))) lock_run_folder(options, folder);
     const bool begun = is_there(folder / "last.safetensors");
     check_input(
         !begun || !unfinished,
@@ -83,7 +83,7 @@ void train_alternating(const RunOptions& options) {
   if (world.is_first()) {
     if (is_there(FolderLock::file_in(out))) {
       check_run_folder(options, out);  // the lock writes to the file, which may be somebody else's
-      whole.lock.emplace(out);
+      whole.lock.emplace(lock_run_folder(options, out));
     }
     check_folders(options, out);
   }
@@ -112,10 +112,9 @@ void train_alternating(const RunOptions& options) {
     const std::vector<int> signals = world.of_all(InterruptGuard::signal());
     const int signal = *std::max_element(signals.begin(), signals.end());
     if (i + 1 < std::size(kParts) && signal != 0)
-      throw Interrupted(
-          fmt::format("stopped after part {} of {}; resume with:\n  {}{}", i + 1, std::size(kParts),
-                      options.command_line, options.resume ? "" : " --resume"),
-          signal);
+      throw Interrupted(fmt::format("stopped after part {} of {}; {}", i + 1, std::size(kParts),
+                                    resume_hint(options.command_line, options.resume, options.processes())),
+                        signal);
     before = train.out;
     proposals = before / "proposals.json";
     const bool has_proposals = world.from_first(options.resume && is_there(proposals));

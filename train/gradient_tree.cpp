@@ -39,12 +39,15 @@ void for_each_part(const std::vector<Sgd::Parameter>& parameters, const Tensor& 
   }
 }
 
+/// Both on the tensor's device.
 std::span<const std::byte> bytes_of_part(const Tensor& flat, const Share& part) {
-  return std::as_bytes(flat.slice(part.begin, part.end).values<float>());
+  const Tensor found = flat.slice(part.begin, part.end);
+  return {static_cast<const std::byte*>(found.raw()), found.bytes()};
 }
 
 std::span<std::byte> space_for_part(const Tensor& flat, const Share& part) {
-  return std::as_writable_bytes(flat.slice(part.begin, part.end).mutable_values<float>());
+  const Tensor found = flat.slice(part.begin, part.end);
+  return {static_cast<std::byte*>(found.mutable_raw()), found.bytes()};
 }
 
 }  // namespace
@@ -90,7 +93,10 @@ void set_gradients(const std::vector<Sgd::Parameter>& parameters, const Tensor& 
 Tensor sum_over_ranks(Context& ctx, World& world, GradientTree own, int64_t micro_batches) {
   if (world.size() == 1) return own.finish();
   const auto ranks = static_cast<size_t>(world.size());
-  const int64_t size = own.parts().front().sum.numel();
+  const Tensor& first = own.parts().front().sum;
+  check(first.device() == ctx.device, "the gradients to add are on {}, not on {}", first.device().str(),
+        ctx.device.str());
+  const int64_t size = first.numel();
   std::vector<Share> owned;  // the elements whose sum a rank finishes
   std::vector<std::vector<PartialSum>> received(ranks);
   const Share mine = world.share(size);
@@ -98,33 +104,28 @@ Tensor sum_over_ranks(Context& ctx, World& world, GradientTree own, int64_t micr
   for (int rank = 0; rank < world.size(); ++rank) {
     owned.push_back(share_of(size, rank, world.size()));
     auto& parts = received[static_cast<size_t>(rank)] = parts_of(share_of(micro_batches, rank, world.size()));
-    for (PartialSum& part : parts) part.sum = Tensor::empty({mine.count()}, DType::f32);
+    for (PartialSum& part : parts) part.sum = ctx.empty({mine.count()});
     rounds = std::max(rounds, parts.size());
   }
   // In round k every rank sends its partial sum number k, to each owner the owner's elements.
   for (size_t k = 0; k < rounds; ++k) {
     World::Outgoing to(ranks);
     World::Incoming from(ranks);
-    Tensor part;
-    if (k < own.parts().size()) part = own.parts()[k].sum.to(Device{});
     for (size_t r = 0; r < ranks; ++r) {
-      if (part.defined()) to[r] = bytes_of_part(part, owned[r]);
+      if (k < own.parts().size()) to[r] = bytes_of_part(own.parts()[k].sum, owned[r]);
       if (k < received[r].size()) from[r] = space_for_part(received[r][k].sum, {0, mine.count()});
     }
-    world.exchange(to, from);
+    world.exchange_on(ctx.device, to, from);
   }
   own = {};
   GradientTree tree;
   for (auto& parts : received)
-    for (PartialSum& part : parts) {
-      part.sum = part.sum.to(ctx.device);
-      tree.add(std::move(part));
-    }
-  const Tensor finished = tree.finish().to(Device{}), whole = Tensor::empty({size}, DType::f32);
+    for (PartialSum& part : parts) tree.add(std::move(part));
+  const Tensor finished = tree.finish(), whole = ctx.empty({size});
   World::Incoming from(ranks);
   for (size_t r = 0; r < ranks; ++r) from[r] = space_for_part(whole, owned[r]);
-  world.exchange(World::Outgoing(ranks, bytes_of_part(finished, {0, mine.count()})), from);
-  return whole.to(ctx.device);
+  world.exchange_on(ctx.device, World::Outgoing(ranks, bytes_of_part(finished, {0, mine.count()})), from);
+  return whole;
 }
 
 int64_t bytes_of_sum(const World& world, int64_t elements, int64_t micro_batches) {

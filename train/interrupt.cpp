@@ -1,5 +1,6 @@
 #include "train/interrupt.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "core/world.h"
@@ -44,5 +45,10 @@ InterruptGuard::~InterruptGuard() {
 }
 
 int InterruptGuard::signal() { return received_signal; }
+
+std::string resume_hint(const std::string& command_line, bool was_resumed, int processes) {
+  return fmt::format("resume with:\n  {}{}{}", processes > 1 ? fmt::format("mpirun -n {} ", processes) : "",
+                     command_line, was_resumed ? "" : " --resume");
+}
 
 }  // namespace rcnn

@@ -15,6 +15,10 @@ struct Interrupted : std::runtime_error {
   int signal;
 };
 
+/// "resume with:" and, on a line of its own, the command that goes on with a run of so many processes, which
+/// was started with `command_line`.
+std::string resume_hint(const std::string& command_line, bool was_resumed, int processes);
+
 /// While this object lives, the first SIGINT, SIGTERM, SIGHUP or SIGUSR1 is only recorded; a second one, the
 /// same or another, ends the process at once. A SIGHUP that is ignored when the object is made (nohup) stays
 /// ignored.

@@ -37,6 +37,11 @@ void print_ranks(const Run& run) {
               text);
 }
 
+/// Lets the GPUs of several processes exchange gradients without the host, where they can.
+void link_ranks(Run& run) {
+  if (const std::string line = link_gpus(run.world, run.ctx.device); !line.empty()) print_log("{}\n", line);
+}
+
 }  // namespace
 
 std::optional<FolderLock> train_run(const RunOptions& options, WholeRun* whole) {
@@ -53,6 +58,7 @@ std::optional<FolderLock> train_run(const RunOptions& options, WholeRun* whole) 
     if (run.world.is_first()) print_forecast(run);
     return std::nullopt;
   }
+  link_ranks(run);
   build_model(run);
   open_folder(run);
   check_agreement(run);

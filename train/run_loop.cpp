@@ -228,9 +228,10 @@ void TrainingLoop::after_step(float rate, const Losses& losses) {
                                           ", before the first evaluation: the weights are in {}, and "
                                           "there is no best.safetensors yet",
                                           run_.last_checkpoint().string());
-    throw Interrupted(fmt::format("stopped after step {}{}; resume with:\n  {}{}", done_, weights,
-                                  run_.options.command_line, run_.options.resume ? "" : " --resume"),
-                      signal_);
+    throw Interrupted(
+        fmt::format("stopped after step {}{}; {}", done_, weights,
+                    resume_hint(run_.options.command_line, run_.options.resume, run_.options.processes())),
+        signal_);
   }
   resume_clock();
 }

@@ -1,6 +1,5 @@
 #include "train/run_options.h"
 
-#include "core/files/folder_lock.h"
 #include "core/files/output.h"
 
 namespace rcnn {
@@ -62,6 +61,11 @@ void check_mode(const TrainConfig& config) {
       config.mode);
   check_input(!config.freeze_backbone || (!config.weights.empty() && config.mode != "alternating"),
               "--freeze-backbone needs --weights, and a --mode other than alternating");
+}
+
+FolderLock lock_run_folder(const RunOptions& options, const std::filesystem::path& folder) {
+  constexpr double kPatience = 10;
+  return FolderLock(folder, options.resume ? kPatience : 0);
 }
 
 void check_run_folder(const RunOptions& options, const std::filesystem::path& out) {

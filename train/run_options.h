@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "core/files/folder_lock.h"
 #include "core/op_observer.h"
 #include "core/world.h"
 #include "data/loader.h"
@@ -35,6 +36,9 @@ struct RunOptions {
   std::string explain_image;
   StepWatcher* steps_watcher = nullptr;  // is told of every training step
   World* world = &alone();               // the processes that train together
+  bool starts_ranks = false;             // command_line starts them all (--gpus)
+  /// How many processes mpirun has to start with command_line.
+  int processes() const { return starts_ranks ? 1 : world->size(); }
 };
 
 /// Every setting that the weights depend on, besides the data: a resumed run must have the same ones.
@@ -44,6 +48,9 @@ Sgd::Options sgd_options(const TrainConfig& config);
 /// Throws InputError if the settings of what is trained (mode, freeze-backbone, proposals) do not fit
 /// together.
 void check_mode(const TrainConfig& config);
+/// Locks a folder of a run. A run that resumes waits some seconds for the lock: the run before it may be
+/// about to end, as when mpirun has ended a moment before rank 0. Another one is refused at once.
+FolderLock lock_run_folder(const RunOptions& options, const std::filesystem::path& folder);
 /// Throws InputError if the folder `out` already holds a run that is not to be resumed, or if the run would
 /// replace a file that it reads or that another program wrote (see OutputCheck).
 void check_run_folder(const RunOptions& options, const std::filesystem::path& out);

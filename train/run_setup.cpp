@@ -167,7 +167,7 @@ void read_data(Run& run) {
   if (run.world.is_first()) {
     check_run_folder(run.options, run.out);
     if (!run.options.dry_run && !run.lock && is_there(FolderLock::file_in(run.out)))
-      run.lock.emplace(run.out);
+      run.lock.emplace(lock_run_folder(run.options, run.out));
   }
   run.data = read_run_data(run.config, run.out, run.options.resume, run.options.allow_changed_data);
   print_log("{}\n", run.device_line);
@@ -224,9 +224,9 @@ void prepare_folder(Run& run) {
   std::filesystem::create_directories(run.out, error);
   check_input(!error, "{}: cannot create the folder: {}", run.out.string(), error.message());
   if (run.whole && !run.whole->lock && run.out.lexically_normal() != run.whole->folder)
-    run.whole->lock.emplace(run.whole->folder);
+    run.whole->lock.emplace(lock_run_folder(run.options, run.whole->folder));
   if (!run.lock) {
-    run.lock.emplace(run.out);
+    run.lock.emplace(lock_run_folder(run.options, run.out));
     check_run_folder(run.options, run.out);  // another run may have ended since the first time
   }
   for (const auto& folder : {run.out, run.out / "splits"}) remove_left_temporaries(folder);

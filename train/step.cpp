@@ -71,12 +71,14 @@ Losses TrainingStep::run(int64_t step, float learning_rate, std::span<const Trai
     gradients.add({number, 1, flat_gradient(ctx_, sgd_.parameters())});
   }
   ctx_.micro_batch = 0;
+  // First of all, so that a rank that does not come is missed here, where it is named: GPUs that wait for
+  // each other do not tell for which.
+  const std::vector<Losses> all = record.of_all_ranks();
   gradient_bytes_.sent -= world_.bytes_sent();
   const Tensor sum = sum_over_ranks(ctx_, world_, std::move(gradients), micro_batches);
   gradient_bytes_.sent += world_.bytes_sent();
   gradient_bytes_.expected += bytes_of_sum(world_, sum.numel(), micro_batches);
   set_gradients(sgd_.parameters(), sum);
-  const std::vector<Losses> all = record.of_all_ranks();
   sgd_.step(ctx_);
   return mean_of(ctx_, all);
 }

@@ -8,12 +8,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 #include <string>
+#include <thread>
 
 #include "core/error.h"
 #include "core/files/output.h"
 #include "core/files/retry.h"
+#include "core/log.h"
 
 namespace rcnn {
 namespace {
@@ -34,14 +37,27 @@ std::string holder(int file) {
 
 }  // namespace
 
-FolderLock::FolderLock(const std::filesystem::path& folder) {
+FolderLock::FolderLock(const std::filesystem::path& folder, double patience) {
+  using Clock = std::chrono::steady_clock;
   const std::filesystem::path path = file_in(folder);
   std::error_code none;
   path_ = std::filesystem::absolute(path, none);
   file_ = retried([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666); });
   check(file_ >= 0, "{} cannot be opened: {}.", path.string(), std::strerror(errno));
-  const int locked = retried([&] { return ::flock(file_, LOCK_EX | LOCK_NB); });
-  if (locked != 0 && errno == EWOULDBLOCK) {
+  const auto is_held = [&] {
+    return retried([&] { return ::flock(file_, LOCK_EX | LOCK_NB); }) != 0 && errno == EWOULDBLOCK;
+  };
+  bool held = is_held();
+  if (held && patience > 0) {
+    print_log("{}: {} is still training in this folder; waiting up to {:g} s for its end\n", folder.string(),
+              holder(file_), patience);
+    const auto end = Clock::now() + std::chrono::duration<double>(patience);
+    while (held && Clock::now() < end) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      held = is_held();
+    }
+  }
+  if (held) {
     const std::string other = holder(file_);
     ::close(file_);
     throw InputError(

@@ -11,10 +11,10 @@ namespace rcnn {
 /// obstacle.
 class FolderLock {
  public:
-  /// Creates and locks the file. Throws InputError that names the other process if the folder is locked,
-  /// Error if the file cannot be created. Where the file system has no locks, the folder counts as locked by
-  /// this process.
-  explicit FolderLock(const std::filesystem::path& folder);
+  /// Creates and locks the file. If the folder is locked, waits up to so many seconds for the other process,
+  /// and says so once. Throws InputError that names the process if it holds the lock then, Error if the file
+  /// cannot be created. Where the file system has no locks, the folder counts as locked by this process.
+  explicit FolderLock(const std::filesystem::path& folder, double patience = 0);
   ~FolderLock();
   FolderLock(FolderLock&& other) noexcept
       : file_(std::exchange(other.file_, -1)), path_(std::move(other.path_)) {}

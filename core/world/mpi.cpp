@@ -20,7 +20,12 @@
 #include <mpi.h>
 
 #include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <mutex>
 #include <thread>
+
+#include "core/world/patience.h"
 #endif
 
 namespace rcnn {
@@ -76,26 +81,11 @@ void MpiWorld::exchange_with_others(const Outgoing& to, const Incoming& from) {
 }
 
 void MpiWorld::wait(std::vector<MPI_Request>& requests, const std::vector<int>& peers) {
-  using Clock = std::chrono::steady_clock;
-  constexpr std::chrono::milliseconds kEager{2};  // looks again at once for so long, then after naps
-  constexpr std::chrono::microseconds kNap{50};
-  // A job that was suspended as a whole (SIGSTOP) has not waited in that time: a look that comes late counts
-  // as this much.
-  constexpr std::chrono::milliseconds kLongestLook{500};
-  Clock::duration waited{0};
-  auto before = Clock::now();
-  while (true) {
+  for (Patience patience(watch.seconds);;) {
     int done = 0;
     MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE);
     if (done) return;
-    const auto now = Clock::now();
-    waited += std::min<Clock::duration>(now - before, kLongestLook);
-    before = now;
-    if (watch.seconds > 0 && std::chrono::duration<double>(waited).count() > watch.seconds) break;
-    if (waited < kEager)
-      std::this_thread::yield();
-    else
-      std::this_thread::sleep_for(kNap);
+    if (!patience.rest()) break;
   }
   std::vector<int> missing;
   for (size_t i = 0; i < requests.size(); ++i) {
@@ -115,9 +105,67 @@ std::string host_name() {
   return name.data();
 }
 
+/// How long the processes wait for each other at the start, in seconds; 0: for ever.
+double start_timeout() {
+  const char* text = std::getenv("RCNN_START_TIMEOUT");
+  if (!text || !*text) return 120;
+  char* end = nullptr;
+  const double seconds = std::strtod(text, &end);
+  check_input(*end == 0 && seconds >= 0 && seconds <= 1e6,
+              "RCNN_START_TIMEOUT={}: expected seconds between 0 and 1000000", text);
+  return seconds;
+}
+
+/// Ends this process if MPI_Init does not return: MPI waits there for every process of the job, for ever, and
+/// does not say for which.
+class StartWatch {
+ public:
+  explicit StartWatch(double seconds) {
+    if (seconds > 0) thread_ = std::thread([this, seconds] { watch(seconds); });
+  }
+  ~StartWatch() {
+    {
+      const std::lock_guard lock(mutex_);
+      connected_ = true;
+    }
+    changed_.notify_all();
+    if (thread_.joinable()) thread_.join();
+  }
+  StartWatch(const StartWatch&) = delete;
+  StartWatch& operator=(const StartWatch&) = delete;
+
+ private:
+  void watch(double seconds) {
+    std::unique_lock lock(mutex_);
+    // Rank 0 speaks for all; the others wait a little for it to end the job, as it may be the one that is
+    // missing.
+    const double own = seconds + (launched_rank() > 0 ? 2 : 0);
+    if (changed_.wait_for(lock, std::chrono::duration<double>(own), [this] { return connected_; })) return;
+    const int processes =
+        of_environment({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}).value_or(0);
+    std::fputs(
+        fmt::format("rcnn: rank {} ({}): the {}processes of this job have not all started within {:g} s: "
+                    "one of them is missing, hangs before its start, or is another program; see that "
+                    "each machine can start the program (RCNN_START_TIMEOUT=SECONDS waits longer)\n",
+                    launched_rank(), host_name(), processes > 0 ? fmt::format("{} ", processes) : "", seconds)
+            .c_str(),
+        stderr);
+    std::_Exit(1);
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool connected_ = false;
+  std::thread thread_;
+};
+
 std::unique_ptr<World> connect() {
   int provided = 0, rank = 0, size = 1;
-  MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
+  const double timeout = start_timeout();
+  {
+    const StartWatch watch(timeout);
+    MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
+  }
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &size);
   const int expected =
@@ -129,7 +177,7 @@ std::unique_ptr<World> connect() {
       expected, size, mpi_description());
   const auto all = static_cast<size_t>(size);
   MpiWorld strangers(rank, std::vector<std::string>(all));
-  strangers.watch = {.seconds = 120,
+  strangers.watch = {.seconds = timeout,
                      .place = "the first message",
                      .advice =
                          "the machines do not reach each other over the network that MPI has chosen: "

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <thread>
 
+#include "core/cuda/device.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/world.h"
@@ -38,12 +39,49 @@ struct Meeting {
   std::exception_ptr failure;  // the first
 };
 
+/// Calls `copy` with what each rank sends to `me`, and the space for it. All ranks call this together.
+template <class Copy>
+void exchange_in(Meeting& meeting, std::unique_lock<std::mutex>& lock, size_t me, const World::Outgoing& to,
+                 const World::Incoming& from, const Copy& copy) {
+  meeting.to[me] = &to;
+  meeting.meet(lock);
+  for (size_t i = 0; i < from.size(); ++i) {
+    const std::span<const std::byte> sent = (*meeting.to[i])[me];
+    check(sent.size() == from[i].size(), "rank {} sends {} bytes to rank {}, which expects {}", i,
+          sent.size(), me, from[i].size());
+    copy(i, sent, from[i]);
+  }
+  meeting.meet(lock);  // what others send must stay until all have it
+}
+
+/// From GPU to GPU. The ranks may be on different ones, whose streams know nothing of each other.
+class ThreadLink : public World::DeviceLink {
+ public:
+  ThreadLink(Meeting& meeting, std::unique_lock<std::mutex>& lock) : meeting_(meeting), lock_(lock) {}
+
+  void exchange(const World& world, Device device, const World::Outgoing& to,
+                const World::Incoming& from) override {
+    cuda::synchronize(device);
+    exchange_in(meeting_, lock_, static_cast<size_t>(world.rank()), to, from,
+                [&](size_t, std::span<const std::byte> sent, std::span<std::byte> space) {
+                  cuda::copy(device, space.data(), sent.data(), sent.size());
+                  cuda::synchronize(device);
+                });
+  }
+
+ private:
+  Meeting& meeting_;
+  std::unique_lock<std::mutex>& lock_;
+};
+
 class ThreadWorld : public World {
  public:
-  ThreadWorld(Meeting& meeting, int rank, int ranks)
+  ThreadWorld(Meeting& meeting, int rank, int ranks, bool linked)
       : World(rank, std::vector<std::string>(static_cast<size_t>(ranks))),
         lock(meeting.mutex),
-        meeting_(meeting) {}
+        meeting_(meeting) {
+    if (linked) link_devices(std::make_unique<ThreadLink>(meeting, lock));
+  }
   void abort(int status) override { throw Error(fmt::format("a rank ended all with status {}", status)); }
 
   std::unique_lock<std::mutex> lock;
@@ -51,15 +89,10 @@ class ThreadWorld : public World {
  private:
   void exchange_with_others(const Outgoing& to, const Incoming& from) override {
     const auto me = static_cast<size_t>(rank());
-    meeting_.to[me] = &to;
-    meeting_.meet(lock);
-    for (size_t i = 0; i < from.size(); ++i) {
-      const std::span<const std::byte> sent = (*meeting_.to[i])[me];
-      check(sent.size() == from[i].size(), "rank {} sends {} bytes to rank {}, which expects {}", i,
-            sent.size(), me, from[i].size());
-      if (i != me && !sent.empty()) std::memcpy(from[i].data(), sent.data(), sent.size());
-    }
-    meeting_.meet(lock);  // what others send must stay until all have it
+    exchange_in(meeting_, lock, me, to, from,
+                [&](size_t i, std::span<const std::byte> sent, std::span<std::byte> space) {
+                  if (i != me && !sent.empty()) std::memcpy(space.data(), sent.data(), sent.size());
+                });
   }
 
   Meeting& meeting_;
@@ -67,13 +100,13 @@ class ThreadWorld : public World {
 
 }  // namespace
 
-void run_ranks(int ranks, const std::function<void(World&)>& work) {
+void run_ranks(int ranks, const std::function<void(World&)>& work, bool linked) {
   Meeting meeting(ranks);
   const int threads_of_ops = thread_count();
   std::vector<std::thread> threads;
   for (int rank = 0; rank < ranks; ++rank)
     threads.emplace_back([&, rank] {
-      ThreadWorld world(meeting, rank, ranks);
+      ThreadWorld world(meeting, rank, ranks, linked);
       try {
         set_thread_count(threads_of_ops);
         work(world);

@@ -25,7 +25,7 @@ int World::ranks_on_host() const {
   return static_cast<int>(std::count(hosts_.begin(), hosts_.end(), hosts_[static_cast<size_t>(rank_)]));
 }
 
-void World::exchange(const Outgoing& to, const Incoming& from) {
+void World::begin_exchange(const Outgoing& to, const Incoming& from) {
   const auto me = static_cast<size_t>(rank_), all = static_cast<size_t>(size());
   check(to.size() == all && from.size() == all, "an exchange of {} ranks got spans for {} and {}", all,
         to.size(), from.size());
@@ -33,9 +33,14 @@ void World::exchange(const Outgoing& to, const Incoming& from) {
         to[me].size(), from[me].size());
   for (size_t i = 0; i < all; ++i)
     if (i != me) bytes_sent_ += static_cast<int64_t>(to[i].size());
+}
+
+void World::exchange(const Outgoing& to, const Incoming& from) {
+  begin_exchange(to, from);
+  const auto me = static_cast<size_t>(rank_);
   if (!to[me].empty() && to[me].data() != from[me].data())
     std::memcpy(from[me].data(), to[me].data(), to[me].size());
-  if (all > 1) exchange_with_others(to, from);
+  if (size() > 1) exchange_with_others(to, from);
 }
 
 std::vector<Bytes> World::all_gather(std::span<const std::byte> mine) {
@@ -82,8 +87,9 @@ void World::barrier() {
 void World::give_up(const std::vector<int>& missing) const {
   std::string names;
   for (const int rank : missing) names += (names.empty() ? "" : ", ") + name_of(rank);
-  throw Error(fmt::format("{} {} not reached {} for {:g} s{}{}", names, missing.size() == 1 ? "has" : "have",
-                          watch.place, watch.seconds, watch.advice.empty() ? "" : "; ", watch.advice));
+  throw LostRank(fmt::format("{} {} not reached {} for {:g} s{}{}", names,
+                             missing.size() == 1 ? "has" : "have", watch.place, watch.seconds,
+                             watch.advice.empty() ? "" : "; ", watch.advice));
 }
 
 namespace {

@@ -12,13 +12,13 @@
 #include <utility>
 #include <vector>
 
+#include "core/cuda/vendor_library.h"
 #include "core/error.h"
-#include "kernels/gemm/vendor_library.h"
 
 namespace rcnn::kernels {
 
-inline const VendorLibrary& cudnn_library() {
-  static const VendorLibrary library("cuDNN", "libcudnn.so." RCNN_QUOTED(CUDNN_MAJOR));
+inline const cuda::VendorLibrary& cudnn_library() {
+  static const cuda::VendorLibrary library("cuDNN", "libcudnn.so." RCNN_QUOTED(CUDNN_MAJOR));
   return library;
 }
 /// A function of cuDNN: RCNN_CUDNN_CALL(cudnnCreate)(&handle).

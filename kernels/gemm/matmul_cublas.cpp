@@ -1,15 +1,15 @@
 // Matrix product through cuBLAS, the baseline to beat. The epilogue is a separate pass.
 #include <cublas_v2.h>
 
+#include "core/cuda/vendor_library.h"
 #include "kernels/gemm/cuda_library.h"
 #include "kernels/gemm/matmul.h"
-#include "kernels/gemm/vendor_library.h"
 
 namespace rcnn::kernels {
 namespace {
 
-const VendorLibrary& cublas_library() {
-  static const VendorLibrary library("cuBLAS", "libcublas.so." RCNN_QUOTED(CUBLAS_VER_MAJOR));
+const cuda::VendorLibrary& cublas_library() {
+  static const cuda::VendorLibrary library("cuBLAS", "libcublas.so." RCNN_QUOTED(CUBLAS_VER_MAJOR));
   return library;
 }
 /// A function of cuBLAS: RCNN_CUBLAS_CALL(cublasCreate)(&handle).

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <thread>
 
+#include "core/files/folder_lock.h"
 #include "tests/train/ranks.h"
 
 using namespace rcnn;
@@ -189,14 +191,11 @@ TEST_CASE(
   REQUIRE(cluster.run(cluster.train(0, "one", steps)).status == 0);
   Process run(cluster.train(2, "killed", steps));
   run.wait_until([&] { return cluster.steps_in("killed") >= 5; });
-  const pid_t victim = Cluster::process_of(1, run.id()), first = Cluster::process_of(0, run.id());
+  const pid_t victim = Cluster::process_of(1, run.id());
   REQUIRE(victim > 0);
   ::kill(victim, SIGKILL);
   CHECK(run.wait() != 0);
   CHECK(contains(run.err(), "signal 9"));
-  // mpirun may end a moment before rank 0, which has locked the folder.
-  for (int i = 0; i < 1000 && first > 0 && ::kill(first, 0) == 0; ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   CHECK(cluster.steps_in("killed") < 40);
   auto more = steps;
   more.emplace_back("--resume");
@@ -218,7 +217,7 @@ TEST_CASE("mpirun: a signal to one process, or to mpirun, stops all after a step
     REQUIRE(one > 0);
     ::kill(one, signal);
     CHECK(run.wait() == 128 + signal);
-    CHECK(contains(run.err(), "resume with:"));
+    CHECK(contains(run.err(), "resume with:\n  mpirun -n 2 rcnn train --data "));
     REQUIRE(fs::exists(cluster.trial.folder / out / "last.safetensors"));
     const auto checkpoint = read_safetensors(cluster.trial.folder / out / "last.safetensors");
     CHECK(checkpoint.metadata.at("step") == std::to_string(cluster.steps_in(out)));
@@ -242,6 +241,76 @@ TEST_CASE("mpirun: a process that hangs is named, with what to do, and all end")
   CHECK(contains(run.err(), "; go on with --resume"));
 }
 
+TEST_CASE("mpirun: a job of Slurm that has lost a process is requeued once, after the sentence") {
+  const Cluster cluster;
+  if (!cluster) return;
+  write_tiny_scenes(cluster.trial.folder / "data", 6);
+  const fs::path bin = cluster.trial.folder / "bin";
+  write_text(bin / "scontrol", "#!/bin/sh\necho \"$@\" >>'" + cluster.trial.path("asked") + "'\n");
+  fs::permissions(bin / "scontrol", fs::perms::owner_all);
+  Environment environment;
+  environment.set("PATH", bin.string() + ":/usr/local/bin:/usr/bin:/bin");
+  auto words = cluster.train(3, "out", {"--steps", "100000", "--rank-timeout", "2", "--resume", "--requeue"});
+  // Not for mpirun itself, which would ask Slurm for the machines of the job.
+  const std::vector<std::string> in_a_job = {"-x", "SLURM_JOB_ID=77"};
+  words.insert(words.begin() + 1, in_a_job.begin(), in_a_job.end());
+  Process run(words);
+  run.wait_until([&] { return cluster.steps_in("out") >= 3; });
+  const pid_t sleeper = Cluster::process_of(1, run.id());
+  REQUIRE(sleeper > 0);
+  ::kill(sleeper, SIGSTOP);
+  CHECK(run.wait() == 1);
+  const std::string said = run.err();
+  CHECK(contains(said, "has not reached step "));
+  CHECK(said.find("has not reached step ") < said.find("rcnn: job 77 was requeued"));
+  CHECK(content_of(cluster.trial.folder / "asked") == "requeue 77\n");
+}
+
+TEST_CASE("mpirun: --gpus is refused without GPUs, and beside mpirun with another number") {
+  const Cluster cluster;
+  if (!cluster) return;
+  write_tiny_scenes(cluster.trial.folder / "data", 4);
+  const auto found = cluster.run(cluster.train(2, "out", {"--gpus", "3"}));
+  CHECK(found.status == 2);
+  CHECK(contains(found.err, "--gpus 3, but 2 processes were started; expected --gpus alone, or mpirun"));
+  const Finished alone = cluster.run(cluster.train(0, "out", {"--gpus", "9"}));
+  CHECK(alone.status == 2);
+  const std::string version = cluster.trial.run({"--version"}).out;
+  if (contains(version, "no CUDA"))
+    CHECK(alone.err ==
+          "rcnn: --gpus 9: this build has no CUDA (make CUDA=1 builds it); `mpirun -n 9 rcnn "
+          "train` shares the processors of the machine\n");
+  else
+    CHECK(contains(alone.err, "--gpus 9: this machine has "));
+  CHECK_FALSE(fs::exists(cluster.trial.folder / "out"));
+  if (!contains(version, "simulated CUDA")) return;
+  const Finished two = cluster.run(cluster.train(0, "out", {"--steps", "1", "--gpus", "2"}));
+  CHECK_MESSAGE(two.status == 0, two.err);
+  CHECK(contains(two.out, ") on cuda:0, rank 1 ("));
+  CHECK(contains(two.out, ") on cuda:1\n"));
+  CHECK(contains(two.out, "gradients pass through the memory of the host: rank 0 ("));
+}
+
+TEST_CASE("mpirun: a run that resumes waits for the process that still holds the folder") {
+  const Cluster cluster;
+  if (!cluster) return;
+  write_tiny_scenes(cluster.trial.folder / "data", 4);
+  fs::create_directories(cluster.trial.folder / "out");
+  std::optional<FolderLock> dying(std::in_place, cluster.trial.folder / "out");
+  Process run(cluster.train(2, "out", {"--steps", "2", "--resume"}));
+  run.wait_until([&] { return contains(run.out(), "is still training in this folder"); });
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  CHECK(run.running());
+  dying.reset();
+  CHECK(run.wait() == 0);
+  const std::string said = run.out();
+  const std::string waiting = fmt::format(
+      "process {} is still training in this folder; waiting up to 10 s for its end\n", ::getpid());
+  CHECK(contains(said, waiting));
+  CHECK(said.find("is still training") == said.rfind("is still training"));
+  CHECK(cluster.steps_in("out") == 2);
+}
+
 TEST_CASE("mpirun: what one process finds wrong is said with its rank, and its status is that of all") {
   const Cluster cluster;
   if (!cluster) return;
@@ -257,4 +326,56 @@ TEST_CASE("mpirun: what one process finds wrong is said with its rank, and its s
   CHECK(contains(found.err, "rcnn: rank 1 ("));
   CHECK(contains(found.err, "missing"));
   CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
+}
+
+TEST_CASE("mpirun: a process that never starts is missed after the time that is set, and all end") {
+  const Cluster cluster;
+  if (!cluster) return;
+  write_tiny_scenes(cluster.trial.folder / "data", 4);
+  Environment environment;
+  environment.set("RCNN_START_TIMEOUT", "2");
+  const std::vector<std::string> sleeper = {"-n", "1", "/bin/sleep", "60"};
+  for (const bool first_is_missing : {false, true}) {
+    CAPTURE(first_is_missing);
+    std::vector<std::string> words = cluster.train(1, "out");
+    if (first_is_missing) {
+      const auto begin = std::find(words.begin(), words.end(), "-n");
+      std::vector<std::string> missing = sleeper;
+      missing.emplace_back(":");
+      words.insert(begin, missing.begin(), missing.end());
+    } else {
+      words.emplace_back(":");
+      words.insert(words.end(), sleeper.begin(), sleeper.end());
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    const Finished found = cluster.run(words);
+    CHECK(found.status == 1);
+    CHECK(contains(found.err, first_is_missing ? "rcnn: rank 1 (" : "rcnn: rank 0 ("));
+    CHECK(contains(found.err, "): the 2 processes of this job have not all started within 2 s: "));
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
+    CHECK_FALSE(fs::exists(cluster.trial.folder / "out"));
+  }
+  environment.set("RCNN_START_TIMEOUT", "soon");
+  const Finished wrong = cluster.run(cluster.train(2, "out"));
+  CHECK(wrong.status == 2);
+  CHECK(contains(wrong.err, "RCNN_START_TIMEOUT=soon: expected seconds between 0 and 1000000"));
+}
+
+TEST_CASE("mpirun: --dry-run in one process only is named as what it is") {
+  const Cluster cluster;
+  if (!cluster) return;
+  write_tiny_scenes(cluster.trial.folder / "data", 4);
+  for (const int dry : {0, 1}) {
+    CAPTURE(dry);
+    std::vector<std::string> words = cluster.train(1, "out"), other = cluster.train(0, "out");
+    (dry == 0 ? words : other).emplace_back("--dry-run");
+    words.insert(words.end(), {":", "-n", "1"});
+    words.insert(words.end(), other.begin(), other.end());
+    const Finished found = cluster.run(words);
+    CHECK(found.status == 2);
+    CHECK(contains(found.err, fmt::format("rank {} (", dry)));
+    CHECK(contains(found.err, "was started with --dry-run, and rank "));
+    CHECK(contains(found.err, "without it; expected the same options in all processes"));
+    CHECK_FALSE(fs::exists(cluster.trial.folder / "out"));
+  }
 }

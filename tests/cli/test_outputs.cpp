@@ -259,9 +259,13 @@ TEST_CASE("outputs: a second run in the folder of one that still runs is refused
     const fs::path metrics = trial.folder / out / (mode.empty() ? "" : "1-rpn") / "metrics.jsonl";
     first.wait_until([&] { return !content_of(metrics).empty(); });
     REQUIRE(first.running());
-    words.emplace_back("--resume");
+    // A run that resumes waits ten seconds for the lock; another one is refused at once.
+    const bool resumes = mode.empty();
+    if (resumes) words.emplace_back("--resume");
     Process second(words);
     REQUIRE(second.wait_briefly() == 2);
+    if (!resumes) words.emplace_back("--resume");
+    CHECK(contains(second.out(), "waiting up to 10 s for its end") == resumes);
     CHECK_MESSAGE(contains(second.err(), fmt::format(": process {} is training in this folder", first.id())),
                   second.err());
     CHECK(first.running());

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "core/error.h"
+#include "core/world/device.h"
 #include "core/world/packing.h"
 
 using namespace rcnn;
@@ -58,6 +59,20 @@ TEST_CASE("world: every rank gets what every other has for it, and bytes sent to
     });
     CHECK(ran == ranks);
   }
+}
+
+TEST_CASE(
+    "world: GPUs are linked if every rank has one of its own and NCCL; otherwise the first fault is named") {
+  run_ranks(3, [](World& world) {  // all on one machine
+    const LinkEnd a{"0000:01:00.0", ""}, b{"0000:02:00.0", ""}, c{"0000:03:00.0", ""};
+    CHECK(why_not_linked(world, {a, b, c}).empty());
+    CHECK(why_not_linked(world, {a, b, a}) == "rank 0 and rank 2 share the GPU 0000:01:00.0");
+    CHECK(why_not_linked(world, {a, {}, a}) == "rank 1 computes on the CPU");
+    const LinkEnd none{"0000:02:00.0", "NCCL is not available: libnccl.so.2"};
+    CHECK(why_not_linked(world, {a, none, a}) == "rank 1: NCCL is not available: libnccl.so.2");
+    CHECK(link_gpus(world, {}).empty());  // on the CPU there is nothing to choose
+    CHECK_FALSE(world.has_device_link());
+  });
 }
 
 TEST_CASE("world: a rank that throws ends the others, and its exception is what is seen") {

@@ -50,7 +50,7 @@ class Find(unittest.TestCase):
             "CUDART": " cuda/lib64/libcudart_static.a -lrt -ldl",
             "CUDNN": " site-packages/nvidia/cudnn/lib/libcudnn.so.9",
             "CUBLAS": " site-packages/nvidia/cu13/lib/libcublas.so.13",
-            "NCCL": " site-packages/nvidia/nccl/lib/libnccl.so.2"})
+            "NCCL_FILE": " site-packages/nvidia/nccl/lib/libnccl.so.2"})
 
     def test_libraries_beside_nvcc_come_first(self):
         self.nvcc("cuda", "13.0")

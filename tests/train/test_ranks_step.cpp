@@ -5,6 +5,7 @@
 #include "tests/one_thread.h"
 #include "tests/train/tiny_run.h"
 #include "train/ema.h"
+#include "train/gradient_tree.h"
 #include "train/step.h"
 
 using namespace rcnn;
@@ -75,15 +76,18 @@ Bytes bytes_after(World& world, const ModelConfig& config, int64_t micro_batches
 }
 
 void check_ranks(const ModelConfig& config, std::initializer_list<int> ranks, int64_t micro_batches,
-                 Device device = {}, int64_t steps = 2, int64_t bad_batch = -1) {
+                 Device device = {}, int64_t steps = 2, int64_t bad_batch = -1, bool linked = false) {
   const fixtures::OneThread ops;
   const Bytes expected = bytes_after(alone(), config, micro_batches, steps, device, bad_batch);
   for (const int n : ranks) {
     CAPTURE(micro_batches);
     CAPTURE(n);
-    run_ranks(n, [&](World& world) {
-      CHECK(bytes_after(world, config, micro_batches, steps, device, bad_batch) == expected);
-    });
+    run_ranks(
+        n,
+        [&](World& world) {
+          CHECK(bytes_after(world, config, micro_batches, steps, device, bad_batch) == expected);
+        },
+        linked);
   }
 }
 
@@ -121,5 +125,47 @@ TEST_CASE("ranks, step: on a GPU, real or simulated, the same bytes") {
     MESSAGE("skipped: no GPU, and none simulated (make CUDA=sim)");
     return;
   }
-  check_ranks(tiny("batch"), {2, 3}, 4, {DeviceType::cuda, 0}, 1);
+  const Device gpu{DeviceType::cuda, 0};
+  check_ranks(tiny("batch"), {2, 3}, 4, gpu, 1);
+  check_ranks(tiny("group"), {3}, 4, gpu, 1, -1, true);  // from GPU to GPU
+}
+
+TEST_CASE("ranks, gradients: on GPUs, linked or not, the sum has the bits that the CPU finds") {
+  const int gpus = cuda::device_count();
+  if (gpus == 0) {
+    MESSAGE("skipped: no GPU, and none simulated (make CUDA=sim)");
+    return;
+  }
+  constexpr int64_t kElements = 1003;  // no multiple of the ranks
+  const auto sum = [](World& world, Device device, int64_t micro_batches) {
+    Context ctx(device);
+    GradientTree own;
+    const Share share = world.share(micro_batches);
+    for (int64_t i = share.begin; i < share.end; ++i) {
+      RandomSequence random(5, Purpose::test, static_cast<uint32_t>(i));
+      const Tensor gradient = Tensor::empty({kElements}, DType::f32);
+      for (float& value : gradient.mutable_values<float>())
+        value = random.normal() * (1 + random.uniform() * 99);
+      own.add({i, 1, gradient.to(device)});
+    }
+    const Tensor here = sum_over_ranks(ctx, world, std::move(own), micro_batches).to(Device{});
+    CHECK(world.bytes_sent() == (world.size() == 1 ? 0 : bytes_of_sum(world, kElements, micro_batches)));
+    const auto* begin = static_cast<const std::byte*>(here.raw());
+    return Bytes(begin, begin + here.bytes());
+  };
+  for (const int64_t micro_batches : {3, 4, 7}) {
+    const Bytes expected = sum(alone(), {}, micro_batches);
+    for (const int ranks : {1, 2, 3})
+      for (const bool linked : {false, true}) {
+        CAPTURE(micro_batches);
+        CAPTURE(ranks);
+        CAPTURE(linked);
+        run_ranks(
+            ranks,
+            [&](World& world) {
+              CHECK(sum(world, {DeviceType::cuda, world.rank() % gpus}, micro_batches) == expected);
+            },
+            linked);
+      }
+  }
 }

@@ -3,8 +3,13 @@
 
 #include <unistd.h>
 
+#include <chrono>
+#include <optional>
+#include <thread>
+
 #include "core/files/output.h"
 #include "tests/data/fixtures.h"
+#include "tests/train/tiny_run.h"
 
 using namespace rcnn;
 using namespace rcnn::fixtures;
@@ -22,6 +27,25 @@ TEST_CASE("folder lock: a second one is refused with the number of the process, 
   }
   CHECK_NOTHROW(FolderLock{folder.path()});
   CHECK(is_written_here(FolderLock::file_in(folder.path())));
+}
+
+TEST_CASE("folder lock: a patient process waits for the one before it, and no longer than it was told") {
+  using Clock = std::chrono::steady_clock;
+  const Quiet quiet;
+  const TemporaryFolder folder;
+  std::optional<FolderLock> first(std::in_place, folder.path());
+  auto begin = Clock::now();
+  CHECK(contains(input_error([&] { FolderLock(folder.path(), 0.2); }), "is training in this folder"));
+  CHECK(Clock::now() - begin >= std::chrono::milliseconds(200));
+  begin = Clock::now();
+  std::thread ending([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    first.reset();
+  });
+  CHECK_NOTHROW(FolderLock(folder.path(), 60));
+  CHECK(Clock::now() - begin >= std::chrono::milliseconds(250));
+  CHECK(Clock::now() - begin < std::chrono::seconds(30));
+  ending.join();
 }
 
 TEST_CASE("folder lock: the file of a process that has ended is no obstacle, whatever it holds") {

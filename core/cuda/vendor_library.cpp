@@ -1,4 +1,4 @@
-#include "kernels/gemm/vendor_library.h"
+#include "core/cuda/vendor_library.h"
 
 #include <dlfcn.h>
 
@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 
-namespace rcnn::kernels {
+namespace rcnn::cuda {
 
 VendorLibrary::VendorLibrary(const char* name, const char* file) : name_(name) {
   if (const char* wanted = std::getenv("RCNN_VENDOR_LIBRARIES"); wanted && std::string_view(wanted) == "0") {
@@ -27,4 +27,4 @@ void* VendorLibrary::address(const char* function) const {
   return found;
 }
 
-}  // namespace rcnn::kernels
+}  // namespace rcnn::cuda

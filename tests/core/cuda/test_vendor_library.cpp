@@ -1,5 +1,5 @@
 // Libraries that are opened when they are first asked for. libm stands for one of NVIDIA.
-#include "kernels/gemm/vendor_library.h"
+#include "core/cuda/vendor_library.h"
 
 #include <doctest/doctest.h>
 
@@ -11,7 +11,7 @@
 
 extern "C" double hypot(double, double);
 
-namespace rcnn::kernels {
+namespace rcnn::cuda {
 namespace {
 
 /// Sets RCNN_VENDOR_LIBRARIES, or removes it, until the end of its scope.
@@ -59,4 +59,4 @@ TEST_CASE("RCNN_VENDOR_LIBRARIES=0 leaves libraries out") {
 }
 
 }  // namespace
-}  // namespace rcnn::kernels
+}  // namespace rcnn::cuda

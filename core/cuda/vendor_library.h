@@ -1,10 +1,10 @@
-// Libraries of NVIDIA, opened when they are first asked for: a program that can call cuDNN and cuBLAS also
-// runs on a machine that has only a driver.
+// Libraries of NVIDIA, opened when they are first asked for: a program that can call cuDNN, cuBLAS and NCCL
+// also runs on a machine that has only a driver.
 #pragma once
 
 #include <string>
 
-namespace rcnn::kernels {
+namespace rcnn::cuda {
 
 class VendorLibrary {
  public:
@@ -23,7 +23,7 @@ class VendorLibrary {
   std::string missing_;
 };
 
-}  // namespace rcnn::kernels
+}  // namespace rcnn::cuda
 
 #define RCNN_QUOTED_AS_IS(text) #text
 #define RCNN_QUOTED(text) RCNN_QUOTED_AS_IS(text)
