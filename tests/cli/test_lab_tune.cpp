@@ -69,10 +69,10 @@ TEST_CASE("lab tune: from a capture to a model that runs with the plans") {
   CHECK_MESSAGE(with.status == 0, with.err);
   CHECK(contains(with.out, fmt::format("{}: {} of {} plans are used\n", plans, count, count)));
   std::map<std::string, std::string> planned;
-  for (const auto& call : Json::parse(content_of(plans))["calls"])
-    planned[call["shape"]] = call["plan"]["variant"];
+  const Json file = Json::parse(content_of(plans)), captured_again = Json::parse(content_of(again));
+  for (const auto& call : file["calls"]) planned[call["shape"]] = call["plan"]["variant"];
   size_t checked = 0;
-  for (const auto& op : Json::parse(content_of(again))["ops"]) {
+  for (const auto& op : captured_again["ops"]) {
     if (op["op"] != "conv2d") continue;
     const Json& s = op["case"]["shape"];
     const auto size = [&](const char* key) { return s[key].get<int>(); };
