@@ -17,8 +17,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr double kMinChange = 0.03, kNoises = 3;
-
 struct ComparedTime {
   std::string name = {};  // "roi_align=mine, case 2, f32"
   double ms = 0, p10 = 0, noise = 0;
@@ -103,7 +101,7 @@ LabComparison compare_lab_results(const std::filesystem::path& base, const std::
       ++result.failed;
     }
     if (time.failed || old.failed) continue;
-    const double threshold = std::max(kMinChange, kNoises * std::hypot(time.noise, old.noise));
+    const double threshold = min_change(time.noise, old.noise);
     const double ratio = time.ms / old.ms, low_ratio = time.p10 / old.p10;
     if (ratio > 1 + threshold && low_ratio > 1 + threshold)
       slower.push_back({time.name, old.ms, time.ms, ratio, threshold});

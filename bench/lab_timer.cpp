@@ -102,26 +102,14 @@ void LabTimer::time_job(Job& job) {
   }
 }
 
-/// On a CPU other programs come and go: the variants are measured in turn, so that all of them meet the same.
 void LabTimer::time_in_rounds(std::vector<Job>& jobs) {
-  constexpr int kRounds = 3;
-  const int rounds = options_.stop.seconds > 0 ? kRounds : 1;
-  const StopRule rule{options_.stop.seconds / rounds, options_.stop.noise};
-  std::vector<Sampler> samplers(jobs.size());
-  std::vector<std::vector<std::vector<double>>> seconds(jobs.size(),
-                                                        std::vector<std::vector<double>>(rounds));
-  for (int round = 0; round < rounds; ++round)
-    for (size_t i = 0; i < jobs.size(); ++i) {
-      if (!jobs[i].row.error.empty()) continue;
-      try {
-        if (!samplers[i].take) samplers[i] = cpu_sampler(jobs[i].run);
-        collect(samplers[i], rule, seconds[i][round]);
-      } catch (const Error& error) {
-        jobs[i].row.error = error.what();
-      }
-    }
-  for (size_t i = 0; i < jobs.size(); ++i)
-    if (jobs[i].row.error.empty()) jobs[i].row.timing = timing_of(seconds[i], false);
+  std::vector<std::function<void()>> works;
+  for (const Job& job : jobs) works.push_back(job.run);
+  const std::vector<TimedWork> timed = time_in_turn(works, options_.stop);
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    jobs[i].row.timing = timed[i].timing;
+    jobs[i].row.error = timed[i].error;
+  }
 }
 
 void LabTimer::measure(std::vector<Job>& jobs) {

@@ -41,7 +41,7 @@ void measure(const ModelBenchOptions& options, Context& ctx, FasterRcnn& model, 
                                      .warm_up = 0,
                                      .steps = options.steps,
                                      .values = options.capture_values},
-                                    options.force);
+                                    options.force, {options.plans});
   size_t found = 0;
   for (int i = 0; i < options.steps; ++i) {
     if (profile) profile->step_begins();
@@ -74,7 +74,9 @@ void bench_model(Context& ctx, const ModelBenchOptions& options) {
               "--trace and --capture write one file, so --what has to name one thing, not {}",
               options.what.size());
   if (!options.trace.empty()) check_extension("--trace", options.trace, ".json");
-  if (!options.trace.empty()) OutputCheck(options.force).writes("--trace", options.trace);
+  OutputCheck outputs(options.force);
+  outputs.reads(options.plans);
+  if (!options.trace.empty()) outputs.writes("--trace", options.trace);
   ModelConfig config = model_config(options.model);
   config.short_side = std::min(options.height, options.width);
   config.long_side = std::max(options.height, options.width);

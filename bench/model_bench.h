@@ -32,6 +32,7 @@ struct ModelBenchOptions {
   std::filesystem::path capture;  // record the shapes of the timed steps in this file (bench/shapes.h)
   bool capture_values = true;     // and the values of inputs that matter
   std::string command_line;       // quoted there
+  std::filesystem::path plans;    // that the context has, an input; empty: none
   bool force = false;             // replace these files even if another program wrote them
   bool cuda_graph = false;        // on a GPU, record a step once and replay it
 };

@@ -172,6 +172,11 @@ CallWork work_of(const Op& op, const CallJson& call) {
 }
 
 template <class Op>
+inline constexpr bool takes_plans = requires(const typename Op::Args& args) {
+  plan_shape(args);
+};
+
+template <class Op>
 class Repeated : public RepeatedCall {
  public:
   Repeated(const Op& op, const CallJson& call, const std::map<int, Tensor>& values, Device device) : op_(op) {
@@ -199,6 +204,23 @@ class Repeated : public RepeatedCall {
     kernels::run(ctx, op_, prepared_.args);
   }
   std::string variant(Context& ctx) const override { return kernels::choose(ctx, op_, prepared_.args).name; }
+  kernels::PlannedCall planned_call([[maybe_unused]] Context& ctx) const override {
+    if constexpr (takes_plans<Op>)
+      return {op_.name, plan_shape(prepared_.args), kernels::preferred(ctx, op_, prepared_.args).name};
+    else
+      throw Error(fmt::format("{} takes no plans", op_.name));
+  }
+  std::vector<kernels::CallPlan> ways(Context& ctx) override {
+    const auto& first = kernels::preferred(ctx, op_, prepared_.args);
+    std::vector<kernels::CallPlan> ways;
+    for (std::string& cut : cuts_of(ctx, first)) ways.push_back({first.name, std::move(cut)});
+    if (ways.empty()) ways.push_back({first.name});
+    for (const auto& variant : op_.variants)
+      if (ctx.device.type == DeviceType::cpu && &variant != &first && !too_slow(variant) &&
+          variant.backend.precision == first.backend.precision && kernels::fits(ctx, variant, prepared_.args))
+        ways.push_back({variant.name});
+    return ways;
+  }
   int64_t bytes() const override {
     size_t bytes = 0;
     for (const auto* list : {&prepared_.inputs, &prepared_.outputs})
@@ -207,6 +229,29 @@ class Repeated : public RepeatedCall {
   }
 
  private:
+  /// What the variant's kernel offers while it runs.
+  template <class Variant>
+  std::vector<std::string> cuts_of(Context& ctx, const Variant& variant) {
+    std::vector<std::string> cuts;
+    kernels::CutOfCall& call = ctx.workspace.cache<kernels::CutOfCall>();
+    call.offered = &cuts;
+    try {
+      const Workspace::Scope scope(ctx.workspace);
+      variant.run(ctx.stream, ctx.workspace, prepared_.args);
+    } catch (...) {
+      call.offered = nullptr;
+      throw;
+    }
+    call.offered = nullptr;
+    return cuts;
+  }
+  /// The reference can only be the fastest where there is next to nothing to do.
+  template <class Variant>
+  bool too_slow(const Variant& variant) const {
+    constexpr double kMaxFlop = 1e7;
+    return &variant == &op_.variants.back() && prepared_.flop > kMaxFlop;
+  }
+
   const Op& op_;
   kernels::Prepared<typename Op::Args> prepared_;
 };
@@ -216,12 +261,14 @@ std::map<std::string_view, OpCalls> make_table() {
   kernels::for_each_op([&]<class Op>(const Op& op) {
     table[op.name] = {
         sizeof(typename Op::Args),
+        takes_plans<Op>,
         describe<Op>,
         [](const void* args) { return weights_of(*static_cast<const typename Op::Args*>(args)); },
         [&op](const void* args, const CallJson& call, const kernels::ArgumentReader& reader) {
           return values_of(op, args, call, reader);
         },
         [&op](const CallJson& call) { return work_of(op, call); },
+        [&op](const CallJson& call) { return depends_on_values(op.name, call); },
         [&op](const CallJson& call, const std::map<int, Tensor>& values,
               Device device) -> std::unique_ptr<RepeatedCall> {
           return std::make_unique<Repeated<Op>>(op, call, values, device);

@@ -7,11 +7,13 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/context.h"
 #include "core/op_observer.h"
 #include "kernels/case_fields.h"
 #include "kernels/gemm/weights_key.h"
+#include "kernels/plans.h"
 
 namespace rcnn {
 
@@ -36,11 +38,17 @@ class RepeatedCall {
   virtual std::string variant(Context& ctx) const = 0;
   /// Bytes of its tensors.
   virtual int64_t bytes() const = 0;
+  /// The calls for which a plan of this one holds. Throws Error if the op takes no plans.
+  virtual kernels::PlannedCall planned_call(Context& ctx) const = 0;
+  /// The ways to run it that are worth measuring: first what the context chooses without plans; then the
+  /// other cuts that this variant's kernel offers, or on the CPU the other variants that fit.
+  virtual std::vector<kernels::CallPlan> ways(Context& ctx) = 0;
 };
 
 /// What there is to do with the calls of one op.
 struct OpCalls {
   size_t argument_bytes = 0;  // of the argument struct
+  bool takes_plans = false;   // see kernels/plans.h
   std::function<CallJson(const void* args, kernels::ArgumentReader&)> describe;
   /// The key of the weights that the call reads; id 0: none that are packed.
   std::function<kernels::WeightsKey(const void* args)> weights;
@@ -49,6 +57,8 @@ struct OpCalls {
   std::function<std::map<int, Tensor>(const void* args, const CallJson&, const kernels::ArgumentReader&)>
       values;
   std::function<CallWork(const CallJson&)> work;
+  /// Whether the time of the call depends on values of its inputs, besides its shape.
+  std::function<bool(const CallJson&)> depends_on_values;
   /// Throws InputError if the description or the values are not those of a call of this op.
   std::function<std::unique_ptr<RepeatedCall>(const CallJson&, const std::map<int, Tensor>&, Device)> repeat;
 };

@@ -70,6 +70,34 @@ Timing timing_of(const std::vector<std::vector<double>>& rounds, bool graph) {
           .graph = graph};
 }
 
+double min_change(double noise, double other_noise) {
+  constexpr double kMinChange = 0.03, kNoises = 3;
+  return std::max(kMinChange, kNoises * std::hypot(noise, other_noise));
+}
+
+std::vector<TimedWork> time_in_turn(const std::vector<std::function<void()>>& works, const StopRule& rule) {
+  constexpr int kRounds = 3;
+  const int rounds = rule.seconds > 0 ? kRounds : 1;
+  const StopRule of_round{rule.seconds / rounds, rule.noise};
+  std::vector<TimedWork> timed(works.size());
+  std::vector<Sampler> samplers(works.size());
+  std::vector<std::vector<std::vector<double>>> seconds(works.size(),
+                                                        std::vector<std::vector<double>>(rounds));
+  for (int round = 0; round < rounds; ++round)
+    for (size_t i = 0; i < works.size(); ++i) {
+      if (!timed[i].error.empty()) continue;
+      try {
+        if (!samplers[i].take) samplers[i] = cpu_sampler(works[i]);
+        collect(samplers[i], of_round, seconds[i][round]);
+      } catch (const Error& error) {
+        timed[i].error = error.what();
+      }
+    }
+  for (size_t i = 0; i < works.size(); ++i)
+    if (timed[i].error.empty()) timed[i].timing = timing_of(seconds[i], false);
+  return timed;
+}
+
 Sampler cpu_sampler(std::function<void()> work) {
   work();
   return {[work = std::move(work)](std::vector<double>& seconds) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "core/context.h"
@@ -49,6 +50,20 @@ struct Timing {
 /// of the range of the rounds' medians if that is larger: neighbours on the machine come and go more slowly
 /// than one round lasts.
 Timing timing_of(const std::vector<std::vector<double>>& rounds, bool graph);
+
+/// How much two medians with these noises must differ, as a share, before one counts as slower: three times
+/// the noise of both together, and at least 3 %.
+double min_change(double noise, double other_noise);
+
+/// What a measurement has found: times, or why the work failed.
+struct TimedWork {
+  Timing timing = {};
+  std::string error = {};
+};
+
+/// Measures pieces of work on the CPU in three rounds in turn: other programs come and go, and so all pieces
+/// meet the same. With a rule of 0 seconds there is one round. `rule` holds for all rounds together.
+std::vector<TimedWork> time_in_turn(const std::vector<std::function<void()>>& works, const StopRule& rule);
 
 /// Runs `work` once as a warm-up, which touches memory and makes plans; each sample is one run.
 Sampler cpu_sampler(std::function<void()> work);

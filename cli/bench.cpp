@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/device.h"
 #include "cli/model_options.h"
+#include "core/text.h"
 
 namespace rcnn {
 
@@ -51,7 +52,11 @@ void add_bench(CLI::App& program) {
   model->callback([options, device] {
     const auto ctx = device->make_context(model_config(options->model));
     options->version = version_line();
-    if (!options->json) device->print_start();
+    options->plans = device->plans;
+    if (!options->json)
+      device->print_start();
+    else if (device->read_plans())  // standard output has JSON alone
+      fmt::print(stderr, "{}\n", printable(device->read_plans()->note));
     bench_model(*ctx, *options);
     device->print_sync_report();
   });

@@ -24,6 +24,8 @@ void add_export(CLI::App& program);
 void add_bench(CLI::App& program);
 void add_lab(CLI::App& program);
 void add_profile(CLI::App& program, const std::string& command_line);
+/// Adds `tune` to the subcommand `lab`.
+void add_lab_tune(CLI::App& lab);
 /// Adds `replay` to the subcommand `lab`, and that if it does not exist.
 void add_lab_replay(CLI::App& program);
 

@@ -55,7 +55,8 @@ bool is_json(const std::string& file) {
 void check_outputs(const Options& options, const Dataset& data = {}) {
   OutputCheck check(options.force);
   for (const Sample& sample : data.samples) check.reads(sample.image);
-  for (const std::string* input : {&options.a, &options.b, &options.truth.data, &options.truth.images})
+  for (const std::string* input :
+       {&options.a, &options.b, &options.truth.data, &options.truth.images, &options.device.plans})
     check.reads(*input);
   if (!options.out.empty()) check.writes("--out", options.out);
   if (!options.json.empty()) check.writes("--json", options.json);
@@ -136,9 +137,12 @@ void keep_common_classes(const std::vector<Contender*>& contenders, const Option
   data.category_ids = std::move(ids);
 }
 
-/// Runs a model on the images. Faults of images that cannot be decoded are appended to `faults`.
-void detect(Contender& contender, const Options& options, const Dataset& data, std::vector<Fault>& faults) {
+/// Runs a model on the images. Faults of images that cannot be decoded are appended to `faults`. The `first`
+/// model says where it runs.
+void detect(Contender& contender, const Options& options, const Dataset& data, std::vector<Fault>& faults,
+            bool first) {
   const auto ctx = options.device.make_context(contender.model->model->config);
+  if (first) options.device.print_start();
   move_to(*contender.model->model, ctx->device);
   const auto found = detect_dataset(*ctx, *contender.model->model, data, options.workers, faults);
   std::map<std::string, int> labels;
@@ -159,10 +163,9 @@ void find_detections(const std::vector<Contender*>& contenders, const Options& o
   bool any_model = false;
   for (Contender* contender : contenders) {
     if (!contender->model) continue;
-    if (!any_model) options.device.print_start();
-    any_model = true;
     undecodable.clear();
-    detect(*contender, options, data, undecodable);
+    detect(*contender, options, data, undecodable, !any_model);
+    any_model = true;
   }
   data.faults.insert(data.faults.end(), undecodable.begin(), undecodable.end());
   ignore_undecodable(data, undecodable);

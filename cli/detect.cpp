@@ -90,6 +90,7 @@ void prepare_folder(const Options& options, const std::vector<fs::path>& images,
   OutputCheck check(options.force);
   check.reads(options.weights);
   check.reads(options.classes);
+  check.reads(options.device.plans);
   for (const fs::path& image : images) check.reads(image);
   check.writes("--out", options.results());
   for (const std::string& name : names)
@@ -134,7 +135,7 @@ void detect(const Options& options) {
   move_to(*detector.model, ctx->device);
   options.device.print_start();
   std::vector<fs::path> inputs = images;
-  inputs.insert(inputs.end(), {options.weights, options.classes});
+  inputs.insert(inputs.end(), {options.weights, options.classes, options.device.plans});
   const auto capture = make_capture({.file = options.capture,
                                      .what = "detection",
                                      .training = false,

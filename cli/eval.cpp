@@ -40,8 +40,9 @@ struct Options {
 void check_outputs(const Options& options, const Dataset& data = {}) {
   OutputCheck check(options.force);
   for (const Sample& sample : data.samples) check.reads(sample.image);
-  for (const std::string* input : {&options.weights, &options.classes, &options.detections,
-                                   &options.truth.data, &options.truth.images, &options.proposals})
+  for (const std::string* input :
+       {&options.weights, &options.classes, &options.detections, &options.truth.data, &options.truth.images,
+        &options.proposals, &options.device.plans})
     check.reads(*input);
   if (!options.out.empty()) check.writes("--out", options.out);
   if (!options.json.empty()) check.writes("--json", options.json);
@@ -149,9 +150,11 @@ void evaluate_weights(const Options& options, World& world) {
   data.name = split;
   world.watch.place = "the start of the evaluation";
   if (world.size() > 1)
-    check_agreement(world, {{"images", fmt::format("split {}\n", split), "options"},
-                            beginning_of({&data}),
-                            beginning_of(*detector.model)});
+    check_agreement(world,
+                    {{"images", fmt::format("split {}\n", split), "options"},
+                     beginning_of({&data}),
+                     beginning_of(*detector.model)},
+                    options.device.read_plans());
   world.watch.place = "the end of the evaluation";
   move_to(*detector.model, ctx->device);
   options.device.print_start();

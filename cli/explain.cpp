@@ -101,7 +101,8 @@ void explain_photo(const Options& options) {
   fs::create_directories(out, error);
   check_input(!error, "{}: cannot create the folder: {}", options.out, error.message());
   OutputCheck check(options.force);
-  for (const std::string& input : {options.weights, options.classes, options.photo, options.data})
+  for (const std::string& input :
+       {options.weights, options.classes, options.photo, options.data, options.device.plans})
     check.reads(input);
   check.writes("--out", out / "index.html");
   check.writes("--out", out / "trace.json");

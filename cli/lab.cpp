@@ -156,6 +156,7 @@ void add_lab(CLI::App& program) {
   add_verify(*lab);
   add_time(*lab);
   add_lab_explain(*lab);
+  add_lab_tune(*lab);
   add_compare(*lab);
   add_new(*lab);
 }

@@ -48,6 +48,7 @@ void add_profile(CLI::App& program, const std::string& command_line) {
     model.capture_values = !options->no_values;
     model.command_line = command_line;
     model.version = version_line();
+    model.plans = options->device.plans;
     const auto ctx = options->device.make_context(model_config(model.model));
     options->device.print_start();
     bench_model(*ctx, model);

@@ -63,6 +63,7 @@ void add_propose(CLI::App& program) {
     Dataset data = read_objects(folder, open ? "train" : options->split, detector);
     OutputCheck outputs(options->force);
     outputs.reads(options->weights);
+    outputs.reads(options->device.plans);
     outputs.reads(options->data);
     for (const Sample& sample : data.samples) outputs.reads(sample.image);
     outputs.writes("--out", options->out);

@@ -13,6 +13,7 @@
 #include "cli/ranks.h"
 #include "cli/requeue.h"
 #include "cli/settings.h"
+#include "core/world/device.h"
 #include "train/trainer.h"
 
 namespace rcnn {
@@ -41,7 +42,7 @@ void take_explained(const std::pair<std::string, std::string>& words, RunOptions
 void add_train(CLI::App& program, const std::string& command_line) {
   struct Options {
     SettingFlags flags;
-    std::string config, capture;
+    std::string config, capture, plans;
     std::vector<std::string> kernels;
     std::pair<std::string, std::string> explain;  // N and IMAGE
     double rank_timeout = World::Watch{}.seconds;
@@ -86,6 +87,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
   app->add_option("--kernel", options->kernels, kernel_help("conv2d=reference"))
       ->type_name("OP=VARIANT")
       ->group(inspection);
+  add_plans(*app, options->plans)->group(inspection);
   app->add_flag("--sync-report", options->sync_report, "print where the host waited for the GPU")
       ->group(inspection);
   app->add_option("--explain-every", options->explain,
@@ -125,10 +127,14 @@ void add_train(CLI::App& program, const std::string& command_line) {
     run.command_line = command_line;
     run.version = version_line();
     run.kernels = parse_kernels(options->kernels);
+    run.plans_file = options->plans;
+    if (!options->plans.empty())
+      run.plans = plans_for(options->plans, choose_device(run.train.device, world).device);
     if (!world.is_first()) options->capture.clear();
     const auto capture = make_capture(
         {.file = options->capture, .command = command_line, .version = run.version}, options->force,
-        {run.train.data, run.train.weights, run.train.proposals, options->config}, run.train.out);
+        {run.train.data, run.train.weights, run.train.proposals, options->config, options->plans},
+        run.train.out);
     run.steps_watcher = capture.get();
     train_detector(run);
     if (capture) capture->finish();

@@ -32,6 +32,7 @@
 #include "core/host_device.h"
 #include "core/op_observer.h"
 #include "kernels/backend.h"
+#include "kernels/plans.h"
 
 namespace rcnn::kernels {
 
@@ -152,26 +153,28 @@ bool fits(const Context& ctx, const Variant<A, A64>& variant, const A& args) {
   return runs_in(ctx, variant) && (!variant.supports || variant.supports(args));
 }
 
-/// The variant that `run` uses: the one that the context names for the op's family, whatever its precision;
-/// otherwise the first of the context's precision that fits and is faster than those after it; otherwise the
-/// first such of f32. Throws Error naming the op if there is none, and InputError if the named one does not
-/// exist, is not built, needs a newer card or does not support the case.
+/// The variant that the op's table prefers: the first of the context's precision that fits and is faster than
+/// those after it; otherwise the first such of f32. Throws Error naming the op if there is none.
 template <class A, class A64>
-const Variant<A, A64>& choose(const Context& ctx, const Op<A, A64>& op, const A& args) {
-  const auto wanted = ctx.kernels.find(std::string_view(op.family));
-  if (wanted == ctx.kernels.end()) {
-    for (const Precision precision : {ctx.precision, Precision::f32})
-      for (const Variant<A, A64>& variant : op.variants)
-        if (variant.backend.precision == precision && fits(ctx, variant, args) &&
-            (!variant.faster || variant.faster(args)))
-          return variant;
-    throw Error(fmt::format("the op {} has no implementation on {}", op.name, ctx.device.str()));
-  }
+const Variant<A, A64>& preferred(const Context& ctx, const Op<A, A64>& op, const A& args) {
+  for (const Precision precision : {ctx.precision, Precision::f32})
+    for (const Variant<A, A64>& variant : op.variants)
+      if (variant.backend.precision == precision && fits(ctx, variant, args) &&
+          (!variant.faster || variant.faster(args)))
+        return variant;
+  throw Error(fmt::format("the op {} has no implementation on {}", op.name, ctx.device.str()));
+}
+
+/// The variant that --kernel has named for the op's family, whatever its precision. Throws InputError if it
+/// does not exist, is not built, needs a newer card or does not support the case.
+template <class A, class A64>
+const Variant<A, A64>& named(const Context& ctx, const Op<A, A64>& op, const A& args,
+                             const std::string& name) {
   std::string names;
   for (const Variant<A, A64>& variant : op.variants) {
     if (variant.backend.device != ctx.device.type) continue;
     names += (names.empty() ? "" : ", ") + std::string(variant.name);
-    if (wanted->second != variant.name) continue;
+    if (name != variant.name) continue;
     check_input(variant.run != nullptr, "--kernel {}={}: this build does not have it; it needs {}", op.family,
                 variant.name, variant.backend.needs);
     check_input(variant.backend.capability <= ctx.capability,
@@ -183,8 +186,40 @@ const Variant<A, A64>& choose(const Context& ctx, const Op<A, A64>& op, const A&
                 variant.name);
     return variant;
   }
-  throw InputError(fmt::format("--kernel {}={}: {} has no such variant on {}; it has {}", op.family,
-                               wanted->second, op.name, ctx.device.str(), names.empty() ? "none" : names));
+  throw InputError(fmt::format("--kernel {}={}: {} has no such variant on {}; it has {}", op.family, name,
+                               op.name, ctx.device.str(), names.empty() ? "none" : names));
+}
+
+/// A variant, and how its kernel is to cut the work (CallPlan::cut).
+template <class A, class A64>
+struct Chosen {
+  const Variant<A, A64>& variant;
+  std::string cut = {};
+};
+
+/// What `run` uses: the variant that the context names for the op's family; otherwise the one that a plan of
+/// the context has for calls of this shape, if that fits and has the precision of the preferred one;
+/// otherwise the preferred one.
+template <class A, class A64>
+Chosen<A, A64> choose_planned(const Context& ctx, const Op<A, A64>& op, const A& args) {
+  if (const auto wanted = ctx.kernels.find(std::string_view(op.family)); wanted != ctx.kernels.end())
+    return {named(ctx, op, args, wanted->second)};
+  const Variant<A, A64>& first = preferred(ctx, op, args);
+  if constexpr (requires { plan_shape(args); }) {
+    if (ctx.kernels.empty()) return {first};
+    const auto plan = plan_of(ctx, {op.name, plan_shape(args), first.name});
+    for (const Variant<A, A64>& variant : op.variants)
+      if (plan && plan->variant == variant.name && variant.backend.precision == first.backend.precision &&
+          fits(ctx, variant, args))
+        return {variant, plan->cut};
+  }
+  return {first};
+}
+
+/// The variant of it.
+template <class A, class A64>
+const Variant<A, A64>& choose(const Context& ctx, const Op<A, A64>& op, const A& args) {
+  return choose_planned(ctx, op, args).variant;
 }
 
 /// Runs the op in single precision through its chosen variant.
@@ -192,7 +227,8 @@ template <class A, class A64>
 void run(Context& ctx, const Op<A, A64>& op, const A& args) {
   OpCall call{.op = op.name, .args = &args, .layer = ctx.layer};
   if (ctx.observer) ctx.observer->op_begins(call);
-  const Variant<A, A64>& variant = choose(ctx, op, args);
+  const auto [variant, cut] = choose_planned(ctx, op, args);
+  const CutScope cut_scope(ctx.workspace, cut);
   const Workspace::Scope scope(ctx.workspace);
   const cuda::Range range(op.name);
   try {

@@ -73,11 +73,11 @@ Beginning beginning_of(FasterRcnn& model) {
   return {"weights", sha.hex(), "files of weights"};
 }
 
-void check_agreement(World& world, const std::vector<Beginning>& mine) {
+void check_agreement(World& world, const std::vector<Beginning>& mine, const kernels::Plans* plans) {
   if (world.size() == 1) return;
   std::vector<std::vector<Bytes>> all;
   for (const Beginning& one : mine) all.push_back(world.all_gather(std::as_bytes(std::span(one.value))));
-  const std::string numerics = numerics_description();
+  const std::string numerics = numerics_description(plans);
   const std::vector<Bytes> all_numerics = world.all_gather(std::as_bytes(std::span(numerics)));
   const auto text = [](const Bytes& bytes) {
     return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -91,8 +91,8 @@ void check_agreement(World& world, const std::vector<Beginning>& mine) {
                   difference(text(all[i][r]), text(all[i][0])), mine[i].expected);
     if (all_numerics[r] != all_numerics[0])
       print_log(
-          "warning: {} computes with other libraries, instructions or number of threads than {}: the result "
-          "then depends on which process does what, in its last bits\n",
+          "warning: {} computes with other libraries, instructions, number of threads or plans than {}: the "
+          "result then depends on which process does what, in its last bits\n",
           world.name_of(rank), world.name_of(0));
   }
 }
@@ -104,7 +104,8 @@ void check_agreement(Run& run) {
                   {beginning_of({&run.data.train, &run.data.val, &run.data.test}),
                    {"steps done", fmt::format("{}\n", run.state.step), "folder of the run (--out)"},
                    {"settings", lines_of(result_settings(run.options, run.data.random)), "options"},
-                   {"weights", digest_of_weights(run), "files of weights"}});
+                   {"weights", digest_of_weights(run), "files of weights"}},
+                  run.options.plans.get());
 }
 
 }  // namespace rcnn

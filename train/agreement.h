@@ -6,6 +6,7 @@
 
 #include "core/world.h"
 #include "data/dataset.h"
+#include "kernels/plans.h"
 #include "models/faster_rcnn.h"
 
 namespace rcnn {
@@ -25,8 +26,8 @@ Beginning beginning_of(const std::vector<const Dataset*>& data);
 Beginning beginning_of(FasterRcnn& model);
 
 /// Compares what the ranks begin with. Throws InputError on every rank, with a sentence about the first one
-/// that begins with another value than rank 0. Libraries, instructions or numbers of threads that differ are
-/// a warning. Every rank must give the same names.
-void check_agreement(World& world, const std::vector<Beginning>& mine);
+/// that begins with another value than rank 0. Libraries, instructions, numbers of threads or plans that
+/// differ are a warning. Every rank must give the same names.
+void check_agreement(World& world, const std::vector<Beginning>& mine, const kernels::Plans* plans = nullptr);
 
 }  // namespace rcnn

@@ -57,6 +57,7 @@ void propose(const RunOptions& part, const fs::path& file) {
   Context ctx(choose_device(part.train.device, *part.world).device);
   ctx.precision = parse_precision(part.model.precision);
   ctx.kernels = part.kernels;
+  if (part.plans) kernels::use_plans(ctx, *part.plans);
   move_to(*detector.model, ctx.device);
   const RunData data = read_run_data(part.train, out, true);
   std::vector<Fault> known;  // images that cannot be decoded, which the run has reported

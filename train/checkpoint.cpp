@@ -91,7 +91,7 @@ void save_checkpoint(const std::filesystem::path& path, Detector& detector, Sgd&
     metadata["best_step"] = std::to_string(state.best_step);
   }
   if (state.evaluation_due) metadata["evaluation_due"] = "true";
-  metadata["numerics"] = numerics_description();
+  metadata["numerics"] = state.numerics.empty() ? numerics_description() : state.numerics;
   if (!state.data_sha256.empty()) metadata["data_sha256"] = state.data_sha256;
   for (const auto& [key, value] : state.settings) metadata[std::string(kSetting) + key] = value;
   write_safetensors(path, tensors, metadata);
@@ -141,7 +141,7 @@ RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, 
   return state;
 }
 
-std::string numerics_description() {
+std::string numerics_description(const kernels::Plans* plans) {
 #if defined(RCNN_ONEDNN)
   const dnnl_version_t* version = dnnl_version();
   const std::string library = fmt::format("oneDNN {}.{}.{}", version->major, version->minor, version->patch);
@@ -150,7 +150,8 @@ std::string numerics_description() {
 #endif
   // The instruction set for which the processor's kernels are compiled; oneDNN chooses by it, too.
   const char* instructions = kernels::winograd_kernels(4).front()->instruction_set;
-  return fmt::format("{}, {}, {} kernels, {} threads", library, jpeg_library(), instructions, thread_count());
+  return fmt::format("{}, {}, {} kernels, {} threads{}", library, jpeg_library(), instructions,
+                     thread_count(), plans && !plans->digest.empty() ? ", plans " + plans->digest : "");
 }
 
 }  // namespace rcnn

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/plans.h"
 #include "models/detector.h"
 #include "train/ema.h"
 #include "train/sgd.h"
@@ -25,8 +26,8 @@ struct RunState {
   bool evaluation_due = false;  // an evaluation after this step has failed; a resumed run begins with it
   /// The settings that the result depends on, by key: a resumed run must have the same ones.
   std::map<std::string, std::string> settings;
-  /// The numerics_description() of the process that wrote the checkpoint. Under another one the last bits may
-  /// differ.
+  /// The numerics_description() of the process that wrote the checkpoint; empty: save_checkpoint takes that
+  /// of a process without plans. Under another one the last bits may differ.
   std::string numerics = {};
   std::string data_sha256 = {};  // of the training data's Fingerprint; empty in files of older versions
 };
@@ -42,6 +43,7 @@ RunState load_checkpoint(const std::filesystem::path& path, Detector& detector, 
 
 /// Versions of the libraries, instruction set and number of threads, on which the last bits of a result
 /// depend.
-std::string numerics_description();
+/// If `plans` has any that can change bits, it ends with their digest.
+std::string numerics_description(const kernels::Plans* plans = nullptr);
 
 }  // namespace rcnn

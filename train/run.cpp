@@ -2,6 +2,7 @@
 
 #include "core/log.h"
 #include "core/world/device.h"
+#include "kernels/plans.h"
 
 namespace rcnn {
 
@@ -12,6 +13,7 @@ Run::Run(const RunOptions& o, const cuda::DeviceChoice& choice)
   ctx.precision = parse_precision(options.model.precision);
   ctx.seed = static_cast<uint64_t>(config.seed);
   ctx.kernels = options.kernels;
+  if (options.plans) kernels::use_plans(ctx, *options.plans);
 }
 
 namespace {

@@ -80,8 +80,9 @@ void check_run_folder(const RunOptions& options, const std::filesystem::path& ou
   const bool ours = is_marked_here(lock) || is_marked_here(last) || is_marked_here(best);
   OutputCheck check(options.force);
   const TrainConfig& train = options.train;
-  for (const std::string* input : {&train.data, &train.weights, &train.proposals, &train.val_proposals,
-                                   &train.test_proposals, &options.settings_file, &options.explain_image})
+  for (const std::string* input :
+       {&train.data, &train.weights, &train.proposals, &train.val_proposals, &train.test_proposals,
+        &options.settings_file, &options.explain_image, &options.plans_file})
     check.reads(*input);
   for (const char* name : {"run.lock", "last.safetensors", "best.safetensors", "metrics.jsonl", "data.txt",
                            "splits/train.txt", "splits/val.txt", "detections.json", "summary.json",

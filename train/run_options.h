@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "core/files/folder_lock.h"
@@ -10,6 +11,7 @@
 #include "core/world.h"
 #include "data/loader.h"
 #include "eval/data_summary.h"
+#include "kernels/plans.h"
 #include "models/config.h"
 #include "train/config.h"
 #include "train/sgd.h"
@@ -31,6 +33,8 @@ struct RunOptions {
   std::string version;               // of the program, for the report
   /// Op family -> variant (see Context::kernels).
   std::map<std::string, std::string, std::less<>> kernels = {};
+  std::shared_ptr<const kernels::Plans> plans = {};  // from --plans; null: none
+  std::string plans_file = {};                       // that they come from; empty: there are none
   /// Every so many steps, what the network makes of this image is kept (train/learning_series.h); 0: never.
   int64_t explain_every = 0;
   std::string explain_image;

@@ -100,7 +100,7 @@ void write_summary(const fs::path& path, const RunOptions& options, const Finish
   summary["train_seconds"] = run.train_seconds;
   summary["images_per_second"] = images_per_second(run);
   summary["weights_sha256"] = run.weights_sha256;
-  summary["numerics"] = numerics_description();
+  summary["numerics"] = numerics_description(options.plans.get());
   if (run.diagnosis) summary["diagnosis"] = to_json(*run.diagnosis, evaluated);
   summary["faults"] = count_faults(run.faults);
   summary["unreadable_images"] = count_unreadable(run.faults);
@@ -122,7 +122,7 @@ void write_run_report(const fs::path& out, const RunOptions& options, const Fini
                      {"images per second", fmt::format("{:.1f}", images_per_second(run))}};
   data.facts = {
       {"Data", options.train.data},
-      {"Numerics", numerics_description()},
+      {"Numerics", numerics_description(options.plans.get())},
       {"Repeatable", options.train.minutes > 0
                          ? "no: the run was ended by the clock (minutes)"
                          : "yes: the command below gives the same weights, bit for bit, on the same "

@@ -211,7 +211,9 @@ void build_model(Run& run) {
   if (run.config.freeze_backbone) freeze_backbone(model);
   move_to(model, run.ctx.device);
   print_log("{}: {:.2f} M parameters; {} on {}\n", run.options.model.backbone,
-            static_cast<double>(count_parameters(model)) / 1e6, numerics_description(), run.ctx.device.str());
+            static_cast<double>(count_parameters(model)) / 1e6, numerics_description(run.options.plans.get()),
+            run.ctx.device.str());
+  if (run.options.plans) print_log("{}\n", printable(run.options.plans->note));
   run.sgd.emplace(run.ctx, model, sgd_options(run.config));
   if (run.config.ema > 0) run.ema.emplace(run.ctx, model, run.config.ema);
 }
@@ -238,6 +240,7 @@ void prepare_folder(Run& run) {
 
 void open_folder(Run& run) {
   const auto settings = result_settings(run.options, run.data.random);
+  const std::string numerics = numerics_description(run.options.plans.get());
   if (run.world.is_first()) prepare_folder(run);
   if (run.continues()) {
     const std::string data = run.state.data_sha256;
@@ -247,15 +250,16 @@ void open_folder(Run& run) {
                 run.last_checkpoint().string(), run.state.step, run.steps);
     run.state.data_sha256 = data;
     print_log("resuming after step {}\n", run.state.step);
-    if (run.state.numerics != numerics_description())
+    if (run.state.numerics != numerics)
       print_log(
           "warning: the checkpoint was written with {}, this is {}: the weights will differ in their last "
           "bits\n",
-          run.state.numerics, numerics_description());
+          run.state.numerics, numerics);
   } else {
     if (run.options.resume) print_log("no checkpoint in {} yet: starting from step 0\n", run.out.string());
     run.state.settings = settings;
   }
+  run.state.numerics = numerics;   // of the checkpoints to come
   leave_out_unusable_splits(run);  // the lists of a random split are written by now
 }
 

@@ -45,13 +45,19 @@ void exchange_in(Meeting& meeting, std::unique_lock<std::mutex>& lock, size_t me
                  const World::Incoming& from, const Copy& copy) {
   meeting.to[me] = &to;
   meeting.meet(lock);
-  for (size_t i = 0; i < from.size(); ++i) {
-    const std::span<const std::byte> sent = (*meeting.to[i])[me];
-    check(sent.size() == from[i].size(), "rank {} sends {} bytes to rank {}, which expects {}", i,
-          sent.size(), me, from[i].size());
-    copy(i, sent, from[i]);
+  std::exception_ptr failure;
+  try {
+    for (size_t i = 0; i < from.size(); ++i) {
+      const std::span<const std::byte> sent = (*meeting.to[i])[me];
+      check(sent.size() == from[i].size(), "rank {} sends {} bytes to rank {}, which expects {}", i,
+            sent.size(), me, from[i].size());
+      copy(i, sent, from[i]);
+    }
+  } catch (...) {
+    failure = std::current_exception();
   }
-  meeting.meet(lock);  // what others send must stay until all have it
+  meeting.meet(lock);  // what a rank sends must stay until all have it, also if it fails
+  if (failure) std::rethrow_exception(failure);
 }
 
 /// From GPU to GPU. The ranks may be on different ones, whose streams know nothing of each other.

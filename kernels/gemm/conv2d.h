@@ -68,6 +68,12 @@ struct Conv2dDwArgs {
   const PackedInput* packed_x = nullptr;  // that forward may have left, or null
 };
 
+/// The shape alone: what a plan knows the calls by (kernels/plans.h).
+std::string plan_shape(const Conv2dShape& shape);
+inline std::string plan_shape(const Conv2dArgs<float>& a) { return plan_shape(a.shape); }
+inline std::string plan_shape(const Conv2dDxArgs<float>& a) { return plan_shape(a.shape); }
+inline std::string plan_shape(const Conv2dDwArgs<float>& a) { return plan_shape(a.shape); }
+
 template <class T>
 void conv2d_reference(const Stream&, Workspace&, const Conv2dArgs<T>& a);
 template <class T>

@@ -117,7 +117,7 @@ void run(const Stream& stream, Workspace& workspace, const Conv2dDwArgs<float>& 
   gemm.output = output_of(bare, a);
 
   const int columns = dims.r * dims.s * dims.c;
-  if (!plan) plan = choose_plan(gemm.k, columns, blocks_for(rows, kDepth<Stored>));
+  if (!plan) plan = plan_of_call(workspace, gemm.k, columns, blocks_for(rows, kDepth<Stored>));
   gemm.parts = take_parts(workspace, plan->parts, gemm.k, gemm.output);
   with_tile(stream, plan->tile, [&](auto tile) {
     using T = decltype(tile);

@@ -152,8 +152,8 @@ void run(const Stream& stream, Workspace& workspace, ConvGemm<typename Element::
   const Patches largest = gemm.dx ? patches_of_g(p, 0) : patches_of_x(p);
   const int depth = p.r * p.s * (gemm.dx ? p.k : p.c) / phases;
   if (!plan)
-    plan = choose_plan(largest.rows(), gemm.output.columns,
-                       blocks_for(depth, kDepth<typename Element::Stored>), phases);
+    plan = plan_of_call(workspace, largest.rows(), gemm.output.columns,
+                        blocks_for(depth, kDepth<typename Element::Stored>), phases);
   gemm.parts = take_parts(workspace, plan->parts, rows, gemm.output);
   with_tile(stream, plan->tile, [&](auto tile) {
     using T = decltype(tile);

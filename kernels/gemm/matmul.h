@@ -24,6 +24,9 @@ struct MatmulArgs {
   const PackedInput* packed_b = nullptr;   // of b, if it holds a layer's input that forward may have packed
 };
 
+/// The sizes, and which of the matrices is transposed: what a plan knows the calls by (kernels/plans.h).
+std::string plan_shape(const MatmulArgs<float>& a);
+
 template <class T>
 void matmul_reference(const Stream&, Workspace&, const MatmulArgs<T>& a);
 

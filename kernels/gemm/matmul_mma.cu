@@ -85,7 +85,7 @@ void run(const Stream& stream, Workspace& workspace, const MatmulArgs<float>& ar
   gemm.b_length = static_cast<int>(padded<Stored>(b_length));
   gemm.output = output_of(p, args);
 
-  if (!plan) plan = choose_plan(args.m, args.n, blocks_for(args.k, kDepth<Stored>));
+  if (!plan) plan = plan_of_call(workspace, args.m, args.n, blocks_for(args.k, kDepth<Stored>));
   gemm.parts = take_parts(workspace, plan->parts, args.m, gemm.output);
   constexpr Order k = Order::along_k, outer = Order::along_outer;
   if (!args.transpose_a && args.transpose_b) launch_matmul<Element, k, k>(stream, plan->tile, gemm);

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/bf16.h"
 #include "core/context.h"
@@ -22,6 +25,8 @@ inline TileSize tile_that_fits(TileSize wanted, size_t block_shared) {
   return wanted == TileSize::m128n256 && block_shared < kLargeTileShared ? TileSize::m128n128 : wanted;
 }
 
+inline constexpr int kMaxParts = 64;
+
 /// The tile of a block, and how many blocks share the reduction of one tile: the parts
 /// of kernels/gemm/gemm_output.h.
 struct Plan {
@@ -33,6 +38,18 @@ struct Plan {
 /// each about `chunks` chunks deep. It depends only on the sizes, not on the card, so that all cards give
 /// the same bits.
 Plan choose_plan(int64_t m, int64_t n, int64_t chunks, int64_t products = 1);
+
+/// The plans that the model expects to take at most twice as long as the one that choose_plan prefers, which
+/// is the first: at most 16.
+std::vector<Plan> likely_plans(int64_t m, int64_t n, int64_t chunks, int64_t products = 1);
+
+/// A plan as the cut of a CallPlan: "128x64 in 2". Reading it back gives nothing for any other text.
+std::string cut_of(const Plan& plan);
+std::optional<Plan> plan_of_cut(std::string_view cut);
+
+/// The plan of a call whose kernel runs in this workspace: the one that a CallPlan wants, or choose_plan's.
+/// Offers likely_plans to whoever asks (CutOfCall).
+Plan plan_of_call(Workspace& workspace, int64_t m, int64_t n, int64_t chunks, int64_t products = 1);
 
 /// c rounded up to whole vectors of 16 bytes.
 template <class Stored>
@@ -68,8 +85,8 @@ template <class Stored>
 const Stored* packed_transposed(const Stream& stream, Workspace& workspace, const float* filters, int64_t k,
                                 int64_t taps, int64_t c, const WeightsKey& weights);
 
-/// The ops with the given plan, or with a chosen one if none is given. `precision` is tf32 or bf16. For tests
-/// and experiments; the variants in the ops' tables choose their plans.
+/// The ops with the given plan, or with that of the call if none is given. `precision` is tf32 or bf16. For
+/// tests and experiments; the variants in the ops' tables choose their plans.
 void conv2d_planned(const Stream&, Workspace&, const Conv2dArgs<float>&, Precision, std::optional<Plan>);
 void conv2d_dx_planned(const Stream&, Workspace&, const Conv2dDxArgs<float>&, Precision, std::optional<Plan>);
 void conv2d_dw_planned(const Stream&, Workspace&, const Conv2dDwArgs<float>&, Precision, std::optional<Plan>);
