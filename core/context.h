@@ -87,7 +87,7 @@ struct Context {
   /// recorded step can be replayed with another number.
   Tensor step;
   uint32_t micro_batch = 0;  // the batch's number within its step: keys draws without an image id
-  /// Op family -> variant, from `--kernel conv2d=onednn`; an op without an entry uses its preferred variant.
+  /// What runs instead of a preferred variant: by op family (`--kernel`), or by call (kernels/plans.h).
   std::map<std::string, std::string, std::less<>> kernels;
   /// If set, told of every op: see core/op_observer.h.
   OpObserver* observer = nullptr;

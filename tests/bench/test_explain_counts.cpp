@@ -56,7 +56,7 @@ TEST_CASE("lab explain: counts of a small product, by hand") {
 TEST_CASE("lab explain: every rung of the convolution and of both gradients is counted") {
   if (!cuda_sim::can_count_accesses()) return;
   for (const char* op : {"conv2d", "conv2d_dx", "conv2d_dw"}) {
-    CAPTURE(op);
+    CAPTURE(std::string(op));
     constexpr int64_t kCase = 12;  // 1 x 6 x 11 x 16, 68 filters of 3 x 3
     auto rows = explained({op}, kCase);
     for (const char* variant :
@@ -78,7 +78,7 @@ TEST_CASE("lab explain: every rung of the convolution and of both gradients is c
     // What each rung is for: fewer requests of global memory than the one before.
     const auto requests = [&](const char* variant) { return rows[variant]["requests"].get<double>(); };
     CHECK(requests("direct") > 4 * requests("tiled"));
-    CHECK(requests("tiled") > 4 * requests("implicit_gemm"));
+    CHECK(requests("tiled") > 2 * requests("implicit_gemm"));
   }
 }
 
