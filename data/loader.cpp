@@ -31,26 +31,43 @@ std::vector<int> shuffled(size_t samples, uint64_t seed, int epoch) {
   return order;
 }
 
-/// The same samples with batches of one orientation first; a batch comes as soon as it is full. The remaining
-/// samples keep their order, so that drop_last does not always leave out the same orientation.
-std::vector<int> grouped(const std::vector<int>& order, const Dataset& dataset, size_t batch) {
-  const auto is_tall = [&](int sample) {
-    const Sample& s = dataset.samples[static_cast<size_t>(sample)];
-    return s.height > s.width;
-  };
-  std::vector<int> result;
+struct Grouped {
+  std::vector<int> groups;  // one after the other
+  std::vector<int> rest;    // in the order that they had
+};
+
+/// At most so many groups of samples of one orientation; a group comes as soon as it is full.
+Grouped grouped(const std::vector<int>& order, const Dataset& dataset, size_t size, size_t max_groups) {
+  Grouped result;
+  std::vector<bool> taken(dataset.samples.size());
   std::array<std::vector<int>, 2> waiting;
   for (const int sample : order) {
-    std::vector<int>& like = waiting[is_tall(sample) ? 1 : 0];
+    const Sample& s = dataset.samples[static_cast<size_t>(sample)];
+    std::vector<int>& like = waiting[s.height > s.width ? 1 : 0];
     like.push_back(sample);
-    if (like.size() < batch) continue;
-    result.insert(result.end(), like.begin(), like.end());
+    if (like.size() < size || result.groups.size() == size * max_groups) continue;
+    for (const int one : like) taken[static_cast<size_t>(one)] = true;
+    result.groups.insert(result.groups.end(), like.begin(), like.end());
     like.clear();
   }
-  for (const int sample : order) {
-    const std::vector<int>& like = waiting[is_tall(sample) ? 1 : 0];
-    if (std::find(like.begin(), like.end(), sample) != like.end()) result.push_back(sample);
-  }
+  for (const int sample : order)
+    if (!taken[static_cast<size_t>(sample)]) result.rest.push_back(sample);
+  return result;
+}
+
+/// The samples of an epoch whose first batch has this number in the stream. Steps of one orientation come
+/// first, after the batches that complete a step of the epoch before; then batches of one orientation. The
+/// remaining samples keep their order, so that drop_last does not always leave out the same orientation.
+std::vector<int> grouped_by_step(const std::vector<int>& order, const Dataset& dataset,
+                                 const LoaderOptions& options, int64_t first) {
+  const auto batch = static_cast<size_t>(options.batch), step = static_cast<size_t>(options.step);
+  const size_t whole = order.size() / batch, lead = (step - static_cast<size_t>(first) % step) % step;
+  const Grouped steps = grouped(order, dataset, batch * step, whole > lead ? (whole - lead) / step : 0);
+  Grouped batches = grouped(steps.rest, dataset, batch, order.size());
+  std::vector<int>& result = batches.groups;
+  result.insert(result.end(), batches.rest.begin(), batches.rest.end());
+  result.insert(result.begin() + static_cast<std::ptrdiff_t>(std::min(lead * batch, result.size())),
+                steps.groups.begin(), steps.groups.end());
   return result;
 }
 
@@ -64,6 +81,7 @@ Loader::Loader(const Dataset& dataset, const LoaderOptions& options, int64_t fir
       next_to_take_(next_to_load_) {
   check_input(!dataset.samples.empty(), "The dataset holds no image to load.");
   check_input(options.batch >= 1, "batch = {}: expected at least 1 image.", options.batch);
+  check(options.step >= 1, "Loader: a step of {} batches.", options.step);
   check_input(options.workers >= 0, "workers = {}: expected 0 or more threads.", options.workers);
   check_options(options.augment);
   check(first_batch >= 0 && first_batch % options.share.of == 0,
@@ -243,7 +261,7 @@ std::shared_ptr<const Loader::Order> Loader::order_of(int epoch) {
   std::iota(order->begin(), order->end(), 0);
   if (options_.shuffle) *order = shuffled(order->size(), options_.seed, epoch);
   if (options_.shuffle && options_.group_by_aspect)
-    *order = grouped(*order, dataset_, static_cast<size_t>(options_.batch));
+    *order = grouped_by_step(*order, dataset_, options_, epoch * batches_per_epoch_);
   kept = order;
   orders_.erase(orders_.begin(), orders_.lower_bound(epoch - 1));
   return order;

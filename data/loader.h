@@ -31,6 +31,9 @@ struct LoaderOptions {
   /// With `shuffle`: wide images and tall images form separate batches, so that less of a batch is padding.
   /// The images that do not fill a batch are mixed at the end of the epoch.
   bool group_by_aspect = false;
+  /// The batches of a training step. With `group_by_aspect` they have one orientation, as long as there are
+  /// images for that: processes that share them then have about the same work.
+  int64_t step = 1;
   AugmentOptions augment = {};
   int workers = 2;  // threads; 0 loads in the thread that calls next()
   /// Leave out the last batch of an epoch if it would be short, as training does; with `shuffle`, different

@@ -32,6 +32,7 @@ LoaderOptions loader_options(const TrainConfig& config) {
   options.seed = static_cast<uint64_t>(config.seed);
   options.shuffle = options.drop_last = true;
   options.group_by_aspect = config.group_by_aspect;
+  options.step = config.accumulate;
   options.augment.flip_horizontal = config.flip_horizontal;
   options.augment.flip_vertical = config.flip_vertical;
   options.augment.scale_jitter = config.scale_jitter;

@@ -332,6 +332,45 @@ TEST_CASE("loader: groups by aspect") {
   CHECK(take(pictures.data, options, 1).samples[0] == std::vector<int>{0, 1, 2, 3});
 }
 
+TEST_CASE("loader: groups by aspect: the batches of a step have one orientation, across epochs too") {
+  constexpr int kImages = 47, kBatch = 2, kStep = 5, kBatches = kImages / kBatch;  // 23, no multiple of 5
+  Pictures pictures(kImages);
+  for (size_t i = 0; i < kImages; i += 3)
+    std::swap(pictures.data.samples[i].width, pictures.data.samples[i].height);
+  const auto is_tall = [](int sample) { return sample % 3 == 0; };  // 16 of them; 31 wide ones
+  LoaderOptions options{
+      .batch = kBatch, .seed = 5, .shuffle = true, .group_by_aspect = true, .workers = 0, .drop_last = true};
+  const auto batches_of_one = take(pictures.data, options, 10 * kBatches).samples;
+  options.step = kStep;
+  const auto all = take(pictures.data, options, 10 * kBatches).samples;
+  CHECK(all != batches_of_one);
+  for (int epoch = 0; epoch < 10; ++epoch) {
+    CAPTURE(epoch);
+    std::multiset<int> seen;
+    for (int i = epoch * kBatches; i < (epoch + 1) * kBatches; ++i)
+      seen.insert(all[static_cast<size_t>(i)].begin(), all[static_cast<size_t>(i)].end());
+    CHECK(seen.size() == kImages - 1);
+    CHECK(std::set<int>(seen.begin(), seen.end()).size() == kImages - 1);
+    // Of 16 tall and 31 wide images there are one and three groups of ten.
+    int whole = 0, pure = 0;
+    for (int begin = (epoch * kBatches + kStep - 1) / kStep * kStep; begin + kStep <= (epoch + 1) * kBatches;
+         begin += kStep) {
+      int64_t tall = 0;
+      for (int i = begin; i < begin + kStep; ++i)
+        tall +=
+            std::count_if(all[static_cast<size_t>(i)].begin(), all[static_cast<size_t>(i)].end(), is_tall);
+      ++whole;
+      pure += tall == 0 || tall == kBatch * kStep ? 1 : 0;
+    }
+    CHECK(whole >= 3);
+    CHECK(pure == whole);
+  }
+  CHECK(take(pictures.data, options, 50, 15).samples ==
+        std::vector<std::vector<int>>(all.begin() + 15, all.begin() + 65));
+  options.step = 1;  // the order of a step of one batch, which the test above describes
+  CHECK(take(pictures.data, options, 10 * kBatches).samples == batches_of_one);
+}
+
 TEST_CASE("loader: the first images are those that training sees first") {
   const Pictures pictures(11);
   pictures.spoil(4);
