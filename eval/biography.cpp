@@ -36,7 +36,11 @@ struct Teller {
   /// "detection 2 (horse .93)"
   std::string detection_name(int place) const {
     const StageBox& box = classified(stages.detections[static_cast<size_t>(place)]);
-    return fmt::format("detection {} ({} {})", place + 1, class_name(box.group), share(double{box.score}));
+    return fmt::format("detection {} ({} {})", place + 1, class_name(box.group), score(box));
+  }
+  /// Its score, with so many digits that it is seen whether it reaches the threshold.
+  std::string score(const StageBox& box) const {
+    return compared(double{box.score}, double{threshold(box.group)}).a;
   }
 };
 
@@ -56,6 +60,17 @@ int best_classified(const Teller& of, int object) {
         (best < 0 || of.classified(i).score > of.classified(best).score))
       best = i;
   return best;
+}
+
+/// The place of the best detection that belongs to the object, and is below the threshold; -1 if there is
+/// none.
+int best_below(const Teller& of, int object) {
+  const int label = of.objects[static_cast<size_t>(object)].label;
+  for (int i = 0; i < std::ssize(of.stages.detections); ++i) {
+    const StageBox& box = of.classified(of.stages.detections[static_cast<size_t>(i)]);
+    if (box.group == label && of.belongs(box, object)) return box.score < of.threshold(label) ? i : -1;
+  }
+  return -1;
 }
 
 /// Follows the boxes that overlap the object enough to where the last of them was lost, before the head.
@@ -172,8 +187,7 @@ void tell_lost_in_nms(const Teller& of, ObjectStory& story) {
   story.classified = best_classified(of, story.object);
   const StageBox& box = of.classified(story.classified);
   story.fate = box.killer >= 0 ? Fate::lost_in_nms : Fate::over_detections;
-  const std::string scored =
-      fmt::format("its box scored {} {}", of.class_name(box.group), share(double{box.score}));
+  const std::string scored = fmt::format("its box scored {} {}", of.class_name(box.group), of.score(box));
   if (box.killer < 0) {
     story.sentence = fmt::format("{} but came after the {} detections that an image may have", scored,
                                  of.stages.detections.size());
@@ -192,10 +206,23 @@ void tell_wrong_class(const Teller& of, const ImageFindings& findings, const std
   for (const Wrong& wrong : findings.wrong)
     if (wrong.paired == story.object) story.detection = static_cast<int>(wrong.detection - all.data());
   const StageBox& box = of.classified(of.stages.detections[static_cast<size_t>(story.detection)]);
-  story.sentence = fmt::format(
-      "classified as {} {}, with {} {}: {} lies on it (IoU {})", of.class_name(box.group),
-      share(double{box.score}), of.class_name(label), share(double{of.stages.probability(box.source, label)}),
-      of.detection_name(story.detection), share(of.object_overlap(box.seen, story.object)));
+  const std::string with = share(of.object_overlap(box.seen, story.object));
+  story.below = best_below(of, story.object);
+  if (story.below >= 0) {
+    story.classified = of.stages.detections[static_cast<size_t>(story.below)];
+    const StageBox& own = of.classified(story.classified);
+    story.sentence = fmt::format(
+        "found as {} {} by detection {} (IoU {}), below the confidence threshold {}; shown on it, with an "
+        "IoU of {}, is {}",
+        of.class_name(label), of.score(own), story.below + 1,
+        share(of.object_overlap(own.seen, story.object)),
+        compared(double{of.threshold(label)}, double{own.score}).a, with, of.detection_name(story.detection));
+    return;
+  }
+  story.sentence = fmt::format("classified as {} {}, with {} {}: {} lies on it (IoU {})",
+                               of.class_name(box.group), of.score(box), of.class_name(label),
+                               share(double{of.stages.probability(box.source, label)}),
+                               of.detection_name(story.detection), with);
 }
 
 /// For each detection, whether the confusion matrix pairs it with an object of another class: then it tells
@@ -282,13 +309,11 @@ DetectionStory tell_detection(const Teller& of, int place) {
   const auto anchor = static_cast<size_t>(proposal.source);
   story.sentence = fmt::format(
       "detection {} ({} {}): an anchor of {} px of the network's input on {} with objectness {} (rank {} of "
-      "its "
-      "level) became proposal {}; the head gave that {} {} and background {}, moved it (IoU {} with the "
-      "proposal), and it "
-      "suppressed {}",
-      place + 1, of.class_name(box.group), share(double{box.score}), extent(stages.anchors[anchor]),
+      "its level) became proposal {}; the head scored it {} {}, background {}, and moved it (the new box "
+      "overlaps the proposal by IoU {}); it suppressed {}",
+      place + 1, of.class_name(box.group), of.score(box), extent(stages.anchors[anchor]),
       of.level_of(proposal.source), share(double{kernels::sigmoid(stages.objectness[anchor])}),
-      stages.rank[anchor] + 1, proposal.place + 1, of.class_name(box.group), share(double{box.score}),
+      stages.rank[anchor] + 1, proposal.place + 1, of.class_name(box.group), of.score(box),
       share(double{stages.probability(box.source, 0)}), share(overlap(box.seen, proposal.seen)),
       story.suppressed == 1   ? "one other box"
       : story.suppressed == 0 ? "no other box"

@@ -50,7 +50,15 @@ struct ObjectStory {
   /// The boxes that explain the fate, as indices into the lists of Stages; -1: none.
   int anchor = -1, proposed = -1, classified = -1;
   int detection = -1;  // the place of the detection that found it, or was taken for it
+  /// Only with the fate wrong_class: the place of the best detection that would find it, but is below the
+  /// confidence threshold; -1: none. What is shown on the object explains the miss for the diagnosis, but
+  /// with a lower threshold it would be found.
+  int below = -1;
 };
+/// The setting with which the object's fate could change, and whether it is one of `rcnn train`: those of its
+/// fate, or --score if a detection of it is below the threshold.
+std::string_view setting_for(const ObjectStory& story);
+bool is_of_training(const ObjectStory& story);
 
 /// How a detection came about.
 struct DetectionStory {

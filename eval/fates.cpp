@@ -63,6 +63,14 @@ bool is_of_training(Fate fate) {
   return !setting.empty() && setting != "--score";
 }
 
+std::string_view setting_for(const ObjectStory& story) {
+  return setting_for(story.below >= 0 ? Fate::low_score : story.fate);
+}
+
+bool is_of_training(const ObjectStory& story) {
+  return is_of_training(story.below >= 0 ? Fate::low_score : story.fate);
+}
+
 MissCause cause_of(Fate fate) {
   switch (fate) {
     case Fate::poorly_placed:

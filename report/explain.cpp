@@ -8,6 +8,7 @@
 #include "core/files/output.h"
 #include "core/text.h"
 #include "report/explain_parts.h"
+#include "report/html.h"
 
 namespace rcnn {
 namespace {
@@ -105,10 +106,6 @@ Drawing Explained::on_photo() const {
   return drawing;
 }
 
-Box Explained::map_area(const HostMap& map, int stride) {
-  return {0, 0, static_cast<float>(map.w * stride), static_cast<float>(map.h * stride)};
-}
-
 nlohmann::ordered_json json_number(float value) {
   // Through the shortest text that gives the same float, so that the file has no more digits than needed.
   if (!std::isfinite(value)) return nullptr;
@@ -125,6 +122,19 @@ std::string box_text(const Box& box) {
 
 std::string part_of(size_t shown, size_t all) {
   return shown < all ? fmt::format(" ({} of {})", shown, all) : "";
+}
+
+std::string object_cell(const Explained& of, size_t object) {
+  const Object& wanted = (*of.objects)[object];
+  return fmt::format("{} ({}, {})", object + 1, escape_html(of.class_name(wanted.label)), extent(wanted.box));
+}
+
+std::string level_key(const Stages& stages) {
+  std::string key;
+  for (size_t l = 0; l < stages.levels.size(); ++l)
+    key += fmt::format("{}{}{}", key.empty() ? "" : ", ",
+                       swatch(colour_text(mark_colour(static_cast<int>(l)))), level_name(stages, l));
+  return key;
 }
 
 std::string boxes_text(int64_t count) { return fmt::format("{} {}", count, count == 1 ? "box" : "boxes"); }
@@ -198,12 +208,14 @@ Explanation explain(Context& ctx, Detector& detector, const Image& image, const 
           drawing_image(chapter.plates[i].drawing, image, chapter.plates[i].small ? kSmallSide : kLargeSide));
     ++number;
   }
-  for (const ObjectStory& story : of.told.objects)
+  for (const ObjectStory& story : of.told.objects) {
     numbers["objects"].push_back({{"object", story.object + 1},
                                   {"fate", name_of(story.fate)},
-                                  {"setting", setting_for(story.fate)},
-                                  {"setting_of_training", is_of_training(story.fate)},
+                                  {"setting", setting_for(story)},
+                                  {"setting_of_training", is_of_training(story)},
                                   {"sentence", printable(story.sentence)}});
+    numbers["objects"].back().update(path_of(of, story).numbers);
+  }
   for (const DetectionStory& story : of.told.detections)
     numbers["detections"].push_back({{"detection", story.detection + 1},
                                      {"shown", story.shown},

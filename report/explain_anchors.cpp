@@ -11,6 +11,7 @@ namespace rcnn {
 namespace {
 
 constexpr size_t kBestShown = 15;
+constexpr int64_t kDotsShown = 1500;  // cells
 
 float probability(const Explained& of, int64_t anchor) {
   return kernels::sigmoid(of.stages.objectness[static_cast<size_t>(anchor)]);
@@ -61,10 +62,8 @@ Chapter explain_anchors(const Explained& of) {
   std::string rows;
   for (size_t l = 0; l < stages.levels.size(); ++l) {
     const StageLevel& level = stages.levels[l];
-    const auto cell = [&](float at, int64_t count) {
-      return std::clamp<int64_t>(static_cast<int64_t>(at / static_cast<float>(level.stride)), 0, count - 1);
-    };
-    const int64_t first = level.first + (cell(cy, level.h) * level.w + cell(cx, level.w)) * level.per_cell;
+    const int64_t cell = cell_at(cy, level.stride, level.h) * level.w + cell_at(cx, level.stride, level.w);
+    const int64_t first = level.first + cell * level.per_cell;
     std::string sizes;
     for (int64_t a = 0; a < level.per_cell; ++a) {
       const Box& box = stages.anchors[static_cast<size_t>(first + a)];
@@ -84,9 +83,9 @@ Chapter explain_anchors(const Explained& of) {
       chapter.numbers["anchors_of_a_cell"].push_back(
           {{"level", level_name(stages, l)}, {"anchor", first + a}, {"box", json_box(box)}});
     }
-    rows += fmt::format("<tr><td>{}</td><td>{}</td><td>{} x {}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
-                        level_name(stages, l), level.stride, level.h, level.w, level.per_cell, level.count(),
-                        sizes);
+    rows += fmt::format(
+        "<tr><td>{}</td><td>{}</td><td>{}&#160;x&#160;{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+        level_name(stages, l), level.stride, level.h, level.w, level.per_cell, level.count(), sizes);
     chapter.numbers["levels"].push_back({{"name", level_name(stages, l)},
                                          {"stride", level.stride},
                                          {"cells", {level.h, level.w}},
@@ -95,19 +94,27 @@ Chapter explain_anchors(const Explained& of) {
   }
   // The grid of the level on which the followed anchor stands.
   const StageLevel& level = stages.levels[of.followed.level];
-  for (int64_t y = 0; y < level.h && level.h * level.w <= 1500; ++y)
+  const float beside = cx - static_cast<float>(of.followed.x * level.stride);
+  const bool dots = level.h * level.w <= kDotsShown;
+  for (int64_t y = 0; y < level.h && dots; ++y)
     for (int64_t x = 0; x < level.w; ++x)
-      own.marks.insert(own.marks.begin(), {.kind = Mark::Kind::dot,
-                                           .at = {static_cast<float>(x * level.stride),
-                                                  static_cast<float>(y * level.stride), 0, 0},
-                                           .colour = kWhite,
-                                           .width = 1.8f});
+      own.marks.insert(
+          own.marks.begin(),
+          {.kind = Mark::Kind::dot,
+           .at = {static_cast<float>(x * level.stride), static_cast<float>(y * level.stride), 0, 0},
+           .colour = kWhite,
+           .width = std::clamp(0.2f * static_cast<float>(level.stride), 1.8f, 3.2f)});
   chapter.plates.push_back(
-      {std::move(own), fmt::format("The {} anchors of one cell of {}. Every white dot is a cell of "
-                                   "that level and has the same anchors.",
-                                   level.per_cell, level_name(stages, of.followed.level))});
+      {std::move(own),
+       fmt::format(
+           "The {} anchors of one cell of {}.{}", level.per_cell, level_name(stages, of.followed.level),
+           dots ? fmt::format(" Every white dot is the point of a cell of that level, {} its anchors are "
+                              "centred.",
+                              beside == 0 ? "on which" : fmt::format("{:g} pixels beside which", beside))
+                : "")});
   chapter.plates.push_back(
-      {std::move(all), "The anchors of all levels at the same place, a colour for each level."});
+      {std::move(all),
+       fmt::format("The anchors of all levels at about the same place: {}.", level_key(stages))});
   chapter.more = table(
       "<th>level</th><th>pixels of the input per cell</th><th>cells</th><th>anchors per "
       "cell</th><th>anchors</th>"
@@ -121,11 +128,13 @@ Chapter explain_objectness(const Explained& of) {
   Chapter chapter{
       .id = "objectness",
       .title = "Objectness: is anything there?",
-      .text =
-          "A small network, the same for every cell, gives each anchor a score: does it hold an object, of "
-          "whatever class? Bright cells have an anchor that says yes. Large objects light up on the coarse "
-          "levels, "
-          "small ones on the fine levels.",
+      .text = fmt::format(
+          "A small network, the same for every cell, gives each anchor a score: does it hold an "
+          "object, of whatever class? A heat map shows the highest score of the anchors of each "
+          "cell, from 0 (black) to 1 (yellow). The network was trained to say yes where an anchor "
+          "overlaps an object by an IoU of at least {}, on every level that has such anchors; the "
+          "sizes of each level are in chapter 3.",
+          share(double{of.config().rpn_fg_iou_thresh})),
       .shape = "",
       .source = {"models/rpn.cpp", "rpn_forward"},
       .paper = "Faster R-CNN, section 3.1"};
@@ -137,11 +146,8 @@ Chapter explain_objectness(const Explained& of) {
     chapter.shape +=
         fmt::format("{}{} (1, {}, {}, {})", l > 0 ? ", " : "", name, level.h, level.w, level.per_cell);
     Drawing drawing = of.on_photo();
-    const auto stride = static_cast<float>(level.stride);
     drawing.layers.push_back(
-        {heat_image(best, level.h, level.w, 0, 1),
-         {0, 0, static_cast<float>(level.w) * stride, static_cast<float>(level.h) * stride},
-         0.72f});
+        {heat_image(best, level.h, level.w, 0, 1), map_place(level.h, level.w, level.stride), 0.72f});
     chapter.plates.push_back({std::move(drawing),
                               fmt::format("<b>{}</b>: highest {}", name, share(double{best[strongest]})),
                               true});
@@ -168,9 +174,9 @@ Chapter explain_objectness(const Explained& of) {
                                        {"objectness", json_number(probability(of, anchor))}});
   }
   chapter.plates.push_back(
-      {std::move(drawing), fmt::format("The {} anchors with the highest objectness, still where they "
-                                       "were put; a colour for each level.",
-                                       rank)});
+      {std::move(drawing), fmt::format("The {} anchors with the highest objectness, still where they were "
+                                       "put; the colour is that of the level: {}.",
+                                       rank, level_key(stages))});
   return chapter;
 }
 

@@ -43,21 +43,18 @@ std::string what_if(const Explained& of) {
   std::string svg = drawing_svg(drawing, "detections with these thresholds");
   svg.insert(svg.size() - 6, "<g id=\"whatif-boxes\"></g>");
   return fmt::format(
-      "<h3>What if? Move the thresholds</h3>\n<div class=\"whatif\"><div class=\"plate\">{}</div><div>\n"
-      "<label>confidence at least <output id=\"whatif-score-text\"></output><input id=\"whatif-score\" "
-      "type=\"range\" "
-      "min=\"{:.2f}\" max=\"1\" step=\"0.01\" value=\"{:.2f}\"/></label>\n"
-      "<label>suppress above IoU <output id=\"whatif-iou-text\"></output><input id=\"whatif-iou\" "
-      "type=\"range\" min=\"0\" "
-      "max=\"1\" step=\"0.01\" value=\"{:.2f}\"/></label>\n"
-      "<label>detections at most <output id=\"whatif-top-text\"></output><input id=\"whatif-top\" "
-      "type=\"range\" min=\"1\" "
-      "max=\"{}\" step=\"1\" value=\"{}\"/></label>\n<p id=\"whatif-result\"></p>\n"
-      "<p>Computed in this page from the {} boxes that the head left, with the rule and the rounding of the "
-      "program. <code>--score</code> is an option of <code>rcnn detect</code>, <code>explain</code> and "
-      "<code>eval</code>; <code>--box-nms-thresh</code> and <code>--box-detections-per-img</code> are "
-      "settings of <code>rcnn train</code>, which the model keeps.</p></div></div>\n"
-      "<script type=\"application/json\" id=\"whatif-data\">{}</script>\n",
+      "<h3>What if? Move the thresholds</h3>\n<div class=\"whatif\"><div "
+      "class=\"plate\">{}</div><div>\n<label>confidence at least <output "
+      "id=\"whatif-score-text\"></output><input id=\"whatif-score\" type=\"range\" min=\"{:.2f}\" max=\"1\" "
+      "step=\"0.01\" value=\"{:.2f}\"/></label>\n<label>suppress above IoU <output "
+      "id=\"whatif-iou-text\"></output><input id=\"whatif-iou\" type=\"range\" min=\"0\" max=\"1\" "
+      "step=\"0.01\" value=\"{:.2f}\"/></label>\n<label>detections at most <output "
+      "id=\"whatif-top-text\"></output><input id=\"whatif-top\" type=\"range\" min=\"1\" max=\"{}\" "
+      "step=\"1\" value=\"{}\"/></label>\n<p id=\"whatif-result\"></p>\n<p>Computed in this page from the {} "
+      "boxes that the head left. <code>--score</code> is an option of <code>rcnn detect</code>, "
+      "<code>explain</code> and <code>eval</code>; <code>--box-nms-thresh</code> and "
+      "<code>--box-detections-per-img</code> are settings of <code>rcnn train</code>, which the model "
+      "keeps.</p></div></div>\n<script type=\"application/json\" id=\"whatif-data\">{}</script>\n",
       svg, of.config().box_score_thresh, score, of.config().box_nms_thresh,
       of.config().box_detections_per_img, of.config().box_detections_per_img, data["boxes"].size(), safe);
 }
@@ -82,25 +79,28 @@ void find_region(Looked& looked, const HostMap& gradient) {
   if (looked.y2 == 0) looked.y1 = looked.x1 = 0;
 }
 
-/// The region of the heat map over the photograph, and the rest of the photograph dimmed.
-void draw_heat(Drawing& drawing, const Looked& looked, float most, int stride) {
-  const auto s = static_cast<float>(stride);
-  const Box area{static_cast<float>(looked.x1) * s, static_cast<float>(looked.y1) * s,
-                 std::min(static_cast<float>(looked.x2) * s, static_cast<float>(drawing.width)),
-                 std::min(static_cast<float>(looked.y2) * s, static_cast<float>(drawing.height))};
-  const auto w = static_cast<float>(drawing.width), h = static_cast<float>(drawing.height);
-  for (const Box& place : {Box{0, 0, w, area.y1}, Box{0, area.y2, w, h}, Box{0, area.y1, area.x1, area.y2},
-                           Box{area.x2, area.y1, w, area.y2}})
-    if (place.x2 > place.x1 && place.y2 > place.y1) drawing.layers.push_back({Image(1, 1), place, 0.6f});
+/// The region of the heat map over the photograph, of which only this part and a margin are shown, dimmed
+/// where the head does not read.
+void draw_heat(Drawing& drawing, const Looked& looked, const Box& detection, float most, int stride) {
   if (looked.y2 == 0) return;
+  const Box area = cells_place(looked.y1, looked.x1, looked.y2, looked.x2, static_cast<float>(stride));
+  drawing.lit = area;
+  const Box both{std::min(area.x1, detection.x1), std::min(area.y1, detection.y1),
+                 std::max(area.x2, detection.x2), std::max(area.y2, detection.y2)};
+  // Pictures of equal proportions stand in a row; a part may lie outside of the photograph.
+  const auto width = static_cast<float>(drawing.width), height = static_cast<float>(drawing.height);
+  const float scale =
+      std::min(1.0f, 1.5f * std::max((both.x2 - both.x1) / width, (both.y2 - both.y1) / height));
+  const auto start = [&](float low, float high, float size) {
+    return std::clamp((low + high - scale * size) / 2, 0.0f, size - scale * size);
+  };
+  const float left = start(both.x1, both.x2, width), top = start(both.y1, both.y2, height);
+  drawing.view = {left, top, left + scale * width, top + scale * height};
   std::vector<float> inside;
   for (int64_t y = looked.y1; y < looked.y2; ++y)
     for (int64_t x = looked.x1; x < looked.x2; ++x) inside.push_back(looked.heat.at(y, x)[0]);
   drawing.layers.push_back(
-      {heat_image(inside, looked.y2 - looked.y1, looked.x2 - looked.x1, 0, most),
-       {area.x1, area.y1, static_cast<float>(looked.x2) * s, static_cast<float>(looked.y2) * s},
-       0.65f,
-       true});
+      {heat_image(inside, looked.y2 - looked.y1, looked.x2 - looked.x1, 0, most), area, 0.65f, true});
 }
 
 Looked look_at(const Explained& of, const StageBox& detection) {
@@ -151,7 +151,9 @@ Looked look_at(const Explained& of, const StageBox& detection) {
 std::string thresholds_text(const Explained& of) {
   if (of.thresholds.empty()) return "";
   const auto [low, high] = std::minmax_element(of.thresholds.begin(), of.thresholds.end());
-  if (*low == *high) return fmt::format(" The threshold is {} for every class.", share(double{*low}));
+  if (*low == *high)
+    return fmt::format(" The confidence threshold is {}{}.", share(double{*low}),
+                       of.thresholds.size() > 1 ? " for every class" : "");
   std::string list;
   size_t listed = 0;
   for (int label = 1; label <= std::ssize(of.thresholds); ++label) {
@@ -161,8 +163,8 @@ std::string thresholds_text(const Explained& of) {
     list += fmt::format("{}{} {}", list.empty() ? ": " : ", ", escape_html(of.class_name(label)),
                         share(double{of.thresholds[static_cast<size_t>(label - 1)]}));
   }
-  return fmt::format(" Each class has a threshold of its own, which the model recommends{}{}.", list,
-                     listed > kThresholdsShown ? ", ..." : "");
+  return fmt::format(" Each class has a confidence threshold of its own, which the model recommends{}{}.",
+                     list, listed > kThresholdsShown ? ", ..." : "");
 }
 
 }  // namespace
@@ -177,19 +179,21 @@ Chapter explain_detections(const Explained& of) {
       .id = "detections",
       .title = "Non-maximum suppression by class",
       .text = fmt::format(
-          "Several regions found the same object. {} {} a score of more than {}; within each class "
-          "the best suppress those that they overlap by an IoU of more than {}. Of the {} that remain, {} "
-          "reach the confidence threshold and are drawn.{}",
-          boxes_text(used), used == 1 ? "has" : "have", share(double{of.config().box_score_thresh}),
-          share(double{of.config().box_nms_thresh}), stages.detections.size(), shown, thresholds_text(of)),
+          "Several regions found the same object. The head makes a box of each proposal for each class, and "
+          "drops those with a score of {} or less: {} {}. From the best down, each then removes every "
+          "lower-scored box of the same class whose IoU with it is above {}. Of the {} that remain, {} the "
+          "confidence threshold and {} drawn.{}",
+          share(double{of.config().box_score_thresh}), boxes_text(used), used == 1 ? "remains" : "remain",
+          share(double{of.config().box_nms_thresh}), stages.detections.size(),
+          shown == 1 ? "1 reaches" : fmt::format("{} reach", shown), shown == 1 ? "is" : "are",
+          thresholds_text(of)),
       .shape = fmt::format("({}, 4) detections", stages.detections.size()),
       .source = {"models/roi_head.cpp", "roi_detections"},
       .paper = "Fast R-CNN, section 2; Faster R-CNN, section 3.3"};
   if (used == 0) {
     chapter.text = fmt::format(
         "The head gave no region a class with a score of more than {}, so that there is no box to suppress "
-        "and "
-        "nothing is detected.",
+        "and nothing is detected.",
         share(double{of.config().box_score_thresh}));
     return chapter;
   }
@@ -199,15 +203,15 @@ Chapter explain_detections(const Explained& of) {
   for (const StageBox& box : stages.classified) {
     if (!box.used()) continue;
     const int place = box.place >= 0 ? box.place : box.killer >= 0 ? of.classified(box.killer).place : -1;
-    const std::string name = fmt::format("{} {}", of.class_name(box.group), share(double{box.score}));
+    const std::string name = of.named(box),
+                      with = compared(double{box.killer_overlap}, double{of.config().box_nms_thresh}).a;
     if (box.place < 0)
       before.marks.push_back({.at = box.box,
                               .colour = place >= 0 ? mark_colour(place) : kGrey,
                               .width = 1,
-                              .title = place < 0
-                                           ? name + ", after the last detection"
-                                           : fmt::format("{}, suppressed by detection {} (IoU {})", name,
-                                                         place + 1, share(double{box.killer_overlap}))});
+                              .title = place < 0 ? name + ", after the last detection"
+                                                 : fmt::format("{}, suppressed by detection {} (IoU {})",
+                                                               name, place + 1, with)});
     chapter.numbers["boxes"].push_back({{"box", json_box(box.box)},
                                         {"class", of.class_name(box.group)},
                                         {"score", json_number(box.score)},
@@ -218,13 +222,11 @@ Chapter explain_detections(const Explained& of) {
     if (box.killer >= 0 && box.score >= of.thresholds[static_cast<size_t>(box.group - 1)] &&
         ++listed <= kRowsShown)
       rows += fmt::format("<tr><td>{}, from proposal {}</td><td>detection {}</td><td>{}</td></tr>\n",
-                          escape_html(name), box.source + 1, place + 1,
-                          compared(double{box.killer_overlap}, double{of.config().box_nms_thresh}).a);
+                          escape_html(name), box.source + 1, place + 1, with);
   }
   for (const DetectionStory& story : of.told.detections) {
     const StageBox& box = of.classified(stages.detections[static_cast<size_t>(story.detection)]);
-    const std::string name =
-        fmt::format("{}: {} {}", story.detection + 1, of.class_name(box.group), share(double{box.score}));
+    const std::string name = fmt::format("{}: {}", story.detection + 1, of.named(box));
     const Mark mark{.at = box.box,
                     .colour = mark_colour(story.detection),
                     .width = 3,
@@ -234,52 +236,52 @@ Chapter explain_detections(const Explained& of) {
     before.marks.push_back(mark);
     if (story.shown) after.marks.push_back(mark);
   }
-  chapter.plates.push_back({std::move(before),
-                            "All boxes. A thin one has the colour of the detection that suppresses it; a "
-                            "dashed one remains, but below the confidence threshold."});
+  const bool dashed = shown < std::ssize(stages.detections);
+  chapter.plates.push_back(
+      {std::move(before),
+       fmt::format("All boxes. A thin one has the colour of the detection that suppresses it{}.",
+                   dashed ? "; a dashed one remains, but below the confidence threshold" : "")});
   chapter.plates.push_back(
       {std::move(after), shown == 0 ? "No detection reaches the confidence threshold." : "The detections."});
   if (!rows.empty())
-    chapter.more =
-        table(fmt::format("<th>suppressed although above the threshold{}</th><th>by</th><th>IoU</th>",
-                          part_of(std::min(listed, kRowsShown), listed)),
-              rows, "", std::min(listed, kRowsShown));
+    chapter.more = table(
+        fmt::format("<th>suppressed although above the confidence threshold{}</th><th>by</th><th>IoU</th>",
+                    part_of(std::min(listed, kRowsShown), listed)),
+        rows, "", std::min(listed, kRowsShown));
   chapter.more += what_if(of);
   return chapter;
 }
 
 Chapter explain_saliency(const Explained& of) {
-  Chapter chapter{.id = "saliency",
-                  .title = "What each detection looked at",
-                  .text =
-                      "Backward from the score of one detection to the map that its region was pooled from: "
-                      "each channel is "
-                      "weighted by how much it raises the score (Grad-CAM). Bright places hold what made the "
-                      "network say the "
-                      "class. The head reads the map only inside the proposal (dashed), with the cells that "
-                      "its outermost "
-                      "sampling points touch; the rest of the map did not contribute and is dimmed. The box "
-                      "of the detection is "
-                      "green. A cell has seen more of the photograph than its own square (chapter 2).",
-                  .shape = "a gradient of the shape of the level",
-                  .source = {"core/autograd.cpp", "backward"},
-                  .paper = "Grad-CAM (Selvaraju et al., arXiv:1610.02391), section 3"};
-  const bool any = std::any_of(of.told.detections.begin(), of.told.detections.end(),
-                               [](const DetectionStory& story) { return story.shown; });
+  Chapter chapter{
+      .id = "saliency",
+      .title = "What each detection looked at",
+      .text =
+          "The gradient of one detection's score goes backward to the map that its region was pooled "
+          "from. Its mean over the cells weights each channel, and a heat map shows the weighted sum "
+          "of the channels where it is above 0 (Grad-CAM): bright cells raised the score, as far as "
+          "one weight for each channel can tell. The head reads the map only inside the proposal "
+          "(dashed), with the cells that its outermost sampling points touch; the rest did not "
+          "contribute and is dimmed. The box of the detection is green. A cell has seen more of the "
+          "photograph than its own square (chapter 2), so a bright one need not lie on what it saw.",
+      .shape = "a gradient of the shape of the level",
+      .source = {"core/autograd.cpp", "backward"},
+      .paper = "Grad-CAM (Selvaraju et al., arXiv:1610.02391), section 3"};
+  const auto shown = std::count_if(of.told.detections.begin(), of.told.detections.end(),
+                                   [](const DetectionStory& story) { return story.shown; });
   for (size_t i = 0; i < of.stages.detections.size() && chapter.plates.size() < kLooked; ++i) {
-    if (any ? !of.told.detections[i].shown : i > 0) continue;
+    if (shown > 0 ? !of.told.detections[i].shown : i > 0) continue;
     const StageBox& box = of.classified(of.stages.detections[i]);
     const Looked looked = look_at(of, box);
     const float most = *std::max_element(looked.heat.values.begin(), looked.heat.values.end());
     const int stride = of.stages.levels[looked.level].stride;
     Drawing drawing = of.on_photo();
-    draw_heat(drawing, looked, most, stride);
+    draw_heat(drawing, looked, box.box, most, stride);
     const Box& read = of.proposed(of.stages.proposals[static_cast<size_t>(box.source)]).box;
     drawing.marks.push_back({.at = read, .colour = kYellow, .width = 1.5f, .dashed = true});
     drawing.marks.push_back({.at = box.box, .colour = kGreen, .width = 2.5f});
-    const std::string name = fmt::format("{} {}", of.class_name(box.group), share(double{box.score}));
     chapter.plates.push_back({std::move(drawing),
-                              fmt::format("Detection {}, {}: on {}", i + 1, escape_html(name),
+                              fmt::format("Detection {}, {}: on {}", i + 1, escape_html(of.named(box)),
                                           level_name(of.stages, looked.level)),
                               true});
     const auto peak =
@@ -290,6 +292,8 @@ Chapter explain_saliency(const Explained& of) {
                                              {"strongest_cell", {peak / looked.heat.w, peak % looked.heat.w}},
                                              {"strongest", json_number(most)}});
   }
+  if (std::ssize(chapter.plates) < shown)
+    chapter.text += fmt::format(" Of the {} detections, the best {} are shown.", shown, kLooked);
   if (chapter.plates.empty())
     chapter.text = "There is no detection on this image, so that there is nothing that one looked at.";
   return chapter;

@@ -29,28 +29,30 @@ namespace {
 
 /// Maps of fewer cells are embedded without loss, so that each cell has sharp edges.
 constexpr size_t kLosslessPixels = 2600;
+constexpr float kDimmed = 0.6f;  // opacity of the black over what is not lit
 
 std::string address_of(const Image& image) {
   if (image.rgb.size() / 3 > kLosslessPixels) return image_address(image);
   return "data:image/png;base64," + base64(encode_png(image));
 }
 
-std::string colour_text(Colour c) { return fmt::format("#{:02x}{:02x}{:02x}", c.r, c.g, c.b); }
-
 std::string title_of(const Mark& mark) {
   return mark.title.empty() ? "" : fmt::format("<title>{}</title>", escape_html(mark.title));
 }
 
-/// The shape twice, first wider and dark, so that it is seen on any background.
+/// The shape twice, first wider and dark, so that it is seen on any background; a pale one once.
 std::string outlined(const std::string& shape, const Mark& mark) {
-  return fmt::format(
-      R"(<{0} class="edge" stroke-width="{1:.1f}"/><{0} class="line" stroke="{2}" stroke-width="{3:.1f}"{4}>{5}</{6}>)",
-      shape, mark.width + 2, colour_text(mark.colour), mark.width,
-      mark.dashed ? R"( stroke-dasharray="6 5")" : "", title_of(mark), shape.substr(0, shape.find(' ')));
+  const std::string line = fmt::format(R"(<{0} class="line" stroke="{1}" stroke-width="{2:.1f}")", shape,
+                                       colour_text(mark.colour), mark.width);
+  const std::string end = fmt::format(">{}</{}>", title_of(mark), shape.substr(0, shape.find(' ')));
+  if (mark.opacity < 1) return fmt::format(R"({} stroke-opacity="{:.2f}"{})", line, mark.opacity, end);
+  return fmt::format(R"(<{} class="edge" stroke-width="{:.1f}"/>{}{}{})", shape, mark.width + 2, line,
+                     mark.dashed ? R"( stroke-dasharray="6 5")" : "", end);
 }
 
-/// The two short lines at the end of an arrow.
+/// The two short lines at the end of an arrow, at most `size` long, and shorter than half of it.
 std::array<Box, 2> arrow_head(const Box& at, float size) {
+  size = std::min(size, 0.45f * std::hypot(at.x2 - at.x1, at.y2 - at.y1));
   const float angle = std::atan2(at.y2 - at.y1, at.x2 - at.x1);
   const auto back = [&](float turn) {
     return Box{at.x2, at.y2, at.x2 - size * std::cos(angle + turn), at.y2 - size * std::sin(angle + turn)};
@@ -67,25 +69,29 @@ Box view_of(const Drawing& drawing) {
 class Labels {
  public:
   explicit Labels(const Box& view) : view_(view), size_((view.x2 - view.x1) / 34) {}
-  float size() const { return size_; }
 
-  /// `text` above the box, else below it, inside it or further down; left out if all these are taken.
+  /// `text` above the box at its left, else below it, inside it, or at its right side, its middle and further
+  /// away; left out if all these are taken.
   std::string beside(const Box& box, const std::string& text, Colour colour) {
     const float wide = size_ * 0.62f * static_cast<float>(utf8_count(text));
-    const float x = std::max(view_.x1, std::min(box.x1, view_.x2 - wide));
-    const float lines[] = {box.y1 - size_ * 0.25f, box.y2 + size_, box.y1 + size_ * 1.05f,
-                           box.y1 - size_ * 1.3f, box.y2 + size_ * 2.05f};
-    for (const float y : lines) {
-      const Box area{x, y - size_, x + wide, y + size_ * 0.1f};
-      const bool inside = area.y1 >= view_.y1 && area.y2 <= view_.y2;
-      if (!inside || std::any_of(taken_.begin(), taken_.end(), [&](const Box& t) {
-            return t.x1 < area.x2 && area.x1 < t.x2 && t.y1 < area.y2 && area.y1 < t.y2;
-          }))
-        continue;
-      taken_.push_back(area);
-      return fmt::format(R"(<text x="{:.1f}" y="{:.1f}" font-size="{:.1f}" fill="{}">{}</text>)", x, y, size_,
-                         colour_text(colour), escape_html(text));
-    }
+    const auto within = [&](float x) { return std::max(view_.x1, std::min(x, view_.x2 - wide)); };
+    const float columns[] = {within(box.x1), within(box.x2 - wide), within((box.x1 + box.x2 - wide) / 2)};
+    const float lines[] = {box.y1 - size_ * 0.25f, box.y2 + size_,         box.y1 + size_ * 1.05f,
+                           box.y2 - size_ * 0.25f, box.y1 - size_ * 1.3f,  box.y2 + size_ * 2.05f,
+                           box.y1 + size_ * 2.15f, box.y2 - size_ * 1.35f, (box.y1 + box.y2 + size_) / 2,
+                           box.y1 + size_ * 3.25f, box.y2 - size_ * 2.45f};
+    for (const float x : columns)
+      for (const float y : lines) {
+        const Box area{x, y - size_, x + wide, y + size_ * 0.1f};
+        const bool inside = area.y1 >= view_.y1 && area.y2 <= view_.y2;
+        if (!inside || std::any_of(taken_.begin(), taken_.end(), [&](const Box& t) {
+              return t.x1 < area.x2 && area.x1 < t.x2 && t.y1 < area.y2 && area.y1 < t.y2;
+            }))
+          continue;
+        taken_.push_back(area);
+        return fmt::format(R"(<text x="{:.1f}" y="{:.1f}" font-size="{:.1f}" fill="{}">{}</text>)", x, y,
+                           size_, colour_text(colour), escape_html(text));
+      }
     return "";
   }
 
@@ -163,7 +169,7 @@ void paint(Image& image, const Image& pixels, const Box& place, float opacity, b
 }
 
 /// A line with round ends, `width` pixels wide.
-void paint_line(Image& image, const Box& at, Colour colour, float width) {
+void paint_line(Image& image, const Box& at, Colour colour, float width, float opacity = 1) {
   const float dx = at.x2 - at.x1, dy = at.y2 - at.y1, length = dx * dx + dy * dy, half = width / 2;
   const auto limit = [](float value, int size) {
     return static_cast<int>(std::clamp(value, 0.0f, static_cast<float>(size)));
@@ -178,11 +184,23 @@ void paint_line(Image& image, const Box& at, Colour colour, float width) {
       const float along = length > 0 ? std::clamp((px * dx + py * dy) / length, 0.0f, 1.0f) : 0;
       const float cover = half + 0.5f - std::hypot(px - along * dx, py - along * dy);
       if (!(cover > 0)) continue;
-      const float part = std::min(cover, 1.0f);
+      const float part = opacity * std::min(cover, 1.0f);
       uint8_t* to = image.pixel(x, y);
       const uint8_t from[3] = {colour.r, colour.g, colour.b};
       for (int c = 0; c < 3; ++c)
         to[c] = static_cast<uint8_t>(std::lround((1 - part) * to[c] + part * from[c]));
+    }
+}
+
+/// A dark frame around what is lit.
+void dim(Image& image, const Box& lit) {
+  for (int y = 0; y < image.height; ++y)
+    for (int x = 0; x < image.width; ++x) {
+      const float px = static_cast<float>(x) + 0.5f, py = static_cast<float>(y) + 0.5f;
+      if (px >= lit.x1 && px < lit.x2 && py >= lit.y1 && py < lit.y2) continue;
+      uint8_t* pixel = image.pixel(x, y);
+      for (int c = 0; c < 3; ++c)
+        pixel[c] = static_cast<uint8_t>(std::lround((1 - kDimmed) * static_cast<float>(pixel[c])));
     }
 }
 
@@ -199,6 +217,11 @@ std::string drawing_svg(const Drawing& drawing, std::string_view description) {
         R"svg(<use href="#photo" transform="translate({:.2f} {:.2f}) scale({:.5f} {:.5f})"/>)svg", p.x1, p.y1,
         (p.x2 - p.x1) / 1000, (p.y2 - p.y1) / 1000);  // the photograph is 1000 x 1000 in its own units
   }
+  if (const Box& lit = drawing.lit; lit.x2 > lit.x1)  // one path: rectangles would show their seams
+    svg += fmt::format(
+        R"(<path fill-rule="evenodd" fill-opacity="{:.2f}" d="M{:.1f} {:.1f}H{:.1f}V{:.1f}H{:.1f}Z)"
+        R"(M{:.1f} {:.1f}H{:.1f}V{:.1f}H{:.1f}Z"/>)",
+        kDimmed, view.x1, view.y1, view.x2, view.y2, view.x1, lit.x1, lit.y1, lit.x2, lit.y2, lit.x1);
   for (const DrawnLayer& layer : drawing.layers)
     svg += fmt::format(
         R"(<image class="{}" x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}" opacity="{:.2f}" )"
@@ -226,12 +249,17 @@ Image drawing_image(const Drawing& drawing, const Image& photo, int side) {
   Image image(std::max(1, static_cast<int>(std::lround(width * to.scale))),
               std::max(1, static_cast<int>(std::lround(height * to.scale))));
   if (drawing.on_photo) paint(image, photo, to(drawing.photo), 1, true);
+  if (drawing.lit.x2 > drawing.lit.x1) dim(image, to(drawing.lit));
   for (const DrawnLayer& layer : drawing.layers)
     paint(image, layer.pixels, to(layer.place), layer.opacity, layer.smooth);
   std::vector<DrawnBox> boxes;
   for (const Mark& mark : drawing.marks) {
     const Box at = to(mark.at);
-    if (mark.kind == Mark::Kind::box) boxes.push_back({at, mark.colour, mark.text, mark.dashed});
+    if (mark.kind != Mark::Kind::box) continue;
+    if (mark.opacity == 1) boxes.push_back({at, mark.colour, mark.text, mark.dashed});
+    for (const Box& edge : {Box{at.x1, at.y1, at.x2, at.y1}, Box{at.x1, at.y2, at.x2, at.y2},
+                            Box{at.x1, at.y1, at.x1, at.y2}, Box{at.x2, at.y1, at.x2, at.y2}})
+      if (mark.opacity < 1) paint_line(image, edge, mark.colour, mark.width, mark.opacity);
   }
   draw_boxes(image, boxes);
   for (const Mark& mark : drawing.marks) {
@@ -283,6 +311,26 @@ Colour heat_colour(float value) {
     return static_cast<uint8_t>(std::lround((1 - part) * kStops[low][c] + part * kStops[low + 1][c]));
   };
   return {mix(0), mix(1), mix(2)};
+}
+
+Box cells_place(int64_t y1, int64_t x1, int64_t y2, int64_t x2, float stride) {
+  const auto edge = [&](int64_t cell) { return (static_cast<float>(cell) - 0.5f) * stride; };
+  return {edge(x1), edge(y1), edge(x2), edge(y2)};
+}
+
+int64_t cell_at(float position, int stride, int64_t count) {
+  return std::clamp<int64_t>(std::lround(position / static_cast<float>(stride)), 0, count - 1);
+}
+
+Box view_around(const Drawing& drawing, const Box& box, float margin) {
+  const float more = margin * std::max(box.x2 - box.x1, box.y2 - box.y1);
+  return {std::max(0.0f, box.x1 - more), std::max(0.0f, box.y1 - more),
+          std::min(static_cast<float>(drawing.width), box.x2 + more),
+          std::min(static_cast<float>(drawing.height), box.y2 + more)};
+}
+
+std::string colour_text(Colour colour) {
+  return fmt::format("#{:02x}{:02x}{:02x}", colour.r, colour.g, colour.b);
 }
 
 Image heat_image(std::span<const float> values, int64_t h, int64_t w, float low, float high) {

@@ -163,10 +163,7 @@ Plate field_plate(const Explained& of, size_t level, int64_t y, int64_t x, nlohm
   drawing.layers.push_back({field.heat, field.area, 0.75f, true});
   drawing.marks.push_back({.at = field.core, .colour = kGreen, .width = 2, .text = "half of the influence"});
   const auto stride = static_cast<float>(of.stages.levels[level].stride);
-  drawing.marks.push_back({.at = {static_cast<float>(x) * stride, static_cast<float>(y) * stride,
-                                  static_cast<float>(x + 1) * stride, static_cast<float>(y + 1) * stride},
-                           .colour = kWhite,
-                           .width = 1.5f});
+  drawing.marks.push_back({.at = cells_place(y, x, y + 1, x + 1, stride), .colour = kWhite, .width = 1.5f});
   numbers["receptive_field"] = {{"level", level_name(of.stages, level)},
                                 {"half_of_the_influence", json_box(field.core)}};
   return {std::move(drawing),
@@ -185,8 +182,8 @@ std::string resizing_text(const Explained& of, bool resized) {
         "resized",
         of.image.width, of.image.height);
   return fmt::format(
-      "The photograph of {} x {} pixels is resized to {} x {}: its shorter side to {} pixels, or "
-      "its longer side to {} if it would be longer",
+      "The photograph of {} x {} pixels is resized to {} x {}, so that the shorter side has {} pixels "
+      "(unless the longer one would then exceed {})",
       of.image.width, of.image.height, size.width, size.height, of.config().short_side,
       of.config().long_side);
 }
@@ -214,9 +211,11 @@ Chapter explain_input(const Explained& of) {
   Chapter chapter{
       .id = "input",
       .title = "What the network sees",
-      .text = fmt::format("{}{} Each colour is then shifted and scaled to be around 0. The white dot is a "
-                          "pixel that the table follows by hand.",
-                          resizing_text(of, resized), padding_text(of, pixels)),
+      .text = fmt::format(
+          "{}{} Each colour is then normalised to be around 0: (byte{} - mean) / standard deviation "
+          "of the colour, written in the table as a factor and a summand. The white dot is a "
+          "pixel that the table follows by hand.",
+          resizing_text(of, resized), padding_text(of, pixels), of.config().pixel_range == 1 ? " / 255" : ""),
       .shape = fmt::format("(1, {}, {}, 3)", pixels.h, pixels.w),
       .source = {"models/transform.cpp", "make_image_batch"},
       .paper = "Faster R-CNN, section 3.3"};
@@ -274,9 +273,12 @@ Chapter explain_features(const Explained& of) {
       .id = "features",
       .title = "The backbone: maps of what is where",
       .text = fmt::format(
-          "Convolutions turn the image into {} of {} channels each. A cell of a coarse map sees a large part "
-          "of the image and knows what is there; a cell of a fine map knows where. Bright cells are strongly "
-          "activated. Each small picture is a channel with much contrast.",
+          "Convolutions turn the image into {} of {} channels each. A cell of a coarse map sees a larger "
+          "part of the image, a cell of a fine map can say more precisely where something is. Of each map "
+          "the first picture is the mean of the absolute values of all channels, the others are the channels "
+          "whose values vary most. Each picture is scaled by itself, from its lowest value (black) to its "
+          "highest (yellow); near the border the zeros count with which convolutions pad the maps. A cell is "
+          "drawn centred on the point that its value belongs to.",
           levels.size() == 1 ? "one map" : fmt::format("{} maps", levels.size()), levels[0].dim(3)),
       .shape = "",
       .source = {"models/faster_rcnn.cpp", "FasterRcnn::features"},
@@ -285,7 +287,7 @@ Chapter explain_features(const Explained& of) {
     const HostMap map = host_map(levels[l].value());
     const StageLevel& grid = of.stages.levels[l];
     const std::string name = level_name(of.stages, l);
-    const Box area = Explained::map_area(map, grid.stride);
+    const Box area = map_place(map.h, map.w, grid.stride);
     chapter.shape += fmt::format("{}{} (1, {}, {}, {})", l > 0 ? ", " : "", name, map.h, map.w, map.c);
     chapter.numbers["levels"].push_back(
         {{"name", name}, {"stride", grid.stride}, {"shape", {map.h, map.w, map.c}}});
@@ -295,9 +297,9 @@ Chapter explain_features(const Explained& of) {
       drawing.layers.push_back({heat_image(values, map.h, map.w, *low, *high), area, 0.8f});
       chapter.plates.push_back({std::move(drawing), caption, true});
     };
-    add(strength(map), fmt::format("<b>{}</b>, a cell for {} x {} pixels of the input: the mean of the "
-                                   "absolute values of all channels",
-                                   name, grid.stride, grid.stride));
+    add(strength(map),
+        fmt::format("<b>{}</b>, a cell for {} x {} pixels of the input: mean over the channels", name,
+                    grid.stride, grid.stride));
     for (const size_t channel : strongest_channels(map)) {
       add(channel_of(map, channel), fmt::format("{} channel {}", name, channel));
       chapter.numbers["levels"].back()["strongest_channels"].push_back(channel);
@@ -306,12 +308,9 @@ Chapter explain_features(const Explained& of) {
   const size_t level = std::min(of.followed.level, levels.size() - 1);
   const StageLevel& grid = of.stages.levels[level];
   const Box around = of.stages.anchors[static_cast<size_t>(of.followed.anchor)];
-  const auto cell = [&](float low, float high, int64_t count) {
-    return std::clamp<int64_t>(static_cast<int64_t>((low + high) / 2 / static_cast<float>(grid.stride)), 0,
-                               count - 1);
-  };
-  chapter.plates.push_back(field_plate(of, level, cell(around.y1, around.y2, grid.h),
-                                       cell(around.x1, around.x2, grid.w), chapter.numbers));
+  chapter.plates.push_back(field_plate(of, level, cell_at((around.y1 + around.y2) / 2, grid.stride, grid.h),
+                                       cell_at((around.x1 + around.x2) / 2, grid.stride, grid.w),
+                                       chapter.numbers));
   return chapter;
 }
 

@@ -54,25 +54,49 @@ function play() {
     if (text) node.textContent = text;
     parent.appendChild(node);
   }
+  function two(value) { return value.toFixed(2).replace('0.', '.'); }
+  var same = data.shown.every(function (t) { return t === data.shown[0]; });
   var moved = false; /* until the first slider is moved, each class has its own threshold */
   function update() {
     var score = +element('whatif-score').value, threshold = +element('whatif-iou').value, max = +element('whatif-top').value;
-    element('whatif-score-text').textContent = moved ? score.toFixed(2) : 'the threshold of each class';
-    element('whatif-iou-text').textContent = threshold.toFixed(2);
+    element('whatif-score-text').textContent = moved || same ? two(score) : 'the threshold of each class';
+    element('whatif-score').className = moved || same ? '' : 'unset';
+    element('whatif-iou-text').textContent = two(threshold);
     element('whatif-top-text').textContent = max;
     var left = nms(data.boxes, threshold, Infinity, data.plus), kept = left.slice(0, max);
     var shown = kept.filter(function (i) { return data.boxes[i][4] >= (moved ? score : data.shown[data.boxes[i][5] - 1]); });
     var group = element('whatif-boxes'), unit = group.ownerSVGElement.viewBox.baseVal.width / 34;
+    var high = group.ownerSVGElement.viewBox.baseVal.height, wide = group.ownerSVGElement.viewBox.baseVal.width, taken = [];
     group.textContent = '';
+    /* above the box, else below it, inside it or at its right side, where no other text is */
+    function place_of(b, length) {
+      var choices = [];
+      [b[0], b[2] - length].forEach(function (x) {
+        [b[1] - unit / 4, b[3] + unit, b[1] + unit, b[3] - unit / 4, b[1] - unit * 1.3, b[3] + unit * 2, b[1] + unit * 2.1].forEach(function (y) {
+          choices.push([Math.max(0, Math.min(x, wide - length)), y]);
+        });
+      });
+      var free = choices.find(function (c) {
+        var inside = c[1] >= unit ? high >= c[1] : false;
+        return inside ? taken.every(function (t) {
+          return t[0] >= c[0] + length || c[0] >= t[0] + t[2] || Math.abs(t[1] - c[1]) >= unit * 1.1;
+        }) : false;
+      });
+      if (free) taken.push([free[0], free[1], length]);
+      return free;
+    }
     shown.slice().reverse().forEach(function (i) {
       var b = data.boxes[i], place = { x: b[0], y: b[1], width: b[2] - b[0], height: b[3] - b[1] };
       add(group, 'rect', Object.assign({ 'class': 'edge', 'stroke-width': 5 }, place));
       add(group, 'rect', Object.assign({ 'class': 'line', 'stroke-width': 3, stroke: colours[kept.indexOf(i) % 8] }, place));
-      add(group, 'text', { x: b[0], y: Math.max(b[1] - unit / 4, unit), 'font-size': unit, fill: colours[kept.indexOf(i) % 8] },
-          data.names[b[5] - 1] + ' ' + b[4].toFixed(2));
+    });
+    shown.forEach(function (i) {
+      var b = data.boxes[i], name = data.names[b[5] - 1] + ' ' + two(b[4]), at = place_of(b, name.length * unit * 0.62);
+      if (at) add(group, 'text', { x: at[0], y: at[1], 'font-size': unit, fill: colours[kept.indexOf(i) % 8] }, name);
     });
     element('whatif-result').textContent = data.boxes.length + ' boxes; ' + kept.length + ' of ' + left.length +
-        ' that survive suppression are kept; ' + shown.length + ' reach the confidence and are shown.';
+        ' that survive suppression are kept; ' + shown.length +
+        (shown.length === 1 ? ' reaches the confidence and is shown.' : ' reach the confidence and are shown.');
   }
   element('whatif-score').addEventListener('input', function () { moved = true; });
   ['whatif-score', 'whatif-iou', 'whatif-top'].forEach(function (id) { element(id).addEventListener('input', update); });
@@ -108,13 +132,15 @@ section > h2 b { flex: none; width: 38px; height: 38px; border-radius: 50%; back
 section > p.lead { font-size: 17px; color: var(--ink); margin: 8px 0 8px; max-width: 46em; }
 .facts { font-size: 13.5px; margin: 0 0 16px; max-width: none; display: flex; flex-wrap: wrap; gap: 2px 20px; }
 .plates { margin-bottom: 18px; display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 18px; align-items: start; }
-.result figure { position: sticky; top: 92px; } .result figure:has(input:checked) { z-index: 9; } .result details, .below details { margin-top: 8px; }
+.result .stays { position: sticky; top: 92px; } .result .stays:has(input:checked) { z-index: 9; } .result .scroll { margin-top: 14px; } .note { font-size: 14px; margin-top: 8px; } .result details, .below details { margin-top: 8px; }
 .result h3 { margin-top: 0; } .below ul { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 0 26px; }
 .plates.small { grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 12px; margin-bottom: 18px; }
-.plates.three { grid-template-columns: repeat(3, minmax(0, 1fr)); }
-section a, .stories a { color: var(--accent); }
+section a, .note a, .stories a { color: var(--accent); }
 .plates figcaption { font-size: 14px; color: var(--soft); padding: 6px 2px 0; }
-.zoom .plate { cursor: zoom-in; }
+.zoom .plate { cursor: zoom-in; box-shadow: 0 0 0 1px var(--line); }
+.grid table { width: auto; } .grid th:first-child { min-width: 24px; } .grid tbody th { border: 0; padding: 0; vertical-align: middle; }
+.grid th { padding-right: 10px; } .grid td { padding: 7px 10px; } .grid .marked { font-weight: 700; background: var(--tint); }
+section .scroll td.sum { white-space: nowrap; }
 .zoom input:focus-visible + .plate { outline: 3px solid var(--accent); outline-offset: 2px; }
 .zoom input:checked + .plate { position: fixed; inset: 0; z-index: 9; border-radius: 0; cursor: zoom-out; outline: 0; }
 .zoom input:checked + .plate .drawing { width: 100%; height: 100%; max-height: none; }
@@ -131,29 +157,26 @@ section > p { margin-top: 14px; }
 .whatif { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); gap: 26px; align-items: start; }
 .whatif label { display: block; margin-bottom: 16px; } .whatif output { font-weight: 650; font-variant-numeric: tabular-nums; }
 .whatif input { display: block; width: 100%; accent-color: var(--accent); margin-top: 4px; }
+.whatif .unset { opacity: .35; }
 .whatif p { font-size: 14px; margin-bottom: 10px; } .whatif #whatif-result { font-size: 16px; color: var(--ink); }
 kbd { font: inherit; font-size: 13px; border: 1px solid var(--axis); border-radius: 5px; padding: 0 6px; }
 @media screen and (max-width: 760px) {
-  .plates, .plates.three, .whatif { grid-template-columns: minmax(0, 1fr); }
+  .plates, .whatif { grid-template-columns: minmax(0, 1fr); }
   .plates.small { grid-template-columns: repeat(2, minmax(0, 1fr)); }
-  .result figure { position: static; }
+  .result .stays { position: static; }
   .below ul { grid-template-columns: minmax(0, 1fr); }
-  .nav-bar { position: static; margin: 0 -16px 16px; padding: 8px 16px; }
-  section { scroll-margin-top: 8px; }
-  section .scroll td { white-space: normal; padding-left: 8px; }
-  section .scroll th { padding-left: 8px; }
-  section .scroll table { font-size: 13.5px; }
+  .nav-bar { margin: 0 -16px 16px; padding: 8px 16px; }
+  .nav-bar nav { flex-wrap: nowrap; overflow-x: auto; }
+  .keys { display: none; }
+  section { scroll-margin-top: 56px; }
+  .scroll td, .scroll th { padding-left: 5px; }
+  .scroll td:first-child, .scroll th:first-child { min-width: 0; padding-left: 0; overflow-wrap: normal;
+                                                       position: sticky; left: 0; background: var(--page); }
+  .scroll tfoot td { white-space: normal; } .scroll table { font-size: 12px; } .scroll th { font-size: 11px; }
   section > h2 { font-size: 21px; }
   section .bar { display: inline-block; width: 56px; }
 }
 )css";
-
-std::string plate_figure(const Plate& plate, const std::string& description) {
-  return fmt::format(
-      "<figure><label class=\"zoom\"><input type=\"checkbox\" aria-label=\"enlarge\"/>"
-      "<span class=\"plate\">{}</span></label><figcaption>{}</figcaption></figure>\n",
-      drawing_svg(plate.drawing, description), plate.caption);
-}
 
 std::string chapter_section(const Chapter& chapter, int number) {
   // Neighbours of one size stand in one grid.
@@ -161,14 +184,9 @@ std::string chapter_section(const Chapter& chapter, int number) {
   for (size_t i = 0; i < chapter.plates.size();) {
     const bool small = chapter.plates[i].small;
     std::string group;
-    size_t count = 0;
-    for (; i < chapter.plates.size() && chapter.plates[i].small == small; ++i, ++count)
+    for (; i < chapter.plates.size() && chapter.plates[i].small == small; ++i)
       group += plate_figure(chapter.plates[i], chapter.title);
-    plates += fmt::format("<div class=\"plates{}\">\n{}</div>\n",
-                          small        ? " small"
-                          : count == 3 ? " three"
-                                       : "",
-                          group);
+    plates += fmt::format("<div class=\"plates{}\">\n{}</div>\n", small ? " small" : "", group);
   }
   return fmt::format(
       "<section id=\"{}\">\n<h2><b>{}</b>{}</h2>\n<p class=\"lead\">{}</p>\n<p "
@@ -179,133 +197,14 @@ std::string chapter_section(const Chapter& chapter, int number) {
       chapter.more);
 }
 
-/// The chapter in which it was decided.
-const char* chapter_of(Fate fate) {
-  switch (fate) {
-    case Fate::no_box:
-      return "anchors";
-    case Fate::below_top_k:
-      return "objectness";
-    case Fate::left_out:
-      return "deltas";
-    case Fate::lost_in_rpn_nms:
-    case Fate::over_proposals:
-      return "nms";
-    case Fate::low_score:
-    case Fate::dropped:
-    case Fate::wrong_class:
-    case Fate::poorly_placed:
-      return "head";
-    default:
-      return "detections";
-  }
-}
-
-/// Which command takes the setting for this fate.
-std::string_view of_command(Fate fate) {
-  if (!is_of_training(fate)) return " of this command";
-  if (setting_for(fate) == "--epochs") return " of <code>rcnn train</code>";
-  return can_be_set(setting_for(fate).substr(2)) ? " of <code>rcnn train</code>, which the model keeps; "
-                                                   "<code>--set</code> shows here what it changes"
-                                                 : " of <code>rcnn train</code>, which the model keeps";
-}
-
-/// Entries of a list. Of many, those that are not marked as lost are folded away after the first ones.
-class Stories {
- public:
-  void add(std::string_view kind, const std::string& html) {
-    entries_.emplace_back(kind == "lost", fmt::format("<li class=\"{}\">{}</li>\n", kind, html));
-  }
-  std::string under(const std::string& heading) const {
-    if (entries_.empty()) return "";
-    std::string shown, more;
-    size_t folded_away = 0;
-    for (size_t i = 0; i < entries_.size(); ++i) {
-      const bool here = entries_.size() <= kAllShown || i < kFirstShown || entries_[i].first;
-      (here ? shown : more) += entries_[i].second;
-      folded_away += !here;
-    }
-    const auto list = [](const std::string& items) {
-      return fmt::format("<ul class=\"stories\">\n{}</ul>\n", items);
-    };
-    return fmt::format("<h3>{}</h3>\n{}{}", heading, list(shown),
-                       more.empty() ? "" : folded(fmt::format("{} more", folded_away), list(more)));
-  }
-
- private:
-  static constexpr size_t kAllShown = 8, kFirstShown = 6;
-  std::vector<std::pair<bool, std::string>> entries_;
-};
-
-/// What stands beside the picture of the result, and what below.
-std::pair<std::string, std::string> stories(const Explained& of) {
-  Stories objects, detections;
-  std::string hidden;
-  for (const ObjectStory& story : of.told.objects) {
-    const bool good = story.fate == Fate::found || story.fate == Fate::not_counted;
-    const std::string_view setting = setting_for(story.fate);
-    objects.add(
-        good ? "found" : "lost",
-        fmt::format(
-            "<b>{}</b>{}<small>decided in <a href=\"#{}\">{}</a>{}</small>", name_of(story.fate),
-            escape_html(story.sentence), chapter_of(story.fate), chapter_of(story.fate),
-            setting.empty() ? "" : fmt::format("; try <code>{}</code>{}", setting, of_command(story.fate))));
-  }
-  for (const DetectionStory& story : of.told.detections) {
-    const std::string text = story.verdict.empty() ? escape_html(story.sentence)
-                                                   : fmt::format("<b>{}</b>{}", escape_html(story.verdict),
-                                                                 escape_html(story.sentence));
-    if (story.shown)
-      detections.add(story.verdict.starts_with("false") ? "lost" : "found", text);
-    else
-      hidden +=
-          fmt::format("<li class=\"{}\">{}</li>\n", story.verdict.starts_with("false") ? "lost" : "", text);
-  }
-  const std::string of_objects = objects.under("What became of each object"),
-                    of_detections = detections.under("How each detection came about"),
-                    of_hidden = hidden.empty()
-                                    ? ""
-                                    : folded("Those below the confidence threshold",
-                                             fmt::format("<ul class=\"stories\">\n{}</ul>\n", hidden));
-  if (of_objects.empty()) return {of_detections, of_hidden};
-  return {of_objects, of_detections + of_hidden};
-}
-
-/// The result: the detections and, if they are known, the objects.
-Drawing overview(const Explained& of) {
-  Drawing drawing = of.on_photo();
-  for (size_t i = 0; of.objects != nullptr && i < of.objects->size(); ++i)
-    drawing.marks.push_back(
-        {.at = of.to_image.size.to_input((*of.objects)[i].box),
-         .colour = kWhite,
-         .width = 2,
-         .dashed = true,
-         .title = fmt::format("object {} ({})", i + 1, of.class_name((*of.objects)[i].label))});
-  for (const DetectionStory& story : of.told.detections) {
-    if (!story.shown) continue;
-    const StageBox& box = of.classified(of.stages.detections[static_cast<size_t>(story.detection)]);
-    drawing.marks.push_back({.at = box.box,
-                             .colour = story.verdict.starts_with("false") ? kOrange : kGreen,
-                             .width = 3,
-                             .text = fmt::format("{}: {} {}", story.detection + 1, of.class_name(box.group),
-                                                 share(double{box.score}))});
-  }
-  return drawing;
-}
-
-/// What is to be seen on it, and what there is none of.
-std::string overview_caption(const Explained& of, int64_t shown) {
-  const bool objects = of.objects != nullptr && !of.objects->empty();
-  const std::string none =
-      of.stages.detections.empty() ? "Nothing was detected" : "No detection reaches the confidence threshold";
-  if (of.objects == nullptr) return shown > 0 ? "The detections." : none + ".";
-  if (!objects)
-    return (shown > 0 ? "The detections (orange: wrong)" : none) + ". The data has no object on this image.";
-  return shown > 0 ? "The detections (green: right, orange: wrong) and the objects (dashed)."
-                   : none + ". The objects are dashed.";
-}
-
 }  // namespace
+
+std::string plate_figure(const Plate& plate, const std::string& description) {
+  return fmt::format(
+      "<figure><label class=\"zoom\"><input type=\"checkbox\" aria-label=\"enlarge\"/>"
+      "<span class=\"plate\">{}</span></label><figcaption>{}</figcaption></figure>\n",
+      drawing_svg(plate.drawing, description), plate.caption);
+}
 
 std::string explain_page(const Explained& of, const std::string& name, const std::vector<Chapter>& chapters) {
   std::string sections, links;
@@ -318,25 +217,21 @@ std::string explain_page(const Explained& of, const std::string& name, const std
                                    [](const DetectionStory& story) { return story.shown; });
   const std::string head = fmt::format(
       "{}<header>\n<h1>{}, explained</h1>\n<p>{}: {} anchors become {} proposals and {} detections, of which "
-      "{} reach the "
-      "confidence threshold. This page follows {} through every stage; all numbers are in "
-      "<code>trace.json</code>. "
-      "<kbd>←</kbd> <kbd>→</kbd> step through the chapters.{}</p>\n</header>\n",
+      "{} the confidence threshold. This page follows {} through every stage; all numbers are in "
+      "<code>trace.json</code>.<span class=\"keys\"> <kbd>←</kbd> <kbd>→</kbd> step through the "
+      "chapters.</span>{}</p>\n</header>\n",
       photo_definition(of.image), escape_html(name), escape_html(of.config().backbone),
-      of.stages.anchors.size(), of.stages.proposals.size(), of.stages.detections.size(), shown,
+      of.stages.anchors.size(), of.stages.proposals.size(), of.stages.detections.size(),
+      shown == 1 ? "1 reaches" : fmt::format("{} reach", shown),
       of.followed.detection >= 0 ? fmt::format("detection {}", of.followed.detection + 1)
                                  : "the best proposal",
       chapters.back().id == "what-if"
           ? " The last chapter shows <a href=\"#what-if\">what other settings would change</a>."
           : "");
-  const auto [beside, below] = stories(of);
-  const std::string result =
-      fmt::format("<div class=\"plates result\">\n{}<div>{}</div>\n</div>\n<div class=\"below\">{}</div>\n",
-                  plate_figure({overview(of), overview_caption(of, shown)}, "the detections"), beside, below);
-  return html_page(
-      name + ", explained", std::string(kDrawingStyle) + std::string(kExplainStyle),
-      head + fmt::format("<div class=\"nav-bar\"><nav>{}</nav></div>\n", links) + result + sections,
-      kExplainScript);
+  return html_page(name + ", explained", std::string(kDrawingStyle) + std::string(kExplainStyle),
+                   head + fmt::format("<div class=\"nav-bar\"><nav>{}</nav></div>\n", links) +
+                       explain_result(of) + sections,
+                   kExplainScript);
 }
 
 }  // namespace rcnn

@@ -57,13 +57,19 @@ struct Explained {
   std::string class_name(int label) const;  // label 0 is "background"
   /// A drawing over the photograph, in pixels of the network's input.
   Drawing on_photo() const;
-  /// The area of the input that a map with `stride` pixels per cell covers.
-  static Box map_area(const HostMap& map, int stride);
+  /// The score of a box of the head, with so many digits that it is seen whether it reaches its threshold.
+  std::string score_text(const StageBox& detection) const {
+    return compared(double{detection.score}, double{thresholds[static_cast<size_t>(detection.group - 1)]}).a;
+  }
+  /// "ring .98", plain text
+  std::string named(const StageBox& detection) const {
+    return class_name(detection.group) + " " + score_text(detection);
+  }
   const StageBox& proposed(int i) const { return stages.proposed[static_cast<size_t>(i)]; }
   const StageBox& classified(int i) const { return stages.classified[static_cast<size_t>(i)]; }
 };
 
-/// A picture with its caption (HTML). Small ones stand three in a row.
+/// A picture with its caption (HTML). Small ones stand four in a row, others two.
 struct Plate {
   Drawing drawing;
   std::string caption = {};
@@ -105,6 +111,12 @@ Chapter explain_what_if(const Explained& of, const Explained& other, const WhatI
 /// Matching, and losses with their gradients, of a training step on the image. Needs the objects.
 std::vector<Chapter> explain_training(const Explained& of);
 
+/// The index of the map that a region, in pixels of the input, is pooled from.
+size_t pooled_level(const Explained& of, const Box& region);
+
+/// From this IoU with an object on, a proposal lies on it.
+inline constexpr double kOnObject = 0.5;
+
 /// Where the boxes went that were among the best of their levels.
 struct NmsCounts {
   int64_t taken = 0, left_out = 0, suppressed = 0, cut = 0, kept = 0;
@@ -129,6 +141,17 @@ Chapter explain_losses(const Explained& of, const TrainingTrace& training);
 /// The ground truth that a box overlaps most, by the rule of `match`: its index and the overlap; -1 if none.
 std::pair<int, float> best_truth(const Explained& of, const TrainingTrace& training, const Box& box);
 
+/// What an object passed through: a row of the table at the page's top.
+struct ObjectPath {
+  std::string cells;               // of the table, HTML
+  nlohmann::ordered_json numbers;  // for trace.json
+};
+ObjectPath path_of(const Explained& of, const ObjectStory& story);
+/// The detections and the objects on the photograph, with their stories, above the chapters.
+std::string explain_result(const Explained& of);
+/// A plate in the page. `description` is its alternative text, plain.
+std::string plate_figure(const Plate& plate, const std::string& description);
+
 /// The whole page.
 std::string explain_page(const Explained& of, const std::string& name, const std::vector<Chapter>& chapters);
 
@@ -143,6 +166,10 @@ std::string box_text(const Box& box);
 std::string part_of(size_t shown, size_t all);
 /// "1 box", "2 boxes"
 std::string boxes_text(int64_t count);
+/// "3 (ring, 48x48)": an object in a table, HTML; the extent is in pixels of the photograph.
+std::string object_cell(const Explained& of, size_t object);
+/// The names of the levels with their colours in drawings, HTML.
+std::string level_key(const Stages& stages);
 Box centre_arrow(const Box& from, const Box& to);
 
 }  // namespace rcnn

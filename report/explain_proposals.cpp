@@ -14,8 +14,8 @@
 namespace rcnn {
 namespace {
 
-constexpr double kOnObject = 0.5;  // IoU
 constexpr size_t kArrows = 12, kKept = 25, kVictims = 10, kCrowd = 150;
+constexpr int kNumbered = 12;
 
 std::string row(const std::string& name, const std::string& formula, float result) {
   return fmt::format("<tr><td>{}</td><td>{}</td><td>{:.2f}</td></tr>\n", name, formula, result);
@@ -63,6 +63,21 @@ int chain_head(const Explained& of) {
   return static_cast<int>(std::max_element(victims.begin(), victims.end()) - victims.begin());
 }
 
+/// The IoU of a suppressed box with its killer, with so many digits that it is seen to be above the
+/// threshold.
+std::string iou_text(const Explained& of, const StageBox& suppressed) {
+  return compared(double{suppressed.killer_overlap}, double{of.config().rpn_nms_thresh}).a;
+}
+
+/// Shows the part of the photograph that the boxes cover, with a margin.
+void set_view(Drawing& drawing) {
+  Box all = drawing.marks.front().at;
+  for (const Mark& mark : drawing.marks)
+    all = {std::min(all.x1, mark.at.x1), std::min(all.y1, mark.at.y1), std::max(all.x2, mark.at.x2),
+           std::max(all.y2, mark.at.y2)};
+  drawing.view = view_around(drawing, all, 0.12f);
+}
+
 /// Where each of the boxes that reached NMS went, in a sentence.
 std::string counts_text(const Explained& of, nlohmann::ordered_json& numbers) {
   const auto [taken, left_out, killed, cut, kept] = count_nms(of.stages);
@@ -92,12 +107,14 @@ std::string proposals_of_objects(const Explained& of, nlohmann::ordered_json& nu
       count += with >= kOnObject;
       most = std::max(most, with);
     }
-    rows += fmt::format("<tr><td>{} ({}, {} px of the photograph)</td><td>{}</td><td>{}</td></tr>\n", i + 1,
-                        escape_html(of.class_name(object.label)), extent(object.box), count, share(most));
+    rows += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>\n", object_cell(of, i), count,
+                        compared(most, kOnObject).a);
     numbers["objects"].push_back({{"object", i + 1}, {"proposals", count}, {"best_overlap", most}});
   }
-  return table("<th>object</th><th>proposals with an IoU of .50 or more</th><th>IoU of the best</th>", rows,
-               "", of.objects->size());
+  return table(
+      "<th>object, px of the photograph</th><th>proposals with an IoU of .50 or more</th><th>IoU of the "
+      "best</th>",
+      rows, "", of.objects->size());
 }
 
 }  // namespace
@@ -118,18 +135,18 @@ NmsCounts count_nms(const Stages& stages) {
 
 Chapter explain_deltas(const Explained& of) {
   const Stages& stages = of.stages;
-  Chapter chapter{.id = "deltas",
-                  .title = "From anchors to proposals",
-                  .text =
-                      "For each anchor the network also predicts four numbers, the deltas: how far to move "
-                      "its centre, in widths "
-                      "and heights of the anchor, and the logarithms of how much to scale them. The arrows "
-                      "move the best anchors "
-                      "(dashed) onto what they saw; the table works through the box that this page follows.",
-                  .shape = fmt::format("({}, 4) deltas, of which the best {} of each level go on",
-                                       stages.anchors.size(), of.config().rpn_pre_nms_top_n_test),
-                  .source = {"kernels/boxes/box_math.h", "decode"},
-                  .paper = "Faster R-CNN, section 3.1.2, equation 2"};
+  Chapter chapter{
+      .id = "deltas",
+      .title = "From anchors to proposals",
+      .text =
+          "For each anchor the network also predicts four numbers, the deltas: how far to move its centre, "
+          "in widths and heights of the anchor, and the logarithms of how much to scale them. The arrows "
+          "show where the best anchors (dashed) are moved; the table works through the box that this page "
+          "follows.",
+      .shape = fmt::format("({}, 4) deltas, of which the best {} of each level go on", stages.anchors.size(),
+                           of.config().rpn_pre_nms_top_n_test),
+      .source = {"kernels/boxes/box_math.h", "decode"},
+      .paper = "Faster R-CNN, section 3.1.2, equation 2"};
   if (of.followed.proposed < 0) return chapter;
   Drawing best = of.on_photo(), one = of.on_photo();
   for (size_t i = 0; i < std::min(kArrows, stages.proposals.size()); ++i) {
@@ -137,8 +154,11 @@ Chapter explain_deltas(const Explained& of) {
     const Box& anchor = stages.anchors[static_cast<size_t>(box.source)];
     const Colour colour = mark_colour(static_cast<int>(i));
     best.marks.push_back({.at = anchor, .colour = colour, .width = 1, .dashed = true});
-    best.marks.push_back(
-        {.at = box.box, .colour = colour, .width = 2, .title = fmt::format("proposal {}", i + 1)});
+    best.marks.push_back({.at = box.box,
+                          .colour = colour,
+                          .width = 2,
+                          .text = fmt::format("{}", i + 1),
+                          .title = fmt::format("proposal {}", i + 1)});
     best.marks.push_back(
         {.kind = Mark::Kind::arrow, .at = centre_arrow(anchor, box.box), .colour = colour, .width = 2});
   }
@@ -177,8 +197,8 @@ Chapter explain_rpn_nms(const Explained& of) {
       .id = "nms",
       .title = "Non-maximum suppression of proposals",
       .text = fmt::format(
-          "Many anchors were moved onto the same object. From the best box down, each suppresses the worse "
-          "ones of its level that it overlaps by an IoU of more than {}. {}",
+          "Many anchors were moved onto the same object. From the best box down, each removes every "
+          "lower-scored box of the same level whose IoU with it is above {}. {}",
           share(double{of.config().rpn_nms_thresh}), counts_text(of, chapter_numbers)),
       .shape = fmt::format("({}, 4) proposals", stages.proposals.size()),
       .source = {"models/rpn.cpp", "rpn_proposals"},
@@ -199,22 +219,25 @@ Chapter explain_rpn_nms(const Explained& of) {
     const int place = box.place >= 0 ? box.place : box.killer >= 0 ? of.proposed(box.killer).place : 0;
     before.marks.push_back({.at = box.box,
                             .colour = mark_colour(place),
-                            .width = box.place >= 0 ? 2.5f : 1.0f,
-                            .title = box.place >= 0
-                                         ? fmt::format("proposal {}", place + 1)
-                                         : fmt::format("suppressed by proposal {} (IoU {})", place + 1,
-                                                       share(double{box.killer_overlap}))});
+                            .width = box.place >= 0 ? 3.0f : 1.0f,
+                            .opacity = box.place >= 0 ? 1.0f : 0.35f,
+                            .text = box.place >= 0 && place < kNumbered ? fmt::format("{}", place + 1) : "",
+                            .title = box.place >= 0 ? fmt::format("proposal {}", place + 1)
+                                                    : fmt::format("suppressed by proposal {} (IoU {})",
+                                                                  place + 1, iou_text(of, box))});
   }
   for (size_t i = std::min(kKept, stages.proposals.size()); i-- > 0;)
     after.marks.push_back({.at = of.proposed(stages.proposals[i]).box,
                            .colour = mark_colour(static_cast<int>(i)),
                            .width = 2,
-                           .text = i < 5 ? fmt::format("{}", i + 1) : "",
+                           .text = fmt::format("{}", i + 1),
                            .title = fmt::format("proposal {}", i + 1)});
   chapter.plates.push_back(
-      {std::move(before), fmt::format("Before: the {} best boxes. A thin box has the colour of the "
-                                      "proposal that suppresses it.",
-                                      order.size())});
+      {std::move(before),
+       fmt::format("Before: the {} best boxes. The strong ones are kept, with the number of "
+                   "the proposal; a thin one has the colour of the proposal that suppresses "
+                   "it.",
+                   order.size())});
   chapter.plates.push_back(
       {std::move(after), fmt::format("After: the best {} of {} proposals.",
                                      std::min(kKept, stages.proposals.size()), stages.proposals.size())});
@@ -228,10 +251,11 @@ Chapter explain_rpn_nms(const Explained& of) {
   std::string rows;
   for (size_t i = 0; i < std::min(kVictims, victims.size()); ++i) {
     const StageBox& box = *victims[i];
-    const std::string with = compared(double{box.killer_overlap}, double{of.config().rpn_nms_thresh}).a;
-    chain.marks.push_back({.at = box.box, .colour = kOrange, .width = 1.5f, .title = "IoU " + with});
-    rows += fmt::format("<tr><td>anchor {}</td><td>{}</td><td>{}</td></tr>\n", box.source,
-                        share(double{kernels::sigmoid(box.score)}), with);
+    const std::string with = iou_text(of, box);
+    chain.marks.push_back(
+        {.at = box.box, .colour = kOrange, .width = 1.5f, .text = with, .title = "IoU " + with});
+    rows += fmt::format("<tr><td>anchor {}</td><td>{:.3f}</td><td>{}</td><td>{}</td></tr>\n", box.source,
+                        box.score, share(double{kernels::sigmoid(box.score)}), with);
   }
   for (const StageBox& box : stages.proposed)
     if (box.killer >= 0)
@@ -240,23 +264,34 @@ Chapter explain_rpn_nms(const Explained& of) {
                                                {"box", json_box(box.box)},
                                                {"suppressed_by", of.proposed(box.killer).place + 1},
                                                {"overlap", json_number(box.killer_overlap)}});
-  chain.marks.push_back(
-      {.at = keeper.box, .colour = kGreen, .width = 3, .text = fmt::format("proposal {}", keeper.place + 1)});
+  // The kept box is on top, but its name is written first.
+  const Mark kept{
+      .at = keeper.box, .colour = kGreen, .width = 3, .text = fmt::format("proposal {}", keeper.place + 1)};
+  chain.marks.insert(chain.marks.begin(), kept);
+  chain.marks.push_back({.at = keeper.box, .colour = kGreen, .width = 3});
   chapter.numbers["kept_by"] = {
       {"proposal", keeper.place + 1}, {"box", json_box(keeper.box)}, {"suppressed", victims.size()}};
   for (const int i : stages.proposals)
     chapter.numbers["proposals"].push_back(
         {{"box", json_box(of.proposed(i).box)}, {"logit", json_number(of.proposed(i).score)}});
+  set_view(chain);
+  std::string which;
+  if (!victims.empty())
+    which = fmt::format(": {} orange, with the IoU, and in the table",
+                        victims.size() > kVictims ? fmt::format("the best {} are", kVictims)
+                        : victims.size() > 1      ? "they are"
+                                                  : "it is");
   chapter.plates.push_back(
       {std::move(chain),
-       fmt::format("One chain: proposal {} (green, objectness {}) suppresses {} "
-                   "of {}; the best of them are orange and in the table.",
+       fmt::format("One chain, closer: proposal {} (green, objectness {}) suppresses {} of {}{}.",
                    keeper.place + 1, share(double{kernels::sigmoid(keeper.score)}),
-                   boxes_text(std::ssize(victims)), level_name(stages, stages.level_of(keeper.source)))});
+                   boxes_text(std::ssize(victims)), level_name(stages, stages.level_of(keeper.source)),
+                   which)});
   if (!rows.empty())
     chapter.more =
-        table(fmt::format("<th>suppressed box{}</th><th>objectness</th><th>IoU with the proposal</th>",
-                          part_of(std::min(kVictims, victims.size()), victims.size())),
+        table(fmt::format(
+                  "<th>suppressed box{}</th><th>logit</th><th>objectness</th><th>IoU with the proposal</th>",
+                  part_of(std::min(kVictims, victims.size()), victims.size())),
               rows, "", 1);
   chapter.more += proposals_of_objects(of, chapter.numbers);
   return chapter;

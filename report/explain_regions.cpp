@@ -59,39 +59,89 @@ float value_at(const SamplePoint& s, const HostMap& map, size_t channel) {
                               s.column.high_weight * at(s.row.high, s.column.high));
 }
 
-/// A bin worked through by hand, for the channel with the largest value in it.
-std::string worked_bin(const kernels::RoiAxes& axes, const HostMap& map, const HostMap& pooled,
-                       nlohmann::ordered_json& numbers) {
+/// The bin that is worked through, and its channel with the largest value.
+struct WorkedBin {
+  int64_t bin;  // row and column
+  size_t channel;
+};
+WorkedBin choose_bin(const HostMap& pooled) {
   const int64_t bin = pooled.h / 2;
   const float* values = pooled.at(bin, bin);
-  const auto channel = static_cast<size_t>(std::max_element(values, values + pooled.c) - values);
+  return {bin, static_cast<size_t>(std::max_element(values, values + pooled.c) - values)};
+}
+
+/// What the region holds in one channel, as numbers. The worked bin is marked.
+std::string pooled_table(const HostMap& pooled, const WorkedBin& worked, nlohmann::ordered_json& numbers) {
+  std::string rows, head = "<th></th>";
+  for (int64_t x = 0; x < pooled.w; ++x) head += fmt::format("<th>{}</th>", x);
+  for (int64_t y = 0; y < pooled.h; ++y) {
+    rows += fmt::format("<tr><th>{}</th>", y);
+    nlohmann::ordered_json row;
+    for (int64_t x = 0; x < pooled.w; ++x) {
+      const float value = pooled.at(y, x)[worked.channel];
+      rows += fmt::format("<td{}>{:.3f}</td>", y == worked.bin && x == worked.bin ? " class=\"marked\"" : "",
+                          value);
+      row.push_back(json_number(value));
+    }
+    rows += "</tr>\n";
+    numbers.push_back(row);
+  }
+  return fmt::format(
+      "<h3>What the {0} x {1} bins hold: channel {2} of {3}</h3>\n<div class=\"grid\">{4}</div>\n", pooled.h,
+      pooled.w, worked.channel, pooled.c, table(head, rows, "", 1));
+}
+
+/// A bin worked through by hand.
+std::string worked_bin(const kernels::RoiAxes& axes, const HostMap& map, const HostMap& pooled,
+                       const WorkedBin& worked, nlohmann::ordered_json& numbers) {
+  const int64_t bin = worked.bin;
+  const size_t channel = worked.channel;
+  const float in_tensor = pooled.at(bin, bin)[channel];
   std::string rows;
   float sum = 0;
   const std::vector<SamplePoint> samples = samples_of(axes, map, bin, bin);
   for (const SamplePoint& s : samples) {
     const float value = value_at(s, map, channel);
     sum += value;
+    // Two lines for the two rows, as the cells lie in the picture.
+    const auto line = [&](int64_t y, float weight) {
+      const float left = map.at(y, s.column.low)[channel], right = map.at(y, s.column.high)[channel];
+      return fmt::format("{:.5f} x ({:.5f} x {:.5f} + {:.5f} x {:.5f})", weight, s.column.low_weight, left,
+                         s.column.high_weight, right);
+    };
+    const std::string sum_of_cells =
+        s.inside ? line(s.row.low, s.row.low_weight) + "<br/>+ " + line(s.row.high, s.row.high_weight)
+                 : "outside of the map";
     rows += fmt::format(
-        "<tr><td>({:.2f}, {:.2f})</td><td>rows {}, {}; columns {}, {}</td><td>{:.2f}, {:.2f}; {:.2f}, "
-        "{:.2f}</td>"
-        "<td>{:.5f}</td></tr>\n",
-        s.y, s.x, s.row.low, s.row.high, s.column.low, s.column.high, s.row.low_weight, s.row.high_weight,
-        s.column.low_weight, s.column.high_weight, value);
-    numbers["points"].push_back(
-        {{"y", json_number(s.y)}, {"x", json_number(s.x)}, {"value", json_number(value)}});
+        "<tr><td>({:.2f}, {:.2f})</td><td>{}, {}</td><td>{}, {}</td><td class=\"sum\">{}</td><td>{:.4f}</td>"
+        "</tr>\n",
+        s.y, s.x, s.row.low, s.row.high, s.column.low, s.column.high, sum_of_cells, value);
+    numbers["points"].push_back({{"y", json_number(s.y)}, {"x", json_number(s.x)}});
+    nlohmann::ordered_json& point = numbers["points"].back();
+    if (s.inside) {
+      point["rows"] = {s.row.low, s.row.high};
+      point["columns"] = {s.column.low, s.column.high};
+      for (const int64_t y : {s.row.low, s.row.high})
+        for (const int64_t x : {s.column.low, s.column.high})
+          point["cells"].push_back(json_number(map.at(y, x)[channel]));
+    }
+    point["value"] = json_number(value);
   }
   const float mean = sum / static_cast<float>(kernels::sample_count(axes.y, axes.x));
   numbers["bin"] = {bin, bin};
   numbers["channel"] = channel;
   numbers["by_hand"] = json_number(mean);
-  numbers["in_tensor"] = json_number(values[channel]);
+  numbers["in_tensor"] = json_number(in_tensor);
   const std::string foot = fmt::format(
-      "<td>their mean, bin ({}, {}) of channel {}</td><td></td><td>the network has "
-      "{:.4f}</td><td>{:.4f}</td>",
-      bin, bin, channel, values[channel], mean);
-  return table(
-      "<th>point (row, column)</th><th>cells around it</th><th>weights of rows; columns</th><th>value</th>",
-      rows, foot, samples.size());
+      "<td>mean</td><td></td><td></td><td>the network has {:.4f}</td><td>{:.4f}</td>", in_tensor, mean);
+  return fmt::format(
+             "<h3>The middle bin by hand</h3>\n<p>Row {0}, column {0}, marked above. Each point lies between "
+             "two rows and two columns of cells; the closer one has the larger weight.</p>\n",
+             bin) +
+         table(
+             "<th>point (row, column)</th><th>rows</th><th>columns</th><th>weight of the row x (weight of "
+             "the column x cell + ...)</th><th>value</th>",
+             rows, foot, samples.size());
 }
 
 std::string level_choice(const Explained& of, const kernels::RoiAlignGrid& grid, const Box& box, int level) {
@@ -99,17 +149,18 @@ std::string level_choice(const Explained& of, const kernels::RoiAlignGrid& grid,
   const float side = std::sqrt(kernels::box_area(box));
   const auto canonical =
       static_cast<size_t>(std::clamp<int64_t>(of.config().box_canonical_level, 0, grid.levels - 1));
+  std::string numbered;
+  for (int l = 0; l < grid.levels; ++l)
+    numbered += fmt::format("{}{} = {}", l > 0 ? ", " : "", level_name(of.stages, static_cast<size_t>(l)), l);
   return fmt::format(
-      "The region has a side of sqrt({:.2f} x {:.2f}) = {:.2f} pixels of the network's input. A side of "
-      "{:.0f} "
-      "(the setting <code>--box-canonical-size</code> of <code>rcnn train</code>) belongs to {}, counted "
-      "from the "
-      "finest level, 0, level {} (<code>--box-canonical-level</code>); each halving goes one level finer: {} "
-      "+ "
-      "log2({:.2f} / {:.0f}) = {:.2f}, rounded down and kept within the levels. So it is pooled from "
-      "<b>{}</b>.",
-      box.x2 - box.x1, box.y2 - box.y1, side, grid.canonical_size, level_name(of.stages, canonical),
-      canonical, of.config().box_canonical_level, side, grid.canonical_size,
+      "The level is chosen by the size of the region, not by the level of its anchor. Levels are numbered "
+      "from the finest: {}. A region with a side of {:.0f} pixels of the network's input uses {} (the "
+      "settings <code>--box-canonical-size</code> and <code>--box-canonical-level</code> of <code>rcnn "
+      "train</code>); half the side is one level finer, twice the side one level coarser. This region has a "
+      "side of sqrt({:.2f} x {:.2f}) = {:.2f} pixels: {} + log2({:.2f} / {:.0f}) = {:.2f}, rounded down and "
+      "kept within the levels. So it is pooled from <b>{}</b>.",
+      numbered, grid.canonical_size, level_name(of.stages, canonical), box.x2 - box.x1, box.y2 - box.y1, side,
+      of.config().box_canonical_level, side, grid.canonical_size,
       static_cast<double>(of.config().box_canonical_level) +
           std::log2(static_cast<double>(side / grid.canonical_size)),
       level_name(of.stages, static_cast<size_t>(level)));
@@ -126,7 +177,23 @@ Plate pooled_plate(const HostMap& pooled, const std::vector<float>& values, cons
   return {std::move(drawing), caption, true};
 }
 
+/// Why the tensors of the regions have more rows than there are proposals.
+std::string padding_rows_text(const Explained& of) {
+  const int64_t rows = of.tensors.head.pooled.dim(0), proposals = std::ssize(of.stages.proposals);
+  if (rows <= proposals) return "";
+  return fmt::format(
+      " The tensors have room for {} proposals (<code>--rpn-post-nms-top-n-test</code>); {} here, and the "
+      "other {} rows are padding.",
+      rows, proposals == 1 ? "there is 1" : fmt::format("there are {}", proposals), rows - proposals);
+}
+
 }  // namespace
+
+size_t pooled_level(const Explained& of, const Box& region) {
+  float roi[4];
+  kernels::store_box(roi, region);
+  return static_cast<size_t>(kernels::roi_level(pooling_grid(of), roi));
+}
 
 Chapter explain_pooling(const Explained& of) {
   const bool align = of.config().box_pooling == "roi-align";
@@ -134,11 +201,12 @@ Chapter explain_pooling(const Explained& of) {
       .id = "pooling",
       .title = align ? "RoIAlign: what one region shows" : "RoI pooling: what one region shows",
       .text = fmt::format(
-          "Regions have all sizes, the head wants one: every proposal is cut into {0} x {0} bins. {1}",
+          "Regions have all sizes, the head wants one: every proposal is cut into {0} x {0} bins. {1}{2}",
           of.config().box_pool_size,
           align ? "A bin is the mean of the map at a few points, each interpolated between the four cells "
                   "around it, so that nothing is rounded to whole cells."
-                : "A bin is the largest value of the map in it."),
+                : "A bin is the largest value of the map in it.",
+          padding_rows_text(of)),
       .shape = fmt::format("({}, {}, {}, {})", of.tensors.head.pooled.dim(0), of.tensors.head.pooled.dim(1),
                            of.tensors.head.pooled.dim(2), of.tensors.head.pooled.dim(3)),
       .source = {"kernels/roi/roi_align_math.h", "axis_sample"},
@@ -151,17 +219,16 @@ Chapter explain_pooling(const Explained& of) {
   const kernels::RoiAxes axes = kernels::axes_of(grid, roi);
   const HostMap map = host_map(of.tensors.levels[static_cast<size_t>(axes.level)].value());
   const HostMap pooled = host_map(of.tensors.head.pooled.value(), of.followed.proposal);
-  const float cell = 1 / grid.scale[axes.level];
+  const float cell = 1 / grid.scale[axes.level];  // pixels of the input from one cell to the next
+  const WorkedBin worked = choose_bin(pooled);
 
   Drawing points = of.on_photo(), on_map = of.on_photo();
   const std::vector<float> strengths = strength(map);
   const auto [low, high] = std::minmax_element(strengths.begin(), strengths.end());
-  on_map.layers.push_back({heat_image(strengths, map.h, map.w, *low, *high),
-                           {0, 0, static_cast<float>(map.w) * cell, static_cast<float>(map.h) * cell},
-                           0.85f});
+  on_map.layers.push_back(
+      {heat_image(strengths, map.h, map.w, *low, *high), cells_place(0, 0, map.h, map.w, cell), 0.85f});
   for (Drawing* drawing : {&points, &on_map}) {
-    const float margin = 0.25f * std::max(box.x2 - box.x1, box.y2 - box.y1);
-    drawing->view = {box.x1 - margin, box.y1 - margin, box.x2 + margin, box.y2 + margin};
+    drawing->view = view_around(*drawing, box, 0.25f);
     for (int64_t i = 0; i <= pooled.h; ++i) {
       const float part = static_cast<float>(i) / static_cast<float>(pooled.h);
       const float y = box.y1 + part * (box.y2 - box.y1), x = box.x1 + part * (box.x2 - box.x1);
@@ -184,23 +251,26 @@ Chapter explain_pooling(const Explained& of) {
   chapter.plates.push_back(
       {std::move(on_map),
        fmt::format(
-           "The same over {}, from which it is pooled: a cell is {:.0f} x {:.0f} pixels of the input.", level,
-           cell, cell)});
+           "The same over {}, from which it is pooled: a cell for {:.0f} x {:.0f} pixels of the input{}.",
+           level, cell, cell, align ? ", drawn centred on the point that its value belongs to" : "")});
   chapter.plates.push_back(
       pooled_plate(pooled, strength(pooled), "The result: the mean of the absolute values of all channels"));
   const auto c = static_cast<size_t>(pooled.c);
-  std::vector<float> most(c);
+  std::vector<float> most(c);  // the largest value of each channel; that of the table comes first
   for (size_t i = 0; i < pooled.values.size(); ++i) most[i % c] = std::max(most[i % c], pooled.values[i]);
-  for (int shown = 0; shown < 2; ++shown) {
+  most[worked.channel] = INFINITY;
+  for (size_t shown = 0; shown < std::min<size_t>(2, c); ++shown) {
     const auto channel = static_cast<size_t>(std::max_element(most.begin(), most.end()) - most.begin());
     most[channel] = -INFINITY;
     std::vector<float> values;
     for (size_t i = channel; i < pooled.values.size(); i += c) values.push_back(pooled.values[i]);
-    chapter.plates.push_back(pooled_plate(pooled, values, fmt::format("channel {}", channel)));
+    chapter.plates.push_back(pooled_plate(
+        pooled, values, fmt::format("channel {}{}", channel, shown == 0 ? ", whose numbers are below" : "")));
   }
   chapter.numbers = {{"proposal", of.followed.proposal + 1}, {"box", json_box(box)}, {"level", level}};
-  chapter.more = fmt::format("<p>{}</p>\n", level_choice(of, grid, box, axes.level));
-  if (align) chapter.more += worked_bin(axes, map, pooled, chapter.numbers["worked"]);
+  chapter.more = fmt::format("<p>{}</p>\n", level_choice(of, grid, box, axes.level)) +
+                 pooled_table(pooled, worked, chapter.numbers["channel_values"]);
+  if (align) chapter.more += worked_bin(axes, map, pooled, worked, chapter.numbers["worked"]);
   return chapter;
 }
 
@@ -210,11 +280,9 @@ Chapter explain_head(const Explained& of) {
       .id = "head",
       .title = "The head: what it is, and exactly where",
       .text =
-          "From the pooled numbers, fully connected layers give the region a probability for each class and "
-          "for "
+          "From the pooled numbers, the head's layers give the region a probability for each class and for "
           "background, and for each class four deltas that move the box once more. The bars are the "
-          "probabilities of "
-          "the region that is followed.",
+          "probabilities of the region that is followed.",
       .shape = fmt::format("({}, {}) logits and ({}, {}) deltas", of.tensors.head.output.logits.dim(0),
                            of.tensors.head.output.logits.dim(1), of.tensors.head.output.deltas.dim(0),
                            of.tensors.head.output.deltas.dim(1)),
@@ -270,7 +338,11 @@ Chapter explain_head(const Explained& of) {
                     size ? fmt::format("{:.3f} x exp({:+.6f}) = {:.2f} px", side, part, side * std::exp(part))
                          : fmt::format("{:+.6f} x {:.3f} = {:+.2f} px", part, side, part * side));
   }
-  chapter.more += table("<th>delta</th><th>without its weight</th><th>what it does</th>", steps,
+  chapter.more += fmt::format(
+      "<p>The head learns larger numbers than the deltas are: each is divided by a fixed weight ({:g}, {:g}, "
+      "{:g}, {:g}), so that all four are of about the same size in training.</p>\n",
+      coder.weights[0], coder.weights[1], coder.weights[2], coder.weights[3]);
+  chapter.more += table("<th>delta</th><th>divided by its fixed weight</th><th>what it does</th>", steps,
                         fmt::format("<td>refined box</td><td>by hand {}</td><td>the network has {}</td>",
                                     box_text(moved), box_text(refined.box)),
                         4);
@@ -282,10 +354,7 @@ Chapter explain_head(const Explained& of) {
       {"score", json_number(refined.score)}};
   Drawing drawing = of.on_photo();
   drawing.marks = {{.at = proposal.box, .colour = kYellow, .width = 2, .dashed = true, .text = "proposal"},
-                   {.at = refined.box,
-                    .colour = kGreen,
-                    .width = 3,
-                    .text = fmt::format("{} {}", of.class_name(refined.group), share(double{refined.score}))},
+                   {.at = refined.box, .colour = kGreen, .width = 3, .text = of.named(refined)},
                    {.kind = Mark::Kind::arrow,
                     .at = centre_arrow(proposal.box, refined.box),
                     .colour = kGreen,
@@ -293,12 +362,11 @@ Chapter explain_head(const Explained& of) {
   chapter.plates.push_back({drawing, "The proposal (dashed) and the box of its class."});
   const Box &a = proposal.box, &b = refined.box;
   const Box both{std::min(a.x1, b.x1), std::min(a.y1, b.y1), std::max(a.x2, b.x2), std::max(a.y2, b.y2)};
-  const float margin = 0.12f * std::max(both.x2 - both.x1, both.y2 - both.y1);
-  drawing.view = {both.x1 - margin, both.y1 - margin, both.x2 + margin, both.y2 + margin};
+  drawing.view = view_around(drawing, both, 0.12f);
   chapter.plates.push_back(
       {std::move(drawing),
        fmt::format("The same, closer. Objectness before: {}. Score of the class now: {}.",
-                   share(1 / (1 + std::exp(-double{proposal.score}))), share(double{refined.score}))});
+                   share(1 / (1 + std::exp(-double{proposal.score}))), of.score_text(refined))});
   return chapter;
 }
 

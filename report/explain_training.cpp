@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <numeric>
 
 #include "kernels/boxes/match_math.h"
 #include "kernels/loss/loss_math.h"
@@ -183,15 +184,16 @@ std::string losses_table(const Explained& of, const TrainingTrace& training,
     const bool background = r == training.object.size();
     const std::string name =
         background ? "background"
-                   : fmt::format("object {} ({})", training.object[r] + 1,
+                   : fmt::format("{} ({})", training.object[r] + 1,
                                  of.class_name((*of.objects)[static_cast<size_t>(training.object[r])].label));
     body += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td>", escape_html(name), rows.anchors[r],
                         rows.rois[r]);
-    nlohmann::ordered_json entry = {{"row", name}, {"anchors", rows.anchors[r]}, {"rois", rows.rois[r]}};
+    nlohmann::ordered_json entry = {
+        {"row", background ? name : "object " + name}, {"anchors", rows.anchors[r]}, {"rois", rows.rois[r]}};
     for (size_t t = 0; t < 4; ++t) {
       const double part = rows.sums[r][t] / divisors[t];
       total[t] += part;
-      body += fmt::format("<td>{:.5f}</td>", part);
+      body += fmt::format("<td>{}</td>", share(part, 5));
       entry[kLosses[t + 1].key] = part;
     }
     body += "</tr>\n";
@@ -202,16 +204,43 @@ std::string losses_table(const Explained& of, const TrainingTrace& training,
   for (size_t t = 0; t < 4; ++t) {
     const auto loss =
         (training.losses.*kLosses[t + 1].value).value().cast(DType::f32).to(Device{}).item<float>();
-    sums += fmt::format("<td>{:.4f}</td>", total[t]);
-    network += fmt::format("<td>{:.4f}</td>", loss);
+    sums += fmt::format("<td>{}</td>", share(total[t], 4));
+    network += fmt::format("<td>{}</td>", share(double{loss}, 4));
     numbers["sum_by_hand"][kLosses[t + 1].key] = total[t];
     numbers["loss"][kLosses[t + 1].key] = json_number(loss);
   }
   return table(
-      "<th>who</th><th>anchors sampled</th><th>RoIs sampled</th><th>RPN objectness</th><th>RPN "
+      "<th>object</th><th>anchors</th><th>RoIs</th><th>RPN objectness</th><th>RPN "
       "box</th><th>head class</th>"
       "<th>head box</th>",
       body + network + "</tr>\n", sums, 1);
+}
+
+/// "In all: .0209 + .0303 + .3935 + .3798 = .8245, the loss of the step."
+std::string total_text(const TrainingTrace& training, nlohmann::ordered_json& numbers) {
+  const auto value = [&](size_t i) {
+    return (training.losses.*kLosses[i].value).value().cast(DType::f32).to(Device{}).item<float>();
+  };
+  std::string sum;
+  for (size_t t = 1; t <= 4; ++t) sum += fmt::format("{}{}", t > 1 ? " + " : "", share(double{value(t)}, 5));
+  numbers["total"] = json_number(value(0));
+  return fmt::format("<p>In all: {} = <b>{}</b>, the loss of the step.</p>\n", sum,
+                     share(double{value(0)}, 4));
+}
+
+/// Why an object may have more sampled regions than proposals in the chapter on NMS.
+std::string rois_text(const Explained& of, const TrainingTrace& training) {
+  const ModelConfig& config = of.config();
+  const auto taken = [](int64_t after) { return fmt::format("{} proposal{}", after, after == 1 ? "" : "s"); };
+  return fmt::format(
+      "<p>The regions of interest (RoIs) are sampled from the proposals of the training step, up to {} (up "
+      "to {} of each level before NMS), while a detection makes up to {} (up to {}). The {} of the ground "
+      "truth {} added to them. A RoI is an object's if it overlaps that by an IoU of at least {}, so an "
+      "object can have other numbers here than in chapter 6.</p>\n",
+      taken(config.rpn_post_nms_top_n_train), config.rpn_pre_nms_top_n_train,
+      taken(config.rpn_post_nms_top_n_test), config.rpn_pre_nms_top_n_test,
+      boxes_text(std::ssize(training.object)), training.object.size() == 1 ? "is" : "are",
+      share(double{config.box_fg_iou_thresh}));
 }
 
 }  // namespace
@@ -247,24 +276,25 @@ std::pair<int, float> best_truth(const Explained& of, const TrainingTrace& train
 }
 
 Chapter explain_losses(const Explained& of, const TrainingTrace& training) {
-  Chapter chapter{.id = "losses",
-                  .title = "The losses, and where they push",
-                  .text =
-                      "A training step on this image adds up four losses. The table says how much of each "
-                      "comes from which object; "
-                      "its columns sum to the network's own losses. The heat maps show where the gradient of "
-                      "each loss lands on the "
-                      "maps: there the features would change.",
-                  .shape = "4 losses",
-                  .source = {"models/faster_rcnn.cpp", "FasterRcnn::losses_after"},
-                  .paper = "Faster R-CNN, section 3.1.2, equation 1; Fast R-CNN, section 2.3"};
+  Chapter chapter{
+      .id = "losses",
+      .title = "The losses, and where they push",
+      .text =
+          "A training step on this image adds up four losses. The table says how many of the sampled "
+          "anchors and regions (RoIs) are an object's, and how much of each loss comes from it; each column "
+          "of losses sums to one of the four. The heat maps show "
+          "where the gradient of each loss lands on the maps: there the features would change. Each "
+          "is that of the level on which the gradient is largest in total.",
+      .shape = "4 losses",
+      .source = {"models/faster_rcnn.cpp", "FasterRcnn::losses_after"},
+      .paper = "Faster R-CNN, section 3.1.2, equation 1; Fast R-CNN, section 2.3"};
   chapter.text += left_out_text(of);
-  chapter.more = losses_table(of, training, chapter.numbers);
+  chapter.more = losses_table(of, training, chapter.numbers) + total_text(training, chapter.numbers) +
+                 rois_text(of, training);
   if (of.config().norm == "batch")
     chapter.more +=
         "<p>In training, batch normalisation uses the statistics of the batch, here of this image alone, so "
-        "the maps "
-        "differ a little from those of the chapters before.</p>\n";
+        "the maps differ a little from those of the chapters before.</p>\n";
   for (size_t t = 0; t < 4; ++t) {
     size_t level = 0;
     std::vector<double> sums;
@@ -279,19 +309,20 @@ Chapter explain_losses(const Explained& of, const TrainingTrace& training) {
     const float most = *std::max_element(heat.begin(), heat.end());
     for (float& value : heat) value = most > 0 ? std::sqrt(value / most) : 0;
     Drawing drawing = of.on_photo();
-    const auto stride = static_cast<float>(grid.stride);
     drawing.layers.push_back(
-        {heat_image(heat, grid.h, grid.w, 0, 1),
-         {0, 0, static_cast<float>(grid.w) * stride, static_cast<float>(grid.h) * stride},
-         0.75f});
+        {heat_image(heat, grid.h, grid.w, 0, 1), map_place(grid.h, grid.w, grid.stride), 0.75f});
     for (const int object : training.object)
       drawing.marks.push_back(
           {.at = of.to_image.size.to_input((*of.objects)[static_cast<size_t>(object)].box),
            .colour = kWhite,
            .width = 1.5f,
            .dashed = true});
+    const double all = std::accumulate(sums.begin(), sums.end(), 0.0);
     chapter.plates.push_back({std::move(drawing),
-                              fmt::format("{}, on {}", kLosses[t + 1].words, level_name(of.stages, level)),
+                              fmt::format("{}, on {}{}", kLosses[t + 1].words, level_name(of.stages, level),
+                                          sums.size() > 1 && all > 0 ? fmt::format(": {} of its gradient",
+                                                                                   percent(sums[level] / all))
+                                                                     : ""),
                               true});
     chapter.numbers["gradient"].push_back({{"loss", kLosses[t + 1].key},
                                            {"level", level_name(of.stages, level)},

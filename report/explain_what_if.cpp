@@ -38,7 +38,7 @@ using Lines = std::vector<std::pair<std::string, std::string>>;
 
 /// "dog .93 at (12.0, 40.5, 88.1, 120.3)", in pixels of the photograph.
 std::string named_box(const Explained& of, const StageBox& box) {
-  return fmt::format("{} {} at {}", of.class_name(box.group), share(double{box.score}), box_text(box.seen));
+  return fmt::format("{} at {}", of.named(box), box_text(box.seen));
 }
 
 const StageBox& detection(const Explained& of, int place) {
@@ -141,12 +141,12 @@ std::string reason_missing(const StageBox& lost, const Explained& in) {
     return fmt::format("no proposal overlaps it by more than {}", share(proposed));
   }
   const StageBox& box = in.classified(closest);
-  const std::string scored = fmt::format("its box scores {}", share(double{box.score}));
+  const std::string scored = fmt::format("its box scores {}", in.score_text(box));
   if (box.killer >= 0) {
     const StageBox& killer = in.classified(box.killer);
     const Compared ious = compared(double{box.killer_overlap}, double{in.config().box_nms_thresh});
-    return fmt::format("{} and is suppressed by detection {} ({} {}), IoU {} > {}", scored, killer.place + 1,
-                       in.class_name(killer.group), share(double{killer.score}), ious.a, ious.b);
+    return fmt::format("{} and is suppressed by detection {} ({}), IoU {} > {}", scored, killer.place + 1,
+                       in.named(killer), ious.a, ious.b);
   }
   if (box.place < 0)
     return fmt::format("{} and is cut, because at most {} are kept (box-detections-per-img)", scored,
@@ -238,11 +238,10 @@ Plate detections_plate(const Explained& of, const std::vector<int>& only, Colour
     if (!of.is_shown(box)) continue;
     ++shown;
     const bool alone = std::find(only.begin(), only.end(), place) != only.end();
-    drawing.marks.push_back(
-        {.at = box.box,
-         .colour = alone ? colour : kBlue,
-         .width = 3,
-         .text = fmt::format("{}: {} {}", place + 1, of.class_name(box.group), share(double{box.score}))});
+    drawing.marks.push_back({.at = box.box,
+                             .colour = alone ? colour : kBlue,
+                             .width = 3,
+                             .text = fmt::format("{}: {}", place + 1, of.named(box))});
   }
   return {std::move(drawing), fmt::format("{}: {} shown, of which the other run has {}.", run,
                                           shown == 1 ? "1 detection" : fmt::format("{} detections", shown),

@@ -134,12 +134,9 @@ std::string objectness_figure(const Subject& of, const LearningFrame& frame) {
   std::vector<float> values(frame.objectness.begin(), frame.objectness.end());
   const float most = values.empty() ? 0 : *std::max_element(values.begin(), values.end());
   values.resize(static_cast<size_t>(frame.h * frame.w));
-  const auto stride = static_cast<float>(frame.stride);
   if (!values.empty())
     drawing.layers.push_back(
-        {heat_image(values, frame.h, frame.w, 0, 100),
-         {0, 0, static_cast<float>(frame.w) * stride, static_cast<float>(frame.h) * stride},
-         0.7f});
+        {heat_image(values, frame.h, frame.w, 0, 100), map_place(frame.h, frame.w, frame.stride), 0.7f});
   return figure_of(drawing, "objectness",
                    fmt::format("Objectness on {}, the level of the best proposal: {} at most", frame.level,
                                share(double{most} / 100)));

@@ -206,6 +206,35 @@ TEST_CASE("biography: wrong class, poorly placed, and objects that do not count"
   CHECK(difficult.story().fate == Fate::not_counted);
 }
 
+TEST_CASE("biography: found below the confidence threshold, while another class is shown on the object") {
+  // The diagnosis counts it as wrong class, because that is what is shown; the threshold could change it.
+  Planted p;
+  const int here = p.proposal(p.object(kHere, kHere), 0.2f, 0.73f);
+  const int again = p.proposal(p.anchor(kHere, kHere), 0.451f);
+  p.detection(here, {0, 0, 10, 8}, kDog, 0.73f);
+  p.detection(again, {0, 0, 10, 9}, kCat, 0.4996f);
+  const ObjectStory story = p.story();
+  CHECK(story.fate == Fate::wrong_class);
+  CHECK(story.detection == 0);
+  CHECK(story.below == 1);
+  CHECK(story.sentence.ends_with(
+      "; found as cat .4996 by detection 2 (IoU .90), below the confidence threshold .5000; shown on it, "
+      "with an IoU of .80, is detection 1 (dog .73)"));
+  CHECK(setting_for(story) == "--score");
+  CHECK_FALSE(is_of_training(story));
+  p.thresholds = {0.45f, 0.5f};
+  CHECK(p.story().fate == Fate::found);
+  CHECK(p.story().below == -1);
+  CHECK(setting_for(p.story()).empty());
+
+  // A box of its class that lies elsewhere would not find it.
+  Planted aside;
+  aside.detection(aside.proposal(aside.object(kHere, kHere), 0.3f, 0.6f), kHere, kDog, 0.6f);
+  aside.detection(aside.proposal(aside.anchor(kAside, kAside), 0.3f), kAside, kCat, 0.3f);
+  CHECK(aside.story().below == -1);
+  CHECK(setting_for(aside.story()) == "--epochs");
+}
+
 TEST_CASE("biography: a detection that is taken for an object of another class is not that of one nearby") {
   // The dog's detection is called a cat; it also touches the cat, whose own box scores too little.
   Planted p;

@@ -19,6 +19,7 @@
 #include "models/transform.h"
 #include "tests/models/models.h"
 #include "tests/program.h"
+#include "tests/report/explained.h"
 #include "tests/report/fixtures.h"
 
 using namespace rcnn;
@@ -27,40 +28,6 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 namespace {
-
-Detector small_detector(const std::string& norm) {
-  return {std::make_unique<FasterRcnn>(small_model("nano-fpn", norm, 3)), {"cat", "dog"}};
-}
-
-std::vector<Object> two_objects() {
-  std::vector<Object> objects = {{{8, 6, 40, 44}, 1}, {{50, 20, 90, 60}, 2}, {{60, 2, 80, 12}, 1}};
-  objects[2].difficult = true;
-  return objects;
-}
-
-/// The explanation of a picture by a network of random weights, with and without ground truth.
-struct Explained {
-  Context ctx;
-  Detector detector = small_detector("group");
-  Image image = smooth_image(96, 72);
-  Explanation result;
-  Json numbers;
-
-  explicit Explained(bool objects, const std::string& name = "a photo.png") {
-    ExplainOptions options;
-    options.name = name;
-    options.score = 0.05f;
-    if (objects) options.objects = two_objects();
-    result = explain(ctx, detector, image, options);
-    numbers = Json::parse(result.numbers);
-  }
-  const Json& of(const std::string& chapter) const { return numbers["chapters"][chapter]["numbers"]; }
-};
-
-bool close(const Json& a, const Json& b, double tolerance) {
-  return std::fabs(a.get<double>() - b.get<double>()) <=
-         tolerance * std::max(1.0, std::fabs(b.get<double>()));
-}
 
 fs::path find_chromium() {
   for (const char* place : {"/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"})
