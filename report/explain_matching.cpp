@@ -76,7 +76,7 @@ void show_ignored(const Explained& of, const TrainingTrace& training, std::vecto
       {std::move(drawing),
        fmt::format(
            "Ignored: of the {} anchors that overlap object {} by {} or more, but by less than {}, {}. "
-           "The strong one overlaps it most.",
+           "The strong one has the largest IoU. The part of an anchor outside of the picture counts too.",
            ignored.size(), object + 1, share(double{of.config().rpn_bg_iou_thresh}),
            share(double{of.config().rpn_fg_iou_thresh}),
            ignored.size() > kIgnoredDrawn ? fmt::format("the {} with the largest IoU", kIgnoredDrawn)
@@ -194,9 +194,10 @@ Chapter explain_matching(const Explained& of, const TrainingTrace& training) {
       .title = "In training: who learns what",
       .text = fmt::format(
           "An anchor is positive if it overlaps an object by an IoU of at least {0}, or if it is the best "
-          "anchor of an object that has none above {0} (promoted{1}). Below {2} it is background. From {2} "
-          "to {0} it is ignored: that is too much overlap to be called background, and too little to be "
-          "called the object. Of {3} background and {4} ignored anchors, and the positive ones, the step "
+          "anchor of an object that no anchor overlaps so much (promoted{1}). Below {2} it is background. "
+          "From {2} to {0} it is ignored: that is too much overlap to be called background, and too little "
+          "to "
+          "be called the object. Of {3} background and {4} ignored anchors, and the positive ones, the step "
           "samples {5}.{6}",
           share(double{config.rpn_fg_iou_thresh}), any_promoted ? ", dashed" : "",
           share(double{config.rpn_bg_iou_thresh}), background, ignored,
@@ -218,7 +219,8 @@ Chapter explain_matching(const Explained& of, const TrainingTrace& training) {
       {std::move(sample),
        fmt::format(
            "The sample: {} positive anchors (green) and the centres of {} background anchors (orange). The "
-           "centre may lie on an object: what counts is how much of the object the whole anchor overlaps.",
+           "centre may lie on an object: what counts is the IoU of the whole anchor, "
+           "also of what lies outside of the picture.",
            listed, sampled_background)});
   if (!matches.empty())
     chapter.more = table(

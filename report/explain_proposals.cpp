@@ -234,7 +234,7 @@ Chapter explain_rpn_nms(const Explained& of) {
                            .title = fmt::format("proposal {}", i + 1)});
   chapter.plates.push_back(
       {std::move(before),
-       fmt::format("Before: the {} best boxes. The strong ones are kept, with the number of "
+       fmt::format("Before: the {} best boxes. The strong ones are kept; the best have the number of "
                    "the proposal; a thin one has the colour of the proposal that suppresses "
                    "it.",
                    order.size())});
