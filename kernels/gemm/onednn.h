@@ -138,7 +138,8 @@ struct OneDnn {
       primitive.fewer_threads = threads;
       try {
         with_threads(threads, [&] { primitive.fewer.emplace(describe()); });
-        if (!same_bits(primitive.all, *primitive.fewer, threads, arguments)) primitive.fewer.reset();
+        if (!same_bits(workspace, primitive.all, *primitive.fewer, threads, arguments))
+          primitive.fewer.reset();
       } catch (const std::exception&) {  // no memory for a comparison is no reason to end a run
         primitive.fewer.reset();
       }
@@ -150,15 +151,15 @@ struct OneDnn {
   /// Whether both primitives take memory in the layouts of `arguments` and compute the same bits from numbers
   /// that are as good as random. oneDNN cuts some sums by the number of threads.
   template <class Primitive>
-  bool same_bits(const Made<Primitive>& all, const Made<Primitive>& fewer, int fewer_threads,
-                 const Arguments& arguments) {
+  bool same_bits(Workspace& workspace, const Made<Primitive>& all, const Made<Primitive>& fewer,
+                 int fewer_threads, const Arguments& arguments) {
     for (const auto& [name, given] : arguments)
       if (!same(all.desc.query_md(dnnl::query::exec_arg_md, name),
                 fewer.desc.query_md(dnnl::query::exec_arg_md, name)))
         return false;
-    const Arguments expected = execute_on_noise(all, arguments);
+    const Arguments expected = execute_on_noise(workspace, all, arguments);
     Arguments found;
-    with_threads(fewer_threads, [&] { found = execute_on_noise(fewer, arguments); });
+    with_threads(fewer_threads, [&] { found = execute_on_noise(workspace, fewer, arguments); });
     return std::all_of(expected.begin(), expected.end(), [&](const auto& argument) {
       const dnnl::memory& other = found.at(argument.first);
       return std::memcmp(argument.second.get_data_handle(), other.get_data_handle(),
@@ -166,12 +167,13 @@ struct OneDnn {
     });
   }
 
-  /// Memory of the layouts of `arguments`, filled with numbers before the primitive was executed on it.
+  /// Memory of the layouts of `arguments`, filled with numbers before the primitive was executed on it. It is
+  /// the workspace's, as that of all calls.
   template <class Primitive>
-  Arguments execute_on_noise(const Made<Primitive>& made, const Arguments& arguments) {
+  Arguments execute_on_noise(Workspace& workspace, const Made<Primitive>& made, const Arguments& arguments) {
     Arguments noise;
     for (const auto& [name, given] : arguments) {
-      noise[name] = dnnl::memory(given.get_desc(), engine);
+      noise[name] = scratch(workspace, given.get_desc());
       auto* values = static_cast<float*>(noise[name].get_data_handle());
       uint32_t state = static_cast<uint32_t>(name);
       for (size_t i = 0; i < given.get_desc().get_size() / sizeof(float); ++i) {
@@ -180,7 +182,7 @@ struct OneDnn {
       }
     }
     Arguments with_scratch = noise;
-    with_scratch[DNNL_ARG_SCRATCHPAD] = dnnl::memory(made.desc.scratchpad_desc(), engine);
+    with_scratch[DNNL_ARG_SCRATCHPAD] = scratch(workspace, made.desc.scratchpad_desc());
     made.primitive.execute(stream, with_scratch);
     return noise;
   }
