@@ -59,8 +59,7 @@ void tune_shapes(const Options& options) {
   left_out(tuned.by_values,
            "calls whose variant depends on values, as that of a gradient with rows of zeros");
   left_out(tuned.too_large, "calls that are too large for a simulated GPU");
-  fmt::print("--plans {} uses them in train, detect, eval, propose, profile and bench model\n",
-             file.string());
+  fmt::print("--plans {} uses them in train, detect, eval and the others (docs/manual.md)\n", file.string());
   check(tuned.failed == 0, "{} measurements failed, see above", tuned.failed);
 }
 

@@ -48,6 +48,8 @@ void check_gpus(const World& world, int gpus) {
   check_input(gpus == 0 || gpus == world.size(),
               "--gpus {}, but {} processes were started; expected --gpus alone, or mpirun without it", gpus,
               world.size());
+  check_input(gpus == 0 || cuda::is_built(), "--gpus {}: this build has no CUDA (make CUDA=1 builds it)",
+              gpus);
 }
 
 void check_all_or_none(World& world, const char* flag, bool given) {
