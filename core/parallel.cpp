@@ -102,6 +102,8 @@ FewerThreads::~FewerThreads() = default;
 
 void with_threads(int, const std::function<void()>& body) { body(); }
 
+void on_every_thread(const std::function<void()>& body) { body(); }  // it starts the others for each region
+
 void parallel_chunks(int64_t chunks, const std::function<void(int64_t)>& body) {
   FirstException first;
   std::atomic<int64_t> next{0};
@@ -132,6 +134,11 @@ void with_threads(int threads, const std::function<void()>& body) {
     ~Restore() { omp_set_num_threads(threads); }
   } restore;
   omp_set_num_threads(threads);
+  body();
+}
+
+void on_every_thread(const std::function<void()>& body) {
+#pragma omp parallel num_threads(thread_count())
   body();
 }
 

@@ -29,6 +29,10 @@ class FewerThreads {
 /// Runs `body` with `threads` as the number of threads of a library whose regions it begins, oneDNN.
 void with_threads(int threads, const std::function<void()>& body);
 
+/// Calls `body`, which must not throw, once on each thread that ops of the calling thread may use, itself
+/// included.
+void on_every_thread(const std::function<void()>& body);
+
 /// Asks for this many threads or, with 0, for OMP_NUM_THREADS, or else one for each processor that this
 /// process may run on and whose time it may use (core/processors.h). Takes as many as the system starts
 /// (limits of processes and memory) and the OpenMP runtime grants (OMP_THREAD_LIMIT). Call it on the thread

@@ -4,8 +4,10 @@
 
 #include <array>
 #include <csignal>
+#include <future>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 namespace rcnn {
 
@@ -22,6 +24,11 @@ std::string resume_hint(const std::string& command_line, bool was_resumed, int p
 /// While this object lives, the first SIGINT, SIGTERM, SIGHUP or SIGUSR1 is only recorded; a second one, the
 /// same or another, ends the process at once. A SIGHUP that is ignored when the object is made (nohup) stays
 /// ignored.
+///
+/// A thread of its own takes the signals, and the threads that run ops block them. oneDNN's matrix product
+/// for AVX2 and AVX-512 moves the stack pointer to a block of the heap (issue 4845 of oneDNN; up to 3.11),
+/// and the system writes the frame of a signal handler below the stack pointer: over whatever lies before
+/// that block.
 class InterruptGuard {
  public:
   InterruptGuard();
@@ -35,6 +42,9 @@ class InterruptGuard {
  private:
   static constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
   std::array<struct sigaction, kSignals.size()> before_{};
+  sigset_t mask_before_{};
+  std::promise<void> ended_;
+  std::thread listener_;  // none if the system refuses it
 };
 
 }  // namespace rcnn
