@@ -29,8 +29,13 @@ Annotation& LabelCollector::image(const std::string& name, ImageSize said, bool 
     image.file = file_;
     image.part = printable(name);
     image.image_name = name;
-    image.said = said;
-    image.form_has_sizes = form_has_sizes;
+    const bool has_sides = said.width > 0 && said.height > 0;
+    if (!has_sides && said != ImageSize{})
+      report(fmt::format("image {}", printable(name)),
+             fmt::format("gives the size {} x {}; the image's is used", said.width, said.height),
+             FaultKind::image_size);
+    image.said = has_sides ? said : ImageSize{};
+    image.form_has_sizes = form_has_sizes && said == image.said;
     image.bytes = bytes;
     result_.images.push_back(std::move(image));
   }

@@ -72,6 +72,17 @@ TEST_CASE("cvat: boxes, outlines and turned boxes are read, an image without obj
   CHECK(summary(read_split(find_data(maker.folder / "annotations.xml"), "")) == summary(data));
 }
 
+TEST_CASE("cvat: a size that no image can have is named, and that of the image is used") {
+  const Maker maker;
+  maker.image("a.jpg");
+  maker.text("annotations.xml",
+             "<annotations><image name=\"a.jpg\" width=\"-40\" height=\"30\">"
+             "<box label=\"cat\" xtl=\"1\" ytl=\"2\" xbr=\"11\" ybr=\"12\"/></image></annotations>");
+  const Dataset data = maker.read();
+  CHECK(summary(data) == "a: cat 1 2 11 12");
+  check_faults(data, {"image a.jpg gives the size -40 x 30; the image's is used"});
+}
+
 TEST_CASE("cvat: the form for videos is named, and not read") {
   const Maker maker;
   maker.image("a.jpg");
