@@ -301,8 +301,14 @@ $(EXAMPLES): $(BUILD)/examples/%: $(BUILD)/examples/%.o $(LIB)
 build/rcnn: $(PROGRAM) FORCE
 	@ln -sf $(patsubst build/%,%,$(PROGRAM)) $@
 
+# Those that run the program or train.
+RUNNING_TESTS := tests/cli/*,tests/train/*
 test: $(RCNN) $(TESTS) $(EXAMPLES) $(if $(filter release/0,$(CONFIG)/$(CUDA)),test-kernels)  ## build and run the tests
-	RCNN_PROGRAM=$(PROGRAM) $(TESTS)
+	@# Most tests use one processor, so two processes share them.
+	export RCNN_PROGRAM=$(PROGRAM) GOMP_SPINCOUNT=1000; \
+	$(TESTS) -sf='$(RUNNING_TESTS)' > $(BUILD)/running_tests.log 2>&1 & running=$$!; \
+	$(TESTS) -sfe='$(RUNNING_TESTS)'; rest=$$?; \
+	wait $$running; status=$$?; cat $(BUILD)/running_tests.log; [ $$rest -eq 0 ] && exit $$status
 
 # ---- kernels without a GPU: the tests of the simulation, in a build of their own -----------------------------------
 # Only the sources that a training step and its tests need: everything that runs on a device.
