@@ -317,7 +317,7 @@ KERNEL_LIB   := $(filter core/% kernels/% layers/% models/% train/sgd.cpp train/
 KERNEL_TESTS := $(filter tests/main.cpp tests/kernels/% tests/core/cuda/% tests/layers/test_cuda_gradients.cpp \
                          tests/train/test_cuda_step.cpp tests/train/test_ranks_step.cpp tests/bench/test_explain_counts.cpp,$(TEST_SOURCES))
 # What `lab explain` needs of the lab.
-KERNEL_LAB   := $(patsubst %,bench/%.cpp,lab_explain lab_advice lab_names lab_timer cards roofs timing)
+KERNEL_LAB   := $(patsubst %,bench/%.cpp,gpu_state lab_explain lab_advice lab_names lab_timer cards roofs timing)
 # The kernels are linked first: the linker keeps the first copy of an inline function, and CONFIG=races checks only the
 # copies in the kernels' objects.
 $(BUILD)/rcnn_kernel_tests: $(call object,$(KERNEL_TESTS) $(KERNEL_LAB) $(KERNEL_LIB))

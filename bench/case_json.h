@@ -5,13 +5,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "bench/json_file.h"
 #include "core/error.h"
-#include "core/files/source_file.h"
 #include "core/text.h"
 #include "kernels/case_fields.h"
 #include "kernels/op_cases.h"
@@ -19,31 +18,6 @@
 namespace rcnn {
 
 using CaseJson = nlohmann::ordered_json;
-
-/// The JSON of a file of figures or shapes. Throws InputError, which names the file, if it cannot be read, is
-/// larger than any such file, or is nested more deeply; with `strict` also if it is no JSON, with the line.
-template <class Json>
-Json json_of_file(const std::filesystem::path& path, bool strict = false) {
-  constexpr uint64_t kMaxBytes = uint64_t{64} << 20;
-  constexpr int kMaxDepth = 32;
-  const SourceFile source(path);
-  check_input(source.size() <= kMaxBytes, "{}: it has {} bytes; expected at most {}", path.string(),
-              source.size(), kMaxBytes);
-  std::string text(source.size(), '\0');
-  text.resize(source.read_up_to(0, text.data(), text.size()));
-  const auto check_depth = [&](int depth, auto, const Json&) {
-    check_input(depth <= kMaxDepth, "{}: its lists are nested more than {} deep", path.string(), kMaxDepth);
-    return true;
-  };
-  try {
-    return Json::parse(text, check_depth, strict);  // otherwise discarded if it is no JSON
-  } catch (const nlohmann::json::parse_error& error) {
-    // The library's sentence, "parse error at line 3, ...", follows its own name and number in brackets.
-    const std::string_view what = error.what();
-    throw InputError(fmt::format("{}: this is not JSON: {}", path.string(),
-                                 printable(what.substr(std::min(what.find("] ") + 2, what.size())))));
-  }
-}
 
 /// The names that RCNN_CASE_FIELDS has as one text.
 inline std::vector<std::string> split_names(std::string_view text) {

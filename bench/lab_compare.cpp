@@ -20,6 +20,7 @@ using Json = nlohmann::json;
 struct ComparedTime {
   std::string name = {};  // "roi_align=mine, case 2, f32"
   double ms = 0, p10 = 0, noise = 0;
+  std::vector<std::string> throttled = {};  // what held back the clocks of the card
   bool failed = false;
 };
 
@@ -52,6 +53,9 @@ ResultFile read_results(const std::filesystem::path& path) {
       time.p10 = row.at("p10_ms").get<double>();
       // JSON has no infinity: the noise of a single sample is null.
       time.noise = row.at("noise").is_null() ? 1 : row.at("noise").get<double>();
+      if (row.contains("throttled"))
+        for (const Json& reason : row["throttled"])
+          time.throttled.push_back(printable(reason.get<std::string>()));
       check_input(time.ms > 0 && time.p10 > 0 && time.noise >= 0 && time.noise <= 10,
                   "{}: {}: expected times above 0 and a noise from 0 to 10, found {} ms, p10 {} ms and {}",
                   path.string(), time.name, time.ms, time.p10, time.noise);
@@ -63,6 +67,25 @@ ResultFile read_results(const std::filesystem::path& path) {
                                  path.string(), what.substr(std::min(what.find("] ") + 2, what.size()))));
   }
   return results;
+}
+
+/// Of the rows of a file that were timed.
+std::string throttled_rows(const ResultFile& results) {
+  std::vector<std::vector<std::string>> reasons;
+  for (const auto& [key, time] : results.rows)
+    if (!time.failed) reasons.push_back(time.throttled);
+  return throttled_text(reasons);
+}
+
+/// A warning if a card was held back in one of the files: what changed may be the card.
+void print_throttling(const std::filesystem::path& base, const ResultFile& before,
+                      const std::filesystem::path& fresh, const ResultFile& after) {
+  const std::string first = throttled_rows(before), second = throttled_rows(after);
+  for (const auto& [path, text] : {std::pair(&base, &first), {&fresh, &second}})
+    if (!text->empty()) fmt::print("warning: {} has {}\n", path->string(), *text);
+  if (first.empty() != second.empty())
+    fmt::print(
+        "warning: the card was held back in one of the two files only: a difference may be the card's\n");
 }
 
 struct ComparedChange {
@@ -87,6 +110,7 @@ LabComparison compare_lab_results(const std::filesystem::path& base, const std::
     fmt::print("note: {} was measured on {} ({}, {} threads), {} on {} ({}, {} threads)\n", base.string(),
                before.machine, before.device, before.threads, fresh.string(), after.machine, after.device,
                after.threads);
+  print_throttling(base, before, fresh, after);
   LabComparison result;
   std::vector<ComparedChange> slower, faster;
   for (const auto& [key, time] : after.rows) {

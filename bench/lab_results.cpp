@@ -2,10 +2,12 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/files/output.h"
 
@@ -13,6 +15,30 @@ namespace rcnn {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+template <class T>
+Json known_or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json();
+}
+
+/// Null on the CPU and for a simulated GPU.
+Json json_of(const GpuCard& card) {
+  if (!card.unknown.empty()) return {{"unknown", card.unknown}};
+  if (card.driver.empty()) return {};
+  return {{"driver", card.driver},
+          {"power_limit_w", known_or_null(card.power_limit_w)},
+          {"max_sm_mhz", known_or_null(card.max_sm_mhz)},
+          {"max_memory_mhz", known_or_null(card.max_memory_mhz)}};
+}
+
+/// Adds what is known of the card right after the runs.
+void add_state(Json& entry, const GpuState& gpu) {
+  if (gpu.sm_mhz) entry["sm_mhz"] = *gpu.sm_mhz;
+  if (gpu.memory_mhz) entry["memory_mhz"] = *gpu.memory_mhz;
+  if (gpu.power_w) entry["power_w"] = *gpu.power_w;
+  if (gpu.temperature_c) entry["temperature_c"] = *gpu.temperature_c;
+  if (!gpu.throttled.empty()) entry["throttled"] = gpu.throttled;
+}
 
 }  // namespace
 
@@ -49,6 +75,7 @@ std::string lab_json(const LabRun& run, const std::vector<TimedRow>& rows) {
   roofs["copy_gbs"] = run.roofs.copy > 0 ? Json(run.roofs.copy * 1e-9) : Json();
   for (const auto& [precision, rate] : run.roofs.products) roofs[name_of(precision)] = rate * 1e-9;
   document["roofs"] = roofs;
+  document["gpu"] = json_of(run.card);
   std::string text = "{";
   for (const auto& [key, value] : document.items()) text += Json(key).dump() + ": " + value.dump() + ",\n ";
   text += "\"ops\": [";
@@ -73,6 +100,7 @@ std::string lab_json(const LabRun& run, const std::vector<TimedRow>& rows) {
       entry["roof"] = row.share > 0 ? Json(row.share) : Json();
       entry["library"] = row.library > 0 ? Json(row.library) : Json();
       if (row.cold > 0) entry["cold_ms"] = row.cold * 1e3;
+      add_state(entry, row.gpu);
     } else {
       entry["error"] = row.error;
     }
@@ -82,10 +110,26 @@ std::string lab_json(const LabRun& run, const std::vector<TimedRow>& rows) {
   return text + "]}\n";
 }
 
+std::string throttled_text(const std::vector<std::vector<std::string>>& of_rows) {
+  size_t count = 0;
+  std::set<std::string> reasons;
+  for (const auto& row : of_rows) {
+    count += !row.empty();
+    reasons.insert(row.begin(), row.end());
+  }
+  return count == 0 ? ""
+                    : fmt::format("{} of {} measurements with clocks that were held back ({})", count,
+                                  of_rows.size(), fmt::join(reasons, ", "));
+}
+
 std::string lab_markdown(const LabRun& run, const std::vector<TimedRow>& rows) {
   std::string text = fmt::format("<!-- {} -->\n\nMeasured on {} ({}), {} threads, {}, commit {}, {}.\n",
                                  kWrittenHere, run.device == "cpu" ? run.machine : run.device, run.device,
                                  run.threads, run.toolchain, run.commit, run.date);
+  if (!run.card.driver.empty() || !run.card.unknown.empty()) text += card_text(run.card) + ".\n";
+  std::vector<std::vector<std::string>> throttled;
+  for (const TimedRow& row : rows) throttled.push_back(row.gpu.throttled);
+  if (const std::string held = throttled_text(throttled); !held.empty()) text += held + ".\n";
   if (!run.roofs.text.empty()) text += fmt::format("Limits measured in the same run: {}.\n", run.roofs.text);
   const TimedRow* before = nullptr;
   for (const TimedRow& row : rows) {

@@ -16,6 +16,7 @@ struct LabRun {
   std::string machine, toolchain, commit, version, date;
   int threads = 1;
   Roofs roofs;
+  GpuCard card = {};  // empty: the CPU, or a simulated GPU
 };
 
 /// The processor's name, the compiler's, and the date in UTC.
@@ -31,6 +32,9 @@ std::string lab_markdown(const LabRun& run, const std::vector<TimedRow>& rows);
 /// per case and variant; a case's dots are joined. Ops that do not count their arithmetic are left out. A
 /// variant that needs fewer operations than the op counts, as Winograd's, can be above the limit.
 std::string lab_roofline(const LabRun& run, const std::vector<TimedRow>& rows);
+
+/// "3 of 20 measurements with clocks that were held back (power limit, heat)"; empty if there is none.
+std::string throttled_text(const std::vector<std::vector<std::string>>& of_rows);
 
 /// Rows that `rcnn lab compare` read from two files.
 struct LabComparison {

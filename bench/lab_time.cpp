@@ -105,6 +105,8 @@ void lab_time(const LabTimeOptions& options) {
   }
 
   LabTimer timer(choice.device, timer_options(options, names), run.roofs);
+  run.card = timer.card();
+  if (on_gpu && !cuda::is_simulated() && !options.once) fmt::print("{}\n", card_text(run.card));
   kernels::for_each_op([&](const auto& op) {
     if (!has_part(options.op_parts, op.name) || !names_op(names, op.name)) return;
     const auto op_cases = cases_of(op);
@@ -126,6 +128,10 @@ void lab_time(const LabTimeOptions& options) {
   });
   if (!options.markdown.empty()) write_atomically(options.markdown, lab_markdown(run, timer.rows));
   if (!options.svg.empty()) write_atomically(options.svg, lab_roofline(run, timer.rows));
+  std::vector<std::vector<std::string>> throttled;
+  for (const TimedRow& row : timer.rows) throttled.push_back(row.gpu.throttled);
+  if (const std::string held = throttled_text(throttled); !held.empty())
+    fmt::print("{}: their times say more of the card than of the kernels\n", held);
   check(timer.failures == 0, "{} measurements failed, see above", timer.failures);
 }
 

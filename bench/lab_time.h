@@ -36,12 +36,12 @@ struct LabTimeOptions {
 /// few times there, on small cases.
 ///
 /// With `json` one object is written to the file: {"device", "capability" (90 for sm_90, null for the CPU),
-/// "machine", "threads", "toolchain", "commit", "version", "date" (UTC), "roofs", "ops": [{"op", "case" (its
-/// number in the table), "variant", "precision", "inputs", "outputs" (their shapes), "graph" (timed as a CUDA
-/// graph), "ms", "p10_ms", "p90_ms", "noise", "samples", "flop", "bytes", "gflops" (null if the op does not
-/// count its arithmetic), "gbs", "roof" (share of the limit, null if unknown), "library" (times as fast as
-/// it, null if there is none)}]}, and with `cold` "cold_ms". A variant that failed has "error", a sentence,
-/// instead of the figures.
+/// "machine", "threads", "toolchain", "commit", "version", "date" (UTC), "roofs", "gpu" (what NVML says of
+/// the card: bench/gpu_state.h), "ops": [{"op", "case" (its number in the table), "variant", "precision",
+/// "inputs", "outputs" (their shapes), "graph" (timed as a CUDA graph), "ms", "p10_ms", "p90_ms", "noise",
+/// "samples", "flop", "bytes", "gflops" (null if the op does not count its arithmetic), "gbs", "roof" (share
+/// of the limit, null if unknown), "library" (times as fast as it, null if there is none)}]}, and with `cold`
+/// "cold_ms". A variant that failed has "error", a sentence, instead of the figures.
 ///
 /// Throws InputError if the device, an op or a variant does not exist, and Error at the end if a variant
 /// failed.

@@ -49,7 +49,9 @@ LabTimer::LabTimer(Device device, LabTimerOptions options, const Roofs& roofs)
       options_(std::move(options)),
       roofs_(roofs),
       on_gpu_(device.type == DeviceType::cuda),
-      simulated_(on_gpu_ && cuda::is_simulated()) {}
+      simulated_(on_gpu_ && cuda::is_simulated()) {
+  if (on_gpu_ && !simulated_) watch_.emplace(place_on_bus(device));
+}
 
 void LabTimer::print_case(const TimedRow& row, size_t index) {
   std::string shapes;
@@ -95,6 +97,7 @@ void LabTimer::time_job(Job& job) {
   std::vector<double> seconds;
   collect(sampler, rule, seconds);
   job.row.timing = timing_of({seconds}, sampler.graph);
+  if (watch_) job.row.gpu = watch_->now();  // the card has done its last run a moment ago
   if (options_.cold && real_gpu) {
     std::vector<double> cold;
     collect(cold_gpu_sampler(ctx_, job.run), rule, cold);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/gpu_state.h"
 #include "bench/lab_names.h"
 #include "bench/roofs.h"
 #include "bench/timing.h"
@@ -32,6 +33,7 @@ struct TimedRow {
   std::string error = {};  // not empty: it failed, and there are no times
   double share = 0;        // of the nearest limit; 0: unknown
   bool by_memory = false;  // which limit that is
+  GpuState gpu = {};       // right after the runs; empty on the CPU
   double library = 0;      // the time of the best library in this precision / this time; 0: there is none
 };
 
@@ -53,6 +55,9 @@ class LabTimer {
   template <class A, class A64, class Prepare, class Count>
   void time_op(const kernels::Op<A, A64>& op, size_t cases, Prepare prepare, Count count);
 
+  /// What is known of the card; empty on the CPU and for a simulated one.
+  GpuCard card() const { return watch_ ? watch_->card() : GpuCard{}; }
+
   std::vector<TimedRow> rows;
   int failures = 0;
 
@@ -73,6 +78,7 @@ class LabTimer {
   LabTimerOptions options_;
   const Roofs& roofs_;
   bool on_gpu_, simulated_;
+  std::optional<GpuWatch> watch_ = {};
 };
 
 TensorShapes shapes_of(const std::vector<Tensor>& tensors);

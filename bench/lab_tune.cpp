@@ -39,6 +39,16 @@ void print_ways(const PlannedCall& call, double calls, const std::vector<CallPla
   }
 }
 
+/// `again`: what runs without a plan, and the way.
+void print_unconfirmed(const CallPlan& way, const std::vector<TimedWork>& again) {
+  if (!again[0].error.empty() || !again[1].error.empty())
+    fmt::print("  measured once more, {} failed: no plan\n",
+               again[1].error.empty() ? "the rule's" : name_of(way));
+  else
+    fmt::print("  measured once more, {} takes {:.4f} ms and the rule's {:.4f} ms: no plan\n", name_of(way),
+               again[1].timing.seconds * 1e3, again[0].timing.seconds * 1e3);
+}
+
 /// Of the variant that the op's table prefers.
 std::string precision_of(const PlannedCall& call) {
   std::string precision;
@@ -104,17 +114,9 @@ MeasureWays measure_ways(Context& ctx, const StopRule& rule) {
     const auto before = ctx.kernels;
     std::vector<TimedWork> times;
     if (on_gpu && !simulated) {
-      for (const auto& work : works) {
-        TimedWork& timed = times.emplace_back();
-        try {
-          const Sampler sampler = gpu_sampler(ctx, work);
-          std::vector<double> seconds;
-          collect(sampler, rule, seconds);
-          timed.timing = timing_of({seconds}, sampler.graph);
-        } catch (const Error& error) {
-          timed.error = error.what();
-        }
-      }
+      std::vector<MakeSampler> samplers;
+      for (const auto& work : works) samplers.push_back([&ctx, &work] { return gpu_sampler(ctx, work); });
+      times = time_samplers_in_turn(samplers, rule);
     } else {
       times = time_in_turn(works, simulated ? StopRule{0, 0} : rule);
     }
@@ -125,12 +127,14 @@ MeasureWays measure_ways(Context& ctx, const StopRule& rule) {
 
 size_t best_way(const std::vector<TimedWork>& times) {
   size_t best = 0;
-  const Timing& first = times.at(0).timing;
+  const TimedWork& first = times.at(0);
   for (size_t i = 1; i < times.size(); ++i) {
     const Timing& t = times[i].timing;
-    if (!times[i].error.empty()) continue;
-    const double change = 1 + min_change(t.noise, first.noise);
-    const bool faster = t.seconds * change < first.seconds && t.p10 * change < first.p10;
+    if (!first.error.empty() || !times[i].error.empty()) continue;
+    const double change = 1 + min_change(t.noise, first.timing.noise);
+    bool faster = t.seconds * change < first.timing.seconds && t.p10 * change < first.timing.p10;
+    for (size_t round = 0; round < std::min(t.rounds.size(), first.timing.rounds.size()); ++round)
+      faster = faster && t.rounds[round] < first.timing.rounds[round];
     if (faster && t.seconds < times[best].timing.seconds) best = i;
   }
   return best;
@@ -165,11 +169,21 @@ Tuned tune(Context& ctx, const Capture& capture, const std::vector<const Capture
         ++tuned.one_way;
         continue;
       }
-      const std::vector<TimedWork> times = measure(*call, ways, 2 * op->packed >= op->calls);
-      const size_t best = best_way(times);
-      print_ways(planned, count, ways, times, best);
+      const bool packs = 2 * op->packed >= op->calls;
+      const std::vector<TimedWork> times = measure(*call, ways, packs);
+      size_t best = best_way(times);
+      std::vector<TimedWork> again;
+      if (best != 0) again = measure(*call, {ways[0], ways[best]}, packs);
+      const bool confirmed = best != 0 && best_way(again) == 1;
+      print_ways(planned, count, ways, times, confirmed ? best : 0);
       for (const TimedWork& timed : times) tuned.failed += !timed.error.empty();
+      for (const TimedWork& timed : again) tuned.failed += !timed.error.empty();
       if (!times.front().error.empty()) continue;  // there is nothing to compare with
+      if (best != 0 && !confirmed) {
+        print_unconfirmed(ways[best], again);
+        ++tuned.unconfirmed;
+        best = 0;
+      }
       PlanEntry entry{place, planned, precision_of(planned), utc_now(), ways[best], {}};
       for (size_t i = 0; i < ways.size(); ++i)
         if (const Timing& t = times[i].timing; times[i].error.empty())
@@ -177,7 +191,8 @@ Tuned tune(Context& ctx, const Capture& capture, const std::vector<const Capture
       keep(entry);
       ++tuned.measured;
       tuned.changed += best != 0;
-      found->second = {times[0].timing.seconds * 1e3, times[best].timing.seconds * 1e3};
+      const TimedWork &without = best == 0 ? times[0] : again[0], &with = best == 0 ? times[0] : again[1];
+      found->second = {without.timing.seconds * 1e3, with.timing.seconds * 1e3};
     }
     tuned.before += count * found->second.without;
     tuned.after += count * found->second.with;

@@ -22,8 +22,17 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// What a step works on.
+struct BenchImages {
+  int count = 1, height = 0, width = 0;
+  std::string text() const {
+    return fmt::format("{} image{} of {} x {} pixels", count, count == 1 ? "" : "s", width, height);
+  }
+};
+
 template <class F>
-void measure(const ModelBenchOptions& options, Context& ctx, FasterRcnn& model, const char* what, F&& step) {
+void measure(const ModelBenchOptions& options, Context& ctx, FasterRcnn& model, const char* what,
+             const BenchImages& images, F&& step) {
   for (int i = 0; i < options.warm_up; ++i) step();
   const auto wait = [&] {
     if (ctx.device.type == DeviceType::cuda) cuda::synchronize(ctx.device);
@@ -57,9 +66,9 @@ void measure(const ModelBenchOptions& options, Context& ctx, FasterRcnn& model, 
     fmt::print("{{\"what\": \"{}\", \"detections\": {}, \"seconds\": [{:.6f}]}}\n", what, found,
                fmt::join(seconds, ", "));
   else
-    fmt::print("{}: median {:.2f} ms of {} ({:.2f} to {:.2f})\n", what, median(seconds) * 1e3, seconds.size(),
-               *std::min_element(seconds.begin(), seconds.end()) * 1e3,
-               *std::max_element(seconds.begin(), seconds.end()) * 1e3);
+    fmt::print("{}: median {:.2f} ms of {} ({:.2f} to {:.2f}); {}, {}\n", what, median(seconds) * 1e3,
+               seconds.size(), *std::min_element(seconds.begin(), seconds.end()) * 1e3,
+               *std::max_element(seconds.begin(), seconds.end()) * 1e3, options.model, images.text());
   if (!profile) return;
   ctx.observer = nullptr;
   profile->print(options.profile_by, static_cast<size_t>(options.profile_rows),
@@ -125,7 +134,7 @@ void bench_model(Context& ctx, const ModelBenchOptions& options) {
   if (wanted("train_step")) {
     int step = 0;
     TrainingStep training_step(ctx, model, sgd, options.cuda_graph);
-    measure(options, ctx, model, "train_step", [&] {
+    measure(options, ctx, model, "train_step", {options.batch, options.height, options.width}, [&] {
       training_step.run(step++, 1e-4f, {make_image_batch(ctx, config, images), truth});
       return static_cast<size_t>(0);
     });
@@ -145,7 +154,7 @@ void bench_model(Context& ctx, const ModelBenchOptions& options) {
   const ImageBatch input = one_image();
   Detections kept;
   if (wanted("detect"))
-    measure(options, ctx, model, "detect", [&] {
+    measure(options, ctx, model, "detect", {1, detect_height, detect_width}, [&] {
       Detections found;
       if (!options.cuda_graph || ctx.observer) {
         found = model.detect(ctx, one_image());
@@ -160,7 +169,7 @@ void bench_model(Context& ctx, const ModelBenchOptions& options) {
       return static_cast<size_t>(found.count.to(Device{}).item<int32_t>());
     });
   if (wanted("dense"))
-    measure(options, ctx, model, "dense", [&] {
+    measure(options, ctx, model, "dense", {1, detect_height, detect_width}, [&] {
       model.predict_anchors(ctx, input);
       return static_cast<size_t>(0);
     });

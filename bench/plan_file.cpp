@@ -6,14 +6,9 @@
 #include <map>
 #include <tuple>
 
-#include "bench/case_json.h"
-#include "bench/lab_results.h"
+#include "bench/json_file.h"
 #include "core/files/atomic_file.h"
 #include "core/files/output.h"
-#include "core/files/sha256.h"
-#include "core/parallel.h"
-#include "kernels/gemm/mma_plan.h"
-#include "kernels/ops.h"
 
 namespace rcnn {
 namespace {
@@ -39,6 +34,17 @@ struct Reader {
                 key);
     return object[key].template get<T>();
   }
+  /// The number of threads; 0 for a card.
+  int threads() const {
+    constexpr int64_t kMaxThreads = 1 << 20;
+    const auto value = get<int64_t>("threads");
+    const bool wraps =
+        object["threads"].is_number_unsigned() && object["threads"].get<uint64_t>() > INT64_MAX;
+    check_input(!wraps && value >= 0 && value <= kMaxThreads,
+                "{}: {}: expected \"threads\" from 0 to {}, found {}", path.string(), where, kMaxThreads,
+                object["threads"].dump());
+    return static_cast<int>(value);
+  }
   /// A time or a noise.
   double positive(const char* key, double max) const {
     const double value = get<double>(key);
@@ -55,7 +61,7 @@ PlanEntry read_entry(const fs::path& path, const Json& object, size_t number) {
   constexpr double kMaxMs = 1e9, kMaxNoise = 1e6;
   const Reader in{path, fmt::format("entry {} of \"calls\"", number), object};
   PlanEntry entry;
-  entry.place = {in.get<std::string>("device"), in.get<int>("threads"), in.get<std::string>("version")};
+  entry.place = {in.get<std::string>("device"), in.threads(), in.get<std::string>("version")};
   entry.call = {in.get<std::string>("op"), in.get<std::string>("shape"), in.get<std::string>("preferred")};
   entry.precision = in.get<std::string>("precision");
   entry.date = in.get<std::string>("date");
@@ -104,99 +110,60 @@ std::string text_of(const PlanEntry& entry) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-/// Whether this program has the variant and the cut of the plan.
-bool exists(const std::string& op_name, const CallPlan& plan) {
-  bool found = false;
-  kernels::for_each_op([&](const auto& op) {
-    if (op_name != op.name) return;
-    for (const auto& variant : op.variants) found |= plan.variant == variant.name && variant.run != nullptr;
-  });
-  return found && (plan.cut.empty() || kernels::mma::plan_of_cut(plan.cut));
-}
-
-int parts_of_cut(const std::string& cut) {
-  const auto plan = kernels::mma::plan_of_cut(cut);
-  return plan ? plan->parts : 0;
-}
-
 }  // namespace
-
-PlanPlace place_of(Device device, const std::string& version) {
-  if (device.type == DeviceType::cuda) return {cuda::device_info(device.index).name, 0, version};
-  return {machine_name(), thread_count(), version};
-}
-
-bool changes_bits(const PlanEntry& entry) {
-  const CallPlan& without = entry.times.front().plan;
-  return entry.plan.variant != without.variant || parts_of_cut(entry.plan.cut) != parts_of_cut(without.cut);
-}
 
 std::vector<PlanEntry> read_plan_file(const fs::path& path) {
   const Json json = json_of_file<Json>(path, true);
-  check_input(json.is_object() && json.contains("plans") && json["plans"] == 1 && json.contains("calls") &&
-                  json["calls"].is_array(),
+  check_input(json.is_object() && json.contains("plans") && json["plans"].is_number(),
               "{}: this is no file of plans, as `rcnn lab tune` writes it", path.string());
+  check_input(
+      json["plans"] == 1,
+      "{}: its form has the version {} (\"plans\"); this program reads version 1, and `rcnn lab tune` "
+      "writes such a file anew",
+      path.string(), json["plans"].dump());
+  check_input(json.contains("calls") && json["calls"].is_array(), "{}: there is no list \"calls\"",
+              path.string());
   std::vector<PlanEntry> entries;
   for (size_t i = 0; i < json["calls"].size(); ++i) entries.push_back(read_entry(path, json["calls"][i], i));
   return entries;
 }
 
-void add_to_plan_file(const fs::path& path, const std::vector<PlanEntry>& entries) {
-  std::map<std::tuple<PlanPlace, kernels::PlannedCall>, PlanEntry> all;
-  std::error_code none;
-  if (const auto size = fs::file_size(path, none); !none && size > 0)
-    for (PlanEntry& entry : read_plan_file(path)) all[{entry.place, entry.call}] = std::move(entry);
-  for (const PlanEntry& entry : entries) all[{entry.place, entry.call}] = entry;
-  std::string text = fmt::format("{{\"info\": \"{}\",\n \"plans\": 1,\n \"calls\": [", kWrittenHere);
-  for (bool first = true; const auto& [key, entry] : all) {
-    text += (first ? "\n  " : ",\n  ") + text_of(entry);
-    first = false;
-  }
-  write_atomically(path, text + "]}\n");
+std::vector<ReplacedEntry> replaced_entries(const std::vector<PlanEntry>& entries) {
+  std::map<std::tuple<PlanPlace, kernels::PlannedCall>, size_t> last;
+  for (size_t i = 0; i < entries.size(); ++i) last[{entries[i].place, entries[i].call}] = i;
+  std::vector<ReplacedEntry> replaced;
+  for (size_t i = 0; i < entries.size(); ++i)
+    if (const size_t by = last[{entries[i].place, entries[i].call}]; by != i) replaced.push_back({i, by});
+  return replaced;
 }
 
-std::shared_ptr<const kernels::Plans> load_plans(const fs::path& path, const PlanPlace& place) {
-  const auto plans = std::make_shared<kernels::Plans>();
-  struct Reason {
-    const char* text;
-    size_t count = 0;
-  };
-  Reason device{"for another processor or card"}, threads{"for another number of threads"},
-      version{"of another version of the program"}, gone{"of variants that this program does not have"};
-  std::map<kernels::PlannedCall, const PlanEntry*> used;
-  const std::vector<PlanEntry> entries = read_plan_file(path);
-  for (const PlanEntry& entry : entries) {
-    Reason* const reason = entry.place.device != place.device     ? &device
-                           : entry.place.threads != place.threads ? &threads
-                           : entry.place.version != place.version ? &version
-                           : exists(entry.call.op, entry.plan)    ? nullptr
-                                                                  : &gone;
-    if (reason) {
-      ++reason->count;
-      continue;
-    }
-    used[entry.call] = &entry;
+std::string replaced_text(const std::vector<ReplacedEntry>& replaced) {
+  constexpr size_t kShown = 3;
+  std::string text;
+  for (size_t i = 0; i < std::min(replaced.size(), kShown); ++i)
+    text += fmt::format("{}entry {} by entry {}", i == 0 ? "" : ", ", replaced[i].entry, replaced[i].by);
+  return replaced.size() > kShown ? text + ", ..." : text;
+}
+
+std::string plan_file_text(const std::vector<PlanEntry>& entries) {
+  std::map<std::tuple<PlanPlace, kernels::PlannedCall>, const PlanEntry*> all;
+  for (const PlanEntry& entry : entries) all[{entry.place, entry.call}] = &entry;
+  std::string text = fmt::format("{{\"info\": \"{}\",\n \"plans\": 1,\n \"calls\": [", kWrittenHere);
+  for (bool first = true; const auto& [key, entry] : all) {
+    text += (first ? "\n  " : ",\n  ") + text_of(*entry);
+    first = false;
   }
-  std::string of_bits;
-  for (const auto& [call, entry] : used) {
-    plans->calls[call] = entry->plan;
-    if (changes_bits(*entry))
-      of_bits += fmt::format("{}\n{}\n{}\n{}\n{}\n", call.op, call.shape, call.preferred, entry->plan.variant,
-                             parts_of_cut(entry->plan.cut));
-  }
-  if (!of_bits.empty()) {
-    Sha256 sha;
-    sha.update(of_bits);
-    plans->digest = sha.hex().substr(0, 8);
-  }
-  std::string reasons;
-  for (const Reason* reason : {&device, &threads, &version, &gone})
-    if (reason->count > 0)
-      reasons += fmt::format("{}{} {}", reasons.empty() ? "" : ", ", reason->count, reason->text);
-  plans->note =
-      fmt::format("{}: {} of {} plans are used", path.string(), plans->calls.size(), entries.size());
-  if (!reasons.empty()) plans->note += "; ignored are " + reasons;
-  return plans;
+  return text + "]}\n";
+}
+
+std::vector<ReplacedEntry> add_to_plan_file(const fs::path& path, const std::vector<PlanEntry>& entries) {
+  std::vector<PlanEntry> all;
+  std::error_code none;
+  if (const auto size = fs::file_size(path, none); !none && size > 0) all = read_plan_file(path);
+  const std::vector<ReplacedEntry> replaced = replaced_entries(all);
+  all.insert(all.end(), entries.begin(), entries.end());
+  write_atomically(path, plan_file_text(all));
+  return replaced;
 }
 
 fs::path default_plan_file() {

@@ -8,12 +8,9 @@
 #pragma once
 
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "bench/timing.h"
-#include "core/context.h"
 #include "kernels/plans.h"
 
 namespace rcnn {
@@ -26,9 +23,6 @@ struct PlanPlace {
   std::string version = {};  // the commit of the program
   auto operator<=>(const PlanPlace&) const = default;
 };
-/// Of work on `device` with the present number of threads.
-PlanPlace place_of(Device device, const std::string& version);
-
 struct TimedPlan {
   kernels::CallPlan plan = {};
   double ms = 0, p10_ms = 0;
@@ -44,21 +38,27 @@ struct PlanEntry {
   std::vector<TimedPlan> times = {};  // the first: what runs without a plan
 };
 
-/// Whether the plan can give other bits than what runs without it: another variant, or another number of
-/// parts in which a sum is added up. Tiles alone do not change bits.
-bool changes_bits(const PlanEntry& entry);
-
 /// Throws InputError, which names the file and the line or the entry, if it cannot be read or is no such
-/// file.
+/// file. Whether a plan can be used is not looked at: bench/plan_use.h.
 std::vector<PlanEntry> read_plan_file(const std::filesystem::path& path);
 
-/// Adds the entries to the file, in place of those for the same calls at the same place, and keeps all
-/// others. Creates the file if there is none. Throws as read_plan_file, and Error if it cannot be written.
-void add_to_plan_file(const std::filesystem::path& path, const std::vector<PlanEntry>& entries);
+/// Two entries of a file for the same calls at the same place, by their numbers: the later one counts.
+struct ReplacedEntry {
+  size_t entry = 0, by = 0;
+};
+std::vector<ReplacedEntry> replaced_entries(const std::vector<PlanEntry>& entries);
+/// "entry 0 by entry 3", the first three of them.
+std::string replaced_text(const std::vector<ReplacedEntry>& replaced);
 
-/// The plans of the file that hold at `place`, and whose variants and cuts exist. Plans::note says how many
-/// were left out, and why.
-std::shared_ptr<const kernels::Plans> load_plans(const std::filesystem::path& path, const PlanPlace& place);
+/// What a file with these entries holds. Of several for the same calls at the same place, the last one is in
+/// it.
+std::string plan_file_text(const std::vector<PlanEntry>& entries);
+
+/// Adds the entries to the file, in place of those for the same calls at the same place, and keeps all
+/// others. Creates the file if there is none. Returns those entries that the file had twice, of which the
+/// earlier is now gone. Throws as read_plan_file, and Error if it cannot be written.
+std::vector<ReplacedEntry> add_to_plan_file(const std::filesystem::path& path,
+                                            const std::vector<PlanEntry>& entries);
 
 /// rcnn/plans.json in $XDG_CACHE_HOME or ~/.cache. Throws InputError, which names --plans, if neither is
 /// known.

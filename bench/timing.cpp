@@ -67,7 +67,8 @@ Timing timing_of(const std::vector<std::vector<double>>& rounds, bool graph) {
           .p90 = quantile(all, 0.9),
           .noise = std::max(relative_error_of_median(all), (*high - *low) / 2 / middle),
           .samples = all.size(),
-          .graph = graph};
+          .graph = graph,
+          .rounds = medians};
 }
 
 double min_change(double noise, double other_noise) {
@@ -76,25 +77,32 @@ double min_change(double noise, double other_noise) {
 }
 
 std::vector<TimedWork> time_in_turn(const std::vector<std::function<void()>>& works, const StopRule& rule) {
+  std::vector<MakeSampler> samplers;
+  for (const auto& work : works) samplers.push_back([&work] { return cpu_sampler(work); });
+  return time_samplers_in_turn(samplers, rule);
+}
+
+std::vector<TimedWork> time_samplers_in_turn(const std::vector<MakeSampler>& samplers, const StopRule& rule) {
   constexpr int kRounds = 3;
   const int rounds = rule.seconds > 0 ? kRounds : 1;
   const StopRule of_round{rule.seconds / rounds, rule.noise};
-  std::vector<TimedWork> timed(works.size());
-  std::vector<Sampler> samplers(works.size());
-  std::vector<std::vector<std::vector<double>>> seconds(works.size(),
+  std::vector<TimedWork> timed(samplers.size());
+  std::vector<std::vector<std::vector<double>>> seconds(samplers.size(),
                                                         std::vector<std::vector<double>>(rounds));
+  std::vector<char> graph(samplers.size(), 0);
   for (int round = 0; round < rounds; ++round)
-    for (size_t i = 0; i < works.size(); ++i) {
+    for (size_t i = 0; i < samplers.size(); ++i) {
       if (!timed[i].error.empty()) continue;
       try {
-        if (!samplers[i].take) samplers[i] = cpu_sampler(works[i]);
-        collect(samplers[i], of_round, seconds[i][round]);
+        const Sampler sampler = samplers[i]();
+        graph[i] = sampler.graph;
+        collect(sampler, of_round, seconds[i][round]);
       } catch (const Error& error) {
         timed[i].error = error.what();
       }
     }
-  for (size_t i = 0; i < works.size(); ++i)
-    if (timed[i].error.empty()) timed[i].timing = timing_of(seconds[i], false);
+  for (size_t i = 0; i < samplers.size(); ++i)
+    if (timed[i].error.empty()) timed[i].timing = timing_of(seconds[i], graph[i] != 0);
   return timed;
 }
 

@@ -43,7 +43,8 @@ struct Timing {
   double p10 = 0, p90 = 0;
   double noise = 0;  // of the median, as a share of it
   size_t samples = 0;
-  bool graph = false;  // measured as the replay of a CUDA graph
+  bool graph = false;               // measured as the replay of a CUDA graph
+  std::vector<double> rounds = {};  // their medians
 };
 
 /// Of one or more rounds of samples, taken at different times. The noise is the error of the median, or half
@@ -64,6 +65,11 @@ struct TimedWork {
 /// Measures pieces of work on the CPU in three rounds in turn: other programs come and go, and so all pieces
 /// meet the same. With a rule of 0 seconds there is one round. `rule` holds for all rounds together.
 std::vector<TimedWork> time_in_turn(const std::vector<std::function<void()>>& works, const StopRule& rule);
+
+/// The same for any samplers. A sampler is made anew for each round, which warms up what it measures, and
+/// gone when the next one is made: a CUDA graph uses memory that other work may replace.
+using MakeSampler = std::function<Sampler()>;
+std::vector<TimedWork> time_samplers_in_turn(const std::vector<MakeSampler>& samplers, const StopRule& rule);
 
 /// Runs `work` once as a warm-up, which touches memory and makes plans; each sample is one run.
 Sampler cpu_sampler(std::function<void()> work);

@@ -83,7 +83,8 @@ void decode(std::vector<Part>& parts, const Options& options) {
 }
 
 void print_part(const Part& part, const ModelConfig& model, const std::vector<int64_t>& strides, bool all) {
-  print_summary(summarise(part.data, part.name, model, strides));
+  const bool evaluates = part.name == "val" || part.name == "test";
+  print_summary((evaluates ? summarise_for_evaluation : summarise)(part.data, part.name, model, strides));
   fmt::print("{}\n", list_faults(part.data.faults, {"  ", "in the annotations and images", all, true}));
 }
 
@@ -193,6 +194,8 @@ void check_data(const Options& options) {
   if (!repeated.empty() && folder.splits.empty())
     repeated.back().insert(repeated.back().size() - 1,
                            "; the random split of `rcnn train` keeps them together");
+  if (folder.has("train") && !folder.has("val") && !folder.has("test"))
+    repeated.push_back(no_evaluation_advice());
   fmt::print("{}", advice_text(repeated));
   if (!options.out.empty()) draw_frames(folder, parts, options);
   check_input(unreadable == 0, "{} of {} splits cannot be used; the first fault: {}", unreadable,

@@ -98,6 +98,18 @@ void prepare_folder(const Options& options, const std::vector<fs::path>& images,
       check.writes("--out", options.picture(name));
 }
 
+/// The confidence threshold in words: what reaches it is drawn.
+std::string threshold_text(const Options& options, const Detector& detector) {
+  if (options.score) return fmt::format("with a score of at least {:.4g}", *options.score);
+  float low = confidence_of(detector, 1), high = low;
+  for (int label = 2; label <= static_cast<int>(detector.classes.size()); ++label) {
+    low = std::min(low, confidence_of(detector, label));
+    high = std::max(high, confidence_of(detector, label));
+  }
+  return low == high ? fmt::format("with a score of at least {:.3g}", low)
+                     : fmt::format("with the score recommended for their class, {:.3g} to {:.3g}", low, high);
+}
+
 /// An image on its way from the file to the annotated picture.
 struct Item {
   size_t index = 0;
@@ -214,8 +226,9 @@ void detect(const Options& options) {
         continue;
       }
       const bool drawn = options.draws() && item.undrawn.empty();
-      fmt::print("{}: {} object{}{}\n", printable(path.string()), item.shown.size(),
+      fmt::print("{}: {} object{}{}{}\n", printable(path.string()), item.shown.size(),
                  item.shown.size() == 1 ? "" : "s",
+                 item.shown.empty() ? " " + threshold_text(options, detector) : "",
                  drawn ? " -> " + printable(options.picture(names[item.index]).string()) : "");
       if (!item.undrawn.empty()) undrawn.add(path, item.undrawn);
     }

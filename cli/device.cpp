@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "bench/plan_file.h"
+#include "bench/plan_use.h"
 #include "cli/commands.h"
 #include "cli/kernels.h"
 #include "core/cuda/device.h"

@@ -1,10 +1,12 @@
 #include <fmt/format.h>
 
 #include "bench/lab_tune.h"
+#include "bench/plan_use.h"
 #include "cli/commands.h"
 #include "cli/device.h"
 #include "core/cuda/device.h"
 #include "core/files/output.h"
+#include "core/text.h"
 
 namespace rcnn {
 namespace {
@@ -39,7 +41,10 @@ void tune_shapes(const Options& options) {
   outputs.reads(options.shapes);
   outputs.writes("--plans", file);
   check_same_kind("--plans", file, "plans", "plans of `lab tune`");
-  add_to_plan_file(file, {});  // what cannot be read or written is known before hours of measuring
+  // What cannot be read or written is known before hours of measuring.
+  if (const auto replaced = add_to_plan_file(file, {}); !replaced.empty())
+    fmt::print("{}: {} of its plans are removed, because a later one is for the same calls ({})\n",
+               printable(file.string()), replaced.size(), replaced_text(replaced));
   DeviceOptions device = options.device;
   if (device.precision.empty()) device.precision = capture.precision;
   const auto ctx = device.make_context({});
@@ -55,6 +60,7 @@ void tune_shapes(const Options& options) {
   const auto left_out = [](size_t count, const char* what) {
     if (count > 0) fmt::print("left out: {} {}\n", count, what);
   };
+  left_out(tuned.unconfirmed, "plans that a second measurement did not confirm");
   left_out(tuned.one_way, "shapes that have one way only");
   left_out(tuned.by_values,
            "calls whose variant depends on values, as that of a gradient with rows of zeros");

@@ -75,12 +75,15 @@ Levels suited_ratios(const Dataset& dataset, const ModelConfig& config) {
 
 }  // namespace
 
-Sentences class_advice(const std::vector<ClassCount>& classes) {
+Sentences class_advice(const std::vector<ClassCount>& classes, SplitUse use) {
+  const bool learns = use == SplitUse::training;
   std::vector<const ClassCount*> absent, few, outnumbered;
   const ClassCount* largest = nullptr;
   for (const ClassCount& c : classes)
     if (!largest || c.boxes > largest->boxes) largest = &c;
-  if (!largest || largest->boxes == 0) return {"The dataset contains no objects to learn from."};
+  if (!largest || largest->boxes == 0)
+    return {learns ? "The dataset contains no objects to learn from."
+                   : "The split contains no objects, so a model cannot be evaluated on it."};
   for (const ClassCount& c : classes) {
     if (c.boxes == 0)
       absent.push_back(&c);
@@ -92,15 +95,19 @@ Sentences class_advice(const std::vector<ClassCount>& classes) {
   Sentences advice;
   if (!absent.empty())
     advice.push_back(
-        fmt::format("These classes have no objects and cannot be learned: {}. Check whether the annotations "
-                    "spell them differently, or remove them from the list of classes.",
-                    class_list(absent, false)));
+        learns ? fmt::format("These classes have no objects and cannot be learned: {}. Check whether the "
+                             "annotations spell them differently, or remove them from the list of classes.",
+                             class_list(absent, false))
+               : fmt::format("These classes have no objects in this split, so their average precision is "
+                             "unknown: {}. Move images of them here, as `rcnn data split` does.",
+                             class_list(absent, false)));
   if (!few.empty())
     advice.push_back(
-        fmt::format("These classes have fewer than {} boxes: {}. That is hardly enough to learn from, and "
-                    "too few for a reliable evaluation; label more of them.",
-                    kFewBoxes, class_list(few, true)));
-  if (!outnumbered.empty())
+        fmt::format("These classes have fewer than {} boxes: {}. {}", kFewBoxes, class_list(few, true),
+                    learns ? "That is hardly enough to learn from; label more of them."
+                           : "Their average precision depends on a few objects; move more images of them "
+                             "into this split."));
+  if (learns && !outnumbered.empty())
     advice.push_back(
         fmt::format("The classes are imbalanced: {} has {} boxes, at least {} times as many as {}. The rarer "
                     "classes may be learned late or not at all; add more images of them.",
@@ -111,6 +118,13 @@ Sentences class_advice(const std::vector<ClassCount>& classes) {
                     "as a class of its own: {}. If they are one class, give it one name in the annotations.",
                     similar));
   return advice;
+}
+
+std::string no_evaluation_advice() {
+  return "No image is set aside to evaluate a model on: there is neither a validation nor a test split, so "
+         "nothing tells how good the model is. Divide the images with `rcnn data split`, or name a split "
+         "with "
+         "--val.";
 }
 
 std::string coverage_advice(const Dataset& dataset, const ModelConfig& config,

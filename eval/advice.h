@@ -15,9 +15,20 @@ namespace rcnn {
 
 using Sentences = std::vector<std::string>;
 
+/// What a split is for: to learn from, or to evaluate on.
+enum class SplitUse { training, evaluation };
+
+/// As summarise, of a split that is evaluated on: its advice is about what the figures are worth.
+DataSummary summarise_for_evaluation(const Dataset& dataset, const std::string& split,
+                                     const ModelConfig& config, const std::vector<int64_t>& strides);
+
 /// Names the classes that never appear, have few boxes, or are far outnumbered by another class, and those
 /// whose names a person would take for one (data/class_names.h).
-Sentences class_advice(const std::vector<ClassCount>& classes);
+/// Of a split that is evaluated on, those say what its figures are worth.
+Sentences class_advice(const std::vector<ClassCount>& classes, SplitUse use = SplitUse::training);
+
+/// What to do if there is neither a validation nor a test split.
+std::string no_evaluation_advice();
 
 /// Reports boxes that look as if they were written in another convention than the one they are read in, and
 /// boxes that occur twice in one image. Uses the faults found while reading and the positions of the boxes.

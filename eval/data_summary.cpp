@@ -76,10 +76,8 @@ void min_median_max(std::vector<T> values, T& min, T& median, T& max) {
   max = values.back();
 }
 
-}  // namespace
-
-DataSummary summarise(const Dataset& dataset, const std::string& split, const ModelConfig& config,
-                      const std::vector<int64_t>& strides) {
+DataSummary summarise_as(SplitUse use, const Dataset& dataset, const std::string& split,
+                         const ModelConfig& config, const std::vector<int64_t>& strides) {
   DataSummary summary;
   summary.split = split;
   summary.images = dataset.samples.size();
@@ -107,11 +105,24 @@ DataSummary summarise(const Dataset& dataset, const std::string& split, const Mo
   summary.poorly_covered = poorly_covered(summary.anchor_overlaps);
 
   summary.advice = label_advice(dataset);
-  for (std::string& sentence : class_advice(summary.classes)) summary.advice.push_back(std::move(sentence));
+  for (std::string& sentence : class_advice(summary.classes, use))
+    summary.advice.push_back(std::move(sentence));
   if (std::string sentence = coverage_advice(dataset, config, strides, summary.poorly_covered);
       !sentence.empty())
     summary.advice.push_back(std::move(sentence));
   return summary;
+}
+
+}  // namespace
+
+DataSummary summarise(const Dataset& dataset, const std::string& split, const ModelConfig& config,
+                      const std::vector<int64_t>& strides) {
+  return summarise_as(SplitUse::training, dataset, split, config, strides);
+}
+
+DataSummary summarise_for_evaluation(const Dataset& dataset, const std::string& split,
+                                     const ModelConfig& config, const std::vector<int64_t>& strides) {
+  return summarise_as(SplitUse::evaluation, dataset, split, config, strides);
 }
 
 std::string summary_text(const DataSummary& summary) {

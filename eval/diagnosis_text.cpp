@@ -1,7 +1,10 @@
 // The diagnosis as text and as JSON.
+#include <fmt/format.h>
+
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "eval/biography.h"
 #include "eval/diagnosis.h"
 
 namespace rcnn {
@@ -11,6 +14,18 @@ using Json = nlohmann::ordered_json;
 
 /// Rounds to four decimals, so that JSON shows .93 instead of the float's exact value .9300000071525574.
 double short_decimal(float value) { return std::round(double{value} * 1e4) / 1e4; }
+
+/// The settings are those that the stories of `explain` name for objects that were lost so early. Both
+/// numbers of proposals have to be raised: what does not enter non-maximum suppression cannot remain after
+/// it.
+std::string_view advice_for_not_proposed() {
+  static const std::string text = fmt::format(
+      "No proposal overlaps the object enough: check that {} covers its size, enlarge small objects with a "
+      "larger --short-side, or keep more proposals, with both {} (of each level, before non-maximum "
+      "suppression) and {} (of the image, after it).",
+      setting_for(Fate::no_box), setting_for(Fate::below_top_k), setting_for(Fate::over_proposals));
+  return text;
+}
 
 Json recommended(const ScoreCurve& curve) {
   const auto at = static_cast<size_t>(std::lround(double{curve.best_score} * 100));
@@ -50,9 +65,7 @@ std::string_view name_of(MissCause cause) {
 std::string_view advice_for(MissCause cause) {
   switch (cause) {
     case MissCause::not_proposed:
-      return "No proposal overlaps the object enough: check that --anchor-sizes covers its size, enlarge "
-             "small objects with a larger --short-side, or keep more proposals with "
-             "--rpn-post-nms-top-n-test.";
+      return advice_for_not_proposed();
     case MissCause::low_score:
       return "The object was proposed, but its score is below the recommended confidence threshold: train "
              "for more --epochs, add images with similar objects, or choose a lower threshold and accept "

@@ -3,7 +3,7 @@
 # ---- fuzzing: the readers of untrusted files, under libFuzzer and the sanitizers ------------------------------------
 # tests/fuzz/targets.h says what a target is. An input that fails is left in build/fuzz/ as FILE, and `build/fuzz/NAME
 # FILE` reproduces the failure. Once the fault is fixed, the input goes into tests/fuzz/corpus/NAME/.
-FUZZ_TARGETS := annotation coco command_line cvat data_folder exif image labelme open_images pth pth_old safetensors settings tf_csv via yolo
+FUZZ_TARGETS := annotation coco command_line cvat data_folder exif image labelme open_images plans pth pth_old safetensors settings tf_csv via yolo
 FUZZ_SECONDS ?= 0
 FUZZ_CXX     ?= clang++
 FUZZ_FLAGS   := -std=c++20 -O1 -g -I. -MMD -MP -fsanitize=address,undefined -fno-sanitize-recover=all \
@@ -17,7 +17,7 @@ FUZZ_SOURCES := $(patsubst %,core/%.cpp,config cuda/absent host_memory memory me
                   label_forms labelled labelme name_key normalised open_images orientation parts rescale riff_tiff_header stb_impl tf_csv \
                   unread_forms via voc voc_lists write_forms xml yolo yolo_yaml) \
                 $(filter data/codecs_%,$(LIB_SOURCES)) \
-                cli/usage.cpp models/config.cpp train/config.cpp train/settings_file.cpp
+                bench/plan_file.cpp kernels/gemm/plan_names.cpp cli/usage.cpp models/config.cpp train/config.cpp train/settings_file.cpp
 FUZZ_OBJECTS  = $(patsubst %.cpp,build/fuzz/%.o,$(FUZZ_SOURCES))
 FUZZERS      := $(addprefix build/fuzz/,$(FUZZ_TARGETS))
 build/fuzz/%.o: %.cpp

@@ -70,14 +70,15 @@ std::vector<std::pair<std::string, const Dataset*>> named_splits(const RunData& 
 
 void describe_data(Run& run) {
   const RunData& data = run.data;
-  const auto look = [&](const Dataset& part, const std::string& name, bool again) {
+  const auto look = [&](const Dataset& part, const std::string& name, bool again, SplitUse use) {
     if (part.samples.empty() || again) return;
-    run.summaries.push_back(summarise(part, name, run.options.model, level_strides(run.options.model)));
+    const auto describe = use == SplitUse::training ? summarise : summarise_for_evaluation;
+    run.summaries.push_back(describe(part, name, run.options.model, level_strides(run.options.model)));
     run.faults.insert(run.faults.end(), part.faults.begin(), part.faults.end());
   };
-  look(data.train, data.train_name, false);
-  look(data.val, data.val_name, false);
-  look(data.test, data.test_name, data.test_is_val);
+  look(data.train, data.train_name, false, SplitUse::training);
+  look(data.val, data.val_name, false, SplitUse::evaluation);
+  look(data.test, data.test_name, data.test_is_val, SplitUse::evaluation);
   for (const std::string& note : data.notes) print_log("{}\n", printable(note));
   print_summary(run.summaries.front());
   for (size_t i = 1; i < run.summaries.size(); ++i)
@@ -90,7 +91,7 @@ void describe_data(Run& run) {
   std::erase(advice, "");
   print_log("{}", advice_text(advice));
   if (data.evaluated().samples.empty())
-    print_log("the model is not evaluated: the data has neither a validation nor a test split\n");
+    print_log("{}", advice_text({no_evaluation_advice()}));
   else if (data.val.samples.empty())
     print_log("there is no validation split: best.safetensors will be the last model, not the best one\n");
   if (const size_t faults = count_faults(run.faults); faults > 0)

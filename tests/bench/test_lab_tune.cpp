@@ -1,4 +1,4 @@
-// Plans as `rcnn lab tune` finds and keeps them. What `run` makes of them is tested in
+// Plans as `rcnn lab tune` finds them. What `run` makes of them is tested in
 // tests/kernels/gemm/test_plans.cpp.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -6,10 +6,9 @@
 #include <map>
 
 #include "bench/lab_tune.h"
+#include "bench/plan_use.h"
 #include "core/parallel.h"
 #include "tests/data/fixtures.h"
-#include "tests/program.h"
-#include "train/checkpoint.h"
 
 using namespace rcnn;
 using namespace rcnn::fixtures;
@@ -19,6 +18,13 @@ namespace {
 
 TimedWork time_of(double ms, double noise = 0.01, double p10 = 0) {
   return {{.seconds = ms * 1e-3, .p10 = (p10 > 0 ? p10 : 0.9 * ms) * 1e-3, .noise = noise, .samples = 9}, ""};
+}
+
+/// The same in rounds of these milliseconds.
+TimedWork time_in_rounds(const std::vector<double>& ms) {
+  std::vector<std::vector<double>> rounds;
+  for (const double one : ms) rounds.push_back({one * 1e-3, one * 1e-3, one * 1e-3});
+  return {timing_of(rounds, false), ""};
 }
 
 /// Calls of a 3 x 3 convolution, twice with one shape, of a matrix product, and of what takes no plans.
@@ -56,13 +62,6 @@ MeasureWays made_up_times(const std::map<std::string, TimedWork>& times, double 
   };
 }
 
-PlanEntry entry_of(const PlanPlace& place, const std::string& shape, const CallPlan& plan,
-                   const CallPlan& without = {"onednn"}) {
-  PlanEntry entry{place, {"conv2d", shape, without.variant}, "f32", "2026-01-02T03:04:05Z", plan, {}};
-  entry.times = {{without, 2, 1.5, 0.01}, {plan, 1, 0.75, 0.02}};
-  return entry;
-}
-
 const PlanPlace kHere{"Made-up processor", 2, "abc"};
 
 }  // namespace
@@ -76,6 +75,77 @@ TEST_CASE("lab tune: the fastest beyond the noise is kept, and a tie keeps what 
   CHECK(best_way({time_of(1), time_of(0.8, 0.01, 0.9)}) == 0);                // the 10th percentile is not
   CHECK(best_way({time_of(1), time_of(0.5, 0.5), time_of(0.7, 0.01)}) == 2);  // the faster one is too loud
   CHECK(best_way({time_of(1), {{}, "it failed"}, time_of(0.7)}) == 2);
+  CHECK(best_way({{{}, "it failed"}, time_of(0.7)}) == 0);
+}
+
+TEST_CASE("lab tune: a way is kept only if it is faster in every round") {
+  const TimedWork rule = time_in_rounds({1, 1, 1});
+  CHECK(best_way({rule, time_in_rounds({0.8, 0.8, 0.8})}) == 1);
+  // Another program slowed down the rule's runs alone in two rounds of three: the medians differ by a half.
+  TimedWork disturbed = time_in_rounds({2, 1, 2});
+  const TimedWork steady = time_in_rounds({1.1, 1.1, 1.1});
+  CHECK(best_way({disturbed, steady}) == 0);
+  // Nor does it help that the samples of that program's rounds agree so well that they show no noise.
+  disturbed.timing.noise = 0;
+  CHECK(disturbed.timing.seconds > 1.8 * steady.timing.seconds);
+  CHECK(disturbed.timing.p10 < steady.timing.p10);
+  disturbed.timing.p10 = disturbed.timing.seconds;
+  CHECK(best_way({disturbed, steady}) == 0);
+  CHECK(best_way({disturbed, time_in_rounds({0.9, 0.9, 0.9})}) == 1);
+}
+
+TEST_CASE("lab tune: a plan that a second measurement does not confirm is not kept") {
+  Context ctx;
+  const Capture capture = made_up_capture();
+  const auto calls = calls_to_tune(capture, parse_lab_names({"conv2d"}));
+  // Of 5 ms each, chance lets one look like 1 ms.
+  struct Found {
+    Tuned tuned;
+    std::vector<PlanEntry> entries;
+    std::vector<size_t> measured;  // ways, in each measurement
+  };
+  const auto found_with = [&](double second) {
+    Found found;
+    const MeasureWays measure = [&](RepeatedCall&, const std::vector<CallPlan>& ways, bool) {
+      std::vector<TimedWork> times;
+      for (const CallPlan& way : ways)
+        times.push_back(time_of(way.variant != "winograd_f2" ? 5 : found.measured.empty() ? 1 : second));
+      found.measured.push_back(ways.size());
+      return times;
+    };
+    found.tuned =
+        tune(ctx, capture, calls, kHere, measure, [&](const PlanEntry& e) { found.entries.push_back(e); });
+    REQUIRE(found.entries.size() == 1);
+    REQUIRE(found.measured.size() == 2);
+    CHECK(found.measured[0] >= 3);
+    CHECK(found.measured[1] == 2);
+    return found;
+  };
+  const Found chance = found_with(5), real = found_with(1.5);
+  CHECK(chance.entries[0].plan.variant == chance.entries[0].call.preferred);
+  CHECK(chance.tuned.changed == 0);
+  CHECK(chance.tuned.unconfirmed == 1);
+  CHECK(chance.tuned.after == chance.tuned.before);
+  CHECK(real.entries[0].plan.variant == "winograd_f2");
+  CHECK(real.tuned.unconfirmed == 0);
+  CHECK(real.tuned.after == doctest::Approx(real.tuned.before * 1.5 / 5));  // by the second measurement
+}
+
+TEST_CASE("lab tune: ways are measured in turn, each warmed up anew in every round") {
+  std::string order;
+  const auto way = [&](char name) {
+    return [&order, name] {
+      order += name;
+      return Sampler{[&order, name](std::vector<double>& seconds) {
+        order += static_cast<char>(name + 32);
+        seconds.push_back(1);
+      }};
+    };
+  };
+  const std::vector<TimedWork> times = time_samplers_in_turn({way('A'), way('B')}, {6, 0});
+  CHECK(order == "AaaaBbbbAaaaBbbbAaaaBbbb");
+  CHECK(times[0].timing.samples == 9);
+  CHECK(times[1].timing.rounds == std::vector<double>{1, 1, 1});
 }
 
 TEST_CASE("lab tune: one plan for each shape, by made-up times") {
@@ -180,136 +250,4 @@ TEST_CASE("lab tune: each way runs when it is measured, and nothing is left behi
   large["case"]["shape"]["h"] = 120;
   for (const CallPlan& way : op_calls().at("conv2d").repeat(large, {}, ctx.device)->ways(ctx))
     CHECK(way.variant != "reference");
-}
-
-TEST_CASE("plan file: what is written is read back, and other places keep theirs") {
-  const TemporaryFolder folder;
-  const auto file = folder / "plans.json";
-  const PlanPlace more_threads{kHere.device, 4, kHere.version};
-  const PlanEntry cut = entry_of({"A card", 0, "abc"}, "c", {"implicit_gemm_bf16", "128x64 in 2"},
-                                 {"implicit_gemm_bf16", "64x64 in 2"});
-  add_to_plan_file(file, {entry_of(kHere, "a", {"winograd_f2"}), cut});
-  add_to_plan_file(file, {entry_of(more_threads, "a", {"panels"})});
-  add_to_plan_file(file, {entry_of(kHere, "a", {"reference"}), entry_of(kHere, "b", {"onednn"})});
-  const auto found = read_plan_file(file);
-  REQUIRE(found.size() == 4);
-  CHECK(found[0].place == cut.place);
-  CHECK(found[0].call == cut.call);
-  CHECK(found[0].plan == cut.plan);
-  CHECK(found[0].precision == "f32");
-  CHECK(found[0].date == cut.date);
-  REQUIRE(found[0].times.size() == 2);
-  CHECK(found[0].times[1].plan == cut.plan);
-  CHECK(found[0].times[1].ms == 1);
-  CHECK(found[0].times[1].p10_ms == 0.75);
-  CHECK(found[0].times[1].noise == 0.02);
-  CHECK(found[1].plan.variant == "reference");
-  CHECK(found[3].plan.variant == "panels");
-  const std::string text = content_of(file);
-  add_to_plan_file(file, {});
-  CHECK(content_of(file) == text);
-  CHECK(contains(text.substr(0, 100), "written by rcnn.cu"));
-}
-
-TEST_CASE("plan file: plans of other places and of variants that are gone are ignored, and counted") {
-  const TemporaryFolder folder;
-  const auto file = folder / "plans.json";
-  add_to_plan_file(file, {entry_of(kHere, "a", {"winograd_f2"}), entry_of(kHere, "b", {"winograd_f7"}),
-                          entry_of(kHere, "c", {"onednn", "64x64 in 700"}),
-                          entry_of({"Another", 2, "abc"}, "a", {"panels"}),
-                          entry_of({kHere.device, 4, "abc"}, "a", {"panels"}),
-                          entry_of({kHere.device, 4, "abc"}, "b", {"panels"}),
-                          entry_of({kHere.device, 2, "abd"}, "a", {"panels"})});
-  const auto plans = load_plans(file, kHere);
-  REQUIRE(plans->calls.size() == 1);
-  CHECK(plans->calls.begin()->first == kernels::PlannedCall{"conv2d", "a", "onednn"});
-  CHECK(plans->calls.begin()->second == CallPlan{"winograd_f2"});
-  CHECK(plans->note ==
-        file.string() +
-            ": 1 of 7 plans are used; ignored are 1 for another processor or card, 2 for another "
-            "number of threads, 1 of another version of the program, 2 of variants that this "
-            "program does not have");
-  CHECK(load_plans(file, {"Another", 2, "abc"})->note.find("1 of 7 plans are used; ignored") !=
-        std::string::npos);
-  const auto other = folder / "other.json";
-  add_to_plan_file(other, {entry_of(kHere, "a", {"winograd_f2"})});
-  CHECK(load_plans(other, kHere)->note == other.string() + ": 1 of 1 plans are used");
-}
-
-TEST_CASE("plan file: a digest names the plans that can change bits, and no others") {
-  const TemporaryFolder folder;
-  const auto digest = [&](const std::vector<PlanEntry>& entries) {
-    const auto file = folder / "plans.json";
-    std::filesystem::remove(file);
-    add_to_plan_file(file, entries);
-    return load_plans(file, kHere)->digest;
-  };
-  const CallPlan own{"implicit_gemm_bf16", "128x128 in 2"}, tile{"implicit_gemm_bf16", "64x64 in 2"},
-      parts{"implicit_gemm_bf16", "64x64 in 3"};
-  CHECK(!changes_bits(entry_of(kHere, "a", own, own)));
-  CHECK(!changes_bits(entry_of(kHere, "a", tile, own)));
-  CHECK(changes_bits(entry_of(kHere, "a", parts, own)));
-  CHECK(changes_bits(entry_of(kHere, "a", {"panels"})));
-  CHECK(digest({entry_of(kHere, "a", {"onednn"})}).empty());
-  const std::string one = digest({entry_of(kHere, "a", {"panels"})});
-  CHECK(one.size() == 8);
-  CHECK(digest({entry_of(kHere, "a", {"panels"}), entry_of(kHere, "b", {"onednn"})}) == one);
-  CHECK(digest({entry_of(kHere, "b", {"panels"})}) != one);
-  CHECK(digest({entry_of(kHere, "a", {"reference"})}) != one);
-  CHECK(digest({entry_of({"Another", 2, "abc"}, "a", {"panels"})}).empty());
-
-  kernels::Plans plans;
-  CHECK(numerics_description(&plans) == numerics_description());
-  plans.digest = one;
-  CHECK(numerics_description(&plans) == numerics_description() + ", plans " + one);
-}
-
-TEST_CASE("plan file: damaged files are refused with the line or the entry, and left as they are") {
-  const TemporaryFolder folder;
-  const auto file = folder / "plans.json";
-  const auto error = [&](const std::string& text) {
-    write_text(file, text);
-    const std::string sentence = input_error([&] { read_plan_file(file); });
-    CHECK(input_error([&] { add_to_plan_file(file, {entry_of(kHere, "a", {"panels"})}); }) == sentence);
-    CHECK(content_of(file) == text);
-    CHECK(contains(sentence, file.string() + ": "));
-    return sentence;
-  };
-  add_to_plan_file(file, {entry_of(kHere, "a", {"panels"})});
-  const std::string good = content_of(file);
-  const auto with = [&](const std::string& from, const std::string& to) {
-    std::string text = good;
-    REQUIRE(text.find(from) != std::string::npos);
-    return text.replace(text.find(from), from.size(), to);
-  };
-  CHECK(contains(error(good.substr(0, good.size() / 2)), "this is not JSON: parse error at line 4, column"));
-  CHECK(contains(error("{\n\n x"), "parse error at line 3, column 2"));
-  CHECK(contains(error("{}"), "this is no file of plans, as `rcnn lab tune` writes it"));
-  CHECK(contains(error(with("\"plans\": 1", "\"plans\": 2")), "this is no file of plans"));
-  CHECK(contains(error(with("\"threads\":2", "\"threads\":2.5")),
-                 "entry 0 of \"calls\": there is no number \"threads\""));
-  CHECK(contains(error(with("\"op\":", "\"no\":")), "entry 0 of \"calls\": there is no text \"op\""));
-  CHECK(contains(error(with("\"ms\":1.0", "\"ms\":-1.0")), "expected \"ms\" from 0 to 1000000000, found -1"));
-  CHECK(contains(error(with("\"plan\":{\"variant\":\"panels\"}", "\"plan\":{\"variant\":\"onednn_\"}")),
-                 "lacks the \"plan\""));
-  CHECK(contains(error(with("\"plan\":{\"variant\":\"panels\"}", "\"plan\":7")),
-                 "there is no text \"variant\""));
-  CHECK(contains(error(with("\"preferred\":\"onednn\"", "\"preferred\":\"panels\"")), "does not begin with"));
-  CHECK(contains(error(with("\"times\":[", "\"times\":[],\"x\":[")), "lacks the \"plan\""));
-  std::filesystem::remove(file);
-  CHECK(contains(input_error([&] { read_plan_file(file); }), file.string()));
-}
-
-TEST_CASE("plan file: its place is the cache folder of the user") {
-  Environment environment;
-  environment.set("HOME", "/of/a/user");
-  environment.remove("XDG_CACHE_HOME");
-  CHECK(default_plan_file() == "/of/a/user/.cache/rcnn/plans.json");
-  environment.set("XDG_CACHE_HOME", "relative");  // which the specification says to ignore
-  CHECK(default_plan_file() == "/of/a/user/.cache/rcnn/plans.json");
-  environment.set("XDG_CACHE_HOME", "/caches");
-  CHECK(default_plan_file() == "/caches/rcnn/plans.json");
-  environment.remove("XDG_CACHE_HOME");
-  environment.remove("HOME");
-  CHECK(contains(input_error([] { default_plan_file(); }), "--plans is missing"));
 }

@@ -227,7 +227,7 @@ TEST_CASE("capture: a file that is none is refused with its name and the entry")
 TEST_CASE("profile: the command's tables fit a terminal of 100 columns, and lab replay reads its capture") {
   ProgramTrial trial;
   if (!trial) return;
-  const std::vector<std::string> sizes{"--height", "64", "--width", "64", "--steps", "2", "--warm-up", "1"};
+  const std::vector<std::string> sizes{"--height", "48", "--width", "64", "--steps", "2", "--warm-up", "1"};
   const auto run = [&](std::vector<std::string> words, bool sized = true) {
     if (sized) words.insert(words.end(), sizes.begin(), sizes.end());
     return trial.run(words);
@@ -238,6 +238,8 @@ TEST_CASE("profile: the command's tables fit a terminal of 100 columns, and lab 
     CHECK(result.status == 0);
     for (const char* text : {"op (variant)", "layer", "% roof", "backbone.body.conv1", "memory: "})
       CHECK(contains(result.out, text));
+    CHECK(contains(result.out, what == "detect" ? "); nano-fpn, 1 image of 64 x 48 pixels\n"
+                                                : "); nano-fpn, 4 images of 64 x 48 pixels\n"));
     std::istringstream lines(result.out);
     for (std::string line; std::getline(lines, line);) {
       CAPTURE(line);

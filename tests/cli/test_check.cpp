@@ -89,6 +89,31 @@ TEST_CASE("check: two spellings of a class are pointed out, by train as well") {
   CHECK_FALSE(contains(output({"check", data}), "differ only in"));
 }
 
+TEST_CASE("check: a data set with a training split alone is told what to do, by train as well") {
+  const ProgramTrial trial;
+  if (!trial) return;
+  REQUIRE(trial.run({"synth", "--out", trial.path("data"), "--count", "6"}).status == 0);
+  const auto says = [&](const std::vector<std::string>& words) {
+    const Finished result = trial.run(words);
+    CHECK(result.status == 0);
+    std::istringstream in(result.out);
+    std::string text;
+    for (std::string word; in >> word;) text += word + " ";
+    return contains(text,
+                    "No image is set aside to evaluate a model on: there is neither a validation nor a test "
+                    "split, so nothing tells how good the model is. Divide the images with `rcnn data "
+                    "split`, or name a split with --val.");
+  };
+  const std::vector<std::string> check = {"check", trial.path("data")},
+                                 train = {"train",           "--data",    trial.path("data"), "--out",
+                                          trial.path("out"), "--dry-run", "--short-side",     "64"};
+  CHECK(says(check));
+  CHECK(says(train));
+  REQUIRE(trial.run({"synth", "--out", trial.path("data"), "--count", "6", "--split", "val"}).status == 0);
+  CHECK(!says(check));
+  CHECK(!says(train));
+}
+
 TEST_CASE("check: keeps the settings that are given") {
   const auto program = find_program();
   if (program.empty()) return;

@@ -301,3 +301,23 @@ TEST_CASE("detect: a wrong value is refused with those that are expected") {
   CHECK(trial.detect("found", {"--workers", "-1", "x.jpg"}).status == 2);
   CHECK(trial.detect("found", {"--batch", "0", "x.jpg"}).status == 2);
 }
+
+TEST_CASE("detect: an image without objects is told with the threshold") {
+  const DetectTrial trial;
+  if (!trial) return;
+  trial.prepare();
+  const auto line = [&](const Words& more) {
+    Words words = {"detect", "--weights",       trial.path("run/best.safetensors"),
+                   "--out",  trial.path("out"), "--pictures",
+                   "none",   trial.scene(0)};
+    words.insert(words.end(), more.begin(), more.end());
+    const Finished found = run_program(trial.program, words);
+    CHECK(found.status == 0);
+    return found.out.substr(found.out.find(trial.scene(0)));
+  };
+  CHECK(line({"--score", "1"}) == trial.scene(0) + ": 0 objects with a score of at least 1\n");
+  CHECK(line({"--score", "0.9999"}) == trial.scene(0) + ": 0 objects with a score of at least 0.9999\n");
+  // After one step no class has a recommended threshold: 0.5 holds.
+  CHECK(line({}) == trial.scene(0) + ": 0 objects with a score of at least 0.5\n");
+  CHECK(!contains(line({"--score", "0"}), "with a score"));
+}

@@ -89,6 +89,16 @@ TEST_CASE("requeue: outside of a job, without scontrol or without --resume it is
   };
   CHECK(error({"--requeue"}) ==
         "rcnn: --requeue needs --resume: the job begins again with the same command\n");
+  for (const char* number : {"seventy", "77_", "_4", "77 ", "77;ls", "-77", "77_4_1", "+7"}) {
+    CAPTURE(number);
+    job.environment.set("SLURM_JOB_ID", number);
+    CHECK(error({"--requeue", "--resume"}) ==
+          fmt::format(
+              "rcnn: --requeue: SLURM_JOB_ID is '{}'; expected the number of a job, as in 123, or as in "
+              "123_4 of a job array\n",
+              number));
+  }
+  job.environment.set("SLURM_JOB_ID", "77_4");
   job.environment.set("PATH", job.path("data"));
   CHECK(error({"--requeue", "--resume"}) == "rcnn: --requeue: there is no scontrol in the folders of PATH\n");
   job.environment.remove("SLURM_JOB_ID");

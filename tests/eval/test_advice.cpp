@@ -161,11 +161,11 @@ TEST_CASE("advice: a repeated box in an image is reported") {
 }
 
 TEST_CASE("advice: absent, rare and outnumbered classes are named") {
-  const auto classes = [](std::vector<size_t> boxes) {
+  const auto classes = [](std::vector<size_t> boxes, SplitUse use = SplitUse::training) {
     std::vector<ClassCount> counts;
     for (size_t i = 0; i < boxes.size(); ++i)
       counts.push_back({std::string(1, static_cast<char>('a' + i)), boxes[i], boxes[i]});
-    return class_advice(counts);
+    return class_advice(counts, use);
   };
   CHECK(classes({20, 100, 900}).empty());
   REQUIRE(classes({0, 20, 0}).size() == 1);
@@ -178,6 +178,26 @@ TEST_CASE("advice: absent, rare and outnumbered classes are named") {
   CHECK(contains(classes({0, 0}).at(0), "contains no objects"));
   CHECK(contains(classes({}).at(0), "contains no objects"));
   CHECK(contains(classes({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 50}).at(0), "g, h and 2 more."));
+}
+
+TEST_CASE("advice: of a split to evaluate on nothing is said of learning") {
+  const auto advice = [](std::vector<size_t> boxes) {
+    std::vector<ClassCount> counts;
+    for (size_t i = 0; i < boxes.size(); ++i)
+      counts.push_back({std::string(1, static_cast<char>('a' + i)), boxes[i], boxes[i]});
+    const Sentences sentences = class_advice(counts, SplitUse::evaluation);
+    for (const std::string& sentence : sentences) CHECK(!contains(sentence, "learn"));
+    return sentences;
+  };
+  REQUIRE(advice({19, 20}).size() == 1);
+  CHECK(advice({19, 20})[0] ==
+        "These classes have fewer than 20 boxes: a (19). Their average precision depends on a "
+        "few objects; move more images of them into this split.");
+  CHECK(contains(advice({0, 20})[0], "no objects in this split, so their average precision is unknown: a."));
+  CHECK(advice({20, 1000, 21}).empty());
+  CHECK(advice({0, 0}).at(0) == "The split contains no objects, so a model cannot be evaluated on it.");
+  CHECK(contains(class_advice({{"a", 19, 1}, {"b", 20, 1}})[0],
+                 "hardly enough to learn from; label more of them."));
 }
 
 TEST_CASE("advice: classes whose names differ in capitals or blanks are named with their counts") {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 
+#include "eval/biography.h"
 #include "eval/diagnosis.h"
 #include "tests/eval/diagnosis_fixtures.h"
 
@@ -118,6 +119,15 @@ TEST_CASE("diagnosis: low score") {
   CHECK(Case{one, {}, {{}, {cat(0.59F, kBox)}}}.causes() == "0: low score");
   CHECK(Case{one, {}, {{upper(0.5F)}, {}}}.causes() == "0: low score");
   CHECK(Case{one, {dog(0.3F, kBox)}, {{kBox}, {dog(0.3F, kBox)}}}.causes() == "0: low score");
+}
+
+TEST_CASE("diagnosis: the advice for an object that was not proposed has the settings of explain's fates") {
+  const std::string advice(advice_for(MissCause::not_proposed));
+  for (const Fate fate : {Fate::no_box, Fate::below_top_k, Fate::over_proposals}) {
+    CAPTURE(std::string(name_of(fate)));
+    CHECK(advice.find(setting_for(fate)) != std::string::npos);
+  }
+  CHECK(advice.find("with both --rpn-pre-nms-top-n-test (of each level") != std::string::npos);
 }
 
 TEST_CASE("diagnosis: not proposed") {

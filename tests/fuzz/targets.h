@@ -28,6 +28,7 @@ void exif(const std::filesystem::path& file);         // an EXIF block
 void image(const std::filesystem::path& file);        // JPEG and PNG
 void labelme(const std::filesystem::path& file);      // labelme's JSON
 void open_images(const std::filesystem::path& file);  // Open Images' CSV
+void plans(const std::filesystem::path& file);        // plans of `lab tune`
 void pth(const std::filesystem::path& file);          // PyTorch's .pth, or the pickle of one
 void pth_old(const std::filesystem::path& file);      // PyTorch's .pth of before version 1.6, or its second half
 void safetensors(const std::filesystem::path& file);

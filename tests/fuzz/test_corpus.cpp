@@ -18,6 +18,7 @@ TEST_CASE("fuzz: every file of the corpus is read or refused") {
                                                                        {"image", fuzz::image},
                                                                        {"labelme", fuzz::labelme},
                                                                        {"open_images", fuzz::open_images},
+                                                                       {"plans", fuzz::plans},
                                                                        {"pth", fuzz::pth},
                                                                        {"pth_old", fuzz::pth_old},
                                                                        {"safetensors", fuzz::safetensors},
