@@ -37,18 +37,30 @@ void PassesTogether::start_threads() {
 
 void PassesTogether::end_threads() {
   ends_ = true;
-  for (const auto& batch : batches_) {
-    if (!batch->thread.joinable()) continue;
-    batch->go.release();
-    batch->thread.join();
+  for (size_t i = 0; i < batches_.size(); ++i) {
+    if (!batches_[i]->thread.joinable()) continue;
+    give_turn(i);
+    batches_[i]->thread.join();
   }
   ends_ = false;
+  turn_ = kProcess;
+}
+
+void PassesTogether::give_turn(size_t to) {
+  const std::lock_guard lock(mutex_);
+  turn_ = to;
+  (to == kProcess ? process_has_turn_ : batches_[to]->has_turn).notify_one();
+}
+
+void PassesTogether::await_turn(size_t of) {
+  std::unique_lock lock(mutex_);
+  (of == kProcess ? process_has_turn_ : batches_[of]->has_turn).wait(lock, [&] { return turn_ == of; });
 }
 
 void PassesTogether::work(size_t index) {
   Batch& batch = *batches_[index];
   for (;;) {
-    batch.go.acquire();
+    await_turn(index);
     if (ends_) return;
     try {
       if (!batch.is_ready) {
@@ -65,7 +77,7 @@ void PassesTogether::work(size_t index) {
       batch.failure = std::current_exception();
     }
     batch.is_running = false;
-    back_.release();
+    give_turn(kProcess);
   }
 }
 
@@ -121,8 +133,8 @@ void PassesTogether::resume(size_t index) {
   ctx_.micro_batch = static_cast<uint32_t>(share_.begin + static_cast<int64_t>(index));
   ctx_.layer = batch.layer;
   (*enter_)(static_cast<int64_t>(index));
-  batch.go.release();
-  back_.acquire();
+  give_turn(index);
+  await_turn(kProcess);
   batch.layer = ctx_.layer;
 }
 
@@ -138,11 +150,13 @@ void PassesTogether::stop() {
 }
 
 Tensor PassesTogether::of_all(Context&, const Tensor& mine) {
-  Batch& batch = *batches_[current_];
+  check(pass_ != nullptr, "--sync-bn: a batch comes to a normalisation when its pass has ended");
+  const size_t me = current_;
+  Batch& batch = *batches_[me];
   batch.mine = mine;
   if (batches_.size() == 1) return exchange_rows();
-  back_.release();
-  batch.go.acquire();
+  give_turn(kProcess);
+  await_turn(me);
   batch.mine = Tensor();
   if (stops_) throw Stopped{};
   return table_;

@@ -13,10 +13,12 @@
 // of threads that compute, which each of them gets; everything else is in the context.
 #pragma once
 
+#include <condition_variable>
+#include <cstddef>
 #include <exception>
 #include <functional>
 #include <memory>
-#include <semaphore>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -44,7 +46,7 @@ class PassesTogether : public BatchMeeting {
  private:
   struct Batch {
     std::thread thread;
-    std::binary_semaphore go{0};
+    std::condition_variable has_turn;
     bool is_ready = false;    // the thread has its number of threads that compute
     bool is_running = false;  // its pass has begun and has not ended
     const char* layer = "";   // the context's, while others work
@@ -56,6 +58,10 @@ class PassesTogether : public BatchMeeting {
   void end_threads();
   void work(size_t index);
   void run_all();
+  /// The process's own turn, beside those of its batches.
+  static constexpr size_t kProcess = static_cast<size_t>(-1);
+  void give_turn(size_t to);
+  void await_turn(size_t of);
   /// Lets the batch work until it waits or ends.
   void resume(size_t index);
   /// Ends the batches that wait.
@@ -67,8 +73,10 @@ class PassesTogether : public BatchMeeting {
   Share share_;
   int threads_of_ops_;
   std::vector<std::unique_ptr<Batch>> batches_;  // of this rank
-  size_t current_ = 0;                           // the one that works
-  std::binary_semaphore back_{0};                // it waits or has ended
+  size_t current_ = 0;                           // the one that works, or did last
+  std::mutex mutex_;                             // of turn_
+  size_t turn_ = kProcess;
+  std::condition_variable process_has_turn_;
   const std::function<void(int64_t)>*pass_ = nullptr, *enter_ = nullptr;
   Tensor table_;  // (batches, n) of the last meeting
   bool stops_ = false, ends_ = false;

@@ -319,6 +319,20 @@ TEST_CASE("sync-bn: batches that meet at other normalisations end with a sentenc
         }) == "--sync-bn: 1 of 2 batches wait at a normalisation that the others do not have");
   CHECK(said([&](int64_t i) { i == 0 ? batch_norm(ctx, x3, three) : batch_norm(ctx, x4, four); }) ==
         "--sync-bn: batch 0 waits at a normalisation of 7 numbers, and batch 1 at one of 9");
+  // Backward belongs to the pass.
+  ctx.grad = true;
+  Var y;
+  PassesTogether together(ctx, alone(), 2);
+  together.run(
+      [&](int64_t) {
+        y = batch_norm(ctx, Var(Tensor::zeros({1, 3}, DType::f64)), three);
+      },
+      [](int64_t) {});
+  auto node = std::make_shared<WeighedSum>();
+  node->weights = numbers_like(y.value(), 1);
+  const Var loss = record(ctx, node, {&y}, Tensor::zeros({}, DType::f64));
+  CHECK(error_of([&] { backward(ctx, loss); }) ==
+        "--sync-bn: a batch comes to a normalisation when its pass has ended");
 }
 
 TEST_CASE(
