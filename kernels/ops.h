@@ -47,6 +47,10 @@ void for_each_op(F f) {
   f(epilogue_backward);
   f(batch_norm);
   f(batch_norm_backward);
+  f(batch_norm_moments);
+  f(sync_batch_norm);
+  f(batch_norm_gradient_sums);
+  f(sync_batch_norm_backward);
   f(fold_batch_norm);
   f(group_norm);
   f(group_norm_backward);

@@ -42,6 +42,7 @@ std::span<const Field<TrainConfig>> train_fields() {
       number("bias-lr-factor", &C::bias_lr_factor, 0, 100, "learning rate of biases, relative to that of weights"),
       number("clip-norm", &C::clip_norm, 0, 1e9, "gradients with a larger norm are scaled down to this norm; 0: no clipping"),
       number("ema", &C::ema, 0, 0.99999, "evaluate and keep a moving average of the weights with this decay; 0: the weights themselves"),
+      flag("sync-bn", &C::sync_bn, "normalise with the batch statistics of all batches of a step, which are then in memory together"),
       flag("flip-horizontal", &C::flip_horizontal, "mirror half of the training images left to right, at random"),
       flag("flip-vertical", &C::flip_vertical, "mirror half of the training images top to bottom, at random"),
       number("scale-jitter", &C::scale_jitter, -1, 1, "enlarge or shrink training images at random, by a factor of up to 1 + this; -1: 0.25, or 0 for few epochs"),

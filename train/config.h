@@ -35,6 +35,7 @@ struct TrainConfig {
   float bias_lr_factor = 1;
   float clip_norm = 5;
   float ema = 0;
+  bool sync_bn = false;
 
   bool flip_horizontal = true, flip_vertical = false;
   float scale_jitter = -1, colour_jitter = -1, crop = -1;  // see settle_augmentation

@@ -190,7 +190,7 @@ Rehearsed rehearse(const Context& like, const MemoryPlan& plan, const LargestBat
   std::optional<Ema> ema;
   if (plan.averages) ema.emplace(ctx, *model, 0.999f);
   RehearsedRank world(plan.ranks);
-  TrainingStep step(ctx, *model, sgd, false);
+  TrainingStep step(ctx, *model, sgd, false, alone(), plan.sync_bn);
   std::vector<TrainingBatch> batches;
   for (int64_t i = 0; i < world.share(plan.accumulate).count(); ++i)
     batches.push_back(noise(ctx, largest, model->classes, images));

@@ -26,6 +26,7 @@ struct MemoryPlan {
   int ranks = 1;                 // processes that train together
   int ranks_beside = 1;          // those of them that share this machine's memory
   bool averages = false;         // whether there is an Ema
+  bool sync_bn = false;          // whether the batches of a rank are in memory together
   std::vector<Sample> val = {};  // images of the validation split
   float largest_scale = 1;       // the maximum factor of an image's size, from scale jitter
 };

@@ -36,7 +36,9 @@ std::string explain_step(Run& run, int64_t step) {
     run.ctx.micro_batch = 0;
     if (!found.empty()) return found;
   }
-  return "when that step is repeated now, it is finite, because the weights have changed since";
+  return run.config.sync_bn && run.config.accumulate > 1
+             ? "when its batches are repeated one by one, without --sync-bn, they are finite"
+             : "when that step is repeated now, it is finite, because the weights have changed since";
 }
 
 class TrainingLoop {
@@ -137,7 +139,7 @@ TrainingLoop::TrainingLoop(Run& run)
       loader_(run.data.train, share_of_loader(run), state_.step * config_.accumulate),
       progress_(stdout, state_.step, steps_),
       log_([&run](int64_t step) { return run.world.is_first() ? explain_step(run, step) : ""; }),
-      step_(run.ctx, *run.detector.model, *run.sgd, config_.cuda_graph, world_) {
+      step_(run.ctx, *run.detector.model, *run.sgd, config_.cuda_graph, world_, config_.sync_bn) {
   advise();
   if (lines_.missing_steps() > 0)
     progress_.message(fmt::format("{} lacks {} of the {} steps before the checkpoint; its curves have a gap",

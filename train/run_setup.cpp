@@ -13,6 +13,7 @@
 #include "train/fingerprint.h"
 #include "train/memory.h"
 #include "train/run.h"
+#include "train/step_record.h"
 
 namespace rcnn {
 namespace {
@@ -156,6 +157,18 @@ void load_initial_weights(Run& run) {
                   name.substr(0, name.find(' ')));
 }
 
+/// With --sync-bn there must be something to synchronise.
+void check_sync_bn(const Run& run, FasterRcnn& model) {
+  // Alternating training freezes the backbone in its last parts, which then train as without it.
+  const bool is_frozen_part = run.whole && run.config.freeze_backbone;
+  check_input(
+      !run.config.sync_bn || is_frozen_part || !moved_statistics(model).empty(),
+      "--sync-bn: no batch normalisation is trained (--model {}, --norm {}{}), so there is nothing to "
+      "synchronise; leave it out, or train with --norm batch",
+      run.options.model.backbone, run.options.model.norm,
+      run.config.freeze_backbone ? ", --freeze-backbone" : "");
+}
+
 int64_t count_parameters(FasterRcnn& model) {
   int64_t count = 0;
   for_each_parameter(model, [&](const std::string&, Var& v) { count += v.value().numel(); });
@@ -184,6 +197,7 @@ void print_forecast(Run& run) {
     auto model = make_model(run);
     if (!run.config.weights.empty()) freeze_stages(*model, run.options.model.frozen_stages);
     if (run.config.freeze_backbone) freeze_backbone(*model);
+    check_sync_bn(run, *model);
     return model;
   };
   plan.sgd = sgd_options(run.config);
@@ -194,9 +208,13 @@ void print_forecast(Run& run) {
   plan.ranks_beside = run.world.ranks_on_host();
   plan.loader.cache_bytes /= static_cast<size_t>(run.world.size());
   plan.averages = run.config.ema > 0;
+  plan.sync_bn = run.config.sync_bn;
   plan.val = run.data.val.samples;
   plan.largest_scale = 1 + run.config.scale_jitter;
   if (plan.ranks > 1) print_log("for the process with the most batches, and with what they exchange:\n");
+  const int64_t together = share_of(plan.accumulate, plan.ranks - 1, plan.ranks).count();
+  if (plan.sync_bn && together > 1)
+    print_log("with --sync-bn its {} batches of a step are in memory together:\n", together);
   print_log("{}", describe(forecast_memory(run.ctx, plan, run.data.train)));
 }
 
@@ -210,6 +228,7 @@ void build_model(Run& run) {
   else if (!run.config.weights.empty())
     load_initial_weights(run);
   if (run.config.freeze_backbone) freeze_backbone(model);
+  check_sync_bn(run, model);
   move_to(model, run.ctx.device);
   print_log("{}: {:.2f} M parameters; {} on {}\n", run.options.model.backbone,
             static_cast<double>(count_parameters(model)) / 1e6, numerics_description(run.options.plans.get()),

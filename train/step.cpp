@@ -59,8 +59,9 @@ Losses TrainingStep::run(int64_t step, float learning_rate, std::span<const Trai
   sgd_.set_learning_rate(learning_rate);
   ctx_.training = ctx_.grad = true;
   GradientTree gradients;
-  StepRecord record(ctx_, model_, world_, micro_batches);
-  for (size_t i = 0; i < own.size(); ++i) {
+  StepRecord record(ctx_, model_, world_, micro_batches, sync_bn_);
+  if (sync_bn_) pass_together(own, micro_batches, record, gradients);
+  for (size_t i = 0; i < own.size() && !sync_bn_; ++i) {
     const int64_t number = share.begin + static_cast<int64_t>(i);
     ctx_.micro_batch = static_cast<uint32_t>(number);
     for (const Sgd::Parameter& p : sgd_.parameters()) p.value.clear_gradient();

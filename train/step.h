@@ -10,16 +10,22 @@
 #include "core/world.h"
 #include "models/faster_rcnn.h"
 #include "train/batch.h"
+#include "train/passes_together.h"
 #include "train/sgd.h"
 
 namespace rcnn {
 
+class GradientTree;
+class StepRecord;
+
 class TrainingStep {
  public:
   /// With `records`, a step on a GPU is captured as a CUDA graph, one per shape of batch and at most
-  /// kMaxRecorded of them; batches of further shapes run without a graph.
-  TrainingStep(Context& ctx, FasterRcnn& model, Sgd& sgd, bool records, World& world = alone())
-      : ctx_(ctx), model_(model), sgd_(sgd), records_(records), world_(world) {}
+  /// kMaxRecorded of them; batches of further shapes run without a graph. With `sync_bn`, trained batch
+  /// normalisation uses the statistics of all batches of a step.
+  TrainingStep(Context& ctx, FasterRcnn& model, Sgd& sgd, bool records, World& world = alone(),
+               bool sync_bn = false)
+      : ctx_(ctx), model_(model), sgd_(sgd), records_(records), world_(world), sync_bn_(sync_bn) {}
 
   /// Takes step number `step` on this batch. The losses are on the device and not part of an autograd graph.
   Losses run(int64_t step, float learning_rate, const TrainingBatch& batch);
@@ -28,7 +34,9 @@ class TrainingStep {
   /// over the batches, and have the same bits for any number of ranks: gradients are added by a GradientTree,
   /// losses in the order of the batches, and running statistics are moved in that order too. The result is
   /// that of one step on all images, except that batch statistics and the divisors of the losses (sampled
-  /// anchors and RoIs) are those of each batch. With more than one batch the step is not captured.
+  /// anchors and RoIs) are those of each batch. With more than one batch the step is not captured. With
+  /// `sync_bn` the batches of a rank are in memory together, batch statistics are those of all images, each
+  /// element counting the same, and the running statistics move once.
   Losses run(int64_t step, float learning_rate, std::span<const TrainingBatch> own, int64_t micro_batches);
   /// The same with all batches on this rank.
   Losses run(int64_t step, float learning_rate, std::span<const TrainingBatch> batches) {
@@ -55,12 +63,17 @@ class TrainingStep {
   using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t>;
 
   Losses pass(Context& ctx, const TrainingBatch& batch);
+  /// Forward and backward of this rank's batches, with synchronised batch normalisation.
+  void pass_together(std::span<const TrainingBatch> own, int64_t micro_batches, StepRecord& record,
+                     GradientTree& gradients);
 
   Context& ctx_;
   FasterRcnn& model_;
   Sgd& sgd_;
   bool records_;
   World& world_;
+  bool sync_bn_;
+  std::unique_ptr<PassesTogether> together_;  // with sync_bn, of steps of that many batches
   GradientBytes gradient_bytes_;
   std::map<Key, std::unique_ptr<Recorded>> recorded_;
 };

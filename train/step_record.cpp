@@ -11,23 +11,6 @@ namespace {
 
 constexpr auto kTerms = static_cast<int64_t>(std::size(kLosses));
 
-/// The running statistics of the normalisations that are trained: the others (see ConvNorm) do not move
-/// theirs.
-std::vector<Tensor> moved_statistics(FasterRcnn& model) {
-  std::set<std::string> trained;  // prefixes of normalisations
-  std::vector<Tensor> found;
-  const auto prefix = [](const std::string& name) { return name.substr(0, name.rfind('.') + 1); };
-  visit_module(
-      model,
-      [&](const std::string& name, Var& value, const Shape&) {
-        if (value.requires_grad() && name.ends_with(".weight")) trained.insert(prefix(name));
-      },
-      [&](const std::string& name, Tensor& value) {
-        if (trained.contains(prefix(name))) found.push_back(value);
-      });
-  return found;
-}
-
 /// What this rank has in each of its rows, for every rank, and space for the rows of the others.
 void exchange_rows(World& world, const Tensor& all, const std::vector<Tensor>& own) {
   const int64_t rows = all.dim(0);
@@ -46,9 +29,25 @@ void exchange_rows(World& world, const Tensor& all, const std::vector<Tensor>& o
 
 }  // namespace
 
-StepRecord::StepRecord(Context& ctx, FasterRcnn& model, World& world, int64_t micro_batches)
+std::vector<Tensor> moved_statistics(FasterRcnn& model) {
+  std::set<std::string> trained;  // prefixes of normalisations
+  std::vector<Tensor> found;
+  const auto prefix = [](const std::string& name) { return name.substr(0, name.rfind('.') + 1); };
+  visit_module(
+      model,
+      [&](const std::string& name, Var& value, const Shape&) {
+        if (value.requires_grad() && name.ends_with(".weight")) trained.insert(prefix(name));
+      },
+      [&](const std::string& name, Tensor& value) {
+        if (trained.contains(prefix(name))) found.push_back(value);
+      });
+  return found;
+}
+
+StepRecord::StepRecord(Context& ctx, FasterRcnn& model, World& world, int64_t micro_batches,
+                       bool synchronised)
     : ctx_(ctx), world_(world), micro_batches_(micro_batches) {
-  if (world.size() == 1) return;
+  if (world.size() == 1 || synchronised) return;
   statistics_ = moved_statistics(model);
   for (const Tensor& t : statistics_) before_.push_back(t.clone());
 }

@@ -9,15 +9,20 @@
 
 namespace rcnn {
 
+/// The running statistics of the batch normalisations that are trained: the others (see ConvNorm) do not move
+/// theirs.
+std::vector<Tensor> moved_statistics(FasterRcnn& model);
+
 /// Call begin() before and end() after each micro-batch of this rank, then of_all_ranks() once.
 ///
 /// One process moves the running statistics of batch normalisation with every micro-batch: running = (1 - m)
 /// running + m batch. With several ranks they are set to 0 before each micro-batch, so that they are m batch
 /// after it; of_all_ranks() then repeats the sums in the order of the micro-batches, with the same bits. (In
-/// training no layer reads the statistics that it moves.)
+/// training no layer reads the statistics that it moves.) If batch normalisation is `synchronised`, every
+/// rank moves them once, by the same numbers, and nothing is repeated.
 class StepRecord {
  public:
-  StepRecord(Context& ctx, FasterRcnn& model, World& world, int64_t micro_batches);
+  StepRecord(Context& ctx, FasterRcnn& model, World& world, int64_t micro_batches, bool synchronised = false);
   void begin();
   void end(const Losses& losses);
   /// The losses of all micro-batches of the step, on the context's device.

@@ -59,6 +59,52 @@ struct BatchNormBackwardArgs {
   Accumulate accumulate_residual = Accumulate::no;
 };
 
+/// What a batch knows of its channels, for batches that are normalised together (PyTorch's SyncBatchNorm): a
+/// row of 2 C + 1 numbers, two for each channel and the number of rows of the batch. Both directions have two
+/// halves. The first makes a batch's row; the second takes the table of all rows, in the order of the batches
+/// in their step, so that its bits do not depend on which process made which row. Batches may have different
+/// sizes; each of their values counts the same.
+RCNN_HOST_DEVICE inline int64_t batch_norm_row(int64_t c) { return 2 * c + 1; }
+
+/// The first half of the forward pass: the mean of each channel, the sums of the squared distances from it,
+/// and the number of rows.
+template <class T>
+struct BatchNormMomentsArgs {
+  int64_t rows = 0, c = 0;
+  const T* x = nullptr;       // (rows, C)
+  double* moments = nullptr;  // (2 C + 1), written
+};
+
+/// The second half: BatchNormArgs, with the moments of all batches in the place of those of x. The running
+/// statistics move once, by the variance divided by all rows - 1.
+template <class T>
+struct SyncBatchNormArgs : BatchNormArgs<T> {
+  int64_t batches = 0;
+  const double* moments = nullptr;  // (batches, 2 C + 1)
+};
+
+/// The first half of backward: sum g, sum g (x - mean), and the number of rows; dresidual = g.
+template <class T>
+struct BatchNormGradientSumsArgs {
+  int64_t rows = 0, c = 0;
+  const T* x = nullptr;     // (rows, C)
+  const T* mean = nullptr;  // (C)
+  const T* y = nullptr;     // (rows, C); null unless relu
+  const T* dy = nullptr;    // (rows, C)
+  bool relu = false;
+  T* dresidual = nullptr;  // (rows, C), or null
+  Accumulate accumulate_residual = Accumulate::no;
+  double* sums = nullptr;  // (2 C + 1), written
+};
+
+/// The second half: BatchNormBackwardArgs without dresidual. dweight and dbias are those of this batch's row;
+/// dx has the sums of all batches in the place of this batch's, and the number of all rows.
+template <class T>
+struct SyncBatchNormBackwardArgs : BatchNormBackwardArgs<T> {
+  int64_t batches = 0, own = 0;  // own: this batch's row
+  const double* sums = nullptr;  // (batches, 2 C + 1)
+};
+
 /// Turns the running statistics into one multiplication and one addition: scale = weight / sqrt(running_var +
 /// eps), shift = bias - running_mean scale.
 template <class T>
@@ -78,26 +124,57 @@ void batch_norm_reference(const Stream&, Workspace&, const BatchNormArgs<T>& a);
 template <class T>
 void batch_norm_backward_reference(const Stream&, Workspace&, const BatchNormBackwardArgs<T>& a);
 template <class T>
+void batch_norm_moments_reference(const Stream&, Workspace&, const BatchNormMomentsArgs<T>& a);
+template <class T>
+void sync_batch_norm_reference(const Stream&, Workspace&, const SyncBatchNormArgs<T>& a);
+template <class T>
+void batch_norm_gradient_sums_reference(const Stream&, Workspace&, const BatchNormGradientSumsArgs<T>& a);
+template <class T>
+void sync_batch_norm_backward_reference(const Stream&, Workspace&, const SyncBatchNormBackwardArgs<T>& a);
+template <class T>
 void fold_batch_norm_reference(const Stream&, Workspace&, const FoldBatchNormArgs<T>& a);
 
 Run<BatchNormArgs<float>> batch_norm_folded_rows;
 Run<BatchNormBackwardArgs<float>> batch_norm_backward_folded_rows;
+Run<BatchNormMomentsArgs<float>> batch_norm_moments_folded_rows;
+Run<SyncBatchNormArgs<float>> sync_batch_norm_folded_rows;
+Run<BatchNormGradientSumsArgs<float>> batch_norm_gradient_sums_folded_rows;
+Run<SyncBatchNormBackwardArgs<float>> sync_batch_norm_backward_folded_rows;
 
 Run<BatchNormArgs<float>> batch_norm_two_level_sums;
 Run<BatchNormBackwardArgs<float>> batch_norm_backward_two_level_sums;
+Run<BatchNormMomentsArgs<float>> batch_norm_moments_two_level_sums;
+Run<SyncBatchNormArgs<float>> sync_batch_norm_two_level_sums;
+Run<BatchNormGradientSumsArgs<float>> batch_norm_gradient_sums_two_level_sums;
+Run<SyncBatchNormBackwardArgs<float>> sync_batch_norm_backward_two_level_sums;
 Run<FoldBatchNormArgs<float>> fold_batch_norm_thread_per_channel;
 
 // clang-format off
-inline constexpr RealTechnique<BatchNormArgs, BatchNormBackwardArgs> batch_norm_techniques[] = {
-    {"two_level_sums", on_cuda, batch_norm_two_level_sums, batch_norm_backward_two_level_sums},
-    {"folded_rows", on_cpu, batch_norm_folded_rows, batch_norm_backward_folded_rows},
+inline constexpr RealTechnique<BatchNormArgs, BatchNormBackwardArgs, BatchNormMomentsArgs, SyncBatchNormArgs,
+                               BatchNormGradientSumsArgs, SyncBatchNormBackwardArgs> batch_norm_techniques[] = {
+    {"two_level_sums", on_cuda, batch_norm_two_level_sums, batch_norm_backward_two_level_sums,
+     batch_norm_moments_two_level_sums, sync_batch_norm_two_level_sums,
+     batch_norm_gradient_sums_two_level_sums, sync_batch_norm_backward_two_level_sums},
+    {"folded_rows", on_cpu, batch_norm_folded_rows, batch_norm_backward_folded_rows,
+     batch_norm_moments_folded_rows, sync_batch_norm_folded_rows,
+     batch_norm_gradient_sums_folded_rows, sync_batch_norm_backward_folded_rows},
     {"reference", on_cpu, {batch_norm_reference<float>, batch_norm_reference<double>},
-     {batch_norm_backward_reference<float>, batch_norm_backward_reference<double>}},
+     {batch_norm_backward_reference<float>, batch_norm_backward_reference<double>},
+     {batch_norm_moments_reference<float>, batch_norm_moments_reference<double>},
+     {sync_batch_norm_reference<float>, sync_batch_norm_reference<double>},
+     {batch_norm_gradient_sums_reference<float>, batch_norm_gradient_sums_reference<double>},
+     {sync_batch_norm_backward_reference<float>, sync_batch_norm_backward_reference<double>}},
 };
 // clang-format on
 inline constexpr Op batch_norm{"batch_norm", "batch_norm", column<0>(batch_norm_techniques)};
 inline constexpr Op batch_norm_backward{"batch_norm_backward", "batch_norm",
                                         column<1>(batch_norm_techniques)};
+inline constexpr Op batch_norm_moments{"batch_norm_moments", "batch_norm", column<2>(batch_norm_techniques)};
+inline constexpr Op sync_batch_norm{"sync_batch_norm", "batch_norm", column<3>(batch_norm_techniques)};
+inline constexpr Op batch_norm_gradient_sums{"batch_norm_gradient_sums", "batch_norm",
+                                             column<4>(batch_norm_techniques)};
+inline constexpr Op sync_batch_norm_backward{"sync_batch_norm_backward", "batch_norm",
+                                             column<5>(batch_norm_techniques)};
 
 // clang-format off
 inline constexpr RealTechnique<FoldBatchNormArgs> fold_batch_norm_techniques[] = {

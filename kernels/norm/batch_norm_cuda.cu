@@ -18,9 +18,61 @@ __global__ void __launch_bounds__(kNormThreads)
   const int c = static_cast<int>(blockIdx.x);
   const Moments<1> m = group_moments(r, partial, c, all);
   if (threadIdx.x != 0) return;
-  update_running(a, c, m.mean[0], m.squares[0]);
+  update_running(a, c, {m.count, m.mean[0], m.squares[0]});
   a.mean[c] = static_cast<float>(m.mean[0]);
   a.inverse_deviation[c] = inverse_deviation(m, a.eps);
+}
+
+/// The same for batches that are normalised together: this batch's row of the table.
+__global__ void __launch_bounds__(kNormThreads) moments_row(RowChunks r, ChunkMoments partial, double* row) {
+  RCNN_SHARED(Moments<1>, all, [kNormThreads]);
+  const int c = static_cast<int>(blockIdx.x);
+  const Moments<1> m = group_moments(r, partial, c, all);
+  if (threadIdx.x != 0) return;
+  row[c] = m.mean[0];
+  row[r.c + c] = m.squares[0];
+  if (c == 0) row[2 * r.c] = static_cast<double>(r.rows);
+}
+
+/// Likewise for the sums of the gradient.
+__global__ void __launch_bounds__(kNormThreads) sums_row(RowChunks r, ChunkSums partial, double* row) {
+  RCNN_SHARED(PairSums<1>, all, [kNormThreads]);
+  const int c = static_cast<int>(blockIdx.x), threads = static_cast<int>(blockDim.x);
+  PairSums<1> mine{};
+  for (int i = static_cast<int>(threadIdx.x); i < r.chunks; i += threads) {
+    const int64_t at = int64_t{i} * r.c + c;
+    merge(mine, {{partial.gradient[at]}, {partial.moment[at]}});
+  }
+  merge_row_lanes(all, mine, 1, threads);
+  if (threadIdx.x != 0) return;
+  row[c] = all[0].first[0];
+  row[r.c + c] = all[0].second[0];
+  if (c == 0) row[2 * r.c] = static_cast<double>(r.rows);
+}
+
+/// One thread per channel: the statistics of all batches. Bottleneck: latency.
+__global__ void statistics_of_all(SyncBatchNormArgs<float> a) {
+  const int64_t c = int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (c >= a.c) return;
+  const ChannelMoments m = moments_of_all(a.moments, a.batches, a.c, c);
+  update_running(a, c, m);
+  a.mean[c] = static_cast<float>(m.mean);
+  a.inverse_deviation[c] = inverse_deviation({m.rows, {m.mean}, {m.squares}}, a.eps);
+}
+
+/// One thread per channel: dweight and dbias, and slope and offset of dx as a function of x; these are null
+/// if dx is not needed.
+__global__ void gradients_of_all(SyncBatchNormBackwardArgs<float> a, float* slope, float* offset) {
+  const int64_t c = int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (c >= a.c) return;
+  const double* own = a.sums + a.own * batch_norm_row(a.c);
+  put_parameter_gradients(a, c, own[c], own[a.c + c]);
+  if (slope == nullptr) return;
+  const ChannelLine line =
+      gradient_line(static_cast<double>(a.weight[c]), static_cast<double>(a.inverse_deviation[c]),
+                    sums_of_all(a.sums, a.batches, a.c, c));
+  slope[c] = static_cast<float>(line.slope);
+  offset[c] = static_cast<float>(line.offset);
 }
 
 /// One thread per channel.
@@ -64,6 +116,41 @@ void batch_norm_backward_two_level_sums(const Stream& stream, Workspace& workspa
                                       .accumulate_bias = a.accumulate_bias,
                                       .dresidual = a.dresidual,
                                       .accumulate_residual = a.accumulate_residual});
+}
+
+void batch_norm_moments_two_level_sums(const Stream& stream, Workspace& workspace,
+                                       const BatchNormMomentsArgs<float>& a) {
+  const RowChunks chunks(1, a.rows, a.c, a.c, four_at_a_time(a.c, {a.x}));
+  const ChunkMoments partial = chunk_moments(stream, workspace, chunks, a.x);
+  launch<moments_row>(stream, blocks_for(a.c, 1), chunks.group_threads(), 0, chunks, partial, a.moments);
+}
+
+void sync_batch_norm_two_level_sums(const Stream& stream, Workspace&, const SyncBatchNormArgs<float>& a) {
+  const RowChunks chunks(1, a.rows, a.c, a.c, four_at_a_time(a.c, {a.x, a.residual, a.y}));
+  launch<statistics_of_all>(stream, blocks_for(a.c, kThreads), kThreads, 0, a);
+  normalize_chunks(stream, chunks, a.x, {a.mean, a.inverse_deviation, a.weight, a.bias}, a.residual, a.relu,
+                   a.y);
+}
+
+void batch_norm_gradient_sums_two_level_sums(const Stream& stream, Workspace& workspace,
+                                             const BatchNormGradientSumsArgs<float>& a) {
+  const OutputGradient gradient{a.relu ? a.y : nullptr, a.dy};
+  const RowChunks chunks(1, a.rows, a.c, a.c, four_at_a_time(a.c, {a.x, gradient.y, a.dy, a.dresidual}));
+  const ChunkSums partial =
+      chunk_sums(stream, workspace, chunks, a.x, a.mean, gradient, a.dresidual, a.accumulate_residual);
+  launch<sums_row>(stream, blocks_for(a.c, 1), chunks.group_threads(), 0, chunks, partial, a.sums);
+}
+
+void sync_batch_norm_backward_two_level_sums(const Stream& stream, Workspace& workspace,
+                                             const SyncBatchNormBackwardArgs<float>& a) {
+  const OutputGradient gradient{a.relu ? a.y : nullptr, a.dy};
+  float* slope = a.dx ? workspace.take<float>(a.c) : nullptr;
+  float* offset = a.dx ? workspace.take<float>(a.c) : nullptr;
+  launch<gradients_of_all>(stream, blocks_for(a.c, kThreads), kThreads, 0, a, slope, offset);
+  if (!a.dx) return;
+  const RowChunks chunks(1, a.rows, a.c, a.c, four_at_a_time(a.c, {a.x, gradient.y, a.dy, a.dx}));
+  gradient_chunks(stream, chunks, a.x, gradient, {a.mean, a.inverse_deviation, a.weight, slope, offset}, a.dx,
+                  a.accumulate);
 }
 
 void fold_batch_norm_thread_per_channel(const Stream& stream, Workspace&, const FoldBatchNormArgs<float>& a) {

@@ -97,6 +97,17 @@ TEST_CASE("mpirun: any number of processes leaves the files of one, and one sees
   }
 }
 
+TEST_CASE("mpirun: with --sync-bn, too, three processes leave the files of one") {
+  const Cluster cluster;
+  if (!cluster) return;
+  write_tiny_scenes(cluster.trial.folder / "data", 6);
+  const Finished one = cluster.run(cluster.train(0, "one", {"--sync-bn"}));
+  REQUIRE_MESSAGE(one.status == 0, one.err);
+  const Finished three = cluster.run(cluster.train(3, "three", {"--sync-bn"}));
+  REQUIRE_MESSAGE(three.status == 0, three.err);
+  check_same_results(cluster.trial.folder / "one", cluster.trial.folder / "three");
+}
+
 TEST_CASE("mpirun: eval divides the images and writes the files of one process") {
   const Cluster cluster;
   if (!cluster) return;

@@ -19,13 +19,15 @@ SMALL = {"batch": 1, "steps": 3, "short-side": 64, "long-side": 96, "workers": 1
          "rpn-post-nms-top-n-train": 60, "rpn-post-nms-top-n-test": 40, "box-head-size": 32}
 MODELS = {
     "nano-fpn, trained BatchNorm": {"model": "nano-fpn", "norm": "batch"},
+    "nano-fpn, --sync-bn": {"model": "nano-fpn", "norm": "batch", "sync-bn": None},
     "resnet18-fpn, frozen norm": {"model": "resnet18-fpn", "norm": "frozen", "lr": 0.0001},
     "resnet18-fpn, GroupNorm": {"model": "resnet18-fpn", "norm": "group", "steps": 2},
     "vgg16, dropout": {"model": "vgg16", "box-dropout": 0.5, "steps": 2},
     "nano-fpn, alternating": {"model": "nano-fpn", "mode": "alternating"},
 }
 RANKS = {4: (1, 2, 3, 4), 6: (1, 2, 3, 5)}  # for each number of batches in a step
-SHORT = {"nano-fpn, trained BatchNorm": {6: (2, 5)}, "nano-fpn, alternating": {4: (3,)}}
+SHORT = {"nano-fpn, trained BatchNorm": {6: (2, 5)}, "nano-fpn, --sync-bn": {4: (3,)},
+         "nano-fpn, alternating": {4: (3,)}}
 
 
 def losses(folder):

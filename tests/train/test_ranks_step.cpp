@@ -41,13 +41,13 @@ TrainingBatch noise(Device device, uint64_t number, int64_t images = 2) {
 /// One step per row of `micro_batches`, on this rank's part of them. Returns the bytes of the losses of every
 /// step, the norm of its gradient, the weights, the buffers and the averages.
 Bytes bytes_after(World& world, const ModelConfig& config, int64_t micro_batches, int64_t steps,
-                  Device device, int64_t bad_batch = -1) {
+                  Device device, int64_t bad_batch = -1, bool sync_bn = false) {
   Context ctx(device);
   FasterRcnn model(config, 2, Init(3));
   move_to(model, device);
   Sgd sgd(ctx, model, {.clip_norm = 1});
   Ema ema(ctx, model, 0.9f);
-  TrainingStep step(ctx, model, sgd, false, world);
+  TrainingStep step(ctx, model, sgd, false, world, sync_bn);
   Bytes all;
   const auto keep = [&](const Tensor& tensor) {
     const Tensor here = tensor.to(Device{});
@@ -76,16 +76,17 @@ Bytes bytes_after(World& world, const ModelConfig& config, int64_t micro_batches
 }
 
 void check_ranks(const ModelConfig& config, std::initializer_list<int> ranks, int64_t micro_batches,
-                 Device device = {}, int64_t steps = 2, int64_t bad_batch = -1, bool linked = false) {
+                 Device device = {}, int64_t steps = 2, int64_t bad_batch = -1, bool linked = false,
+                 bool sync_bn = false) {
   const fixtures::OneThread ops;
-  const Bytes expected = bytes_after(alone(), config, micro_batches, steps, device, bad_batch);
+  const Bytes expected = bytes_after(alone(), config, micro_batches, steps, device, bad_batch, sync_bn);
   for (const int n : ranks) {
     CAPTURE(micro_batches);
     CAPTURE(n);
     run_ranks(
         n,
         [&](World& world) {
-          CHECK(bytes_after(world, config, micro_batches, steps, device, bad_batch) == expected);
+          CHECK(bytes_after(world, config, micro_batches, steps, device, bad_batch, sync_bn) == expected);
         },
         linked);
   }
@@ -110,6 +111,16 @@ TEST_CASE("ranks, step: with frozen and with group normalisation, the same bytes
   check_ranks(tiny("group"), {5}, 6);
 }
 
+TEST_CASE("ranks, step: with synchronised batch normalisation, 1 to 5 ranks give the same bytes") {
+  ModelConfig config = tiny("batch");
+  check_ranks(config, {1, 2, 3, 4}, 4, {}, 2, -1, false, true);
+  config.box_dropout = 0.5f;
+  check_ranks(config, {2, 3, 5}, 6, {}, 2, -1, false, true);
+  check_ranks(config, {2, 3}, 4, {}, 2, 1, false, true);  // a value that is not finite skips the step on all
+  const fixtures::OneThread ops;
+  CHECK(bytes_after(alone(), config, 4, 2, {}, -1, true) != bytes_after(alone(), config, 4, 2, {}));
+}
+
 TEST_CASE("ranks, step: with dropout, the same bytes") {
   ModelConfig config = tiny("batch");
   config.box_dropout = 0.5f;
@@ -128,6 +139,8 @@ TEST_CASE("ranks, step: on a GPU, real or simulated, the same bytes") {
   const Device gpu{DeviceType::cuda, 0};
   check_ranks(tiny("batch"), {2, 3}, 4, gpu, 1);
   check_ranks(tiny("group"), {3}, 4, gpu, 1, -1, true);  // from GPU to GPU
+  check_ranks(tiny("batch"), {3}, 4, gpu, 1, -1, true, true);
+  check_ranks(tiny("batch"), {2}, 4, gpu, 1, -1, false, true);
 }
 
 TEST_CASE("ranks, gradients: on GPUs, linked or not, the sum has the bits that the CPU finds") {

@@ -13,8 +13,9 @@ MAP_TOLERANCE = 0.02
 
 # The ops whose kernels use shared memory, which is what racecheck looks at.
 SHARED_MEMORY = ("conv2d", "conv2d_dx", "conv2d_dw", "matmul", "epilogue_backward", "batch_norm", "batch_norm_backward",
-                 "group_norm", "group_norm_backward", "match", "sample", "gather_boxes", "nms", "top_k", "softmax",
-                 "roi_align_backward", "roi_pool_backward", "sgd", "clip_gradients", "moving_average")
+                 "batch_norm_moments", "batch_norm_gradient_sums", "group_norm", "group_norm_backward", "match", "sample",
+                 "gather_boxes", "nms", "top_k", "softmax", "roi_align_backward", "roi_pool_backward", "sgd",
+                 "clip_gradients", "moving_average")
 # These take longest, so they are started first.
 LONGEST = ("conv2d", "conv2d_dx", "conv2d_dw", "matmul")
 # What a rehearsal runs of them, because a simulated GPU takes minutes for the convolutions.

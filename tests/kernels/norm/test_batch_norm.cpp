@@ -12,6 +12,10 @@ namespace rcnn::kernels {
 
 VERIFY_OP(batch_norm)
 VERIFY_OP(batch_norm_backward)
+VERIFY_OP(batch_norm_moments)
+VERIFY_OP(sync_batch_norm)
+VERIFY_OP(batch_norm_gradient_sums)
+VERIFY_OP(sync_batch_norm_backward)
 
 TEST_CASE("batch_norm_backward: omitting some gradients does not change the others") {
   const BatchNormCase c{61, 5, true, true};
@@ -35,6 +39,85 @@ TEST_CASE("batch_norm_backward: omitting some gradients does not change the othe
         if (o != only) CHECK(std::isnan(outputs[o][0]));
     });
   }
+}
+
+TEST_CASE("sync_batch_norm: three batches of different sizes have the numbers of one that holds them all") {
+  constexpr int64_t kC = 5, kBatches = 3;
+  constexpr int64_t kRows[kBatches] = {40, 1, 83}, kFirst[kBatches] = {0, 40, 41};
+  const BatchNormCase whole{40 + 1 + 83, kC, true, true, 100};
+  const auto one = prepare_batch_norm<double>(whole, Filler(5, Fill::normal));
+  auto back = prepare_batch_norm_backward<double>(whole, Filler(6, Fill::normal));
+  back.args.x = one.args.x;
+  back.args.weight = one.args.weight;
+  back.args.mean = one.args.mean;
+  back.args.inverse_deviation = one.args.inverse_deviation;
+  back.args.y = one.args.y;
+  // What the batches write: the same kinds of tensors, filled with NaN or with the statistics before.
+  const auto forward_of = prepare_batch_norm<double>(whole, Filler(5, Fill::normal));
+  const auto backward_of = prepare_batch_norm_backward<double>(whole, Filler(6, Fill::normal));
+  Context ctx;
+  run(ctx, batch_norm, one.args);
+  run(ctx, batch_norm_backward, back.args);
+
+  const Tensor moments = Tensor::empty({kBatches, batch_norm_row(kC)}, DType::f64),
+               sums = Tensor::empty({kBatches, batch_norm_row(kC)}, DType::f64);
+  const auto row_of = [&](const Tensor& table, int64_t batch) {
+    return table.mutable_data<double>() + batch * batch_norm_row(kC);
+  };
+  for (int64_t i = 0; i < kBatches; ++i)
+    run(ctx, batch_norm_moments,
+        BatchNormMomentsArgs<double>{
+            .rows = kRows[i], .c = kC, .x = one.args.x + kFirst[i] * kC, .moments = row_of(moments, i)});
+  for (int64_t i = 0; i < kBatches; ++i) {
+    SyncBatchNormArgs<double> args{forward_of.args};
+    args.rows = kRows[i];
+    for (const double** p : {&args.x, &args.residual}) *p += kFirst[i] * kC;
+    args.y += kFirst[i] * kC;
+    if (i > 0) args.running_mean = args.running_var = nullptr;  // they move once
+    args.batches = kBatches;
+    args.moments = moments.data<double>();
+    run(ctx, sync_batch_norm, args);
+  }
+  const auto batch_of_gradient = [&](int64_t i) {
+    SyncBatchNormBackwardArgs<double> args{back.args};
+    args.rows = kRows[i];
+    for (const double** p : {&args.x, &args.y, &args.dy}) *p += kFirst[i] * kC;
+    args.dx = backward_of.args.dx + kFirst[i] * kC;
+    args.dresidual = nullptr;
+    args.dweight = backward_of.args.dweight;
+    args.dbias = backward_of.args.dbias;
+    args.accumulate_weight = args.accumulate_bias = i > 0 ? Accumulate::yes : Accumulate::no;
+    args.batches = kBatches;
+    args.own = i;
+    args.sums = sums.data<double>();
+    return args;
+  };
+  for (int64_t i = 0; i < kBatches; ++i) {
+    const auto args = batch_of_gradient(i);
+    run(ctx, batch_norm_gradient_sums,
+        BatchNormGradientSumsArgs<double>{.rows = args.rows,
+                                          .c = kC,
+                                          .x = args.x,
+                                          .mean = args.mean,
+                                          .y = args.y,
+                                          .dy = args.dy,
+                                          .relu = true,
+                                          .dresidual = backward_of.args.dresidual + kFirst[i] * kC,
+                                          .sums = row_of(sums, i)});
+  }
+  for (int64_t i = 0; i < kBatches; ++i) run(ctx, sync_batch_norm_backward, batch_of_gradient(i));
+
+  const auto compare = [](const auto& found, const auto& expected) {
+    REQUIRE(found.outputs.size() == expected.outputs.size());
+    for (size_t o = 0; o < found.outputs.size(); ++o) {
+      CAPTURE(o);
+      const auto a = found.outputs[o].template values<double>(),
+                 b = expected.outputs[o].template values<double>();
+      for (size_t k = 0; k < a.size(); ++k) CHECK(std::fabs(a[k] - b[k]) <= 1e-11 * (1 + std::fabs(b[k])));
+    }
+  };
+  compare(forward_of, one);
+  compare(backward_of, back);
 }
 
 VERIFY_OP(fold_batch_norm)
