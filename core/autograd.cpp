@@ -1,6 +1,7 @@
 #include "core/autograd.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "core/cuda/device.h"
@@ -87,9 +88,24 @@ Var record(Context& ctx, std::shared_ptr<Node> node, const std::vector<Var>& inp
 }
 
 void backward(Context& ctx, const Var& loss, double weight) {
+  backward(ctx, loss, weight, {}, [](std::span<const size_t>) {});
+}
+
+void backward(Context& ctx, const Var& loss, double weight, std::span<const Var> leaves,
+              const LeavesComplete& proceed) {
   check(loss.value_.numel() == 1, "backward needs a loss with one element, not a tensor of shape {}",
         loss.shape().str());
   check(loss.gradient_ != nullptr, "backward was called on a value that depends on no parameter");
+  struct Followed {
+    size_t number;     // of the leaf
+    int64_t uses = 0;  // by nodes that have not run
+  };
+  std::unordered_map<const Gradient*, Followed> followed;
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    const Gradient* leaf = leaves[i].gradient_.get();
+    check(leaf != nullptr && !leaf->producer, "backward was to follow a value that is not a parameter");
+    check(followed.emplace(leaf, Followed{i}).second, "backward was to follow one parameter twice");
+  }
   // This list keeps the gradients of the outputs alive: once the consumers of an output have been released,
   // nothing else may refer to its gradient.
   std::vector<std::shared_ptr<Gradient>> outputs;
@@ -100,15 +116,23 @@ void backward(Context& ctx, const Var& loss, double weight) {
   };
   visit(loss.gradient_);
   for (size_t i = 0; i < outputs.size(); ++i)
-    for (const auto& input : outputs[i]->producer->inputs_) visit(input);
+    for (const auto& input : outputs[i]->producer->inputs_) {
+      visit(input);
+      if (const auto leaf = followed.find(input.get()); leaf != followed.end()) ++leaf->second.uses;
+    }
   std::sort(outputs.begin(), outputs.end(),
             [](const auto& a, const auto& b) { return a->producer->sequence_ > b->producer->sequence_; });
 
   loss.gradient_->value = Tensor::empty(loss.shape(), loss.dtype(), loss.value_.device());
   loss.gradient_->value.fill(weight);
   loss.gradient_->written = true;
+  std::vector<size_t> complete;
+  for (const auto& [gradient, leaf] : followed)
+    if (leaf.uses == 0) complete.push_back(leaf.number);
+  std::sort(complete.begin(), complete.end());
+  proceed(complete);
   for (std::shared_ptr<Gradient>& output : outputs) {
-    const std::shared_ptr<Node> node = std::move(output->producer);
+    std::shared_ptr<Node> node = std::move(output->producer);
     if (output->written) {
       node->output_gradient_ = std::move(output->value);
       output->value = Tensor();
@@ -117,7 +141,14 @@ void backward(Context& ctx, const Var& loss, double weight) {
       const cuda::Range range(node->name());
       node->backward(ctx);
     }
-    output = nullptr;  // releases the node, and with it what it saved, before the next node allocates
+    complete.clear();
+    for (const auto& input : node->inputs_)
+      if (const auto leaf = followed.find(input.get()); leaf != followed.end() && --leaf->second.uses == 0)
+        complete.push_back(leaf->second.number);
+    // Releases the node, and with it what it saved, before anything else allocates.
+    output = nullptr;
+    node = nullptr;
+    proceed(complete);
   }
 }
 

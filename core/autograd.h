@@ -11,7 +11,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/accumulate.h"
@@ -21,6 +23,10 @@
 namespace rcnn {
 
 struct Node;
+class Var;
+
+/// Gets the numbers of those leaves that a backward pass follows whose gradient is complete from here on.
+using LeavesComplete = std::function<void(std::span<const size_t> leaves)>;
 
 /// The gradient side of a Var. Nodes hold gradients of their inputs rather than values, so that a node keeps
 /// alive only the tensors that are its members.
@@ -62,7 +68,7 @@ class Var {
 
  private:
   friend Var record(Context&, std::shared_ptr<Node>, const std::vector<Var>&, Tensor);
-  friend void backward(Context&, const Var&, double);
+  friend void backward(Context&, const Var&, double, std::span<const Var>, const LeavesComplete&);
   Tensor value_;
   std::shared_ptr<Gradient> gradient_;
 };
@@ -117,7 +123,7 @@ struct Node {
 
  private:
   friend Var record(Context&, std::shared_ptr<Node>, const std::vector<Var>&, Tensor);
-  friend void backward(Context&, const Var&, double);
+  friend void backward(Context&, const Var&, double, std::span<const Var>, const LeavesComplete&);
   std::vector<std::shared_ptr<Gradient>> inputs_;
   Tensor output_gradient_;
   uint64_t sequence_ = 0;
@@ -147,6 +153,12 @@ Var record(Context& ctx, std::initializer_list<const Var*> inputs, Tensor value,
 /// Adds weight * dloss/dv to the gradient of every leaf v that `loss` depends on. `loss` has one element.
 /// Each node is released with what it saved as soon as it has run, so a graph can be walked only once.
 void backward(Context& ctx, const Var& loss, double weight = 1);
+/// The same, and tells when the gradients of these leaves, each of which may be named once, are complete: no
+/// node that has not run adds to them. Calls `proceed` before the first node with those that `loss` does not
+/// depend on, which may have no gradient, and after each node with those that this node completes, often
+/// none. By then the node is released.
+void backward(Context& ctx, const Var& loss, double weight, std::span<const Var> leaves,
+              const LeavesComplete& proceed);
 
 /// The same elements under another shape (see Tensor::reshape), differentiable.
 Var reshape(Context& ctx, const Var& x, const Shape& shape);

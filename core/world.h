@@ -3,7 +3,8 @@
 // Everything is made of one operation, `exchange`: every rank has bytes for every rank. A back end implements
 // that, and the rest follows. There are three: one process alone, threads of one process (for tests), and the
 // processes that mpirun has started. `exchange_on` is the same for memory of GPUs, which goes through the
-// memory of the host, or directly where there is a link for it (core/world/device.h). No back end computes
+// memory of the host, or directly where there is a link for it (core/world/device.h). `begin_exchange` is one
+// that goes on while its rank does other work. No back end computes
 // anything: sums of floats are made by our own ops, in an order that does not depend on the number of ranks
 // (train/gradient_tree.h).
 #pragma once
@@ -62,6 +63,9 @@ class World {
   }
   /// How many ranks work on this rank's machine, itself included: they share its memory.
   int ranks_on_host() const;
+  /// How many ranks work on each machine, if it is the same number on all and the ranks of each follow each
+  /// other; otherwise 0.
+  int ranks_per_machine() const;
 
   /// Sends to[i] to rank i and fills from[i] with what rank i sends to this one. Both sides know the sizes;
   /// spans may be empty. Every rank must make the same sequence of calls, of this function and of those
@@ -71,6 +75,27 @@ class World {
   /// are sent are those after the work before, and the work that follows sees those that were received.
   /// Returns when the other ranks have taken part.
   void exchange_on(Device device, const Outgoing& to, const Incoming& from);
+  /// An exchange that has begun.
+  class OpenExchange {
+   public:
+    OpenExchange() = default;
+    virtual ~OpenExchange() = default;
+    OpenExchange(const OpenExchange&) = delete;
+    OpenExchange& operator=(const OpenExchange&) = delete;
+    /// Goes on with it, without waiting for another rank. True when everything has been sent and received.
+    virtual bool poll() = 0;
+    /// Waits until then, like `exchange`, and calls `meanwhile` whenever it has looked in vain, which must
+    /// not touch this one. Throws LostRank.
+    virtual void finish(const std::function<void()>& meanwhile) = 0;
+  };
+  /// Begins an exchange, which goes on when it is polled, and may never before it is finished. Several may be
+  /// open, with others and those of the functions above and below between them: they do not mix as long as
+  /// the ranks begin those on one channel (0 to kMaxChannel) in the same sequence; those on different
+  /// channels they may begin in any. `memory` is kept as long as bytes may come and go, also if the exchange
+  /// is destroyed before it has ended, as by an exception.
+  std::unique_ptr<OpenExchange> begin_exchange(int channel, const Outgoing& to, const Incoming& from,
+                                               std::shared_ptr<const void> memory);
+  static constexpr int kMaxChannel = 32000;  // MPI has tags up to 32767
   /// A way from GPU to GPU that does not lead through the memory of the host.
   class DeviceLink {
    public:
@@ -107,6 +132,8 @@ class World {
 
   /// The bytes that this rank has sent to others.
   int64_t bytes_sent() const { return bytes_sent_; }
+  /// Those of them that it has sent to other machines.
+  int64_t bytes_sent_away() const { return bytes_sent_away_; }
 
   /// How long to wait for another rank, and what to say then: "rank 3 (host) has not reached step 1204 for
   /// 300 s; last checkpoint ...".
@@ -120,17 +147,24 @@ class World {
   World(int rank, std::vector<std::string> hosts) : rank_(rank), hosts_(std::move(hosts)) {}
   /// Without the bytes for itself, which `exchange` copies. The sizes are right.
   virtual void exchange_with_others(const Outgoing& to, const Incoming& from) = 0;
+  /// Likewise. Unless a back end can do better, it is `exchange_with_others` when it is finished, which all
+  /// ranks then do in the same sequence, because poll() never succeeds.
+  virtual std::unique_ptr<OpenExchange> begin_with_others(int channel, const Outgoing& to,
+                                                          const Incoming& from,
+                                                          std::shared_ptr<const void> memory);
   /// The error of having waited for these ranks.
   [[noreturn]] void give_up(const std::vector<int>& missing) const;
 
  private:
+  class Postponed;
+
   /// Checks the sizes that this rank knows, and counts what it sends.
-  void begin_exchange(const Outgoing& to, const Incoming& from);
+  void count(const Outgoing& to, const Incoming& from);
   void exchange_through_host(Device device, const Outgoing& to, const Incoming& from);
 
   int rank_;
   std::vector<std::string> hosts_;  // by rank
-  int64_t bytes_sent_ = 0;
+  int64_t bytes_sent_ = 0, bytes_sent_away_ = 0;
   std::unique_ptr<DeviceLink> link_;
 };
 
@@ -150,8 +184,9 @@ World& alone();
 /// Runs `work` once for each of `ranks` ranks, each in a thread of its own with as many threads for ops as
 /// the caller has. Only one of them runs at a time, until it waits for another, so `work` needs no locks. If
 /// one throws, the others end too, and the exception is rethrown. With `linked`, bytes in the memory of GPUs
-/// are copied from GPU to GPU.
-void run_ranks(int ranks, const std::function<void(World&)>& work, bool linked = false);
+/// are copied from GPU to GPU. `hosts` names the machine of each rank; none: all are on one.
+void run_ranks(int ranks, const std::function<void(World&)>& work, bool linked = false,
+               std::vector<std::string> hosts = {});
 
 /// Whether mpirun or srun has started this process as one of several, by its environment.
 bool is_launched();

@@ -13,7 +13,6 @@
 #include "models/transform.h"
 #include "models/weights.h"
 #include "train/ema.h"
-#include "train/gradient_tree.h"
 #include "train/step.h"
 
 namespace rcnn {
@@ -134,38 +133,50 @@ TrainingBatch noise(const Context& ctx, const LargestBatch& largest, int64_t cla
 /// The memory of the process besides tensors.
 int64_t beyond_tensors() { return process_memory().resident - held_host_memory(); }
 
+/// A machine for each `per_machine` ranks; 0: one for all.
+std::vector<std::string> hosts_of(int ranks, int per_machine) {
+  std::vector<std::string> hosts;
+  for (int i = 0; i < ranks; ++i) hosts.push_back(per_machine == 0 ? "" : std::to_string(i / per_machine));
+  return hosts;
+}
+
 /// The last of several ranks, which has most of the batches. The others do not exist: what they would send is
-/// 0.
+/// 0, and comes only when it is waited for, as from ranks that are late. Notes the peak of memory before each
+/// exchange.
 class RehearsedRank : public World {
  public:
-  explicit RehearsedRank(int ranks)
-      : World(ranks - 1, std::vector<std::string>(static_cast<size_t>(ranks))) {}
+  RehearsedRank(Device device, int ranks, int per_machine)
+      : World(ranks - 1, hosts_of(ranks, per_machine)), device_(device) {}
   void abort(int status) override { std::exit(status); }
+
+  std::vector<int64_t> peaks;
+
+  /// The peak since the last call.
+  void note() {
+    peaks.push_back(peak_memory(device_));
+    reset_peak_memory(device_);
+  }
 
  private:
   void exchange_with_others(const Outgoing&, const Incoming& from) override {
+    note();
     for (size_t i = 0; i + 1 < from.size(); ++i) std::fill(from[i].begin(), from[i].end(), std::byte{});
   }
+  std::unique_ptr<OpenExchange> begin_with_others(int channel, const Outgoing& to, const Incoming& from,
+                                                  std::shared_ptr<const void> memory) override {
+    note();
+    return World::begin_with_others(channel, to, from, std::move(memory));
+  }
+
+  Device device_;
 };
 
-/// The exchange of gradients after a step. By then what the passes keep is gone, so it is not added to that.
-void exchange_nothing(Context& ctx, World& world, Sgd& sgd, int64_t micro_batches) {
-  int64_t elements = 0;
-  for (const Sgd::Parameter& p : sgd.parameters()) elements += p.value.value().numel();
-  GradientTree own;
-  for (PartialSum& part : parts_of(world.share(micro_batches))) {
-    part.sum = ctx.empty({elements});
-    part.sum.fill(0);
-    own.add(std::move(part));
-  }
-  sum_over_ranks(ctx, world, std::move(own), micro_batches);
-}
-
-/// Peak bytes of tensors during the passes of a step, and during everything else (the exchange with other
-/// ranks, detection, writing a checkpoint). Then the memory besides tensors, once everything is compiled and
-/// packed.
+/// Peak bytes of tensors during a step: before its first exchange with other ranks, before each further one,
+/// and to its end. Those of everything else (detection, writing a checkpoint). Then the memory besides
+/// tensors, once everything is compiled and packed.
 struct Rehearsed {
-  int64_t step = 0, rest = 0, program = 0;
+  std::vector<int64_t> step;
+  int64_t rest = 0, program = 0;
 };
 
 /// The first step creates the packed weights, the second one has them from the start.
@@ -189,19 +200,22 @@ Rehearsed rehearse(const Context& like, const MemoryPlan& plan, const LargestBat
   Sgd sgd(ctx, *model, plan.sgd);
   std::optional<Ema> ema;
   if (plan.averages) ema.emplace(ctx, *model, 0.999f);
-  RehearsedRank world(plan.ranks);
-  TrainingStep step(ctx, *model, sgd, false, alone(), plan.sync_bn);
+  RehearsedRank world(like.device, plan.ranks, plan.ranks_per_machine);
+  TrainingStep step(ctx, *model, sgd, false, world, plan.sync_bn, plan.bucket_bytes);
   std::vector<TrainingBatch> batches;
   for (int64_t i = 0; i < world.share(plan.accumulate).count(); ++i)
     batches.push_back(noise(ctx, largest, model->classes, images));
-  for (int i = 0; i < steps; ++i) {
-    step.run(i, 0, batches);
-    if (ema) ema->update(ctx, i, sgd.skipped());
-  }
   Rehearsed result;
-  result.step = peak_memory(like.device) - before;
+  for (int i = 0; i < steps; ++i) {
+    step.run(i, 0, batches, plan.accumulate);
+    if (ema) ema->update(ctx, i, sgd.skipped());
+    world.note();
+    result.step.resize(world.peaks.size());  // the same in each step
+    for (size_t k = 0; k < world.peaks.size(); ++k)
+      result.step[k] = std::max(result.step[k], world.peaks[k] - before);
+    world.peaks.clear();
+  }
   reset_peak_memory(like.device);
-  if (plan.ranks > 1) exchange_nothing(ctx, world, sgd, plan.accumulate);
   ctx.training = ctx.grad = false;
   model->detect(ctx, {batches[0].images.pixels.slice(0, 1), batches[0].images.size.slice(0, 1)});
   batches.clear();
@@ -253,8 +267,13 @@ MemoryForecast forecast_memory(const Context& like, const MemoryPlan& plan, cons
                               : static_cast<int64_t>(cuda::free_memory(like.device.index));
   const Rehearsed one = rehearse(like, plan, largest, 1);
   const Rehearsed two = rehearse(like, plan, largest, 2);
-  forecast.per_image = two.step - one.step;
-  forecast.fixed = one.step - forecast.per_image;
+  for (size_t i = 0; i < one.step.size(); ++i) {
+    const int64_t per_image = two.step[i] - one.step[i];
+    forecast.exchanging.push_back({one.step[i] - per_image, per_image});
+  }
+  std::tie(forecast.fixed, forecast.per_image) =
+      std::pair(forecast.exchanging.front().fixed, forecast.exchanging.front().per_image);
+  forecast.exchanging.erase(forecast.exchanging.begin());
   forecast.other = one.rest;
   if (!on_cpu) return forecast;
   // What is not in tensors: the program with its libraries, what it compiles, and images.

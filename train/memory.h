@@ -12,6 +12,7 @@
 #include "core/host_memory.h"
 #include "data/loader.h"
 #include "models/faster_rcnn.h"
+#include "train/gradient_sum.h"
 #include "train/sgd.h"
 
 namespace rcnn {
@@ -22,13 +23,15 @@ struct MemoryPlan {
   Sgd::Options sgd;
   LoaderOptions loader;
   int64_t steps = 0;
-  int64_t accumulate = 1;        // batches per step, of all ranks
-  int ranks = 1;                 // processes that train together
-  int ranks_beside = 1;          // those of them that share this machine's memory
-  bool averages = false;         // whether there is an Ema
-  bool sync_bn = false;          // whether the batches of a rank are in memory together
-  std::vector<Sample> val = {};  // images of the validation split
-  float largest_scale = 1;       // the maximum factor of an image's size, from scale jitter
+  int64_t accumulate = 1;               // batches per step, of all ranks
+  int ranks = 1;                        // processes that train together
+  int ranks_beside = 1;                 // those of them that share this machine's memory
+  int ranks_per_machine = 0;            // World::ranks_per_machine
+  int64_t bucket_bytes = kBucketBytes;  // of the gradients that they exchange
+  bool averages = false;                // whether there is an Ema
+  bool sync_bn = false;                 // whether the batches of a rank are in memory together
+  std::vector<Sample> val = {};         // images of the validation split
+  float largest_scale = 1;              // the maximum factor of an image's size, from scale jitter
 };
 
 /// Numbers of bytes: on a CPU those of the process, on a GPU those of the arena.
@@ -41,13 +44,23 @@ struct MemoryForecast {
   int64_t ahead = 0;      // for each image of the batch: decoded images that wait for their turn
   int64_t fixed = 0;      // tensors of a step that do not depend on the batch ...
   int64_t per_image = 0;  // ... and those of each image
-  int64_t other = 0;      // tensors while ranks exchange gradients, detect, or write a checkpoint
+  /// The same with several ranks: `fixed` and `per_image` are those before the first exchange, these those
+  /// before each further one. Images take less and gradients more the further backward has come.
+  struct Passes {
+    int64_t fixed = 0, per_image = 0;
+  };
+  std::vector<Passes> exchanging = {};
+  int64_t other = 0;      // tensors after a step, while it detects, or writes a checkpoint
   int64_t available = 0;  // what the run may use; 0: unknown
 
+  int64_t tensors(int64_t images) const {
+    int64_t most = std::max(other, fixed + images * per_image);
+    for (const Passes& passes : exchanging) most = std::max(most, passes.fixed + images * passes.per_image);
+    return most;
+  }
   int64_t peak(int64_t images) const {
-    const int64_t tensors = std::max(other, fixed + images * per_image);
     return program + images * ahead +
-           (device.type == DeviceType::cpu ? max_held_host_memory(tensors) : tensors);
+           (device.type == DeviceType::cpu ? max_held_host_memory(tensors(images)) : tensors(images));
   }
   /// The largest batch that fits; 0 if not even one image does.
   int64_t max_images() const;

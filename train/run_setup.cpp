@@ -206,6 +206,7 @@ void print_forecast(Run& run) {
   plan.accumulate = run.config.accumulate;
   plan.ranks = run.world.size();
   plan.ranks_beside = run.world.ranks_on_host();
+  plan.ranks_per_machine = run.world.ranks_per_machine();
   plan.loader.cache_bytes /= static_cast<size_t>(run.world.size());
   plan.averages = run.config.ema > 0;
   plan.sync_bn = run.config.sync_bn;

@@ -3,7 +3,6 @@
 #include <array>
 
 #include "layers/sum.h"
-#include "train/gradient_tree.h"
 #include "train/step_record.h"
 
 namespace rcnn {
@@ -58,7 +57,7 @@ Losses TrainingStep::run(int64_t step, float learning_rate, std::span<const Trai
   ctx_.step.fill(static_cast<double>(step));
   sgd_.set_learning_rate(learning_rate);
   ctx_.training = ctx_.grad = true;
-  GradientTree gradients;
+  GradientSum gradients(ctx_, world_, sgd_.parameters(), micro_batches, bucket_bytes_);
   StepRecord record(ctx_, model_, world_, micro_batches, sync_bn_);
   if (sync_bn_) pass_together(own, micro_batches, record, gradients);
   for (size_t i = 0; i < own.size() && !sync_bn_; ++i) {
@@ -67,19 +66,17 @@ Losses TrainingStep::run(int64_t step, float learning_rate, std::span<const Trai
     for (const Sgd::Parameter& p : sgd_.parameters()) p.value.clear_gradient();
     record.begin();
     const Losses losses = model_.losses(ctx_, own[i].images, own[i].truth);
-    backward(ctx_, losses.total, 1.0 / static_cast<double>(micro_batches));
+    gradients.backward(losses.total);
     record.end(losses);
-    gradients.add({number, 1, flat_gradient(ctx_, sgd_.parameters())});
   }
   ctx_.micro_batch = 0;
-  // First of all, so that a rank that does not come is missed here, where it is named: GPUs that wait for
-  // each other do not tell for which.
+  gradients.wait();
+  // Before the exchange on GPUs, so that a rank that does not come is missed here, where it is named: GPUs
+  // that wait for each other do not tell for which.
   const std::vector<Losses> all = record.of_all_ranks();
-  gradient_bytes_.sent -= world_.bytes_sent();
-  const Tensor sum = sum_over_ranks(ctx_, world_, std::move(gradients), micro_batches);
-  gradient_bytes_.sent += world_.bytes_sent();
-  gradient_bytes_.expected += bytes_of_sum(world_, sum.numel(), micro_batches);
-  set_gradients(sgd_.parameters(), sum);
+  gradients.finish();
+  gradient_bytes_.sent += gradients.bytes_sent();
+  gradient_bytes_.expected += gradients.bytes_expected();
   sgd_.step(ctx_);
   return mean_of(ctx_, all);
 }

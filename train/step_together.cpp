@@ -1,5 +1,5 @@
 // A step with synchronised batch normalisation: the passes of its batches run side by side.
-#include "train/gradient_tree.h"
+#include "train/gradient_sum.h"
 #include "train/step.h"
 #include "train/step_record.h"
 
@@ -50,8 +50,7 @@ class LeavesOfBatches {
 }  // namespace
 
 void TrainingStep::pass_together(std::span<const TrainingBatch> own, int64_t micro_batches,
-                                 StepRecord& record, GradientTree& gradients) {
-  const Share share = world_.share(micro_batches);
+                                 StepRecord& record, GradientSum& gradients) {
   if (!together_ || together_->batches() != micro_batches)
     together_ = std::make_unique<PassesTogether>(ctx_, world_, micro_batches);
   LeavesOfBatches leaves(model_, own.size());
@@ -65,8 +64,7 @@ void TrainingStep::pass_together(std::span<const TrainingBatch> own, int64_t mic
       [&](int64_t batch) { leaves.enter(static_cast<size_t>(batch)); });
   for (size_t i = 0; i < own.size(); ++i) {
     record.end(losses[i]);
-    gradients.add({share.begin + static_cast<int64_t>(i), 1,
-                   flat_gradient(ctx_, leaves.parameters(i, sgd_.parameters()))});
+    gradients.add(leaves.parameters(i, sgd_.parameters()));
     leaves.forget(i);
   }
 }

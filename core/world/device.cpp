@@ -106,7 +106,7 @@ void World::exchange_through_host(Device device, const Outgoing& to, const Incom
 
 void World::exchange_on(Device device, const Outgoing& to, const Incoming& from) {
   if (device.type == DeviceType::cpu) return exchange(to, from);
-  begin_exchange(to, from);
+  count(to, from);
   if (link_)
     link_->exchange(*this, device, to, from);
   else

@@ -1,8 +1,9 @@
 // Ranks as processes that mpirun or srun has started, by MPI.
 //
 // Only point-to-point messages are used, and none of them blocks: a rank that waits looks at its messages in
-// turn, so it knows for which ranks it waits. MPI's own reductions are not used, because they add in an order
-// that depends on the number of ranks.
+// turn, so it knows for which ranks it waits. MPI moves bytes only while a rank is in one of its calls, so an
+// exchange that has begun goes on when it is polled, and at no other time. MPI's own reductions are not used,
+// because they add in an order that depends on the number of ranks.
 #include <unistd.h>
 
 #include <algorithm>
@@ -41,6 +42,8 @@ std::optional<int> of_environment(std::initializer_list<const char*> names) {
 #if defined(RCNN_MPI)
 
 constexpr size_t kMaxMessage = size_t{1} << 30;  // MPI counts in int
+constexpr int kTag = 0;                          // of the exchanges that are waited for at once
+constexpr int kFirstOpenTag = 1;                 // of channel 0 of the others
 
 class MpiWorld : public World {
  public:
@@ -51,52 +54,93 @@ class MpiWorld : public World {
   }
 
  private:
+  class Messages;
+
   void exchange_with_others(const Outgoing& to, const Incoming& from) override;
-  void wait(std::vector<MPI_Request>& requests, const std::vector<int>& peers);
+  std::unique_ptr<OpenExchange> begin_with_others(int channel, const Outgoing& to, const Incoming& from,
+                                                  std::shared_ptr<const void> memory) override;
+
+  std::vector<std::shared_ptr<const void>> abandoned_;  // memory that MPI may still read and write
 };
 
-void MpiWorld::exchange_with_others(const Outgoing& to, const Incoming& from) {
-  std::vector<MPI_Request> requests;
-  std::vector<int> peers;  // of each request
+/// The messages of one exchange.
+class MpiWorld::Messages : public OpenExchange {
+ public:
+  Messages(MpiWorld& world, int tag, const Outgoing& to, const Incoming& from,
+           std::shared_ptr<const void> memory);
+  ~Messages() override {
+    if (!done_ && memory_) world_.abandoned_.push_back(std::move(memory_));
+  }
+  bool poll() override;
+  void finish(const std::function<void()>& meanwhile) override;
+
+ private:
+  MpiWorld& world_;
+  std::vector<MPI_Request> requests_;
+  std::vector<int> peers_;  // of each request
+  std::shared_ptr<const void> memory_;
+  bool done_ = false;
+};
+
+MpiWorld::Messages::Messages(MpiWorld& world, int tag, const Outgoing& to, const Incoming& from,
+                             std::shared_ptr<const void> memory)
+    : world_(world), memory_(std::move(memory)) {
   const auto begin = [&](size_t peer, size_t bytes, const auto& start) {
     for (size_t at = 0; at < bytes; at += kMaxMessage) {
-      peers.push_back(static_cast<int>(peer));
-      start(at, static_cast<int>(std::min(kMaxMessage, bytes - at)), &requests.emplace_back());
+      peers_.push_back(static_cast<int>(peer));
+      start(at, static_cast<int>(std::min(kMaxMessage, bytes - at)), &requests_.emplace_back());
     }
   };
-  const auto me = static_cast<size_t>(rank());
+  const auto me = static_cast<size_t>(world.rank());
   for (size_t k = 1; k < to.size(); ++k) {  // each rank begins with another one
     const size_t i = (me + to.size() - k) % to.size();
     begin(i, from[i].size(), [&](size_t at, int bytes, MPI_Request* request) {
-      MPI_Irecv(from[i].data() + at, bytes, MPI_BYTE, static_cast<int>(i), 0, MPI_COMM_WORLD, request);
+      MPI_Irecv(from[i].data() + at, bytes, MPI_BYTE, static_cast<int>(i), tag, MPI_COMM_WORLD, request);
     });
   }
   for (size_t k = 1; k < to.size(); ++k) {
     const size_t i = (me + k) % to.size();
     begin(i, to[i].size(), [&](size_t at, int bytes, MPI_Request* request) {
-      MPI_Isend(to[i].data() + at, bytes, MPI_BYTE, static_cast<int>(i), 0, MPI_COMM_WORLD, request);
+      MPI_Isend(to[i].data() + at, bytes, MPI_BYTE, static_cast<int>(i), tag, MPI_COMM_WORLD, request);
     });
   }
-  wait(requests, peers);
 }
 
-void MpiWorld::wait(std::vector<MPI_Request>& requests, const std::vector<int>& peers) {
-  for (Patience patience(watch.seconds);;) {
-    int done = 0;
-    MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE);
-    if (done) return;
+bool MpiWorld::Messages::poll() {
+  if (done_) return true;
+  int done = 0;
+  MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done, MPI_STATUSES_IGNORE);
+  done_ = done != 0;
+  if (done_) memory_.reset();
+  return done_;
+}
+
+void MpiWorld::Messages::finish(const std::function<void()>& meanwhile) {
+  for (Patience patience(world_.watch.seconds);;) {
+    if (poll()) return;
+    meanwhile();
     if (!patience.rest()) break;
   }
   std::vector<int> missing;
-  for (size_t i = 0; i < requests.size(); ++i) {
+  for (size_t i = 0; i < requests_.size(); ++i) {
     int done = 0;
-    MPI_Test(&requests[i], &done, MPI_STATUS_IGNORE);
-    if (!done) missing.push_back(peers[i]);
+    MPI_Test(&requests_[i], &done, MPI_STATUS_IGNORE);
+    if (!done) missing.push_back(peers_[i]);
   }
   std::sort(missing.begin(), missing.end());
   missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
-  if (missing.empty()) return;  // the last ones came just now
-  give_up(missing);
+  if (poll()) return;  // the last ones came just now
+  world_.give_up(missing);
+}
+
+void MpiWorld::exchange_with_others(const Outgoing& to, const Incoming& from) {
+  Messages(*this, kTag, to, from, nullptr).finish([] {});
+}
+
+std::unique_ptr<World::OpenExchange> MpiWorld::begin_with_others(int channel, const Outgoing& to,
+                                                                 const Incoming& from,
+                                                                 std::shared_ptr<const void> memory) {
+  return std::make_unique<Messages>(*this, kFirstOpenTag + channel, to, from, std::move(memory));
 }
 
 std::string host_name() {
@@ -160,6 +204,9 @@ class StartWatch {
 };
 
 std::unique_ptr<World> connect() {
+  // Open MPI's default, 3, moves 100 kB each time that a rank looks at its messages where processes on one
+  // machine copy through shared memory: too little for one that looks between the layers of a backward pass.
+  ::setenv("OMPI_MCA_pml_ob1_send_pipeline_depth", "32", 0);
   int provided = 0, rank = 0, size = 1;
   const double timeout = start_timeout();
   {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "core/error.h"
 
@@ -25,22 +26,76 @@ int World::ranks_on_host() const {
   return static_cast<int>(std::count(hosts_.begin(), hosts_.end(), hosts_[static_cast<size_t>(rank_)]));
 }
 
-void World::begin_exchange(const Outgoing& to, const Incoming& from) {
+int World::ranks_per_machine() const {
+  const auto here = static_cast<size_t>(std::count(hosts_.begin(), hosts_.end(), hosts_.front()));
+  if (hosts_.size() % here != 0) return 0;
+  std::set<std::string> machines;
+  for (size_t i = 0; i < hosts_.size(); ++i)
+    if (i % here == 0 ? !machines.insert(hosts_[i]).second : hosts_[i] != hosts_[i - 1]) return 0;
+  return static_cast<int>(here);
+}
+
+void World::count(const Outgoing& to, const Incoming& from) {
   const auto me = static_cast<size_t>(rank_), all = static_cast<size_t>(size());
   check(to.size() == all && from.size() == all, "an exchange of {} ranks got spans for {} and {}", all,
         to.size(), from.size());
   check(to[me].size() == from[me].size(), "{} sends itself {} bytes and expects {}", name_of(rank_),
         to[me].size(), from[me].size());
-  for (size_t i = 0; i < all; ++i)
-    if (i != me) bytes_sent_ += static_cast<int64_t>(to[i].size());
+  for (size_t i = 0; i < all; ++i) {
+    if (i == me) continue;
+    bytes_sent_ += static_cast<int64_t>(to[i].size());
+    if (hosts_[i] != hosts_[me]) bytes_sent_away_ += static_cast<int64_t>(to[i].size());
+  }
 }
 
+namespace {
+
+void copy_own(std::span<const std::byte> to, std::span<std::byte> from) {
+  if (!to.empty() && to.data() != from.data()) std::memcpy(from.data(), to.data(), to.size());
+}
+
+}  // namespace
+
 void World::exchange(const Outgoing& to, const Incoming& from) {
-  begin_exchange(to, from);
+  count(to, from);
   const auto me = static_cast<size_t>(rank_);
-  if (!to[me].empty() && to[me].data() != from[me].data())
-    std::memcpy(from[me].data(), to[me].data(), to[me].size());
+  copy_own(to[me], from[me]);
   if (size() > 1) exchange_with_others(to, from);
+}
+
+/// An exchange that takes place when it is waited for.
+class World::Postponed : public OpenExchange {
+ public:
+  Postponed(World& world, const Outgoing& to, const Incoming& from, std::shared_ptr<const void> memory)
+      : world_(world), to_(to), from_(from), memory_(std::move(memory)) {}
+  bool poll() override { return done_; }
+  void finish(const std::function<void()>&) override {
+    if (!done_) world_.exchange_with_others(to_, from_);
+    done_ = true;
+  }
+
+ private:
+  World& world_;
+  Outgoing to_;
+  Incoming from_;
+  std::shared_ptr<const void> memory_;
+  bool done_ = false;
+};
+
+std::unique_ptr<World::OpenExchange> World::begin_with_others(int, const Outgoing& to, const Incoming& from,
+                                                              std::shared_ptr<const void> memory) {
+  return std::make_unique<Postponed>(*this, to, from, std::move(memory));
+}
+
+std::unique_ptr<World::OpenExchange> World::begin_exchange(int channel, const Outgoing& to,
+                                                           const Incoming& from,
+                                                           std::shared_ptr<const void> memory) {
+  check(channel >= 0 && channel <= kMaxChannel, "an exchange on channel {}; expected 0 to {}", channel,
+        kMaxChannel);
+  count(to, from);
+  const auto me = static_cast<size_t>(rank_);
+  copy_own(to[me], from[me]);
+  return begin_with_others(channel, to, from, std::move(memory));
 }
 
 std::vector<Bytes> World::all_gather(std::span<const std::byte> mine) {

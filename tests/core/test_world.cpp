@@ -75,6 +75,100 @@ TEST_CASE(
   });
 }
 
+TEST_CASE("world: machines have the same number of ranks each, or none is named") {
+  const auto per_machine = [](const std::vector<std::string>& hosts) {
+    int found = -1;
+    run_ranks(
+        static_cast<int>(hosts.size()),
+        [&](World& world) {
+          found = world.ranks_per_machine();
+          // Everyone sends everyone 3 bytes.
+          Bytes mine(3), all(3 * hosts.size());
+          World::Incoming from;
+          for (size_t i = 0; i < hosts.size(); ++i) from.push_back(std::span(all).subspan(3 * i, 3));
+          world.exchange(World::Outgoing(hosts.size(), mine), from);
+          CHECK(world.bytes_sent() == 3 * static_cast<int64_t>(hosts.size() - 1));
+          CHECK(world.bytes_sent_away() == 3 * (world.size() - world.ranks_on_host()));
+        },
+        false, hosts);
+    return found;
+  };
+  CHECK(per_machine({""}) == 1);
+  CHECK(per_machine({"a", "a", "a"}) == 3);
+  CHECK(per_machine({"a", "b", "c"}) == 1);
+  CHECK(per_machine({"a", "a", "b", "b", "c", "c"}) == 2);
+  CHECK(per_machine({"a", "a", "b"}) == 0);
+  CHECK(per_machine({"a", "b", "b"}) == 0);
+  CHECK(per_machine({"a", "b", "a", "b"}) == 0);
+  CHECK(per_machine({"a", "a", "b", "b", "a", "a"}) == 0);
+}
+
+TEST_CASE("world: exchanges that are open do not mix with each other, nor with those between them") {
+  for (const int ranks : {1, 2, 3, 5}) {
+    CAPTURE(ranks);
+    run_ranks(ranks, [&](World& world) {
+      const auto all = static_cast<size_t>(ranks), me = static_cast<size_t>(world.rank());
+      const auto value = [](size_t which, size_t sender, size_t receiver) {
+        return static_cast<std::byte>(100 * which + 10 * sender + receiver);
+      };
+      // Two exchanges on channel 7 and one on channel 0, which the ranks begin at different times.
+      std::vector<std::vector<Bytes>> out(3), in(3);
+      std::vector<std::unique_ptr<World::OpenExchange>> open(3);
+      const auto begin = [&](size_t which, int channel) {
+        World::Outgoing to;
+        World::Incoming from;
+        for (size_t i = 0; i < all; ++i) {
+          to.emplace_back(out[which].emplace_back(which + me, value(which, me, i)));
+          from.emplace_back(in[which].emplace_back(which + i));
+        }
+        open[which] = world.begin_exchange(channel, to, from, nullptr);
+      };
+      for (auto& list : out) list.reserve(all);
+      for (auto& list : in) list.reserve(all);
+      const bool even = world.rank() % 2 == 0;
+      if (even) begin(2, 0);
+      begin(0, 7);
+      open[0]->poll();
+      CHECK(world.of_all(world.rank()).back() == ranks - 1);  // another one between them
+      begin(1, 7);
+      if (!even) begin(2, 0);
+      // In one sequence or the other.
+      for (size_t k = 0; k < 3; ++k) {
+        const size_t which = even ? k : 2 - k;
+        open[which]->finish([&] {
+          for (size_t other = 0; other < 3; ++other)
+            if (other != which) open[other]->poll();
+        });
+        CHECK(open[which]->poll());
+      }
+      for (size_t which = 0; which < 3; ++which)
+        for (size_t i = 0; i < all; ++i) CHECK(in[which][i] == Bytes(which + i, value(which, i, me)));
+      const auto sent = static_cast<int64_t>((3 + 3 * me) * (all - 1));
+      CHECK(world.bytes_sent() == sent + static_cast<int64_t>(sizeof(int) * (all - 1)));
+    });
+  }
+}
+
+TEST_CASE(
+    "world: an exchange that is open comes to its end though a rank has left, but not without its bytes") {
+  const auto run = [](bool first_sends) {
+    run_ranks(2, [&](World& world) {
+      Bytes mine(4, static_cast<std::byte>(world.rank())), other(4);
+      const World::Outgoing to(2, mine);
+      const World::Incoming from(2, other);
+      if (world.is_first() && !first_sends) return;
+      const auto open = world.begin_exchange(0, to, from, nullptr);
+      if (world.is_first()) return;
+      open->finish([] {});
+      CHECK(other == Bytes(4));
+    });
+  };
+  run(true);
+  CHECK_THROWS_WITH_AS(run(false), "another rank has ended", Error);
+  CHECK_THROWS_WITH_AS(alone().begin_exchange(-1, {{}}, {{}}, nullptr),
+                       "an exchange on channel -1; expected 0 to 32000", Error);
+}
+
 TEST_CASE("world: a rank that throws ends the others, and its exception is what is seen") {
   CHECK_THROWS_WITH_AS(run_ranks(3,
                                  [](World& world) {

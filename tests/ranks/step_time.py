@@ -31,8 +31,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", required=True, help="rcnn")
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--single-copy", action="store_true",
+                        help="processes copy from each other directly (CMA), which not every container allows")
     arguments = parser.parse_args()
     program = Path(arguments.program).resolve()
+    if arguments.single_copy:
+        runs.MPI_ENVIRONMENT["OMPI_MCA_btl_vader_single_copy_mechanism"] = "cma"
     if not runs.has_mpi(program):
         print("skipped: this build has no MPI, or there is no mpirun")
         return 0

@@ -80,6 +80,67 @@ TEST_CASE("gradient tree: any number of ranks gives the bits of one, and sends w
     }
 }
 
+namespace {
+
+/// Checks the bits and the bytes of the sum on ranks of these machines. Returns the bytes that rank 0 sends
+/// to other machines.
+int64_t bytes_away(const std::vector<std::string>& hosts, int64_t micro_batches, int64_t elements) {
+  GradientTree one;
+  for (int64_t i = 0; i < micro_batches; ++i) one.add({i, 1, gradient_of(i, elements)});
+  const Bytes expected = bytes_in(one.finish());
+  int64_t away = 0;
+  run_ranks(
+      static_cast<int>(hosts.size()),
+      [&](World& world) {
+        Context ctx;
+        const Share share = world.share(micro_batches);
+        GradientTree own;
+        for (int64_t i = share.begin; i < share.end; ++i) own.add({i, 1, gradient_of(i, elements)});
+        CHECK(bytes_in(sum_over_ranks(ctx, world, std::move(own), micro_batches)) == expected);
+        CHECK(world.bytes_sent() == bytes_of_sum(world, elements, micro_batches));
+        if (world.is_first()) away = world.bytes_sent_away();
+        const int per_machine = world.ranks_per_machine();
+        if (per_machine == 0) return;
+        // Among the machines: the partial sums of the machine, of this rank's part of the elements.
+        const int ranks = world.size(), machine = world.rank() / per_machine, machines = ranks / per_machine;
+        const int first = machine * per_machine, last = first + per_machine - 1;
+        const auto parts = std::ssize(parts_of({share_of(micro_batches, first, ranks).begin,
+                                                share_of(micro_batches, last, ranks).end, micro_batches}));
+        const int64_t part = share_of(elements, world.rank() % per_machine, per_machine).count();
+        const int64_t finished = share_of(part, machine, machines).count();
+        CHECK(world.bytes_sent_away() == 4 * (parts * (part - finished) + (machines - 1) * finished));
+      },
+      false, hosts);
+  return away;
+}
+
+}  // namespace
+
+TEST_CASE("gradient tree: machines add their own partial sums first, with the same bits and fewer bytes") {
+  const std::vector<std::vector<std::string>> machines = {
+      {"a", "a", "b", "b"}, {"a", "a", "a", "b", "b", "b"}, {"a", "a", "b", "b", "c", "c"}};
+  for (const auto& hosts : machines)
+    for (const int64_t micro_batches : {6, 7, 8, 11, 12}) {
+      CAPTURE(hosts.size());
+      CAPTURE(micro_batches);
+      bytes_away(hosts, micro_batches, 1003);  // no multiple of the ranks
+      bytes_away(hosts, micro_batches, 2);     // less than one element for each
+    }
+  // Two ranks on each machine send it half of what they would send if they did not know of each other.
+  constexpr int64_t kElements = 1024;
+  CHECK(bytes_away({"a", "a", "b", "b"}, 4, kElements) == 4 * kElements / 2);
+  CHECK(bytes_away({"a", "b", "a", "b"}, 4, kElements) == 4 * kElements);
+}
+
+TEST_CASE(
+    "gradient tree: machines with other numbers of ranks, or ranks in another order, have the same bits") {
+  for (const int64_t micro_batches : {5, 8}) {
+    bytes_away({"a", "a", "b"}, micro_batches, 1003);
+    bytes_away({"a", "b", "a", "b"}, micro_batches, 1003);
+    bytes_away({"a", "b", "b", "c", "c"}, micro_batches, 1003);
+  }
+}
+
 TEST_CASE("gradient tree: with powers of two the bytes are those of a ring") {
   run_ranks(4, [](World& world) {
     Context ctx;

@@ -95,22 +95,45 @@ TEST_CASE("memory forecast: with several ranks, what the exchange of gradients t
                      [&](const std::string&, Var& v) { parameters += v.value().numel(); });
   const double size = 4 * static_cast<double>(parameters);
   // Weights, momenta and gradients stay. In the exchange of rank r with P_r partial sums are besides: its own
-  // partial sums, and of each rank's an N-th; when the own ones are gone, the whole sum.
+  // partial sums, and of those of each other rank an N-th.
   const auto expected = [&](int64_t micro_batches, int ranks) {
     double received = 0;
-    for (int r = 0; r < ranks; ++r)
+    for (int r = 0; r + 1 < ranks; ++r)
       received += static_cast<double>(std::ssize(parts_of(share_of(micro_batches, r, ranks)))) / ranks;
     const auto own = static_cast<double>(std::ssize(parts_of(share_of(micro_batches, ranks - 1, ranks))));
-    return size * (3 + std::max(own, 1.0) + received);
+    return size * (3 + own + received);
   };
-  for (const auto& [micro_batches, ranks] : {std::pair{2, 2}, {4, 4}, {6, 4}, {5, 3}}) {
+  const auto exchanging = [](const MemoryForecast& found) {
+    int64_t most = 0;
+    for (const MemoryForecast::Passes& passes : found.exchanging)
+      most = std::max(most, passes.fixed + passes.per_image);
+    CHECK(found.tensors(1) >= most);
+    return static_cast<double>(most);
+  };
+  plan.bucket_bytes = kMiB;
+  for (const auto& [micro_batches, ranks] : {std::pair{2, 2}, {6, 4}, {5, 3}}) {
     CAPTURE(micro_batches);
     CAPTURE(ranks);
     plan.accumulate = micro_batches;
     plan.ranks = ranks;
-    const auto other = static_cast<double>(forecast_memory(like, plan, data).other);
-    CHECK(other == doctest::Approx(expected(micro_batches, ranks)).epsilon(0.05));
+    const MemoryForecast found = forecast_memory(like, plan, data);
+    CHECK(exchanging(found) == doctest::Approx(expected(micro_batches, ranks)).epsilon(0.05));
+    // The exchange begins during backward, when what images need is still there, and ends without.
+    REQUIRE(found.exchanging.size() > 4);
+    CHECK(found.per_image > found.exchanging.back().per_image);
+    CHECK(found.exchanging.front().per_image > found.exchanging.back().per_image);
+    CHECK(found.tensors(100) >= found.fixed + 100 * found.per_image);
+    CHECK(found.peak(1) == found.program + found.ahead + max_held_host_memory(found.tensors(1)));
   }
+  // On machines of two ranks there are twice as many exchanges. In the first, half of the other rank's
+  // partial sum comes; in those that follow, bucket by bucket, a quarter of the other machine's.
+  plan.accumulate = plan.ranks = 4;
+  const size_t one_group = forecast_memory(like, plan, data).exchanging.size();
+  plan.ranks_per_machine = 2;
+  const MemoryForecast found = forecast_memory(like, plan, data);
+  CHECK(found.exchanging.size() > one_group + 4);
+  CHECK(exchanging(found) >= size * (3 + 1 + 0.5));
+  CHECK(exchanging(found) <= size * (3 + 1 + 0.5 + 0.25) * 1.05);
 }
 
 TEST_CASE("memory forecast: with --sync-bn all batches that a process has of a step are in memory together") {

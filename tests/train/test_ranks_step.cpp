@@ -1,6 +1,8 @@
 // Training steps on several ranks: the bytes of everything that changes are those of one rank.
 #include <doctest/doctest.h>
 
+#include <limits>
+
 #include "core/cuda/device.h"
 #include "tests/one_thread.h"
 #include "tests/train/tiny_run.h"
@@ -41,13 +43,14 @@ TrainingBatch noise(Device device, uint64_t number, int64_t images = 2) {
 /// One step per row of `micro_batches`, on this rank's part of them. Returns the bytes of the losses of every
 /// step, the norm of its gradient, the weights, the buffers and the averages.
 Bytes bytes_after(World& world, const ModelConfig& config, int64_t micro_batches, int64_t steps,
-                  Device device, int64_t bad_batch = -1, bool sync_bn = false) {
+                  Device device, int64_t bad_batch = -1, bool sync_bn = false,
+                  int64_t bucket_bytes = kBucketBytes) {
   Context ctx(device);
   FasterRcnn model(config, 2, Init(3));
   move_to(model, device);
   Sgd sgd(ctx, model, {.clip_norm = 1});
   Ema ema(ctx, model, 0.9f);
-  TrainingStep step(ctx, model, sgd, false, world, sync_bn);
+  TrainingStep step(ctx, model, sgd, false, world, sync_bn, bucket_bytes);
   Bytes all;
   const auto keep = [&](const Tensor& tensor) {
     const Tensor here = tensor.to(Device{});
@@ -63,6 +66,8 @@ Bytes bytes_after(World& world, const ModelConfig& config, int64_t micro_batches
     }
     const Losses losses = step.run(s, 0.05f, own, micro_batches);
     ema.update(ctx, s, sgd.skipped());
+    CHECK(step.gradient_bytes().sent == step.gradient_bytes().expected);
+    CHECK((step.gradient_bytes().sent > 0) == (world.size() > 1));
     for (const LossTerm& term : kLosses)
       if (const Var& loss = losses.*term.value; loss.defined()) keep(loss.value());
     keep(sgd.norm());
@@ -129,6 +134,25 @@ TEST_CASE("ranks, step: with dropout, the same bytes") {
 
 TEST_CASE("ranks, step: a value that is not finite on one rank skips the step on all") {
   check_ranks(tiny("batch"), {2, 3}, 4, {}, 2, 1);
+}
+
+TEST_CASE("ranks, step: buckets of any size, and machines of several ranks, give the same bytes") {
+  const fixtures::OneThread ops;
+  const ModelConfig config = tiny("batch");
+  const Bytes expected = bytes_after(alone(), config, 6, 2, {});
+  const std::vector<std::vector<std::string>> machines = {
+      {"a", "a"}, {"a", "a", "b", "b"}, {"a", "b", "a", "b", "a"}, {"a", "a", "b", "b", "c", "c"}};
+  for (const auto& hosts : machines)
+    for (const int64_t bucket_bytes : {int64_t{0}, int64_t{100'000}, std::numeric_limits<int64_t>::max()}) {
+      CAPTURE(hosts.size());
+      CAPTURE(bucket_bytes);
+      run_ranks(
+          static_cast<int>(hosts.size()),
+          [&](World& world) {
+            CHECK(bytes_after(world, config, 6, 2, {}, -1, false, bucket_bytes) == expected);
+          },
+          false, hosts);
+    }
 }
 
 TEST_CASE("ranks, step: on a GPU, real or simulated, the same bytes") {
