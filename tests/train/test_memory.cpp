@@ -137,11 +137,11 @@ TEST_CASE("memory forecast: with several ranks, what the exchange of gradients t
 }
 
 TEST_CASE("memory forecast: with --sync-bn all batches that a process has of a step are in memory together") {
-  const Dataset data = images_of({{240, 160}}, 3);
+  const Dataset data = images_of({{320, 240}}, 3);
   const Context like;
   MemoryPlan plan = tiny_plan(1);
   ModelConfig config = fixtures::tiny_model();
-  config.short_side = 160;  // so that the activations are more than the gradients
+  config.short_side = 240;  // so that the activations are more than the gradients
   plan.make_model = [config] { return std::make_unique<FasterRcnn>(config, 2, Init(1)); };
   plan.accumulate = 4;
   plan.sync_bn = true;
@@ -150,8 +150,8 @@ TEST_CASE("memory forecast: with --sync-bn all batches that a process has of a s
     return static_cast<double>(forecast_memory(like, plan, data).per_image);
   };
   const double one = per_image_with(4), two = per_image_with(2);
-  CHECK(two > 1.6 * one);
-  CHECK(two < 2.4 * one);
+  CHECK(two > 1.5 * one);
+  CHECK(two < 3 * one);
 }
 
 TEST_CASE("memory forecast: processes of one machine share what is available") {
