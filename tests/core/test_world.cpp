@@ -100,6 +100,7 @@ TEST_CASE("world: machines have the same number of ranks each, or none is named"
   CHECK(per_machine({"a", "a", "b"}) == 0);
   CHECK(per_machine({"a", "b", "b"}) == 0);
   CHECK(per_machine({"a", "b", "a", "b"}) == 0);
+  CHECK(per_machine({"a", "b", "b", "a"}) == 0);
   CHECK(per_machine({"a", "a", "b", "b", "a", "a"}) == 0);
 }
 
