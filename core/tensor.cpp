@@ -84,7 +84,7 @@ Storage::Storage(Device where, size_t size)
 }
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
-  int64_t count = 16;  // no element takes more bytes
+  int64_t count = 8;  // no element takes more bytes
   for (int64_t size : shape)
     check(size >= 0 && !__builtin_mul_overflow(count, std::max<int64_t>(size, 1), &count),
           "a tensor cannot have the shape {}", shape.str());

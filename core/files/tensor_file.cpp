@@ -28,10 +28,11 @@ const FileType* find_file_type(std::string_view name) {
 }
 
 std::optional<int64_t> checked_elements(std::span<const int64_t> sizes, int64_t element_bytes) {
-  int64_t elements = 1, bytes = element_bytes;
-  for (const int64_t size : sizes)
-    if (__builtin_mul_overflow(elements, size, &elements) || __builtin_mul_overflow(bytes, size, &bytes))
-      return std::nullopt;
+  int64_t elements = 1, bytes = std::max<int64_t>(element_bytes, 8);  // as in Tensor::empty
+  for (const int64_t size : sizes) {
+    if (size < 0 || __builtin_mul_overflow(bytes, std::max<int64_t>(size, 1), &bytes)) return std::nullopt;
+    elements *= size;
+  }
   return elements;
 }
 

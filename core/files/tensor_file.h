@@ -27,8 +27,8 @@ inline constexpr FileType kFileTypes[] = {
 /// Null for a name that is not in the table.
 const FileType* find_file_type(std::string_view name);
 
-/// The number of elements of a shape, or nothing if a product of sizes, in bytes or elements, exceeds int64,
-/// even if a later size is 0.
+/// The number of elements of a shape, or nothing if no tensor can have it: a size is negative, or the product
+/// of those that are not 0, in bytes, is more than int64 holds.
 std::optional<int64_t> checked_elements(std::span<const int64_t> sizes, int64_t element_bytes);
 
 /// Converts IEEE half-precision numbers to float, which represents every one of them exactly.

@@ -224,6 +224,7 @@ TEST_CASE("safetensors: invalid types, shapes and offsets") {
 
 TEST_CASE("safetensors: a shape must have the size of its offsets, even if the product overflows") {
   CHECK(contains(refusal_of("F32", "[2,2]", "[0,24]"), "is 16 bytes, but data_offsets of 24 bytes"));
+  CHECK(contains(refusal_of("U8", "[2305843009213693952,4,0]", "[0,24]"), "too large for any file"));
   CHECK(contains(refusal_of("F64", "[6]", "[0,24]"), "is 48 bytes"));
   CHECK(contains(refusal_of("F32", "[]", "[0,24]"), "is 4 bytes"));
   CHECK(contains(refusal_of("F32", "[0]", "[0,24]"), "is 0 bytes"));
