@@ -313,7 +313,8 @@ test: $(RCNN) $(TESTS) $(EXAMPLES) $(if $(filter release/0,$(CONFIG)/$(CUDA)),te
 # ---- kernels without a GPU: the tests of the simulation, in a build of their own -----------------------------------
 # Only the sources that a training step and its tests need: everything that runs on a device.
 KERNEL_LIB   := $(filter core/% kernels/% layers/% models/% train/sgd.cpp train/step.cpp train/step_record.cpp \
-                   train/step_together.cpp train/passes_together.cpp train/gradient_tree.cpp train/ema.cpp train/config.cpp,$(LIB_SOURCES))
+                   train/step_together.cpp train/passes_together.cpp train/gradient_tree.cpp train/gradient_sum.cpp \
+                   train/ema.cpp train/config.cpp,$(LIB_SOURCES))
 KERNEL_TESTS := $(filter tests/main.cpp tests/kernels/% tests/core/cuda/% tests/layers/test_cuda_gradients.cpp \
                          tests/train/test_cuda_step.cpp tests/train/test_ranks_step.cpp tests/bench/test_explain_counts.cpp,$(TEST_SOURCES))
 # What `lab explain` needs of the lab.
