@@ -31,8 +31,8 @@ Json json_of_file(const std::filesystem::path& path, bool strict = false) {
     return true;
   };
   try {
-    return Json::parse(text, check_depth, strict);  // otherwise discarded if it is no JSON
-  } catch (const nlohmann::json::parse_error& error) {
+    return Json::parse(text, check_depth, strict);    // otherwise discarded if it is no JSON
+  } catch (const nlohmann::json::exception& error) {  // no JSON, or a number that no double holds
     // The library's sentence, "parse error at line 3, ...", follows its own name and number in brackets.
     const std::string_view what = error.what();
     throw InputError(fmt::format("{}: this is not JSON: {}", path.string(),

@@ -253,6 +253,7 @@ TEST_CASE("plan file: damaged files are refused with the line or the entry, and 
     return text.replace(text.find(from), from.size(), to);
   };
   CHECK(contains(error(good.substr(0, good.size() / 2)), "this is not JSON: parse error at line 4, column"));
+  CHECK(contains(error("{\"plans\": -7e5554}"), "this is not JSON: number overflow parsing '-7e5554'"));
   CHECK(contains(error("{\n\n x"), "parse error at line 3, column 2"));
   CHECK(contains(error("{}"), "this is no file of plans, as `rcnn lab tune` writes it"));
   CHECK(contains(error("{\"plans\": 1}"), "there is no list \"calls\""));
