@@ -4,9 +4,8 @@
 // that, and the rest follows. There are three: one process alone, threads of one process (for tests), and the
 // processes that mpirun has started. `exchange_on` is the same for memory of GPUs, which goes through the
 // memory of the host, or directly where there is a link for it (core/world/device.h). `begin_exchange` is one
-// that goes on while its rank does other work. No back end computes
-// anything: sums of floats are made by our own ops, in an order that does not depend on the number of ranks
-// (train/gradient_tree.h).
+// that goes on while its rank does other work. No back end computes anything: sums of floats are made by our
+// own ops, in an order that does not depend on the number of ranks (train/gradient_tree.h).
 #pragma once
 
 #include <cstddef>

@@ -271,8 +271,8 @@ MemoryForecast forecast_memory(const Context& like, const MemoryPlan& plan, cons
     const int64_t per_image = two.step[i] - one.step[i];
     forecast.exchanging.push_back({one.step[i] - per_image, per_image});
   }
-  std::tie(forecast.fixed, forecast.per_image) =
-      std::pair(forecast.exchanging.front().fixed, forecast.exchanging.front().per_image);
+  forecast.fixed = forecast.exchanging.front().fixed;
+  forecast.per_image = forecast.exchanging.front().per_image;
   forecast.exchanging.erase(forecast.exchanging.begin());
   forecast.other = one.rest;
   if (!on_cpu) return forecast;

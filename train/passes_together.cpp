@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "core/parallel.h"
+#include "train/step_record.h"
 
 namespace rcnn {
 namespace {
@@ -164,28 +165,14 @@ Tensor PassesTogether::of_all(Context&, const Tensor& mine) {
 
 Tensor PassesTogether::exchange_rows() {
   const int64_t size = batches_.front()->mine.numel();
-  const Tensor table = ctx_.empty({share_.of, size}, DType::f64);
-  for (size_t i = 0; i < batches_.size(); ++i) {
-    const Tensor& mine = batches_[i]->mine;
-    check(mine.numel() == size,
+  std::vector<Tensor> rows;
+  for (const auto& batch : batches_) {
+    check(batch->mine.numel() == size,
           "--sync-bn: batch {} waits at a normalisation of {} numbers, and batch {} at one of {}",
-          share_.begin, size, share_.begin + static_cast<int64_t>(i), mine.numel());
-    const int64_t row = share_.begin + static_cast<int64_t>(i);
-    table.slice(row, row + 1).copy_from(mine);
+          share_.begin, size, share_.begin + std::ssize(rows), batch->mine.numel());
+    rows.push_back(batch->mine);
   }
-  if (world_.size() == 1) return table;
-  World::Incoming from;
-  for (int rank = 0; rank < world_.size(); ++rank) {
-    const Share share = share_of(share_.of, rank, world_.size());
-    const Tensor rows = table.slice(share.begin, share.end);
-    from.emplace_back(static_cast<std::byte*>(rows.mutable_raw()), rows.bytes());
-  }
-  const auto me = static_cast<size_t>(world_.rank());
-  World::Outgoing to(from.size(), from[me]);
-  to[me] = {};
-  from[me] = {};
-  world_.exchange_on(ctx_.device, to, from);
-  return table;
+  return rows_of_all_ranks(world_, rows, share_.of);
 }
 
 }  // namespace rcnn

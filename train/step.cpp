@@ -47,6 +47,19 @@ Losses TrainingStep::pass(Context& ctx, const TrainingBatch& batch) {
   return losses;
 }
 
+void TrainingStep::pass_in_turn(std::span<const TrainingBatch> own, int64_t first, StepRecord& record,
+                                GradientSum& gradients) {
+  for (size_t i = 0; i < own.size(); ++i) {
+    ctx_.micro_batch = static_cast<uint32_t>(first + static_cast<int64_t>(i));
+    for (const Sgd::Parameter& p : sgd_.parameters()) p.value.clear_gradient();
+    record.begin();
+    const Losses losses = model_.losses(ctx_, own[i].images, own[i].truth);
+    gradients.backward(losses.total);
+    record.end(losses);
+  }
+  ctx_.micro_batch = 0;
+}
+
 Losses TrainingStep::run(int64_t step, float learning_rate, std::span<const TrainingBatch> own,
                          int64_t micro_batches) {
   const Share share = world_.share(micro_batches);
@@ -59,17 +72,10 @@ Losses TrainingStep::run(int64_t step, float learning_rate, std::span<const Trai
   ctx_.training = ctx_.grad = true;
   GradientSum gradients(ctx_, world_, sgd_.parameters(), micro_batches, bucket_bytes_);
   StepRecord record(ctx_, model_, world_, micro_batches, sync_bn_);
-  if (sync_bn_) pass_together(own, micro_batches, record, gradients);
-  for (size_t i = 0; i < own.size() && !sync_bn_; ++i) {
-    const int64_t number = share.begin + static_cast<int64_t>(i);
-    ctx_.micro_batch = static_cast<uint32_t>(number);
-    for (const Sgd::Parameter& p : sgd_.parameters()) p.value.clear_gradient();
-    record.begin();
-    const Losses losses = model_.losses(ctx_, own[i].images, own[i].truth);
-    gradients.backward(losses.total);
-    record.end(losses);
-  }
-  ctx_.micro_batch = 0;
+  if (sync_bn_)
+    pass_together(own, micro_batches, record, gradients);
+  else
+    pass_in_turn(own, share.begin, record, gradients);
   gradients.wait();
   // Before the exchange on GPUs, so that a rank that does not come is missed here, where it is named: GPUs
   // that wait for each other do not tell for which.

@@ -70,7 +70,10 @@ class TrainingStep {
   using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t>;
 
   Losses pass(Context& ctx, const TrainingBatch& batch);
-  /// Forward and backward of this rank's batches, with synchronised batch normalisation.
+  /// Forward and backward of this rank's batches, the first of which has this number in the step.
+  void pass_in_turn(std::span<const TrainingBatch> own, int64_t first, StepRecord& record,
+                    GradientSum& gradients);
+  /// The same, side by side, with synchronised batch normalisation.
   void pass_together(std::span<const TrainingBatch> own, int64_t micro_batches, StepRecord& record,
                      GradientSum& gradients);
 

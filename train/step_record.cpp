@@ -11,23 +11,30 @@ namespace {
 
 constexpr auto kTerms = static_cast<int64_t>(std::size(kLosses));
 
-/// What this rank has in each of its rows, for every rank, and space for the rows of the others.
-void exchange_rows(World& world, const Tensor& all, const std::vector<Tensor>& own) {
-  const int64_t rows = all.dim(0);
+}  // namespace
+
+Tensor rows_of_all_ranks(World& world, const std::vector<Tensor>& own, int64_t rows) {
+  const Tensor& first = own.front();
+  const Tensor all = Tensor::empty({rows, first.numel()}, first.dtype(), first.device());
   const Share mine = world.share(rows);
-  for (size_t i = 0; i < own.size(); ++i)
-    all.slice(mine.begin + static_cast<int64_t>(i), mine.begin + static_cast<int64_t>(i) + 1)
-        .copy_from(own[i]);
+  for (size_t i = 0; i < own.size(); ++i) {
+    const int64_t row = mine.begin + static_cast<int64_t>(i);
+    all.slice(row, row + 1).copy_from(own[i]);
+  }
+  if (world.size() == 1) return all;
   World::Incoming from;
   for (int rank = 0; rank < world.size(); ++rank) {
     const Share share = share_of(rows, rank, world.size());
-    from.push_back(std::as_writable_bytes(all.slice(share.begin, share.end).mutable_values<float>()));
+    const Tensor part = all.slice(share.begin, share.end);
+    from.emplace_back(static_cast<std::byte*>(part.mutable_raw()), part.bytes());
   }
-  const World::Outgoing to(from.size(), from[static_cast<size_t>(world.rank())]);
-  world.exchange(to, from);
+  const auto me = static_cast<size_t>(world.rank());
+  World::Outgoing to(from.size(), from[me]);
+  to[me] = {};
+  from[me] = {};
+  world.exchange_on(first.device(), to, from);
+  return all;
 }
-
-}  // namespace
 
 std::vector<Tensor> moved_statistics(FasterRcnn& model) {
   std::set<std::string> trained;  // prefixes of normalisations
@@ -81,8 +88,7 @@ void StepRecord::end(const Losses& losses) {
 
 std::vector<Losses> StepRecord::of_all_ranks() {
   if (world_.size() == 1) return losses_;
-  const Tensor all = Tensor::empty({micro_batches_, values()}, DType::f32);
-  exchange_rows(world_, all, records_);
+  const Tensor all = rows_of_all_ranks(world_, records_, micro_batches_);
   move_statistics(all);
   const Tensor values_here = all.to(ctx_.device);
   std::vector<Losses> losses(static_cast<size_t>(micro_batches_));

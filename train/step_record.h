@@ -13,6 +13,10 @@ namespace rcnn {
 /// theirs.
 std::vector<Tensor> moved_statistics(FasterRcnn& model);
 
+/// The rows of all ranks, (rows, n), given those of this rank's share of so many, at least one, of n values
+/// each. On their device.
+Tensor rows_of_all_ranks(World& world, const std::vector<Tensor>& own, int64_t rows);
+
 /// Call begin() before and end() after each micro-batch of this rank, then of_all_ranks() once.
 ///
 /// One process moves the running statistics of batch normalisation with every micro-batch: running = (1 - m)

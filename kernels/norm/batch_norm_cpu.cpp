@@ -44,6 +44,33 @@ void normalize_channel(const BatchNormArgs<T>& a, int64_t c, const ChannelMoment
   }
 }
 
+/// The gradient of the output before relu.
+template <class Args>
+auto gated(const Args& a, int64_t at) {
+  return a.relu ? relu_gradient(a.y[at], a.dy[at]) : a.dy[at];
+}
+
+/// x of channel c with a mean of 0 and a variance of 1.
+template <class T>
+T standardised(const BatchNormBackwardArgs<T>& a, int64_t c, int64_t at) {
+  return (a.x[at] - a.mean[c]) * a.inverse_deviation[c];
+}
+
+/// dx and dresidual of channel c, given the means of g and of g times the standardised x over everything that
+/// is normalised together.
+template <class T>
+void put_gradients(const BatchNormBackwardArgs<T>& a, int64_t c, double mean_g, double mean_gz) {
+  const T scale = a.weight[c] * a.inverse_deviation[c];
+  for (int64_t row = 0; row < a.rows; ++row) {
+    const int64_t at = row * a.c + c;
+    const T g = gated(a, at);
+    if (a.dx)
+      put(a.dx[at], scale * (g - static_cast<T>(mean_g) - standardised(a, c, at) * static_cast<T>(mean_gz)),
+          a.accumulate);
+    if (a.dresidual) put(a.dresidual[at], g, a.accumulate_residual);
+  }
+}
+
 }  // namespace
 
 template <class T>
@@ -55,23 +82,15 @@ template <class T>
 void batch_norm_backward_reference(const Stream&, Workspace&, const BatchNormBackwardArgs<T>& a) {
   const double rows = static_cast<double>(std::max<int64_t>(1, a.rows));
   parallel_chunks(a.c, [&](int64_t c) {
-    const auto g = [&](int64_t at) { return a.relu ? relu_gradient(a.y[at], a.dy[at]) : a.dy[at]; };
-    const auto z = [&](int64_t at) { return (a.x[at] - a.mean[c]) * a.inverse_deviation[c]; };
     double sum_g = 0, sum_gz = 0;
     for (int64_t row = 0; row < a.rows; ++row) {
       const int64_t at = row * a.c + c;
-      sum_g += static_cast<double>(g(at));
-      sum_gz += static_cast<double>(g(at)) * static_cast<double>(z(at));
+      sum_g += static_cast<double>(gated(a, at));
+      sum_gz += static_cast<double>(gated(a, at)) * static_cast<double>(standardised(a, c, at));
     }
     if (a.dweight) put(a.dweight[c], static_cast<T>(sum_gz), a.accumulate_weight);
     if (a.dbias) put(a.dbias[c], static_cast<T>(sum_g), a.accumulate_bias);
-    const T scale = a.weight[c] * a.inverse_deviation[c];
-    const T mean_g = static_cast<T>(sum_g / rows), mean_gz = static_cast<T>(sum_gz / rows);
-    for (int64_t row = 0; row < a.rows; ++row) {
-      const int64_t at = row * a.c + c;
-      if (a.dx) put(a.dx[at], scale * (g(at) - mean_g - z(at) * mean_gz), a.accumulate);
-      if (a.dresidual) put(a.dresidual[at], g(at), a.accumulate_residual);
-    }
+    put_gradients(a, c, sum_g / rows, sum_gz / rows);
   });
 }
 
@@ -97,7 +116,7 @@ void batch_norm_gradient_sums_reference(const Stream&, Workspace&, const BatchNo
     double sum = 0, moment = 0;
     for (int64_t row = 0; row < a.rows; ++row) {
       const int64_t at = row * a.c + c;
-      const T g = a.relu ? relu_gradient(a.y[at], a.dy[at]) : a.dy[at];
+      const T g = gated(a, at);
       sum += static_cast<double>(g);
       moment += static_cast<double>(g) * static_cast<double>(a.x[at] - a.mean[c]);
       if (a.dresidual) put(a.dresidual[at], g, a.accumulate_residual);
@@ -116,15 +135,7 @@ void sync_batch_norm_backward_reference(const Stream&, Workspace&, const SyncBat
     if (!a.dx) return;
     const ChannelSums all = sums_of_all(a.sums, a.batches, a.c, c);
     const double inverse = static_cast<double>(a.inverse_deviation[c]);
-    const T scale = a.weight[c] * a.inverse_deviation[c];
-    const T mean_g = static_cast<T>(all.sum / all.rows),
-            mean_gz = static_cast<T>(all.moment * inverse / all.rows);
-    for (int64_t row = 0; row < a.rows; ++row) {
-      const int64_t at = row * a.c + c;
-      const T g = a.relu ? relu_gradient(a.y[at], a.dy[at]) : a.dy[at];
-      const T z = (a.x[at] - a.mean[c]) * a.inverse_deviation[c];
-      put(a.dx[at], scale * (g - mean_g - z * mean_gz), a.accumulate);
-    }
+    put_gradients(a, c, all.sum / all.rows, all.moment * inverse / all.rows);
   });
 }
 

@@ -113,7 +113,7 @@ TEST_CASE("memory forecast: with several ranks, what the exchange of gradients t
     return static_cast<double>(most);
   };
   plan.bucket_bytes = kMiB;
-  for (const auto& [micro_batches, ranks] : {std::pair{2, 2}, {6, 4}, {5, 3}}) {
+  for (const auto& [micro_batches, ranks] : {std::pair{2, 2}, {4, 4}, {6, 4}, {5, 3}}) {
     CAPTURE(micro_batches);
     CAPTURE(ranks);
     plan.accumulate = micro_batches;

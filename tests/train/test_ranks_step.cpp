@@ -5,6 +5,7 @@
 
 #include "core/cuda/device.h"
 #include "tests/one_thread.h"
+#include "tests/train/noise.h"
 #include "tests/train/tiny_run.h"
 #include "train/ema.h"
 #include "train/gradient_tree.h"
@@ -14,30 +15,9 @@ using namespace rcnn;
 
 namespace {
 
-/// A batch of noise, different for each number.
-TrainingBatch noise(Device device, uint64_t number, int64_t images = 2) {
-  RandomSequence random(number, Purpose::test);
-  const int64_t width = number % 2 == 0 ? 96 : 64;
-  const Tensor pixels = Tensor::empty({images, 64, width, 3}, DType::f32);
-  for (float& value : pixels.mutable_values<float>()) value = random.normal();
-  const Tensor size = Tensor::empty({images, 2}, DType::f32),
-               boxes = Tensor::zeros({images, 2, 4}, DType::f32),
-               labels = Tensor::zeros({images, 2}, DType::i32), count = Tensor::zeros({images}, DType::i32),
-               id = Tensor::zeros({images}, DType::i32);
-  for (int64_t i = 0; i < images; ++i) {
-    size.mutable_data<float>()[i * 2] = 64;
-    size.mutable_data<float>()[i * 2 + 1] = static_cast<float>(width);
-    float* box = boxes.mutable_data<float>() + i * 8;
-    box[0] = random.uniform(0, 20);
-    box[1] = random.uniform(0, 20);
-    box[2] = box[0] + random.uniform(15, 40);
-    box[3] = box[1] + random.uniform(15, 40);
-    labels.mutable_data<int32_t>()[i * 2] = 1 + static_cast<int32_t>(random.below(2));
-    count.mutable_data<int32_t>()[i] = 1;
-    id.mutable_data<int32_t>()[i] = static_cast<int32_t>(number) * 2 + static_cast<int32_t>(i);
-  }
-  return {{pixels.to(device), size.to(device)},
-          {boxes.to(device), labels.to(device), count.to(device), id.to(device)}};
+/// A batch of two images, different for each number.
+TrainingBatch noise_of_step(Device device, int64_t number) {
+  return fixtures::noise(static_cast<uint64_t>(2 * number), 2, number % 2 == 0 ? 96 : 64, device);
 }
 
 /// One step per row of `micro_batches`, on this rank's part of them. Returns the bytes of the losses of every
@@ -61,7 +41,7 @@ Bytes bytes_after(World& world, const ModelConfig& config, int64_t micro_batches
     const Share share = world.share(micro_batches);
     std::vector<TrainingBatch> own;
     for (int64_t i = share.begin; i < share.end; ++i) {
-      own.push_back(noise(device, static_cast<uint64_t>(s * micro_batches + i)));
+      own.push_back(noise_of_step(device, s * micro_batches + i));
       if (s * micro_batches + i == bad_batch) own.back().images.pixels.fill(NAN);
     }
     const Losses losses = step.run(s, 0.05f, own, micro_batches);

@@ -8,6 +8,7 @@
 #include "layers/batch_norm.h"
 #include "tests/layers/gradcheck.h"
 #include "tests/one_thread.h"
+#include "tests/train/noise.h"
 #include "tests/train/ranks.h"
 #include "train/passes_together.h"
 #include "train/step.h"
@@ -41,31 +42,6 @@ double dot(const Tensor& a, const Tensor& b) {
   double sum = 0;
   for (int64_t i = 0; i < a.numel(); ++i) sum += a.data<double>()[i] * b.data<double>()[i];
   return sum;
-}
-
-/// A training batch of `images` of noise, all of one size.
-TrainingBatch noise(uint64_t number, int64_t images = 1, int64_t width = 64) {
-  const Tensor pixels = Tensor::empty({images, 64, width, 3}, DType::f32),
-               size = Tensor::empty({images, 2}, DType::f32),
-               boxes = Tensor::zeros({images, 2, 4}, DType::f32),
-               labels = Tensor::zeros({images, 2}, DType::i32), count = Tensor::zeros({images}, DType::i32),
-               id = Tensor::zeros({images}, DType::i32);
-  for (int64_t i = 0; i < images; ++i) {
-    RandomSequence random(number + static_cast<uint64_t>(i), Purpose::test);
-    const auto image = pixels.slice(i, i + 1);
-    for (float& value : image.mutable_values<float>()) value = random.normal();
-    size.mutable_data<float>()[i * 2] = 64;
-    size.mutable_data<float>()[i * 2 + 1] = static_cast<float>(width);
-    float* box = boxes.mutable_data<float>() + i * 8;
-    box[0] = random.uniform(0, 20);
-    box[1] = random.uniform(0, 20);
-    box[2] = box[0] + random.uniform(15, 40);
-    box[3] = box[1] + random.uniform(15, 40);
-    labels.mutable_data<int32_t>()[i * 2] = 1 + static_cast<int32_t>(random.below(2));
-    count.mutable_data<int32_t>()[i] = 1;
-    id.mutable_data<int32_t>()[i] = static_cast<int32_t>(number) + static_cast<int32_t>(i);
-  }
-  return {{pixels, size}, {boxes, labels, count, id}};
 }
 
 /// A model, its optimiser and its step.
