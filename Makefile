@@ -1,7 +1,7 @@
 # rcnn.cu: one Makefile for everything. `make help` lists the targets, and V=1 shows the commands.
 #
 # Switches:  CUDA=auto|0|1|sim   ONEDNN=1|0   LIBJPEG, LIBWEBP, LIBTIFF=auto|0|1   ARCH=x86-64-v3|native|...
-#            MPI=auto|0|1, NCCL=auto|0|1 (several processes and GPUs, docs/distributed.md)
+#            MPI, GLOO, NCCL=auto|0|1 (several processes and GPUs, docs/distributed.md)
 #            CONFIG=release|debug|asan|ubsan|tsan|races   CUDA_ARCHS="75 80 90a"   CUDA_COMPRESS=size (nvcc 12.8)
 # Each configuration has its own folder, build/<configuration>/, so that objects never mix.
 
@@ -22,6 +22,7 @@ LIBJPEG ?= auto
 LIBWEBP ?= auto
 LIBTIFF ?= auto
 MPI     ?= auto
+GLOO    ?= auto
 NCCL    ?= auto
 CONFIG  ?= release
 # x86-64-v3 is AVX2 and FMA (Intel since 2013, AMD since 2015). Kernels that gain from AVX-512 are compiled for it as well
@@ -35,7 +36,7 @@ CCACHE := $(shell command -v ccache 2>/dev/null)
 ifeq ($(filter auto 0 1 sim,$(CUDA)),)
   $(error CUDA=$(CUDA): expected auto, 0, 1 or sim)
 endif
-$(foreach library,LIBJPEG LIBWEBP LIBTIFF MPI NCCL,$(if $(filter auto 0 1,$($(library))),, \
+$(foreach library,LIBJPEG LIBWEBP LIBTIFF MPI GLOO NCCL,$(if $(filter auto 0 1,$($(library))),, \
   $(error $(library)=$($(library)): expected auto, 0 or 1)))
 ifeq ($(filter $(CONFIG),release debug asan ubsan tsan races),)
   $(error CONFIG=$(CONFIG): expected release, debug, asan, ubsan, tsan or races)
@@ -90,15 +91,23 @@ ifneq ($(MPI),0)
   endif
   override MPI := $(if $(MPI_HEADER),1,0)
 endif
-# auto: NCCL if CUDA and MPI are used and find_cuda.sh finds it with its header.
+# auto: Gloo if its header is found. Not under sanitizers either.
+NO_GLOO := $(if $(filter 0,$(GLOO)),-nogloo)
+ifneq ($(filter asan ubsan tsan races,$(CONFIG)),)
+  override GLOO := 0
+endif
+ifeq ($(GLOO),auto)
+  override GLOO := $(call has_macro,GLOO_VERSION_MINOR,gloo/config.h)
+endif
+# auto: NCCL if CUDA is used and find_cuda.sh finds it with its header.
 NO_NCCL := $(if $(filter 0,$(NCCL)),-nonccl)
-NCCL_FOUND := $(if $(filter 1/1,$(CUDA)/$(MPI)),$(NCCL_FILE))
+NCCL_FOUND := $(if $(filter 1,$(CUDA)),$(NCCL_FILE))
 ifeq ($(NCCL)/$(NCCL_FOUND)/$(filter release debug,$(CONFIG))/$(filter sim,$(CUDA)),1//$(CONFIG)/)
-  $(error NCCL=1: expected CUDA=1, MPI=1, and nccl.h with its library beside nvcc or in Python's packages)
+  $(error NCCL=1: expected CUDA=1, and nccl.h with its library beside nvcc or in Python's packages)
 endif
 override NCCL := $(if $(and $(filter-out 0,$(NCCL)),$(NCCL_FOUND)),1,0)
 
-BUILD ?= build/$(CONFIG)$(if $(filter 1,$(CUDA)),-cuda)$(if $(filter sim,$(CUDA)),-sim)$(if $(filter 0,$(ONEDNN)),-noonednn)$(if $(filter 0,$(LIBJPEG)),-nolibjpeg)$(if $(filter 0,$(LIBWEBP)),-nolibwebp)$(if $(filter 0,$(LIBTIFF)),-nolibtiff)$(NO_MPI)$(NO_NCCL)
+BUILD ?= build/$(CONFIG)$(if $(filter 1,$(CUDA)),-cuda)$(if $(filter sim,$(CUDA)),-sim)$(if $(filter 0,$(ONEDNN)),-noonednn)$(if $(filter 0,$(LIBJPEG)),-nolibjpeg)$(if $(filter 0,$(LIBWEBP)),-nolibwebp)$(if $(filter 0,$(LIBTIFF)),-nolibtiff)$(NO_MPI)$(NO_GLOO)$(NO_NCCL)
 
 # ---- flags -----------------------------------------------------------------------------------------------------
 # -ffp-contract=off: the CPU and the GPU must round alike; the sources call `fma` explicitly where they mean it.
@@ -120,6 +129,9 @@ LDLIBS_FILES := -lfmt -lpugixml -lyaml-cpp -lexif -lsimdjson -lzip $(if $(filter
 LDLIBS   += $(LDLIBS_FILES) -lcrypto -lpthread
 ifeq ($(MPI),1)
   LDLIBS += $(filter -L% -l% -Wl%,$(MPI_FLAGS))
+endif
+ifeq ($(GLOO),1)
+  LDLIBS += -lgloo
 endif
 ifeq ($(CONFIG),tsan)
   CXXFLAGS += -DRCNN_STD_THREADS
@@ -259,6 +271,10 @@ $(BUILD)/data/codecs.o: private CXXFLAGS += $(CODEC_FLAGS)
 
 ifeq ($(MPI),1)
 $(BUILD)/core/world/mpi.o: private CXXFLAGS += -DRCNN_MPI $(patsubst -I%,-isystem %,$(filter -I%,$(MPI_FLAGS)))
+endif
+
+ifeq ($(GLOO),1)
+$(BUILD)/core/world/gloo.o: private CXXFLAGS += -DRCNN_GLOO
 endif
 
 ifeq ($(NCCL),1)

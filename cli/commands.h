@@ -38,7 +38,7 @@ inline CLI::Option* add_force(CLI::App& app, bool& force) {
 inline CLI::Option* add_rank_timeout(CLI::App& app, double& seconds) {
   return app
       .add_option("--rank-timeout", seconds,
-                  "under mpirun: seconds after which a process that waits for another ends the run; 0: never")
+                  "several processes: seconds after which one that waits for another ends the run; 0: never")
       ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str()
       ->type_name("SECONDS");

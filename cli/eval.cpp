@@ -31,6 +31,7 @@ struct Options {
   int workers = 2;
   bool force = false;
   double rank_timeout = World::Watch{}.seconds;
+  std::string rendezvous;
   TruthOptions truth;
   DeviceOptions device;
 };
@@ -225,10 +226,16 @@ void add_eval(CLI::App& program, const std::string& command_line) {
   app->add_option("--json", options->json, "write the figures to this file, as JSON")->type_name("FILE");
   app->add_option("--workers", options->workers, "threads that load images [2]")->check(CLI::Range(0, 256));
   add_force(*app, options->force);
+  add_rendezvous(*app, options->rendezvous);
   add_rank_timeout(*app, options->rank_timeout);
   options->truth.reading.add(*app);
   options->device.add(*app);
   app->callback([options] {
+    check_input(
+        !options->weights.empty() || options->rendezvous.empty(),
+        "--rendezvous is for processes that share the images of a model, --weights; with --detections "
+        "there is one process");
+    if (!options->weights.empty()) use_rendezvous(options->rendezvous);
     World& world = options->weights.empty() ? alone() : join_world();
     world.watch.seconds = options->rank_timeout;
     if (const cuda::DeviceChoice choice = choose_device(options->device.device, world);

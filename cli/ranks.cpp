@@ -6,13 +6,31 @@
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <optional>
 #include <thread>
 
 #include "core/cuda/device.h"
 #include "core/error.h"
+#include "core/world/gloo.h"
 #include "core/world/launch.h"
+#include "core/world/launched.h"
+#include "core/world/supervisor.h"
 
 namespace rcnn {
+
+CLI::Option* add_rendezvous(CLI::App& app, std::string& folder) {
+  return app
+      .add_option("--rendezvous", folder,
+                  "several processes without MPI: a folder that all see, in which they find each other")
+      ->type_name("FOLDER");
+}
+
+bool use_rendezvous(const std::string& folder) {
+  const std::optional<Rendezvous> found = find_rendezvous(folder);
+  if (found) meet_at(*found);
+  return found.has_value();
+}
 
 World& join_world() {
   World& world = launched_world();
@@ -37,11 +55,14 @@ void start_gpus(int gpus) {
               found == 1 ? "1 GPU" : fmt::format("{} GPUs", found),
               found == 0 ? ": " + cuda::why_no_device() : "");
   if (gpus == 1) return;
-  check_input(!mpi_description().empty(),
-              "--gpus {}: this build has no MPI, which starts the processes and connects them: `sh "
-              "tools/setup.sh && make CUDA=1 MPI=1` builds it",
-              gpus);
-  become_ranks(gpus);
+  if (!mpi_description().empty()) become_ranks(gpus);
+  check_input(
+      !gloo_description().empty(),
+      "--gpus {}: this build has neither MPI nor Gloo, which connect processes: `sh tools/setup.sh && "
+      "make CUDA=1` builds it with both",
+      gpus);
+  divide_threads(gpus);
+  std::exit(run_as_ranks(own_command(), gpus));
 }
 
 void check_gpus(const World& world, int gpus) {

@@ -47,6 +47,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
     std::pair<std::string, std::string> explain;  // N and IMAGE
     double rank_timeout = World::Watch{}.seconds;
     int gpus = 0;
+    std::string rendezvous;
     bool resume = false, force = false, dry_run = false, sync_report = false, allow_changed_data = false,
          requeue = false;
   };
@@ -75,6 +76,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
       ->check(CLI::Range(1, 1024))
       ->type_name("N")
       ->group(more + "training");
+  add_rendezvous(*app, options->rendezvous)->group(more + "training");
   add_rank_timeout(*app, options->rank_timeout)->group(more + "training");
   app->add_flag("--requeue", options->requeue,
                 "in a job of Slurm that is stopped or loses a process: run it again (scontrol requeue)")
@@ -99,6 +101,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
       ->group(inspection);
   app->callback([options, command_line] {
     std::signal(SIGPIPE, SIG_IGN);  // a log whose reader has gone does not end a training (core/log.h)
+    const bool meets = use_rendezvous(options->rendezvous);
     if (options->gpus > 0) start_gpus(options->gpus);
     World& world = join_world();
     world.watch.seconds = options->rank_timeout;
@@ -118,7 +121,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
                 "--gpus {} chooses a GPU for each process; expected no --device {} beside it", options->gpus,
                 run.train.device);
     run.resume = options->resume;
-    run.starts_ranks = options->gpus > 0;
+    run.starts_ranks = options->gpus > 0 || meets;
     run.force = options->force;
     run.settings_file = options->config;
     run.allow_changed_data = options->allow_changed_data;

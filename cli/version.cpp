@@ -2,6 +2,7 @@
 
 #include "cli/commands.h"
 #include "core/world.h"
+#include "core/world/gloo.h"
 #include "core/world/nccl.h"
 #include "data/image.h"
 #include "train/checkpoint.h"
@@ -34,7 +35,7 @@ std::string version_line() {
   constexpr const char* gpu = "no CUDA";
 #endif
   std::string ranks;
-  for (const std::string& library : {mpi_description(), nccl_description()})
+  for (const std::string& library : {mpi_description(), gloo_description(), nccl_description()})
     if (!library.empty()) ranks += library + ", ";
   return fmt::format("rcnn {}, {}, {}, {}fmt {}.{}.{}, built for {}, {}", RCNN_COMMIT, numerics_description(),
                      format_library_list(), ranks, FMT_VERSION / 10000, FMT_VERSION / 100 % 100,

@@ -1,11 +1,12 @@
 // The processes that work together on one run ("ranks"), and what they say to each other.
 //
 // Everything is made of one operation, `exchange`: every rank has bytes for every rank. A back end implements
-// that, and the rest follows. There are three: one process alone, threads of one process (for tests), and the
-// processes that mpirun has started. `exchange_on` is the same for memory of GPUs, which goes through the
-// memory of the host, or directly where there is a link for it (core/world/device.h). `begin_exchange` is one
-// that goes on while its rank does other work. No back end computes anything: sums of floats are made by our
-// own ops, in an order that does not depend on the number of ranks (train/gradient_tree.h).
+// that, and the rest follows. There are four: one process alone, threads of one process (for tests),
+// processes that mpirun has started, and processes that Gloo connects. `exchange_on` is the same for memory
+// of GPUs, which goes through the memory of the host, or directly where there is a link for it
+// (core/world/device.h). `begin_exchange` is one that goes on while its rank does other work. No back end
+// computes anything: sums of floats are made by our own ops, in an order that does not depend on the number
+// of ranks (train/gradient_tree.h).
 #pragma once
 
 #include <cstddef>
@@ -82,6 +83,7 @@ class World {
     OpenExchange(const OpenExchange&) = delete;
     OpenExchange& operator=(const OpenExchange&) = delete;
     /// Goes on with it, without waiting for another rank. True when everything has been sent and received.
+    /// Throws LostRank if it finds that another rank has ended.
     virtual bool poll() = 0;
     /// Waits until then, like `exchange`, and calls `meanwhile` whenever it has looked in vain, which must
     /// not touch this one. Throws LostRank.
@@ -187,12 +189,14 @@ World& alone();
 void run_ranks(int ranks, const std::function<void(World&)>& work, bool linked = false,
                std::vector<std::string> hosts = {});
 
-/// Whether mpirun or srun has started this process as one of several, by its environment.
+/// Whether this process was started as one of several: by mpirun or srun, or with a place to meet
+/// (core/world/launched.h).
 bool is_launched();
-/// The rank that the environment names; 0 if it names none.
+/// The rank that it was given; 0 if none.
 int launched_rank();
-/// The processes that mpirun or srun has started; `alone()` if neither has. The first call connects them.
-/// Throws InputError if this build has no MPI, and if the processes do not find each other.
+/// The processes that were started together; `alone()` if this one was not started as one of several. The
+/// first call connects them. Throws InputError if this build cannot connect them, and InputError or Error if
+/// they do not find each other.
 World& launched_world();
 /// The same, or null if it was not asked for yet or if there is one process only.
 World* connected_world();

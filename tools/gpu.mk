@@ -11,7 +11,7 @@ gpu-check:  ## on a machine with a GPU: build, test, check for races, train and 
 
 # Everything that a machine with a GPU needs, built here: build/gpu-bundle.tar.xz. Needs nvcc 12.8, but no GPU.
 gpu-bundle:  ## build an archive that tests and times the project on a GPU elsewhere, in seven minutes
-	$(MAKE) CUDA=1 CUDA_ARCHS="80 90a" CUDA_COMPRESS=size ARCH=x86-64-v3 ONEDNN=1 LIBWEBP=0 LIBTIFF=0 MPI=0 CONFIG=release RPATH=../lib \
+	$(MAKE) CUDA=1 CUDA_ARCHS="80 90a" CUDA_COMPRESS=size ARCH=x86-64-v3 ONEDNN=1 LIBWEBP=0 LIBTIFF=0 MPI=0 GLOO=0 CONFIG=release RPATH=../lib \
 	  BUILD=build/gpu-bundle build/gpu-bundle/rcnn build/gpu-bundle/rcnn_tests
 	sh tools/gpu_bundle.sh build/gpu-bundle build/gpu-bundle.tar.xz
 

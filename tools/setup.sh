@@ -24,6 +24,7 @@ libwebp-dev: libwebp, WebP images (not needed with make LIBWEBP=0)
 libtiff-dev: libtiff, TIFF images (not needed with make LIBTIFF=0)
 libopenmpi-dev: Open MPI, training on several machines (not needed with make MPI=0)
 openmpi-bin: mpirun, which starts it there (likewise)
+libgloo-dev: Gloo, the same without MPI (not needed with make GLOO=0)
 libstb-dev: stb, PNG images, and drawing text
 libboost-context-dev: Boost.Context, the threads of simulated kernels (make CUDA=sim)
 libssl-dev: libcrypto of OpenSSL, the SHA-256 of weights

@@ -40,7 +40,7 @@ struct RunOptions {
   std::string explain_image;
   StepWatcher* steps_watcher = nullptr;  // is told of every training step
   World* world = &alone();               // the processes that train together
-  bool starts_ranks = false;             // command_line starts them all (--gpus)
+  bool starts_ranks = false;             // without mpirun: by --gpus, or they meet at --rendezvous
   /// How many processes mpirun has to start with command_line.
   int processes() const { return starts_ranks ? 1 : world->size(); }
 };

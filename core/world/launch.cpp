@@ -16,27 +16,28 @@
 #include "core/parallel.h"
 
 namespace rcnn {
-namespace {
 
-/// For the calls of the system, which take pointers.
-std::vector<char*> pointers(std::vector<std::string>& words) {
+std::vector<char*> pointers_to(std::vector<std::string>& words) {
   std::vector<char*> all;
   for (std::string& word : words) all.push_back(word.data());
   all.push_back(nullptr);
   return all;
 }
 
-/// The arguments of this process, without its name.
-std::vector<std::string> own_arguments() {
+std::vector<std::string> own_command() {
   std::ifstream file("/proc/self/cmdline", std::ios::binary);
   std::vector<std::string> words;
   for (std::string word; std::getline(file, word, '\0');) words.push_back(word);
   check(!words.empty(), "/proc/self/cmdline cannot be read");
-  words.erase(words.begin());
+  std::error_code none;
+  words.front() = std::filesystem::read_symlink("/proc/self/exe", none).string();
   return words;
 }
 
-}  // namespace
+void divide_threads(int processes) {
+  const int threads = std::max(1, thread_count() / processes);
+  ::setenv("OMP_NUM_THREADS", std::to_string(threads).c_str(), 0);
+}
 
 std::filesystem::path find_on_path(const std::string& program) {
   const char* all = std::getenv("PATH");
@@ -53,7 +54,8 @@ int run_and_wait(const std::filesystem::path& program, const std::vector<std::st
   std::vector<std::string> words = arguments;
   words.insert(words.begin(), program.string());
   pid_t id = 0;
-  if (::posix_spawn(&id, program.c_str(), nullptr, nullptr, pointers(words).data(), environ) != 0) return -1;
+  if (::posix_spawn(&id, program.c_str(), nullptr, nullptr, pointers_to(words).data(), environ) != 0)
+    return -1;
   int status = 0;
   if (retried([&] { return ::waitpid(id, &status, 0); }) != id) return -1;
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -72,14 +74,10 @@ void become_ranks(int processes) {
   const std::filesystem::path mpirun = find_on_path("mpirun");
   check_input(!mpirun.empty(), "there is no mpirun in the folders of PATH, which starts {} processes",
               processes);
-  std::error_code none;
-  std::vector<std::string> command = own_arguments();
-  command.insert(command.begin(), std::filesystem::read_symlink("/proc/self/exe", none).string());
-  const int threads = std::max(1, thread_count() / processes);
-  ::setenv("OMP_NUM_THREADS", std::to_string(threads).c_str(), 0);
+  divide_threads(processes);
   const auto processors = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
-  std::vector<std::string> words = mpirun_words(mpirun, processes, processors, command);
-  ::execv(words.front().c_str(), pointers(words).data());
+  std::vector<std::string> words = mpirun_words(mpirun, processes, processors, own_command());
+  ::execv(words.front().c_str(), pointers_to(words).data());
   throw Error(fmt::format("{} cannot be started: {}", words.front(), std::strerror(errno)));
 }
 

@@ -18,8 +18,18 @@ int run_and_wait(const std::filesystem::path& program, const std::vector<std::st
 std::vector<std::string> mpirun_words(const std::filesystem::path& mpirun, int processes, int processors,
                                       const std::vector<std::string>& command);
 
-/// Becomes mpirun with so many processes of this program, with the same arguments. If OMP_NUM_THREADS is not
-/// set, each gets an equal part of the threads. Throws InputError if there is no mpirun.
+/// For the calls of the system, which take pointers: to each of the words, and a null pointer.
+std::vector<char*> pointers_to(std::vector<std::string>& words);
+
+/// The program that runs and its arguments.
+std::vector<std::string> own_command();
+
+/// If OMP_NUM_THREADS is not set, sets it so that each of so many processes gets an equal part of the
+/// threads.
+void divide_threads(int processes);
+
+/// Becomes mpirun with so many processes of this program, with the same arguments and divided threads. Throws
+/// InputError if there is no mpirun.
 [[noreturn]] void become_ranks(int processes);
 
 }  // namespace rcnn

@@ -1,5 +1,3 @@
-// Ranks as processes that mpirun or srun has started, by MPI.
-//
 // Only point-to-point messages are used, and none of them blocks: a rank that waits looks at its messages in
 // turn, so it knows for which ranks it waits. MPI moves bytes only while a rank is in one of its calls, so an
 // exchange that has begun goes on when it is polled, and at no other time. MPI's own reductions are not used,
@@ -14,6 +12,8 @@
 
 #include "core/error.h"
 #include "core/world.h"
+#include "core/world/mpi.h"
+#include "core/world/rendezvous.h"
 
 #if defined(RCNN_MPI)
 #define OMPI_SKIP_MPICXX 1
@@ -31,13 +31,6 @@
 
 namespace rcnn {
 namespace {
-
-/// A number in one of these variables, of which launchers set one or another.
-std::optional<int> of_environment(std::initializer_list<const char*> names) {
-  for (const char* name : names)
-    if (const char* text = std::getenv(name); text && *text) return std::atoi(text);
-  return {};
-}
 
 #if defined(RCNN_MPI)
 
@@ -143,23 +136,6 @@ std::unique_ptr<World::OpenExchange> MpiWorld::begin_with_others(int channel, co
   return std::make_unique<Messages>(*this, kFirstOpenTag + channel, to, from, std::move(memory));
 }
 
-std::string host_name() {
-  std::array<char, 256> name{};
-  ::gethostname(name.data(), name.size() - 1);
-  return name.data();
-}
-
-/// How long the processes wait for each other at the start, in seconds; 0: for ever.
-double start_timeout() {
-  const char* text = std::getenv("RCNN_START_TIMEOUT");
-  if (!text || !*text) return 120;
-  char* end = nullptr;
-  const double seconds = std::strtod(text, &end);
-  check_input(*end == 0 && seconds >= 0 && seconds <= 1e6,
-              "RCNN_START_TIMEOUT={}: expected seconds between 0 and 1000000", text);
-  return seconds;
-}
-
 /// Ends this process if MPI_Init does not return: MPI waits there for every process of the job, for ever, and
 /// does not say for which.
 class StartWatch {
@@ -186,7 +162,7 @@ class StartWatch {
     const double own = seconds + (launched_rank() > 0 ? 2 : 0);
     if (changed_.wait_for(lock, std::chrono::duration<double>(own), [this] { return connected_; })) return;
     const int processes =
-        of_environment({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}).value_or(0);
+        number_in_environment({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}).value_or(0);
     std::fputs(
         fmt::format("rcnn: rank {} ({}): the {}processes of this job have not all started within {:g} s: "
                     "one of them is missing, hangs before its start, or is another program; see that "
@@ -216,7 +192,7 @@ std::unique_ptr<World> connect() {
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &size);
   const int expected =
-      of_environment({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}).value_or(size);
+      number_in_environment({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}).value_or(size);
   check_input(
       size == expected,
       "{} processes were started, but MPI connects {}: this program's MPI ({}) is not that of the launcher; "
@@ -240,29 +216,26 @@ std::unique_ptr<World> launched;
 
 /// Without PMI or PMIx each of srun's processes would train alone, all of them the same.
 void check_not_strangers() {
-  const int tasks = of_environment({"SLURM_STEP_NUM_TASKS"}).value_or(1);
-  check_input(
-      tasks == 1,
-      "srun has started {} processes, but without the means to find each other: start them with "
-      "srun --mpi=pmix, which `srun --mpi=list` names if this Slurm has it, or with mpirun; for separate "
-      "runs, unset SLURM_STEP_NUM_TASKS",
-      tasks);
+  const int tasks = number_in_environment({"SLURM_STEP_NUM_TASKS"}).value_or(1);
+  check_input(tasks == 1,
+              "srun has started {} processes, but without the means to find each other: start them with "
+              "srun --mpi=pmix, which `srun --mpi=list` names if this Slurm has it, with mpirun, or with "
+              "--rendezvous FOLDER, which needs no MPI; for separate runs, unset SLURM_STEP_NUM_TASKS",
+              tasks);
 }
 
 #endif
 
 }  // namespace
 
-bool is_launched() {
-  return of_environment({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK", "PMI_RANK"}).has_value();
+bool is_launched_by_mpi() {
+  return number_in_environment({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK", "PMI_RANK"}).has_value();
 }
-
-int launched_rank() { return of_environment({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"}).value_or(0); }
 
 #if defined(RCNN_MPI)
 
-World& launched_world() {
-  if (!is_launched()) {
+World& mpi_world() {
+  if (!is_launched_by_mpi()) {
     check_not_strangers();
     return alone();
   }
@@ -270,9 +243,9 @@ World& launched_world() {
   return *launched;
 }
 
-World* connected_world() { return launched && launched->size() > 1 ? launched.get() : nullptr; }
+World* connected_mpi_world() { return launched && launched->size() > 1 ? launched.get() : nullptr; }
 
-void leave_launched_world() {
+void leave_mpi_world() {
   if (!launched) return;
   launched->barrier();
   MPI_Finalize();
@@ -289,16 +262,17 @@ std::string mpi_description() {
 
 #else
 
-World& launched_world() {
-  const int size = of_environment({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}).value_or(1);
+World& mpi_world() {
+  const int size =
+      number_in_environment({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}).value_or(1);
   check_input(size == 1,
-              "{} processes were started, but this build has no MPI to connect them: `sh tools/setup.sh && "
-              "make MPI=1` builds it with Open MPI",
+              "{} processes were started, but this build has no MPI to connect them: --rendezvous FOLDER "
+              "connects them without it, and `sh tools/setup.sh && make MPI=1` builds it with Open MPI",
               size);
   return alone();
 }
-World* connected_world() { return nullptr; }
-void leave_launched_world() {}
+World* connected_mpi_world() { return nullptr; }
+void leave_mpi_world() {}
 std::string mpi_description() { return ""; }
 
 #endif

@@ -1,10 +1,11 @@
 """Trains with different numbers of processes and compares the bytes that are left with those of one process.
 
-    python3 -B tests/ranks/equal_bytes.py --program build/rcnn [--short]
+    python3 -B tests/ranks/equal_bytes.py --program build/rcnn [--short] [--without-mpi]
 
 Compared are all files of a run: weights, the tensors and metadata of the checkpoint, metrics, detections, proposals and
 summary; of the last the times are left out, of the checkpoint too. Prints a table; exits with 1 if something differs.
---short compares fewer runs, in less than a minute.
+--short compares fewer runs, in less than a minute. --without-mpi lets the processes meet in a folder; so do builds without
+MPI.
 """
 
 import argparse
@@ -66,12 +67,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", required=True, help="rcnn")
     parser.add_argument("--short", action="store_true", help="fewer runs")
+    parser.add_argument("--without-mpi", action="store_true", help="the processes meet in a folder")
     parser.add_argument("--only", default="", help="the models whose name contains this")
     arguments = parser.parse_args()
     program = Path(arguments.program).resolve()
-    if not runs.has_mpi(program):
-        print("skipped: this build has no MPI, or there is no mpirun")
-        return 0
+    with_mpi = not arguments.without_mpi and runs.has_mpi(program)
+    if not with_mpi:
+        print("without MPI: the processes meet in a folder")
     plan = SHORT if arguments.short else {name: RANKS for name in MODELS}
     table, checked = Table(), False
     with tempfile.TemporaryDirectory() as temporary:
@@ -91,8 +93,9 @@ def main():
                     checked = True
                 for ranks in all_ranks:
                     out = folder / f"{name} {batches} {ranks}"
-                    words = runs.mpirun(ranks) + runs.train(program, data, out, settings)
-                    _, seconds = runs.run(words)
+                    words = runs.train(program, data, out, settings)
+                    _, seconds = (runs.run(runs.mpirun(ranks) + words) if with_mpi else
+                                  runs.run_without_mpi(words, ranks, folder / "meet"))
                     table.row(name, batches, ranks, out, seconds, runs.differences(one, out))
     return 1 if table.failed else 0
 

@@ -51,6 +51,21 @@ def run(words, seconds=300, threads=1):
     return done.stdout, time.monotonic() - begin
 
 
+def run_without_mpi(words, processes, folder, seconds=300):
+    """Runs a command in so many processes that meet in a folder, and must all succeed. Returns rank 0's output and how
+    long it took."""
+    begin = time.monotonic()
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "WORLD_SIZE": str(processes)}
+    started = [subprocess.Popen([*words, *options({"rendezvous": folder})], stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True, env=environment | {"RANK": str(rank)})
+               for rank in range(processes)]
+    outputs = [process.communicate(timeout=seconds)[0] for process in started]
+    for process, output in zip(started, outputs):
+        if process.returncode != 0:
+            raise SystemExit(f"{' '.join(process.args)}\nended with {process.returncode}:\n{output[-2000:]}")
+    return outputs[0], time.monotonic() - begin
+
+
 def make_scenes(program, folder, train_images, val_images, width=120, height=90):
     for split, count, seed in (("train", train_images, 1), ("val", val_images, 2)):
         run([str(program), "synth", *options({"out": folder, "split": split, "count": count, "seed": seed,

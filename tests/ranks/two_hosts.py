@@ -5,8 +5,8 @@
 Two namespaces with host names of their own are joined by a veth pair; mpirun starts the processes of the other one by a
 launch agent in the place of ssh, and they talk over TCP. Seen must be: the bytes of one process; then, with the link
 down, the sentence of the watchdog on both hosts, the end of all processes, a checkpoint that can be read, and, resumed
-by one process, the bytes of a run that was never disturbed. Exits with 1 if something is otherwise, with 77 if the
-machine does not allow it. Needs root, ip (iproute2) and unshare (util-linux).
+by one process, the bytes of a run that was never disturbed. The same without MPI, by --rendezvous. Exits with 1 if
+something is otherwise, with 77 if the machine does not allow it. Needs root, ip (iproute2) and unshare (util-linux).
 """
 
 import argparse
@@ -171,13 +171,78 @@ def pull_the_cable_in_a_run(hosts, seen, program, data, out):
     hosts.plug_it_in()
 
 
+def run_with_mpi(hosts, seen, program, data, folder, one):
+    for on_a, on_b in ((1, 1), (2, 1), (1, 3)):
+        out = folder / f"{on_a}+{on_b}"
+        before = hosts.bytes_sent("host-a")
+        output, seconds = runs.run(quoted(hosts.mpirun(on_a, on_b) + runs.train(program, data, out, SETTINGS)))
+        sent = hosts.bytes_sent("host-a") - before
+        both = "(host-a)" in output and "(host-b)" in output
+        differing = runs.differences(one, out)
+        seen(both and not differing,
+             f"{on_a} + {on_b} processes: " + (f"differ: {', '.join(differing)}" if differing else "equal bytes") +
+             f" ({seconds:.1f} s, {sent / 1e6:.1f} MB sent by host-a)" + ("" if both else ", but on one host"))
+    out = folder / "pulled"
+    pull_the_cable_in_a_run(hosts, seen, program, data, out)
+    step = int(runs.read_safetensors(out / "last.safetensors")[0]["step"])
+    seen(0 < step < SETTINGS["steps"], f"the checkpoint is that of step {step}")
+    runs.run(runs.train(program, data, out, SETTINGS | {"resume": None}))
+    differing = runs.differences(one, out)
+    seen(not differing, "resumed by one process: " + (", ".join(differing) or "the bytes of a run never disturbed"))
+
+
+def start_without_mpi(hosts, on_a, on_b, place, words):
+    """Starts the command in so many processes on each host, the highest rank first."""
+    processes = []
+    for rank in reversed(range(on_a + on_b)):
+        own = {"RANK": str(rank), "WORLD_SIZE": str(on_a + on_b), "GLOO_SOCKET_IFNAME": "cable"}
+        processes.append(subprocess.Popen(
+            quoted([str(hosts.agent), "host-a" if rank < on_a else "host-b", *words, "--rendezvous", str(place)]),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | runs.MPI_ENVIRONMENT | own))
+    return processes[::-1]
+
+
+def run_without_mpi(hosts, seen, program, data, folder, one):
+    for on_a, on_b in ((1, 1), (2, 1), (1, 2)):
+        out = folder / f"met-{on_a}+{on_b}"
+        processes = start_without_mpi(hosts, on_a, on_b, folder / "meet", runs.train(program, data, out, SETTINGS))
+        output = processes[0].communicate(timeout=120)[0]
+        ended = [process.wait(timeout=20) for process in processes]
+        differing = runs.differences(one, out) if ended == [0] * len(ended) else ["statuses " + str(ended)]
+        both = "(host-a)" in output and "(host-b)" in output
+        seen(both and not differing, f"{on_a} + {on_b} processes without MPI: "
+             + (f"differ: {', '.join(differing)}" if differing else "equal bytes")
+             + ("" if both else ", but on one host:\n" + output))
+    out = folder / "met-pulled"
+    metrics = out / "metrics.jsonl"
+    processes = start_without_mpi(hosts, 1, 1, folder / "meet",
+                                  runs.train(program, data, out, SETTINGS | {"rank-timeout": RANK_TIMEOUT}))
+    while processes[0].poll() is None and not (metrics.exists() and metrics.read_text().count("\n") >= 7):
+        time.sleep(0.01)
+    hosts.pull_the_cable()
+    begin = time.monotonic()
+    for i, process in enumerate(processes):
+        other = 1 - i
+        try:
+            output = process.communicate(timeout=RANK_TIMEOUT + 30)[0]
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output = process.communicate()[0]
+        name = f"rank {other} ({hosts.NAMES[other]})"
+        seen(process.returncode == 1 and f"{name} has not reached step" in output
+             and f"for {RANK_TIMEOUT} s; last checkpoint step " in output,
+             f"{hosts.NAMES[i]} has ended with {process.returncode} after {time.monotonic() - begin:.1f} s, and names {name}")
+    hosts.plug_it_in()
+    runs.run(runs.train(program, data, out, SETTINGS | {"resume": None}))
+    differing = runs.differences(one, out)
+    seen(not differing, "resumed by one process: " + (", ".join(differing) or "the bytes of a run never disturbed"))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", required=True, help="rcnn")
     program = Path(parser.parse_args().program).resolve()
-    if not runs.has_mpi(program):
-        print("skipped: this build has no MPI, or there is no mpirun")
-        return 77
+    has_mpi = runs.has_mpi(program)
     seen = Seen()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -185,23 +250,11 @@ def main():
         runs.make_scenes(program, data, train_images=8, val_images=3)
         runs.run(runs.train(program, data, one, SETTINGS))
         with TwoHosts(folder) as hosts:
-            for on_a, on_b in ((1, 1), (2, 1), (1, 3)):
-                out = folder / f"{on_a}+{on_b}"
-                before = hosts.bytes_sent("host-a")
-                output, seconds = runs.run(quoted(hosts.mpirun(on_a, on_b) + runs.train(program, data, out, SETTINGS)))
-                sent = hosts.bytes_sent("host-a") - before
-                both = "(host-a)" in output and "(host-b)" in output
-                differing = runs.differences(one, out)
-                seen(both and not differing,
-                     f"{on_a} + {on_b} processes: " + (f"differ: {', '.join(differing)}" if differing else "equal bytes") +
-                     f" ({seconds:.1f} s, {sent / 1e6:.1f} MB sent by host-a)" + ("" if both else ", but on one host"))
-            out = folder / "pulled"
-            pull_the_cable_in_a_run(hosts, seen, program, data, out)
-        step = int(runs.read_safetensors(out / "last.safetensors")[0]["step"])
-        seen(0 < step < SETTINGS["steps"], f"the checkpoint is that of step {step}")
-        runs.run(runs.train(program, data, out, SETTINGS | {"resume": None}))
-        differing = runs.differences(one, out)
-        seen(not differing, "resumed by one process: " + (", ".join(differing) or "the bytes of a run never disturbed"))
+            run_without_mpi(hosts, seen, program, data, folder, one)
+            if has_mpi:
+                run_with_mpi(hosts, seen, program, data, folder, one)
+            else:
+                print("skipped: with MPI, which this build has not, or there is no mpirun")
     return 1 if seen.failed else 0
 
 
