@@ -166,6 +166,7 @@ endif
 ifeq ($(CUDA),sim)
   CXXFLAGS += -DRCNN_CUDA -DRCNN_CUDA_SIM
   LDLIBS   += -lboost_context
+  LDFLAGS  += -Wl,-rpath,'$$ORIGIN' -Wl,--export-dynamic-symbol='*cudaMemcpyAsync*' # for libnccl_simulated.so
   SIMFLAGS  = -x c++ $(subst -O1,-O2,$(CXXFLAGS)) -Wno-unused-parameter
   ifeq ($(CONFIG),races)
     # Only the instrumentation is used; core/cuda/sim/access_hooks.cpp implements its calls. -O2 would add loads that
@@ -281,6 +282,15 @@ ifeq ($(NCCL),1)
 $(BUILD)/core/world/nccl.o: private CXXFLAGS += -DRCNN_NCCL
 endif
 
+ifeq ($(CUDA),sim)
+$(BUILD)/core/world/nccl.o: private CXXFLAGS += -DRCNN_NCCL -isystem tests/core/cuda/nccl
+NCCL_SIMULATED := $(BUILD)/libnccl_simulated.so
+$(NCCL_SIMULATED): tests/core/cuda/nccl/simulated_nccl.cpp $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	$(Q)$(CXX) $(CXXFLAGS) -isystem tests/core/cuda/nccl -fPIC -shared $< -o $@
+endif
+
 # When the commit changes, only the file that prints it is rebuilt.
 COMMIT := $(shell git describe --always --dirty --tags 2>/dev/null || echo unreleased)
 $(BUILD)/cli/version.o: private CXXFLAGS += -DRCNN_COMMIT='"$(COMMIT)"' $(if $(filter 1,$(CUDA)),-DRCNN_CUDA_ARCHS='$(ARCH_TEXT)')
@@ -299,12 +309,12 @@ $(LIB): $(call object,$(LIB_SOURCES))
 	$(Q)ar rcs $@ $^
 
 # In CONFIG=races the kernels are linked first, as in rcnn_kernel_tests below, so that `rcnn lab verify` finds races.
-$(PROGRAM): $(call object,$(if $(filter races,$(CONFIG)),$(filter kernels/%.cu,$(LIB_SOURCES))) $(CLI_SOURCES) $(BENCH_SOURCES)) $(LIB)
+$(PROGRAM): $(call object,$(if $(filter races,$(CONFIG)),$(filter kernels/%.cu,$(LIB_SOURCES))) $(CLI_SOURCES) $(BENCH_SOURCES)) $(LIB) | $(NCCL_SIMULATED)
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # cli/usage.cpp: what the fuzz target of the command line needs of the command line's sources.
-$(TESTS): $(call object,$(TEST_SOURCES) $(BENCH_SOURCES) cli/usage.cpp) $(LIB)
+$(TESTS): $(call object,$(TEST_SOURCES) $(BENCH_SOURCES) cli/usage.cpp) $(LIB) | $(NCCL_SIMULATED)
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -337,7 +347,7 @@ KERNEL_TESTS := $(filter tests/main.cpp tests/kernels/% tests/core/cuda/% tests/
 KERNEL_LAB   := $(patsubst %,bench/%.cpp,gpu_state lab_explain lab_advice lab_names lab_timer cards roofs timing)
 # The kernels are linked first: the linker keeps the first copy of an inline function, and CONFIG=races checks only the
 # copies in the kernels' objects.
-$(BUILD)/rcnn_kernel_tests: $(call object,$(KERNEL_TESTS) $(KERNEL_LAB) $(KERNEL_LIB))
+$(BUILD)/rcnn_kernel_tests: $(call object,$(KERNEL_TESTS) $(KERNEL_LAB) $(KERNEL_LIB)) | $(NCCL_SIMULATED)
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $(filter %.cu.o,$^) $(filter-out %.cu.o,$^) $(LDLIBS)
 kernel-tests: $(BUILD)/rcnn_kernel_tests

@@ -17,8 +17,14 @@ namespace rcnn {
 
 namespace {
 
+#if defined(RCNN_CUDA_SIM)
+#define RCNN_NCCL_FILE "libnccl_simulated.so"  // tests/core/cuda/nccl; NCCL itself needs GPUs
+#else
+#define RCNN_NCCL_FILE "libnccl.so." RCNN_QUOTED(NCCL_MAJOR)
+#endif
+
 const cuda::VendorLibrary& nccl_library() {
-  static const cuda::VendorLibrary library("NCCL", "libnccl.so." RCNN_QUOTED(NCCL_MAJOR));
+  static const cuda::VendorLibrary library("NCCL", RCNN_NCCL_FILE);
   return library;
 }
 /// A function of NCCL: RCNN_NCCL_CALL(ncclGroupStart)().
@@ -128,7 +134,11 @@ std::unique_ptr<World::DeviceLink> make_nccl_link(World& world, Device gpu) {
   return std::make_unique<NcclLink>(world, gpu);
 }
 
+#if defined(RCNN_CUDA_SIM)
+std::string nccl_description() { return "simulated NCCL"; }
+#else
 std::string nccl_description() { return fmt::format("NCCL {}.{}.{}", NCCL_MAJOR, NCCL_MINOR, NCCL_PATCH); }
+#endif
 
 #else
 

@@ -1,4 +1,4 @@
-"""The time of a step of one process with one and with two threads, and of two processes with one thread each.
+"""The time of a step of one process with one and with two threads, and of two with one thread each, with MPI and without.
 
     python3 -B tests/ranks/step_time.py --program build/rcnn
 
@@ -17,12 +17,17 @@ import runs
 
 SETTINGS = {"batch": 1, "accumulate": 2, "workers": 1, "val": "none"}
 MODELS = {"nano-fpn": ({"short-side": 240}, 8, 40), "resnet18-fpn": ({"short-side": 160}, 3, 9)}  # short, longer run
-WAYS = {"1 process, 1 thread": (1, 1), "1 process, 2 threads": (1, 2), "2 processes, 1 thread each": (2, 1)}
+# Processes, threads of each, and whether MPI connects them.
+WAYS = {"1 process, 1 thread": (1, 1, True), "1 process, 2 threads": (1, 2, True),
+        "2 processes, 1 thread each": (2, 1, True), "the same without MPI": (2, 1, False)}
 
 
-def train_seconds(program, data, out, settings, processes, threads):
-    launcher = runs.mpirun(processes) if processes > 1 else []
-    output, _ = runs.run(launcher + runs.train(program, data, out, settings), threads=threads)
+def train_seconds(program, data, out, settings, processes, threads, mpi):
+    words = runs.train(program, data, out, settings)
+    if mpi:
+        output, _ = runs.run((runs.mpirun(processes) if processes > 1 else []) + words, threads=threads)
+    else:
+        output, _ = runs.run_without_mpi(words, processes, out.parent / "meet")
     summary = json.loads((out / "summary.json").read_text())
     return summary["train_seconds"], [line for line in output.splitlines() if " sent " in line]
 
@@ -46,13 +51,14 @@ def main():
         for model, (more, short, longer) in MODELS.items():
             times, sent, number = {way: [] for way in WAYS}, [], 0
             for _ in range(arguments.repeat):
-                for way, (processes, threads) in WAYS.items():
+                for way, (processes, threads, mpi) in WAYS.items():
                     seconds = []
                     for steps in (short, longer):
                         number += 1
                         settings = SETTINGS | more | {"model": model, "steps": steps}
                         out = folder / f"{model} {number}"
-                        taken, lines = train_seconds(program, folder / "data", out, settings, processes, threads)
+                        taken, lines = train_seconds(program, folder / "data", out, settings, processes, threads,
+                                                     mpi)
                         seconds.append(taken)
                         sent = lines or sent
                     times[way].append((seconds[1] - seconds[0]) / (longer - short))

@@ -186,6 +186,12 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   return cudaSuccess;
 }
 
+cudaError_t cudaDeviceGetPCIBusId(char* name, int bytes, int device) {
+  if (const cudaError_t status = refuse_number(device); status != cudaSuccess) return status;
+  std::snprintf(name, static_cast<size_t>(bytes), "sim:%d", device);
+  return cudaSuccess;
+}
+
 cudaError_t cudaSetDevice(int device) {
   const cudaError_t status = refuse_number(device);
   if (status == cudaSuccess) selected_device = device;
