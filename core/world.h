@@ -104,12 +104,19 @@ class World {
     virtual ~DeviceLink() = default;
     DeviceLink(const DeviceLink&) = delete;
     DeviceLink& operator=(const DeviceLink&) = delete;
-    /// exchange_on, with the bytes for itself. The sizes are right.
-    virtual void exchange(const World& world, Device device, const Outgoing& to, const Incoming& from) = 0;
+    /// begin_exchange_on and finish_exchanges_on. The sizes are right, and the bytes for itself are among
+    /// them.
+    virtual void begin(const World& world, Device device, const Outgoing& to, const Incoming& from) = 0;
+    virtual void finish(const World& world, Device device) = 0;
   };
   /// Lets exchange_on take this way from here on. Every rank must do so at the same point.
   void link_devices(std::unique_ptr<DeviceLink> link) { link_ = std::move(link); }
   bool has_device_link() const { return link_ != nullptr; }
+  /// With a link: puts an exchange on the device's work stream, and does not wait for its end.
+  void begin_exchange_on(Device device, const Outgoing& to, const Incoming& from);
+  /// Returns when what is on the device's work stream has been done, with the exchanges that were begun
+  /// there. Throws LostRank.
+  void finish_exchanges_on(Device device);
 
   /// What every rank gave, in the order of the ranks, of any sizes.
   std::vector<Bytes> all_gather(std::span<const std::byte> mine);

@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "core/cuda/device.h"
+
 namespace rcnn {
 
 std::vector<std::span<const Sgd::Parameter>> buckets_of(std::span<const Sgd::Parameter> parameters,
@@ -31,7 +33,8 @@ GradientSum::GradientSum(Context& ctx, World& world, std::span<const Sgd::Parame
       parameters_(parameters),
       share_(world.share(micro_batches)),
       next_(share_.begin),
-      overlaps_(world.size() > 1 && ctx.device.type == DeviceType::cpu) {
+      overlaps_(world.size() > 1 && (ctx.device.type == DeviceType::cpu || world.has_device_link())),
+      is_linked_(overlaps_ && ctx.device.type != DeviceType::cpu) {
   if (!overlaps_) bucket_bytes = std::numeric_limits<int64_t>::max();
   for (const auto& bucket : buckets_of(parameters, bucket_bytes)) {
     for (const Sgd::Parameter& p : bucket) {
@@ -54,6 +57,7 @@ void GradientSum::backward(const Var& loss) {
     rcnn::backward(ctx_, loss, weight, leaves_, [this](std::span<const size_t> leaves) {
       for (const size_t leaf : leaves) --buckets_[bucket_of_[leaf]].incomplete;
       begin_complete_ones();
+      if (is_linked_) return;
       for (size_t i = 0; i < begun_; ++i) poll(i);
     });
   } else {
@@ -94,8 +98,20 @@ void GradientSum::begin(size_t number) {
   Bucket& bucket = buckets_[number];
   bucket.is_done = bucket.elements == 0;
   if (bucket.is_done) return;
+  if (is_linked_) return begin_beside(bucket);
   bucket.sum = std::make_shared<SumOverRanks>(ctx_, world_, std::exchange(bucket.tree, {}), share_.of);
   go_on(number);
+}
+
+/// Puts the whole sum on the second stream. All ranks do so in the order of the buckets.
+void GradientSum::begin_beside(Bucket& bucket) {
+  const cuda::SideWork beside(ctx_.device);
+  bucket.kept = bucket.tree.parts();
+  bucket.sum = std::make_shared<SumOverRanks>(ctx_, world_, std::exchange(bucket.tree, {}), share_.of);
+  bytes_sent_ -= world_.bytes_sent();
+  for (auto rounds = bucket.sum->next(); !rounds.empty(); rounds = bucket.sum->next())
+    for (const auto& [to, from] : rounds) world_.begin_exchange_on(ctx_.device, to, from);
+  bytes_sent_ += world_.bytes_sent();
 }
 
 /// What was open has ended: begins what follows.
@@ -127,6 +143,7 @@ void GradientSum::poll(size_t number) {
 }
 
 void GradientSum::wait() {
+  if (is_linked_) return;
   for (size_t i = 0; i < begun_; ++i) {
     const auto poll_the_others = [&] {
       for (size_t k = i + 1; k < begun_; ++k) poll(k);
@@ -142,6 +159,17 @@ void GradientSum::finish() {
   check(next_ == share_.end, "{} of this rank's {} micro-batches have a gradient", next_ - share_.begin,
         share_.count());
   wait();
+  if (is_linked_) {
+    {
+      const cuda::SideWork beside(ctx_.device);
+      world_.finish_exchanges_on(ctx_.device);
+    }
+    for (Bucket& bucket : buckets_) {
+      if (!bucket.is_done) set(bucket, bucket.sum->sum());
+      bucket.sum.reset();
+      bucket.kept.clear();
+    }
+  }
   if (overlaps_) return;
   bytes_sent_ -= world_.bytes_sent();
   for (Bucket& bucket : buckets_)

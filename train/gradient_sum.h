@@ -8,8 +8,10 @@
 // nodes of backward. All of this is per element, so neither the buckets nor the time at which messages come
 // change a bit.
 //
-// On a GPU there is one bucket, exchanged after backward: work that is only on its way to the GPU is no
-// gradient yet, and waiting for it would stop the GPU.
+// On GPUs that are linked (World::link_devices) the exchange of a bucket, with its sums, is put on a second
+// stream, where it begins when the gradients of the bucket are there; the host waits for none of it before
+// the end of the step. Without a link there is one bucket, exchanged after backward: its bytes go through the
+// memory of the host, which would have to wait for the GPU.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +48,7 @@ class GradientSum {
   /// Instead of `backward`: takes the gradients of a micro-batch from `leaves`, which stand for the
   /// parameters in their order.
   void add(std::span<const Sgd::Parameter> leaves);
-  /// Waits for the exchanges that have begun. Throws LostRank.
+  /// Waits for the exchanges that have begun, except for those of GPUs. Throws LostRank.
   void wait();
   /// Makes the sum over all micro-batches the gradient of the parameters. Call it last, on all ranks.
   void finish();
@@ -65,11 +67,13 @@ class GradientSum {
     bool is_done = false;    // the gradients are the sum
     std::shared_ptr<SumOverRanks> sum = {};
     std::vector<std::unique_ptr<World::OpenExchange>> open = {};
+    std::vector<PartialSum> kept = {};  // memory of the work stream that the second stream still uses
   };
 
   void check_next() const;
   void add(Bucket& bucket, std::span<const Sgd::Parameter> leaves);
   void begin(size_t bucket);
+  void begin_beside(Bucket& bucket);
   void begin_complete_ones();
   void go_on(size_t bucket);
   void poll(size_t bucket);
@@ -79,8 +83,8 @@ class GradientSum {
   World& world_;
   std::span<const Sgd::Parameter> parameters_;
   Share share_;
-  int64_t next_;  // the number of the next micro-batch
-  bool overlaps_;
+  int64_t next_;               // the number of the next micro-batch
+  bool overlaps_, is_linked_;  // is_linked_: GPUs are
   std::vector<Bucket> buckets_;
   size_t begun_ = 0;               // buckets
   std::vector<Var> leaves_;        // all parameters, bucket by bucket ...

@@ -77,8 +77,8 @@ Losses TrainingStep::run(int64_t step, float learning_rate, std::span<const Trai
   else
     pass_in_turn(own, share.begin, record, gradients);
   gradients.wait();
-  // Before the exchange on GPUs, so that a rank that does not come is missed here, where it is named: GPUs
-  // that wait for each other do not tell for which.
+  // Before the wait for the exchange on GPUs, so that a rank that does not come is missed here, where it is
+  // named: GPUs that wait for each other do not tell for which.
   const std::vector<Losses> all = record.of_all_ranks();
   gradients.finish();
   gradient_bytes_.sent += gradients.bytes_sent();

@@ -45,6 +45,8 @@ ArenaScope::ArenaScope(Device device, std::shared_ptr<Arena>) : index_(device.in
   no_cuda(device.str());
 }
 ArenaScope::~ArenaScope() = default;
+SideWork::SideWork(Device device) { no_cuda(device.str()); }
+SideWork::~SideWork() = default;
 void upload(Device device, void*, const void*, size_t, std::source_location) { no_cuda(device.str()); }
 Graph::~Graph() = default;
 void Graph::capture(Device device, const std::function<void()>&) { no_cuda(device.str()); }

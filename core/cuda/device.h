@@ -64,7 +64,8 @@ class Range {
   Range& operator=(const Range&) = delete;
 };
 
-/// The stream on which a device does its work in program order: one per device, for tensors and ops alike.
+/// The stream on which a device does its work in program order: one per device, for tensors and ops alike; in
+/// a SideWork that of it.
 Stream work_stream(Device device);
 /// Waits until the device has finished everything on its work stream. Counted (see host_waits).
 void synchronize(Device device, std::source_location where = std::source_location::current());
@@ -155,7 +156,8 @@ class Arena : public std::enable_shared_from_this<Arena> {
   std::multimap<size_t, std::byte*> unused_;  // by size
 };
 
-/// Memory from the arena of the innermost ArenaScope, or from the device's own arena if there is no scope.
+/// Memory from the arena of the innermost ArenaScope, or from the device's own arena if there is no scope; in
+/// a SideWork from the arena of it.
 std::shared_ptr<std::byte> allocate(Device device, size_t bytes);
 
 /// During its lifetime, memory on the device is taken from this arena.
@@ -169,6 +171,21 @@ class ArenaScope {
  private:
   int index_;
   std::shared_ptr<Arena> previous_;
+};
+
+/// During its lifetime, what this thread has the device do goes on a second stream, which runs beside the
+/// work stream; its tensors take memory from an arena of that stream. Both are the same each time, so what
+/// one SideWork puts on the stream runs after what the one before it has put there.
+///
+/// It begins with the work that is on the work stream now: what that has written can be read. Memory that
+/// comes from elsewhere must be kept, and not be written, until the second stream has done its work. Does not
+/// nest.
+class SideWork {
+ public:
+  explicit SideWork(Device device);
+  ~SideWork();
+  SideWork(const SideWork&) = delete;
+  SideWork& operator=(const SideWork&) = delete;
 };
 
 // ---- transfers ----------------------------------------------------------------------------------

@@ -106,11 +106,24 @@ void World::exchange_through_host(Device device, const Outgoing& to, const Incom
 
 void World::exchange_on(Device device, const Outgoing& to, const Incoming& from) {
   if (device.type == DeviceType::cpu) return exchange(to, from);
+  if (link_) {
+    begin_exchange_on(device, to, from);
+    return finish_exchanges_on(device);
+  }
   count(to, from);
-  if (link_)
-    link_->exchange(*this, device, to, from);
-  else
-    exchange_through_host(device, to, from);
+  exchange_through_host(device, to, from);
+}
+
+void World::begin_exchange_on(Device device, const Outgoing& to, const Incoming& from) {
+  check(has_device_link(), "an exchange was begun on {}, which no link connects with others", device.str());
+  count(to, from);
+  link_->begin(*this, device, to, from);
+}
+
+void World::finish_exchanges_on(Device device) {
+  check(has_device_link(), "exchanges are to be finished on {}, which no link connects with others",
+        device.str());
+  link_->finish(*this, device);
 }
 
 }  // namespace rcnn

@@ -56,8 +56,8 @@ class NcclLink : public World::DeviceLink {
       RCNN_NCCL_CALL(ncclCommAbort)(group_);
   }
 
-  void exchange(const World& world, Device device, const World::Outgoing& to,
-                const World::Incoming& from) override {
+  void begin(const World& world, Device device, const World::Outgoing& to,
+             const World::Incoming& from) override {
     rcnn::check(device == gpu_, "an exchange on {} by a link of {}", device.str(), gpu_.str());
     const Stream stream = cuda::work_stream(gpu_);
     cuda::select(gpu_);
@@ -76,7 +76,10 @@ class NcclLink : public World::DeviceLink {
     }
     check(RCNN_NCCL_CALL(ncclGroupEnd)(), "exchanging gradients");
     wait(world, "exchanging gradients", [] { return true; });  // until all of it is on the stream
-    done_.record(stream);
+  }
+
+  void finish(const World& world, Device device) override {
+    done_.record(cuda::work_stream(device));
     wait(world, "exchanging gradients", [&] { return done_.reached(); });
   }
 

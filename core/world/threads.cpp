@@ -73,8 +73,8 @@ class ThreadLink : public World::DeviceLink {
  public:
   ThreadLink(Meeting& meeting, std::unique_lock<std::mutex>& lock) : meeting_(meeting), lock_(lock) {}
 
-  void exchange(const World& world, Device device, const World::Outgoing& to,
-                const World::Incoming& from) override {
+  void begin(const World& world, Device device, const World::Outgoing& to,
+             const World::Incoming& from) override {
     cuda::synchronize(device);
     exchange_in(meeting_, lock_, static_cast<size_t>(world.rank()), to, from,
                 [&](size_t, std::span<const std::byte> sent, std::span<std::byte> space) {
@@ -82,6 +82,7 @@ class ThreadLink : public World::DeviceLink {
                   cuda::synchronize(device);
                 });
   }
+  void finish(const World&, Device device) override { cuda::synchronize(device); }
 
  private:
   Meeting& meeting_;

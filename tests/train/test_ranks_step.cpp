@@ -147,6 +147,32 @@ TEST_CASE("ranks, step: on a GPU, real or simulated, the same bytes") {
   check_ranks(tiny("batch"), {2}, 4, gpu, 1, -1, false, true);
 }
 
+TEST_CASE("ranks, step: linked GPUs add up bucket by bucket during backward, with the same bytes") {
+  const int gpus = cuda::device_count();
+  if (gpus == 0) {
+    MESSAGE("skipped: no GPU, and none simulated (make CUDA=sim)");
+    return;
+  }
+  const fixtures::OneThread ops;
+  const ModelConfig config = tiny("batch");
+  struct Machines {
+    std::vector<std::string> hosts;
+    int64_t micro_batches, bucket_bytes;
+  };
+  for (const auto& [hosts, micro_batches, bucket_bytes] :
+       {Machines{{"a", "a"}, 3, 0}, Machines{{"a", "a", "b", "b"}, 4, 100'000}}) {
+    CAPTURE(hosts.size());
+    const Bytes expected = bytes_after(alone(), config, micro_batches, 1, {DeviceType::cuda, 0});
+    run_ranks(
+        static_cast<int>(hosts.size()),
+        [&](World& world) {
+          const Device gpu{DeviceType::cuda, world.rank() % gpus};
+          CHECK(bytes_after(world, config, micro_batches, 1, gpu, -1, false, bucket_bytes) == expected);
+        },
+        true, hosts);
+  }
+}
+
 TEST_CASE("ranks, gradients: on GPUs, linked or not, the sum has the bits that the CPU finds") {
   const int gpus = cuda::device_count();
   if (gpus == 0) {

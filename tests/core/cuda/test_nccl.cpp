@@ -71,6 +71,39 @@ TEST_CASE("nccl, simulated: processes exchange the memory of their GPUs, again a
   }
 }
 
+TEST_CASE("nccl, simulated: exchanges that have begun one after the other, beside the work stream") {
+  if (!is_simulated_here()) return;
+  for (const RankEnd& end : run_on_gpus(3, [](World&world, Device device) {
+         world.link_devices(make_nccl_link(world, device));
+         constexpr int64_t kTurns = 4, kBytes = 70'001;
+         const Tensor out = Tensor::empty({kBytes}, DType::u8, device);
+         std::vector<Tensor> sent, got;
+         for (int64_t turn = 0; turn < kTurns; ++turn) {
+           out.fill(static_cast<double>(40 * world.rank() + turn));  // the work goes on
+           sent.push_back(out.clone());
+           const cuda::SideWork beside(device);
+           got.push_back(Tensor::empty({world.size(), kBytes}, DType::u8, device));
+           const Tensor copy = sent.back().clone();
+           World::Incoming from;
+           for (int i = 0; i < world.size(); ++i)
+             from.emplace_back(static_cast<std::byte*>(got.back().mutable_raw()) + i * kBytes, kBytes);
+           world.begin_exchange_on(
+               device, World::Outgoing(3, {static_cast<const std::byte*>(copy.raw()), copy.bytes()}), from);
+         }
+         {
+           const cuda::SideWork beside(device);
+           world.finish_exchanges_on(device);
+         }
+         for (int64_t turn = 0; turn < kTurns; ++turn) {
+           const Tensor here = got[static_cast<size_t>(turn)].to(Device{});
+           const auto values = here.values<uint8_t>();
+           for (int64_t i = 0; i < world.size() * kBytes; ++i)
+             check(values[static_cast<size_t>(i)] == 40 * (i / kBytes) + turn, "turn {}, byte {}", turn, i);
+         }
+       }))
+    CHECK_MESSAGE(end.status == 0, end.said);
+}
+
 TEST_CASE("nccl, simulated: ranks with a GPU each are linked, and two on one GPU are not") {
   if (!is_simulated_here()) return;
   const auto linked = run_on_gpus(2, [](World& world, Device device) {
