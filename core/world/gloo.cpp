@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <thread>
 
@@ -266,6 +267,7 @@ std::shared_ptr<gloo::transport::Device> choose_network(const std::vector<std::s
 }  // namespace
 
 std::unique_ptr<World> make_gloo_world(const Rendezvous& rendezvous, double seconds) {
+  std::signal(SIGPIPE, SIG_IGN);  // a connection that has ended is an error, not the end of this process
   const MeetingPlace place(rendezvous, seconds);
   gloo::rendezvous::FileStore store(place.folder().string());
   const std::vector<std::string> hosts = gather_hosts(store, rendezvous, seconds);

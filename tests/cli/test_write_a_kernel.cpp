@@ -93,6 +93,9 @@ TEST_CASE("docs/write-a-kernel.md: the faster kernel goes into what lab new begi
     REQUIRE(at != numbered.end());
     CHECK(contains(page, fmt::format("from kernels/roi/roi_align_mine.cu:{}\n", at - numbered.begin())));
   }
+  // The kernel that the page shows is the one that is tested.
+  const std::string tested = content_of("tests/core/cuda/test_write_a_kernel.cu");
+  CHECK(contains(tested, "// page: kernel\n" + code[0] + "// page: end\n"));
 }
 
 TEST_CASE("docs/write-a-kernel.md: the idea goes into what lab new begins, and compiles") {
