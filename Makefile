@@ -3,6 +3,7 @@
 # Switches:  CUDA=auto|0|1|sim   ONEDNN=1|0   LIBJPEG, LIBWEBP, LIBTIFF=auto|0|1   ARCH=x86-64-v3|native|...
 #            MPI, GLOO, NCCL=auto|0|1 (several processes and GPUs, docs/distributed.md)
 #            CONFIG=release|debug|asan|ubsan|tsan|races   CUDA_ARCHS="75 80 90a"   CUDA_COMPRESS=size (nvcc 12.8)
+#            PCH=1|0 (tools/precompiled.mk)
 # Each configuration has its own folder, build/<configuration>/, so that objects never mix.
 
 .DEFAULT_GOAL := all
@@ -223,7 +224,9 @@ endif
 $(call object,$(LIGHT_SOURCES)): private CXXFLAGS := $(subst -O3,-O1,$(CXXFLAGS))
 # Under a sanitizer, sources with much code and little work are not optimised: that halves the time of the build.
 ifneq ($(filter asan ubsan tsan,$(CONFIG)),)
-$(call object,$(filter cli/% bench/% report/% tests/%,$(LIGHT_SOURCES))): private CXXFLAGS := $(subst -O1,-O0,$(CXXFLAGS))
+# Pictures are painted pixel by pixel, in calls that only an optimiser removes.
+$(call object,$(filter-out report/explain_drawing.cpp,$(filter cli/% bench/% report/% tests/%,$(LIGHT_SOURCES)))): \
+  private CXXFLAGS := $(subst -O1,-O0,$(CXXFLAGS))
 endif
 
 LIB      := $(BUILD)/librcnn.a
@@ -236,10 +239,11 @@ RCNN     := $(if $(filter release,$(CONFIG)),build/rcnn,$(PROGRAM))
 .PHONY: all test kernel-tests run-kernel-tests test-kernels test-races cuda-report cuda-table gpu-check gpu-bundle deps-bundle demo bench lint tidy format asan ubsan tsan fuzz torture parity install clean help FORCE
 all: $(RCNN) $(EXAMPLES)  ## build the program and the examples (the default)
 
-$(BUILD)/%.o: %.cpp $(BUILD)/flags
+include tools/precompiled.mk
+$(BUILD)/%.o: %.cpp $(BUILD)/flags | $(PRECOMPILED)
 	@mkdir -p $(@D)
 	@echo "  CXX $<"
-	$(Q)$(CCACHE) $(CXX) $(CXXFLAGS) -c $< -o $@
+	$(Q)$(CCACHE) $(CXX) $(CXXFLAGS) $(call precompiled,$(CXXFLAGS)) -c $< -o $@
 
 ifeq ($(CUDA),1)
 $(BUILD)/%.cu.o: %.cu $(BUILD)/flags

@@ -55,6 +55,20 @@ void verify(const Op<A, A64>& op, const std::vector<Case>& cases, Prepare prepar
         CHECK_MESSAGE(ran.contains(&variant), "no case of ", op.name, " runs the variant ", variant.name);
 }
 
+/// The op without the rows of instruction sets that this machine does not have. A row's name ends with the
+/// set's number; the machine has `count` of them.
+template <class A, class A64>
+Op<A, A64> on_this_machine(Op<A, A64> op, size_t count) {
+  Variants<A, A64> rows{};
+  for (const auto& variant : op.variants) {
+    const std::string_view name = variant.name;
+    if (name == "reference" || static_cast<size_t>(name.back() - '0') < count) rows.push_back(variant);
+  }
+  CHECK(rows.count > 1);
+  op.variants = rows;
+  return op;
+}
+
 /// The names of the ops that this program verifies.
 inline std::set<std::string_view>& verified_ops() {
   static std::set<std::string_view> names;
