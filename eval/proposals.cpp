@@ -75,7 +75,8 @@ void count(const Sample& sample, const std::vector<ScoredBox>& boxes, ProposalCo
 }  // namespace
 
 ProposalCounts write_proposals(Context& ctx, FasterRcnn& model, const Dataset& dataset, int workers,
-                               const std::filesystem::path& path, std::vector<Fault>& faults, World& world) {
+                               const std::filesystem::path& path, std::vector<Fault>& faults, World& world,
+                               const std::function<void()>& between_images) {
   ModelConfig& config = model.config;
   const ModelConfig before = config;
   config.rpn_pre_nms_top_n_test = config.rpn_pre_nms_top_n_train;
@@ -122,6 +123,7 @@ ProposalCounts write_proposals(Context& ctx, FasterRcnn& model, const Dataset& d
           else
             ++unreadable;
         }
+      if (between_images) between_images();
     }
   };
   if (world.is_first())
