@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/counted.h"
 #include "core/files/atomic_file.h"
 #include "core/files/output.h"
 #include "core/world/packing.h"
@@ -146,8 +147,8 @@ std::string describe(const ProposalCounts& counts) {
   const auto share = [](int64_t part, int64_t of) {
     return static_cast<double>(part) / static_cast<double>(std::max<int64_t>(1, of));
   };
-  std::string text =
-      fmt::format("{} images, {:.1f} proposals per image", counts.images, share(counts.boxes, counts.images));
+  std::string text = fmt::format("{}, {:.1f} proposals per image", counted(counts.images, "image"),
+                                 share(counts.boxes, counts.images));
   if (counts.objects > 0)
     text += fmt::format("; recall {:.3f} with the best {} (IoU .5)", share(counts.found, counts.objects),
                         kCounted);

@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "core/counted.h"
 #include "core/cuda/device.h"
 #include "core/memory.h"
 #include "core/rng.h"
@@ -314,10 +315,10 @@ std::string format_bytes(int64_t bytes) {
 
 std::string describe(const MemoryForecast& f) {
   std::string text = fmt::format(
-      "largest batch: {} images of {}x{} pixels with padding, up to {} boxes each\n"
+      "largest batch: {} of {}x{} pixels with padding, up to {} each\n"
       "peak memory on {}: {}, of which each image of the batch takes {}\n",
-      f.batch, f.width, f.height, f.capacity, f.device.str(), format_bytes(f.peak(f.batch)),
-      format_bytes(f.per_image + f.ahead));
+      counted(f.batch, "image"), f.width, f.height, counted(f.capacity, "box", "boxes"), f.device.str(),
+      format_bytes(f.peak(f.batch)), format_bytes(f.per_image + f.ahead));
   if (f.available == 0) return text;
   const int64_t max_batch = f.max_images();
   const std::string fits = max_batch == 0
