@@ -4,6 +4,7 @@
 
 #include "bench/lab_names.h"
 #include "bench/timing.h"
+#include "core/counted.h"
 #include "core/error.h"
 #include "core/files/output.h"
 #include "core/log.h"
@@ -113,11 +114,10 @@ void ShapeCapture::add_calls() {
 
 void ShapeCapture::finish() {
   if (written_) return;
-  check_input(
-      capture_.steps > 0,
-      "--capture {}: the run ended after {} steps; the first {} are not recorded, so there is nothing "
-      "to write",
-      options_.file.string(), step_, options_.warm_up);
+  check_input(capture_.steps > 0,
+              "--capture {}: the run ended after {}; the first {} are not recorded, so there is nothing "
+              "to write",
+              options_.file.string(), counted(step_, "step"), options_.warm_up);
   write();
 }
 

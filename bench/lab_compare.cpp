@@ -9,6 +9,7 @@
 
 #include "bench/case_json.h"
 #include "bench/lab_results.h"
+#include "core/counted.h"
 #include "core/error.h"
 #include "core/text.h"
 
@@ -107,9 +108,9 @@ void print_changes(const char* what, std::vector<ComparedChange>& changes) {
 LabComparison compare_lab_results(const std::filesystem::path& base, const std::filesystem::path& fresh) {
   const ResultFile before = read_results(base), after = read_results(fresh);
   if (before.machine != after.machine || before.device != after.device || before.threads != after.threads)
-    fmt::print("note: {} was measured on {} ({}, {} threads), {} on {} ({}, {} threads)\n", base.string(),
-               before.machine, before.device, before.threads, fresh.string(), after.machine, after.device,
-               after.threads);
+    fmt::print("note: {} was measured on {} ({}, {}), {} on {} ({}, {})\n", base.string(), before.machine,
+               before.device, counted(before.threads, "thread"), fresh.string(), after.machine, after.device,
+               counted(after.threads, "thread"));
   print_throttling(base, before, fresh, after);
   LabComparison result;
   std::vector<ComparedChange> slower, faster;

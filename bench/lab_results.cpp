@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/counted.h"
 #include "core/files/output.h"
 
 namespace rcnn {
@@ -123,9 +124,9 @@ std::string throttled_text(const std::vector<std::vector<std::string>>& of_rows)
 }
 
 std::string lab_markdown(const LabRun& run, const std::vector<TimedRow>& rows) {
-  std::string text = fmt::format("<!-- {} -->\n\nMeasured on {} ({}), {} threads, {}, commit {}, {}.\n",
-                                 kWrittenHere, run.device == "cpu" ? run.machine : run.device, run.device,
-                                 run.threads, run.toolchain, run.commit, run.date);
+  std::string text = fmt::format("<!-- {} -->\n\nMeasured on {} ({}), {}, {}, commit {}, {}.\n", kWrittenHere,
+                                 run.device == "cpu" ? run.machine : run.device, run.device,
+                                 counted(run.threads, "thread"), run.toolchain, run.commit, run.date);
   if (!run.card.driver.empty() || !run.card.unknown.empty()) text += card_text(run.card) + ".\n";
   std::vector<std::vector<std::string>> throttled;
   for (const TimedRow& row : rows) throttled.push_back(row.gpu.throttled);

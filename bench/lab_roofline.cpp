@@ -5,6 +5,7 @@
 #include <map>
 
 #include "bench/lab_results.h"
+#include "core/counted.h"
 #include "core/files/output.h"
 
 namespace rcnn {
@@ -133,7 +134,8 @@ std::string lab_roofline(const LabRun& run, const std::vector<TimedRow>& rows) {
       kWidth, kHeight, kWrittenHere);
   svg += text_at(kLeft, 26, run.device == "cpu" ? run.machine : run.device,
                  "font-size=\"17\" font-weight=\"600\" fill=\"#30343a\"");
-  svg += text_at(kLeft, 46, fmt::format("{} threads, commit {}, {}", run.threads, run.commit, run.date),
+  svg += text_at(kLeft, 46,
+                 fmt::format("{}, commit {}, {}", counted(run.threads, "thread"), run.commit, run.date),
                  "class=\"tick\"");
   svg += grid(x, y);
   svg += text_at((x.from + x.to) / 2, kHeight - 14,

@@ -116,16 +116,23 @@ std::vector<PlanEntry> read_plan_file(const fs::path& path) {
   const Json json = json_of_file<Json>(path, true);
   check_input(json.is_object() && json.contains("plans") && json["plans"].is_number(),
               "{}: this is no file of plans, as `rcnn lab tune` writes it", path.string());
-  check_input(
-      json["plans"] == 1,
-      "{}: its form has the version {} (\"plans\"); this program reads version 1, and `rcnn lab tune` "
-      "writes such a file anew",
-      path.string(), json["plans"].dump());
+  check_input(json["plans"] == 1,
+              "{}: its form has the version {} (\"plans\"); this program reads version 1, and `rcnn lab tune "
+              "--force` "
+              "begins such a file anew, without the plans that it has",
+              path.string(), json["plans"].dump());
   check_input(json.contains("calls") && json["calls"].is_array(), "{}: there is no list \"calls\"",
               path.string());
   std::vector<PlanEntry> entries;
   for (size_t i = 0; i < json["calls"].size(); ++i) entries.push_back(read_entry(path, json["calls"][i], i));
   return entries;
+}
+
+bool has_other_version(const fs::path& path) {
+  std::error_code none;
+  if (const auto size = fs::file_size(path, none); none || size == 0) return false;
+  const Json json = json_of_file<Json>(path, true);
+  return json.is_object() && json.contains("plans") && json["plans"].is_number() && json["plans"] != 1;
 }
 
 std::vector<ReplacedEntry> replaced_entries(const std::vector<PlanEntry>& entries) {

@@ -47,6 +47,10 @@ struct ReplacedEntry {
   size_t entry = 0, by = 0;
 };
 std::vector<ReplacedEntry> replaced_entries(const std::vector<PlanEntry>& entries);
+/// Whether the file has plans in the form of another version, which read_plan_file refuses. Throws
+/// InputError if it is no JSON; false if it does not exist or is empty.
+bool has_other_version(const std::filesystem::path& path);
+
 /// "entry 0 by entry 3", the first three of them.
 std::string replaced_text(const std::vector<ReplacedEntry>& replaced);
 

@@ -9,6 +9,7 @@
 
 #include "bench/lab_names.h"
 #include "bench/timing.h"
+#include "core/counted.h"
 #include "core/cuda/device.h"
 #include "core/parallel.h"
 #include "core/tensor.h"
@@ -138,8 +139,8 @@ Roofs measure_cpu_roofs() {
   Roofs roofs;
   roofs.copy = measure_copy();
   roofs.products[Precision::f32] = measure_multiply_adds();
-  roofs.text = fmt::format("copy {:.1f} GB/s, f32 multiply-add {:.0f} GFLOP/s ({} threads)",
-                           roofs.copy * 1e-9, roofs.products[Precision::f32] * 1e-9, thread_count());
+  roofs.text = fmt::format("copy {:.1f} GB/s, f32 multiply-add {:.0f} GFLOP/s ({})", roofs.copy * 1e-9,
+                           roofs.products[Precision::f32] * 1e-9, counted(thread_count(), "thread"));
   return roofs;
 }
 

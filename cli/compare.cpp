@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/device.h"
 #include "cli/truth.h"
+#include "core/counted.h"
 #include "core/error.h"
 #include "core/files/atomic_file.h"
 #include "core/files/output.h"
@@ -190,9 +191,9 @@ void show(const Options& options, const Truth& truth, const Comparison& comparis
   size_t objects = 0;
   for (const Sample& sample : truth.data.samples)
     for (const Object& object : sample.objects) objects += is_ignored(object) ? 0 : 1;
-  const std::string images =
-      fmt::format("{}{} images, {} objects", truth.split.empty() ? "" : truth.split + ": ",
-                  truth.data.samples.size(), objects);
+  const std::string images = fmt::format("{}{}, {}", truth.split.empty() ? "" : truth.split + ": ",
+                                         counted(std::ssize(truth.data.samples), "image"),
+                                         counted(static_cast<int64_t>(objects), "object"));
   fmt::print("A: {}\nB: {}\n{}\n\n{}", printable(options.a), printable(options.b), printable(images),
              comparison_text(comparison, truth.data));
   print_faults(truth.data.faults);

@@ -100,7 +100,7 @@ void prepare_folder(const Options& options, const std::vector<fs::path>& images,
 
 /// The confidence threshold in words: what reaches it is drawn.
 std::string threshold_text(const Options& options, const Detector& detector) {
-  if (options.score) return fmt::format("with a score of at least {:.4g}", *options.score);
+  if (options.score) return fmt::format("with a score of at least {}", *options.score);
   float low = confidence_of(detector, 1), high = low;
   for (int label = 2; label <= static_cast<int>(detector.classes.size()); ++label) {
     low = std::min(low, confidence_of(detector, label));

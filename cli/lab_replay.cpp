@@ -3,6 +3,7 @@
 #include "bench/shapes.h"
 #include "cli/commands.h"
 #include "cli/device.h"
+#include "core/counted.h"
 #include "core/text.h"
 
 namespace rcnn {
@@ -42,8 +43,8 @@ void add_lab_replay(CLI::App& program) {
     if (options->device.precision.empty()) options->device.precision = capture.precision;
     const auto ctx = options->device.make_context({});
     options->device.print_start();
-    fmt::print("{} steps of `{}` on {} with {} threads\n", capture.steps, printable(capture.command),
-               printable(capture.device), capture.threads);
+    fmt::print("{} of `{}` on {} with {}\n", counted(capture.steps, "step"), printable(capture.command),
+               printable(capture.device), counted(capture.threads, "thread"));
     std::vector<Replayed> replayed;
     try {
       replayed = replay(*ctx, capture, options->seconds);

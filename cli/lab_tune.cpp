@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/device.h"
 #include "core/cuda/device.h"
+#include "core/files/atomic_file.h"
 #include "core/files/output.h"
 #include "core/text.h"
 
@@ -41,6 +42,10 @@ void tune_shapes(const Options& options) {
   outputs.reads(options.shapes);
   outputs.writes("--plans", file);
   check_same_kind("--plans", file, "plans", "plans of `lab tune`");
+  if (options.force && has_other_version(file)) {
+    write_atomically(file, plan_file_text({}));
+    fmt::print("{}: its plans had the form of another version; it begins anew\n", printable(file.string()));
+  }
   // What cannot be read or written is known before hours of measuring.
   if (const auto replaced = add_to_plan_file(file, {}); !replaced.empty())
     fmt::print("{}: {} of its plans are removed, because a later one is for the same calls ({})\n",

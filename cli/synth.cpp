@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "core/counted.h"
 #include "core/files/output.h"
 #include "data/scenes.h"
 
@@ -34,7 +35,7 @@ void add_synth(CLI::App& program) {
     for (const auto& file : existing_scene_files(options->out, options->count, options->split))
       outputs.writes("--out", file, is_scene_list(file));
     write_scenes(options->out, options->count, options->seed, options->split, options->scene);
-    fmt::print("{}: {} scenes in the split '{}'\n", options->out, options->count, options->split);
+    fmt::print("{}: {} in the split '{}'\n", options->out, counted(options->count, "scene"), options->split);
   });
 }
 

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "core/files/look.h"
 #include "core/text.h"
@@ -46,8 +47,8 @@ std::string choose_split(const TruthOptions& options, const DataFolder& folder) 
 Dataset choose_images(const TruthOptions& options, const DataFolder& folder, const Dataset& all) {
   if (options.images.empty()) {
     if (folder.splits.empty() && is_folder(folder.root))
-      fmt::print("{} has no splits: evaluating on all its {} images; --images LIST selects some of them\n",
-                 options.data, all.samples.size());
+      fmt::print("{} has no splits: evaluating on all of it, {}; --images LIST selects some of them\n",
+                 options.data, counted(std::ssize(all.samples), "image"));
     return all;
   }
   std::set<std::string> known;

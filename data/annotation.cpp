@@ -203,8 +203,9 @@ class Placer {
           turned_boxes_note(image_.annotation.file, image_.image, {image_.info, said}, options_.exif_boxes));
     if (said == ImageSize{} && !image_.annotation.form_has_sizes) return;
     if (said == ImageSize{})
-      report(FaultKind::image_size, "lacks a <size>; the image's {} x {} is used", frame_.width,
-             frame_.height);
+      report(FaultKind::image_size, "{}; the image's {} x {} is used",
+             has_xml_extension(image_.annotation.file) ? "lacks a <size>" : "gives no size of the image",
+             frame_.width, frame_.height);
     else if (said != frame_ && !common_) {
       const auto [what, kind] = size_fault({said, frame_}, options_.rescale_boxes);
       report(kind, "gives {}", what);

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "data/class_limits.h"
@@ -129,8 +130,9 @@ Labels match_labels(const CocoFile& file, const std::vector<std::string>& classe
   for (const auto& [name, count] : left_out)
     faults.push_back(
         {file.path,
-         fmt::format("{} has {} objects of the unknown class '{}'; they are skipped (the classes are {}).",
-                     file.path.string(), count, name, list_names(classes)),
+         fmt::format("{} has {} of the unknown class '{}', which {} skipped (the classes are {}).",
+                     file.path.string(), counted(count, "object"), name, count == 1 ? "is" : "are",
+                     list_names(classes)),
          FaultKind::unknown_class});
   return labels;
 }

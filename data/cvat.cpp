@@ -73,14 +73,38 @@ std::optional<BoxOf<double>> box_of(pugi::xml_node node, std::string_view kind) 
   });
 }
 
+/// The width and the height; 0 x 0, with a report, unless both can be those of an image.
+ImageSize size_of(pugi::xml_node node, const std::string& name, LabelCollector& labels) {
+  constexpr int kMaxSide = 65535;
+  std::string found;
+  bool usable = true;
+  const auto side = [&](const char* key) {
+    const pugi::xml_attribute attribute = node.attribute(key);
+    found += fmt::format("{}{}", found.empty() ? "" : " and ",
+                         attribute ? fmt::format("the {} '{}'", key, printable(attribute.value()))
+                                   : fmt::format("no {}", key));
+    const std::optional<double> number = number_in(node, key);
+    const bool possible = number && *number == std::trunc(*number) && *number >= 1 && *number <= kMaxSide;
+    usable = usable && possible;
+    return possible ? static_cast<int>(*number) : 0;
+  };
+  const int width = side("width"), height = side("height");
+  if (usable) return {width, height};
+  labels.report(fmt::format("image {}", printable(name)),
+                fmt::format("has {}; expected whole numbers from 1 to {}, so the image's own size is used",
+                            found, kMaxSide),
+                FaultKind::image_size);
+  return {};
+}
+
 void read_image(pugi::xml_node node, size_t number, LabelCollector& labels) {
   const std::string name(trim(node.attribute("name").value()));
   if (name.empty()) return labels.report(fmt::format("image {}", number), "has no name; it is skipped");
   if (labels.has_image(name))
     labels.report(fmt::format("image {} ({})", number, printable(name)),
                   "has the name of an earlier one; their objects are taken together", FaultKind::repeated);
-  Annotation& image =
-      labels.image(name, {node.attribute("width").as_int(), node.attribute("height").as_int()}, true);
+  const ImageSize said = size_of(node, name, labels);
+  Annotation& image = labels.image(name, said, said != ImageSize{});
   size_t objects = 0;
   for (const pugi::xml_node child : node.children()) {
     const std::string_view kind = child.name();

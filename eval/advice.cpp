@@ -123,7 +123,7 @@ Sentences class_advice(const std::vector<ClassCount>& classes, SplitUse use) {
 std::string no_evaluation_advice() {
   return "No image is set aside to evaluate a model on: there is neither a validation nor a test split, so "
          "nothing tells how good the model is. Divide the images with `rcnn data split`, or name a split "
-         "with --val.";
+         "with `rcnn train --val`.";
 }
 
 std::string coverage_advice(const Dataset& dataset, const ModelConfig& config,

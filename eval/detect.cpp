@@ -148,13 +148,24 @@ std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dat
 }
 
 std::vector<Detection> detect_dataset(World& world, Context& ctx, FasterRcnn& model, const Dataset& dataset,
-                                      int workers, std::vector<Fault>& faults, std::vector<Trace>* traces) {
-  if (world.size() == 1) return detect_dataset(ctx, model, dataset, workers, faults, {}, traces);
+                                      int workers, std::vector<Fault>& faults, std::vector<Trace>* traces,
+                                      const std::function<void()>& between_images) {
+  if (world.size() == 1) {
+    const auto progress = [&](size_t, size_t) {
+      if (between_images) between_images();
+    };
+    return detect_dataset(ctx, model, dataset, workers, faults, progress, traces);
+  }
+  constexpr int64_t kBetween = 8;  // images of a rank, so that ranks seldom wait for each other
+  const int64_t smallest_share = std::ssize(dataset.samples) / world.size();
+  int64_t done = 0;
   Packer packer;
   const auto receive = [&](int64_t, const std::vector<Detection>& found, const Trace& trace) {
     packer.list(found);
     packer.list(trace.proposals);
     packer.list(trace.before_nms);
+    ++done;
+    if (between_images && done % kBetween == 0 && done <= smallest_share) between_images();
   };
   const auto bad = detect_share(world, ctx, model, dataset, workers, traces != nullptr, receive);
   std::vector<Detection> all;

@@ -46,10 +46,13 @@ std::vector<Detection> detect_dataset(Context& ctx, FasterRcnn& model, const Dat
                                       const std::function<void(size_t, size_t)>& progress = {},
                                       std::vector<Trace>* traces = nullptr);
 /// The same on several ranks, each of which detects on a part of the images. Rank 0 gets what one process
-/// would have found; the others get nothing.
+/// would have found; the others get nothing. `between_images`, if given, may end all this by throwing: one
+/// process calls it after each image, several now and then, all of them at the same points, so that they can
+/// agree in it.
 std::vector<Detection> detect_dataset(World& world, Context& ctx, FasterRcnn& model, const Dataset& dataset,
                                       int workers, std::vector<Fault>& faults,
-                                      std::vector<Trace>* traces = nullptr);
+                                      std::vector<Trace>* traces = nullptr,
+                                      const std::function<void()>& between_images = {});
 
 /// How many images are left out because their header or their pixels cannot be read.
 size_t count_unreadable(const std::vector<Fault>& faults);

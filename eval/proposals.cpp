@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/counted.h"
 #include "core/files/atomic_file.h"
 #include "core/files/output.h"
 #include "core/world/packing.h"
@@ -75,7 +76,8 @@ void count(const Sample& sample, const std::vector<ScoredBox>& boxes, ProposalCo
 }  // namespace
 
 ProposalCounts write_proposals(Context& ctx, FasterRcnn& model, const Dataset& dataset, int workers,
-                               const std::filesystem::path& path, std::vector<Fault>& faults, World& world) {
+                               const std::filesystem::path& path, std::vector<Fault>& faults, World& world,
+                               const std::function<void()>& between_images) {
   ModelConfig& config = model.config;
   const ModelConfig before = config;
   config.rpn_pre_nms_top_n_test = config.rpn_pre_nms_top_n_train;
@@ -122,6 +124,7 @@ ProposalCounts write_proposals(Context& ctx, FasterRcnn& model, const Dataset& d
           else
             ++unreadable;
         }
+      if (between_images) between_images();
     }
   };
   if (world.is_first())
@@ -144,8 +147,8 @@ std::string describe(const ProposalCounts& counts) {
   const auto share = [](int64_t part, int64_t of) {
     return static_cast<double>(part) / static_cast<double>(std::max<int64_t>(1, of));
   };
-  std::string text =
-      fmt::format("{} images, {:.1f} proposals per image", counts.images, share(counts.boxes, counts.images));
+  std::string text = fmt::format("{}, {:.1f} proposals per image", counted(counts.images, "image"),
+                                 share(counts.boxes, counts.images));
   if (counts.objects > 0)
     text += fmt::format("; recall {:.3f} with the best {} (IoU .5)", share(counts.found, counts.objects),
                         kCounted);

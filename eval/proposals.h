@@ -7,6 +7,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -27,10 +28,11 @@ struct ProposalCounts {
 /// Writes the proposals of the detector's RPN for every image: up to `rpn-post-nms-top-n-train` boxes, as
 /// many as the head sees in joint training. Boxes are rounded to a hundredth of a pixel; scores are from 0 to
 /// 1. An image that cannot be decoded gets no proposals and an entry in `faults`. Several ranks each look at
-/// some of the images; rank 0 writes the file, and it alone has the counts.
+/// some of the images; rank 0 writes the file, and it alone has the counts. `between_images`, if given, is
+/// called by all ranks at the same points, and may end all this by throwing: then no file is written.
 ProposalCounts write_proposals(Context& ctx, FasterRcnn& model, const Dataset& dataset, int workers,
                                const std::filesystem::path& path, std::vector<Fault>& faults,
-                               World& world = alone());
+                               World& world = alone(), const std::function<void()>& between_images = {});
 /// "300 images, 212.4 proposals per image; recall 0.961 with the best 300 (IoU .5)".
 std::string describe(const ProposalCounts& counts);
 

@@ -1,7 +1,7 @@
 #include "train/alternating.h"
 
-#include <algorithm>
 #include <filesystem>
+#include <functional>
 
 #include "core/files/look.h"
 #include "core/log.h"
@@ -50,8 +50,10 @@ void check_folders(const RunOptions& options, const fs::path& out) {
   }
 }
 
-/// Writes the proposals of this part's RPN on its training images.
-void propose(const RunOptions& part, const fs::path& file) {
+/// Writes the proposals of this part's RPN on its training images, and returns those that cannot be decoded.
+/// `check_signals` is called between images.
+std::vector<Fault> propose(const RunOptions& part, const fs::path& file,
+                           const std::function<void()>& check_signals) {
   const fs::path out = part.train.out;
   Detector detector = load_model(out / "best.safetensors");
   Context ctx(choose_device(part.train.device, *part.world).device);
@@ -60,11 +62,14 @@ void propose(const RunOptions& part, const fs::path& file) {
   if (part.plans) kernels::use_plans(ctx, *part.plans);
   move_to(*detector.model, ctx.device);
   const RunData data = read_run_data(part.train, out, true);
-  std::vector<Fault> known;  // images that cannot be decoded, which the run has reported
-  const ProposalCounts counts = write_proposals(
-      ctx, *detector.model, data.train, static_cast<int>(part.train.workers), file, known, *part.world);
+  std::vector<Fault> undecodable;
+  const InterruptGuard guard;
+  const ProposalCounts counts =
+      write_proposals(ctx, *detector.model, data.train, static_cast<int>(part.train.workers), file,
+                      undecodable, *part.world, check_signals);
   part.world->barrier();  // the file is complete
   print_log("proposals: {}: {}\n", file.string(), describe(counts));
+  return undecodable;
 }
 
 }  // namespace
@@ -109,17 +114,18 @@ void train_alternating(const RunOptions& options) {
       part.suited = {false, false};
     }
     locks.push_back(train_run(part, &whole));
-    // The signal may have come after the part's last step.
-    const std::vector<int> signals = world.of_all(InterruptGuard::signal());
-    const int signal = *std::max_element(signals.begin(), signals.end());
-    if (i + 1 < std::size(kParts) && signal != 0)
-      throw Interrupted(fmt::format("stopped after part {} of {}; {}", i + 1, std::size(kParts),
-                                    resume_hint(options.command_line, options.resume, options.processes())),
-                        signal);
+    const auto check_signals = [&] {
+      if (const int signal = signal_of(world); signal != 0)
+        throw Interrupted(fmt::format("stopped after part {} of {}; {}", i + 1, std::size(kParts),
+                                      resume_hint(options.command_line, options.resume, options.processes())),
+                          signal);
+    };
+    if (i + 1 == std::size(kParts)) break;
+    check_signals();  // one may have come while the part's report was written
     before = train.out;
     proposals = before / "proposals.json";
     const bool has_proposals = world.from_first(options.resume && is_there(proposals));
-    if (train.mode == "rpn" && !has_proposals) propose(part, proposals);
+    if (train.mode == "rpn" && !has_proposals) whole.add_undecodable(propose(part, proposals, check_signals));
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <charconv>
 
+#include "core/counted.h"
 #include "core/files/safetensors.h"
 #include "core/parallel.h"
 #include "data/image.h"
@@ -150,8 +151,9 @@ std::string numerics_description(const kernels::Plans* plans) {
 #endif
   // The instruction set for which the processor's kernels are compiled; oneDNN chooses by it, too.
   const char* instructions = kernels::winograd_kernels(4).front()->instruction_set;
-  return fmt::format("{}, {}, {} kernels, {} threads{}", library, jpeg_library(), instructions,
-                     thread_count(), plans && !plans->digest.empty() ? ", plans " + plans->digest : "");
+  return fmt::format("{}, {}, {} kernels, {}{}", library, jpeg_library(), instructions,
+                     counted(thread_count(), "thread"),
+                     plans && !plans->digest.empty() ? ", plans " + plans->digest : "");
 }
 
 }  // namespace rcnn

@@ -23,7 +23,7 @@ struct RunState {
   double train_seconds = 0;     // the time spent on them
   double best = -1;             // COCO's AP on the validation split in the best evaluation so far ...
   int64_t best_step = 0;        // ... and the number of steps done then; 0: there was no evaluation
-  bool evaluation_due = false;  // an evaluation after this step has failed; a resumed run begins with it
+  bool evaluation_due = false;  // the evaluation after this step is missing; a resumed run begins with it
   /// The settings that the result depends on, by key: a resumed run must have the same ones.
   std::map<std::string, std::string> settings;
   /// The numerics_description() of the process that wrote the checkpoint; empty: save_checkpoint takes that

@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "core/counted.h"
 #include "core/cuda/device.h"
 #include "core/memory.h"
 #include "core/rng.h"
@@ -19,6 +20,8 @@ namespace rcnn {
 namespace {
 
 constexpr int64_t kMiB = int64_t{1} << 20;
+/// More images are rehearsed, up to the batch, until they take this much more than one.
+constexpr int64_t kMinGrowth = 256 * kMiB;
 
 /// What the run's batches require.
 struct LargestBatch {
@@ -266,10 +269,20 @@ MemoryForecast forecast_memory(const Context& like, const MemoryPlan& plan, cons
   forecast.available = on_cpu ? process_memory().available / plan.ranks_beside + process_memory().resident
                               : static_cast<int64_t>(cuda::free_memory(like.device.index));
   const Rehearsed one = rehearse(like, plan, largest, 1);
-  const Rehearsed two = rehearse(like, plan, largest, 2);
-  for (size_t i = 0; i < one.step.size(); ++i) {
-    const int64_t per_image = two.step[i] - one.step[i];
-    forecast.exchanging.push_back({one.step[i] - per_image, per_image});
+  Rehearsed fewer = one, more = rehearse(like, plan, largest, 2);
+  int64_t few = 1, many = 2;
+  // The peak is that of the pass in which it is highest. With few small images that is one that holds all
+  // gradients, whatever the images take; with the whole batch it may be another.
+  const auto peak_of = [](const Rehearsed& r) { return *std::max_element(r.step.begin(), r.step.end()); };
+  while (many < forecast.batch && peak_of(more) - peak_of(one) < kMinGrowth) {
+    few = many;
+    fewer = std::move(more);
+    many = std::min(2 * many, forecast.batch);
+    more = rehearse(like, plan, largest, many);
+  }
+  for (size_t i = 0; i < more.step.size(); ++i) {
+    const int64_t per_image = (more.step[i] - fewer.step[i]) / (many - few);
+    forecast.exchanging.push_back({more.step[i] - many * per_image, per_image});
   }
   forecast.fixed = forecast.exchanging.front().fixed;
   forecast.per_image = forecast.exchanging.front().per_image;
@@ -302,10 +315,10 @@ std::string format_bytes(int64_t bytes) {
 
 std::string describe(const MemoryForecast& f) {
   std::string text = fmt::format(
-      "largest batch: {} images of {}x{} pixels with padding, up to {} boxes each\n"
+      "largest batch: {} of {}x{} pixels with padding, up to {} each\n"
       "peak memory on {}: {}, of which each image of the batch takes {}\n",
-      f.batch, f.width, f.height, f.capacity, f.device.str(), format_bytes(f.peak(f.batch)),
-      format_bytes(f.per_image + f.ahead));
+      counted(f.batch, "image"), f.width, f.height, counted(f.capacity, "box", "boxes"), f.device.str(),
+      format_bytes(f.peak(f.batch)), format_bytes(f.per_image + f.ahead));
   if (f.available == 0) return text;
   const int64_t max_batch = f.max_images();
   const std::string fits = max_batch == 0

@@ -67,9 +67,9 @@ struct MemoryForecast {
 };
 
 /// Finds the largest batch of the run from the sizes of the images alone, trains on noise of that size with
-/// one and with two images, and adds the loader's images. `like` gives device, precision, seed and variants.
-/// The process is measured as a whole, so it must not have trained before. Throws Error when not even two
-/// images fit.
+/// one and with two images, with more if that takes little, and adds the loader's images. `like` gives
+/// device, precision, seed and variants. The process is measured as a whole, so it must not have trained
+/// before. Throws Error when not even two images fit.
 ///
 /// On a GPU the forecast is for batches of one size: with several sizes the arena keeps more memory, which it
 /// gives back when it is needed elsewhere.

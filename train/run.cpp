@@ -1,8 +1,11 @@
 #include "train/run.h"
 
+#include <algorithm>
+
 #include "core/log.h"
 #include "core/world/device.h"
 #include "kernels/plans.h"
+#include "train/interrupt.h"
 
 namespace rcnn {
 
@@ -14,6 +17,14 @@ Run::Run(const RunOptions& o, const cuda::DeviceChoice& choice)
   ctx.seed = static_cast<uint64_t>(config.seed);
   ctx.kernels = options.kernels;
   if (options.plans) kernels::use_plans(ctx, *options.plans);
+}
+
+void WholeRun::add_undecodable(const std::vector<Fault>& found) {
+  for (const Fault& fault : found)
+    if (fault.kind == FaultKind::undecodable &&
+        std::none_of(undecodable.begin(), undecodable.end(),
+                     [&](const Fault& known) { return known.file == fault.file; }))
+      undecodable.push_back(fault);
 }
 
 namespace {
@@ -64,7 +75,15 @@ std::optional<FolderLock> train_run(const RunOptions& options, WholeRun* whole) 
   build_model(run);
   open_folder(run);
   check_agreement(run);
+  const InterruptGuard guard;
   train_loop(run);
+  if (whole) {
+    whole->add_undecodable(run.faults);
+    if (run.out.lexically_normal() == whole->folder) {  // the last part, which reports for all of them
+      std::erase_if(run.faults, [](const Fault& fault) { return fault.kind == FaultKind::undecodable; });
+      run.faults.insert(run.faults.end(), whole->undecodable.begin(), whole->undecodable.end());
+    }
+  }
   finish(run);
   run.world.barrier();  // what rank 0 has written is complete
   return std::move(run.lock);

@@ -24,6 +24,11 @@ struct WholeRun {
   std::filesystem::path folder;
   /// On `folder`: from the start if that holds a run, otherwise from the first part's open_folder on.
   std::optional<FolderLock> lock = {};
+  /// The training images that could not be decoded in the parts so far, and for their proposals.
+  std::vector<Fault> undecodable = {};
+
+  /// Adds those of `found` that it does not have yet.
+  void add_undecodable(const std::vector<Fault>& found);
 };
 
 struct Run {
@@ -82,12 +87,15 @@ void check_agreement(Run& run);
 
 // ---- loop
 
-/// Trains until the last step, with evaluations and checkpoints. Throws Interrupted after Ctrl-C.
+/// Trains until the last step, with evaluations and checkpoints. Throws Interrupted, on all ranks, soon after
+/// one of them has received a signal of InterruptGuard.
 void train_loop(Run& run);
 
 // ---- finish
 
 /// Evaluates the best model once on the test split and writes the results, for people and for programs.
+/// Throws Interrupted, likewise, if a signal comes during the evaluation. One that comes later, when only the
+/// results are left to write, stops nothing.
 void finish(Run& run);
 
 // ---- all of it

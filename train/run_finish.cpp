@@ -7,6 +7,7 @@
 #include "eval/coco_metrics.h"
 #include "eval/detect.h"
 #include "eval/diagnosis.h"
+#include "train/interrupt.h"
 #include "train/run.h"
 #include "train/run_report.h"
 
@@ -39,8 +40,15 @@ void evaluate(Run& run, Dataset& split, FinishedRun& finished, KeepGoing& writin
   std::vector<Trace> traces;
   std::vector<Fault> faults = split.faults;
   const auto known = std::ssize(faults);
+  const auto stop_if_told = [&] {
+    if (const int signal = signal_of(run.world); signal != 0)
+      throw Interrupted(
+          fmt::format("stopped in the evaluation at the end, after all steps; {}",
+                      resume_hint(run.options.command_line, run.options.resume, run.options.processes())),
+          signal);
+  };
   finished.detections = detect_dataset(run.world, run.ctx, *run.detector.model, split,
-                                       static_cast<int>(run.config.workers), faults, &traces);
+                                       static_cast<int>(run.config.workers), faults, &traces, stop_if_told);
   if (!run.world.is_first()) return;
   run.faults.insert(run.faults.end(), faults.begin() + known, faults.end());
   ignore_undecodable(split, run.faults);

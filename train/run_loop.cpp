@@ -51,6 +51,7 @@ class TrainingLoop {
     if (series_ && done_ == 0) add_frame();
     if (state_.evaluation_due && !run_.data.val.samples.empty()) {
       save({.end = done_ >= steps_, .stop = false, .evaluation = true, .checkpoint = true});
+      stop_if_told();
       resume_clock();
     }
     while (done_ < steps_) {
@@ -88,11 +89,16 @@ class TrainingLoop {
   /// What all ranks have to know at the end of a step: whether one of them was told to stop, and what rank 0
   /// makes of --minutes.
   void agree();
+  /// Ends the run if a rank was told to stop, as all of them know.
+  void stop_if_told();
   /// Tells how much the ranks have sent to each other in a step.
   void print_bytes_sent();
   /// Tells what to do if another rank does not come.
   void advise();
+  /// Evaluates, unless the run stops, and writes the checkpoint. Afterwards all ranks know whether one of
+  /// them was told to stop during the evaluation.
   void save(const Due& due);
+  /// Throws Interrupted between two images if a rank was told to stop.
   void evaluate();
   void judge(const std::vector<Detection>& found);
   /// The number of steps of the run: the one that the settings ask for or, with --minutes, an estimate from
@@ -118,7 +124,6 @@ class TrainingLoop {
   LossLog log_;
   std::optional<LearningSeries> series_;  // with --explain-every
   TrainingStep step_;
-  InterruptGuard guard_;
   bool log_lost_ = false;  // and the metrics say so
 };
 
@@ -222,20 +227,23 @@ void TrainingLoop::after_step(float rate, const Losses& losses) {
   if (series_ && series_->due(done_, due.end)) add_frame();
   if (!due.checkpoint) return;
   save(due);
-  if (due.stop && !due.end) {
-    progress_.finish();
-    const std::string weights = state_.best_step > 0
-                                    ? ""
-                                    : fmt::format(
-                                          ", before the first evaluation: the weights are in {}, and "
-                                          "there is no best.safetensors yet",
-                                          run_.last_checkpoint().string());
-    throw Interrupted(
-        fmt::format("stopped after step {}{}; {}", done_, weights,
-                    resume_hint(run_.options.command_line, run_.options.resume, run_.options.processes())),
-        signal_);
-  }
+  stop_if_told();
   resume_clock();
+}
+
+void TrainingLoop::stop_if_told() {
+  if (signal_ == 0) return;
+  progress_.finish();
+  const std::string weights = state_.best_step > 0
+                                  ? ""
+                                  : fmt::format(
+                                        ", before the end of the first evaluation: the weights are in {}, "
+                                        "and there is no best.safetensors yet",
+                                        run_.last_checkpoint().string());
+  throw Interrupted(
+      fmt::format("stopped after step {}{}; {}", done_, weights,
+                  resume_hint(run_.options.command_line, run_.options.resume, run_.options.processes())),
+      signal_);
 }
 
 void TrainingLoop::resume_clock() {
@@ -270,20 +278,21 @@ void TrainingLoop::save(const Due& due) {
       save_checkpoint(run_.last_checkpoint(), run_.detector, *run_.sgd, run_.average(), state_);
     advise();
   };
-  if (due.evaluation) {
+  if (due.evaluation) state_.evaluation_due = true;
+  if (due.evaluation && !due.stop) {
     try {
       evaluate();
     } catch (...) {  // what was learned is not lost with the evaluation
-      state_.evaluation_due = true;
       save_now();
       throw;
     }
     state_.evaluation_due = false;
+    signal_ = signal_of(world_);
   }
   save_now();
 }
 
-/// Evaluates the model on the validation split, together with the other ranks.
+/// Evaluates on the validation split, together with the other ranks.
 void TrainingLoop::evaluate() {
   /// While it lives, the model has the average of the weights.
   struct Average {
@@ -301,7 +310,10 @@ void TrainingLoop::evaluate() {
   run_.val_faults.clear();
   world_.watch.place = fmt::format("the end of the evaluation after step {}", done_);
   const auto found = detect_dataset(world_, run_.ctx, *run_.detector.model, run_.data.val,
-                                    static_cast<int>(config_.workers), run_.val_faults);
+                                    static_cast<int>(config_.workers), run_.val_faults, nullptr, [this] {
+                                      signal_ = signal_of(world_);
+                                      stop_if_told();
+                                    });
   if (world_.is_first()) judge(found);
   state_.best = world_.from_first(state_.best);
   state_.best_step = world_.from_first(state_.best_step);

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "core/counted.h"
 #include "core/files/atomic_file.h"
 #include "core/files/look.h"
 #include "core/files/output.h"
@@ -114,8 +115,8 @@ void write_run_report(const fs::path& out, const RunOptions& options, const Fini
   ReportData data;
   data.title =
       fmt::format("{} on {}", options.model.backbone, fs::path(options.train.data).filename().string());
-  data.subtitle = fmt::format("Trained for {} steps in {:.0f} seconds, {} images seen", run.steps,
-                              run.train_seconds, run.images_seen);
+  data.subtitle = fmt::format("Trained for {} in {:.0f} seconds, {} seen", counted(run.steps, "step"),
+                              run.train_seconds, counted(run.images_seen, "image"));
   data.highlights = {{"steps", fmt::format("{}", run.steps)},
                      {"images seen", fmt::format("{}", run.images_seen)},
                      {"seconds of training", fmt::format("{:.0f}", run.train_seconds)},
@@ -133,8 +134,9 @@ void write_run_report(const fs::path& out, const RunOptions& options, const Fini
     data.facts.emplace_back(
         "How it was learned",
         fmt::format("learning.html, beside this page, shows what the network made of {} "
-                    "every {} steps",
-                    fs::path(options.explain_image).filename().string(), options.explain_every));
+                    "every {}",
+                    fs::path(options.explain_image).filename().string(),
+                    options.explain_every == 1 ? "step" : counted(options.explain_every, "step")));
   if (const std::string words = unreadable_words(run.faults); !words.empty())
     data.facts.emplace_back("Unreadable images", words);
   data.settings = list_fields(options.train, train_fields());
@@ -146,7 +148,7 @@ void write_run_report(const fs::path& out, const RunOptions& options, const Fini
     data.augmented.push_back(augmented_picture(example, evaluated.classes));
   read_curves(out / "metrics.jsonl", data);
   if (!run.split.empty()) {
-    data.evaluated_on = fmt::format("{}, {} images", run.split, evaluated.samples.size());
+    data.evaluated_on = fmt::format("{}, {}", run.split, counted(std::ssize(evaluated.samples), "image"));
     data.result = run.result;
     data.coco_figures = run.coco_figures;
     data.diagnosis = run.diagnosis;
@@ -164,8 +166,8 @@ void write_run_report(const fs::path& out, const RunOptions& options, const Fini
 void print_result(const FinishedRun& run) {
   if (!run.split.empty()) print_ap_table(run.result, run.split);
   print_faults(run.faults);
-  print_log("{} steps, {} images in {:.1f} s: {:.1f} images per second\n", run.steps, run.images_seen,
-            run.train_seconds, images_per_second(run));
+  print_log("{}, {} in {:.1f} s: {:.1f} images per second\n", counted(run.steps, "step"),
+            counted(run.images_seen, "image"), run.train_seconds, images_per_second(run));
 }
 
 }  // namespace rcnn

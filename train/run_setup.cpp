@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "core/counted.h"
 #include "core/files/atomic_file.h"
 #include "core/files/look.h"
 #include "core/files/safetensors.h"
@@ -83,8 +84,8 @@ void describe_data(Run& run) {
   for (const std::string& note : data.notes) print_log("{}\n", printable(note));
   print_summary(run.summaries.front());
   for (size_t i = 1; i < run.summaries.size(); ++i)
-    print_log("{}: {} images, {} boxes\n", run.summaries[i].split, run.summaries[i].images,
-              run.summaries[i].boxes);
+    print_log("{}: {}, {}\n", run.summaries[i].split, counted(run.summaries[i].images, "image"),
+              counted(run.summaries[i].boxes, "box", "boxes"));
   Sentences advice = repeated_image_advice(named_splits(data));
   const TrainConfig& config = run.config;
   advice.push_back(
@@ -212,11 +213,12 @@ void print_forecast(Run& run) {
   plan.sync_bn = run.config.sync_bn;
   plan.val = run.data.val.samples;
   plan.largest_scale = 1 + run.config.scale_jitter;
+  const MemoryForecast forecast = forecast_memory(run.ctx, plan, run.data.train);
   if (plan.ranks > 1) print_log("for the process with the most batches, and with what they exchange:\n");
   const int64_t together = share_of(plan.accumulate, plan.ranks - 1, plan.ranks).count();
   if (plan.sync_bn && together > 1)
     print_log("with --sync-bn its {} batches of a step are in memory together:\n", together);
-  print_log("{}", describe(forecast_memory(run.ctx, plan, run.data.train)));
+  print_log("{}", describe(forecast));
 }
 
 void build_model(Run& run) {
@@ -267,8 +269,9 @@ void open_folder(Run& run) {
     const std::string data = run.state.data_sha256;
     run.state = load_checkpoint(run.last_checkpoint(), run.detector, *run.sgd, run.average(), settings);
     check_input(run.config.minutes > 0 || run.state.step <= run.steps,
-                "{}: {} steps are done already, more than the {} that the settings ask for",
-                run.last_checkpoint().string(), run.state.step, run.steps);
+                "{}: {} {} done already, more than the {} that the settings ask for",
+                run.last_checkpoint().string(), counted(run.state.step, "step"),
+                run.state.step == 1 ? "is" : "are", run.steps);
     run.state.data_sha256 = data;
     print_log("resuming after step {}\n", run.state.step);
     if (run.state.numerics != numerics)

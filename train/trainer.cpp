@@ -1,6 +1,8 @@
 #include "train/trainer.h"
 
+#include "core/log.h"
 #include "train/alternating.h"
+#include "train/interrupt.h"
 #include "train/learning_series.h"
 #include "train/run.h"
 
@@ -12,6 +14,8 @@ void train_detector(const RunOptions& options) {
     train_alternating(options);
   else
     train_run(options);
+  if (InterruptGuard::signal() != 0)
+    print_log("the signal came when only the results were left to write; the run is complete\n");
 }
 
 }  // namespace rcnn

@@ -17,8 +17,8 @@
 namespace rcnn {
 
 /// Trains in the mode that the settings name, evaluates and reports. Prints progress on standard output.
-/// Throws InputError for unusable data or settings, Error when training cannot continue, Interrupted after
-/// Ctrl-C.
+/// Throws InputError for unusable data or settings, Error when training cannot continue, Interrupted soon
+/// after a signal (train/interrupt.h), with a checkpoint.
 void train_detector(const RunOptions& options);
 
 }  // namespace rcnn

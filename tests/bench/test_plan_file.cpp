@@ -257,8 +257,12 @@ TEST_CASE("plan file: damaged files are refused with the line or the entry, and 
   CHECK(contains(error("{\n\n x"), "parse error at line 3, column 2"));
   CHECK(contains(error("{}"), "this is no file of plans, as `rcnn lab tune` writes it"));
   CHECK(contains(error("{\"plans\": 1}"), "there is no list \"calls\""));
+  CHECK(!has_other_version(file));
   CHECK(contains(error(with("\"plans\": 1", "\"plans\": 2")),
-                 "its form has the version 2 (\"plans\"); this program reads version 1"));
+                 "its form has the version 2 (\"plans\"); this program reads version 1, and `rcnn lab tune "
+                 "--force` begins such a file anew"));
+  CHECK(has_other_version(file));
+  CHECK(!has_other_version(folder / "missing.json"));
   CHECK(contains(error(with("\"threads\":2", "\"threads\":4294967298")),
                  "entry 0 of \"calls\": expected \"threads\" from 0 to 1048576, found 4294967298"));
   CHECK(contains(error(with("\"threads\":2", "\"threads\":-1")), "expected \"threads\" from 0"));

@@ -190,7 +190,7 @@ TEST_CASE("capture: without values there is one small file; a run that is too sh
   trial.step();
   longer.step_ends(trial.ctx);
   const std::string sentence = "--capture " + (folder / "b.json").string() +
-                               ": the run ended after 1 steps; the first 3 are not recorded, so there is "
+                               ": the run ended after 1 step; the first 3 are not recorded, so there is "
                                "nothing to write";
   CHECK_THROWS_WITH_AS(longer.finish(), sentence.c_str(), InputError);
   CHECK(!std::filesystem::exists(folder / "b.json"));

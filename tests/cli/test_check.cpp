@@ -102,7 +102,7 @@ TEST_CASE("check: a data set with a training split alone is told what to do, by 
     return contains(text,
                     "No image is set aside to evaluate a model on: there is neither a validation nor a test "
                     "split, so nothing tells how good the model is. Divide the images with `rcnn data "
-                    "split`, or name a split with --val.");
+                    "split`, or name a split with `rcnn train --val`.");
   };
   const std::vector<std::string> check = {"check", trial.path("data")},
                                  train = {"train",           "--data",    trial.path("data"), "--out",

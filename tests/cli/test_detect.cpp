@@ -316,6 +316,7 @@ TEST_CASE("detect: an image without objects is told with the threshold") {
     return found.out.substr(found.out.find(trial.scene(0)));
   };
   CHECK(line({"--score", "1"}) == trial.scene(0) + ": 0 objects with a score of at least 1\n");
+  CHECK(line({"--score", ".99999"}) == trial.scene(0) + ": 0 objects with a score of at least 0.99999\n");
   CHECK(line({"--score", "0.9999"}) == trial.scene(0) + ": 0 objects with a score of at least 0.9999\n");
   // After one step no class has a recommended threshold: 0.5 holds.
   CHECK(line({}) == trial.scene(0) + ": 0 objects with a score of at least 0.5\n");

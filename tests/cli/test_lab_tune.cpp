@@ -109,6 +109,19 @@ TEST_CASE("lab tune: from a capture to a model that runs with the plans") {
   write_text(plans, other.dump());
   CHECK(trial.run(tune).status == 0);
   CHECK(Json::parse(content_of(plans))["calls"].size() == count + 1);
+
+  // One in the form of another version is replaced with --force only.
+  const std::string later = R"({"info":"written by rcnn.cu","plans":2,"calls":[]})";
+  write_text(plans, later);
+  const Finished refused = trial.run(tune);
+  CHECK(refused.status == 2);
+  CHECK(contains(refused.err, "`rcnn lab tune --force` begins such a file anew"));
+  CHECK(content_of(plans) == later);
+  const Finished forced = trial.run(words(tune, {"--force"}));
+  CHECK_MESSAGE(forced.status == 0, forced.err);
+  CHECK(contains(forced.out, plans + ": its plans had the form of another version; it begins anew\n"));
+  CHECK(Json::parse(content_of(plans))["plans"] == 1);
+  CHECK(Json::parse(content_of(plans))["calls"].size() == count);
 }
 
 TEST_CASE("lab tune: refusals, and the place of the file") {

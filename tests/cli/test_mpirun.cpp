@@ -8,73 +8,11 @@
 #include <thread>
 
 #include "core/files/folder_lock.h"
-#include "tests/train/ranks.h"
+#include "tests/cli/cluster.h"
 
 using namespace rcnn;
 using namespace rcnn::fixtures;
 namespace fs = std::filesystem;
-
-namespace {
-
-/// The program and mpirun; false if one of them is missing, in which case the test is skipped.
-struct Cluster {
-  ProgramTrial trial;
-  std::string mpirun;
-  Environment environment;
-
-  Cluster() {
-    if (!trial) return;
-    for (const char* place : {"/usr/bin/mpirun", "/usr/local/bin/mpirun"})
-      if (mpirun.empty() && fs::exists(place)) mpirun = place;
-    if (!contains(trial.run({"--version"}).out, "MPI")) mpirun.clear();
-    if (mpirun.empty()) MESSAGE("skipped: this build has no MPI, or there is no mpirun");
-    environment.set("OMP_NUM_THREADS", "1");
-    // Open MPI in a container and as root: no shared memory by system calls that a container forbids.
-    environment.set("OMPI_MCA_btl_vader_single_copy_mechanism", "none");
-    environment.set("OMPI_ALLOW_RUN_AS_ROOT", "1");
-    environment.set("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
-  }
-  explicit operator bool() const { return !mpirun.empty(); }
-
-  std::vector<std::string> train(int processes, const std::string& out,
-                                 const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> words;
-    if (processes > 0)
-      words = {mpirun, "--oversubscribe", "--bind-to", "none", "-n", std::to_string(processes)};
-    words.insert(words.end(), {trial.program.string(), "train", "--data", trial.path("data"), "--out",
-                               trial.path(out), "--accumulate", "4", "--workers", "1"});
-    for (const auto& [key, text] : tiny_settings())
-      if (key != "steps" && key != "batch") words.insert(words.end(), {"--" + key, text});
-    words.insert(words.end(), {"--batch", "1", "--steps"});
-    const bool named = !more.empty() && more.front() == "--steps";
-    words.push_back(named ? more.at(1) : "4");
-    words.insert(words.end(), more.begin() + (named ? 2 : 0), more.end());
-    return words;
-  }
-  Finished run(const std::vector<std::string>& words) const {
-    return run_program(words.front(), {words.begin() + 1, words.end()});
-  }
-  int64_t steps_in(const std::string& out) const {
-    const std::string text = content_of(trial.folder / out / "metrics.jsonl");
-    return std::count(text.begin(), text.end(), '\n');
-  }
-  /// The process with this rank, a descendant of mpirun; 0 if there is none.
-  static pid_t process_of(int rank, pid_t launcher) {
-    for (const auto& entry : fs::directory_iterator("/proc")) {
-      const std::string id = entry.path().filename().string();
-      if (id.find_first_not_of("0123456789") != std::string::npos) continue;
-      const std::string stat = content_of(entry.path() / "stat");
-      const size_t after = stat.rfind(')');
-      if (after == std::string::npos || std::atoi(stat.c_str() + after + 3) != launcher) continue;
-      std::string variables = content_of(entry.path() / "environ");
-      if (contains(variables, fmt::format("OMPI_COMM_WORLD_RANK={}", rank) + '\0'))
-        return std::atoi(id.c_str());
-    }
-    return 0;
-  }
-};
-
-}  // namespace
 
 TEST_CASE("mpirun: any number of processes leaves the files of one, and one sees their output") {
   const Cluster cluster;
@@ -213,26 +151,6 @@ TEST_CASE(
   const Finished rest = cluster.run(cluster.train(0, "killed", more));
   REQUIRE_MESSAGE(rest.status == 0, rest.err);
   check_same_results(cluster.trial.folder / "one", cluster.trial.folder / "killed");
-}
-
-TEST_CASE("mpirun: a signal to one process, or to mpirun, stops all after a step, with a checkpoint") {
-  const Cluster cluster;
-  if (!cluster) return;
-  write_tiny_scenes(cluster.trial.folder / "data", 6);
-  for (const int signal : {SIGTERM, SIGUSR1}) {
-    CAPTURE(signal);
-    const std::string out = std::to_string(signal);
-    Process run(cluster.train(2, out, {"--steps", "100000"}));
-    run.wait_until([&] { return cluster.steps_in(out) >= 2; });
-    const pid_t one = signal == SIGUSR1 ? run.id() : Cluster::process_of(1, run.id());
-    REQUIRE(one > 0);
-    ::kill(one, signal);
-    CHECK(run.wait() == 128 + signal);
-    CHECK(contains(run.err(), "resume with:\n  mpirun -n 2 rcnn train --data "));
-    REQUIRE(fs::exists(cluster.trial.folder / out / "last.safetensors"));
-    const auto checkpoint = read_safetensors(cluster.trial.folder / out / "last.safetensors");
-    CHECK(checkpoint.metadata.at("step") == std::to_string(cluster.steps_in(out)));
-  }
 }
 
 TEST_CASE("mpirun: a process that hangs is named, with what to do, and all end") {

@@ -72,15 +72,37 @@ TEST_CASE("cvat: boxes, outlines and turned boxes are read, an image without obj
   CHECK(summary(read_split(find_data(maker.folder / "annotations.xml"), "")) == summary(data));
 }
 
-TEST_CASE("cvat: a size that no image can have is named, and that of the image is used") {
+TEST_CASE("cvat: a size that no image can have is quoted, and that of the image is used") {
   const Maker maker;
   maker.image("a.jpg");
-  maker.text("annotations.xml",
-             "<annotations><image name=\"a.jpg\" width=\"-40\" height=\"30\">"
-             "<box label=\"cat\" xtl=\"1\" ytl=\"2\" xbr=\"11\" ybr=\"12\"/></image></annotations>");
-  const Dataset data = maker.read();
-  CHECK(summary(data) == "a: cat 1 2 11 12");
-  check_faults(data, {"image a.jpg gives the size -40 x 30; the image's is used"});
+  const auto read = [&](const std::string& sides, bool rescale = false) {
+    maker.text("annotations.xml",
+               "<annotations><image name=\"a.jpg\" " + sides +
+                   "><box label=\"cat\" xtl=\"1\" ytl=\"2\" xbr=\"11\" ybr=\"12\"/></image></annotations>");
+    DataFolder folder = maker.find();
+    folder.options.rescale_boxes = rescale;
+    const Dataset data = read_split(folder, "");
+    CHECK(summary(data) == "a: cat 1 2 11 12");
+    return data;
+  };
+  for (const std::string wrong : {"-40", "0", "", "abc", "inf", "nan", "320.5", "240px", "0x140", "65536",
+                                  "99999999999999999999", "1e300", "4 0"}) {
+    CAPTURE(wrong);
+    for (const bool rescale : {false, true}) {
+      const Dataset width = read("width='" + wrong + "' height='30'", rescale);
+      check_faults(width,
+                   {"image a.jpg has the width '" + wrong +
+                    "' and the height '30'; expected whole numbers from 1 to 65535, so the image's own "
+                    "size is used"});
+      CHECK(width.faults.front().kind == FaultKind::image_size);
+      check_faults(read("width='40' height='" + wrong + "'", rescale),
+                   {"has the width '40' and the height '" + wrong + "'; expected whole numbers"});
+    }
+  }
+  check_faults(read("height='30'"), {"image a.jpg has no width and the height '30'; expected whole numbers"});
+  check_faults(read(""), {"image a.jpg has no width and no height; expected whole numbers"});
+  check_faults(read("width='40' height='30'"), {});
+  check_faults(read("width=' 40 ' height='4e1'"), {"gives the size 40 x 40, but the image has 40 x 30"});
 }
 
 TEST_CASE("cvat: the form for videos is named, and not read") {

@@ -154,3 +154,34 @@ TEST_CASE("detect: several ranks find what one finds, with fewer images than ran
       });
   }
 }
+
+TEST_CASE("detect: between images, ranks with unequal parts agree to stop, at the same points") {
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder.path(), 50);
+  const Dataset dataset = read_voc(folder.path(), "train");
+  struct Stopped {};
+  for (const auto& [ranks, wanted] : {std::pair{1, 50}, {2, 3}, {3, 2}, {7, 0}}) {
+    CAPTURE(ranks);
+    for (const bool stops : {false, true}) {
+      std::vector<int> asked(static_cast<size_t>(ranks), 0), stopped = asked;
+      run_ranks(ranks, [&](World& world) {
+        Context ctx;
+        FasterRcnn model(tiny_model(), 2, Init(3));
+        std::vector<Fault> faults;
+        const auto rank = static_cast<size_t>(world.rank());
+        try {
+          detect_dataset(world, ctx, model, dataset, 0, faults, nullptr, [&] {
+            ++asked[rank];
+            const std::vector<int> all = world.of_all(stops && world.rank() == world.size() - 1 ? 1 : 0);
+            if (all.back() == 1) throw Stopped();
+          });
+        } catch (const Stopped&) {
+          stopped[rank] = 1;
+        }
+      });
+      const bool ends_early = stops && wanted > 0;
+      CHECK(asked == std::vector<int>(asked.size(), ends_early ? 1 : wanted));
+      CHECK(stopped == std::vector<int>(asked.size(), ends_early ? 1 : 0));
+    }
+  }
+}

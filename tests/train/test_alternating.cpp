@@ -191,6 +191,23 @@ TEST_CASE(
   CHECK(summary["split"] == "val, at random");
 }
 
+TEST_CASE("alternating: training images that no part could decode are counted, each once") {
+  const TemporaryFolder folder;
+  write_tiny_scenes(folder / "data", 12);
+  for (const char* name : {"train_00003.png", "train_00007.png"}) {
+    const fs::path image = folder / "data/JPEGImages" / name;
+    fs::resize_file(image, fs::file_size(image) / 2);
+  }
+  RunOptions run = alternating_run(folder, "out");
+  run.train.steps = 6;  // one of them in the last part, which sees two of the images
+  train_quietly(run);
+  const auto unreadable = [&](const char* part) {
+    return nlohmann::json::parse(content_of(folder / "out" / part / "summary.json"))["unreadable_images"];
+  };
+  CHECK(unreadable("") == 2);
+  CHECK(unreadable("2-fast-rcnn") < 2);  // what that part itself could not read
+}
+
 TEST_CASE("alternating: a run whose folder was moved resumes, one with other initial weights does not") {
   const TemporaryFolder folder;
   write_tiny_scenes(folder / "data", 4);

@@ -119,7 +119,7 @@ TEST_CASE("checkpoint: numerics name the libraries, the processor's instruction 
   const OneThread one;
   const std::string numerics = Damaged().file.metadata.at("numerics");
   CHECK(contains(numerics, "oneDNN"));
-  CHECK(numerics.ends_with(fmt::format(", {}, {} kernels, 1 threads", jpeg_library(), instructions)));
+  CHECK(numerics.ends_with(fmt::format(", {}, {} kernels, 1 thread", jpeg_library(), instructions)));
 }
 
 TEST_CASE("checkpoint: the momentum of a filter has the layout of its weight in the file") {

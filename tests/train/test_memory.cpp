@@ -52,6 +52,30 @@ TEST_CASE("memory forecast: the largest batch is found without decoding a file")
   CHECK(forecast_memory(ctx, plan, data).width == 96);
 }
 
+namespace {
+
+/// The peak bytes of tensors in two steps of so many batches, whose images are 320 x 240 before they are
+/// resized.
+int64_t measured_peak(const MemoryPlan& plan, int images, const Dataset& data) {
+  const int64_t before = memory_in_use({});
+  reset_peak_memory({});
+  Context ctx;
+  const auto model = plan.make_model();
+  Sgd sgd(ctx, *model, plan.sgd);
+  TrainingStep step(ctx, *model, sgd, false, alone(), plan.sync_bn);
+  Batch batch;
+  for (int i = 0; i < images; ++i) batch.images.push_back({i, Image(320, 240), data.samples[0].objects});
+  for (int i = 0; i < 2; ++i) {
+    std::vector<TrainingBatch> batches;
+    for (int64_t k = 0; k < plan.accumulate; ++k)
+      batches.push_back(make_training_batch(ctx, model->config, batch));
+    step.run(i, 0, batches, plan.accumulate);
+  }
+  return peak_memory({}) - before;
+}
+
+}  // namespace
+
 TEST_CASE("memory forecast: the tensors of a step, within its tolerance") {
   const Dataset data = images_of({{320, 240}}, 5);
   Context like;
@@ -61,16 +85,8 @@ TEST_CASE("memory forecast: the tensors of a step, within its tolerance") {
   plan.make_model = [config] { return std::make_unique<FasterRcnn>(config, 2, Init(1)); };
   const MemoryForecast forecast = forecast_memory(like, plan, data);
 
-  const int64_t images = 6, before = memory_in_use({});
-  reset_peak_memory({});
-  Context ctx;
-  const auto model = plan.make_model();
-  Sgd sgd(ctx, *model, plan.sgd);
-  TrainingStep step(ctx, *model, sgd, false);
-  Batch batch;
-  for (int i = 0; i < images; ++i) batch.images.push_back({i, Image(320, 240), data.samples[0].objects});
-  for (int i = 0; i < 2; ++i) step.run(i, 0, make_training_batch(ctx, config, batch));
-  const auto measured = static_cast<double>(peak_memory({}) - before);
+  const int images = 6;
+  const auto measured = static_cast<double>(measured_peak(plan, images, data));
   const auto expected = static_cast<double>(forecast.fixed + images * forecast.per_image);
   CAPTURE(measured);
 #if defined(RCNN_ONEDNN)
@@ -82,6 +98,25 @@ TEST_CASE("memory forecast: the tensors of a step, within its tolerance") {
 #endif
   CHECK(expected == doctest::Approx(measured).epsilon(kTolerance));
   MESSAGE("forecast / measured: ", expected / measured);
+}
+
+TEST_CASE("memory forecast: with many small images the peak is in another pass than with two") {
+  const Dataset data = images_of(std::vector<std::pair<int, int>>(100, {320, 240}), 3);
+  const Context like;
+  for (const bool sync_bn : {false, true}) {
+    CAPTURE(sync_bn);
+    MemoryPlan plan = tiny_plan(32);
+    ModelConfig config = fixtures::tiny_model();
+    config.box_head_size = 2048;  // so that the gradients are more than what a few images take
+    plan.make_model = [config] { return std::make_unique<FasterRcnn>(config, 2, Init(1)); };
+    plan.accumulate = 2;
+    plan.sync_bn = sync_bn;
+    const MemoryForecast forecast = forecast_memory(like, plan, data);
+    const auto measured = static_cast<double>(measured_peak(plan, 32, data));
+    const auto expected = static_cast<double>(forecast.tensors(32));
+    CHECK(expected == doctest::Approx(measured).epsilon(0.05));
+    MESSAGE("forecast / measured: ", expected / measured);
+  }
 }
 
 TEST_CASE("memory forecast: with several ranks, what the exchange of gradients takes") {

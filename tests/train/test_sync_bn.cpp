@@ -374,3 +374,15 @@ TEST_CASE("sync-bn: without batch normalisation that is trained, it is refused w
       CHECK_FALSE(fs::exists(folder / "out"));
     }
 }
+
+TEST_CASE("sync-bn: a dry run that is refused says nothing about its batches before") {
+  const ProgramTrial trial;
+  if (!trial) return;
+  write_tiny_scenes(trial.folder / "data", 3);
+  const Finished found =
+      trial.run({"train", "--data", trial.path("data"), "--out", trial.path("out"), "--model", "vgg16",
+                 "--short-side", "32", "--sync-bn", "--accumulate", "2", "--dry-run"});
+  CHECK(found.status == 2);
+  CHECK(contains(found.err, "--sync-bn: no batch normalisation is trained (--model vgg16"));
+  CHECK_FALSE(contains(found.out, "batches"));
+}
