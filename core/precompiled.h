@@ -1,4 +1,4 @@
-// The headers of the standard library and of fmt that most sources include. Sanitizer and simulation builds
+// The headers of the standard library and of fmt that most sources include. Builds under sanitizers
 // compile them once (tools/precompiled.mk). No source includes this file: each names what it needs, which the
 // release build, where nothing is precompiled, checks.
 #pragma once
