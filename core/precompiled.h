@@ -1,13 +1,9 @@
-// The headers of the standard library and of fmt that most sources include. Sanitizer and simulation builds
+// The headers of the standard library and of fmt that most sources include. Builds under sanitizers
 // compile them once (tools/precompiled.mk). No source includes this file: each names what it needs, which the
 // release build, where nothing is precompiled, checks.
 #pragma once
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -16,7 +12,6 @@
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
-#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

@@ -1,7 +1,7 @@
 # Included by the Makefile: core/precompiled.h, which is compiled once for each level of optimisation, instead of the
-# same headers again in each source. PCH=0 does without, and so does a release build, so that a source which does not
-# include what it needs is found there.
-PCH ?= $(if $(filter asan ubsan tsan races,$(CONFIG))$(filter sim,$(CUDA)),1,0)
+# same headers again in each source. Only builds under sanitizers have PCH=1, so that a source which does not
+# include what it needs is found in a release build.
+PCH ?= $(if $(filter asan ubsan tsan,$(CONFIG)),1,0)
 ifeq ($(PCH)/$(DEPS)/$(filter g++ g++-%,$(CXX)),1//$(CXX))
   # The sources of CONFIG=races, all but its kernels, have the flags of a release build.
   PCH_FOLDER := build/precompiled/$(CXX)-$(ARCH)-$(subst races,release,$(CONFIG))
