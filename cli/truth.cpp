@@ -4,7 +4,6 @@
 
 #include <map>
 
-#include "core/counted.h"
 #include "core/error.h"
 #include "core/files/look.h"
 #include "core/text.h"
@@ -47,8 +46,9 @@ std::string choose_split(const TruthOptions& options, const DataFolder& folder) 
 Dataset choose_images(const TruthOptions& options, const DataFolder& folder, const Dataset& all) {
   if (options.images.empty()) {
     if (folder.splits.empty() && is_folder(folder.root))
-      fmt::print("{} has no splits: evaluating on all of it, {}; --images LIST selects some of them\n",
-                 options.data, counted(std::ssize(all.samples), "image"));
+      fmt::print(
+          "{} has no splits: evaluating on {}; --images LIST selects some of them\n", options.data,
+          all.samples.size() == 1 ? "its one image" : fmt::format("all its {} images", all.samples.size()));
     return all;
   }
   std::set<std::string> known;
