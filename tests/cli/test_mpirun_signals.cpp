@@ -31,7 +31,7 @@ TEST_CASE("mpirun: a signal to one process stops all within the evaluation at th
   const Cluster cluster;
   if (!cluster) return;
   write_tiny_scenes(cluster.trial.folder / "data", 4);
-  write_tiny_scenes(cluster.trial.folder / "data", 1200, "test");
+  write_tiny_scenes(cluster.trial.folder / "data", 600, "test");
   const std::vector<std::string> settings = {"--steps", "1", "--val", "none"};
   Process run(cluster.train(2, "out", settings));
   run.wait_until([&] { return fs::exists(cluster.trial.folder / "out/best.safetensors"); });

@@ -235,8 +235,8 @@ struct LongEvaluations {
 
   LongEvaluations() {
     write_tiny_scenes(trial.folder / "data", 4);
-    write_tiny_scenes(trial.folder / "data", 300, "val");
-    write_tiny_scenes(trial.folder / "data", 301, "test");
+    write_tiny_scenes(trial.folder / "data", 150, "val");
+    write_tiny_scenes(trial.folder / "data", 151, "test");
   }
   std::vector<std::string> train(const std::string& out, const std::vector<std::string>& more) const {
     std::vector<std::string> words = {trial.program.string(), "train", "--data",
