@@ -120,6 +120,7 @@ void add_train(CLI::App& program, const std::string& command_line) {
     check_input(options->gpus == 0 || run.train.device == "auto" || run.train.device == "cuda",
                 "--gpus {} chooses a GPU for each process; expected no --device {} beside it", options->gpus,
                 run.train.device);
+    if (options->gpus > 0) run.train.device = "cuda";  // also where it is simulated, which "auto" leaves out
     run.resume = options->resume;
     run.starts_ranks = options->gpus > 0 || meets;
     run.force = options->force;
