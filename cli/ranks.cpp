@@ -23,6 +23,7 @@ CLI::Option* add_rendezvous(CLI::App& app, std::string& folder) {
   return app
       .add_option("--rendezvous", folder,
                   "several processes without MPI: a folder that all see, in which they find each other")
+      ->check([](const std::string& text) { return text.empty() ? "expected the name of a folder" : ""; })
       ->type_name("FOLDER");
 }
 

@@ -18,6 +18,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <system_error>
 #include <thread>
 
 #include "core/world/patience.h"
@@ -93,7 +94,11 @@ GlooWorld::Messages::Messages(GlooWorld& world, uint64_t slot, const Outgoing& t
     add(i, from[i], false);
   }
   for (size_t k = 1; k < all; ++k) add((me + k) % all, to[(me + k) % all], true);
-  thread_ = std::thread([this] { wait_for_all(); });
+  try {
+    thread_ = std::thread([this] { wait_for_all(); });
+  } catch (const std::system_error& error) {
+    throw Error(fmt::format("no thread can be started to wait for other ranks: {}", error.code().message()));
+  }
 }
 
 void GlooWorld::Messages::add(size_t peer, std::span<const std::byte> bytes, bool is_sent) {
@@ -187,51 +192,6 @@ std::unique_ptr<World::OpenExchange> GlooWorld::begin_with_others(int channel, c
                                     std::move(memory));
 }
 
-/// The machines of all ranks, by what each leaves in the store: how many ranks it expects, and its machine.
-std::vector<std::string> gather_hosts(gloo::rendezvous::Store& store, const Rendezvous& rendezvous,
-                                      double seconds) {
-  const auto key = [](int rank) { return fmt::format("rank {}", rank); };
-  const std::string mine = fmt::format("{} {}", rendezvous.ranks, host_name());
-  try {
-    store.set(key(rendezvous.rank), {mine.begin(), mine.end()});
-  } catch (const std::exception&) {
-    throw InputError(fmt::format("--rendezvous {}: another process calls itself rank {} too",
-                                 rendezvous.folder.string(), rendezvous.rank));
-  }
-  std::vector<std::string> hosts;
-  std::string missing;
-  int missed = 0;
-  Patience patience(seconds);
-  for (int i = 0; i < rendezvous.ranks; ++i) {
-    const auto has_come = [&] {
-      try {
-        store.wait({key(i)}, milliseconds(50));
-        return true;
-      } catch (const gloo::Exception&) {
-        return false;
-      }
-    };
-    bool here = has_come();
-    while (!here && patience.rest()) here = has_come();
-    if (!here) {
-      missing += fmt::format("{}rank {}", missed++ == 0 ? "" : ", ", i);
-      continue;
-    }
-    const std::vector<char> bytes = store.get(key(i));
-    const std::string words(bytes.begin(), bytes.end());
-    const size_t space = words.find(' ');
-    hosts.push_back(words.substr(space + 1));
-    check_input(words.substr(0, space) == std::to_string(rendezvous.ranks),
-                "rank {} ({}) was told that it is one of {} processes, and rank {} that it is one of {}", i,
-                hosts.back(), words.substr(0, space), rendezvous.rank, rendezvous.ranks);
-  }
-  check(missed == 0,
-        "{} of {} processes {} not come to {} within {:g} s: {} (RCNN_START_TIMEOUT=SECONDS waits longer)",
-        missing, rendezvous.ranks, missed == 1 ? "has" : "have", rendezvous.folder.string(), seconds,
-        "it does not run, or does not see the same folder");
-  return hosts;
-}
-
 std::shared_ptr<gloo::transport::Device> choose_network(const std::vector<std::string>& hosts) {
   gloo::transport::tcp::attr address;
   const char* interface = std::getenv("GLOO_SOCKET_IFNAME");
@@ -246,6 +206,8 @@ std::shared_ptr<gloo::transport::Device> choose_network(const std::vector<std::s
   try {
     device = gloo::transport::tcp::CreateDevice(address);
   } catch (const std::exception& error) {
+    check(is_chosen || !is_one_machine, "no connection within this machine (127.0.0.1) can be opened: {}",
+          error.what());
     throw InputError(
         is_chosen ? fmt::format("GLOO_SOCKET_IFNAME={}: this machine ({}) has no such network interface that "
                                 "can be used: {}",
@@ -268,9 +230,9 @@ std::shared_ptr<gloo::transport::Device> choose_network(const std::vector<std::s
 
 std::unique_ptr<World> make_gloo_world(const Rendezvous& rendezvous, double seconds) {
   std::signal(SIGPIPE, SIG_IGN);  // a connection that has ended is an error, not the end of this process
-  const MeetingPlace place(rendezvous, seconds);
+  MeetingPlace place(rendezvous, seconds);
+  const std::vector<std::string> hosts = place.gather_hosts(seconds);
   gloo::rendezvous::FileStore store(place.folder().string());
-  const std::vector<std::string> hosts = gather_hosts(store, rendezvous, seconds);
   std::shared_ptr<gloo::transport::Device> device = choose_network(hosts);
   auto group = std::make_shared<gloo::rendezvous::Context>(rendezvous.rank, rendezvous.ranks);
   group->setTimeout(milliseconds(static_cast<int64_t>(1000 * seconds)));  // 0: for ever

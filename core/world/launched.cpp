@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "core/error.h"
 #include "core/world.h"
 #include "core/world/gloo.h"
 #include "core/world/mpi.h"
@@ -27,7 +28,15 @@ int launched_rank() {
 }
 
 World& launched_world() {
-  if (!meeting) return mpi_world();
+  if (!meeting) {
+    const int processes = number_in_environment({"WORLD_SIZE"}).value_or(1);
+    check_input(
+        is_launched_by_mpi() || processes <= 1 || !number_in_environment({"RANK"}),
+        "RANK and WORLD_SIZE={} say that this is one of {} processes, which have no place to meet: expected "
+        "--rendezvous FOLDER, or these variables unset",
+        processes, processes);
+    return mpi_world();
+  }
   if (meeting->ranks == 1) return alone();
   if (!met) met = make_gloo_world(*meeting, start_timeout());
   return *met;

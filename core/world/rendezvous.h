@@ -25,21 +25,33 @@ bool has_rendezvous_in_environment();
 /// none.
 int rank_in_environment();
 
-/// The file of this key in the folder: a folder of its own, in which the processes leave their addresses.
-/// Rank 0 makes it and takes it away; the others wait for it.
+/// Where the processes of one start leave word for each other: FOLDER/rcnn-KEY/TOKEN. The token, which
+/// FOLDER/rcnn-KEY/meeting names, is another for each start, so what a start that was killed has left is not
+/// taken for this one's.
 class MeetingPlace {
  public:
-  /// Throws InputError if rank 0 cannot make it, or finds that it exists; Error if it does not come within so
-  /// many seconds (0: for ever).
+  /// Rank 0 makes it, and keeps it locked while it lives; it takes over what a killed start has left. The
+  /// others wait for it, at most so many seconds (0: for ever). Throws InputError if another run meets there,
+  /// or if the folder holds something else; Error if rank 0 does not come.
   MeetingPlace(const Rendezvous& rendezvous, double seconds);
+  /// Rank 0 removes it.
   ~MeetingPlace();
   MeetingPlace(const MeetingPlace&) = delete;
   MeetingPlace& operator=(const MeetingPlace&) = delete;
+
+  /// Waits for all ranks, so many seconds, and returns the machine of each. Throws Error that names those
+  /// that do not come, and InputError if two have the same rank or were told different numbers of processes.
+  std::vector<std::string> gather_hosts(double seconds);
+  /// For this start's messages.
   const std::filesystem::path& folder() const { return folder_; }
 
  private:
-  std::filesystem::path folder_;
-  bool made_ = false;
+  void make();
+  bool join();
+
+  Rendezvous rendezvous_;
+  std::filesystem::path root_, folder_;
+  int lock_ = -1;  // rank 0's, open while it lives
 };
 
 /// A number in one of these variables, of which launchers set one or another.

@@ -204,8 +204,11 @@ TEST_CASE("rendezvous: mistakes on the command line") {
   crew.environment.set("RANK", "2");
   crew.environment.set("WORLD_SIZE", "2");
   CHECK(contains(fault({"--rendezvous", crew.place()}), "RANK=2, WORLD_SIZE=2: expected a rank of 0 to 1"));
+  CHECK(contains(fault({}),
+                 "say that this is one of 2 processes, which have no place to meet: expected --rendezvous"));
   crew.environment.remove("RANK");
   crew.environment.remove("WORLD_SIZE");
+  CHECK(contains(fault({"--rendezvous", ""}), "expected the name of a folder"));
   const Finished eval = crew.trial.run(
       {"eval", "--detections", "x", "--data", crew.trial.path("data"), "--rendezvous", crew.place()});
   CHECK(eval.status == 2);
