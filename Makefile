@@ -204,7 +204,7 @@ ifneq ($(CUDA),0)
   LIB_SOURCES := $(filter-out core/cuda/absent.cpp,$(LIB_SOURCES))
   LIB_SOURCES += $(sort $(wildcard core/*/*.cu kernels/*/*.cu)) $(if $(filter sim,$(CUDA)),$(sort $(wildcard core/cuda/sim/*.cpp)))
 else
-  LIB_SOURCES := $(filter-out $(patsubst %,core/cuda/%.cpp,cuda device range),$(LIB_SOURCES))
+  LIB_SOURCES := $(filter-out $(patsubst %,core/cuda/%.cpp,cuda device range side_work),$(LIB_SOURCES))
 endif
 LIB_SOURCES := $(filter-out $(if $(CUDNN),,%_cudnn.cpp) $(if $(CUBLAS),,%_cublas.cpp),$(LIB_SOURCES))
 CLI_SOURCES  := $(sort $(wildcard cli/*.cpp))

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "core/cuda/cuda.h"
+#include "core/cuda/side_work.h"
 #include "core/cuda/tensor.h"
 #include "core/error.h"
 #include "core/memory.h"
@@ -89,22 +90,10 @@ cudaStream_t create_stream(Device device) {
   return handle;
 }
 
-/// The stream beside a device's work stream, and the memory of what runs on it.
-struct Side {
-  explicit Side(Device device) : stream(device), arena(std::make_shared<Arena>(device, !is_simulated())) {}
-  OwnedStream stream;
-  std::shared_ptr<Arena> arena;
-};
-
-/// That of the SideWork of this thread; null if there is none.
-thread_local Side* side_of_thread = nullptr;
-
-bool is_beside(Device device) { return side_of_thread && side_of_thread->stream.get().device == device; }
-
 }  // namespace
 
 Stream work_stream(Device device) {
-  if (is_beside(device)) return side_of_thread->stream.get();
+  if (const Side* side = side_of_thread(device)) return side->stream.get();
   const Lock lock(mutex());
   static auto* streams = new std::map<int, Stream>;  // never destroyed: tensors may outlive static objects
   static_cast<void>(device_info(device.index));
@@ -262,7 +251,7 @@ std::shared_ptr<Arena>& current_arena(int index) {
 }  // namespace
 
 std::shared_ptr<std::byte> allocate(Device device, size_t bytes) {
-  if (is_beside(device)) return side_of_thread->arena->take(bytes);
+  if (const Side* side = side_of_thread(device)) return side->arena->take(bytes);
   const Lock lock(mutex());
   return current_arena(device.index)->take(bytes);
 }
@@ -275,21 +264,6 @@ ArenaScope::~ArenaScope() {
   const Lock lock(mutex());
   current_arena(index_) = std::move(previous_);
 }
-
-SideWork::SideWork(Device device) {
-  check(!side_of_thread, "a SideWork in another");
-  Event before(device);
-  before.record(work_stream(device));
-  {
-    const Lock lock(mutex());
-    static auto* sides = new std::map<int, std::unique_ptr<Side>>;  // never destroyed, like the work streams
-    std::unique_ptr<Side>& side = (*sides)[device.index];
-    if (!side) side = std::make_unique<Side>(device);
-    side_of_thread = side.get();
-  }
-  before.hold(side_of_thread->stream.get());
-}
-SideWork::~SideWork() { side_of_thread = nullptr; }
 
 // ---- transfers ----------------------------------------------------------------------------------
 namespace {

@@ -239,11 +239,11 @@ std::vector<std::string> MeetingPlace::gather_hosts(double seconds) {
       if (hosts[i].empty() && i != me && ++count <= kNamed)
         missing += fmt::format("{}rank {}", count == 1 ? "" : ", ", i);
     if (count > kNamed) missing += fmt::format(" and {} others", count - kNamed);
-    throw Error(
-        fmt::format("{} of {} processes {} not come to {} within {:g} s: it does not run, or does not see "
-                    "the same folder "
-                    "(RCNN_START_TIMEOUT=SECONDS waits longer)",
-                    missing, all, count == 1 ? "has" : "have", rendezvous_.folder.string(), seconds));
+    throw Error(fmt::format(
+        "{} of {} processes {} not come to {} within {:g} s: {} (RCNN_START_TIMEOUT=SECONDS waits longer)",
+        missing, all, count == 1 ? "has" : "have", rendezvous_.folder.string(), seconds,
+        count == 1 ? "it does not run, or does not see the same folder"
+                   : "they do not run, or do not see the same folder"));
   }
   return hosts;
 }
