@@ -92,8 +92,9 @@ TEST_CASE("docs/write-a-kernel.md: four channels for a thread make a quarter of 
       const cuda_sim::AccessCounter counter;
       work(ctx, a);
       cuda::synchronize(ctx.device);
-      REQUIRE(counter.launches().size() == 1);
-      for (const auto& access : counter.launches().front().accesses)
+      const auto launches = counter.launches();
+      REQUIRE(launches.size() == 1);
+      for (const auto& access : launches.front().accesses)
         // Of pixels and results: each thread reads its RoI once, whatever its channels.
         if (access.place.find("roi_levels.h") == std::string::npos) requests += access.requests;
     });
