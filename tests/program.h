@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -43,6 +44,11 @@ inline std::filesystem::path find_program() {
 inline std::string content_of(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
+}
+/// The lines of a file; 0 if there is none yet.
+inline int64_t count_lines(const std::filesystem::path& path) {
+  const std::string text = content_of(path);
+  return std::count(text.begin(), text.end(), '\n');
 }
 
 /// Sets or removes variables of the environment, and restores them.

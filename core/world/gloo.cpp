@@ -170,8 +170,6 @@ void GlooWorld::Messages::finish(const std::function<void()>& meanwhile) {
   std::vector<int> missing;
   for (const Message& one : messages_)
     if (!one.is_done) missing.push_back(one.peer);
-  std::sort(missing.begin(), missing.end());
-  missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
   if (!missing.empty()) world_.give_up(missing);  // otherwise the last ones came just now
 }
 

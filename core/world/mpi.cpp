@@ -120,8 +120,6 @@ void MpiWorld::Messages::finish(const std::function<void()>& meanwhile) {
     MPI_Test(&requests_[i], &done, MPI_STATUS_IGNORE);
     if (!done) missing.push_back(peers_[i]);
   }
-  std::sort(missing.begin(), missing.end());
-  missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
   if (poll()) return;  // the last ones came just now
   world_.give_up(missing);
 }

@@ -140,11 +140,11 @@ void World::barrier() {
 }
 
 void World::give_up(const std::vector<int>& missing) const {
+  const std::set<int> ranks(missing.begin(), missing.end());
   std::string names;
-  for (const int rank : missing) names += (names.empty() ? "" : ", ") + name_of(rank);
-  throw LostRank(fmt::format("{} {} not reached {} for {:g} s{}{}", names,
-                             missing.size() == 1 ? "has" : "have", watch.place, watch.seconds,
-                             watch.advice.empty() ? "" : "; ", watch.advice));
+  for (const int rank : ranks) names += (names.empty() ? "" : ", ") + name_of(rank);
+  throw LostRank(fmt::format("{} {} not reached {} for {:g} s{}{}", names, ranks.size() == 1 ? "has" : "have",
+                             watch.place, watch.seconds, watch.advice.empty() ? "" : "; ", watch.advice));
 }
 
 namespace {

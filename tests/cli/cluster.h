@@ -49,10 +49,7 @@ struct Cluster {
   Finished run(const std::vector<std::string>& words) const {
     return run_program(words.front(), {words.begin() + 1, words.end()});
   }
-  int64_t steps_in(const std::string& out) const {
-    const std::string text = content_of(trial.folder / out / "metrics.jsonl");
-    return std::count(text.begin(), text.end(), '\n');
-  }
+  int64_t steps_in(const std::string& out) const { return count_lines(trial.folder / out / "metrics.jsonl"); }
   /// The process with this rank, a descendant of mpirun; 0 if there is none.
   static pid_t process_of(int rank, pid_t launcher) {
     for (const auto& entry : std::filesystem::directory_iterator("/proc")) {

@@ -58,10 +58,7 @@ struct Crew {
       all[static_cast<size_t>(rank)] = start_one(rank, processes, words);
     return all;
   }
-  int64_t steps_in(const std::string& out) const {
-    const std::string text = content_of(trial.folder / out / "metrics.jsonl");
-    return std::count(text.begin(), text.end(), '\n');
-  }
+  int64_t steps_in(const std::string& out) const { return count_lines(trial.folder / out / "metrics.jsonl"); }
 };
 
 }  // namespace

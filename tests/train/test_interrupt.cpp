@@ -259,10 +259,7 @@ struct LongEvaluations {
     CHECK(process.wait() == 128 + SIGTERM);
     return process.err();
   }
-  int64_t lines(const std::string& out) const {
-    const std::string text = content_of(trial.folder / out / "metrics.jsonl");
-    return std::count(text.begin(), text.end(), '\n');
-  }
+  int64_t lines(const std::string& out) const { return count_lines(trial.folder / out / "metrics.jsonl"); }
 };
 
 }  // namespace

@@ -36,11 +36,6 @@ size_t count_not_finite(const fs::path& weights) {
   return count;
 }
 
-size_t count_lines(const fs::path& path) {
-  const std::string text = content_of(path);
-  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
-}
-
 /// The message of the Error that stops training.
 std::string training_error(const RunOptions& run) {
   try {
@@ -356,7 +351,7 @@ TEST_CASE("run: a run that is killed and resumed several times gives the weights
   const fs::path metrics = folder / "killed" / "metrics.jsonl";
   RandomSequence random(20240, Purpose::test);
   int kills = 0;
-  for (const size_t step : {1, 4, 7, 10}) {  // it is killed after the line of this step is written ...
+  for (const int64_t step : {1, 4, 7, 10}) {  // it is killed after the line of this step is written ...
     Process process(resuming);
     while (process.running() && !(fs::exists(metrics) && count_lines(metrics) >= step))
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
