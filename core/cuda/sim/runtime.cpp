@@ -119,10 +119,12 @@ cudaError_t enqueue(cudaStream_t stream, Launch launch) {
   });
 }
 
-cudaError_t check_argument(const void* argument, size_t bytes, std::string_view signature, size_t index) {
+cudaError_t check_argument(const void* argument, const void* without_padding, size_t bytes,
+                           std::string_view signature, size_t index) {
   for (size_t at = 0; at + sizeof(uintptr_t) <= bytes; at += sizeof(uintptr_t)) {
     uintptr_t word;
     std::memcpy(&word, static_cast<const char*>(argument) + at, sizeof word);
+    if (std::memcmp(&word, static_cast<const char*>(without_padding) + at, sizeof word) != 0) continue;
     const auto* pointer = reinterpret_cast<const void*>(word);
     if (word < 65536 || word >> 47 != 0 || is_device_address(pointer)) continue;
     // Neither small nor an address of the device: it is a host pointer if the page exists.

@@ -1,5 +1,6 @@
 // The simulation is correct: threads, warps, shared memory and atomic operations do what CUDA specifies.
 #include <cmath>
+#include <cstring>
 #include <numeric>
 
 #include "tests/core/cuda/simulated_device.h"
@@ -22,6 +23,43 @@ TEST_CASE("every thread of every block runs once") {
     launch<indices_kernel>(device.stream, dim3(2, 3, 4), dim3(5, 3, 2), 0, out);
     const std::vector<unsigned> values = device.download(out, 24 * 30);
     for (unsigned i = 0; i < values.size(); ++i) CHECK(values[i] == i / 30 * 1000 + i % 30);
+  });
+}
+
+/// With padding behind `levels`, and arrays of structs behind that: as the arguments of ops over a pyramid.
+struct Pyramid {
+  struct Level {
+    int64_t data, rows;
+  };
+  int64_t images;
+  int levels;
+  Level scores[6], deltas[6];
+  float weights[3];
+};
+constexpr int kWords = 26;
+
+__global__ void pyramid_kernel(Pyramid pyramid, int64_t* out) {
+  *out++ = pyramid.images;
+  *out++ = pyramid.levels;
+  for (const auto& levels : {pyramid.scores, pyramid.deltas})
+    for (int i = 0; i < 6; ++i) {
+      *out++ = levels[i].data;
+      *out++ = levels[i].rows;
+    }
+}
+
+TEST_CASE("a kernel gets its arguments whole") {
+  in_every_order([](SimulatedDevice& device) {
+    int64_t sent[kWords];
+    for (int i = 0; i < kWords; ++i) sent[i] = ~(int64_t{i} << 40);
+    sent[1] = -2;
+    Pyramid pyramid{.images = sent[0], .levels = -2, .scores = {}, .deltas = {}, .weights = {}};
+    std::memcpy(pyramid.scores, sent + 2, sizeof pyramid.scores);
+    std::memcpy(pyramid.deltas, sent + 14, sizeof pyramid.deltas);
+    auto* out = device.allocate<int64_t>(kWords);
+    launch<pyramid_kernel>(device.stream, 1, 1, 0, pyramid, out);
+    const std::vector<int64_t> values = device.download(out, kWords);
+    for (size_t i = 0; i < kWords; ++i) CHECK(values[i] == sent[i]);
   });
 }
 
