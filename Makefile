@@ -304,7 +304,8 @@ KERNEL_LIB   := $(filter core/% kernels/% layers/% models/% train/sgd.cpp train/
                    train/step_together.cpp train/passes_together.cpp train/gradient_tree.cpp train/gradient_sum.cpp \
                    train/ema.cpp train/config.cpp,$(LIB_SOURCES))
 KERNEL_TESTS := $(filter tests/main.cpp tests/kernels/% tests/core/cuda/% tests/layers/test_cuda_gradients.cpp \
-                         tests/train/test_cuda_step.cpp tests/train/test_ranks_step.cpp tests/bench/test_explain_counts.cpp,$(TEST_SOURCES))
+                         tests/layers/test_packed_layers.cpp tests/train/test_cuda_step.cpp \
+                         tests/train/test_ranks_step.cpp tests/bench/test_explain_counts.cpp,$(TEST_SOURCES))
 # What `lab explain` needs of the lab.
 KERNEL_LAB   := $(patsubst %,bench/%.cpp,gpu_state lab_explain lab_advice lab_names lab_timer cards roofs timing)
 # The kernels are linked first: the linker keeps the first copy of an inline function, and CONFIG=races checks only the

@@ -14,7 +14,7 @@ namespace rcnn {
 Var Var::parameter(Tensor value) {
   Var leaf(value);
   leaf.gradient_ =
-      std::make_shared<Gradient>(Gradient{value.shape(), value.dtype(), value.device(), {}, false, {}});
+      std::make_shared<Gradient>(Gradient{value.shape(), value.dtype(), value.device(), {}, false, {}, 0});
   return leaf;
 }
 
@@ -60,6 +60,14 @@ GradientTarget Node::target(Context&, size_t i) {
   return {gradient->value, accumulate};
 }
 
+Node* Node::producer_for_this_alone(size_t i) const {
+  const Gradient* gradient = inputs_[i].get();
+  return gradient != nullptr && gradient->readers == 1 && !gradient->written ? gradient->producer.get()
+                                                                             : nullptr;
+}
+
+void Node::hand_over(size_t i) { inputs_[i]->written = true; }
+
 bool wants_gradient(const Context& ctx, std::initializer_list<const Var*> inputs) {
   return ctx.grad &&
          std::any_of(inputs.begin(), inputs.end(), [](const Var* v) { return v->requires_grad(); });
@@ -83,7 +91,8 @@ Var record(Context& ctx, std::shared_ptr<Node> node, const std::vector<Var>& inp
   Var output(std::move(value));
   const Tensor& v = output.value_;
   if (ctx.watch) ctx.watch(*node, inputs, v);
-  output.gradient_ = std::make_shared<Gradient>(Gradient{v.shape(), v.dtype(), v.device(), {}, false, node});
+  output.gradient_ =
+      std::make_shared<Gradient>(Gradient{v.shape(), v.dtype(), v.device(), {}, false, node, 0});
   return output;
 }
 
@@ -118,6 +127,7 @@ void backward(Context& ctx, const Var& loss, double weight, std::span<const Var>
   for (size_t i = 0; i < outputs.size(); ++i)
     for (const auto& input : outputs[i]->producer->inputs_) {
       visit(input);
+      if (input && input->producer) ++input->readers;
       if (const auto leaf = followed.find(input.get()); leaf != followed.end()) ++leaf->second.uses;
     }
   std::sort(outputs.begin(), outputs.end(),

@@ -37,6 +37,7 @@ struct Gradient {
   Tensor value;                    // allocated by the first contribution
   bool written = false;            // false: no contribution yet, whatever `value` holds
   std::shared_ptr<Node> producer;  // null for a leaf (a parameter, an input)
+  int readers = 0;  // nodes of backward's walk that contribute to it; only counted if it has a producer
 };
 
 class Var {
@@ -120,6 +121,11 @@ struct Node {
   /// input: from then on the gradient counts as written.
   GradientTarget target(Context& ctx, size_t i);
   bool wants(size_t i) const { return inputs_[i] != nullptr; }
+  /// The node that computed input i, if this one alone contributes to its gradient: then the two may agree on
+  /// another form of the gradient than a tensor in `target`. Null otherwise.
+  Node* producer_for_this_alone(size_t i) const;
+  /// Instead of `target`: that node has got its gradient, and its output_gradient() is undefined.
+  void hand_over(size_t i);
 
  private:
   friend Var record(Context&, std::shared_ptr<Node>, const std::vector<Var>&, Tensor);

@@ -31,6 +31,12 @@ class RecentlyUsed {
     return entries_.front().second;
   }
 
+  /// Calls f(key, value) for all that are kept.
+  template <class F>
+  void for_each(F f) {
+    for (auto& [key, value] : entries_) f(key, value);
+  }
+
  private:
   size_t max_size_;
   std::list<std::pair<Key, Value>> entries_;  // the one used last comes first

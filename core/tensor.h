@@ -20,6 +20,10 @@
 
 namespace rcnn {
 
+namespace kernels {
+struct PackedOperand;
+}
+
 enum class DType : uint8_t { f32, f64, bf16, i32, i64, u8 };
 
 /// Bytes of one element.
@@ -78,6 +82,8 @@ class Storage {
   std::byte* data;  // memory.get()
   uint64_t version = 0;
   uint64_t id;  // unique in the process, never reused
+  /// The contents in the form that tensor cores read, if a kernel has left it: kernels/gemm/packed_operand.h.
+  mutable std::shared_ptr<kernels::PackedOperand> packed;
 };
 
 class Tensor {

@@ -1,6 +1,7 @@
 // Reading and writing global and shared memory 4 floats at a time, in kernels that have a scalar path too.
 #pragma once
 
+#include "core/bf16.h"
 #include "core/cuda/cuda.h"
 #include "kernels/alignment.h"
 
@@ -26,6 +27,17 @@ __device__ inline void write_values(float* to, const float (&values)[V]) {
     *reinterpret_cast<float4*>(to) = make_float4(values[0], values[1], values[2], values[3]);
   else
     *to = values[0];
+}
+
+/// Writes V values as bf16, 4 (aligned to 8 bytes) or 1.
+template <int V>
+__device__ inline void write_rounded(bf16* to, const float (&values)[V]) {
+  static_assert(V == 1 || V == 4);
+  if constexpr (V == 4)
+    *reinterpret_cast<uint2*>(to) =
+        make_uint2(to_two_bf16(values[0], values[1]), to_two_bf16(values[2], values[3]));
+  else
+    *to = to_bf16(values[0]);
 }
 
 }  // namespace rcnn::kernels

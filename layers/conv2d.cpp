@@ -21,53 +21,88 @@ struct Conv2dNode : Node {
   kernels::Conv2dShape shape;
   bool relu = false;
   Saved x, w, y, scale;
-  kernels::PackedInput packed_x;
+  kernels::PackedOperand given_g;  // a g in bf16 alone, which the layer above or the epilogue has written
 
   void backward(Context& ctx) override {
-    visit_float(output_gradient().dtype(), name(), [&](auto zero) { differentiate<decltype(zero)>(ctx); });
+    const DType type = output_gradient().defined() ? output_gradient().dtype() : DType::f32;
+    visit_float(type, name(), [&](auto zero) { differentiate<decltype(zero)>(ctx); });
+  }
+
+  /// Whether both gradients read g in bf16 alone, so that it is written in no other form.
+  template <class T>
+  bool g_is_packed(const Context& ctx) const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (ctx.device.type != DeviceType::cuda || shape.k % 8 != 0) return false;
+      const auto packed = [&](const auto& op, const auto& args) {
+        return kernels::reads_bf16_form(kernels::choose(ctx, op, args));
+      };
+      return (!wants(kW) || packed(kernels::conv2d_dw, kernels::Conv2dDwArgs<float>{.shape = shape})) &&
+             (!wants(kX) || packed(kernels::conv2d_dx, kernels::Conv2dDxArgs<float>{.shape = shape}));
+    }
+    return false;
+  }
+
+  /// Whether g is no more than the gradient of the result times a mask and a scale, and packed: then the
+  /// layer that computes that gradient can write g at once.
+  bool g_can_be_given(const Context& ctx) const {
+    return (relu || scale.defined()) && !wants(kBias) && !wants(kResidual) && g_is_packed<float>(ctx);
   }
 
   template <class T>
   void differentiate(Context& ctx) {
     // g is the gradient of the convolution's result: dy itself unless the epilogue has a scale or a ReLU.
     const Tensor dy = output_gradient();
-    const bool changes = relu || scale.defined();
-    const bool needs_g = wants(kX) || wants(kW);
-    const Tensor g = changes && needs_g ? ctx.empty(dy.shape(), dy.dtype()) : dy;
-    const GradientTarget dbias = target(ctx, kBias), dresidual = target(ctx, kResidual);
-    if (!relu && !scale.defined()) dresidual.put(dy);
-    if (changes || dbias)
-      kernels::run(
-          ctx, kernels::epilogue_backward,
-          kernels::EpilogueBackwardArgs<T>{.rows = dy.numel() / shape.k,
-                                           .c = shape.k,
-                                           .y = relu ? y.get().data<T>() : nullptr,
-                                           .dy = dy.data<T>(),
-                                           .scale = scale.defined() ? scale.get().data<T>() : nullptr,
-                                           .dz = changes && needs_g ? g.mutable_data<T>() : nullptr,
-                                           .dresidual = changes ? dresidual.data<T>() : nullptr,
-                                           .accumulate_residual = dresidual.accumulate,
-                                           .dbias = dbias.data<T>(),
-                                           .accumulate_bias = dbias.accumulate});
-    const kernels::ContentsKey gradient{g.storage().id, g.version()};
+    Tensor g = dy;
+    kernels::PackedOperand* packed_g = &given_g;
+    if (dy.defined()) {
+      const bool changes = relu || scale.defined(), makes_g = changes && (wants(kX) || wants(kW));
+      const bool only_packed = makes_g && g_is_packed<T>(ctx);
+      if (makes_g) g = only_packed ? Tensor() : ctx.empty(dy.shape(), dy.dtype());
+      const GradientTarget dbias = target(ctx, kBias), dresidual = target(ctx, kResidual);
+      if (!changes) dresidual.put(dy);
+      if (changes || dbias)
+        kernels::run(
+            ctx, kernels::epilogue_backward,
+            kernels::EpilogueBackwardArgs<T>{.rows = dy.numel() / shape.k,
+                                             .c = shape.k,
+                                             .y = relu ? y.get().data<T>() : nullptr,
+                                             .dy = dy.data<T>(),
+                                             .scale = data_or_null<T>(scale),
+                                             .dz = makes_g && !only_packed ? g.mutable_data<T>() : nullptr,
+                                             .dresidual = changes ? dresidual.data<T>() : nullptr,
+                                             .accumulate_residual = dresidual.accumulate,
+                                             .dbias = dbias.data<T>(),
+                                             .accumulate_bias = dbias.accumulate,
+                                             .packed_dz = only_packed ? &given_g : nullptr});
+      if (!only_packed) packed_g = kernels::packed_operand(g);
+    }
     if (const GradientTarget dw = target(ctx, kW))
       kernels::run(ctx, kernels::conv2d_dw,
                    kernels::Conv2dDwArgs<T>{.shape = shape,
                                             .x = x.get().data<T>(),
-                                            .g = g.data<T>(),
+                                            .g = data_or_null<T>(g),
                                             .dw = dw.data<T>(),
                                             .accumulate = dw.accumulate,
-                                            .gradient = gradient,
-                                            .packed_x = &packed_x});
-    if (const GradientTarget dx = target(ctx, kX))
-      kernels::run(ctx, kernels::conv2d_dx,
-                   kernels::Conv2dDxArgs<T>{.shape = shape,
-                                            .g = g.data<T>(),
-                                            .w = w.get().data<T>(),
-                                            .dx = dx.data<T>(),
-                                            .accumulate = dx.accumulate,
-                                            .weights = key_of(w.get(), {}),
-                                            .gradient = gradient});
+                                            .packed_x = kernels::packed_operand(x.get()),
+                                            .packed_g = packed_g});
+    if (!wants(kX)) return;
+    kernels::Conv2dDxArgs<T> args{.shape = shape,
+                                  .g = data_or_null<T>(g),
+                                  .w = w.get().data<T>(),
+                                  .weights = key_of(w.get(), {}),
+                                  .packed_g = packed_g};
+    if (auto* below = dynamic_cast<Conv2dNode*>(producer_for_this_alone(kX));
+        below && packed_g == &given_g && below->g_can_be_given(ctx)) {
+      if (below->relu) args.mask = below->y.get().data<T>();
+      args.scale = data_or_null<T>(below->scale);
+      args.packed_dx = &below->given_g;
+      hand_over(kX);
+    } else {
+      const GradientTarget dx = target(ctx, kX);
+      args.dx = dx.data<T>();
+      args.accumulate = dx.accumulate;
+    }
+    kernels::run(ctx, kernels::conv2d_dx, args);
   }
 };
 
@@ -107,7 +142,8 @@ Var conv2d(Context& ctx, const Var& x, const Var& w, const ConvOptions& options,
             .relu = e.relu,
             .y = y.mutable_data<T>(),
             .weights = key_of(w.value(), e.scale),
-            .packed_x = node && w.requires_grad() ? &node->packed_x : nullptr};
+            .packed_x = kernels::packed_operand(x.value()),
+            .packed_y = e.packed ? kernels::packed_operand(y) : nullptr};
   });
   if (!node) return Var(y);
   node->shape = shape;

@@ -16,6 +16,9 @@ struct ConvEpilogue {
   Var bias;      // (K)
   Var residual;  // (N, OH, OW, K)
   bool relu = false;
+  /// Whether a convolution or a linear layer reads the result: then it is left in the form that tensor cores
+  /// read as well. It makes no other difference.
+  bool packed = false;
 };
 
 /// x (N, H, W, C), w (K, R, S, C) -> (N, OH, OW, K). Saves for backward what the gradients need: x, w, the
@@ -28,9 +31,11 @@ Var conv2d(Context& ctx, const Var& x, const Var& w, const ConvOptions& options,
 struct Conv2d {
   Var weight, bias;
   ConvOptions options;
+  bool packed = false;  // see ConvEpilogue
 
   Var operator()(Context& ctx, const Var& x, bool relu = false) const {
-    return conv2d(ctx, x, weight, options, {.scale = {}, .bias = bias, .residual = {}, .relu = relu});
+    return conv2d(ctx, x, weight, options,
+                  {.scale = {}, .bias = bias, .residual = {}, .relu = relu, .packed = packed});
   }
   void visit(ParamVisitor& visitor) {
     visitor.parameter("weight", weight);

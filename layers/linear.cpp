@@ -16,56 +16,79 @@ struct LinearNode : Node {
   int64_t m = 0, n = 0, k = 0;
   bool relu = false;
   Saved x, w, y;
-  kernels::PackedInput packed_x;
 
   void backward(Context& ctx) override {
     visit_float(output_gradient().dtype(), name(), [&](auto zero) { differentiate<decltype(zero)>(ctx); });
   }
 
   template <class T>
+  kernels::MatmulArgs<T> dw_sizes() const {  // (N, M) (M, K)
+    return {.m = n, .n = k, .k = m, .transpose_a = true};
+  }
+  template <class T>
+  kernels::MatmulArgs<T> dx_sizes() const {  // (M, N) (N, K)
+    return {.m = m, .n = k, .k = n};
+  }
+
+  /// Whether both gradients read g in bf16 alone, so that it is written in no other form.
+  template <class T>
+  bool g_is_packed(const Context& ctx) const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (ctx.device.type != DeviceType::cuda || n % 8 != 0) return false;
+      const auto packed = [&](const auto& args) {
+        return kernels::reads_bf16_form(kernels::choose(ctx, kernels::matmul, args));
+      };
+      return (!wants(kW) || packed(dw_sizes<float>())) && (!wants(kX) || packed(dx_sizes<float>()));
+    }
+    return false;
+  }
+
+  template <class T>
   void differentiate(Context& ctx) {
     const Tensor dy = output_gradient();
-    const Tensor g = relu ? ctx.empty(dy.shape(), dy.dtype()) : dy;
+    const bool makes_g = relu && (wants(kX) || wants(kW)), only_packed = makes_g && g_is_packed<T>(ctx);
+    Tensor g = dy;
+    if (makes_g) g = only_packed ? Tensor() : ctx.empty(dy.shape(), dy.dtype());
+    kernels::PackedOperand packed;
     const GradientTarget dbias = target(ctx, kBias);
-    if (relu || dbias)
-      kernels::run(ctx, kernels::epilogue_backward,
-                   kernels::EpilogueBackwardArgs<T>{.rows = m,
-                                                    .c = n,
-                                                    .y = relu ? y.get().data<T>() : nullptr,
-                                                    .dy = dy.data<T>(),
-                                                    .dz = relu ? g.mutable_data<T>() : nullptr,
-                                                    .dbias = dbias.data<T>(),
-                                                    .accumulate_bias = dbias.accumulate});
-    const kernels::ContentsKey gradient{g.storage().id, g.version()};
-    if (const GradientTarget dw = target(ctx, kW))  // (N, M) (M, K)
-      kernels::run(ctx, kernels::matmul,
-                   kernels::MatmulArgs<T>{.m = n,
-                                          .n = k,
-                                          .k = m,
-                                          .transpose_a = true,
-                                          .a = g.data<T>(),
-                                          .b = x.get().data<T>(),
-                                          .c = dw.data<T>(),
-                                          .accumulate = dw.accumulate,
-                                          .gradient = gradient,
-                                          .packed_b = &packed_x});
-    if (const GradientTarget dx = target(ctx, kX))  // (M, N) (N, K)
-      kernels::run(ctx, kernels::matmul,
-                   kernels::MatmulArgs<T>{.m = m,
-                                          .n = k,
-                                          .k = n,
-                                          .a = g.data<T>(),
-                                          .b = w.get().data<T>(),
-                                          .c = dx.data<T>(),
-                                          .accumulate = dx.accumulate,
-                                          .weights = key_of(w.get()),
-                                          .gradient = gradient});
+    if (makes_g || dbias)
+      kernels::run(
+          ctx, kernels::epilogue_backward,
+          kernels::EpilogueBackwardArgs<T>{.rows = m,
+                                           .c = n,
+                                           .y = relu ? y.get().data<T>() : nullptr,
+                                           .dy = dy.data<T>(),
+                                           .dz = makes_g && !only_packed ? g.mutable_data<T>() : nullptr,
+                                           .dbias = dbias.data<T>(),
+                                           .accumulate_bias = dbias.accumulate,
+                                           .packed_dz = only_packed ? &packed : nullptr});
+    kernels::PackedOperand* packed_g = only_packed ? &packed : kernels::packed_operand(g);
+    if (const GradientTarget dw = target(ctx, kW)) {
+      kernels::MatmulArgs<T> args = dw_sizes<T>();
+      args.a = data_or_null<T>(g);
+      args.b = x.get().data<T>();
+      args.c = dw.data<T>();
+      args.accumulate = dw.accumulate;
+      args.packed_a = packed_g;
+      args.packed_b = kernels::packed_operand(x.get());
+      kernels::run(ctx, kernels::matmul, args);
+    }
+    if (const GradientTarget dx = target(ctx, kX)) {
+      kernels::MatmulArgs<T> args = dx_sizes<T>();
+      args.a = data_or_null<T>(g);
+      args.b = w.get().data<T>();
+      args.c = dx.data<T>();
+      args.accumulate = dx.accumulate;
+      args.weights = key_of(w.get());
+      args.packed_a = packed_g;
+      kernels::run(ctx, kernels::matmul, args);
+    }
   }
 };
 
 }  // namespace
 
-Var linear(Context& ctx, const Var& x, const Var& w, const Var& bias, bool relu) {
+Var linear(Context& ctx, const Var& x, const Var& w, const Var& bias, bool relu, bool packed) {
   const Shape &in = x.shape(), &weights = w.shape();
   check(in.rank() == 2 && weights.rank() == 2 && in[1] == weights[1],
         "linear: x {} and w {} do not fit: expected (M, K) and (N, K)", in.str(), weights.str());
@@ -87,7 +110,8 @@ Var linear(Context& ctx, const Var& x, const Var& w, const Var& bias, bool relu)
                                         .relu = relu,
                                         .c = y.mutable_data<T>(),
                                         .weights = key_of(w.value()),
-                                        .packed_a = node && w.requires_grad() ? &node->packed_x : nullptr});
+                                        .packed_a = kernels::packed_operand(x.value()),
+                                        .packed_c = packed ? kernels::packed_operand(y) : nullptr});
   });
   if (!node) return Var(y);
   node->m = m;

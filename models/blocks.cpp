@@ -26,6 +26,7 @@ ConvNorm ConvNorm::make(Init& init, Norm norm, int64_t inputs, int64_t outputs, 
                         int64_t dilation) {
   ConvNorm block;
   block.conv = make_conv(init, inputs, outputs, size, stride, dilation);
+  block.conv.packed = true;
   if (norm.kind == Norm::folded) {
     block.conv.bias = init.constant({outputs}, 0);
     return block;
@@ -47,16 +48,20 @@ ConvNorm ConvNorm::make(Init& init, Norm norm, int64_t inputs, int64_t outputs, 
 }
 
 Var ConvNorm::operator()(Context& ctx, const Var& x, bool relu, Var residual) {
-  if (groups) return group_norm(ctx, conv(ctx, x), *groups, residual, relu);
-  if (!norm)
-    return conv2d(ctx, x, conv.weight, conv.options,
-                  {.scale = {}, .bias = conv.bias, .residual = std::move(residual), .relu = relu});
-  if (ctx.training && norm->weight.requires_grad())
-    return batch_norm(ctx, conv(ctx, x), *norm, residual, relu);
-  const FoldedBatchNorm& fold = folded(ctx);
-  return conv2d(
-      ctx, x, conv.weight, conv.options,
-      {.scale = fold.scale, .bias = Var(fold.shift), .residual = std::move(residual), .relu = relu});
+  const auto convolution = [&](ConvEpilogue epilogue) {
+    return conv2d(ctx, x, conv.weight, conv.options, std::move(epilogue));
+  };
+  if (groups) return group_norm(ctx, convolution({}), *groups, residual, relu);
+  if (norm && ctx.training && norm->weight.requires_grad())
+    return batch_norm(ctx, convolution({}), *norm, residual, relu);
+  ConvEpilogue epilogue{
+      .scale = {}, .bias = conv.bias, .residual = std::move(residual), .relu = relu, .packed = conv.packed};
+  if (norm) {
+    const FoldedBatchNorm& fold = folded(ctx);
+    epilogue.scale = fold.scale;
+    epilogue.bias = Var(fold.shift);
+  }
+  return convolution(std::move(epilogue));
 }
 
 const FoldedBatchNorm& ConvNorm::folded(Context& ctx) {
@@ -84,7 +89,9 @@ namespace {
 std::optional<ConvNorm> make_shortcut(Init& init, Norm norm, int64_t inputs, int64_t outputs,
                                       int64_t stride) {
   if (stride == 1 && inputs == outputs) return {};
-  return ConvNorm::make(init, norm, inputs, outputs, 1, stride);
+  ConvNorm shortcut = ConvNorm::make(init, norm, inputs, outputs, 1, stride);
+  shortcut.conv.packed = false;  // its result is only added
+  return shortcut;
 }
 
 }  // namespace

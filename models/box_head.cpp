@@ -14,6 +14,7 @@ struct TwoFcHead : BoxHead {
     fc6 = Linear::make(init, pooled * pooled * channels, width);
     fc6.pooled = {pooled, pooled, channels};
     fc7 = Linear::make(init, width, width);
+    fc6.packed = fc7.packed = drop == 0;  // else dropout reads them
     features = width;
   }
   Var operator()(Context& ctx, const Var& pooled) override {

@@ -17,7 +17,9 @@ Fpn Fpn::make(Init& init, const std::vector<int64_t>& channels, int64_t width) {
   for (const int64_t inputs : channels) {
     fpn.inner.push_back(conv(inputs, 1));
     fpn.outer.push_back(conv(width, 3));
+    fpn.outer.back().packed = true;  // the RPN convolves it
   }
+  fpn.inner.back().packed = true;  // the others are added to before they are convolved
   return fpn;
 }
 

@@ -65,6 +65,7 @@ struct ResNet : Backbone {
 
   ResNet(Init& init, Norm norm, const Depth& depth, size_t count, size_t first, bool dilate_last = false)
       : conv1(ConvNorm::make(init, norm, 3, 64, 7, 2)), first_map(first) {
+    conv1.conv.packed = false;  // the pooling reads it
     for (size_t stage = 0; stage < count; ++stage) {
       stages.push_back(make_stage(init, norm, depth, stage, dilate_last && stage + 1 == count));
       if (stage >= first) channels.push_back(stage_channels(depth, stage));
@@ -95,6 +96,7 @@ struct Layer4Head : BoxHead {
 
   Layer4Head(Init& init, Norm norm, const Depth& depth) : layer4(make_stage(init, norm, depth, 3)) {
     features = stage_channels(depth, 3);
+    layer4.back().convs.back().conv.packed = false;  // its mean is taken
   }
   Var operator()(Context& ctx, const Var& pooled) override {
     Var y = pooled;

@@ -54,7 +54,9 @@ Rpn Rpn::make(Init& init, const ModelConfig& config, int64_t channels, int64_t a
     return layer;
   };
   const int64_t scores = config.rpn_scores == "softmax" ? 2 : 1;
-  return {conv(channels, 3), conv(scores * anchors_per_cell, 1), conv(anchors_per_cell * 4, 1)};
+  Rpn rpn{conv(channels, 3), conv(scores * anchors_per_cell, 1), conv(anchors_per_cell * 4, 1)};
+  rpn.conv.packed = true;
+  return rpn;
 }
 
 void Rpn::visit(ParamVisitor& visitor) {

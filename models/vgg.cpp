@@ -25,6 +25,8 @@ struct Vgg16 : Backbone {
       for (int64_t i = 0; i < kConvs[stage]; ++i) {
         Conv2d conv = make_conv(init, inputs, kWidths[stage], 3);
         conv.bias = init.constant({kWidths[stage]}, 0);
+        // Between stages the pooling reads it.
+        conv.packed = i + 1 < kConvs[stage] || stage + 1 == std::size(kWidths);
         layers.push_back({index, stage, conv});
         index += 2;  // the ReLU
         inputs = kWidths[stage];

@@ -35,14 +35,14 @@ LIMITS = [
     ("matmul_register_tiles:*", None, None),
     ("*_mma:*_mma_kernel<Bf16,*Tile<128,*", 4.5, 10),
     ("*_mma:*_mma_kernel<Bf16,*Tile<64,*", 7.5, 10),  # one HMMA in four, for the same copies
-    ("conv2d_implicit_gemm_mma:*<Tf32,Tile<128,[12][25]*", 4.5, 10),
+    ("conv2d_implicit_gemm_mma:*<Tf32Filters,Tile<128,[12][25]*", 3.5, 10),
     ("matmul_mma:*<Tf32,0,[01],Tile<128,[12][25]*", 4.5, 10),
     ("matmul_mma:*<Tf32,1,0,Tile<128,[12][25]*", 4.5, 10),
     # ldmatrix cannot transpose floats, so operands that lie along their outer index are read one by one.
     ("matmul_mma:*<Tf32,1,1,Tile<128,[12][25]*", 5, 10),
     ("conv2d_dw_implicit_gemm_mma:*<Tf32,Tile<128,[12][25]*", 6, 10),
-    ("*_mma:*_mma_kernel<Tf32,*Tile<128,64,*", 9, 10),
-    ("*_mma:*_mma_kernel<Tf32,*Tile<64,*", 13, 10),
+    ("*_mma:*_mma_kernel<Tf32*,*Tile<128,64,*", 9, 10),
+    ("*_mma:*_mma_kernel<Tf32*,*Tile<64,*", 13, 10),
     ("roi_align_*:*", None, None),
     ("nms_*:compare_kernel*", None, None),
     ("nms_*:suppress_kernel*", None, None),

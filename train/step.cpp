@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "kernels/gemm/weights_key.h"
 #include "layers/sum.h"
 #include "train/step_record.h"
 
@@ -39,8 +40,17 @@ Losses detached_copy(const Losses& losses) {
   return copy;
 }
 
-Losses TrainingStep::pass(Context& ctx, const TrainingBatch& batch) {
+void TrainingStep::begin_pass(Context& ctx) const {
   ctx.training = ctx.grad = true;
+  if (ctx.device.type != DeviceType::cuda) return;
+  std::vector<kernels::WeightsKey> weights;
+  for (const Sgd::Parameter& p : sgd_.parameters())
+    weights.push_back({p.value.value().storage().id, p.value.value().version()});
+  kernels::renew_packed_weights(ctx.stream, ctx.workspace, weights);
+}
+
+Losses TrainingStep::pass(Context& ctx, const TrainingBatch& batch) {
+  begin_pass(ctx);
   const Losses losses = model_.losses(ctx, batch.images, batch.truth);
   backward(ctx, losses.total);
   sgd_.step(ctx);
@@ -69,7 +79,7 @@ Losses TrainingStep::run(int64_t step, float learning_rate, std::span<const Trai
   if (micro_batches == 1) return run(step, learning_rate, own[0]);
   ctx_.step.fill(static_cast<double>(step));
   sgd_.set_learning_rate(learning_rate);
-  ctx_.training = ctx_.grad = true;
+  begin_pass(ctx_);
   GradientSum gradients(ctx_, world_, sgd_.parameters(), micro_batches, bucket_bytes_);
   StepRecord record(ctx_, model_, world_, micro_batches, sync_bn_);
   if (sync_bn_)
@@ -113,11 +123,17 @@ Losses TrainingStep::run(int64_t step, float learning_rate, const TrainingBatch&
     entry->losses = {};  // frees its memory first
     entry->losses = detached_copy(pass(ctx, entry->batch));
   });
-  // A replay writes to weights and statistics without the tensors' knowledge. What was derived from them is
-  // stale.
+  // A replay writes to weights, and to statistics that are trained, without the tensors' knowledge. What was
+  // derived from them is stale.
+  const bool statistics_move = model_.config.norm == "batch";
   visit_module(
-      model_, [](const std::string&, Var& value, const Shape&) { value.value().mark_written(); },
-      [](const std::string&, Tensor& value) { value.mark_written(); });
+      model_,
+      [](const std::string&, Var& value, const Shape&) {
+        if (value.requires_grad()) value.value().mark_written();
+      },
+      [&](const std::string&, Tensor& value) {
+        if (statistics_move) value.mark_written();
+      });
   return detached_copy(entry->losses);
 }
 

@@ -69,6 +69,8 @@ class TrainingStep {
   /// Images, height, width, capacity for boxes, capacity for proposals.
   using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t>;
 
+  /// What comes before the batches of a step: on a GPU all weights that SGD has changed are packed at once.
+  void begin_pass(Context& ctx) const;
   Losses pass(Context& ctx, const TrainingBatch& batch);
   /// Forward and backward of this rank's batches, the first of which has this number in the step.
   void pass_in_turn(std::span<const TrainingBatch> own, int64_t first, StepRecord& record,

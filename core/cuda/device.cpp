@@ -236,7 +236,7 @@ void Arena::give_back(std::byte* data, size_t bytes) {
   // Inserted before entries of the same size: the memory that was returned last is handed out first, so that
   // a step finds its gradients where they were.
   unused_.emplace_hint(unused_.lower_bound(bytes), bytes, data);
-  if (!keeps_) release();
+  if (!keeps_ && !is_capturing(device_)) release();  // each replay of the capture would release it again
 }
 
 namespace {

@@ -1,6 +1,22 @@
 #include "core/cuda/recorded_work.h"
 
+#include <atomic>
+
 namespace rcnn {
+namespace {
+
+std::atomic<uint64_t> runs_begun_or_ended;
+
+struct Run {
+  Run() { ++runs_begun_or_ended; }
+  ~Run() { ++runs_begun_or_ended; }
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+};
+
+}  // namespace
+
+uint64_t recorded_runs() { return runs_begun_or_ended; }
 
 RecordedWork::RecordedWork(const Context& like, bool records)
     : records_(records && like.device.type == DeviceType::cuda) {
@@ -22,6 +38,7 @@ RecordedWork::RecordedWork(const Context& like, bool records)
 
 void RecordedWork::run(const std::function<void(Context&)>& work) {
   if (!records_) return work(*context_);
+  const Run counted;
   constexpr int kRunsBefore = 2;
   if (!graph_.captured()) {
     const cuda::ArenaScope scope(context_->device, arena_);

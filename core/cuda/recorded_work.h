@@ -6,6 +6,7 @@
 // the CPU, or if recording is turned off, the work simply runs.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -13,6 +14,11 @@
 #include "core/cuda/device.h"
 
 namespace rcnn {
+
+/// A number that changes when work that records itself begins and when it ends. What kernels leave beside a
+/// tensor for others must not outlive it: a replay writes to tensors without their knowledge, and each replay
+/// has to make for itself what it needs.
+uint64_t recorded_runs();
 
 class RecordedWork {
  public:

@@ -10,7 +10,7 @@
 #pragma once
 
 #include "core/host_device.h"
-#include "kernels/gemm/packed_input.h"
+#include "kernels/gemm/packed_operand.h"
 #include "kernels/gemm/weights_key.h"
 #include "kernels/op.h"
 
@@ -41,10 +41,17 @@ struct Conv2dArgs {
   bool relu = false;
   T* y = nullptr;  // (N, OH, OW, K)
   WeightsKey weights = {};
-  PackedInput* packed_x = nullptr;  // filled by a variant that packs x; null if nobody reads it later
+  // On a GPU: the packed forms. A variant that packs x leaves it here for the next, or finds it; that of y is
+  // left if it is given. Null: not kept.
+  PackedOperand* packed_x = nullptr;
+  PackedOperand* packed_y = nullptr;
 };
 
 /// dx from g = dLoss / d conv(x, w).
+///
+/// Variants that read and write bf16 forms (reads_bf16_form) can apply to dx what the layer below would do
+/// first with it: if that owes no gradient to a residual or a bias, its own g is scale[c] * dx where its
+/// result x is positive (`mask`; everywhere without), else 0. It is left in packed_dx, and dx may be null.
 template <class T>
 struct Conv2dDxArgs {
   Conv2dShape shape = {};
@@ -53,7 +60,10 @@ struct Conv2dDxArgs {
   T* dx = nullptr;       // (N, H, W, C)
   Accumulate accumulate = Accumulate::no;
   WeightsKey weights = {};
-  ContentsKey gradient = {};  // of g
+  PackedOperand* packed_g = nullptr;  // with the form of g that the variant reads, g may be null
+  const T* mask = nullptr;            // (N, H, W, C) or null
+  const T* scale = nullptr;           // (C) or null
+  PackedOperand* packed_dx = nullptr;
 };
 
 /// dw from g = dLoss / d conv(x, w).
@@ -64,8 +74,8 @@ struct Conv2dDwArgs {
   const T* g = nullptr;  // (N, OH, OW, K)
   T* dw = nullptr;       // (K, R, S, C)
   Accumulate accumulate = Accumulate::no;
-  ContentsKey gradient = {};              // of g
-  const PackedInput* packed_x = nullptr;  // that forward may have left, or null
+  PackedOperand* packed_x = nullptr;
+  PackedOperand* packed_g = nullptr;  // with the form of g that the variant reads, g may be null
 };
 
 /// The shape alone: what a plan knows the calls by (kernels/plans.h).

@@ -112,9 +112,10 @@ Conv2dCase case_of(const Conv2dArgs<T>& a, ArgumentReader&) {
 }
 
 /// The case of a gradient. The share of rows of g that are not 0 is rounded down to a power of two, so that
-/// the steps of a training have few different cases.
+/// the steps of a training have few different cases. A g that exists in packed form alone counts as dense.
 template <class T>
 Conv2dCase gradient_case_of(const Conv2dShape& s, const T* g, ArgumentReader& reader) {
+  if (!g) return {s};
   const int64_t rows = s.n * s.oh() * s.ow();
   const std::span<const T> values = reader.read(g, rows * s.k);
   int64_t other = 0;

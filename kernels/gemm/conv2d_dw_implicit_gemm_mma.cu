@@ -109,8 +109,8 @@ void run(const Stream& stream, Workspace& workspace, const Conv2dDwArgs<float>& 
   const ConvDims dims = conv_dims(packed), bare = conv_dims(s);
   const int64_t rows = s.n * s.oh() * s.ow();
   DwGemm<Stored> gemm{};
-  gemm.x = kept_input<Stored>(stream, workspace, a.x, s.n * s.h * s.w, s.c, a.packed_x);
-  gemm.g = packed_gradient<Stored>(stream, workspace, a.g, rows, s.k, a.gradient);
+  gemm.x = packed_rows<Stored>(stream, workspace, a.x, s.n * s.h * s.w, s.c, a.packed_x);
+  gemm.g = packed_rows<Stored>(stream, workspace, a.g, rows, s.k, a.packed_g);
   gemm.k = bare.k, gemm.c = bare.c;
   gemm.g_columns = dims.k;
   gemm.patches = patches_of_x(dims);

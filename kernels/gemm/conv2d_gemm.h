@@ -201,7 +201,7 @@ inline GemmOutput output_of(const ConvDims& p, const Conv2dArgs<float>& a) {
 }
 /// dx: (N H W, C).
 inline GemmOutput output_of(const ConvDims& p, const Conv2dDxArgs<float>& a) {
-  return GemmOutput{.out = a.dx, .columns = p.c, .accumulate = a.accumulate}.with_vectors();
+  return GemmOutput{.out = a.dx, .columns = p.c, .scale = a.scale, .accumulate = a.accumulate}.with_vectors();
 }
 /// dw: (K, R S C).
 inline GemmOutput output_of(const ConvDims& p, const Conv2dDwArgs<float>& a) {

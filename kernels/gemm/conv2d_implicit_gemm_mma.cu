@@ -4,7 +4,8 @@
 // Both operands lie along k: the channels of a patch and of a filter are neighbours in memory, so every copy
 // is a vector of 16 bytes of one tap. Channels that do not fill vectors are padded with zeros in a packed
 // copy; for dx the filters are transposed to (C, R, S, K). The bf16 variant packs both operands; the TF32
-// variant reads an operand in place if it needs neither padding nor transposing and is aligned.
+// variant reads images in place if they need no padding and are aligned; filters it packs too, so that they
+// are rounded once.
 #include <algorithm>
 
 #include "kernels/gemm/conv2d_gemm.h"
@@ -14,13 +15,13 @@ namespace rcnn::kernels {
 namespace mma {
 namespace {
 
-template <class Stored>
+template <class Stored, class Output>
 struct ConvGemm {
   ConvDims dims;  // with the channels of `image` as packed
   bool dx;
   const Stored* image;    // x (N, H, W, C), or g (N, OH, OW, K)
   const Stored* filters;  // (columns, R, S, channels)
-  GemmOutput output;
+  Output output;
   GemmParts parts;
   int column_tiles;
 
@@ -68,8 +69,9 @@ struct ConvCopy {
 
   /// `column` is the first of the tile, `first` the first chunk. A barrier lies before it, since another
   /// thread has written the position.
-  __device__ ConvCopy(const ConvGemm<Stored>& gemm, const Patches& of, const Position* positions, int column,
-                      int first)
+  template <class Output>
+  __device__ ConvCopy(const ConvGemm<Stored, Output>& gemm, const Patches& of, const Position* positions,
+                      int column, int first)
       : patches(of), image(gemm.image) {
     filter_length = patches.filter_r * patches.filter_s * patches.channels;
     filters = gemm.filters + static_cast<int64_t>(column + share_b.line) * filter_length;
@@ -116,7 +118,7 @@ struct ConvCopy {
 // are aligned to 16 bytes. Bottleneck: the tensor cores; for 1 x 1 filters, memory.
 template <class Element, class T>
 __global__ void __launch_bounds__(T::kThreads, T::kBlocks)
-    conv2d_mma_kernel(ConvGemm<typename Element::Stored> gemm) {
+    conv2d_mma_kernel(ConvGemm<typename Element::Stored, typename Element::Output> gemm) {
   using Stored = typename Element::Stored;
   // Placed behind the ring, not in a static array: shared memory beyond 48 KiB must be dynamic.
   auto* const positions = reinterpret_cast<Position*>(dynamic_shared<unsigned char>() + T::kSharedBytes);
@@ -145,7 +147,8 @@ __global__ void __launch_bounds__(T::kThreads, T::kBlocks)
 /// Completes `gemm`, in which dims, dx, image, filters and output are set, and runs it. The output
 /// has `rows` rows.
 template <class Element>
-void run(const Stream& stream, Workspace& workspace, ConvGemm<typename Element::Stored> gemm, int64_t rows,
+void run(const Stream& stream, Workspace& workspace,
+         ConvGemm<typename Element::Stored, typename Element::Output> gemm, int64_t rows,
          std::optional<Plan> plan) {
   const ConvDims& p = gemm.dims;
   const int phases = gemm.dx ? dx_phases(p) : 1;
@@ -173,12 +176,17 @@ void forward(const Stream& stream, Workspace& workspace, const Conv2dArgs<float>
   const Conv2dShape& s = a.shape;
   Conv2dShape packed = s;
   packed.c = padded<Stored>(s.c);
-  ConvGemm<Stored> gemm{};
+  ConvGemm<Stored, typename Element::Output> gemm{};
   gemm.dims = conv_dims(packed);
-  gemm.image = packed_input<Stored>(stream, workspace, a.x, s.n * s.h * s.w, s.c, a.packed_x);
-  gemm.filters = packed_rows<Stored>(stream, workspace, a.w, s.k * s.r * s.s, s.c, a.weights);
-  gemm.output = output_of(conv_dims(s), a);
-  run<Element>(stream, workspace, gemm, s.n * s.oh() * s.ow(), plan);
+  gemm.image = packed_rows<Stored>(stream, workspace, a.x, s.n * s.h * s.w, s.c, a.packed_x);
+  gemm.filters = packed_weights<Stored>(stream, workspace, a.w, s.k * s.r * s.s, s.c, a.weights, false);
+  const int64_t rows = s.n * s.oh() * s.ow();
+  const GemmOutput output = output_of(conv_dims(s), a);
+  if constexpr (std::is_same_v<Stored, bf16>)
+    gemm.output = {output, nullptr, packed_result(stream, a.y, rows, s.k, a.packed_y)};
+  else
+    gemm.output = output;
+  run<Element>(stream, workspace, gemm, rows, plan);
 }
 
 template <class Element>
@@ -188,25 +196,30 @@ void backward(const Stream& stream, Workspace& workspace, const Conv2dDxArgs<flo
   const Conv2dShape& s = a.shape;
   Conv2dShape packed = s;
   packed.k = padded<Stored>(s.k);
-  ConvGemm<Stored> gemm{};
+  ConvGemm<Stored, typename Element::Output> gemm{};
   gemm.dx = true;
   gemm.dims = conv_dims(packed);
-  gemm.image = packed_gradient<Stored>(stream, workspace, a.g, s.n * s.oh() * s.ow(), s.k, a.gradient);
+  gemm.image = packed_rows<Stored>(stream, workspace, a.g, s.n * s.oh() * s.ow(), s.k, a.packed_g);
   gemm.filters = packed_transposed<Stored>(stream, workspace, a.w, s.k, s.r * s.s, s.c, a.weights);
-  gemm.output = output_of(conv_dims(s), a);
-  run<Element>(stream, workspace, gemm, s.n * s.h * s.w, plan);
+  const int64_t rows = s.n * s.h * s.w;
+  const GemmOutput output = output_of(conv_dims(s), a);
+  if constexpr (std::is_same_v<Stored, bf16>)
+    gemm.output = {output, a.mask, packed_result(stream, a.dx, rows, s.c, a.packed_dx)};
+  else
+    gemm.output = output;
+  run<Element>(stream, workspace, gemm, rows, plan);
 }
 
 }  // namespace
 
 void conv2d_planned(const Stream& stream, Workspace& workspace, const Conv2dArgs<float>& a,
                     Precision precision, std::optional<Plan> plan) {
-  (precision == Precision::bf16 ? forward<Bf16> : forward<Tf32>)(stream, workspace, a, plan);
+  (precision == Precision::bf16 ? forward<Bf16> : forward<Tf32Filters>)(stream, workspace, a, plan);
 }
 
 void conv2d_dx_planned(const Stream& stream, Workspace& workspace, const Conv2dDxArgs<float>& a,
                        Precision precision, std::optional<Plan> plan) {
-  (precision == Precision::bf16 ? backward<Bf16> : backward<Tf32>)(stream, workspace, a, plan);
+  (precision == Precision::bf16 ? backward<Bf16> : backward<Tf32Filters>)(stream, workspace, a, plan);
 }
 
 }  // namespace mma

@@ -5,6 +5,7 @@
 //     dresidual = g,   dbias[c] = sum of g over rows,   dz = scale[c] * g
 #pragma once
 
+#include "kernels/gemm/packed_operand.h"
 #include "kernels/op.h"
 
 namespace rcnn::kernels {
@@ -20,6 +21,8 @@ struct EpilogueBackwardArgs {
   Accumulate accumulate_residual = Accumulate::no;
   T* dbias = nullptr;  // (C), or null
   Accumulate accumulate_bias = Accumulate::no;
+  /// On a GPU: where the bf16 form of dz is left, which may be all that is needed of it. Requires C % 8 == 0.
+  PackedOperand* packed_dz = nullptr;
 };
 
 template <class T>

@@ -37,7 +37,7 @@ EpilogueCase case_of(const EpilogueBackwardArgs<T>& a, ArgumentReader&) {
           a.c,
           a.y != nullptr,
           a.scale != nullptr,
-          a.dz != nullptr,
+          a.dz != nullptr || a.packed_dz != nullptr,
           a.dresidual != nullptr,
           a.dbias != nullptr};
 }

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "kernels/gemm/epilogue.h"
+#include "kernels/gemm/mma_pack.h"
 #include "kernels/relu_math.h"
 #include "kernels/vectors.h"
 
@@ -17,7 +18,8 @@ constexpr int64_t kMaxChunks = 512;  // a constant, so that every card adds dbia
 ///
 /// Shared memory: 4 KiB for V = 4. Bottleneck: memory, one pass over y, dy and the results.
 template <int V>
-__global__ void backward_kernel(EpilogueBackwardArgs<float> a, int64_t rows_per_chunk, float* shares) {
+__global__ void backward_kernel(EpilogueBackwardArgs<float> a, int64_t rows_per_chunk, bf16* packed_dz,
+                                float* shares) {
   RCNN_SHARED(float, thread_sums, [kThreads][V]);
   const int64_t c = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V;
   const int64_t first = blockIdx.y * rows_per_chunk;
@@ -49,6 +51,7 @@ __global__ void backward_kernel(EpilogueBackwardArgs<float> a, int64_t rows_per_
         sums[i] += g[i];
       }
       if (a.dz) write_values<V>(a.dz + at, dz);
+      if (packed_dz) write_rounded<V>(packed_dz + at, dz);
       if (a.dresidual) write_values<V>(a.dresidual + at, dresidual);
     }
   }
@@ -84,8 +87,11 @@ __global__ void dbias_kernel(EpilogueBackwardArgs<float> a, const float* shares,
 }  // namespace
 
 void epilogue_backward_block_per_chunk(const Stream& stream, Workspace& workspace,
-                                       const EpilogueBackwardArgs<float>& a) {
-  if (a.c == 0) return;
+                                       const EpilogueBackwardArgs<float>& args) {
+  if (args.c == 0) return;
+  bf16* packed_dz = mma::packed_result(stream, args.dz, args.rows, args.c, args.packed_dz);
+  EpilogueBackwardArgs<float> a = args;
+  a.packed_dz = nullptr;  // an address of the host's, which kernels must not get
   const bool vectors = four_at_a_time(a.c, {a.y, a.dy, a.scale, a.dz, a.dresidual});
   const int64_t across = vectors ? a.c / 4 : a.c;
   unsigned width = 1;  // threads along the channels, a power of two
@@ -96,9 +102,9 @@ void epilogue_backward_block_per_chunk(const Stream& stream, Workspace& workspac
   const dim3 grid(blocks_for(across, width), blocks_for(a.rows, rows_per_chunk));
   float* shares = a.dbias ? workspace.take<float>(grid.y * a.c) : nullptr;
   if (vectors)
-    launch<backward_kernel<4>>(stream, grid, block, 0, a, rows_per_chunk, shares);
+    launch<backward_kernel<4>>(stream, grid, block, 0, a, rows_per_chunk, packed_dz, shares);
   else
-    launch<backward_kernel<1>>(stream, grid, block, 0, a, rows_per_chunk, shares);
+    launch<backward_kernel<1>>(stream, grid, block, 0, a, rows_per_chunk, packed_dz, shares);
   if (a.dbias)
     launch<dbias_kernel>(stream, blocks_for(a.c, kColumns), dim3(kColumns, kLines), 0, a, shares,
                          static_cast<int>(grid.y));

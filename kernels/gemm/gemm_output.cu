@@ -7,8 +7,8 @@ constexpr int kThreads = 256;
 
 /// One thread per V neighbouring outputs: it adds their sums from all arrays, in order, and writes them once.
 /// Bottleneck: memory, count + 1 passes over the output.
-template <int V>
-__global__ void write_sums_kernel(const float* arrays, int count, int64_t size, GemmOutput output) {
+template <int V, class Output>
+__global__ void write_sums_kernel(const float* arrays, int count, int64_t size, Output output) {
   const int64_t at = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * V;
   if (at >= size) return;
   float sums[V];
@@ -25,17 +25,25 @@ __global__ void write_sums_kernel(const float* arrays, int count, int64_t size, 
 
 }  // namespace
 
-void write_sums(const Stream& stream, const float* sums, int count, int64_t rows, const GemmOutput& output) {
+template <class Output>
+void write_sums(const Stream& stream, const float* sums, int count, int64_t rows, const Output& output) {
   const int64_t size = rows * output.columns;
   if (output.vectors && aligned_to_16(sums))
-    launch<write_sums_kernel<4>>(stream, blocks_for(size / 4, kThreads), kThreads, 0, sums, count, size,
-                                 output);
+    launch<write_sums_kernel<4, Output>>(stream, blocks_for(size / 4, kThreads), kThreads, 0, sums, count,
+                                         size, output);
   else
-    launch<write_sums_kernel<1>>(stream, blocks_for(size, kThreads), kThreads, 0, sums, count, size, output);
+    launch<write_sums_kernel<1, Output>>(stream, blocks_for(size, kThreads), kThreads, 0, sums, count, size,
+                                         output);
 }
 
-void combine_parts(const Stream& stream, const GemmParts& parts, const GemmOutput& output) {
+template <class Output>
+void combine_parts(const Stream& stream, const GemmParts& parts, const Output& output) {
   if (parts.count > 1) write_sums(stream, parts.partials, parts.count, parts.rows, output);
 }
+
+template void write_sums(const Stream&, const float*, int, int64_t, const GemmOutput&);
+template void write_sums(const Stream&, const float*, int, int64_t, const PackedGemmOutput&);
+template void combine_parts(const Stream&, const GemmParts&, const GemmOutput&);
+template void combine_parts(const Stream&, const GemmParts&, const PackedGemmOutput&);
 
 }  // namespace rcnn::kernels

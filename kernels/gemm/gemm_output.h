@@ -20,8 +20,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include "core/accumulate.h"
+#include "core/bf16.h"
 #include "core/context.h"
 #include "kernels/gemm/epilogue_math.h"
 #include "kernels/vectors.h"
@@ -48,13 +50,27 @@ struct GemmOutput {
   }
 };
 
+/// What kernels on tensor cores can do besides: leave the result in bf16 too, or alone, and take for 0 the
+/// sums of a gradient where the ReLU's output in `mask` is not positive. A type of its own, because kernels
+/// that sum in registers have none to spare for it.
+struct PackedGemmOutput : GemmOutput {
+  const float* mask = nullptr;  // (rows, columns) or null
+  bf16* packed = nullptr;  // (rows, columns) or null; if it is there, `out` may be null. columns % 8 == 0
+
+  PackedGemmOutput() = default;
+  PackedGemmOutput(const GemmOutput& output, const float* relu_output, bf16* form)
+      : GemmOutput(output), mask(relu_output), packed(form) {
+    vectors = vectors && aligned_to_16(mask);
+  }
+};
+
 /// Writes V neighbouring columns, starting at `column`, of each of these rows; a negative row is left out.
 /// V = 4 requires `vectors` and column % 4 == 0. The caller has checked that the rows and columns exist.
 ///
 /// All addends are loaded before the first result is written: addends and results may be the same memory, so
 /// the compiler must keep the order of loads and stores, and would wait for each load in turn.
-template <int V, int kRows>
-__device__ inline void write_rows(const GemmOutput& o, const int (&rows)[kRows], int column,
+template <int V, int kRows, class Output>
+__device__ inline void write_rows(const Output& o, const int (&rows)[kRows], int column,
                                   const float (&sums)[kRows][V]) {
   float scale[V], bias[V], addends[kRows][V];
   RCNN_UNROLL
@@ -72,19 +88,36 @@ __device__ inline void write_rows(const GemmOutput& o, const int (&rows)[kRows],
     for (float& addend : addends[r]) addend = 0;
     if (add && rows[r] >= 0) read_values<V>(add + at(rows[r]), addends[r]);
   }
+  constexpr bool kPacked = std::is_same_v<Output, PackedGemmOutput>;
+  float masks[kPacked ? kRows : 1][V];
+  if constexpr (kPacked) {
+    RCNN_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      RCNN_UNROLL
+      for (float& mask : masks[r]) mask = 1;
+      if (o.mask && rows[r] >= 0) read_values<V>(o.mask + at(rows[r]), masks[r]);
+    }
+  }
   RCNN_UNROLL
   for (int r = 0; r < kRows; ++r) {
     float result[V];
     RCNN_UNROLL
-    for (int i = 0; i < V; ++i)
-      result[i] = epilogue_value(sums[r][i], scale[i], bias[i], addends[r][i], o.relu);
+    for (int i = 0; i < V; ++i) {
+      float sum = sums[r][i];
+      if constexpr (kPacked) sum = relu_gradient(masks[r][i], sum);
+      result[i] = epilogue_value(sum, scale[i], bias[i], addends[r][i], o.relu);
+    }
+    if constexpr (kPacked) {
+      if (o.packed && rows[r] >= 0) write_rounded<V>(o.packed + at(rows[r]), result);
+      if (!o.out) continue;
+    }
     if (rows[r] >= 0) write_values<V>(o.out + at(rows[r]), result);
   }
 }
 
 /// write_rows for one row.
-template <int V>
-__device__ inline void write(const GemmOutput& o, int row, int column, const float (&sums)[V]) {
+template <int V, class Output>
+__device__ inline void write(const Output& o, int row, int column, const float (&sums)[V]) {
   const int rows[1] = {row};
   float sums_of_row[1][V];
   RCNN_UNROLL
@@ -133,15 +166,18 @@ inline dim3 grid_of(int64_t tiles, int phases, const GemmParts& parts) {
 }
 
 /// Where part `part` of a split reduction writes its sums, without an epilogue.
-__device__ inline GemmOutput share_of_part(const GemmOutput& output, const GemmParts& parts, int part) {
-  GemmOutput share{.out = parts.partials + static_cast<int64_t>(part) * parts.rows * output.columns,
-                   .columns = output.columns};
+template <class Output>
+__device__ Output share_of_part(const Output& output, const GemmParts& parts, int part) {
+  Output share{};
+  share.out = parts.partials + static_cast<int64_t>(part) * parts.rows * output.columns;
+  share.columns = output.columns;
   share.vectors = output.columns % 4 == 0;
   return share;
 }
 
 /// Where a block of part `part` writes: the output itself, or the share of its part.
-__device__ inline GemmOutput output_of_part(const GemmOutput& output, const GemmParts& parts, int part) {
+template <class Output>
+__device__ Output output_of_part(const Output& output, const GemmParts& parts, int part) {
   return parts.count == 1 ? output : share_of_part(output, parts, part);
 }
 
@@ -158,10 +194,12 @@ RCNN_HOST_DEVICE inline StepRange steps_of_part(int steps, const GemmParts& part
 
 /// Adds `count` arrays (count, rows, columns) of sums in their order and writes the output. The sums of one
 /// array may be the output's own memory.
-void write_sums(const Stream& stream, const float* sums, int count, int64_t rows, const GemmOutput& output);
+template <class Output>
+void write_sums(const Stream& stream, const float* sums, int count, int64_t rows, const Output& output);
 
-/// Adds the parts in their order and writes the output. Does nothing for one part. Defined
-/// in kernels/gemm/gemm_output.cu.
-void combine_parts(const Stream& stream, const GemmParts& parts, const GemmOutput& output);
+/// Adds the parts in their order and writes the output. Does nothing for one part. Both are defined for both
+/// types of outputs in kernels/gemm/gemm_output.cu.
+template <class Output>
+void combine_parts(const Stream& stream, const GemmParts& parts, const Output& output);
 
 }  // namespace rcnn::kernels

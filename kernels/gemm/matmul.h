@@ -2,7 +2,7 @@
 // its gradients. All matrices are row-major and dense; op transposes or does nothing.
 #pragma once
 
-#include "kernels/gemm/packed_input.h"
+#include "kernels/gemm/packed_operand.h"
 #include "kernels/gemm/weights_key.h"
 #include "kernels/op.h"
 
@@ -19,9 +19,11 @@ struct MatmulArgs {
   T* c = nullptr;                          // (M, N)
   Accumulate accumulate = Accumulate::no;  // yes: c += op(a) op(b), without bias and relu
   WeightsKey weights = {};                 // of b, if it holds weights
-  ContentsKey gradient = {};               // of a, if it holds the gradient of a layer's output
-  PackedInput* packed_a = nullptr;         // filled by a variant that packs a; null if nobody reads it later
-  const PackedInput* packed_b = nullptr;   // of b, if it holds a layer's input that forward may have packed
+  // On a GPU: the packed forms. A variant that packs an operand leaves it here for the next, or finds it;
+  // with the form that it reads, the operand may be null. That of c is left if it is given. Null: not kept.
+  PackedOperand* packed_a = nullptr;
+  PackedOperand* packed_b = nullptr;
+  PackedOperand* packed_c = nullptr;
 };
 
 /// The sizes, and which of the matrices is transposed: what a plan knows the calls by (kernels/plans.h).

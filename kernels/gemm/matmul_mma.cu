@@ -10,13 +10,13 @@ namespace rcnn::kernels {
 namespace mma {
 namespace {
 
-template <class Stored>
+template <class Stored, class Output>
 struct MatmulGemm {
   const Stored* a;
   const Stored* b;
   int m, n, k;
   int a_length, b_length;  // elements of a packed line
-  GemmOutput output;
+  Output output;
   GemmParts parts;
   int column_tiles;
 };
@@ -38,7 +38,7 @@ struct MatmulCopy {
 // memory if a matrix is thin.
 template <class Element, Order OrderA, Order OrderB, class T>
 __global__ void __launch_bounds__(T::kThreads, T::kBlocks)
-    matmul_mma_kernel(MatmulGemm<typename Element::Stored> gemm) {
+    matmul_mma_kernel(MatmulGemm<typename Element::Stored, typename Element::Output> gemm) {
   using Stored = typename Element::Stored;
   const int part = static_cast<int>(blockIdx.z);
   const int row = static_cast<int>(blockIdx.x) / gemm.column_tiles * T::kM;
@@ -56,7 +56,8 @@ __global__ void __launch_bounds__(T::kThreads, T::kBlocks)
 }
 
 template <class Element, Order OrderA, Order OrderB>
-void launch_matmul(const Stream& stream, TileSize size, MatmulGemm<typename Element::Stored>& gemm) {
+void launch_matmul(const Stream& stream, TileSize size,
+                   MatmulGemm<typename Element::Stored, typename Element::Output>& gemm) {
   with_tile(stream, size, [&](auto tile) {
     using T = decltype(tile);
     gemm.column_tiles = static_cast<int>(blocks_for(gemm.n, T::kN));
@@ -74,16 +75,18 @@ void run(const Stream& stream, Workspace& workspace, const MatmulArgs<float>& ar
   // A line of `a` has k elements (m if it is stored transposed), a line of `b` has n (k if transposed).
   const int64_t a_length = args.transpose_a ? args.m : args.k, a_lines = args.transpose_a ? args.k : args.m;
   const int64_t b_length = args.transpose_b ? args.k : args.n, b_lines = args.transpose_b ? args.n : args.k;
-  MatmulGemm<Stored> gemm{};
-  gemm.a = args.packed_a
-               ? packed_input<Stored>(stream, workspace, args.a, a_lines, a_length, args.packed_a)
-               : packed_gradient<Stored>(stream, workspace, args.a, a_lines, a_length, args.gradient);
-  gemm.b = args.packed_b ? kept_input<Stored>(stream, workspace, args.b, b_lines, b_length, args.packed_b)
-                         : packed_rows<Stored>(stream, workspace, args.b, b_lines, b_length, args.weights);
+  MatmulGemm<Stored, typename Element::Output> gemm{};
+  gemm.a = packed_rows<Stored>(stream, workspace, args.a, a_lines, a_length, args.packed_a);
+  gemm.b = args.weights.id != 0
+               ? packed_weights<Stored>(stream, workspace, args.b, b_lines, b_length, args.weights, true)
+               : packed_rows<Stored>(stream, workspace, args.b, b_lines, b_length, args.packed_b);
   gemm.m = p.m, gemm.n = p.n, gemm.k = p.k;
   gemm.a_length = static_cast<int>(padded<Stored>(a_length));
   gemm.b_length = static_cast<int>(padded<Stored>(b_length));
-  gemm.output = output_of(p, args);
+  if constexpr (std::is_same_v<Stored, bf16>)
+    gemm.output = {output_of(p, args), nullptr, packed_result(stream, args.c, args.m, args.n, args.packed_c)};
+  else
+    gemm.output = output_of(p, args);
 
   if (!plan) plan = plan_of_call(workspace, args.m, args.n, blocks_for(args.k, kDepth<Stored>));
   gemm.parts = take_parts(workspace, plan->parts, args.m, gemm.output);

@@ -1,5 +1,4 @@
-// How a matrix product on tensor cores is cut into blocks, and the passes that bring its operands into the
-// form that kernels/gemm/mma_tile.h needs.
+// How a matrix product on tensor cores is cut into blocks.
 #pragma once
 
 #include <optional>
@@ -7,7 +6,6 @@
 #include <string_view>
 #include <vector>
 
-#include "core/bf16.h"
 #include "core/context.h"
 #include "kernels/gemm/conv2d.h"
 #include "kernels/gemm/matmul.h"
@@ -50,40 +48,6 @@ std::optional<Plan> plan_of_cut(std::string_view cut);
 /// The plan of a call whose kernel runs in this workspace: the one that a CallPlan wants, or choose_plan's.
 /// Offers likely_plans to whoever asks (CutOfCall).
 Plan plan_of_call(Workspace& workspace, int64_t m, int64_t n, int64_t chunks, int64_t products = 1);
-
-/// c rounded up to whole vectors of 16 bytes.
-template <class Stored>
-constexpr int64_t padded(int64_t c) {
-  constexpr int64_t vector = 16 / sizeof(Stored);
-  return (c + vector - 1) / vector * vector;
-}
-
-/// The matrix (rows, c) as (rows, padded(c)) of Stored, with zeros in the padding. Aligned floats that need
-/// no padding are used in place. If the matrix holds weights, the result is kept until these change, and a
-/// recorded step packs them once in each replay; otherwise it is valid until the op returns.
-template <class Stored>
-const Stored* packed_rows(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
-                          int64_t c, const WeightsKey& weights = {});
-
-/// The same for a layer's input. Forward leaves the form in `keep` if that is given, and the gradient of the
-/// weights takes it from `kept` if it is there.
-template <class Stored>
-const Stored* packed_input(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
-                           int64_t c, PackedInput* keep);
-template <class Stored>
-const Stored* kept_input(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
-                         int64_t c, const PackedInput* kept);
-
-/// The same for the gradient of a layer's output, which dw and dx read one after the other: the second finds
-/// what the first has packed, as long as nothing else was packed in between.
-template <class Stored>
-const Stored* packed_gradient(const Stream& stream, Workspace& workspace, const float* values, int64_t rows,
-                              int64_t c, const ContentsKey& contents);
-
-/// The filters (k, taps, c) as (c, taps, padded(k)) of Stored, with zeros in the padding; kept likewise.
-template <class Stored>
-const Stored* packed_transposed(const Stream& stream, Workspace& workspace, const float* filters, int64_t k,
-                                int64_t taps, int64_t c, const WeightsKey& weights);
 
 /// The ops with the given plan, or with that of the call if none is given. `precision` is tf32 or bf16. For
 /// tests and experiments; the variants in the ops' tables choose their plans.

@@ -2,9 +2,10 @@
 //
 //     D (M x N) = sum over k of A(m, k) B(k, n)
 //
-// Elements are TF32 (floats in memory, rounded on their way into the registers) or bf16. The same code serves
-// both, because the depth of an instruction is 32 bytes of either, 8 floats or 16 bf16, and ldmatrix delivers
-// 32-bit words, one float or two bf16. So tiles, copies and addresses are the same in bytes.
+// Elements are TF32 (floats in memory, rounded when they were packed or on their way into the registers) or
+// bf16. The same code serves both, because the depth of an instruction is 32 bytes of either, 8 floats or 16
+// bf16, and ldmatrix delivers 32-bit words, one float or two bf16. So tiles, copies and addresses are the
+// same in bytes.
 //
 // The reduction goes in chunks of 128 bytes: 32 floats or 64 bf16, four instructions deep. A chunk of A and
 // one of B lie side by side in shared memory, in a ring of kStages such pairs: while the warps multiply one,
@@ -26,6 +27,7 @@
 #include "core/cuda/device.h"
 #include "core/cuda/mma.h"
 #include "kernels/gemm/gemm_output.h"
+#include "kernels/gemm/mma_pack.h"
 #include "kernels/gemm/mma_plan.h"
 
 namespace rcnn::kernels::mma {
@@ -37,13 +39,22 @@ inline constexpr int kSteps = 4;  // instructions along k in a chunk
 
 struct Tf32 {
   using Stored = float;
+  using Output = GemmOutput;
+  static constexpr bool kRoundB = true;  // on its way into the registers, as A
   static __device__ void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
     cuda::mma_m16n8k8_tf32(d, a, b);
   }
 };
 
+/// B holds filters, which were rounded when they were packed.
+struct Tf32Filters : Tf32 {
+  static constexpr bool kRoundB = false;
+};
+
 struct Bf16 {
   using Stored = bf16;
+  using Output = PackedGemmOutput;
+  static constexpr bool kRoundB = false;
   static __device__ void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
     cuda::mma_m16n8k16_bf16(d, a, b);
   }
@@ -128,7 +139,8 @@ enum class Operand { a, b };
 
 /// Reads a warp's fragments of an operand from its chunks. What differs between lanes is computed once: for a
 /// chunk only its address is added, and all the rest is constant once the loops are unrolled.
-template <Operand Which, class Shape>
+/// `Round` rounds floats to TF32.
+template <Operand Which, class Shape, bool Round>
 struct Fragments {
   using Stored = typename Shape::Stored;
   static constexpr bool kAlongK = Shape::kOrder == Order::along_k;
@@ -170,7 +182,7 @@ struct Fragments {
             __float_as_uint(*behind(chunk, places[at / 8 % 4] + at / 32 * 32 * 4 + k * Shape::kLineBytes));
       }
     }
-    if constexpr (sizeof(Stored) == 4) {
+    if constexpr (sizeof(Stored) == 4 && Round) {
       RCNN_UNROLL
       for (uint32_t& bits : word) bits = cuda::to_tf32(__uint_as_float(bits));
     }
@@ -215,8 +227,8 @@ __device__ void multiply(T& tile, Copy& copy, int first, int count) {
   using Stored = typename Element::Stored;
   constexpr int kStage = (T::kM + T::kN) * kDepth<Stored>, kOfA = T::kM * kDepth<Stored>;
   Stored* const ring = dynamic_shared<Stored>();
-  const Fragments<Operand::a, Chunk<Stored, OrderA, T::kM>> of_a(T::warp_row());
-  const Fragments<Operand::b, Chunk<Stored, OrderB, T::kN>> of_b(T::warp_column());
+  const Fragments<Operand::a, Chunk<Stored, OrderA, T::kM>, true> of_a(T::warp_row());
+  const Fragments<Operand::b, Chunk<Stored, OrderB, T::kN>, Element::kRoundB> of_b(T::warp_column());
 
   for (int i = 0; i < kStages - 1; ++i) copy.prepare(first + i);
   __syncthreads();
@@ -243,8 +255,8 @@ __device__ void multiply(T& tile, Copy& copy, int first, int count) {
 /// Writes the sums of this thread, with the output's epilogue. Row r of the tile goes to row rows(r) and
 /// column c to column columns(column + c); if one of them is negative, or the column is beyond the last,
 /// nothing is written. `columns` must be the identity if out.vectors is set.
-template <class T, class Rows, class Columns>
-__device__ void write_tile(const T& tile, const GemmOutput& out, int column, const Rows& rows,
+template <class T, class Output, class Rows, class Columns>
+__device__ void write_tile(const T& tile, const Output& out, int column, const Rows& rows,
                            const Columns& columns) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int m = T::warp_row() + lane / 4, n = column + T::warp_column() + lane % 4 * 2;

@@ -190,9 +190,9 @@ class Limits(unittest.TestCase):
     def test_lists_agree(self):
         # Each kernel on tensor cores has one entry.
         tiles = ["Tile<128,256,1>>", "Tile<128,128,2>>", "Tile<128,64,3>>", "Tile<64,64,4>>"]
-        for element in ("Bf16", "Tf32"):
+        for element, of_filters in (("Bf16", "Bf16"), ("Tf32", "Tf32Filters")):
             for tile in tiles:
-                names = [f"conv2d_implicit_gemm_mma:conv2d_mma_kernel<{element},{tile}",
+                names = [f"conv2d_implicit_gemm_mma:conv2d_mma_kernel<{of_filters},{tile}",
                          f"conv2d_dw_implicit_gemm_mma:conv2d_dw_mma_kernel<{element},{tile}"]
                 names += [f"matmul_mma:matmul_mma_kernel<{element},{a},{b},{tile}" for a in (0, 1) for b in (0, 1)]
                 for name in names:
