@@ -321,8 +321,8 @@ void lab_new(const LabNewOptions& options) {
     fmt::print(
         "The program uses it from now on for the cases that no variant before it takes, unnamed too.\n");
   fmt::print("Next:\n  make {}build/rcnn && build/rcnn lab verify {}={} && build/rcnn lab time {}={}\n",
-             options.cuda && !kernels::kHasCuda ? "CUDA=sim " : "", options.op, options.variant, options.op,
-             options.variant);
+             options.cuda && (!kernels::kHasCuda || cuda::is_simulated()) ? "CUDA=sim " : "", options.op,
+             options.variant, options.op, options.variant);
 }
 
 }  // namespace rcnn
