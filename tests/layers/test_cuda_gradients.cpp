@@ -5,7 +5,6 @@
 #include <functional>
 
 #include "core/cuda/device.h"
-#include "core/rng.h"
 #include "layers/average_pool.h"
 #include "layers/batch_norm.h"
 #include "layers/conv2d.h"
@@ -21,27 +20,15 @@
 #include "layers/softmax_cross_entropy.h"
 #include "layers/sum.h"
 #include "layers/upsample_add.h"
+#include "tests/layers/random_gradient.h"
 
 namespace rcnn {
 namespace {
 
 constexpr Device kGpu{DeviceType::cuda, 0};
 
-Tensor random_tensor(const Shape& shape, uint64_t seed) {
-  RandomSequence random(seed, Purpose::test);
-  const Tensor tensor = Tensor::empty(shape, DType::f32);
-  for (float& value : tensor.mutable_values<float>()) value = random.normal();
-  return tensor;
-}
-
-/// Any output as a loss whose gradient is random numbers.
-struct RandomGradient : Node {
-  const char* name() const override { return "random_gradient"; }
-  void backward(Context& ctx) override {
-    const GradientTarget dx = target(ctx, 0);
-    dx.value.copy_from(random_tensor(dx.value.shape(), 99).to(ctx.device));
-  }
-};
+using fixtures::random_tensor;
+using fixtures::RandomGradient;
 
 using Leaves = std::vector<Var>;
 using Layer = std::function<Var(Context&, const Leaves&)>;

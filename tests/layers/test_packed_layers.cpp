@@ -6,30 +6,19 @@
 
 #include "core/cuda/device.h"
 #include "core/op_observer.h"
-#include "core/rng.h"
 #include "layers/conv2d.h"
 #include "layers/linear.h"
+#include "tests/layers/random_gradient.h"
 
 namespace rcnn {
 namespace {
 
 constexpr Device kGpu{DeviceType::cuda, 0};
 
-Tensor random_tensor(const Shape& shape, uint64_t seed) {
-  RandomSequence random(seed, Purpose::test);
-  const Tensor tensor = Tensor::empty(shape, DType::f32);
-  for (float& value : tensor.mutable_values<float>()) value = random.normal();
-  return tensor.to(kGpu);
-}
+using fixtures::random_tensor;
+using fixtures::RandomGradient;
 
-/// Any output as a loss whose gradient is random numbers.
-struct RandomGradient : Node {
-  const char* name() const override { return "random_gradient"; }
-  void backward(Context& ctx) override {
-    const GradientTarget dx = target(ctx, 0);
-    dx.value.copy_from(random_tensor(dx.value.shape(), 99));
-  }
-};
+Tensor on_gpu(const Shape& shape, uint64_t seed) { return random_tensor(shape, seed).to(kGpu); }
 
 struct Counts : OpObserver {
   std::map<std::string, int> calls;
@@ -52,14 +41,13 @@ Outcome run_network(Precision precision, bool apart) {
   ctx.observer = &counts;
   std::vector<Var> leaves;
   const auto leaf = [&](const Shape& shape) {
-    leaves.push_back(Var::parameter(random_tensor(shape, leaves.size() + 1)));
+    leaves.push_back(Var::parameter(on_gpu(shape, leaves.size() + 1)));
     return leaves.back();
   };
   const Var x = leaf({2, 9, 7, 16}), w1 = leaf({24, 1, 1, 16}), w2 = leaf({24, 3, 3, 24}),
             w3 = leaf({16, 1, 1, 24}), w4 = leaf({8, 3, 3, 16}), b4 = leaf({8}), w5 = leaf({16, 160}),
             b5 = leaf({16}), w6 = leaf({5, 16}), b6 = leaf({5});
-  const Tensor s1 = random_tensor({24}, 50), s2 = random_tensor({24}, 51), s3 = random_tensor({16}, 52),
-               shift = random_tensor({24}, 53);
+  const Tensor s1 = on_gpu({24}, 50), s2 = on_gpu({24}, 51), s3 = on_gpu({16}, 52), shift = on_gpu({24}, 53);
   const auto next = [&](const Var& v) { return apart ? reshape(ctx, v, v.shape()) : v; };
   Outcome outcome;
   const auto keep = [&](const Tensor& tensor) {
