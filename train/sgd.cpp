@@ -1,9 +1,6 @@
 #include "train/sgd.h"
 
-#include <cstring>
 #include <limits>
-
-#include "kernels/optim/sgd.h"
 
 namespace rcnn {
 
@@ -16,15 +13,6 @@ Sgd::Sgd(Context& ctx, std::vector<Parameter> parameters, const Options& options
       skip_(ctx.zeros({}, DType::i32)) {
   for (Parameter& parameter : parameters_) parameter.momentum = ctx.zeros(parameter.value.shape());
 }
-
-namespace {
-
-bool same_bytes(const Tensor& a, const Tensor& b) {
-  return a.defined() && b.defined() && a.bytes() == b.bytes() &&
-         std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
-}
-
-}  // namespace
 
 void Sgd::set_learning_rate(float rate) { learning_rate_.fill(static_cast<double>(rate)); }
 
@@ -40,11 +28,7 @@ void Sgd::step(Context& ctx) {
                       .rate_factor = p.name.ends_with(".bias") ? options_.bias_lr_factor : 1.0f,
                       .weight_decay = options_.weight_decay});
   const auto count = static_cast<int64_t>(list.size()), chunks = kernels::number_chunks(list);
-  if (const Tensor now = bytes_of(std::span<const kernels::SgdParameter>(list)); !same_bytes(now, table_)) {
-    device_table_ = now.to(ctx.device);
-    table_ = now;
-  }
-  const auto* table = static_cast<const kernels::SgdParameter*>(device_table_.raw());
+  const kernels::SgdParameter* table = table_.copy_to(ctx.device, list);
   skip_.fill(0);
   const float max_norm = options_.clip_norm > 0 ? options_.clip_norm : std::numeric_limits<float>::infinity();
   kernels::run(ctx, kernels::clip_gradients,

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "core/context.h"
+#include "kernels/device_table.h"
+#include "kernels/optim/sgd.h"
 #include "layers/module.h"
 
 namespace rcnn {
@@ -64,7 +66,7 @@ class Sgd {
   Options options_;
   std::vector<Parameter> parameters_;
   Tensor learning_rate_, norm_, scale_, skip_;
-  Tensor table_, device_table_;  // the parameters with a gradient, on the host and on the device
+  kernels::DeviceTable<kernels::SgdParameter> table_;  // the parameters with a gradient
 };
 
 }  // namespace rcnn

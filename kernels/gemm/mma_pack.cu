@@ -1,7 +1,6 @@
 #include "kernels/gemm/mma_pack.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <span>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "core/recently_used.h"
 #include "core/tf32.h"
 #include "kernels/chunks_cuda.h"
+#include "kernels/device_table.h"
 #include "kernels/vectors.h"
 
 namespace rcnn::kernels {
@@ -207,21 +207,15 @@ class KeptWeights {
     std::ranges::sort(stale, {}, [](const auto& w) { return w.rows.to; });
     const int64_t chunks = number_chunks(stale);
     if (chunks == 0) return;
-    const Tensor now = bytes_of(std::span<const Weights<Stored>>(stale));
-    if (!table_.defined() || table_.bytes() != now.bytes() ||
-        std::memcmp(table_.raw(), now.raw(), now.bytes()) != 0) {
-      device_table_ = now.to(stream.device);
-      table_ = now;
-    }
-    launch<pack_many_weights_kernel<Stored>>(stream, static_cast<unsigned>(chunks), kThreads, 0,
-                                             static_cast<const Weights<Stored>*>(device_table_.raw()),
+    const Weights<Stored>* table = table_.copy_to(stream.device, stale);
+    launch<pack_many_weights_kernel<Stored>>(stream, static_cast<unsigned>(chunks), kThreads, 0, table,
                                              static_cast<int64_t>(stale.size()));
     for (const auto& [kept, version] : renewed) kept->version = version;
   }
 
  private:
   RecentlyUsed<Key, Kept> kept_{1024};
-  Tensor table_, device_table_;  // of the weights that were renewed last
+  DeviceTable<Weights<Stored>> table_;  // of the weights that were renewed last
 };
 
 /// The form of weights (k, taps, c), which has `count` elements.
