@@ -169,7 +169,7 @@ CLI_SOURCES  := $(sort $(wildcard cli/*.cpp))
 BENCH_SOURCES := $(sort $(wildcard bench/*.cpp))
 TEST_SOURCES := $(sort $(wildcard tests/*.cpp tests/*/*.cpp tests/core/*/*.cpp tests/kernels/*/*.cpp) \
                        $(if $(filter sim,$(CUDA)),$(wildcard tests/core/*/*.cu)) \
-                       $(if $(filter 1,$(CUDA)),tests/core/cuda/intrinsics.cu))
+                       $(if $(filter 1,$(CUDA)),$(patsubst %,tests/core/cuda/%.cu,intrinsics test_mma)))
 EXAMPLE_SOURCES := $(sort $(wildcard examples/*.cpp))
 object = $(patsubst %.cu,$(BUILD)/%.cu.o,$(patsubst %.cpp,$(BUILD)/%.o,$(1)))
 

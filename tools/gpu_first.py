@@ -6,14 +6,15 @@
 
 For a GPU that is at hand for a short time. It runs what `make gpu-bundle` built, in the folder where that archive was
 unpacked, or what tools/gpu_check.py built, and needs a driver and Python; stages that need PyTorch, compute-sanitizer or
-ncu are skipped where these are missing. Every stage has a time limit, and what it has found by then is kept. The results
-are written after each stage. The exit status is 0 if no stage failed.
+ncu are skipped where these are missing. Every stage has a time limit, with what those before it have left, and what it
+has found by then is kept. The results are written after each stage. The exit status is 0 if no stage failed.
 
 Stages, with their limits in seconds:
 {stages}
 """
 
 import argparse
+import os
 import sys
 
 from gpu import entry
@@ -36,6 +37,7 @@ def parse_options():
 def main():
     options = parse_options()
     form = "rehearsal" if options.rehearse else "first"
+    os.chdir(ROOT)  # tests open files of the project
     try:
         gpu = SIMULATED if options.rehearse else query_gpu()
         setup = Setup(form, gpu, options.results, options.python)

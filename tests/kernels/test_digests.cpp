@@ -7,9 +7,13 @@
 //
 //     RCNN_DIGESTS=write build/release-sim/rcnn_kernel_tests -tc='digests*'
 //
-// A digest cannot tell which element differs. RCNN_DIGEST_VALUES=FILE with the command above also writes all
-// outputs (safetensors); the same variable on a card names the first element that differs, with both values.
-// Without it the element that is furthest from the reference is named.
+// A digest cannot tell which element differs, so the element that is furthest from the reference is named.
+// With RCNN_DIGEST_VALUES=FILE a card writes its outputs that differ to FILE (safetensors), and in the
+// simulation
+//
+//     RCNN_DIGEST_VALUES=FILE build/release-sim/rcnn_kernel_tests -tc='digests*'
+//
+// names the first element of each that differs, with both values.
 #if defined(RCNN_CUDA) && !defined(RCNN_RACE_CHECK)
 
 #include <fstream>
@@ -140,9 +144,9 @@ std::string where_it_differs(const Tensor& found, const Tensor& simulated, const
 
 struct Comparison {
   Digests known, found;
-  std::map<std::string, Tensor> simulated;               // by "op variant case write|add output"
-  std::vector<std::pair<std::string, Tensor>> to_write;  // the same, if they are to be written
-  bool writes = false, keeps_values = false;
+  bool writes = false;
+  std::map<std::string, Tensor> of_card;  // its outputs that differ, by "op variant case write|add output"
+  std::vector<std::pair<std::string, Tensor>> differing;  // the same of this device
 };
 
 /// Runs the op's variants that have digests on all cases.
@@ -170,27 +174,29 @@ void run_op(const Op<A, A64>& op, Context& ctx, Comparison& c) {
         };
         const std::vector<Tensor> outputs = run_variant(ctx, variant, host);
         const std::string digest = c.found[key][mode] = digest_of(outputs);
-        if (c.keeps_values)
-          for (size_t o = 0; o < outputs.size(); ++o) c.to_write.emplace_back(name(o), outputs[o]);
+        const auto reference = [&] {
+          Context cpu;
+          if constexpr (std::is_same_v<A64, NoArgs>) {
+            const auto p = make(float{});
+            op.variants.back().run(cpu.stream, cpu.workspace, p.args);
+            return p.outputs;
+          } else {
+            const auto p = make(double{});
+            op.variants.back().run64(cpu.stream, cpu.workspace, p.args);
+            return p.outputs;
+          }
+        };
+        for (size_t o = 0; o < outputs.size(); ++o)
+          if (const auto card = c.of_card.find(name(o)); card != c.of_card.end())
+            FAIL_CHECK(fmt::format("{}, on the card: {}", name(o),
+                                   where_it_differs(card->second, outputs[o], reference()[o])));
         const auto known = c.known.find(key);
         if (c.writes || known == c.known.end() || known->second[mode] == digest) continue;
-        Context cpu;
-        std::vector<Tensor> reference;
-        if constexpr (std::is_same_v<A64, NoArgs>) {
-          const auto p = make(float{});
-          op.variants.back().run(cpu.stream, cpu.workspace, p.args);
-          reference = p.outputs;
-        } else {
-          const auto p = make(double{});
-          op.variants.back().run64(cpu.stream, cpu.workspace, p.args);
-          reference = p.outputs;
-        }
+        const std::vector<Tensor> expected = reference();
         for (size_t o = 0; o < outputs.size(); ++o) {
-          const auto simulated = c.simulated.find(name(o));
-          FAIL_CHECK(fmt::format(
-              "{} has the digest {} instead of {}: {}", name(o), digest, known->second[mode],
-              where_it_differs(outputs[o], simulated == c.simulated.end() ? Tensor() : simulated->second,
-                               reference[o])));
+          c.differing.emplace_back(name(o), outputs[o]);
+          FAIL_CHECK(fmt::format("{} has the digest {} instead of {}: {}", name(o), digest,
+                                 known->second[mode], where_it_differs(outputs[o], Tensor(), expected[o])));
         }
       }
     }
@@ -212,21 +218,21 @@ TEST_CASE("digests: kernels give the bits that are written down") {
   Comparison c;
   c.writes = variable("RCNN_DIGESTS") == "write";
   REQUIRE_MESSAGE((!c.writes || cuda::is_simulated()), "digests are written by the simulation");
-  c.keeps_values = c.writes && !values.empty();
   std::ifstream file(kFile);
   if (!c.writes) {
     REQUIRE_MESSAGE(file.good(), "cannot read ", kFile);
     c.known = read_digests(file);
-    if (!values.empty()) c.simulated = read_safetensors(values).tensors;
+    if (!values.empty() && cuda::is_simulated()) c.of_card = read_safetensors(values).tensors;
   }
   use_order(simulated_orders().front());
   Context ctx(Device{DeviceType::cuda, 0});
   for_each_op([&](const auto& op) { run_op(op, ctx, c); });
   if (c.writes) {
     write_atomically(kFile, text_of(c.found));
-    if (c.keeps_values) write_safetensors(values, c.to_write, {});
     return;
   }
+  if (!values.empty() && !cuda::is_simulated() && !c.differing.empty())
+    write_safetensors(values, c.differing, {});
   for (const auto& [key, pair] : c.found)
     CHECK_MESSAGE(c.known.contains(key), kFile, " has no line for ", key,
                   "; the test's source says how to rewrite it");

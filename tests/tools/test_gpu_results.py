@@ -73,6 +73,15 @@ class Tests(Case):
         self.assertEqual(entry["faults"][-1], "softmax: exit status 1: tests/x.cpp:9: ERROR: CHECK( a == b ) is NOT "
                                               "correct! values: 1, 2 [doctest] test cases: 2 | 2 passed | 0 failed | 1 skipped")
 
+    def test_what_a_stopped_test_had_found(self):
+        self.setup.tests = self.program("tests", TESTS.replace("OUTCOME", "True").replace("TRAILER", "''").replace(
+            "  print(f'[doctest] test cases", "  if op == 'softmax':\n    import time; sys.stdout.flush(); time.sleep(60)\n"
+            "  print(f'[doctest] test cases"))
+        entry = self.stage(checks.run_tests, "*kernels*", seconds=4)
+        self.assertEqual(entry["unfinished"], ["softmax"])
+        self.assertIn("softmax, before it was stopped: tests/x.cpp:9: ERROR: CHECK( a == b ) is NOT correct! values: 1, 2",
+                      entry["faults"])
+
     def test_no_tests(self):
         self.stand_in(False)
         entry = self.stage(checks.run_tests, "none")
@@ -111,6 +120,11 @@ class Sanitizer(Case):
 
     def test_silence(self):
         self.assertEqual(self.check("")["faults"], ["softmax: memcheck says `nothing`"])
+
+    def test_a_machine_that_refuses(self):
+        entry = self.check("========= Error: Device not supported. Please refer to the documentation")
+        self.assertEqual((entry["result"], entry["notes"]),
+                         ("skipped", ["compute-sanitizer cannot work on this machine: Device not supported"]))
 
     def test_missing(self):
         with unittest.mock.patch("shutil.which", lambda *_, **__: None):
@@ -164,6 +178,16 @@ class Measurements(Case):
                          [(what, precision, program, ms) for precision in ("bf16", "tf32")
                           for program, ms in (("ours", 2.0), ("ours, graph", 1.0)) for what in ("train_step", "detect")])
 
+    def test_a_figure_of_a_program_that_was_stopped(self):
+        self.setup.program = self.program("program", "import time\n"
+                                          "print('{\"what\": \"train_step\", \"seconds\": [0.002]}', flush=True)\n"
+                                          "print('{\"what\": \"det', end='', flush=True)\n"
+                                          "time.sleep(60)\n")
+        entry = self.stage(speed.models, seconds=4)
+        self.assertEqual([(row["what"], row["precision"], row["ms"]) for row in entry["found"]["times"]],
+                         [("train_step", precision, 2.0) for precision in ("bf16", "bf16", "tf32", "tf32")])
+        self.assertEqual(len(entry["faults"]), 4)
+
     def test_batch_that_fits(self):
         self.assertEqual([speed.batch_for(gibibytes) for gibibytes in (140, 80, 24, 8)], [8, 8, 2, 1])
 
@@ -178,7 +202,7 @@ cpu: something
 '''
 
 
-class Profile(unittest.TestCase):
+class Profile(Case):
     def test_table(self):
         found = speed.ncu_metrics(NCU)
         self.assertEqual(found, {"kernel": "conv2d_mma_kernel<int>(Args)", "Duration": "150.21 us",
@@ -194,6 +218,14 @@ class Profile(unittest.TestCase):
 def op(name, inputs, outputs, precision, ms, variant="ours", **more):
     return {"op": name, "case": 0, "variant": variant, "precision": precision, "inputs": inputs, "outputs": outputs,
             "graph": True, "ms": ms, "gflops": 1000.0 / ms, "gbs": 1.0, **more}
+
+
+    def test_a_machine_that_refuses(self):
+        ncu = self.program("ncu", "print('==ERROR== Failed to initialize the profiler: LibraryNotLoaded')\nraise SystemExit(9)")
+        with unittest.mock.patch("shutil.which", lambda *_, **__: str(ncu)):
+            entry = self.stage(speed.profile)
+        self.assertEqual((entry["result"], entry["notes"]), (
+            "skipped", ["ncu cannot work on this machine: Failed to initialize the profiler: LibraryNotLoaded"]))
 
 
 class Tables(unittest.TestCase):

@@ -1,6 +1,7 @@
 """Tests of how gpu_first.py and gpu_check.py run their stages. Run by tests/tools/test_scripts.cpp."""
 
 import contextlib
+import fnmatch
 import io
 import json
 import re
@@ -68,6 +69,11 @@ class Limits(Case):
         entries = self.run_stages(("a", lambda run: run.run(["sleep", "60"]), 50), ("b", lambda run: None), total=1.1)
         self.assertLess(entries["a"]["seconds"], 10)
         self.assertEqual((entries["b"]["result"], entries["b"]["notes"]), ("skipped", ["no time was left of 1 s"]))
+
+    def test_what_a_stage_leaves_goes_to_those_behind_it(self):
+        entries = self.run_stages(("a", lambda run: None, 5), ("b", lambda run: None, 3), ("c", lambda run: None, 4),
+                                  total=10.5)
+        self.assertEqual([round(entry["limit"]) for entry in entries.values()], [5, 8, 10])
 
     def test_several_commands_of_which_one_hangs(self):
         ended = {}
@@ -194,6 +200,16 @@ class Lists(unittest.TestCase):
             if re.search(uses, file.read_text()):
                 self.assertTrue(any(file.name.startswith(family) for family in families) or
                                 file.name in ("mma_pack.cu", "sort_keys_cuda.cu", "norm_rows_cuda.cu"), file.name)
+
+    def test_tests_of_devices(self):
+        """Tests that use a device are among those that a card runs first, all but one that only reads a size there."""
+        uses = r"DeviceType::cuda, |simulated_orders|devices_to_verify"
+        chosen = [pattern.removeprefix("*") for pattern in checks.DEVICE_TESTS.split(",")] + ["tests/core/cuda/*"]
+        for file in (ROOT / "tests").glob("*/**/*.c*"):
+            name = str(file.relative_to(ROOT))
+            if re.search(uses, file.read_text()) and name not in ("tests/train/test_memory.cpp",
+                                                                  "tests/core/test_tensor.cpp"):
+                self.assertTrue(any(fnmatch.fnmatch(name, pattern) for pattern in chosen), name)
 
     def test_profiled_kernels_exist(self):
         sources = "".join(file.read_text() for file in (ROOT / "kernels").glob("*/*.cu"))

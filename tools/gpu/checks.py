@@ -4,6 +4,8 @@ import json
 import math
 import re
 import shutil
+import tempfile
+from pathlib import Path
 
 from gpu.machine import ROOT
 from gpu.runner import Failure, Skipped, json_lines
@@ -21,7 +23,9 @@ LONGEST = ("conv2d", "conv2d_dx", "conv2d_dw", "matmul")
 # What a rehearsal runs of them, because a simulated GPU takes minutes for the convolutions.
 REHEARSED = ("softmax", "sgd", "top_k", "upsample_add", "moving_average")
 # Everything that runs on a device; the test that compares the variants of an op with its reference is one of them.
-DEVICE_TESTS = "*tests/kernels/*,*tests/layers/test_cuda*,*tests/train/test_cuda*"
+DEVICE_TESTS = ",".join(f"*tests/{path}" for path in (
+    "kernels/*", "layers/test_cuda*", "layers/test_packed_layers*", "train/test_cuda*", "train/test_ranks_step*",
+    "train/test_ema*"))
 VARIANTS = ": every variant agrees with the reference"
 
 
@@ -63,9 +67,16 @@ def first_error(text):
     return next((line for line in reversed(lines) if line), "it printed nothing")[:300]
 
 
-def run_tests(run, source, ending="", *, libraries=False, only=None, wrapper=(), environment=None, judge=None):
+def errors_in(text):
+    """The first error of a test that was stopped, or None."""
+    return first_error(text) if "ERROR:" in text else None
+
+
+def run_tests(run, source, ending="", *, libraries=False, only=None, wrapper=(), environment=None, judge=None,
+              judge_stopped=errors_in):
     """Runs the tests in files that match `source`, one process for each op, as many at a time as there are cores
-    for. `wrapper` is put before the command. `judge(text)` returns a fault or None, besides the exit status."""
+    for. `wrapper` is put before the command. `judge(text)` returns a fault or None, besides the exit status;
+    `judge_stopped(text)` does of a process that was stopped at the time limit."""
     setup = run.setup
     counts = list_tests(run, source, ending)
     if not counts:
@@ -88,6 +99,8 @@ def run_tests(run, source, ending="", *, libraries=False, only=None, wrapper=(),
     for op in ops:
         if op not in ended or ended[op].status is None:
             run.unfinished.append(op)
+            if op in ended and (fault := judge_stopped(ended[op].text)):
+                run.faults.append(f"{op}, before it was stopped: {fault}")
             continue
         text = ended[op].text
         found = tests_run(text)
@@ -104,15 +117,20 @@ def run_tests(run, source, ending="", *, libraries=False, only=None, wrapper=(),
 
 
 def conformance(run):
-    """The tests of single instructions and of the launching code."""
-    run_tests(run, "*tests/core/cuda/*")
+    """The tests of single instructions and of the launching code. What a card gives is written beside the results."""
+    words = run.setup.folder / "intrinsics.txt"
+    run_tests(run, "*tests/core/cuda/*", environment={"RCNN_INTRINSICS": str(words)})
 
 
 def kernels(run):
     require_device(run)
     only = REHEARSED if run.setup.simulated else None
     thorough = run.setup.form == "check"
-    run_tests(run, "*tests/*" if thorough else DEVICE_TESTS, only=only, libraries=thorough)
+    # A card writes here the outputs whose bits are not those of the simulation.
+    differing = run.setup.folder / "digest_values.safetensors"
+    differing.unlink(missing_ok=True)
+    run_tests(run, "*tests/*" if thorough else DEVICE_TESTS, only=only, libraries=thorough,
+              environment={} if run.setup.simulated else {"RCNN_DIGEST_VALUES": str(differing)})
 
 
 def require_device(run):
@@ -120,7 +138,19 @@ def require_device(run):
     run.run([run.setup.program, "bench", "ops", "--device=cuda", "--op=softmax", "--seconds=0"])
 
 
+def refusal(text):
+    """What a tool of NVIDIA says where the machine does not let it look at a GPU, as in some virtual ones, or None."""
+    said = re.search(r"Device not supported|ERR_NVGPUCTRPERM.*|Failed to initialize the profiler.*", text)
+    return said[0].strip() if said else None
+
+
 # ---- compute-sanitizer -------------------------------------------------------------------------------------
+
+
+def where(text):
+    """The first line of compute-sanitizer that reports something, or None."""
+    found = re.search(r"=+ ((?:Invalid|Error|Uninitialized|Race|Warning|Potential)[^\n]*)", text)
+    return found[1] if found else None
 
 
 def sanitizer(run, tool, clean, options, only=None):
@@ -130,18 +160,25 @@ def sanitizer(run, tool, clean, options, only=None):
     offered = run.run([program, "--help"])
     chosen = [option for option in ("--kernel-regex", "--kernel-name", "--filter") if option in offered][:1]
     only_ours = [chosen[0], "kns=rcnn"] if chosen else []
+    refused = []
 
     def judge(text):
+        if said := refusal(text):
+            refused.append(said)
         said = re.findall(r"=+ ((?:ERROR|RACECHECK) SUMMARY: .*)", text)
         if said and re.search(clean, said[-1]):
             return None
-        where = re.findall(r"=+ ((?:Invalid|Error|Uninitialized|Race|Warning|Potential)[^\n]*)", text)
-        return f"{tool} says `{said[-1] if said else 'nothing'}`{': ' + where[0] if where else ''}"
+        found = where(text)
+        return f"{tool} says `{said[-1] if said else 'nothing'}`{': ' + found if found else ''}"
 
     form = run.setup.form
     run_tests(run, "*tests/kernels/*", VARIANTS, only=only, judge=judge,
               wrapper=[program, "--tool", tool, "--error-exitcode", "9", *only_ours, *options],
+              judge_stopped=lambda text: where(text) or errors_in(text),
               environment={"RCNN_TEST_FILLS": "1"} if form == "first" else None)
+    if refused and len(refused) == len(run.faults):
+        run.faults.clear()
+        raise Skipped(f"compute-sanitizer cannot work on this machine: {refused[0]}")
 
 
 def memcheck(run):
@@ -205,7 +242,11 @@ def compare_losses(ours, theirs, count):
 def losses(run):
     setup = run.setup
     form = "rehearsal" if setup.simulated else "first"
-    work = setup.folder / "training"
+    with tempfile.TemporaryDirectory() as folder:
+        compare_with_recorded(run, form, Path(folder))
+
+
+def compare_with_recorded(run, form, work):
     recorded = json.loads(RECORDED.read_text()).get(form) if RECORDED.exists() else None
     if not recorded:
         run.notes.append("no losses of the CPU are recorded, so they were computed here")
@@ -216,7 +257,6 @@ def losses(run):
     run.found["summary"] = (f"the first {run.found['steps']} losses differ from the CPU's by at most "
                             f"{run.found['loss_difference']:.1e}") if run.found["steps"] else "no losses"
     run.faults += faults
-    shutil.rmtree(work, ignore_errors=True)
 
 
 def demo(run):

@@ -63,6 +63,8 @@ def parse(parser, form):
     """The options; `only` is a list of names of stages."""
     options = parser.parse_args()
     options.results = options.results.resolve()
+    if "/" in options.python:
+        options.python = str(Path(options.python).absolute())
     options.only = options.only.split(",") if options.only else []
     names = [stage.name for stage in stages_of(form)]
     unknown = [name for name in options.only if name not in names]

@@ -71,6 +71,7 @@ class Setup:
         self.toolkit = find_toolkit()
         self.clocks = self.folder / "clocks.csv"
         self.sampler = None
+        self.torch = {}  # module of Python: why it cannot be used, or ""
         self.bundle = (ROOT / "bin/rcnn").exists()
         build = {"check": "gpu-check", "first": "gpu-check", "rehearsal": "release-sim"}[form]
         base = ROOT / "bin" if self.bundle else ROOT / "build" / build
@@ -120,14 +121,18 @@ class Setup:
             raise Skipped(f"{user} cannot see a simulated GPU")
 
     def require_torch(self, run, module):
-        """Raises Skipped unless the Python has `module` and its PyTorch finds the GPU."""
-        code = (f"import torch, {module}\n"
-                "raise SystemExit(None if torch.cuda.is_available() else 'its PyTorch finds no GPU')")
-        try:
-            run.run([self.python, "-c", code])
-        except Failure as failure:
-            why = str(failure).rpartition(": ")[2]
-            raise Skipped(f"{self.python} has no {module} that finds the GPU ({why})") from None
+        """Raises Skipped unless the Python has `module` and its PyTorch finds the GPU. Python is asked once, because
+        PyTorch takes seconds to load."""
+        if module not in self.torch:
+            code = (f"import torch, {module}\n"
+                    "raise SystemExit(None if torch.cuda.is_available() else 'its PyTorch finds no GPU')")
+            try:
+                run.run([self.python, "-c", code])
+                self.torch.update({"torch": "", module: ""})
+            except Failure as failure:
+                self.torch[module] = str(failure).rpartition(": ")[2]
+        if why := self.torch[module]:
+            raise Skipped(f"{self.python} has no {module} that finds the GPU ({why})")
 
     def precisions(self):
         return ["f32", "tf32", "bf16"] if int(re.match(r"\d+", self.gpu["arch"])[0]) >= 80 else ["f32"]

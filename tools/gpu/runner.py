@@ -21,7 +21,11 @@ LOG_LIMIT = 60_000  # characters of one command's output that are kept
 
 
 class Failure(Exception):
-    """Its text is a sentence that says what failed in a stage."""
+    """Its message is a sentence that says what failed in a stage. `printed` is what a command had printed by then."""
+
+    def __init__(self, sentence, printed=""):
+        super().__init__(sentence)
+        self.printed = printed
 
 
 class Skipped(Exception):
@@ -140,28 +144,29 @@ class StageRun:
         commands = self.setup.commands
         ended = commands.wait(commands.start(command, environment), min(self.left(), limit or self.left()))
         if ended.status is None:
-            raise Failure(f"`{name}` was stopped at the time limit; the last that it said is `{telling_line(ended.text)}`")
+            raise Failure(f"`{name}` was stopped at the time limit; the last that it said is `{telling_line(ended.text)}`",
+                          ended.text)
         if ended.status != 0:
-            raise Failure(f"`{name}` exited with {ended.status}: {telling_line(ended.text)}")
+            raise Failure(f"`{name}` exited with {ended.status}: {telling_line(ended.text)}", ended.text)
         return ended.text
 
     def attempt(self, work, *arguments, **options):
-        """Calls `work` and returns its result. If it fails, returns None and records the fault: the stage
-        continues, but is reported as failed."""
+        """Calls `work` and returns its result. If it fails, records the fault and returns what a command had
+        printed by then: the stage continues, but is reported as failed."""
         try:
             return work(*arguments, **options)
         except Failure as failure:
             self.faults.append(str(failure))
-            return None
+            return failure.printed
 
     def peer(self, command, **options):
-        """Like `run`, but returns None and adds a note if the command fails, because a failure of PyTorch is not a
-        fault of this project."""
+        """Like `run`, but adds a note if the command fails and returns what it had printed by then, because a
+        failure of PyTorch is not a fault of this project."""
         try:
             return self.run(command, **options)
         except Failure as failure:
             self.notes.append(str(failure))
-            return None
+            return failure.printed
 
     def run_all(self, commands, jobs, environment=None):
         """Runs {label: command}, `jobs` at a time. Returns {label: Ended}; what did not end is None, or missing if it
@@ -215,13 +220,16 @@ def run_stage(stage, setup, seconds):
 
 
 def run_stages(stages, setup, total, after):
-    """Runs the stages one after another, `total` seconds at most. `after(name, entry)` is called after each."""
-    end = time.monotonic() + total
+    """Runs the stages one after another, `total` seconds at most. What a stage leaves of its time goes to those
+    behind it. `after(name, entry)` is called after each."""
+    begin = time.monotonic()
+    end, allowed = begin + total, 0
     for stage in stages:
         left = end - time.monotonic()
+        allowed += stage.limits[setup.form]
         if left < 1:
             after(stage.name, {"result": "skipped", "seconds": 0, "limit": 0, "date": now(), "commit": setup.commit,
                                "faults": [], "unfinished": [], "found": {},
                                "notes": [f"no time was left of {total:.0f} s"]})
             continue
-        after(stage.name, run_stage(stage, setup, min(stage.limits[setup.form], left)))
+        after(stage.name, run_stage(stage, setup, min(begin + allowed - time.monotonic(), left)))

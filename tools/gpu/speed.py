@@ -3,7 +3,10 @@
 import csv
 import json
 import statistics
+import tempfile
+from pathlib import Path
 
+from gpu import checks
 from gpu.machine import CLOCKS, ROOT
 from gpu.runner import Failure, Skipped, json_lines
 
@@ -44,10 +47,12 @@ def shape_text(shapes):
 
 
 def ops(run):
+    with tempfile.TemporaryDirectory() as folder:
+        time_ops(run, Path(folder) / "ops.json", Path(folder) / "torch_ops.json")
+
+
+def time_ops(run, ours, theirs):
     setup = run.setup
-    ours, theirs = setup.folder / "ops.json", setup.folder / "torch_ops.json"
-    for file in (ours, theirs):
-        file.unlink(missing_ok=True)
     run.attempt(run.run, [setup.program, "bench", "ops", "--device=cuda", f"--json={ours}", *OPS[setup.form]],
                 setup.with_libraries(), limit=run.left() * 0.6)
     if not ours.exists():
@@ -110,7 +115,8 @@ class Times:
         self.rounds = {}
 
     def add(self, model, precision, program, text):
-        for row in json_lines(text) if text else []:
+        # A program that was stopped may have printed half a line.
+        for row in json_lines(text[:text.rfind("\n") + 1]):
             if "seconds" in row:
                 key = (model, row["what"], precision, program)
                 self.rounds.setdefault(key, []).append(statistics.median(row["seconds"]))
@@ -122,29 +128,29 @@ class Times:
 
 
 def time_models(run, programs, rounds=1):
-    """Times the models of this form with each of `programs`, [(name, function of (options, precision))], in turn.
-    A function returns the program's output, or None."""
+    """Times the models of this form with each of `programs`, [(name, function of (options, precision, limit))], in
+    turn. A function returns the program's output. Each run gets an equal share of the time that is left."""
     times = Times()
-    for _ in range(rounds):
-        for model, options, precision in chosen_models(run):
-            for name, measure in programs:
-                times.add(model, precision, name, measure(options, precision))
-                run.found["times"] = times.rows()
+    runs = [(model, options, precision, program) for _ in range(rounds)
+            for model, options, precision in chosen_models(run) for program in programs]
+    for i, (model, options, precision, (name, measure)) in enumerate(runs):
+        times.add(model, precision, name, measure(options, precision, run.left() / (len(runs) - i)))
+        run.found["times"] = times.rows()
     run.found["summary"] = f"{len(run.found.get('times', []))} figures"
 
 
 def ours(run, graph):
     setup = run.setup
-    return lambda options, precision: run.attempt(
+    return lambda options, precision, limit: run.attempt(
         run.run, [setup.program, "bench", "model", "--device=cuda", "--json", f"--precision={precision}", *options,
-                  *(["--cuda-graph"] if graph else [])], setup.with_libraries())
+                  *(["--cuda-graph"] if graph else [])], setup.with_libraries(), limit=limit)
 
 
 def twin(run, *more):
     """The same model made of torchvision's parts."""
-    def measure(options, precision):
+    def measure(options, precision, limit):
         return run.peer([run.setup.python, ROOT / "bench/torchvision_models.py", "--device=cuda",
-                         f"--precision={precision}", *options, *more])
+                         f"--precision={precision}", *options, *more], limit=limit)
     return measure
 
 
@@ -180,14 +186,14 @@ def ncu_metrics(text):
     lines = text.splitlines()
     start = next((i for i, line in enumerate(lines) if line.startswith('"ID"')), None)
     if start is None:
-        raise Failure(f"ncu printed no table: {next((line for line in lines if '==ERROR==' in line), 'nothing')}")
+        raise Failure(f"ncu printed no table: {next((line for line in lines if '==ERROR==' in line), 'nothing')}", text)
     found = {}
     for row in csv.DictReader(line for line in lines[start:] if line.startswith('"')):
         if row.get("Metric Name"):
             found.setdefault("kernel", row["Kernel Name"])
             found.setdefault(row["Metric Name"], f"{row['Metric Value']} {row['Metric Unit']}".strip())
     if not found:
-        raise Failure("ncu profiled no kernel")
+        raise Failure("ncu profiled no kernel", text)
     return found
 
 
@@ -196,14 +202,17 @@ def profile(run):
     setup.require_gpu("ncu")
     program = setup.tool("ncu")
     run.found["kernels"] = {}
-    for what, options, kernel in PROFILED:
+    for i, (what, options, kernel) in enumerate(PROFILED):
         command = [program, "--clock-control", "none", "--kernel-name", f"regex:{kernel}", "--launch-skip", "1",
                    "--launch-count", "1", "--csv", "--page", "details",
                    *(word for section in SECTIONS for word in ("--section", section)),
                    setup.program, "bench", "ops", "--device=cuda", "--seconds=0", *options]
-        text = run.attempt(run.run, command, limit=run.left() / 2)
-        if text:
-            run.found["kernels"][what] = run.attempt(ncu_metrics, text) or {}
+        try:
+            run.found["kernels"][what] = ncu_metrics(run.run(command, limit=run.left() / (len(PROFILED) - i)))
+        except Failure as failure:
+            if refused := checks.refusal(failure.printed):
+                raise Skipped(f"ncu cannot work on this machine: {refused}") from None
+            run.faults.append(str(failure))
     run.found["summary"] = "; ".join(
         f"{what}: " + ", ".join(f"{short} {metrics[name]}" for name, short in SHOWN.items() if name in metrics)
         for what, metrics in run.found["kernels"].items() if metrics)

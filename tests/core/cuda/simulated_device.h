@@ -1,15 +1,12 @@
 // A stream of the simulated device for tests of the simulation itself.
 #pragma once
 
-#include <doctest/doctest.h>
-
 #include <initializer_list>
 #include <string>
 #include <utility>
-#include <vector>
 
-#include "core/cuda/cuda.h"
 #include "core/cuda/sim/simulation.h"
+#include "tests/core/cuda/device_stream.h"
 
 namespace rcnn {
 
@@ -19,56 +16,20 @@ inline constexpr bool kRaceCheck = true;
 inline constexpr bool kRaceCheck = false;
 #endif
 
-struct SimulatedDevice {
+struct SimulatedDevice : DeviceStream {
   cuda_sim::Settings before = cuda_sim::settings();
-  Stream stream{{DeviceType::cuda, 0}, nullptr};
-  std::vector<void*> memory;
 
-  SimulatedDevice() {
-    cuda_sim::settings().eager = false;
-    cuda::select(stream.device);
-    cuda_check(cudaStreamCreateWithFlags(&stream.handle, cudaStreamNonBlocking), "a stream");
-  }
+  SimulatedDevice() { cuda_sim::settings().eager = false; }
   ~SimulatedDevice() {
     cuda_sim::forget_fault();
-    for (void* pointer : memory) cudaFreeAsync(pointer, stream.handle);
-    cudaStreamDestroy(stream.handle);
-    cudaGetLastError();
     cuda_sim::settings() = before;
   }
-  SimulatedDevice(const SimulatedDevice&) = delete;
-  SimulatedDevice& operator=(const SimulatedDevice&) = delete;
 
   void set_order(cuda_sim::Order order, uint64_t seed = 1) const {
     cuda_sim::settings().order = order;
     cuda_sim::settings().seed = seed;
   }
 
-  /// Memory that has not been written.
-  template <class T>
-  T* allocate(size_t count) {
-    void* pointer = nullptr;
-    cuda_check(cudaMallocAsync(&pointer, count * sizeof(T), stream.handle), "memory");
-    memory.push_back(pointer);
-    return static_cast<T*>(pointer);
-  }
-  template <class T>
-  T* upload(const std::vector<T>& values) {
-    T* pointer = allocate<T>(values.size());
-    cuda_check(cudaMemcpyAsync(pointer, values.data(), values.size() * sizeof(T), cudaMemcpyHostToDevice,
-                               stream.handle),
-               "a copy to the device");
-    return pointer;
-  }
-  /// Waits. Throws Error with the message of a fault.
-  template <class T>
-  std::vector<T> download(const T* pointer, size_t count) const {
-    std::vector<T> values(count);
-    cuda_check(
-        cudaMemcpyAsync(values.data(), pointer, count * sizeof(T), cudaMemcpyDeviceToHost, stream.handle),
-        "a copy from the device");
-    return values;
-  }
   /// Waits, clears the fault and returns its message; "" if there was none.
   std::string wait() const {
     const cudaError_t status = cudaStreamSynchronize(stream.handle);

@@ -1,12 +1,28 @@
-// The tensor-core pipeline in the simulation: every fragment layout is compared with plain loops.
+// The tensor-core pipeline, in the simulation and on a card: every fragment layout is compared with plain
+// loops.
 #include "core/cuda/mma.h"
 
 #include <cmath>
 
+#if defined(RCNN_CUDA_SIM)
 #include "tests/core/cuda/simulated_device.h"
+#else
+#include "core/cuda/device.h"
+#include "tests/core/cuda/device_stream.h"
+#endif
 
 namespace rcnn {
 namespace {
+
+#if !defined(RCNN_CUDA_SIM)
+/// A card has an order of its own.
+template <class Test>
+void in_every_order(const Test& test) {
+  if (cuda::device_count() == 0 || cuda::device_info(0).capability < 80) return;
+  DeviceStream device;
+  test(device);
+}
+#endif
 
 /// Small integers, which bf16 and TF32 represent exactly; no two rows or columns are the same.
 int element(int row, int column) { return (row * 7 + column * 13 + row * column) % 17 - 8; }
@@ -33,7 +49,7 @@ __global__ void ldmatrix_kernel(const uint16_t* in, Fragments* out, bool four, b
 }
 
 TEST_CASE("ldmatrix gives every lane its elements") {
-  in_every_order([](SimulatedDevice& device) {
+  in_every_order([](DeviceStream& device) {
     std::vector<uint16_t> in(32 * 8);
     for (size_t i = 0; i < in.size(); ++i) in[i] = static_cast<uint16_t>(i + 1);
     const uint16_t* x = device.upload(in);
@@ -129,7 +145,7 @@ std::vector<T> matrix(int rows, int columns, int first_row, const Convert& conve
 
 TEST_CASE("mma in TF32 and bf16") {
   const auto same = [](float v) { return v; };
-  in_every_order([&](SimulatedDevice& device) {
+  in_every_order([&](DeviceStream& device) {
     float* d = device.upload(product(0, 3));
     launch<tf32_kernel>(device.stream, 1, 32, 0, device.upload(matrix<float>(16, 8, 0, same)),
                         device.upload(matrix<float>(8, 8, 20, same)), d);
@@ -172,7 +188,7 @@ __global__ void stages_kernel(const float* in, float* out, int rows, int total) 
 }
 
 TEST_CASE("cp.async copies values and zeros, group by group") {
-  in_every_order([](SimulatedDevice& device) {
+  in_every_order([](DeviceStream& device) {
     std::vector<float> in(5 * 64);
     for (size_t i = 0; i < in.size(); ++i) in[i] = static_cast<float>(i);
     const float* x = device.upload(in);
