@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bench/gpu_state.h"
+#include "bench/kept_forms.h"
 #include "bench/lab_names.h"
 #include "bench/roofs.h"
 #include "bench/timing.h"
@@ -129,6 +130,8 @@ void LabTimer::time_op(const kernels::Op<A, A64>& op, size_t cases, Prepare prep
     if (simulated_ && std::max(host->flop, bytes) > kMaxSimulated) continue;
     auto p = on_gpu_ ? kernels::on_device(*host, ctx_.device, noted) : *host;
     identify_weights(p);
+    KeptForms forms;
+    if (on_gpu_) forms.belong_to(p.args);
     std::vector<Job> jobs;
     for (const auto& variant : op.variants) {
       if (!kernels::fits(ctx_, variant, p.args) || !wanted(variant) || !is_chosen(variant, p.args)) continue;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "bench/case_json.h"
+#include "bench/kept_forms.h"
 #include "kernels/cases_device.h"
 
 namespace rcnn {
@@ -192,7 +193,10 @@ class Repeated : public RepeatedCall {
           value.shape().str(), name_of(input.dtype()), input.shape().str());
       input.copy_from(value);
     }
-    if (device.type == DeviceType::cuda) prepared_ = kernels::on_device(prepared_, device, noted);
+    if (device.type == DeviceType::cuda) {
+      prepared_ = kernels::on_device(prepared_, device, noted);
+      forms_.belong_to(prepared_.args);
+    }
     if constexpr (requires { prepared_.args.weights.scale_id; })
       if (call.value("weights", false))
         prepared_.args.weights.id = prepared_.outputs.at(0).storage().id;  // unique
@@ -254,6 +258,7 @@ class Repeated : public RepeatedCall {
 
   const Op& op_;
   kernels::Prepared<typename Op::Args> prepared_;
+  KeptForms forms_ = {};
 };
 
 std::map<std::string_view, OpCalls> make_table() {

@@ -53,8 +53,8 @@ struct Replayed {
 };
 /// Times every case with the variant that this context chooses, in rounds over all cases, so that each finds
 /// the caches as the others leave them. In a training the weights are new in every step, and are packed as
-/// often as they were then on a CPU; on a GPU each call packs its operands, which a step need not. `seconds`
-/// is spent on the rounds, of which there are at least three.
+/// often as they were then on a CPU; on a GPU the other operands of products are packed once (KeptForms).
+/// `seconds` is spent on the rounds, of which there are at least three.
 std::vector<Replayed> replay(Context& ctx, const Capture& capture, double seconds);
 
 /// Prints, by op, the replayed time of a step beside that of the captured step, and the sum.

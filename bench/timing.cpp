@@ -11,6 +11,15 @@
 #include "core/tensor.h"
 
 namespace rcnn {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+}  // namespace
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -38,9 +47,8 @@ void collect(const Sampler& sampler, const StopRule& rule, std::vector<double>& 
   constexpr size_t kFew = 3, kEnough = 32;
   const size_t before = seconds.size();
   double spent = 0;
-  for (size_t counted = before;;) {
-    sampler.take(seconds);
-    for (; counted < seconds.size(); ++counted) spent += seconds[counted];
+  for (;;) {
+    spent += sampler.take(seconds);
     const size_t taken = seconds.size() - before;
     if (taken < kFew) continue;
     if (spent >= rule.seconds) return;
@@ -109,10 +117,10 @@ std::vector<TimedWork> time_samplers_in_turn(const std::vector<MakeSampler>& sam
 Sampler cpu_sampler(std::function<void()> work) {
   work();
   return {[work = std::move(work)](std::vector<double>& seconds) {
-    using Clock = std::chrono::steady_clock;
     const auto start = Clock::now();
     work();
-    seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+    seconds.push_back(seconds_since(start));
+    return seconds.back();
   }};
 }
 
@@ -152,7 +160,11 @@ Sampler gpu_sampler(const Context& ctx, std::function<void()> work) {
       state->batch();
   };
   measure(queue);  // warm-up: raises the clock, uploads the graph to the device
-  return {[measure, queue, runs](std::vector<double>& seconds) { seconds.push_back(measure(queue) / runs); },
+  return {[measure, queue, runs](std::vector<double>& seconds) {
+            const auto start = Clock::now();
+            seconds.push_back(measure(queue) / runs);
+            return seconds_since(start);
+          },
           state->graph.captured()};
 }
 
@@ -171,6 +183,7 @@ Sampler cold_gpu_sampler(const Context& ctx, std::function<void()> work) {
   }
   work();
   return {[state, &ctx, work = std::move(work)](std::vector<double>& seconds) {
+    const auto start = Clock::now();
     for (size_t i = 0; i < state->begin.size(); ++i) {
       cuda::fill_bytes(ctx.device, state->buffer.mutable_raw(), 0, state->buffer.bytes());
       state->begin[i].record(ctx.stream);
@@ -180,6 +193,7 @@ Sampler cold_gpu_sampler(const Context& ctx, std::function<void()> work) {
     state->end.back().wait();
     for (size_t i = 0; i < state->begin.size(); ++i)
       seconds.push_back(static_cast<double>(state->end[i].since(state->begin[i])) * 1e-3);
+    return seconds_since(start);
   }};
 }
 

@@ -18,17 +18,18 @@ double quantile(std::vector<double> values, double share);
 /// from the median absolute deviation, which a few outliers do not move. Infinite for fewer than two values.
 double relative_error_of_median(const std::vector<double>& values);
 
-/// Appends the seconds of one run, or of a few, to the list: one measurement of the work.
+/// Appends the seconds of one run, or of a few, to the list: one measurement of the work. Returns the seconds
+/// that it took, with all that is not part of the measurement.
 struct Sampler {
-  std::function<void(std::vector<double>& seconds)> take;
+  std::function<double(std::vector<double>& seconds)> take;
   bool graph = false;  // measures the replay of a CUDA graph
 };
 
 /// When a measurement has been repeated often enough: as soon as the median is known to within `noise`
-/// (relative_error_of_median), or after `seconds`, but never before three values. It is looked at when there
-/// are 32 values, and whenever their number has doubled. NVIDIA's nvbench stops likewise when the relative
-/// standard deviation is below a bound, or does not change any more; the error of the median becomes smaller
-/// with every value, so there is no second rule here.
+/// (relative_error_of_median), or after `seconds` on the clock, but never before three values. It is looked
+/// at when there are 32 values, and whenever their number has doubled. NVIDIA's nvbench stops likewise when
+/// the relative standard deviation is below a bound, or does not change any more; the error of the median
+/// becomes smaller with every value, so there is no second rule here.
 struct StopRule {
   double seconds = 0.2;
   double noise = 0;  // 0: the time is always used up

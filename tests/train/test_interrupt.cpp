@@ -119,6 +119,7 @@ TEST_CASE("interrupt: signals are received that the process was started with blo
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
     CAPTURE(signal);
     const int end = end_of_process([&] {
+      std::signal(signal, SIG_DFL);  // also where the tests run under nohup
       sigset_t all;
       sigfillset(&all);
       ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
