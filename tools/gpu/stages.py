@@ -43,7 +43,7 @@ STAGES = [
           checks.racecheck),
     Stage("losses", "the first losses of nano-fpn against the CPU's", limits(15, 120, 120), checks.losses),
     Stage("demo", "the demonstration, trained on GPU and CPU", {"check": 1800}, checks.demo),
-    Stage("ops", "every op beside PyTorch, caches warm and cold", limits(85, 1800, 60), speed.ops),
+    Stage("ops", "ops beside PyTorch, caches warm and cold", limits(85, 1800, 60), speed.ops),
     Stage("models", "a detection and a training step of whole models", limits(40, 900, 120), speed.models),
     Stage("torchvision", "the same models of torchvision", limits(45, 1800), speed.torchvision),
     Stage("profile", "ncu on the hottest kernels", limits(30, 120), speed.profile),
