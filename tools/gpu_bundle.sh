@@ -38,7 +38,7 @@ ldd "$build/rcnn" "$build/rcnn_tests" | awk '$2 == "=>" { print $1, $3 }' | sort
 strip --strip-unneeded "$folder"/lib/*
 
 # ---- scripts, and the files that tests read -------------------------------------------------------------------------
-cp -R --parents tools examples bench/*.py tests/*.py tests/bench/*.py tests/tools/*.py tests/parity/expected tests/fuzz/corpus \
+cp -R --parents tools examples bench/*.py bench/cards.h tests/*.py tests/bench/*.py tests/tools/*.py tests/parity/expected tests/fuzz/corpus \
   tests/kernels/digests.txt tests/core/cuda/intrinsics.txt tests/models/test_new_backbone.cpp "$folder/"
 cp -R docs LICENSE "$folder/"
 find "$folder" -name __pycache__ -exec rm -r {} +
