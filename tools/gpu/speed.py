@@ -3,8 +3,6 @@
 import csv
 import json
 import statistics
-import tempfile
-from pathlib import Path
 
 from gpu import checks
 from gpu.machine import CLOCKS, ROOT
@@ -47,8 +45,14 @@ def shape_text(shapes):
 
 
 def ops(run):
-    with tempfile.TemporaryDirectory() as folder:
-        time_ops(run, Path(folder) / "ops.json", Path(folder) / "torch_ops.json")
+    # They grow in the folder of the results, where they remain if this process is killed. What they hold is then in
+    # the results, and a lender of machines may return few files.
+    ours, theirs = run.setup.folder / "ops.json", run.setup.folder / "torch_ops.json"
+    for file in (ours, theirs):
+        file.unlink(missing_ok=True)
+    time_ops(run, ours, theirs)
+    for file in (ours, theirs):
+        file.unlink(missing_ok=True)
 
 
 def time_ops(run, ours, theirs):
