@@ -257,6 +257,9 @@ endif
 COMMIT := $(shell git describe --always --dirty --tags 2>/dev/null || echo unreleased)
 $(BUILD)/cli/version.o: private CXXFLAGS += -DRCNN_COMMIT='"$(COMMIT)"' $(if $(filter 1,$(CUDA)),-DRCNN_CUDA_ARCHS='$(ARCH_TEXT)')
 $(BUILD)/cli/version.o: $(BUILD)/commit
+ifeq ($(CUDA),1)
+$(BUILD)/bench/lab_results.o: private CXXFLAGS += -DRCNN_NVCC='", nvcc $(shell $(NVCC) --version | sed -n 's/.*release \([0-9.]*\).*/\1/p')"'
+endif
 $(BUILD)/commit: FORCE
 	@mkdir -p $(@D)
 	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' > $@

@@ -51,11 +51,15 @@ std::string machine_name() {
   return "unknown processor";
 }
 
+#ifndef RCNN_NVCC
+#define RCNN_NVCC ""  // the Makefile's CUDA=1 has ", nvcc 13.0"
+#endif
+
 std::string toolchain_name() {
 #if defined(__clang__)
-  return "clang " __clang_version__;
+  return "clang " __clang_version__ RCNN_NVCC;
 #else
-  return "GCC " __VERSION__;
+  return "GCC " __VERSION__ RCNN_NVCC;
 #endif
 }
 
@@ -77,6 +81,16 @@ std::string lab_json(const LabRun& run, const std::vector<TimedRow>& rows) {
   for (const auto& [precision, rate] : run.roofs.products) roofs[name_of(precision)] = rate * 1e-9;
   document["roofs"] = roofs;
   document["gpu"] = json_of(run.card);
+  if (run.step)
+    document["step"] = {{"file", run.step->file},
+                        {"what", run.step->what},
+                        {"ms", run.step->ms},
+                        {"in_turn_ms", run.step->in_turn_ms > 0 ? Json(run.step->in_turn_ms) : Json()},
+                        {"alone_ms", run.step->alone_ms},
+                        {"fastest_ms", run.step->fastest_ms},
+                        {"captured_ms", run.step->captured_ms},
+                        {"entries", run.step->entries},
+                        {"of", run.step->of}};
   std::string text = "{";
   for (const auto& [key, value] : document.items()) text += Json(key).dump() + ": " + value.dump() + ",\n ";
   text += "\"ops\": [";
@@ -85,7 +99,7 @@ std::string lab_json(const LabRun& run, const std::vector<TimedRow>& rows) {
     Json entry{{"op", row.op},           {"case", row.case_index},
                {"variant", row.variant}, {"precision", name_of(row.precision)},
                {"inputs", row.inputs},   {"outputs", row.outputs}};
-    if (row.count != 1) entry["count"] = row.count;
+    if (run.step) entry["calls"] = row.calls, entry["chosen"] = row.chosen;
     if (row.error.empty()) {
       const Timing& t = row.timing;
       entry["graph"] = t.graph;
@@ -100,7 +114,12 @@ std::string lab_json(const LabRun& run, const std::vector<TimedRow>& rows) {
       entry["gbs"] = row.bytes / t.seconds * 1e-9;
       entry["roof"] = row.share > 0 ? Json(row.share) : Json();
       entry["library"] = row.library > 0 ? Json(row.library) : Json();
-      if (row.cold > 0) entry["cold_ms"] = row.cold * 1e3;
+      if (const Timing& cold = row.cold; cold.samples > 0) {
+        entry["cold_ms"] = cold.seconds * 1e3;
+        entry["cold_p10_ms"] = cold.p10 * 1e3;
+        entry["cold_p90_ms"] = cold.p90 * 1e3;
+        entry["cold_noise"] = cold.noise;
+      }
       add_state(entry, row.gpu);
     } else {
       entry["error"] = row.error;
@@ -132,6 +151,14 @@ std::string lab_markdown(const LabRun& run, const std::vector<TimedRow>& rows) {
   for (const TimedRow& row : rows) throttled.push_back(row.gpu.throttled);
   if (const std::string held = throttled_text(throttled); !held.empty()) text += held + ".\n";
   if (!run.roofs.text.empty()) text += fmt::format("Limits measured in the same run: {}.\n", run.roofs.text);
+  if (const auto& step = run.step)
+    text += fmt::format(
+        "The cases are calls of {}, a {} of {:.2f} ms. {} of its {} entries took {:.2f} ms of it. Now each, "
+        "repeated alone, takes {:.2f} ms with the variants that the program chooses and {:.2f} ms with the "
+        "fastest{}.\n",
+        step->file, step->what, step->ms, step->entries, step->of, step->captured_ms, step->alone_ms,
+        step->fastest_ms,
+        step->in_turn_ms > 0 ? fmt::format("; all of them in turn take {:.2f} ms", step->in_turn_ms) : "");
   const TimedRow* before = nullptr;
   for (const TimedRow& row : rows) {
     if (!before || before->op != row.op)

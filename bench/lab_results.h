@@ -2,12 +2,24 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "bench/lab_timer.h"
 
 namespace rcnn {
+
+/// What a file of shapes had, and what its calls took now, in milliseconds of a step.
+struct TimedStep {
+  std::string file = {}, what = {};
+  double ms = 0;          // of the captured step
+  double in_turn_ms = 0;  // the calls, all in turn as `lab replay` runs them; 0: not measured
+  double alone_ms = 0;    // each call repeated alone
+  double fastest_ms = 0;  // likewise, with the fastest variant
+  double captured_ms = 0;
+  size_t entries = 0, of = 0;  // the sums are of so many of the file's entries
+};
 
 /// What was measured where, with what.
 struct LabRun {
@@ -16,10 +28,11 @@ struct LabRun {
   std::string machine, toolchain, commit, version, date;
   int threads = 1;
   Roofs roofs;
-  GpuCard card = {};  // empty: the CPU, or a simulated GPU
+  std::optional<TimedStep> step = {};  // nothing: the cases are those of the ops' tables
+  GpuCard card = {};                   // empty: the CPU, or a simulated GPU
 };
 
-/// The processor's name, the compiler's, and the date in UTC.
+/// The processor's name, the compilers' with their versions, and the date in UTC.
 std::string machine_name();
 std::string toolchain_name();
 std::string utc_now();
@@ -44,8 +57,8 @@ struct LabComparison {
 /// Compares the times of two JSON files of lab_time and prints what changed by more than the noise of both:
 /// slower and faster, the largest change first. A row is slower if its median and its 10th percentile both
 /// are, by more than three times the noise of the two files together and by more than 3 %. Rows that one of
-/// the files lacks are counted. Throws InputError, which names the file, if one cannot be read or is of
-/// another kind, or if the files have no row in common.
+/// the files lacks are counted, and those that only the old one has are named. Throws InputError, which names
+/// the file, if one cannot be read or is of another kind, or if the files have no row in common.
 LabComparison compare_lab_results(const std::filesystem::path& base, const std::filesystem::path& fresh);
 
 }  // namespace rcnn

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 
+#include "bench/call_case.h"
 #include "bench/lab_results.h"
 #include "bench/lab_timer.h"
+#include "bench/shapes.h"
 #include "core/files/atomic_file.h"
 #include "core/files/output.h"
 #include "core/parallel.h"
@@ -33,8 +35,66 @@ void check_variant(const LabTimeOptions& options, const std::vector<LabName>& na
   check_input(known, "--variant {}: no op that is to be timed has a variant of that name", name);
 }
 
-/// Checks that each op that is named, or without names some op, has the cases that are asked for.
-void check_cases(const LabTimeOptions& options, const std::vector<LabName>& names) {
+/// Which cases are to be timed: all those of the options, of the ops' tables or of the file of shapes.
+class Cases {
+ public:
+  explicit Cases(const LabTimeOptions& options) : options_(options) {
+    if (!options.shapes.empty()) capture_ = read_capture(options.shapes);
+  }
+
+  const std::optional<Capture>& capture() const { return capture_; }
+
+  /// The numbers of the cases of the op.
+  template <class Op>
+  std::vector<size_t> of(const Op& op) const {
+    std::vector<size_t> numbers;
+    for (size_t number = 0; number < (capture_ ? capture_->ops.size() : cases_of(op).timed().size());
+         ++number)
+      if ((!capture_ || capture_->ops[number].op == op.name) &&
+          (options_.cases.empty() ||
+           std::ranges::find(options_.cases, static_cast<int64_t>(number)) != options_.cases.end()))
+        numbers.push_back(number);
+    return numbers;
+  }
+
+  template <class Op>
+  TimedCase<typename Op::Args> prepare(const Op& op, size_t number, kernels::UniformTensors& noted) const {
+    using Case = TimedCase<typename Op::Args>;
+    if (!capture_) {
+      const auto op_cases = cases_of(op);
+      return Case{op_cases.prepare(float{}, op_cases.timed()[number],
+                                   kernels::Filler(1, kernels::Fill::uniform, Accumulate::no, &noted)),
+                  number};
+    }
+    const CapturedOp& entry = capture_->ops[number];
+    try {
+      return Case{.prepared = prepare_call(op, entry.call, entry.values, &noted),
+                  .number = number,
+                  .calls = static_cast<double>(entry.calls) / static_cast<double>(capture_->steps),
+                  .keeps_weights = entry.call.value("weights", false),
+                  .new_weights = 2 * entry.packed >= entry.calls};
+    } catch (const Error& fault) {  // also of sizes that no tensor can have
+      throw InputError(
+          fmt::format("{}: entry {} of \"ops\": {}", options_.shapes.string(), number, fault.what()));
+    }
+  }
+
+ private:
+  const LabTimeOptions& options_;
+  std::optional<Capture> capture_ = {};
+};
+
+/// Checks that the ops that are named have the cases that are asked for, or without names that some op has.
+void check_cases(const LabTimeOptions& options, const std::vector<LabName>& names, const Cases& cases) {
+  if (cases.capture()) {
+    const auto& ops = cases.capture()->ops;
+    for (const int64_t number : options.cases)
+      check_input(number < static_cast<int64_t>(ops.size()), "--case {}: {} has the entries 0 to {}", number,
+                  options.shapes.string(), ops.size() - 1);
+    check_input(std::ranges::any_of(ops, [&](const CapturedOp& op) { return names_op(names, op.op); }),
+                "--shapes {}: it has no call of the ops that are named", options.shapes.string());
+    return;
+  }
   for (const int64_t number : options.cases) {
     int64_t max_count = 0;
     kernels::for_each_op([&](const auto& op) {
@@ -48,13 +108,49 @@ void check_cases(const LabTimeOptions& options, const std::vector<LabName>& name
   }
 }
 
-LabTimerOptions timer_options(const LabTimeOptions& options, const std::vector<LabName>& names) {
+/// Prints what the calls take of a step. `in_turn`: their times in a replay, or none.
+void weigh(const Capture& capture, const std::vector<TimedRow>& rows, const std::vector<Replayed>& in_turn,
+           TimedStep& step) {
+  EntryTimes alone{"alone ms", std::vector<double>(capture.ops.size(), -1)};
+  EntryTimes fastest{"fastest ms", alone.ms};
+  for (const TimedRow& row : rows) {
+    if (!row.error.empty()) continue;
+    const double ms = row.timing.seconds * 1e3;
+    if (row.chosen) alone.ms[row.case_index] = ms;
+    double& best = fastest.ms[row.case_index];
+    best = best < 0 ? ms : std::min(best, ms);
+  }
+  std::vector<EntryTimes> columns;
+  if (!in_turn.empty()) columns.push_back({"in turn ms"});
+  for (const Replayed& entry : in_turn) columns.front().ms.push_back(entry.ms);
+  columns.insert(columns.end(), {alone, fastest});
+  fmt::print("\n");
+  const StepSums sum = print_step_table(capture, columns);
+  step.ms = capture.step_ms;
+  step.entries = sum.entries;
+  if (sum.entries == 0) return;
+  if (!in_turn.empty()) step.in_turn_ms = sum.columns.front();
+  step.fastest_ms = sum.columns.back();
+  step.alone_ms = sum.columns[sum.columns.size() - 2];
+  step.captured_ms = sum.captured;
+  print_share_of_step(capture,
+                      sum.entries < capture.ops.size()
+                          ? fmt::format("those of {} of its {} entries", sum.entries, capture.ops.size())
+                      : in_turn.empty() ? "its calls, each alone,"
+                                        : "its calls in turn",
+                      sum.columns.front());
+}
+
+LabTimerOptions timer_options(const LabTimeOptions& options, const std::vector<LabName>& names,
+                              const Cases& cases) {
   LabTimerOptions timer;
   timer.stop = {options.seconds, options.noise};
   timer.cold = options.cold;
   timer.once = options.once;
   timer.slowest = options.slowest;
   timer.chosen = options.chosen;
+  if (cases.capture()) timer.precision = parse_precision(cases.capture()->precision);
+  if (options.chosen.size() == 1) timer.precision = parse_precision(options.chosen.front());
   timer.wanted = [&options, &names](std::string_view op, std::string_view variant) {
     return names_variant(names, op, variant) &&
            (options.variants.empty() ||
@@ -73,8 +169,13 @@ void lab_time(const LabTimeOptions& options) {
   bool known = false;
   kernels::for_each_op([&](const auto& op) { known |= has_part(options.op_parts, op.name); });
   check_input(known, "--op {}: no op has that in its name", fmt::join(options.op_parts, ","));
-  check_cases(options, names);
+  const Cases cases(options);
+  check_cases(options, names, cases);
   OutputCheck outputs(options.force);
+  if (cases.capture()) {
+    outputs.reads(options.shapes);
+    outputs.reads(values_file(options.shapes));
+  }
   struct Output {
     const char *option, *extension;
     const std::filesystem::path& file;
@@ -104,28 +205,29 @@ void lab_time(const LabTimeOptions& options) {
     if (!run.roofs.text.empty()) fmt::print("limits measured now: {}\n", run.roofs.text);
   }
 
-  LabTimer timer(choice.device, timer_options(options, names), run.roofs);
+  if (cases.capture())
+    run.step = TimedStep{
+        .file = options.shapes.string(), .what = cases.capture()->what, .of = cases.capture()->ops.size()};
+  LabTimer timer(choice.device, timer_options(options, names, cases), run.roofs);
   run.card = timer.card();
   if (on_gpu && !cuda::is_simulated() && !options.once) fmt::print("{}\n", card_text(run.card));
   kernels::for_each_op([&](const auto& op) {
     if (!has_part(options.op_parts, op.name) || !names_op(names, op.name)) return;
-    const auto op_cases = cases_of(op);
-    const auto cases = op_cases.timed();
-    using Prepared =
-        decltype(op_cases.prepare(float{}, cases.front(), kernels::Filler(1, kernels::Fill::uniform)));
-    timer.time_op(
-        op, cases.size(),
-        [&](size_t index, kernels::UniformTensors& noted) -> std::optional<Prepared> {
-          const auto number = static_cast<int64_t>(index);
-          if (!options.cases.empty() && std::ranges::find(options.cases, number) == options.cases.end())
-            return {};
-          return op_cases.prepare(float{}, cases[index],
-                                  kernels::Filler(1, kernels::Fill::uniform, Accumulate::no, &noted));
-        },
-        [](size_t) { return 1.0; });
+    const std::vector<size_t> numbers = cases.of(op);
+    timer.time_op(op, numbers.size(), [&](size_t index, kernels::UniformTensors& noted) {
+      return cases.prepare(op, numbers[index], noted);
+    });
     // Written after each op, so that the results remain if a later op ends the program.
     if (!options.json.empty()) write_atomically(options.json, lab_json(run, timer.rows));
   });
+  if (cases.capture() && !options.once) {
+    std::vector<Replayed> in_turn;
+    if (options.names.empty() && options.cases.empty() && options.chosen.size() <= 1 &&
+        !(on_gpu && cuda::is_simulated()))
+      in_turn = timer.replay_step(*cases.capture());
+    weigh(*cases.capture(), timer.rows, in_turn, *run.step);
+    if (!options.json.empty()) write_atomically(options.json, lab_json(run, timer.rows));
+  }
   if (!options.markdown.empty()) write_atomically(options.markdown, lab_markdown(run, timer.rows));
   if (!options.svg.empty()) write_atomically(options.svg, lab_roofline(run, timer.rows));
   std::vector<std::vector<std::string>> throttled;

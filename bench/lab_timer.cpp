@@ -67,21 +67,20 @@ void LabTimer::print_case(const TimedRow& row, size_t index) {
 }
 
 void LabTimer::print_row(const TimedRow& row) {
-  const auto line = [&](const std::string& name, double seconds, const std::string& spread) {
-    fmt::print("  {:<26}{:<5}{:>9}{}{:>9}{:>8.1f}{:>7}{:>8}\n", name, name_of(row.precision),
-               milliseconds(seconds), spread,
+  const auto line = [&](const std::string& name, const Timing& t) {
+    const double seconds = t.seconds;
+    fmt::print("  {:<26}{:<5}{:>9}{:>9}{:>9}{:>7}{:>9}{:>8.1f}{:>7}{:>8}\n", name, name_of(row.precision),
+               milliseconds(seconds), milliseconds(t.p10), milliseconds(t.p90),
+               fmt::format("{:.1f}%", t.noise * 100),
                row.flop > 0 ? fmt::format("{:.1f}", row.flop / seconds * 1e-9) : "",
                row.bytes / seconds * 1e-9,
                row.share > 0 ? fmt::format("{:.0f}%{}", row.share * 100 * row.timing.seconds / seconds,
                                            row.by_memory ? 'M' : 'P')
                              : "",
-               row.library > 0 && seconds == row.timing.seconds ? fmt::format("{:.2f}x", row.library) : "");
+               row.library > 0 && &t == &row.timing ? fmt::format("{:.2f}x", row.library) : "");
   };
-  const Timing& t = row.timing;
-  line(row.variant, t.seconds,
-       fmt::format("{:>9}{:>9}{:>7}", milliseconds(t.p10), milliseconds(t.p90),
-                   fmt::format("{:.1f}%", t.noise * 100)));
-  if (row.cold > 0) line(row.variant + ", cold", row.cold, std::string(25, ' '));
+  line(row.variant, row.timing);
+  if (row.cold.samples > 0) line(row.variant + ", cold", row.cold);
 }
 
 void LabTimer::time_job(Job& job) {
@@ -101,7 +100,7 @@ void LabTimer::time_job(Job& job) {
   if (options_.cold && real_gpu) {
     std::vector<double> cold;
     collect(cold_gpu_sampler(ctx_, job.run), rule, cold);
-    job.row.cold = median(cold);
+    job.row.cold = timing_of({cold}, false);
   }
 }
 
@@ -113,6 +112,13 @@ void LabTimer::time_in_rounds(std::vector<Job>& jobs) {
     jobs[i].row.timing = timed[i].timing;
     jobs[i].row.error = timed[i].error;
   }
+}
+
+std::vector<Replayed> LabTimer::replay_step(const Capture& capture) {
+  constexpr double kMaxSeconds = 10;
+  ctx_.precision = options_.precision;
+  return replay(ctx_, capture,
+                std::min(kMaxSeconds, options_.stop.seconds * static_cast<double>(capture.ops.size())));
 }
 
 void LabTimer::measure(std::vector<Job>& jobs) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "bench/call_case.h"
 #include "bench/case_json.h"
 #include "bench/kept_forms.h"
 #include "kernels/cases_device.h"
@@ -12,54 +13,6 @@ namespace rcnn {
 namespace {
 
 constexpr size_t kMaxValues = size_t{4} << 20;  // bytes of an input that is kept
-
-/// Sizes that a file may state: so many that no product of a few of them overflows.
-constexpr int64_t kMaxSize = int64_t{1} << 31;
-
-template <class T>
-void check_fields(const std::string& where, const T& value) {
-  if constexpr (std::is_same_v<T, int64_t> || std::is_same_v<T, int>) {
-    check_input(value >= -1 && value < kMaxSize, "{}: expected a size, found {}", where, value);
-  } else if constexpr (std::is_arithmetic_v<T>) {
-  } else if constexpr (requires { value.begin(); }) {
-    for (const auto& entry : value) check_fields(where, entry);
-  } else {
-    T copy = value;
-    std::apply([&](const auto&... field) { (check_fields(where, field), ...); }, fields_of(copy));
-  }
-}
-
-/// Arrays in arguments have room for so many levels or terms, and sizes are divisors.
-template <class T>
-void check_limits(const std::string& where, const T& c) {
-  check_fields(where, c);
-  [[maybe_unused]] const auto levels = [&](auto count, int64_t limit) {
-    check_input(static_cast<int64_t>(count) >= 0 && static_cast<int64_t>(count) <= limit,
-                "{}: expected at most {} levels or terms, found {}", where, limit, count);
-  };
-  if constexpr (requires { c.rows.size(); }) levels(c.rows.size(), kernels::kMaxLevels);
-  if constexpr (requires { c.weights.size(); }) levels(c.weights.size(), kernels::kMaxTerms);
-  if constexpr (std::is_same_v<T, kernels::AnchorsCase>) levels(c.size(), kernels::kMaxLevels);
-  if constexpr (requires { c.levels; }) {
-    levels(c.levels, kernels::kMaxLevels);
-    check_input(c.stride > 0, "{}: expected a stride above 0, found {}", where, c.stride);
-  }
-  if constexpr (requires { c.roi; }) check_limits(where, c.roi);
-  if constexpr (requires { c.shape.dilation; })
-    check_input(
-        std::min({c.shape.c, c.shape.k, c.shape.r, c.shape.s, c.shape.stride, c.shape.dilation}) > 0 &&
-            c.shape.oh() > 0 && c.shape.ow() > 0,
-        "{}: it is not the shape of a convolution", where);
-  if constexpr (requires { c.kernel; })
-    check_input(c.kernel > 0 && c.stride > 0, "{}: expected a window and a stride above 0", where);
-  if constexpr (requires {
-                  c.groups;
-                  c.residual;
-                })
-    check_input(c.groups > 0 && c.c % c.groups == 0, "{}: the groups do not divide the channels", where);
-  if constexpr (requires { c.th; })
-    check_input(c.th > 0 && c.tw > 0, "{}: expected a map of at least one pixel", where);
-}
 
 template <class Args>
 kernels::WeightsKey weights_of(const Args& args) {
@@ -84,28 +37,6 @@ CallJson describe(const void* args, kernels::ArgumentReader& reader) {
   if (!any && kernels::adds_to_output(a)) call["in_place"] = true;
   if (weights_of(a).id != 0) call["weights"] = true;
   return call;
-}
-
-template <class Op>
-auto prepare(const Op& op, const CallJson& call, kernels::UniformTensors* noted = nullptr) {
-  const std::string where = op.name;
-  check_input(call.is_object() && call.contains("case"), "{}: there is no \"case\"", where);
-  CaseOf<Op> c{};
-  from_case_json(call["case"], where, c);
-  check_limits(where, c);
-  const bool in_place = call.value("in_place", false), any = in_place || call.contains("accumulate");
-  auto p = cases_of(op).prepare(
-      float{}, c, kernels::Filler(1, kernels::Fill::uniform, any ? Accumulate::yes : Accumulate::no, noted));
-  if (call.contains("accumulate")) {
-    const CallJson& flags = call["accumulate"];
-    size_t next = 0;
-    kernels::for_each_accumulate(p.args, [&](Accumulate& flag) {
-      check_input(flags.is_array() && next < flags.size() && flags[next].is_boolean(),
-                  "{}: \"accumulate\" is not a list with true or false for each gradient", where);
-      flag = flags[next++].template get<bool>() ? Accumulate::yes : Accumulate::no;
-    });
-  }
-  return p;
 }
 
 /// Calls f(number, address in the call's arguments) for each input of the prepared case that the call has. An
@@ -151,7 +82,7 @@ std::map<int, Tensor> values_of(const Op& op, const void* args, const CallJson& 
                                 const kernels::ArgumentReader& reader) {
   std::map<int, Tensor> values;
   if (!depends_on_values(op.name, call)) return values;
-  const auto p = prepare(op, call);
+  const auto p = prepare_call(op, call);
   for_each_input(p, *static_cast<const typename Op::Args*>(args), [&](int i, const void* from) {
     const Tensor& like = p.inputs[static_cast<size_t>(i)];
     if (!decides(op, p, static_cast<size_t>(i))) return;
@@ -164,7 +95,7 @@ std::map<int, Tensor> values_of(const Op& op, const void* args, const CallJson& 
 
 template <class Op>
 CallWork work_of(const Op& op, const CallJson& call) {
-  const auto p = prepare(op, call);
+  const auto p = prepare_call(op, call);
   CallWork work{p.flop, p.bytes};
   if (work.bytes > 0) return work;
   for (const auto* list : {&p.inputs, &p.outputs})
@@ -182,17 +113,7 @@ class Repeated : public RepeatedCall {
  public:
   Repeated(const Op& op, const CallJson& call, const std::map<int, Tensor>& values, Device device) : op_(op) {
     kernels::UniformTensors noted;
-    prepared_ = prepare(op, call, &noted);
-    for (const auto& [i, value] : values) {
-      check_input(i >= 0 && static_cast<size_t>(i) < prepared_.inputs.size(), "{}: it has no input {}",
-                  op.name, i);
-      const Tensor& input = prepared_.inputs[static_cast<size_t>(i)];
-      check_input(
-          input.shape() == value.shape() && input.dtype() == value.dtype() && input.dtype() != DType::u8,
-          "{}: input {} is {} {}, but the case needs {} {}", op.name, i, name_of(value.dtype()),
-          value.shape().str(), name_of(input.dtype()), input.shape().str());
-      input.copy_from(value);
-    }
+    prepared_ = prepare_call(op, call, values, &noted);
     if (device.type == DeviceType::cuda) {
       prepared_ = kernels::on_device(prepared_, device, noted);
       forms_.belong_to(prepared_.args);

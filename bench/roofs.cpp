@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "bench/kept_forms.h"
 #include "bench/lab_names.h"
 #include "bench/timing.h"
 #include "core/counted.h"
@@ -161,12 +162,14 @@ Roofs measure_gpu_roofs(Context& ctx) {
                seconds_of([&] { cuda::copy(ctx.device, to.mutable_raw(), from.raw(), from.bytes()); });
   // The buffers hold zeros, which keep the clock high; two thirds of one are enough for three matrices.
   const auto* zeros = static_cast<const float*>(from.raw());
-  const kernels::MatmulArgs<float> args{.m = kSize,
-                                        .n = kSize,
-                                        .k = kSize,
-                                        .a = zeros,
-                                        .b = zeros + kSize * kSize,
-                                        .c = static_cast<float*>(to.mutable_raw())};
+  kernels::MatmulArgs<float> args{.m = kSize,
+                                  .n = kSize,
+                                  .k = kSize,
+                                  .a = zeros,
+                                  .b = zeros + kSize * kSize,
+                                  .c = static_cast<float*>(to.mutable_raw())};
+  KeptForms forms;
+  forms.belong_to(args);
   for (const auto& variant : kernels::matmul.variants) {
     if (!kernels::fits(ctx, variant, args)) continue;
     const double seconds = seconds_of([&] {

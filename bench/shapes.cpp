@@ -10,6 +10,7 @@
 
 #include "bench/case_json.h"
 #include "bench/timing.h"
+#include "core/counted.h"
 #include "core/cuda/device.h"
 #include "core/files/atomic_file.h"
 #include "core/files/output.h"
@@ -220,40 +221,57 @@ std::vector<Replayed> replay(Context& ctx, const Capture& capture, double second
   return replayed;
 }
 
-void print_replay(const Capture& capture, const std::vector<Replayed>& replayed) {
-  struct Row {
-    std::string op = {};
-    double calls = 0, replayed = 0, captured = 0;  // of a step
-  };
-  std::map<std::string, Row> by_op;
-  Row sum{"all ops"};
+StepSums print_step_table(const Capture& capture, const std::vector<EntryTimes>& columns) {
+  std::map<std::string, StepSums> by_op;
+  StepSums sum;
   for (size_t i = 0; i < capture.ops.size(); ++i) {
     const CapturedOp& op = capture.ops[i];
+    if (std::ranges::any_of(columns, [&](const EntryTimes& column) { return column.ms.at(i) < 0; })) continue;
     const double calls = static_cast<double>(op.calls) / static_cast<double>(capture.steps);
-    for (Row* row : {&by_op[op.op], &sum}) {
-      row->calls += calls;
-      row->replayed += calls * replayed[i].ms;
+    for (StepSums* row : {&by_op[op.op], &sum}) {
+      row->columns.resize(columns.size());
+      for (size_t column = 0; column < columns.size(); ++column)
+        row->columns[column] += calls * columns[column].ms[i];
       row->captured += calls * op.ms;
+      row->calls += calls;
+      ++row->entries;
     }
-    by_op[op.op].op = op.op;
   }
-  std::vector<Row> rows;
-  for (const auto& [name, row] : by_op) rows.push_back(row);
-  std::ranges::sort(rows, std::greater(), &Row::replayed);
-  rows.push_back(sum);
-  fmt::print("{:<34}{:>12}{:>16}{:>16}{:>10}\n", "op", "calls/step", "replayed ms", "captured ms", "ratio");
-  for (const Row& row : rows)
-    fmt::print("{:<34}{:>12.1f}{:>16.3f}{:>16.3f}{:>10}\n", row.op, row.calls, row.replayed, row.captured,
-               row.captured > 0 ? fmt::format("{:.2f}", row.replayed / row.captured) : "-");
-  fmt::print("the {} that was captured took {:.2f} ms (median of {}); the replayed ops are {:.1f} % of it\n",
-             printable(capture.what), capture.step_ms, capture.steps, 100 * sum.replayed / capture.step_ms);
+  if (sum.entries == 0) return sum;
+  std::vector<std::pair<std::string, StepSums>> rows(by_op.begin(), by_op.end());
+  std::ranges::sort(rows, std::greater(), [](const auto& row) { return row.second.columns.at(0); });
+  rows.emplace_back("all ops", sum);
+  fmt::print("{:<31}{:>11}", "op", "calls/step");
+  for (const EntryTimes& column : columns) fmt::print("{:>12}", column.title);
+  fmt::print("{:>12}{:>8}\n", "captured ms", "ratio");
+  for (const auto& [name, row] : rows) {
+    fmt::print("{:<31}{:>11.1f}", name, row.calls);
+    for (const double ms : row.columns) fmt::print("{:>12.3f}", ms);
+    fmt::print("{:>12.3f}{:>8}\n", row.captured,
+               row.captured > 0 ? fmt::format("{:.2f}", row.columns[0] / row.captured) : "-");
+  }
+  return sum;
+}
+
+double print_share_of_step(const Capture& capture, const std::string& what, double ms) {
+  const double share = ms / capture.step_ms;
+  fmt::print("the captured {} took {:.2f} ms (median of {}); {} are {:.1f} % of it\n",
+             printable(capture.what), capture.step_ms, capture.steps, what, 100 * share);
   if (thread_count() != capture.threads)
-    fmt::print("The times that were captured are of {} thread{}, those of this replay of {}.\n",
-               capture.threads, capture.threads == 1 ? "" : "s", thread_count());
+    fmt::print("The times that were captured are of {}, those of now of {}.\n",
+               counted(capture.threads, "thread"), thread_count());
   if (std::ranges::all_of(capture.ops, [](const CapturedOp& op) { return op.values.empty(); }))
     fmt::print(
         "No values were captured: ops whose time depends on them, such as nms and box_targets, got random "
         "ones.\n");
+  return share;
+}
+
+double print_replay(const Capture& capture, const std::vector<Replayed>& replayed) {
+  EntryTimes times{"replayed ms"};
+  for (const Replayed& entry : replayed) times.ms.push_back(entry.ms);
+  const StepSums sum = print_step_table(capture, {times});
+  return print_share_of_step(capture, "the replayed ops", sum.columns.at(0));
 }
 
 }  // namespace rcnn

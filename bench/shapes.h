@@ -57,7 +57,26 @@ struct Replayed {
 /// `seconds` is spent on the rounds, of which there are at least three.
 std::vector<Replayed> replay(Context& ctx, const Capture& capture, double seconds);
 
-/// Prints, by op, the replayed time of a step beside that of the captured step, and the sum.
-void print_replay(const Capture& capture, const std::vector<Replayed>& replayed);
+/// Prints, by op, the replayed time of a step beside that of the captured step, and the sum. Returns the sum
+/// as a share of the captured step.
+double print_replay(const Capture& capture, const std::vector<Replayed>& replayed);
+
+/// Milliseconds of a call of each entry; below 0: not measured.
+struct EntryTimes {
+  const char* title = "";
+  std::vector<double> ms = {};
+};
+/// The sum of a step, in milliseconds, over the entries that each of the columns has measured.
+struct StepSums {
+  std::vector<double> columns = {};
+  double captured = 0, calls = 0;
+  size_t entries = 0;
+};
+/// Prints, by op, the columns weighed by how often a step makes each call, the captured times of the same
+/// calls, and the ratio of the first column to these. Ends with their sums, and returns them.
+StepSums print_step_table(const Capture& capture, const std::vector<EntryTimes>& columns);
+/// Prints how long the captured step took, and which share of it `what` is, which takes `ms`; and what the
+/// comparison lacks. Returns the share.
+double print_share_of_step(const Capture& capture, const std::string& what, double ms);
 
 }  // namespace rcnn

@@ -55,6 +55,10 @@ void add_time(CLI::App& lab) {
   CLI::App* app = lab.add_subcommand("time", "Time variants on the shapes of the models");
   app->add_option("ops", options->names, kNames)->type_name("OP");
   add_time_options(*app, *options);
+  app->add_option("--shapes", options->shapes,
+                  "the calls of this file, which `--capture FILE` of train, detect or profile has written, "
+                  "instead of the shapes of the models")
+      ->type_name("FILE");
   app->add_option("--seconds", options->seconds, "at most, for each variant and shape [1]")
       ->check(CLI::Range(0.0, 600.0));
   app->add_option("--noise", options->noise,

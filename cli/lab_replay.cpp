@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "bench/shapes.h"
 #include "cli/commands.h"
 #include "cli/device.h"
@@ -24,7 +26,7 @@ CLI::App* lab_command(CLI::App& program) {
 void add_lab_replay(CLI::App& program) {
   struct Options {
     std::string file;
-    double seconds = 10;
+    double seconds = 10, within = 0;
     DeviceOptions device;
   };
   auto options = std::make_shared<Options>();
@@ -37,6 +39,9 @@ void add_lab_replay(CLI::App& program) {
                   "seconds to measure; every case runs at least three times [10]")
       ->check(CLI::Range(0.0, 3600.0))
       ->check(finite_number());
+  app->add_option("--within", options->within,
+                  "fail unless the sum is within so many per cent of the captured step")
+      ->check(CLI::Range(0.0, 1000.0));
   options->device.add(*app);
   app->callback([options] {
     const Capture capture = read_capture(options->file);
@@ -51,8 +56,10 @@ void add_lab_replay(CLI::App& program) {
     } catch (const Error& fault) {  // also of sizes that no tensor can have
       throw InputError(fmt::format("{}: {}", options->file, fault.what()));
     }
-    print_replay(capture, replayed);
+    const double share = print_replay(capture, replayed);
     options->device.print_sync_report();
+    check(options->within == 0 || std::fabs(share - 1) * 100 <= options->within,
+          "--within {:g}: the replayed ops are {:.1f} % of the step", options->within, share * 100);
   });
 }
 

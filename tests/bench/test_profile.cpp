@@ -1,4 +1,6 @@
 // Profiles, traces and captures of a small model.
+#include <fmt/format.h>
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -255,6 +257,16 @@ TEST_CASE("profile: the command's tables fit a terminal of 100 columns, and lab 
   for (const char* text : {"conv2d_dw", "all ops", "the replayed ops are"})
     CHECK(contains(replayed.out, text));
 
+  // A step that took far longer than its ops is outside of every bound.
+  std::string slow = content_of(shapes);
+  const size_t figure = slow.find("\"step_ms\": ") + 11;
+  slow.insert(figure, "9999");
+  write_atomically(trial.path("slow.json"), slow);
+  const Finished outside =
+      run({"lab", "replay", trial.path("slow.json"), "--seconds", "0", "--within", "15"}, false);
+  CHECK(outside.status == 1);
+  CHECK(contains(outside.err, "--within 15: the replayed ops are "));
+
   const Finished missing = run({"lab", "replay", trial.path("none.json")}, false);
   CHECK(missing.status == 2);
   CHECK(missing.err == "rcnn: " + trial.path("none.json") + " cannot be read: No such file or directory.\n");
@@ -264,6 +276,67 @@ TEST_CASE("profile: the command's tables fit a terminal of 100 columns, and lab 
   CHECK(refused.status == 2);
   CHECK(contains(refused.err, "--trace"));
   CHECK(content_of(trial.path("mine.json")) == "[1, 2]");
+}
+
+TEST_CASE("lab time --shapes: every call of a step is timed, weighed, and compared with the step") {
+  ProgramTrial trial;
+  if (!trial) return;
+  const std::string shapes = trial.path("shapes.json"), times = trial.path("times.json");
+  REQUIRE(trial
+              .run({"profile", "--height", "48", "--width", "64", "--batch", "1", "--steps", "2", "--warm-up",
+                    "1", "--capture", shapes})
+              .status == 0);
+  const Capture capture = read_capture(shapes);
+  const auto time = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"lab", "time", "--shapes", shapes, "--seconds", "0", "--device", "cpu"});
+    return trial.run(words);
+  };
+  const Finished all = time({"--json", times, "--markdown", trial.path("times.md")});
+  CAPTURE(all.err);
+  REQUIRE(all.status == 0);
+  for (const char* text : {"in turn ms", "all ops", "its calls in turn are "}) CHECK(contains(all.out, text));
+  CHECK(contains(content_of(trial.path("times.md")), "The cases are calls of " + shapes));
+  std::istringstream lines(all.out);
+  for (std::string line; std::getline(lines, line);) CHECK((line.size() <= 100 || line.starts_with("cpu:")));
+  const auto json = nlohmann::json::parse(content_of(times));
+  const double steps = static_cast<double>(capture.steps);
+  std::vector<int> chosen(capture.ops.size());
+  double alone = 0, captured = 0;
+  for (const auto& row : json["ops"]) {
+    const CapturedOp& entry = capture.ops.at(row["case"].get<size_t>());
+    CHECK(row["op"] == entry.op);
+    CHECK(row["calls"].get<double>() == static_cast<double>(entry.calls) / steps);
+    if (!row["chosen"].get<bool>()) continue;
+    CHECK(row["variant"] == entry.variant);
+    ++chosen[row["case"].get<size_t>()];
+    alone += row["calls"].get<double>() * row["ms"].get<double>();
+  }
+  CHECK(std::ranges::count(chosen, 1) == std::ssize(chosen));
+  for (const CapturedOp& entry : capture.ops) captured += static_cast<double>(entry.calls) / steps * entry.ms;
+  CHECK(json["step"]["alone_ms"].get<double>() == doctest::Approx(alone));
+  CHECK(json["step"]["captured_ms"].get<double>() == doctest::Approx(captured));
+  CHECK(json["step"]["fastest_ms"].get<double>() <= alone * 1.0001);
+  CHECK(json["step"]["in_turn_ms"].get<double>() > 0);
+  CHECK(json["step"]["entries"] == capture.ops.size());
+
+  const Finished some = time({"nms", "roi_align"});
+  CHECK(some.status == 0);
+  CHECK(contains(some.out, fmt::format("; those of 2 of its {} entries are ", capture.ops.size())));
+  CHECK(!contains(some.out, "in turn"));
+  const Finished beyond = time({"--case", "900"});
+  CHECK(beyond.status == 2);
+  CHECK(contains(beyond.err,
+                 fmt::format("--case 900: {} has the entries 0 to {}", shapes, capture.ops.size() - 1)));
+  CHECK(contains(time({"roi_pool"}).err, "it has no call of the ops that are named"));
+  std::string damaged = content_of(shapes);
+  damaged.replace(damaged.find("\"stride\":2"), 10, "\"stride\":0");
+  write_atomically(trial.path("damaged.json"), damaged);
+  std::filesystem::copy(values_file(shapes), values_file(trial.path("damaged.json")));
+  const Finished refused =
+      trial.run({"lab", "time", "--shapes", trial.path("damaged.json"), "--seconds", "0"});
+  CHECK(refused.status == 2);
+  CHECK(contains(refused.err, trial.path("damaged.json") + ": entry "));
+  CHECK(contains(refused.err, "it is not the shape of a convolution"));
 }
 
 TEST_CASE("capture: it takes the place of no file that the command reads, and is not among its results") {
