@@ -1,4 +1,4 @@
-"""Writes the tables of docs/ladders: what was counted for each rung, and what was measured on GPUs.
+"""Writes the tables of docs/ladders: what was counted for each rung, and what was measured.
 
     tools/ladders.py             rewrites the tables between the markers
     tools/ladders.py --check     writes nothing; exits with 1 if a table is out of date
@@ -8,8 +8,13 @@ A table stands between the lines
     <!-- ladder OP CASE: VARIANT VARIANT ... -->
     <!-- end of the ladder -->
 
-The counts are those of bench/counts/*.json, which `rcnn lab explain --json` wrote. Times on GPUs are read from the files
-of bench/results, if there are any: those of `rcnn lab time --json`, and those of tools/gpu_check.py.
+or, for times on CPUs, one table for each processor that has measured the case,
+
+    <!-- times OP CASE: VARIANT VARIANT ... -->
+    <!-- end of the times -->
+
+The counts are those of bench/counts/*.json, which `rcnn lab explain --json` wrote. Times are read from the files of
+bench/results: those of `rcnn lab time --json`, and for GPUs those of tools/gpu_check.py, if there are any.
 """
 
 import argparse
@@ -19,6 +24,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+TIMES = re.compile(r"(<!-- times (\w+) (\d+): ([\w ]+) -->\n)(.*?)(<!-- end of the times -->\n)", re.DOTALL)
 MARKED = re.compile(r"(<!-- ladder (\w+) (\d+): ([\w ]+) -->\n)(.*?)(<!-- end of the ladder -->\n)", re.DOTALL)
 
 
@@ -49,12 +55,34 @@ def read_results(folder):
     results = {}
     for path in sorted(folder.glob("*.json")):
         document = read_json(path)
-        rows = document.get("ops", []) if document.get("device") != "cpu" else []
-        rows = rows or document.get("stages", {}).get("ops", {}).get("found", {}).get("ours", [])
-        gpu = document.get("gpu", {}).get("name") or document.get("device") or path.stem
+        if document.get("device") == "cpu":
+            continue
+        rows = document.get("ops") or document.get("stages", {}).get("ops", {}).get("found", {}).get("ours", [])
+        gpu = (document.get("gpu") or {}).get("name") or document.get("device") or path.stem
         for row in rows:
             if "ms" in row:
                 results.setdefault((row["op"], row["case"], row["variant"]), []).append((gpu, row["ms"]))
+    return results
+
+
+def read_cpu_results(folder):
+    """{(op, case): [(a sentence on the processor, {variant: a row of `lab time --json`})]}"""
+    results = {}
+    for path in sorted(folder.glob("*.json")):
+        document = read_json(path)
+        if document.get("device") != "cpu" or document.get("step"):  # cases of a step are not those of the ops' tables
+            continue
+        instructions = re.search(r"([\w-]+) kernels", document["version"])
+        where = (f"Measured on {document['machine']} ({instructions[1] if instructions else 'no vectors'}), "
+                 f"{document['threads']} threads, with {document['toolchain']}, commit {document['commit']}, "
+                 f"{document['date'][:10]}.")
+        for row in document["ops"]:
+            if "ms" not in row:
+                sys.exit(f"{path}: {row['op']}={row['variant']} has no time: {row.get('error')}")
+            tables = results.setdefault((row["op"], row["case"]), [])
+            if not tables or tables[-1][0] != where:
+                tables.append((where, {}))
+            tables[-1][1][row["variant"]] = row
     return results
 
 
@@ -102,8 +130,34 @@ def table_of(op, case, variants, counts, card, results):
     return "\n".join(lines) + "\n"
 
 
-def rewrite(text, where, counts, card, results, known):
+def times_of(op, case, variants, tables):
+    lines = []
+    for where, rows in tables:
+        counted = any(rows[variant]["flop"] for variant in variants)
+        lines += ["| rung | ms | p10 to p90 |" + (" GFLOP/s | of the roof |" if counted else ""),
+                  "| --- | ---: | ---: |" + (" ---: | ---: |" if counted else "")]
+        for variant in variants:
+            row = rows[variant]
+            lines.append(f"| `{variant}` | {row['ms']:.4g} | {row['p10_ms']:.4g} to {row['p90_ms']:.4g} |"
+                         + (f" {row['gflops']:.1f} | {100 * row['roof']:.0f} % |" if counted else ""))
+        first = rows[variants[0]]
+        lines += ["", f"Case {case} of `{op}`: {shapes(first['inputs'])} to {shapes(first['outputs'])}.", where, ""]
+    return "\n".join(lines[:-1]) + "\n"
+
+
+def rewrite(text, where, counts, card, results, on_cpus, known):
     """The document with its tables made anew."""
+    def replace_times(found):
+        begin, op, case, variants, _, end = found.groups()
+        tables = on_cpus.get((op, int(case)), [])
+        for variant in variants.split():
+            if variant not in known:
+                sys.exit(f"{where}: {variant} is no row of a table in kernels/")
+            if not tables or any(variant not in rows for _, rows in tables):
+                sys.exit(f"{where}: bench/results has no time on a CPU of {op}={variant} in case {case}: "
+                         f"`rcnn lab time {op} --case {case} --json bench/results/NAME.json` makes it")
+        return begin + times_of(op, case, variants.split(), tables) + end
+
     def replace(found):
         begin, op, case, variants, _, end = found.groups()
         for variant in variants.split():
@@ -117,6 +171,9 @@ def rewrite(text, where, counts, card, results, known):
     done, tables = MARKED.subn(replace, text)
     if not tables or tables != text.count("<!-- ladder "):
         sys.exit(f"{where}: expected `<!-- ladder OP CASE: VARIANT ... -->` and `<!-- end of the ladder -->` in pairs")
+    done, tables = TIMES.subn(replace_times, done)
+    if tables != text.count("<!-- times "):
+        sys.exit(f"{where}: expected `<!-- times OP CASE: VARIANT ... -->` and `<!-- end of the times -->` in pairs")
     return done
 
 
@@ -127,11 +184,12 @@ def main():
     options = parser.parse_args()
     counts, card = read_counts(options.root / "bench" / "counts")
     results = read_results(options.root / "bench" / "results")
+    on_cpus = read_cpu_results(options.root / "bench" / "results")
     known = variants_of(options.root)
     old = {path: path.read_text() for path in sorted((options.root / "docs" / "ladders").glob("*.md"))}
     if not old:
         sys.exit(f"{options.root}: docs/ladders has no document")
-    new = {path: rewrite(text, path, counts, card, results, known) for path, text in old.items()}
+    new = {path: rewrite(text, path, counts, card, results, on_cpus, known) for path, text in old.items()}
     changed = [path for path in old if old[path] != new[path]]
     for path in changed:
         print(f"{path}: {'out of date' if options.check else 'written'}")

@@ -53,12 +53,38 @@ class Ladders(unittest.TestCase):
         self.assertIn("\nCase 3 of `nms`: 2x3, 4 to 5.\nNo GPU has measured it yet", text)
         self.assertEqual(self.run_it("--check").returncode, 0)
 
+    def test_times_of_cpus(self):
+        begin, end = "<!-- times nms 3: direct tiled -->\n", "<!-- end of the times -->\n"
+        self.write("docs/ladders/nms.md", "# NMS\n\n" + BEGIN + END + "\n" + begin + "old\n" + end + "More.\n")
+        self.assertIn("bench/results has no time on a CPU of nms=direct in case 3", self.run_it().stderr)
+        row = {"op": "nms", "case": 3, "inputs": [[2, 3], [4]], "outputs": [[5]], "flop": 2e6, "gflops": 4, "roof": 0.5,
+               "ms": 0.5, "p10_ms": 0.25, "p90_ms": 1}
+        run = {"device": "cpu", "machine": "Chip", "threads": 2, "toolchain": "GCC 12", "commit": "abc", "gpu": None,
+               "date": "2026-12-01T01:02:03Z", "version": "rcnn abc, AVX2 kernels, 2 threads"}
+        rows = [{**row, "variant": "direct"}, {**row, "variant": "tiled", "ms": 0.375}]
+        self.write("bench/results/a.json", json.dumps({**run, "ops": rows}))
+        # Numbers of cases of a captured step are not those of the op's table.
+        self.write("bench/results/b.json", json.dumps({**run, "step": {"ms": 1}, "ops": [{**row, "variant": "x"}]}))
+        self.assertEqual(self.run_it().returncode, 0)
+        self.assertTrue(self.document().endswith(begin + """| rung | ms | p10 to p90 | GFLOP/s | of the roof |
+| --- | ---: | ---: | ---: | ---: |
+| `direct` | 0.5 | 0.25 to 1 | 4.0 | 50 % |
+| `tiled` | 0.375 | 0.25 to 1 | 4.0 | 50 % |
+
+Case 3 of `nms`: 2x3, 4 to 5.
+Measured on Chip (AVX2), 2 threads, with GCC 12, commit abc, 2026-12-01.
+""" + end + "More.\n"), self.document())
+        self.assertIn("No GPU has measured it yet", self.document())
+        self.assertEqual(self.run_it("--check").returncode, 0)
+        self.write("bench/results/a.json", json.dumps({**run, "ops": rows[:1]}))
+        self.assertIn("no time on a CPU of nms=tiled", self.run_it().stderr)
+
     def test_times_of_gpus(self):
         row = {"op": "nms", "case": 3, "variant": "tiled", "ms": 0.25}
         self.write("bench/results/a.json", json.dumps({"device": "Card A", "ops": [row]}))
         self.write("bench/results/b.json", json.dumps({"gpu": {"name": "Card B"}, "stages": {"ops": {"found": {
             "ours": [{**row, "ms": 1.5}, {**row, "case": 4}]}}}}))
-        self.write("bench/results/c.json", json.dumps({"device": "cpu", "ops": [row]}))
+        self.write("bench/results/c.json", json.dumps({"device": "cpu", "step": {"ms": 1}, "ops": [row]}))
         self.run_it()
         self.assertIn("| 0.25 ms (Card A), 1.5 ms (Card B) |\n", self.document())
         self.assertNotIn("No GPU has measured it", self.document())
