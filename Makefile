@@ -194,7 +194,7 @@ EXAMPLES := $(patsubst examples/%.cpp,$(BUILD)/examples/%,$(EXAMPLE_SOURCES))
 # The path that the README names. Only release builds set it, so that it never stands for a sanitizer's slow program.
 RCNN     := $(if $(filter release,$(CONFIG)),build/rcnn,$(PROGRAM))
 
-.PHONY: all test kernel-tests run-kernel-tests test-kernels test-races cuda-report cuda-table gpu-check gpu-bundle deps-bundle demo bench lint tidy format asan ubsan tsan fuzz torture parity install clean help FORCE
+.PHONY: all test kernel-tests run-kernel-tests test-kernels test-races exercise cuda-report cuda-table gpu-check gpu-bundle deps-bundle demo bench lint tidy format asan ubsan tsan fuzz torture parity install clean help FORCE
 all: $(RCNN) $(EXAMPLES)  ## build the program and the examples (the default)
 
 include tools/precompiled.mk
@@ -310,7 +310,7 @@ KERNEL_TESTS := $(filter tests/main.cpp tests/kernels/% tests/core/cuda/% tests/
                          tests/layers/test_packed_layers.cpp tests/train/test_cuda_step.cpp \
                          tests/train/test_ranks_step.cpp tests/bench/test_explain_counts.cpp,$(TEST_SOURCES))
 # What `lab explain` needs of the lab.
-KERNEL_LAB   := $(patsubst %,bench/%.cpp,gpu_state lab_explain lab_advice lab_names lab_timer cards roofs timing)
+KERNEL_LAB   := $(patsubst %,bench/%.cpp,checkout gpu_state lab_explain lab_advice lab_names lab_timer machine_code cards roofs timing)
 # The kernels are linked first: the linker keeps the first copy of an inline function, and CONFIG=races checks only the
 # copies in the kernels' objects.
 $(BUILD)/rcnn_kernel_tests: $(call object,$(KERNEL_TESTS) $(KERNEL_LAB) $(KERNEL_LIB)) | $(NCCL_SIMULATED)
@@ -330,6 +330,9 @@ test-kernels:  ## test every CUDA kernel on the simulated device, in one order o
 
 test-races:  ## run the kernel tests and check every memory access of every thread for races
 	$(MAKE) CONFIG=races RCNN_TEST_ORDERS=1 run-kernel-tests
+
+exercise: $(PROGRAM)  ## follow docs/write-a-kernel.md: run its commands, make its edits, compare what is printed
+	python3 -B tests/exercise.py
 
 include tools/gpu.mk  # make cuda-report, gpu-check, gpu-bundle, deps-bundle
 

@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
+#include "bench/checkout.h"
 #include "bench/lab_names.h"
 #include "bench/lab_results.h"
+#include "bench/machine_code.h"
 #include "core/files/atomic_file.h"
 #include "core/files/output.h"
 #include "kernels/op_cases.h"
@@ -59,6 +62,7 @@ class Explainer {
  public:
   explicit Explainer(const LabExplainOptions& options)
       : options_(options), card_(card_of(options.card)), names_(parse_lab_names(options.names)) {
+    if (!options.root.empty()) sources_.emplace(options.root);
     cuda_sim::settings().order = cuda_sim::Order::ascending;
   }
 
@@ -88,7 +92,13 @@ class Explainer {
                    explained.bytes * 1e-6);
         try {
           count(variant, host, explained);
-          fmt::print("{}\n", explained_text(explained, card_, options_.root));
+          fmt::print("{}", explained_text(explained, card_, options_.root));
+          std::vector<LaunchedKernel> kernels;
+          const auto file =
+              sources_ ? sources_->find(op.name, variant.name, true).file : std::filesystem::path();
+          for (const auto& launch : explained.launches)
+            kernels.push_back({launch.kernel, launch.block[0] * launch.block[1] * launch.block[2], file});
+          fmt::print("{}\n", machine_code_text(kernels, options_.root));
         } catch (const Error& error) {
           kernels::forget_fault();
           explained.error = error.what();
@@ -122,6 +132,7 @@ class Explainer {
   const LabExplainOptions& options_;
   const Card& card_;
   std::vector<LabName> names_;
+  std::optional<VariantSources> sources_ = {};  // of the checkout, if there is one
   Context ctx_{Device{DeviceType::cuda, 0}};
 };
 

@@ -74,8 +74,9 @@ std::string explained_json(const std::vector<ExplainedVariant>& all, const Card&
                            const std::string& version);
 
 /// Runs the CUDA variants of the named ops on the simulated device, where each launch is counted, and prints
-/// explained_text for each and the table. Throws InputError if an op, a variant, a case or a card does not
-/// exist or the build cannot count, and Error at the end if a variant failed.
+/// explained_text for each, what nvcc made of the kernels (bench/machine_code.h), and the table. Throws
+/// InputError if an op, a variant, a case or a card does not exist or the build cannot count, and Error at
+/// the end if a variant failed.
 void lab_explain(const LabExplainOptions& options);
 
 }  // namespace rcnn

@@ -159,6 +159,15 @@ LabTimerOptions timer_options(const LabTimeOptions& options, const std::vector<L
   return timer;
 }
 
+/// All calls of the step with the variants that the program chooses, for as long as the timer's rule allows.
+std::vector<Replayed> run_in_turn(Device device, const Capture& capture, const LabTimerOptions& timer) {
+  constexpr double kMaxSeconds = 10;
+  Context ctx(device);
+  ctx.precision = timer.precision;
+  return replay(ctx, capture,
+                std::min(kMaxSeconds, timer.stop.seconds * static_cast<double>(capture.ops.size())));
+}
+
 }  // namespace
 
 void lab_time(const LabTimeOptions& options) {
@@ -224,7 +233,7 @@ void lab_time(const LabTimeOptions& options) {
     std::vector<Replayed> in_turn;
     if (options.names.empty() && options.cases.empty() && options.chosen.size() <= 1 &&
         !(on_gpu && cuda::is_simulated()))
-      in_turn = timer.replay_step(*cases.capture());
+      in_turn = run_in_turn(choice.device, *cases.capture(), timer_options(options, names, cases));
     weigh(*cases.capture(), timer.rows, in_turn, *run.step);
     if (!options.json.empty()) write_atomically(options.json, lab_json(run, timer.rows));
   }

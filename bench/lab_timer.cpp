@@ -114,13 +114,6 @@ void LabTimer::time_in_rounds(std::vector<Job>& jobs) {
   }
 }
 
-std::vector<Replayed> LabTimer::replay_step(const Capture& capture) {
-  constexpr double kMaxSeconds = 10;
-  ctx_.precision = options_.precision;
-  return replay(ctx_, capture,
-                std::min(kMaxSeconds, options_.stop.seconds * static_cast<double>(capture.ops.size())));
-}
-
 void LabTimer::measure(std::vector<Job>& jobs) {
   if (!on_gpu_ && !options_.once) {
     time_in_rounds(jobs);

@@ -12,7 +12,6 @@
 #include "bench/kept_forms.h"
 #include "bench/lab_names.h"
 #include "bench/roofs.h"
-#include "bench/shapes.h"
 #include "bench/timing.h"
 #include "core/cuda/device.h"
 #include "kernels/cases_device.h"
@@ -67,9 +66,6 @@ class LabTimer {
   /// TimedCase with uniform numbers that it notes (Fill::uniform), or returns nothing for one to leave out.
   template <class A, class A64, class Prepare>
   void time_op(const kernels::Op<A, A64>& op, size_t cases, Prepare prepare);
-
-  /// The calls of the step with the variants that the program chooses, all in turn (bench/shapes.h).
-  std::vector<Replayed> replay_step(const Capture& capture);
 
   /// What is known of the card; empty on the CPU and for a simulated one.
   GpuCard card() const { return watch_ ? watch_->card() : GpuCard{}; }

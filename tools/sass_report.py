@@ -3,8 +3,9 @@
     tools/sass_report.py FILE...                        objects, cubins, programs, or text that cuobjdump printed
     tools/sass_report.py FILE... --before FILE...       the differences from another build as well
     tools/sass_report.py FILE... --check                exits with 1 if a hot kernel exceeds a limit of LIMITS below
-    tools/sass_report.py FILE... --explain PATTERN      what limits the kernels FILE:KERNEL that match, on some cards
-                                                        (--threads N: of a block, where a kernel declares no maximum)
+    tools/sass_report.py FILE... --explain PATTERN...   what limits the kernels FILE:KERNEL that match, on some cards.
+                                                        --threads N, or PATTERN@N: of a block, where a kernel declares
+                                                        no maximum. `rcnn lab explain` calls this for what it has run
 
 The machine code is read with cuobjdump and nvdisasm of the CUDA toolkit, or of Python's packages nvidia-cuda-cuobjdump
 and nvidia-cuda-nvdisasm, or triton. A GPU is not needed.
@@ -125,7 +126,7 @@ def main():
     parser.add_argument("files", nargs="*", metavar="FILE")
     parser.add_argument("--before", nargs="+", metavar="FILE", help="the files of another build")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a hot kernel exceeds a limit")
-    parser.add_argument("--explain", metavar="PATTERN", help="kernels, as FILE:KERNEL with wildcards")
+    parser.add_argument("--explain", nargs="+", metavar="PATTERN", help="kernels, as FILE:KERNEL with wildcards")
     parser.add_argument("--threads", type=int, default=0, metavar="N",
                         help="with --explain: of a block, for kernels that declare no maximum")
     parser.add_argument("--find", action="store_true", help="only print where cuobjdump is; exit with 1 without it")
@@ -142,14 +143,16 @@ def main():
     if not kernels:
         sys.exit(f"{', '.join(options.files)}: no kernel was found; expected objects that nvcc compiled")
     if options.explain:
-        found = matching(kernels, options.explain)
-        if not found:
-            sys.exit(f"--explain {options.explain}: no kernel FILE:KERNEL matches, as conv2d_direct:*; the table without "
-                     "--explain lists them")
-        for kernel in found:
-            kernel.threads = kernel.threads or options.threads
         cards = read_cards()
-        print("\n".join(line for kernel in found for line in explain(kernel, cards)))
+        for wanted in options.explain:
+            pattern, _, threads = wanted.partition("@")
+            found = matching(kernels, pattern)
+            if not found:
+                sys.exit(f"--explain {pattern}: no kernel FILE:KERNEL matches, as conv2d_direct:*; the table without "
+                         "--explain lists them")
+            for kernel in found:
+                kernel.threads = kernel.threads or int(threads or options.threads)
+                print("\n".join(explain(kernel, cards)))
         sys.exit(0)
     print_table(kernels)
     if options.before:
