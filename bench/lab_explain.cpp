@@ -97,7 +97,8 @@ class Explainer {
           const auto file =
               sources_ ? sources_->find(op.name, variant.name, true).file : std::filesystem::path();
           for (const auto& launch : explained.launches)
-            kernels.push_back({launch.kernel, launch.block[0] * launch.block[1] * launch.block[2], file});
+            kernels.push_back(
+                {launch.kernel, launch.block[0] * launch.block[1] * launch.block[2], launch.shared, file});
           fmt::print("{}\n", machine_code_text(kernels, options_.root));
         } catch (const Error& error) {
           kernels::forget_fault();

@@ -79,7 +79,8 @@ std::string machine_code_text(const std::vector<LaunchedKernel>& kernels, const 
       old.insert(source.string());
     } else {
       objects.insert(object.string());
-      std::string pattern = fmt::format("{}:{}@{}", source.stem().string(), name, kernel.threads);
+      std::string pattern =
+          fmt::format("{}:{}@{}+{}", source.stem().string(), name, kernel.threads, kernel.shared);
       if (std::ranges::find(patterns, pattern) == patterns.end()) patterns.push_back(std::move(pattern));
     }
   }

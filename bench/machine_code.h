@@ -8,10 +8,12 @@
 
 namespace rcnn {
 
-/// A kernel that was launched: its name with template arguments, and the threads of a block.
+/// A kernel that was launched: its name with template arguments, and the threads and the bytes of shared
+/// memory of a block.
 struct LaunchedKernel {
   std::string name;
   unsigned threads = 0;
+  size_t shared = 0;
   std::filesystem::path file = {};  // where it was launched, from the checkout's root: looked at first
 };
 

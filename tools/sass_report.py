@@ -5,7 +5,8 @@
     tools/sass_report.py FILE... --check                exits with 1 if a hot kernel exceeds a limit of LIMITS below
     tools/sass_report.py FILE... --explain PATTERN...   what limits the kernels FILE:KERNEL that match, on some cards.
                                                         --threads N, or PATTERN@N: of a block, where a kernel declares
-                                                        no maximum. `rcnn lab explain` calls this for what it has run
+                                                        no maximum; PATTERN@N+BYTES: and its shared memory.
+                                                        `rcnn lab explain` calls this for what it has run
 
 The machine code is read with cuobjdump and nvdisasm of the CUDA toolkit, or of Python's packages nvidia-cuda-cuobjdump
 and nvidia-cuda-nvdisasm, or triton. A GPU is not needed.
@@ -23,6 +24,7 @@ The columns, for each warp:
 """
 
 import argparse
+import dataclasses
 import os
 import sys
 
@@ -145,14 +147,18 @@ def main():
     if options.explain:
         cards = read_cards()
         for wanted in options.explain:
-            pattern, _, threads = wanted.partition("@")
+            pattern, _, launch = wanted.partition("@")
+            threads, _, shared = launch.partition("+")
+            if not (threads + shared).isdecimal() and launch:
+                parser.error(f"--explain {wanted}: expected PATTERN, PATTERN@THREADS or PATTERN@THREADS+BYTES")
             found = matching(kernels, pattern)
             if not found:
                 sys.exit(f"--explain {pattern}: no kernel FILE:KERNEL matches, as conv2d_direct:*; the table without "
                          "--explain lists them")
             for kernel in found:
-                kernel.threads = kernel.threads or int(threads or options.threads)
-                print("\n".join(explain(kernel, cards)))
+                launched = dataclasses.replace(kernel, threads=kernel.threads or int(threads or options.threads),
+                                               launched_shared=int(shared) if shared else None)
+                print("\n".join(explain(launched, cards)))
         sys.exit(0)
     print_table(kernels)
     if options.before:

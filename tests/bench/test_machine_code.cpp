@@ -27,10 +27,10 @@ TEST_CASE("machine code: the report is asked for what nvcc has compiled, and the
   write_text(root / "kernels/a/two.cu", kernel);
   write_text(root / "tools/sass_report.py", "import sys\nprint(*sys.argv[1:], sep='\\n')\n");
   const std::vector<LaunchedKernel> kernels = {
-      {"own_kernel", 128, "kernels/a/one.cu"},
-      {"second_kernel<rcnn::kernels::mma::Tf32>", 64, "kernels/a/two.cu"},
-      {"second_kernel<rcnn::kernels::mma::Tf32>", 64, "kernels/a/two.cu"},
-      {"library_kernel", 32, "kernels/a/one.cu"}};
+      {"own_kernel", 128, 512, "kernels/a/one.cu"},
+      {"second_kernel<rcnn::kernels::mma::Tf32>", 64, 0, "kernels/a/two.cu"},
+      {"second_kernel<rcnn::kernels::mma::Tf32>", 64, 0, "kernels/a/two.cu"},
+      {"library_kernel", 32, 0, "kernels/a/one.cu"}};
   CHECK(machine_code_text(kernels, {}) == "");
   CHECK(machine_code_text(kernels, root) ==
         "  machine code: nvcc has not compiled kernels/a/one.cu; `make cuda-report CUDA_ARCHS=90a` does (it "
@@ -41,12 +41,12 @@ TEST_CASE("machine code: the report is asked for what nvcc has compiled, and the
   if (run_program("/usr/bin/env", {"python3", "-c", ""}).status == 0)
     CHECK(machine_code_text(kernels, root) ==
           "  machine code, by nvcc; clocks and shares are estimates:\n    " + object.string() +
-              "\n    --explain\n    one:own_kernel@128\n    one:second_kernel<Tf32>@64\n");
+              "\n    --explain\n    one:own_kernel@128+512\n    one:second_kernel<Tf32>@64+0\n");
   fs::last_write_time(object, fs::last_write_time(root / "kernels/a/one.cu") - std::chrono::seconds(1));
   CHECK(machine_code_text(kernels, root) ==
         "  machine code: nvcc has compiled an older form of kernels/a/one.cu; `make cuda-report "
         "CUDA_ARCHS=90a` "
         "does (it needs no GPU)\n");
   // Two files have a kernel of this name, and neither is where it was launched.
-  CHECK(machine_code_text({{"own_kernel", 128, "kernels/a/three.cu"}}, root) == "");
+  CHECK(machine_code_text({{"own_kernel", 128, 0, "kernels/a/three.cu"}}, root) == "");
 }

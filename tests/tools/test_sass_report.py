@@ -118,6 +118,15 @@ class Figures(unittest.TestCase):
         self.assertEqual(dynamic("matmul_mma_kernel<Tf32,0,1,Tile<128,128,2>>"), ring)
         self.assertEqual(dynamic("sgd_kernel"), 0)
 
+    def test_shared_memory_of_a_launch(self):
+        def dynamic(declared, launched, architecture="90a"):
+            return kernels.Kernel("", "k", architecture=architecture, shared=declared,
+                                  launched_shared=launched).dynamic_shared()
+        self.assertEqual(dynamic(1024, 5000), 5000)  # 1 KiB is the system's
+        self.assertEqual(dynamic(3024, 5000), 3000)
+        self.assertEqual(dynamic(3024, 2000), 0)
+        self.assertEqual(dynamic(2000, 5000, "75"), 3000)
+
     def test_estimates(self):
         code = ["LDSM.16.M88.4 R4, [R40]", "LDS R4, [R40]", "LDS.128 R4, [R40]",
                 "LDGSTS.E.BYPASS.128 [R50], desc[R6.64]", "IADD3 R1, R1, R2, RZ",
@@ -238,6 +247,11 @@ class Program(unittest.TestCase):
         self.assertNotIn("H100", self.report(file, "--explain", "sgd*").stdout)
         self.assertIn("  H100: 4 blocks on a multiprocessor at a time, 64 of 64 warps, limited by warps\n",
                       self.report(file, "--explain", "sgd*", "--threads", "512").stdout)
+        done = self.report(file, "--explain", "sgd*@256", "sgd*@1024+116736")
+        self.assertIn("at most 256 threads", done.stdout)
+        self.assertIn("  H100: 1 block on a multiprocessor at a time, 32 of 64 warps, limited by shared memory\n",
+                      done.stdout)
+        self.assertIn("expected PATTERN, PATTERN@THREADS or", self.report(file, "--explain", "sgd*@a").stderr)
         done = self.report(file, "--explain", "none")
         self.assertEqual(done.returncode, 1)
         self.assertIn("--explain none: no kernel FILE:KERNEL matches", done.stderr)

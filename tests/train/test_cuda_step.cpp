@@ -6,9 +6,14 @@
 #include <cstring>
 
 #include "core/cuda/device.h"
+#include "core/op_observer.h"
 #include "models/transform.h"
 #include "tests/train/tiny_run.h"
 #include "train/step.h"
+
+#if defined(RCNN_CUDA_SIM)
+#include "core/cuda/sim/simulation.h"
+#endif
 
 namespace rcnn {
 namespace {
@@ -169,6 +174,36 @@ TEST_CASE("cuda: neither a training step nor a detection waits for the device") 
   CHECK(cuda::total_host_waits().copies == 1);
   CHECK(found.count.to(Device{}).item<int32_t>() >= 0);
 }
+
+#if defined(RCNN_CUDA_SIM)
+TEST_CASE("cuda: the final NMS of a detection is a few launches, however many candidates there are") {
+  struct Nms : OpObserver {
+    std::vector<uint64_t> launches;  // of each call, in their order
+    uint64_t before = 0;
+    void op_begins(const OpCall&) override {
+      cuda::synchronize(kGpu);
+      before = cuda_sim::launches();
+    }
+    void op_ends(const OpCall& call) override {
+      cuda::synchronize(kGpu);
+      if (std::string_view(call.op) == "nms") launches.push_back(cuda_sim::launches() - before);
+    }
+  } nms;
+  const ModelConfig config = fixtures::tiny_model();
+  Context ctx(kGpu);
+  FasterRcnn model(config, 3, Init(5));
+  move_to(model, kGpu);
+  ctx.training = ctx.grad = false;
+  const ImageBatch images = make_batch(ctx, config, 64, 96).images;
+  ctx.observer = &nms;
+  static_cast<void>(model.detect(ctx, images));
+  ctx.observer = nullptr;
+  REQUIRE(nms.launches.size() == 2);  // of proposals, and of detections
+  constexpr uint64_t kMaxLaunches = 8;
+  CHECK(nms.launches[1] > 0);
+  CHECK(nms.launches[1] <= kMaxLaunches);
+}
+#endif
 
 TEST_CASE("cuda: 20 replays of a captured step equal 20 steps, bit for bit") {
   if (no_gpu()) return;

@@ -95,13 +95,17 @@ class Kernel:
     threads: int = 0   # the maximum of a block; 0: not declared
     code: list = dataclasses.field(default_factory=list)  # (address, opcode, operands)
     loop: Loop | None = None
+    launched_shared: int | None = None  # bytes of shared memory of a launch, declared and dynamic, if that is known
 
     def local(self):
         return sum(opcode.split(".")[0] in ("LDL", "STL") for _, opcode, _ in self.code)
 
     def dynamic_shared(self):
-        """The bytes of shared memory that the launcher adds. The ring of kernels/gemm/mma_tile.h, and what its kernels
-        keep beside it; 0 elsewhere."""
+        """The bytes of shared memory that the launcher adds: those of the launch, or else the ring of
+        kernels/gemm/mma_tile.h and what its kernels keep beside it. 0 for other kernels of which no launch is known."""
+        if self.launched_shared is not None:
+            system = 1024 if self.capability() >= 80 else 0  # is among what cuobjdump calls shared
+            return max(0, self.launched_shared - max(0, self.shared - system))
         tile = re.search(r"_mma_kernel<.*Tile<(\d+),(\d+),", self.name)
         if not tile:
             return 0
