@@ -20,16 +20,22 @@ namespace {
 using kernels::PlannedCall;
 using kernels::Variant;
 
+/// The parts of a cut of either kind; 0 for any other text.
 int parts_of_cut(const std::string& cut) {
-  const auto plan = kernels::mma::plan_of_cut(cut);
-  return plan ? plan->parts : 0;
+  if (const auto plan = kernels::mma::plan_of_cut(cut)) return plan->parts;
+  return kernels::parts_of_cut(cut).value_or(0);
 }
 
-/// Whether the variant's kernel has a choice of cuts: those of this program on tensor cores.
+/// Whether the variant's kernel can cut its work like this: a tile and parts on tensor cores, parts alone on
+/// register tiles.
 template <class A, class A64>
-bool takes_cuts(const Variant<A, A64>& variant) {
-  return variant.backend.device == DeviceType::cuda && variant.backend.precision != Precision::f32 &&
-         std::string_view(variant.backend.needs) == kernels::on_cuda.needs;
+bool takes_cut(const Variant<A, A64>& variant, const std::string& cut) {
+  if (variant.backend.device != DeviceType::cuda ||
+      std::string_view(variant.backend.needs) != kernels::on_cuda.needs)
+    return false;
+  if (variant.backend.precision != Precision::f32) return kernels::mma::plan_of_cut(cut).has_value();
+  const std::string_view name = variant.name;
+  return (name == "implicit_gemm" || name == "register_tiles") && kernels::parts_of_cut(cut).has_value();
 }
 
 /// Whether the variant supports calls of this shape. The one that looks at values, which a file does not
@@ -56,7 +62,7 @@ const char* why_unusable(const kernels::Op<A, A64>& op, const PlanEntry& entry) 
     for (const auto* variant : {first, planned})
       if (entry.precision != name_of(variant->backend.precision))
         return "of another precision than that of their variants";
-    if (!entry.plan.cut.empty() && !(takes_cuts(*planned) && kernels::mma::plan_of_cut(entry.plan.cut)))
+    if (!entry.plan.cut.empty() && !takes_cut(*planned, entry.plan.cut))
       return "with a cut that their variant does not have";
     A args;
     if (!read_plan_shape(entry.call.shape, args)) return "for a shape that no call has";

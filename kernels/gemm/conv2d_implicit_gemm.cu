@@ -117,7 +117,7 @@ void conv2d_implicit_gemm(const Stream& stream, Workspace& workspace, const Conv
     using Tile = decltype(tile);
     const int64_t tiles = Tile::tiles(patches.rows(), output.columns);
     const GemmParts parts =
-        take_parts(workspace, Tile::parts(tiles, patches.depth()), patches.rows(), output);
+        take_parts(workspace, Tile::parts(workspace, tiles, patches.depth()), patches.rows(), output);
     launch<forward_kernel<Tile, vector()>>(stream, grid_of(tiles, 1, parts), kTileThreads, 0, patches, a.x,
                                            a.w, output, parts);
     combine_parts(stream, parts, output);
@@ -136,7 +136,7 @@ void conv2d_dx_implicit_gemm(const Stream& stream, Workspace& workspace, const C
     const int64_t tiles = Tile::tiles(largest.rows(), output.columns);
     const int64_t depth = p.r * p.s * p.k / phases;  // of one phase, on average
     const GemmParts parts =
-        take_parts(workspace, Tile::parts(tiles * phases, depth), p.n * p.h * p.w, output);
+        take_parts(workspace, Tile::parts(workspace, tiles * phases, depth), p.n * p.h * p.w, output);
     launch<dx_kernel<Tile, vector()>>(stream, grid_of(tiles, phases, parts), kTileThreads, 0, p, a.g, a.w,
                                       output, parts);
     combine_parts(stream, parts, output);
@@ -151,7 +151,7 @@ void conv2d_dw_implicit_gemm(const Stream& stream, Workspace& workspace, const C
   with_tile<WidestTile>(p.k, output.columns, vectors, [&](auto tile, auto vector) {
     using Tile = decltype(tile);
     const int64_t tiles = Tile::tiles(p.k, output.columns);
-    const GemmParts parts = take_parts(workspace, Tile::parts(tiles, patches.rows()), p.k, output);
+    const GemmParts parts = take_parts(workspace, Tile::parts(workspace, tiles, patches.rows()), p.k, output);
     launch<dw_kernel<Tile, vector()>>(stream, grid_of(tiles, 1, parts), kTileThreads, 0, patches, a.g, a.x,
                                       output, parts);
     combine_parts(stream, parts, output);

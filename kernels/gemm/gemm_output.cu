@@ -1,5 +1,8 @@
 #include "kernels/gemm/gemm_output.h"
 
+#include "kernels/gemm/plan_names.h"
+#include "kernels/plans.h"
+
 namespace rcnn::kernels {
 namespace {
 
@@ -34,6 +37,21 @@ void write_sums(const Stream& stream, const float* sums, int count, int64_t rows
   else
     launch<write_sums_kernel<1, Output>>(stream, blocks_for(size, kThreads), kThreads, 0, sums, count, size,
                                          output);
+}
+
+int parts_of_call(Workspace& workspace, int64_t tiles, int64_t steps, int64_t min_steps) {
+  const int rule = parts_of(tiles, steps, min_steps);
+  const int64_t most = std::min<int64_t>(std::max<int64_t>(steps / min_steps, 1), kMaxCutParts);
+  const CutOfCall& call = workspace.cache<CutOfCall>();
+  if (call.offered) {
+    constexpr int kOffered[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 264};
+    call.offered->push_back(cut_of_parts(rule));
+    for (const int parts : kOffered)
+      if (parts != rule && parts <= most && parts <= 4 * rule && 4 * parts >= rule)
+        call.offered->push_back(cut_of_parts(parts));
+  }
+  const std::optional<int> wanted = parts_of_cut(call.wanted);
+  return wanted && *wanted <= most ? *wanted : rule;
 }
 
 template <class Output>

@@ -154,6 +154,11 @@ inline int parts_of(int64_t tiles, int64_t steps, int64_t min_steps) {
   return static_cast<int>(std::max<int64_t>(1, std::min(kWantedBlocks / tiles, steps / min_steps)));
 }
 
+/// The number of parts of the call whose kernel runs in this workspace: that of its plan (kernels/plans.h),
+/// if each part has at least `min_steps` steps, or else the rule's, parts_of. Offers the rule's and others
+/// within a factor of four.
+int parts_of_call(Workspace& workspace, int64_t tiles, int64_t steps, int64_t min_steps);
+
 inline GemmParts take_parts(Workspace& workspace, int count, int64_t rows, const GemmOutput& output) {
   float* partials = count > 1 ? workspace.take<float>(count * rows * output.columns) : nullptr;
   return {count, static_cast<int>(rows), partials};

@@ -38,9 +38,11 @@ struct GemmTile {
     return (rows + kRows - 1) / kRows * ((columns + kColumns - 1) / kColumns);
   }
 
-  /// The number of parts to split a reduction over `depth` into. A part sums at least 64 terms; with fewer,
-  /// adding the parts would cost too much.
-  static int parts(int64_t tiles, int64_t depth) { return parts_of(tiles, depth / kDepth, 64 / kDepth); }
+  /// The number of parts to split a reduction over `depth` into: that of the call's plan, or the rule's. A
+  /// part sums at least 64 terms; with fewer, adding the parts would cost too much.
+  static int parts(Workspace& workspace, int64_t tiles, int64_t depth) {
+    return parts_of_call(workspace, tiles, depth / kDepth, 64 / kDepth);
+  }
 };
 
 using WidestTile = GemmTile<8, 8, 8>;

@@ -23,7 +23,7 @@ void multiply(const Stream& stream, Workspace& workspace, const MatmulArgs<float
   with_tile<WidestTile>(p.m, p.n, vectors_in(x), [&](auto tile, auto vector) {
     using Tile = decltype(tile);
     const int64_t tiles = Tile::tiles(p.m, p.n);
-    const GemmParts parts = take_parts(workspace, Tile::parts(tiles, p.k), p.m, output);
+    const GemmParts parts = take_parts(workspace, Tile::parts(workspace, tiles, p.k), p.m, output);
     launch<register_tiles_kernel<Tile, TA, TB, vector()>>(stream, grid_of(tiles, 1, parts), kTileThreads, 0,
                                                           p.m, p.k, x.a, x.b, output, parts);
     combine_parts(stream, parts, output);

@@ -87,6 +87,27 @@ bool read_plan_shape(std::string_view text, MatmulArgs<float>& a) {
   return true;
 }
 
+namespace {
+
+/// A number of parts from 1 to `most`, and nothing else.
+std::optional<int> parts_from(std::string_view text, int most) {
+  int parts = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), parts);
+  if (error != std::errc() || end != text.data() + text.size() || parts < 1 || parts > most) return {};
+  return parts;
+}
+
+constexpr std::string_view kParts = "in ";
+
+}  // namespace
+
+std::string cut_of_parts(int parts) { return fmt::format("{}{}", kParts, parts); }
+
+std::optional<int> parts_of_cut(std::string_view cut) {
+  if (!cut.starts_with(kParts)) return {};
+  return parts_from(cut.substr(kParts.size()), kMaxCutParts);
+}
+
 namespace mma {
 namespace {
 
@@ -110,12 +131,8 @@ std::string cut_of(const Plan& plan) {
 std::optional<Plan> plan_of_cut(std::string_view cut) {
   for (const auto& [tile, name] : kTileNames) {
     if (!cut.starts_with(name) || !cut.substr(name.size()).starts_with(kIn)) continue;
-    const std::string_view number = cut.substr(name.size() + kIn.size());
-    Plan plan{tile, 0};
-    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), plan.parts);
-    if (error == std::errc() && end == number.data() + number.size() && plan.parts >= 1 &&
-        plan.parts <= kMaxParts)
-      return plan;
+    const std::optional<int> parts = parts_from(cut.substr(name.size() + kIn.size()), kMaxParts);
+    if (parts) return Plan{tile, *parts};
   }
   return {};
 }

@@ -2,6 +2,8 @@
 // matmul.h.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "kernels/gemm/conv2d.h"
@@ -22,5 +24,11 @@ inline bool read_plan_shape(std::string_view text, Conv2dDxArgs<float>& a) {
 inline bool read_plan_shape(std::string_view text, Conv2dDwArgs<float>& a) {
   return read_plan_shape(text, a.shape);
 }
+
+/// The cut of a kernel that shares its sums among so many blocks and has no other choice: "in 3". Reading it
+/// back gives nothing for any other text, and for more than kMaxCutParts.
+inline constexpr int kMaxCutParts = 264;
+std::string cut_of_parts(int parts);
+std::optional<int> parts_of_cut(std::string_view cut);
 
 }  // namespace rcnn::kernels

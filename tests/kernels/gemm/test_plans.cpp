@@ -5,6 +5,7 @@
 #include "kernels/gemm/conv2d_cases.h"
 #include "kernels/gemm/matmul_cases.h"
 #include "kernels/gemm/mma_plan.h"
+#include "kernels/gemm/plan_names.h"
 #include "kernels/plans.h"
 #include "tests/kernels/verify.h"
 
@@ -91,6 +92,13 @@ TEST_CASE("plans: shapes and cuts have names of their own") {
     CHECK(!mma::plan_of_cut(bad).has_value());
 }
 
+TEST_CASE("plans: a cut in parts alone has a name of its own") {
+  for (const int parts : {1, 7, kMaxCutParts}) CHECK(parts_of_cut(cut_of_parts(parts)) == parts);
+  CHECK(cut_of_parts(2) == "in 2");
+  for (const char* bad : {"", "in", "in ", "in 0", "in 265", "in 2 ", " in 2", "in -1", "128x64 in 2"})
+    CHECK(!parts_of_cut(bad).has_value());
+}
+
 #if defined(RCNN_CUDA)
 
 TEST_CASE("likely_plans: the chosen one first, and few enough to measure") {
@@ -111,9 +119,9 @@ TEST_CASE("likely_plans: the chosen one first, and few enough to measure") {
 #endif
 #if defined(RCNN_CUDA_SIM)
 
-/// How many blocks of the product's kernel the call starts.
+/// How many blocks of kernels whose name has `part` the call starts.
 template <class Call>
-uint64_t blocks_of(Context& ctx, const Call& call) {
+uint64_t blocks_of(Context& ctx, std::string_view part, const Call& call) {
   cuda::synchronize(ctx.device);
   cuda_sim::listed().clear();
   const bool list = std::exchange(cuda_sim::settings().list, true);
@@ -122,7 +130,7 @@ uint64_t blocks_of(Context& ctx, const Call& call) {
   cuda_sim::settings().list = list;
   uint64_t blocks = 0;
   for (const auto& [name, listed] : cuda_sim::listed())
-    if (name.find("mma_kernel") != std::string::npos) blocks += listed.blocks;
+    if (name.find(part) != std::string::npos) blocks += listed.blocks;
   cuda_sim::listed().clear();
   return blocks;
 }
@@ -157,7 +165,7 @@ TEST_CASE("plans: the cut of a plan runs, in each of the ops that can be cut") {
       use_plan(ctx, {op.name, plan_shape(p.args), first},
                {first, mma::cut_of({mma::TileSize::m64n64, parts})});
       CHECK(same_bits(result(as_planned), forced(mma::TileSize::m64n64, parts)));
-      CHECK(blocks_of(ctx, as_planned) == tiles_of_64 * static_cast<uint64_t>(parts));
+      CHECK(blocks_of(ctx, "mma_kernel", as_planned) == tiles_of_64 * static_cast<uint64_t>(parts));
     }
     // A cut that is none, or with more parts than chunks, is that of the rule.
     for (const char* cut : {"64x64 in 64", "none"}) {
@@ -175,6 +183,54 @@ TEST_CASE("plans: the cut of a plan runs, in each of the ops that can be cut") {
   compare(conv2d_dx, prepare_conv2d_dx<float>(c, fill), mma::conv2d_dx_planned, 6);
   // 68 filters by 9 x 72 columns.
   compare(conv2d_dw, prepare_conv2d_dw<float>(c, fill), mma::conv2d_dw_planned, 2 * 11);
+}
+
+TEST_CASE("plans: products on register tiles are cut in parts as a plan says") {
+  REQUIRE(cuda::device_count() > 0);
+  Context ctx(Device{DeviceType::cuda, 0});
+  const auto compare = [&](const auto& op, const auto& host, const std::string& variant, uint64_t tiles) {
+    CAPTURE(op.name);
+    const auto p = on_device(host, ctx.device);
+    const auto blocks = [&](const std::string& cut) {
+      ctx.kernels.clear();
+      use_plan(ctx, {op.name, plan_shape(p.args), variant}, {variant, cut});
+      return blocks_of(ctx, "_kernel<", [&] { run(ctx, op, p.args); });
+    };
+    const auto result = [&] {
+      p.outputs[0].fill(std::numeric_limits<double>::quiet_NaN());
+      run(ctx, op, p.args);
+      return p.outputs[0].to(Device{});
+    };
+    REQUIRE(std::string(preferred(ctx, op, p.args).name) == variant);
+    std::vector<std::string> offered;
+    ctx.workspace.cache<CutOfCall>().offered = &offered;
+    const Tensor without = result();
+    ctx.workspace.cache<CutOfCall>().offered = nullptr;
+    REQUIRE(offered.size() > 2);
+    const int rule = *parts_of_cut(offered.front());
+    for (size_t i = 0; i < offered.size(); ++i) {
+      CAPTURE(offered[i]);
+      const int parts = *parts_of_cut(offered[i]);
+      CHECK((i == 0 || parts != rule));
+      CHECK(blocks(offered[i]) >= tiles * static_cast<uint64_t>(parts));
+      const Tensor planned = result();
+      CHECK(same_bits(planned, without) == (parts == rule));
+      for (int64_t at = 0; at < planned.numel(); ++at)
+        REQUIRE(planned.data<float>()[at] ==
+                doctest::Approx(without.data<float>()[at]).epsilon(1e-4).scale(1));
+    }
+    // A cut that is none, of another kind, or with more parts than there are shares of 64 terms.
+    const uint64_t by_rule = blocks(offered.front());
+    for (const char* cut : {"in 264", "none", "64x64 in 1"}) CHECK(blocks(cut) == by_rule);
+    CHECK(blocks("in 1") < by_rule);
+  };
+  const Filler fill(1, Fill::uniform);
+  const Conv2dCase c{{1, 10, 13, 72, 68, 3, 3, 1, 1, 1}};
+  compare(matmul, prepare_matmul<float>({130, 68, 520, false, true}, fill), "register_tiles", 2);
+  compare(conv2d, prepare_conv2d<float>(c, fill), "implicit_gemm", 2);
+  compare(conv2d_dx, prepare_conv2d_dx<float>(c, fill), "implicit_gemm", 2);
+  compare(conv2d_dw, prepare_conv2d_dw<float>({{1, 20, 23, 72, 68, 3, 3, 1, 1, 1}}, fill), "implicit_gemm",
+          6);
 }
 
 #endif
