@@ -7,6 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bench/json_file.h"
@@ -66,7 +67,10 @@ void from_case_json(const CaseJson& json, const std::string& where, T& value) {
     expect(json.is_boolean(), "true or false");
     value = json.get<bool>();
   } else if constexpr (std::is_integral_v<T>) {
-    expect(json.is_number_integer(), "a whole number");
+    expect(json.is_number_integer() &&
+               (!json.is_number_unsigned() || std::in_range<T>(json.get<uint64_t>())) &&
+               (json.is_number_unsigned() || std::in_range<T>(json.get<int64_t>())),
+           "a whole number in the range of a size");
     value = json.get<T>();
   } else if constexpr (std::is_floating_point_v<T>) {
     if (json == "inf" || json == "-inf" || json == "nan") {

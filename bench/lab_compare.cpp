@@ -103,15 +103,14 @@ void print_changes(const char* what, std::vector<ComparedChange>& changes) {
                change.name, change.after, change.before, (change.ratio - 1) * 100, change.threshold * 100);
 }
 
-/// Names what was timed before and is not in the new file: a variant that is gone must not look like one that
-/// has not changed.
-void print_gone(const ResultFile& before, const ResultFile& after) {
+/// Names what only `one` has: a variant that is gone must not look like one that has not changed.
+void print_missing(const char* what, const ResultFile& one, const ResultFile& other) {
   constexpr size_t kNamed = 10;
-  std::vector<std::string> gone;
-  for (const auto& [key, time] : before.rows)
-    if (!after.rows.contains(key)) gone.push_back(time.name);
-  for (size_t i = 0; i < std::min(kNamed, gone.size()); ++i) fmt::print("gone    {}\n", gone[i]);
-  if (gone.size() > kNamed) fmt::print("gone    {} more\n", gone.size() - kNamed);
+  std::vector<std::string> names;
+  for (const auto& [key, time] : one.rows)
+    if (!other.rows.contains(key)) names.push_back(time.name);
+  for (size_t i = 0; i < std::min(kNamed, names.size()); ++i) fmt::print("{:<8}{}\n", what, names[i]);
+  if (names.size() > kNamed) fmt::print("{:<8}{} more\n", what, names.size() - kNamed);
 }
 
 }  // namespace
@@ -153,7 +152,8 @@ LabComparison compare_lab_results(const std::filesystem::path& base, const std::
               "{} and {} have no measurement in common", base.string(), fresh.string());
   print_changes("slower ", slower);
   print_changes("faster ", faster);
-  print_gone(before, after);
+  print_missing("gone", before, after);
+  print_missing("new", after, before);
   fmt::print("{} slower, {} faster, {} within the noise, {} failed, {} in one of the files only\n",
              result.slower, result.faster, result.same, result.failed, result.missing);
   return result;

@@ -57,7 +57,7 @@ struct LabComparison {
 /// Compares the times of two JSON files of lab_time and prints what changed by more than the noise of both:
 /// slower and faster, the largest change first. A row is slower if its median and its 10th percentile both
 /// are, by more than three times the noise of the two files together and by more than 3 %. Rows that one of
-/// the files lacks are counted, and those that only the old one has are named. Throws InputError, which names
+/// the files lacks are counted and named. Throws InputError, which names
 /// the file, if one cannot be read or is of another kind, or if the files have no row in common.
 LabComparison compare_lab_results(const std::filesystem::path& base, const std::filesystem::path& fresh);
 

@@ -73,7 +73,7 @@ class Cases {
                   .calls = static_cast<double>(entry.calls) / static_cast<double>(capture_->steps),
                   .keeps_weights = entry.call.value("weights", false),
                   .new_weights = 2 * entry.packed >= entry.calls};
-    } catch (const Error& fault) {  // also of sizes that no tensor can have
+    } catch (const std::exception& fault) {  // also of sizes that no tensor can have
       throw InputError(
           fmt::format("{}: entry {} of \"ops\": {}", options_.shapes.string(), number, fault.what()));
     }

@@ -37,15 +37,14 @@ std::string quoted(const std::string& word) {
   return "'" + std::regex_replace(word, std::regex("'"), "'\\''") + "'";
 }
 
-/// What a command prints, with its errors.
-std::string output_of(const std::string& command) {
+/// What a command prints, with its errors; whether it has succeeded.
+std::pair<std::string, bool> output_of(const std::string& command) {
   std::string output;
   FILE* pipe = popen((command + " 2>&1").c_str(), "r");
-  if (pipe == nullptr) return output;
+  if (pipe == nullptr) return {"the command could not be started\n", false};
   char part[512];
   while (fgets(part, sizeof part, pipe) != nullptr) output += part;
-  pclose(pipe);
-  return output;
+  return {output, pclose(pipe) == 0};
 }
 
 }  // namespace
@@ -57,8 +56,6 @@ std::string sass_name(const std::string& name) {
   };
   replace("\\b(\\w+::)+", "");
   replace("\\(\\w+\\)(?=-?\\d)", "");  // the type of an enumerator
-  replace("\\btrue\\b", "1");
-  replace("\\bfalse\\b", "0");
   replace(" ", "");
   return text;
 }
@@ -96,8 +93,10 @@ std::string machine_code_text(const std::vector<LaunchedKernel>& kernels, const 
   for (const std::string& object : objects) command += " " + quoted(object);
   command += " --explain";
   for (const std::string& pattern : patterns) command += " " + quoted(pattern);
-  text += "  machine code, by nvcc; clocks and shares are estimates:\n";
-  std::istringstream lines(output_of(command));
+  const auto [output, complete] = output_of(command);
+  text += complete ? "  machine code, by nvcc; clocks and shares are estimates:\n"
+                   : "  machine code, by nvcc; tools/sass_report.py has not found all of it:\n";
+  std::istringstream lines(output);
   for (std::string line; std::getline(lines, line);) text += "    " + line + "\n";
   return text;
 }

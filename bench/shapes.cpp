@@ -15,8 +15,10 @@
 #include "core/files/atomic_file.h"
 #include "core/files/output.h"
 #include "core/files/safetensors.h"
+#include "core/files/sha256.h"
 #include "core/parallel.h"
 #include "core/text.h"
+#include "models/config.h"
 
 namespace rcnn {
 namespace {
@@ -27,14 +29,19 @@ template <class T>
 T member(const fs::path& path, const std::string& where, const CallJson& object, const char* key) {
   const bool fits = object.contains(key) && (std::is_same_v<T, std::string> ? object[key].is_string()
                                              : std::is_same_v<T, bool>      ? object[key].is_boolean()
+                                             : std::is_integral_v<T>        ? object[key].is_number_integer()
                                                                             : object[key].is_number());
   check_input(fits, "{}: {}: there is no {} \"{}\"", path.string(), where,
               std::is_same_v<T, std::string> ? "text"
               : std::is_same_v<T, bool>      ? "true or false"
+              : std::is_integral_v<T>        ? "whole number"
                                              : "number",
               key);
   return object[key].template get<T>();
 }
+
+constexpr int64_t kMaxCalls = 1'000'000'000;
+constexpr double kMaxMs = 1e9;  // eleven days
 
 CapturedOp read_entry(const fs::path& path, const CallJson& entry, size_t number) {
   const std::string where = fmt::format("entry {} of \"ops\"", number);
@@ -47,8 +54,10 @@ CapturedOp read_entry(const fs::path& path, const CallJson& entry, size_t number
   op.calls = member<int64_t>(path, where, entry, "calls");
   op.ms = member<double>(path, where, entry, "ms");
   op.packed = member<int64_t>(path, where, entry, "packed");
-  check_input(op.calls > 0 && op.packed >= 0 && op.packed <= op.calls && op.ms >= 0,
-              "{}: {}: expected calls > 0, 0 <= packed <= calls and ms >= 0", path.string(), where);
+  check_input(op.calls > 0 && op.calls <= kMaxCalls && op.packed >= 0 && op.packed <= op.calls &&
+                  op.ms >= 0 && op.ms <= kMaxMs,
+              "{}: {}: expected calls from 1 to {}, packed from 0 to calls, and ms from 0 to {:g}",
+              path.string(), where, kMaxCalls, kMaxMs);
   for (const char* key : {"case", "accumulate", "in_place", "weights"})
     if (entry.contains(key)) op.call[key] = entry[key];
   for (const char* key : {"in_place", "weights"})
@@ -57,10 +66,18 @@ CapturedOp read_entry(const fs::path& path, const CallJson& entry, size_t number
   return op;
 }
 
-void read_values(const fs::path& path, const CallJson& rows, Capture& capture) {
+void read_values(const fs::path& path, const CallJson& whole, Capture& capture) {
+  const CallJson& rows = whole["ops"];
   bool any = false;
   for (const CallJson& row : rows) any |= row.contains("values");
   if (!any) return;
+  const std::string digest = sha256_hex_of_file(values_file(path));
+  check_input(whole.contains("values_sha256") && whole["values_sha256"] == digest,
+              "{}: these are not the values that were captured with {}: their digest is {}, expected {}",
+              values_file(path).string(), path.string(), digest.substr(0, 12),
+              whole.contains("values_sha256") && whole["values_sha256"].is_string()
+                  ? printable(whole["values_sha256"].get<std::string>().substr(0, 12))
+                  : "one in \"values_sha256\"");
   const SafetensorsFile file = read_safetensors(values_file(path));
   for (size_t i = 0; i < rows.size(); ++i) {
     if (!rows[i].contains("values")) continue;
@@ -157,7 +174,7 @@ void write_capture(const fs::path& path, const Capture& capture) {
   add("training", capture.training);
   add("steps", capture.steps);
   add("step_ms", std::round(capture.step_ms * 1e3) / 1e3);
-  text += ",\n \"ops\": [";
+  std::string ops;
   for (size_t i = 0; i < capture.ops.size(); ++i) {
     const CapturedOp& op = capture.ops[i];
     CallJson row{{"op", op.op},
@@ -170,11 +187,13 @@ void write_capture(const fs::path& path, const Capture& capture) {
       row["values"].push_back(number);
       tensors.emplace_back(fmt::format("{}/{}", i, number), tensor);
     }
-    text += (i == 0 ? "\n  " : ",\n  ") + row.dump();
+    ops += (i == 0 ? "\n  " : ",\n  ") + row.dump();
   }
-  text += "]}\n";
-  if (!tensors.empty()) write_safetensors(values_file(path), tensors, {{"info", std::string(kWrittenHere)}});
-  write_atomically(path, text);
+  if (!tensors.empty()) {
+    write_safetensors(values_file(path), tensors, {{"info", std::string(kWrittenHere)}});
+    add("values_sha256", sha256_hex_of_file(values_file(path)));
+  }
+  write_atomically(path, text + ",\n \"ops\": [" + ops + "]}\n");
 }
 
 Capture read_capture(const fs::path& path) {
@@ -194,9 +213,22 @@ Capture read_capture(const fs::path& path) {
   capture.steps = member<int64_t>(path, top, json, "steps");
   capture.step_ms = member<double>(path, top, json, "step_ms");
   check_input(capture.steps > 0, "{}: \"steps\" is {}, expected at least 1", path.string(), capture.steps);
+  check_input(capture.threads > 0, "{}: \"threads\" is {}, expected at least 1", path.string(),
+              capture.threads);
+  check_input(capture.step_ms > 0 && capture.step_ms <= kMaxMs,
+              "{}: \"step_ms\" is {}, expected a time above 0 and of at most {:g}", path.string(),
+              capture.step_ms, kMaxMs);
+  constexpr size_t kMaxWhat = 40;
+  check_input(capture.what.size() <= kMaxWhat, "{}: \"what\" has {} letters, expected at most {}",
+              path.string(), capture.what.size(), kMaxWhat);
+  try {
+    parse_precision(capture.precision);
+  } catch (const InputError& fault) {
+    throw InputError(fmt::format("{}: {}", path.string(), fault.what()));
+  }
   for (size_t i = 0; i < json["ops"].size(); ++i) capture.ops.push_back(read_entry(path, json["ops"][i], i));
   check_input(!capture.ops.empty(), "{}: \"ops\" is empty", path.string());
-  read_values(path, json["ops"], capture);
+  read_values(path, json, capture);
   return capture;
 }
 
@@ -262,7 +294,7 @@ double print_share_of_step(const Capture& capture, const std::string& what, doub
                counted(capture.threads, "thread"), thread_count());
   if (std::ranges::all_of(capture.ops, [](const CapturedOp& op) { return op.values.empty(); }))
     fmt::print(
-        "No values were captured: ops whose time depends on them, such as nms and box_targets, got random "
+        "No values were captured: ops whose time depends on them, as nms and box_targets, got random "
         "ones.\n");
   return share;
 }

@@ -6,7 +6,8 @@
 // "calls" (in all steps), "ms" (per call, the median of the steps' means), "packed" (calls for which weights
 // were packed), "case" (the fields of the op's case struct, kernels/*/*_cases.h), "accumulate", "in_place",
 // "weights" (see CallJson), "values" (the numbers of the inputs that are kept)}]}. The inputs of ops whose
-// time depends on values are in FILE.safetensors beside it, under "ENTRY/INPUT".
+// time depends on values are in FILE.safetensors beside it, under "ENTRY/INPUT", and "values_sha256" is that
+// file's digest: indices among them are places in memory.
 #pragma once
 
 #include <filesystem>

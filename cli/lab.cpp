@@ -58,12 +58,15 @@ void add_time(CLI::App& lab) {
   app->add_option("--shapes", options->shapes,
                   "the calls of this file, which `--capture FILE` of train, detect or profile has written, "
                   "instead of the shapes of the models")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check([](const std::string& file) { return file.empty() ? "expected the name of a file" : ""; });
   app->add_option("--seconds", options->seconds, "at most, for each variant and shape [1]")
-      ->check(CLI::Range(0.0, 600.0));
+      ->check(CLI::Range(0.0, 600.0))
+      ->check(finite_number());
   app->add_option("--noise", options->noise,
                   "stop earlier, once the median is known to within this share of it [0.005]")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(CLI::Range(0.0, 1.0))
+      ->check(finite_number());
   app->add_flag("--once", options->once, "run each variant once, without timing it: for profilers");
   app->add_option("--markdown", options->markdown, "also write the tables to this file")->type_name("FILE");
   app->add_option("--svg", options->svg, "also draw the times below the machine's limits (a roofline)")
@@ -116,8 +119,8 @@ void add_compare(CLI::App& lab) {
   app->add_option("new", options->fresh, "the times now")->required()->type_name("NEW.json");
   app->callback([options] {
     const LabComparison found = compare_lab_results(options->base, options->fresh);
-    check(found.slower == 0 && found.failed == 0, "{} measurements are slower and {} failed, see above",
-          found.slower, found.failed);
+    check(found.slower == 0 && found.failed == 0, "slower: {}, failed: {}, see above", found.slower,
+          found.failed);
   });
 }
 

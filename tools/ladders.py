@@ -18,6 +18,7 @@ bench/results: those of `rcnn lab time --json`, and for GPUs those of tools/gpu_
 """
 
 import argparse
+import contextlib
 import json
 import pathlib
 import re
@@ -35,55 +36,62 @@ def read_json(path):
         sys.exit(f"{path}: {error}")
 
 
+@contextlib.contextmanager
+def form_of(path):
+    """Names the file if it has another form than the code inside expects."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        sys.exit(f"{path}: expected what `rcnn lab explain --json`, `rcnn lab time --json` or tools/gpu_check.py writes "
+                 f"({type(error).__name__}: {error})")
+
+
 def read_counts(folder):
     """{(op, case, variant): a row of `lab explain --json`}, and the card of the bounds."""
     counts, card = {}, None
     for path in sorted(folder.glob("*.json")):
         document = read_json(path)
-        if not isinstance(document, dict) or "variants" not in document or "card" not in document:
-            sys.exit(f"{path}: expected what `rcnn lab explain --json` writes")
-        if card not in (None, document["card"]):
-            sys.exit(f"{path}: its bounds are those of {document['card']}, and those of other files of {card}")
-        card = document["card"]
-        for row in document["variants"]:
-            counts[row["op"], row["case"], row["variant"]] = row
+        with form_of(path):
+            if card not in (None, document["card"]):
+                sys.exit(f"{path}: its bounds are those of {document['card']}, and those of other files of {card}")
+            card = document["card"]
+            for row in document["variants"]:
+                counts[row["op"], row["case"], row["variant"]] = row
     return counts, card
 
 
 def read_results(folder):
-    """{(op, case, variant): [(GPU, ms)]}"""
-    results = {}
+    """Times on GPUs, {(op, case, variant): [(GPU, ms)]}, and on CPUs, {(op, case): [(a sentence on the processor,
+    {variant: a row of `lab time --json`})]}."""
+    on_gpus, on_cpus = {}, {}
     for path in sorted(folder.glob("*.json")):
         document = read_json(path)
-        if document.get("device") == "cpu":
-            continue
-        rows = document.get("ops") or document.get("stages", {}).get("ops", {}).get("found", {}).get("ours", [])
-        gpu = (document.get("gpu") or {}).get("name") or document.get("device") or path.stem
-        for row in rows:
-            if "ms" in row:
-                results.setdefault((row["op"], row["case"], row["variant"]), []).append((gpu, row["ms"]))
-    return results
+        with form_of(path):
+            if document.get("step"):  # the cases are entries of a captured step, not those of the ops' tables
+                continue
+            if document.get("device") == "cpu":
+                add_cpu(document, on_cpus)
+                continue
+            rows = document.get("ops") or document.get("stages", {}).get("ops", {}).get("found", {}).get("ours", [])
+            gpu = (document.get("gpu") or {}).get("name") or document.get("device") or path.stem
+            for row in rows:
+                if "ms" in row:
+                    on_gpus.setdefault((row["op"], row["case"], row["variant"]), []).append((gpu, row["ms"]))
+    return on_gpus, on_cpus
 
 
-def read_cpu_results(folder):
-    """{(op, case): [(a sentence on the processor, {variant: a row of `lab time --json`})]}"""
-    results = {}
-    for path in sorted(folder.glob("*.json")):
-        document = read_json(path)
-        if document.get("device") != "cpu" or document.get("step"):  # cases of a step are not those of the ops' tables
+def add_cpu(document, on_cpus):
+    instructions = re.search(r"([\w-]+) kernels", document["version"])
+    where = (f"Measured on {document['machine']} ({instructions[1] if instructions else 'no vectors'}), "
+             f"{document['threads']} threads, with {document['toolchain']}, commit {document['commit']}, "
+             f"{document['date'][:10]}.")
+    for row in document["ops"]:
+        if "ms" not in row:  # it failed; a table that needs it says that there is no time
             continue
-        instructions = re.search(r"([\w-]+) kernels", document["version"])
-        where = (f"Measured on {document['machine']} ({instructions[1] if instructions else 'no vectors'}), "
-                 f"{document['threads']} threads, with {document['toolchain']}, commit {document['commit']}, "
-                 f"{document['date'][:10]}.")
-        for row in document["ops"]:
-            if "ms" not in row:
-                sys.exit(f"{path}: {row['op']}={row['variant']} has no time: {row.get('error')}")
-            tables = results.setdefault((row["op"], row["case"]), [])
-            if not tables or tables[-1][0] != where:
-                tables.append((where, {}))
-            tables[-1][1][row["variant"]] = row
-    return results
+        tables = on_cpus.setdefault((row["op"], row["case"]), [])
+        if not tables or tables[-1][0] != where:
+            tables.append((where, {}))
+        tables[-1][1][row["variant"]] = row
 
 
 def variants_of(root):
@@ -183,8 +191,7 @@ def main():
     parser.add_argument("--root", type=pathlib.Path, default=ROOT, help="of the checkout")
     options = parser.parse_args()
     counts, card = read_counts(options.root / "bench" / "counts")
-    results = read_results(options.root / "bench" / "results")
-    on_cpus = read_cpu_results(options.root / "bench" / "results")
+    results, on_cpus = read_results(options.root / "bench" / "results")
     known = variants_of(options.root)
     old = {path: path.read_text() for path in sorted((options.root / "docs" / "ladders").glob("*.md"))}
     if not old:

@@ -26,6 +26,7 @@ The columns, for each warp:
 import argparse
 import dataclasses
 import os
+import re
 import sys
 
 from sass.explain import explain, read_cards
@@ -123,6 +124,16 @@ def find_faults(kernels, limits):
     return list(faults)
 
 
+def launch_of(parser, wanted):
+    """PATTERN@THREADS+BYTES: the pattern, the threads of a block or 0, and its bytes of shared memory or None."""
+    pattern, at, launch = wanted.partition("@")
+    found = re.fullmatch(r"([0-9]+)(?:\+([0-9]+))?", launch)
+    if at and not (found and 1 <= int(found[1]) <= 1024 and int(found[2] or 0) <= 227 * 1024):
+        parser.error(f"--explain {wanted}: expected PATTERN, PATTERN@THREADS or PATTERN@THREADS+BYTES, with 1 to 1024 "
+                     "threads and at most 227 KiB of shared memory")
+    return pattern, int(found[1]) if found else 0, int(found[2]) if found and found[2] else None
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", metavar="FILE")
@@ -145,21 +156,19 @@ def main():
     if not kernels:
         sys.exit(f"{', '.join(options.files)}: no kernel was found; expected objects that nvcc compiled")
     if options.explain:
-        cards = read_cards()
+        cards, missing = read_cards(), []
         for wanted in options.explain:
-            pattern, _, launch = wanted.partition("@")
-            threads, _, shared = launch.partition("+")
-            if not (threads + shared).isdecimal() and launch:
-                parser.error(f"--explain {wanted}: expected PATTERN, PATTERN@THREADS or PATTERN@THREADS+BYTES")
+            pattern, threads, shared = launch_of(parser, wanted)
             found = matching(kernels, pattern)
             if not found:
-                sys.exit(f"--explain {pattern}: no kernel FILE:KERNEL matches, as conv2d_direct:*; the table without "
-                         "--explain lists them")
+                missing.append(f"--explain {pattern}: no kernel FILE:KERNEL matches, as conv2d_direct:*; the table without "
+                               "--explain lists them")
             for kernel in found:
-                launched = dataclasses.replace(kernel, threads=kernel.threads or int(threads or options.threads),
-                                               launched_shared=int(shared) if shared else None)
+                launched = dataclasses.replace(kernel, threads=kernel.threads or threads or options.threads,
+                                               launched_shared=shared)
                 print("\n".join(explain(launched, cards)))
-        sys.exit(0)
+        sys.stdout.flush()
+        sys.exit("\n".join(missing) or 0)
     print_table(kernels)
     if options.before:
         print_differences(read_files(options.before), kernels)

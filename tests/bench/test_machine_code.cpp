@@ -13,7 +13,7 @@ TEST_CASE("machine code: names are those of the report") {
   CHECK(sass_name("forward_kernel") == "forward_kernel");
   CHECK(sass_name("conv2d_mma_kernel<rcnn::kernels::mma::Bf16, rcnn::kernels::mma::Tile<128, 256, 1> >") ==
         "conv2d_mma_kernel<Bf16,Tile<128,256,1>>");
-  CHECK(sass_name("rcnn::kernels::k<(rcnn::Side)1, true, false, -3>") == "k<1,1,0,-3>");
+  CHECK(sass_name("rcnn::kernels::k<(rcnn::Side)1, true, false, -3>") == "k<1,true,false,-3>");
 }
 
 TEST_CASE("machine code: the report is asked for what nvcc has compiled, and the rest is named") {
@@ -42,6 +42,10 @@ TEST_CASE("machine code: the report is asked for what nvcc has compiled, and the
     CHECK(machine_code_text(kernels, root) ==
           "  machine code, by nvcc; clocks and shares are estimates:\n    " + object.string() +
               "\n    --explain\n    one:own_kernel@128+512\n    one:second_kernel<Tf32>@64+0\n");
+  write_text(root / "tools/sass_report.py", "import sys\nsys.exit('no cuobjdump')\n");
+  if (run_program("/usr/bin/env", {"python3", "-c", ""}).status == 0)
+    CHECK(machine_code_text(kernels, root) ==
+          "  machine code, by nvcc; tools/sass_report.py has not found all of it:\n    no cuobjdump\n");
   fs::last_write_time(object, fs::last_write_time(root / "kernels/a/one.cu") - std::chrono::seconds(1));
   CHECK(machine_code_text(kernels, root) ==
         "  machine code: nvcc has compiled an older form of kernels/a/one.cu; `make cuda-report "

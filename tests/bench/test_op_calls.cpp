@@ -4,9 +4,12 @@
 #include "bench/case_json.h"
 #include "bench/op_calls.h"
 #include "bench/roofs.h"
+#include "tests/data/fixtures.h"
 
 namespace rcnn {
 namespace {
+
+using fixtures::contains;
 
 std::vector<std::string> shapes_of(const std::vector<Tensor>& tensors) {
   std::vector<std::string> shapes;
@@ -123,11 +126,39 @@ TEST_CASE("op calls: what is no case of the op is refused with the field's name"
   CHECK(refusal("softmax", R"({})") == R"(softmax: there is no "case")");
   CHECK(refusal("softmax", R"({"case": {"rows": 3}})") == R"(softmax: the field "c" is missing)");
   CHECK(refusal("softmax", R"({"case": {"rows": 3, "c": 1.5}})") ==
-        "softmax.c: expected a whole number, found 1.5");
-  CHECK(refusal("softmax", R"({"case": {"rows": -7, "c": 2}})") == "softmax: expected a size, found -7");
+        "softmax.c: expected a whole number in the range of a size, found 1.5");
+  CHECK(refusal("softmax", R"({"case": {"rows": -7, "c": 2}})") == "softmax.rows: expected a size, found -7");
   CHECK(refusal("top_k", R"({"case": {"n": 1, "rows": [1,2,3,4,5,6,7], "k": 2, "min_score": "-inf"}})") ==
         "top_k: expected at most 6 levels or terms, found 7");
+  CHECK(refusal("softmax", R"({"case": {"rows": 9223372036854775818, "c": 2}})") ==
+        "softmax.rows: expected a whole number in the range of a size, found 9223372036854775818");
   CHECK(refusal("softmax", R"({"case": {"rows": 3, "c": 2}})") == "accepted");
+  // A case that the tests have, with one field changed.
+  const auto changed = [&](const char* op, const char* pointer, const CallJson& value) {
+    CallJson call;
+    kernels::for_each_op([&](const auto& known) {
+      if (std::string_view(op) == known.name) call["case"] = to_case_json(cases_of(known).tested().front());
+    });
+    call.at(CallJson::json_pointer(pointer)) = value;
+    return refusal(op, call.dump().c_str());
+  };
+  CHECK(contains(changed("preprocess", "/case/width", 1),
+                 "preprocess: expected images of at least one pixel that fit"));
+  CHECK(contains(changed("preprocess", "/case/images/0/rh", 1 << 20),
+                 "preprocess: expected images of at least"));
+  CHECK(changed("anchors", "/case/0/cell_anchors", -1) == "anchors.cell_anchors: expected a size, found -1");
+  CHECK(changed("batch_norm", "/case/c", 0) == "batch_norm: expected at least one channel");
+  CHECK(changed("conv2d_dw", "/case/shape/stride", INT32_MAX) ==
+        "conv2d_dw: it is not the shape of a convolution");
+  CHECK(changed("conv2d", "/case/shape/pad", -1) == "conv2d.shape.pad: expected a size, found -1");
+  CHECK(changed("roi_align_backward", "/case/roi/w", 0) ==
+        "roi_align_backward: expected a map of at least one pixel");
+  CHECK(changed("roi_align", "/case/sampling", 65) ==
+        "roi_align.sampling: expected at most 64 for each direction, found 65");
+  CHECK(changed("sample", "/case/positive_fraction", -1) ==
+        "sample.positive_fraction: expected a share from 0 to 1, found -1");
+  CHECK(contains(changed("max_pool", "/case/stride", 1 << 20),
+                 "max_pool: expected a window and a stride above 0"));
 }
 
 TEST_CASE("roofs: both limits of a CPU are measured") {

@@ -165,6 +165,16 @@ TEST_CASE("capture: the calls of two steps, written and read, and replayed with 
   const auto nms = std::ranges::find(capture.ops, "nms", &CapturedOp::op);
   CHECK(nms->values.size() == 3);  // boxes, scores, groups
 
+  // Indices among the values are places in memory: other values than those that were captured are refused.
+  const std::filesystem::path values = values_file(folder / "shapes.json");
+  std::string bytes = content_of(values);
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  write_atomically(folder / "other.json", content_of(folder / "shapes.json"));
+  write_atomically(values_file(folder / "other.json"), bytes);
+  CHECK(contains(
+      input_error([&] { read_capture(folder / "other.json"); }),
+      values_file(folder / "other.json").string() + ": these are not the values that were captured with"));
+
   Context ctx;
   const auto replayed = replay(ctx, capture, 0);
   REQUIRE(replayed.size() == capture.ops.size());
@@ -221,8 +231,21 @@ TEST_CASE("capture: a file that is none is refused with its name and the entry")
   CHECK(refusal(head + "3]}") == "entry 0 of \"ops\" is not an object");
   CHECK(refusal(head + R"({"op": "nmx"}]})") == "entry 0 of \"ops\": there is no op nmx");
   CHECK(refusal(head + R"({"op": "nms"}]})") == "entry 0 of \"ops\": there is no text \"variant\"");
-  CHECK(refusal(head + R"({"op": "nms", "variant": "v", "calls": 0, "ms": 1, "packed": 0}]})") ==
-        "entry 0 of \"ops\": expected calls > 0, 0 <= packed <= calls and ms >= 0");
+  const std::string limits =
+      "entry 0 of \"ops\": expected calls from 1 to 1000000000, packed from 0 to calls, and ms from 0 to "
+      "1e+09";
+  CHECK(refusal(head + R"({"op": "nms", "variant": "v", "calls": 0, "ms": 1, "packed": 0}]})") == limits);
+  CHECK(refusal(head + R"({"op": "nms", "variant": "v", "calls": 1, "ms": 1e300, "packed": 0}]})") == limits);
+  CHECK(refusal(head + R"({"op": "nms", "variant": "v", "calls": 2.5, "ms": 1, "packed": 0}]})") ==
+        "entry 0 of \"ops\": there is no whole number \"calls\"");
+  const auto with = [&](const std::string& old, const std::string& changed) {
+    std::string other = head + R"({"op": "nms", "variant": "v", "calls": 1, "ms": 1, "packed": 0}]})";
+    return refusal(other.replace(other.find(old), old.size(), changed));
+  };
+  CHECK(with("1.5", "0") == "\"step_ms\" is 0, expected a time above 0 and of at most 1e+09");
+  CHECK(with("\"threads\": 1", "\"threads\": -7") == "\"threads\" is -7, expected at least 1");
+  CHECK(with("f32", "bf17") == "precision: expected f32 or tf32 or bf16, found 'bf17'");
+  CHECK(with("detection", std::string(50, 'x')) == "\"what\" has 50 letters, expected at most 40");
   CHECK(refusal(head + R"({"op": "nms", "variant": "v", "calls": 1, "ms": 1, "packed": 0}]})") == "accepted");
 }
 

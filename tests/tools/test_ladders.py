@@ -79,12 +79,26 @@ Measured on Chip (AVX2), 2 threads, with GCC 12, commit abc, 2026-12-01.
         self.write("bench/results/a.json", json.dumps({**run, "ops": rows[:1]}))
         self.assertIn("no time on a CPU of nms=tiled", self.run_it().stderr)
 
+    def test_files_of_other_forms(self):
+        for name, texts in {"results": ["[]", "null", '{"stages": null}', '{"ops": 5}', '{"device": "cpu"}',
+                                        '{"device": "X", "ops": [{"ms": 1}]}'],
+                            "counts": ["[]", "{}", '{"card": "H100", "variants": [{}]}']}.items():
+            for text in texts:
+                path = f"bench/{name}/z.json"
+                self.write(path, text)
+                done = self.run_it()
+                self.assertEqual(done.returncode, 1, text)
+                self.assertTrue(done.stderr.startswith(f"{self.root / path}: expected what `rcnn lab "), done.stderr)
+                self.assertNotIn("Traceback", done.stderr)
+                (self.root / path).unlink()
+
     def test_times_of_gpus(self):
         row = {"op": "nms", "case": 3, "variant": "tiled", "ms": 0.25}
         self.write("bench/results/a.json", json.dumps({"device": "Card A", "ops": [row]}))
         self.write("bench/results/b.json", json.dumps({"gpu": {"name": "Card B"}, "stages": {"ops": {"found": {
             "ours": [{**row, "ms": 1.5}, {**row, "case": 4}]}}}}))
-        self.write("bench/results/c.json", json.dumps({"device": "cpu", "step": {"ms": 1}, "ops": [row]}))
+        for device in ("cpu", "Card C"):  # cases of a captured step
+            self.write(f"bench/results/{device}.json", json.dumps({"device": device, "step": {"ms": 1}, "ops": [row]}))
         self.run_it()
         self.assertIn("| 0.25 ms (Card A), 1.5 ms (Card B) |\n", self.document())
         self.assertNotIn("No GPU has measured it", self.document())
@@ -104,7 +118,7 @@ Measured on Chip (AVX2), 2 threads, with GCC 12, commit abc, 2026-12-01.
         self.write("docs/ladders/nms.md", BEGIN)
         self.refused("in pairs")
         self.write("bench/counts/nms.json", "[]")
-        self.refused("expected what `rcnn lab explain --json` writes")
+        self.refused("expected what `rcnn lab explain --json`")
 
     def test_documents_of_this_project_are_up_to_date(self):
         done = subprocess.run([sys.executable, "-B", str(ROOT / "tools/ladders.py"), "--check"], stdout=subprocess.PIPE,

@@ -251,7 +251,11 @@ class Program(unittest.TestCase):
         self.assertIn("at most 256 threads", done.stdout)
         self.assertIn("  H100: 1 block on a multiprocessor at a time, 32 of 64 warps, limited by shared memory\n",
                       done.stdout)
-        self.assertIn("expected PATTERN, PATTERN@THREADS or", self.report(file, "--explain", "sgd*@a").stderr)
+        for wrong in ("a", "", "0", "1025", "+5", "5+", "256+232449", "\u0663"):
+            self.assertIn("expected PATTERN, PATTERN@THREADS or", self.report(file, "--explain", "sgd*@" + wrong).stderr)
+        done = self.report(file, "--explain", "none", "sgd*@256")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("at most 256 threads", done.stdout)
         done = self.report(file, "--explain", "none")
         self.assertEqual(done.returncode, 1)
         self.assertIn("--explain none: no kernel FILE:KERNEL matches", done.stderr)
