@@ -166,7 +166,7 @@ else
 endif
 LIB_SOURCES := $(filter-out $(if $(CUDNN),,%_cudnn.cpp) $(if $(CUBLAS),,%_cublas.cpp),$(LIB_SOURCES))
 CLI_SOURCES  := $(sort $(wildcard cli/*.cpp))
-BENCH_SOURCES := $(sort $(wildcard bench/*.cpp))
+BENCH_SOURCES := $(sort $(wildcard bench/*.cpp) $(if $(filter-out 0,$(CUDA)),$(wildcard bench/*.cu)))
 TEST_SOURCES := $(sort $(wildcard tests/*.cpp tests/*/*.cpp tests/core/*/*.cpp tests/kernels/*/*.cpp) \
                        $(if $(filter sim,$(CUDA)),$(wildcard tests/core/*/*.cu)) \
                        $(if $(filter 1,$(CUDA)),$(patsubst %,tests/core/cuda/%.cu,intrinsics test_mma)))
@@ -308,9 +308,10 @@ KERNEL_LIB   := $(filter core/% kernels/% layers/% models/% train/sgd.cpp train/
                    train/ema.cpp train/config.cpp,$(LIB_SOURCES))
 KERNEL_TESTS := $(filter tests/main.cpp tests/kernels/% tests/core/cuda/% tests/layers/test_cuda_gradients.cpp \
                          tests/layers/test_packed_layers.cpp tests/train/test_cuda_step.cpp \
-                         tests/train/test_ranks_step.cpp tests/bench/test_explain_counts.cpp,$(TEST_SOURCES))
+                         tests/train/test_ranks_step.cpp tests/bench/test_explain_counts.cpp tests/bench/test_peaks.cpp,$(TEST_SOURCES))
 # What `lab explain` needs of the lab.
-KERNEL_LAB   := $(patsubst %,bench/%.cpp,checkout gpu_state lab_explain lab_advice lab_names lab_timer machine_code cards roofs timing)
+KERNEL_LAB   := $(patsubst %,bench/%.cpp,checkout gpu_state lab_explain lab_advice lab_names lab_timer machine_code cards roofs timing) \
+                $(filter %.cu,$(BENCH_SOURCES))
 # The kernels are linked first: the linker keeps the first copy of an inline function, and CONFIG=races checks only the
 # copies in the kernels' objects.
 $(BUILD)/rcnn_kernel_tests: $(call object,$(KERNEL_TESTS) $(KERNEL_LAB) $(KERNEL_LIB)) | $(NCCL_SIMULATED)

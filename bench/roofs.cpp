@@ -9,6 +9,7 @@
 
 #include "bench/kept_forms.h"
 #include "bench/lab_names.h"
+#include "bench/peaks.h"
 #include "bench/timing.h"
 #include "core/counted.h"
 #include "core/cuda/device.h"
@@ -145,45 +146,86 @@ Roofs measure_cpu_roofs() {
   return roofs;
 }
 
+#if defined(RCNN_CUDA)
+namespace {
+
+/// FLOP per second, and what reached them.
+struct Rate {
+  double flops = 0;
+  std::string by = {};
+
+  void take(double found, const char* name) {
+    if (found > flops) *this = {found, name};
+  }
+};
+
+/// The least seconds of one run.
+double seconds_on_gpu(const Context& ctx, const std::function<void()>& work) {
+  constexpr double kSeconds = 0.02;
+  std::vector<double> seconds;
+  collect(gpu_sampler(ctx, work), {kSeconds, 0}, seconds);
+  return *std::min_element(seconds.begin(), seconds.end());
+}
+
+void measure_peaks(const Context& ctx, std::map<Precision, Rate>& rates) {
+  constexpr int64_t kBlocksEach = 4, kRounds = 4096;  // about 2 ms on an H100, by its published peaks
+  const cuda::DeviceInfo& card = cuda::device_info(ctx.device.index);
+  const int64_t blocks = card.multiprocessors * kBlocksEach;
+  const Tensor sums = Tensor::empty({blocks, kPeakThreads}, DType::f32, ctx.device);
+  for (const Precision precision : {Precision::f32, Precision::tf32, Precision::bf16}) {
+    if (precision != Precision::f32 && card.capability < 80) continue;
+    double flop = 0;
+    const double seconds = seconds_on_gpu(
+        ctx, [&] { flop = launch_peak(ctx.stream, precision, blocks, kRounds, sums.mutable_data<float>()); });
+    rates[precision].take(flop / seconds, precision == Precision::f32 ? "multiply-adds" : "mma.sync");
+  }
+}
+
+void measure_products(Context& ctx, const float* two_matrices, float* product, int64_t size,
+                      std::map<Precision, Rate>& rates) {
+  kernels::MatmulArgs<float> args{
+      .m = size, .n = size, .k = size, .a = two_matrices, .b = two_matrices + size * size, .c = product};
+  KeptForms forms;
+  forms.belong_to(args);
+  for (const auto& variant : kernels::matmul.variants) {
+    if (!kernels::fits(ctx, variant, args)) continue;
+    const double seconds = seconds_on_gpu(ctx, [&] {
+      const Workspace::Scope scope(ctx.workspace);
+      variant.run(ctx.stream, ctx.workspace, args);
+    });
+    rates[variant.backend.precision].take(2.0 * std::pow(static_cast<double>(size), 3) / seconds,
+                                          variant.name);
+  }
+}
+
+}  // namespace
+
 Roofs measure_gpu_roofs(Context& ctx) {
   if (cuda::is_simulated()) return {};
-  constexpr double kSeconds = 0.02;
-  const auto seconds_of = [&](const std::function<void()>& work) {
-    std::vector<double> seconds;
-    collect(gpu_sampler(ctx, work), {kSeconds, 0}, seconds);
-    return *std::min_element(seconds.begin(), seconds.end());
-  };
   Roofs roofs;
   constexpr int64_t kBytes = int64_t{256} << 20, kSize = 4096;
   const Tensor from = Tensor::empty({kBytes}, DType::u8, ctx.device),
                to = Tensor::empty({kBytes}, DType::u8, ctx.device);
   cuda::fill_bytes(ctx.device, from.mutable_raw(), 0, from.bytes());
-  roofs.copy = 2.0 * static_cast<double>(kBytes) /
-               seconds_of([&] { cuda::copy(ctx.device, to.mutable_raw(), from.raw(), from.bytes()); });
+  roofs.copy = 2.0 * static_cast<double>(kBytes) / seconds_on_gpu(ctx, [&] {
+                 cuda::copy(ctx.device, to.mutable_raw(), from.raw(), from.bytes());
+               });
+  std::map<Precision, Rate> rates;
+  measure_peaks(ctx, rates);
   // The buffers hold zeros, which keep the clock high; two thirds of one are enough for three matrices.
-  const auto* zeros = static_cast<const float*>(from.raw());
-  kernels::MatmulArgs<float> args{.m = kSize,
-                                  .n = kSize,
-                                  .k = kSize,
-                                  .a = zeros,
-                                  .b = zeros + kSize * kSize,
-                                  .c = static_cast<float*>(to.mutable_raw())};
-  KeptForms forms;
-  forms.belong_to(args);
-  for (const auto& variant : kernels::matmul.variants) {
-    if (!kernels::fits(ctx, variant, args)) continue;
-    const double seconds = seconds_of([&] {
-      const Workspace::Scope scope(ctx.workspace);
-      variant.run(ctx.stream, ctx.workspace, args);
-    });
-    double& best = roofs.products[variant.backend.precision];
-    best = std::max(best, 2.0 * kSize * kSize * kSize / seconds);
-  }
+  measure_products(ctx, static_cast<const float*>(from.raw()), static_cast<float*>(to.mutable_raw()), kSize,
+                   rates);
   roofs.text = fmt::format("copy {:.0f} GB/s", roofs.copy * 1e-9);
-  for (const auto& [precision, rate] : roofs.products)
-    roofs.text += fmt::format(", {} product {:.1f} TFLOP/s", name_of(precision), rate * 1e-12);
+  for (const auto& [precision, rate] : rates) {
+    roofs.products[precision] = rate.flops;
+    roofs.text += fmt::format(", {} {:.1f} TFLOP/s ({})", name_of(precision), rate.flops * 1e-12, rate.by);
+  }
   return roofs;
 }
+
+#else
+Roofs measure_gpu_roofs(Context&) { return {}; }
+#endif
 
 Roofs measure_roofs(Context& ctx) {
   return ctx.device.type == DeviceType::cuda ? measure_gpu_roofs(ctx) : measure_cpu_roofs();

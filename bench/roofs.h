@@ -22,9 +22,10 @@ struct Roofs {
 /// the program. Takes about half a second.
 Roofs measure_cpu_roofs();
 
-/// Of a GPU: copies of 256 MiB, and for each precision the fastest product of two matrices of 4096 x 4096 by
-/// any variant of `matmul`: what the card was seen to reach, which may be below what it can. A simulated GPU
-/// has no limits worth measuring: everything is 0.
+/// Of a GPU: copies of 256 MiB, and for each precision the fastest of multiply-adds in registers
+/// (bench/peaks.h) and of products of two matrices of 4096 x 4096 by any variant of `matmul`: libraries use
+/// instructions of sm_90 that multiply faster than mma.sync. A simulated GPU has no limits worth measuring:
+/// everything is 0.
 Roofs measure_gpu_roofs(Context& ctx);
 
 /// Of the context's device.

@@ -25,7 +25,7 @@ REHEARSED = ("softmax", "sgd", "top_k", "upsample_add", "moving_average")
 # Everything that runs on a device; the test that compares the variants of an op with its reference is one of them.
 DEVICE_TESTS = ",".join(f"*tests/{path}" for path in (
     "kernels/*", "layers/test_cuda*", "layers/test_packed_layers*", "train/test_cuda*", "train/test_ranks_step*",
-    "train/test_ema*"))
+    "train/test_ema*", "bench/test_peaks*"))
 VARIANTS = ": every variant agrees with the reference"
 
 
