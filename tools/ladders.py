@@ -13,8 +13,16 @@ or, for times on CPUs, one table for each processor that has measured the case,
     <!-- times OP CASE: VARIANT VARIANT ... -->
     <!-- end of the times -->
 
+or, for what nvcc makes of kernels, a line for each rung,
+
+    <!-- machine code CARD:
+    VARIANT FILE:KERNEL
+    -->
+    <!-- end of the machine code -->
+
 The counts are those of bench/counts/*.json, which `rcnn lab explain --json` wrote. Times are read from the files of
-bench/results: those of `rcnn lab time --json`, and for GPUs those of tools/gpu_check.py, if there are any.
+bench/results: those of `rcnn lab time --json`, and for GPUs those of tools/gpu_check.py, if there are any. What nvcc made
+is in bench/machine_code/*.json, written by `tools/sass_report.py --explain --json`.
 """
 
 import argparse
@@ -26,6 +34,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TIMES = re.compile(r"(<!-- times (\w+) (\d+): ([\w ]+) -->\n)(.*?)(<!-- end of the times -->\n)", re.DOTALL)
+CODE = re.compile(r"(<!-- machine code (\w+):\n(.*?)-->\n)(.*?)(<!-- end of the machine code -->\n)", re.DOTALL)
 MARKED = re.compile(r"(<!-- ladder (\w+) (\d+): ([\w ]+) -->\n)(.*?)(<!-- end of the ladder -->\n)", re.DOTALL)
 
 
@@ -42,8 +51,8 @@ def form_of(path):
     try:
         yield
     except (AttributeError, IndexError, KeyError, TypeError) as error:
-        sys.exit(f"{path}: expected what `rcnn lab explain --json`, `rcnn lab time --json` or tools/gpu_check.py writes "
-                 f"({type(error).__name__}: {error})")
+        sys.exit(f"{path}: expected what `rcnn lab explain --json`, `rcnn lab time --json`, tools/gpu_check.py or "
+                 f"tools/sass_report.py writes ({type(error).__name__}: {error})")
 
 
 def read_counts(folder):
@@ -92,6 +101,28 @@ def add_cpu(document, on_cpus):
         if not tables or tables[-1][0] != where:
             tables.append((where, {}))
         tables[-1][1][row["variant"]] = row
+
+
+def read_machine_code(folder):
+    """{(FILE:KERNEL, card): the cells of its row}"""
+    rows = {}
+    for path in sorted(folder.glob("*.json")):
+        document = read_json(path)
+        with form_of(path):
+            for kernel in document["kernels"]:
+                for card, fit in kernel["blocks"].items():
+                    if "loop" in kernel:
+                        rows[kernel["kernel"], card] = cells_of(kernel, fit)
+    return rows
+
+
+def cells_of(kernel, fit):
+    loop = kernel["loop"]
+    multiply = f"{loop['tensor cores']} on tensor cores" if "tensor cores" in loop else loop["float arithmetic"]
+    counts = [loop.get("shared memory", 0), loop.get("global memory", 0) + loop.get("asynchronous copies", 0),
+              loop.get("integers and addresses", 0)]
+    return (f"`{kernel['kernel'].split(':')[1]}` | {kernel['registers']} | {fit['count']}, {fit['limit']} "
+            f"| {loop['instructions']} | {multiply} | {' | '.join(str(count or '-') for count in counts)}")
 
 
 def variants_of(root):
@@ -153,8 +184,25 @@ def times_of(op, case, variants, tables):
     return "\n".join(lines[:-1]) + "\n"
 
 
-def rewrite(text, where, counts, card, results, on_cpus, known):
+def machine_code_of(rungs, card, kernels):
+    return "\n".join(["| rung | kernel | registers | blocks, limited by | loop | multiply | shared memory "
+                      "| global memory and copies | integers |",
+                      "| --- | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |",
+                      *(f"| `{variant}` | {kernels[name, card]} |" for variant, name in rungs)]) + "\n"
+
+
+def rewrite(text, where, counts, card, results, on_cpus, known, kernels):
     """The document with its tables made anew."""
+    def replace_code(found):
+        begin, on_card, rungs, _, end = found.groups()
+        rungs = [line.split(maxsplit=1) for line in rungs.splitlines()]
+        for rung in rungs:
+            if len(rung) != 2 or rung[0] not in known or (rung[1], on_card) not in kernels:
+                sys.exit(f"{where}: machine code: {' '.join(rung)}: expected a row of a table in kernels/ and a kernel that "
+                         f"bench/machine_code has for {on_card}: `tools/sass_report.py build/release-cuda/kernels/gemm/*.cu.o "
+                         "--explain 'FILE:*' --json bench/machine_code/NAME.json` makes it")
+        return begin + machine_code_of(rungs, on_card, kernels) + end
+
     def replace_times(found):
         begin, op, case, variants, _, end = found.groups()
         tables = on_cpus.get((op, int(case)), [])
@@ -182,6 +230,10 @@ def rewrite(text, where, counts, card, results, on_cpus, known):
     done, tables = TIMES.subn(replace_times, done)
     if tables != text.count("<!-- times "):
         sys.exit(f"{where}: expected `<!-- times OP CASE: VARIANT ... -->` and `<!-- end of the times -->` in pairs")
+    done, tables = CODE.subn(replace_code, done)
+    if tables != text.count("<!-- machine code "):
+        sys.exit(f"{where}: expected `<!-- machine code CARD:` with a line for each rung, and `<!-- end of the machine code "
+                 "-->` in pairs")
     return done
 
 
@@ -192,11 +244,11 @@ def main():
     options = parser.parse_args()
     counts, card = read_counts(options.root / "bench" / "counts")
     results, on_cpus = read_results(options.root / "bench" / "results")
-    known = variants_of(options.root)
+    known, kernels = variants_of(options.root), read_machine_code(options.root / "bench" / "machine_code")
     old = {path: path.read_text() for path in sorted((options.root / "docs" / "ladders").glob("*.md"))}
     if not old:
         sys.exit(f"{options.root}: docs/ladders has no document")
-    new = {path: rewrite(text, path, counts, card, results, on_cpus, known) for path, text in old.items()}
+    new = {path: rewrite(text, path, counts, card, results, on_cpus, known, kernels) for path, text in old.items()}
     changed = [path for path in old if old[path] != new[path]]
     for path in changed:
         print(f"{path}: {'out of date' if options.check else 'written'}")

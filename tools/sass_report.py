@@ -6,7 +6,8 @@
     tools/sass_report.py FILE... --explain PATTERN...   what limits the kernels FILE:KERNEL that match, on some cards.
                                                         --threads N, or PATTERN@N: of a block, where a kernel declares
                                                         no maximum; PATTERN@N+BYTES: and its shared memory.
-                                                        `rcnn lab explain` calls this for what it has run
+                                                        `rcnn lab explain` calls this for what it has run.
+                                                        --json FILE writes their figures
 
 The machine code is read with cuobjdump and nvdisasm of the CUDA toolkit, or of Python's packages nvidia-cuda-cuobjdump
 and nvidia-cuda-nvdisasm, or triton. A GPU is not needed.
@@ -25,11 +26,13 @@ The columns, for each warp:
 
 import argparse
 import dataclasses
+import json
 import os
+import pathlib
 import re
 import sys
 
-from sass.explain import explain, read_cards
+from sass.explain import explain, figures, read_cards
 from sass.kernels import MOVES, find_cuobjdump, matching, read_files
 
 # The kernels in which a training step or a detection spends most of its time, as FILE:KERNEL with wildcards. They must
@@ -142,6 +145,7 @@ def main():
     parser.add_argument("--explain", nargs="+", metavar="PATTERN", help="kernels, as FILE:KERNEL with wildcards")
     parser.add_argument("--threads", type=int, default=0, metavar="N",
                         help="with --explain: of a block, for kernels that declare no maximum")
+    parser.add_argument("--json", metavar="FILE", help="with --explain: write the figures, for tools/ladders.py")
     parser.add_argument("--find", action="store_true", help="only print where cuobjdump is; exit with 1 without it")
     options = parser.parse_args()
     if options.find:
@@ -155,8 +159,10 @@ def main():
     kernels = read_files(options.files)
     if not kernels:
         sys.exit(f"{', '.join(options.files)}: no kernel was found; expected objects that nvcc compiled")
+    if options.json and not options.explain:
+        parser.error("--json goes with --explain")
     if options.explain:
-        cards, missing = read_cards(), []
+        cards, missing, written = read_cards(), [], []
         for wanted in options.explain:
             pattern, threads, shared = launch_of(parser, wanted)
             found = matching(kernels, pattern)
@@ -167,8 +173,14 @@ def main():
                 launched = dataclasses.replace(kernel, threads=kernel.threads or threads or options.threads,
                                                launched_shared=shared)
                 print("\n".join(explain(launched, cards)))
+                written.append(figures(launched, cards))
         sys.stdout.flush()
-        sys.exit("\n".join(missing) or 0)
+        if missing:
+            sys.exit("\n".join(missing))
+        if options.json:
+            rows = ",\n  ".join(json.dumps(row) for row in written)
+            pathlib.Path(options.json).write_text(f'{{"info": "written by tools/sass_report.py",\n "kernels": [\n  {rows}]}}\n')
+        sys.exit()
     print_table(kernels)
     if options.before:
         print_differences(read_files(options.before), kernels)

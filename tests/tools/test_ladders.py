@@ -79,10 +79,36 @@ Measured on Chip (AVX2), 2 threads, with GCC 12, commit abc, 2026-12-01.
         self.write("bench/results/a.json", json.dumps({**run, "ops": rows[:1]}))
         self.assertIn("no time on a CPU of nms=tiled", self.run_it().stderr)
 
+    def test_machine_code(self):
+        begin, end = ("<!-- machine code H100:\ndirect nms_cuda:direct_kernel<4, 2>\n-->\n",
+                      "<!-- end of the machine code -->\n")
+        self.write("docs/ladders/nms.md", "# NMS\n\n" + BEGIN + END + "\n" + begin + "old\n" + end + "More.\n")
+        self.assertIn("direct nms_cuda:direct_kernel<4, 2>: expected a row of a table", self.run_it().stderr)
+        kernel = {"kernel": "nms_cuda:direct_kernel<4, 2>", "registers": 30, "blocks": {"H100": {"count": 8, "limit": "warps"}}}
+        loop = {"instructions": 50, "float arithmetic": 20, "global memory": 2, "asynchronous copies": 3, "moves": 1}
+        self.write("bench/machine_code/a.json", json.dumps({"kernels": [
+            {**kernel, "kernel": "nms_cuda:other_kernel"}, {**kernel, "loop": loop}]}))
+        done = self.run_it()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(self.document().endswith(
+            "| `direct` | `direct_kernel<4, 2>` | 30 | 8, warps | 50 | 20 | - | 5 | - |\n" + end + "More.\n"), self.document())
+        self.assertEqual(self.run_it("--check").returncode, 0)
+        loop = {"instructions": 50, "tensor cores": 16, "float arithmetic": 20, "shared memory": 7, "integers and addresses": 9}
+        self.write("bench/machine_code/a.json", json.dumps({"kernels": [{**kernel, "loop": loop}]}))
+        self.assertEqual(self.run_it("--check").returncode, 1)
+        self.run_it()
+        self.assertIn("| 50 | 16 on tensor cores | 7 | - | 9 |\n", self.document())
+        self.write("docs/ladders/nms.md", "# NMS\n\n" + BEGIN + END + begin.replace("H100", "L4") + end)
+        self.refused("that bench/machine_code has for L4")
+        self.write("docs/ladders/nms.md", "# NMS\n\n" + BEGIN + END + begin)
+        self.refused("in pairs")
+
     def test_files_of_other_forms(self):
         for name, texts in {"results": ["[]", "null", '{"stages": null}', '{"ops": 5}', '{"device": "cpu"}',
                                         '{"device": "X", "ops": [{"ms": 1}]}'],
-                            "counts": ["[]", "{}", '{"card": "H100", "variants": [{}]}']}.items():
+                            "counts": ["[]", "{}", '{"card": "H100", "variants": [{}]}'],
+                            "machine_code": ["[]", "{}", '{"kernels": [{}]}',
+                                             '{"kernels": [{"blocks": {"H100": {}}, "loop": {}}]}']}.items():
             for text in texts:
                 path = f"bench/{name}/z.json"
                 self.write(path, text)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import fnmatch
+import json
 import subprocess
 import sys
 import tempfile
@@ -253,6 +254,18 @@ class Program(unittest.TestCase):
                       done.stdout)
         for wrong in ("a", "", "0", "1025", "+5", "5+", "256+232449", "\u0663"):
             self.assertIn("expected PATTERN, PATTERN@THREADS or", self.report(file, "--explain", "sgd*@" + wrong).stderr)
+        figures = Path(file).with_name("figures.json")
+        done = self.report(file, "--explain", "sgd*@512", "--json", str(figures))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found, = json.loads(figures.read_text())["kernels"]
+        self.assertEqual((found["kernel"], found["registers"], found["threads"]), ("sgd_cuda:sgd_kernel", 16, 512))
+        self.assertEqual(found["blocks"]["H100"], {"count": 4, "limit": "warps"})
+        loop = found["loop"]
+        self.assertEqual(loop, {"instructions": 4, "tensor cores": 1, "shared memory": 1, "moves": 1, "branches": 1})
+        figures.unlink()
+        self.assertIn("--json goes with --explain", self.report(file, "--json", str(figures)).stderr)
+        self.report(file, "--explain", "none", "--json", str(figures))
+        self.assertFalse(figures.exists())
         done = self.report(file, "--explain", "none", "sgd*@256")
         self.assertEqual(done.returncode, 1)
         self.assertIn("at most 256 threads", done.stdout)

@@ -46,6 +46,17 @@ def read_cards(path=None):
     return [Card(name, *map(int, rest)) for name, *rest in rows]
 
 
+def figures(kernel, cards):
+    """What explain says, for a file."""
+    fits = {card.name: kernel.occupancy(card) for card in cards if card.capability == kernel.capability()}
+    found = {"kernel": f"{kernel.file}:{kernel.name}", "architecture": kernel.architecture, "registers": kernel.registers,
+             "threads": kernel.threads, "shared": kernel.shared + kernel.dynamic_shared(), "local": kernel.local(),
+             "blocks": {name: {"count": fit[0], "limit": fit[1]} for name, fit in fits.items() if fit}}
+    if kernel.loop:
+        found["loop"] = {"instructions": kernel.loop.size(), **mix_of(kernel.loop)}
+    return found
+
+
 def explain(kernel, cards):
     """Lines on what limits a kernel, by its machine code."""
     warps = -(-kernel.threads // 32)
