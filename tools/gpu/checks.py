@@ -26,6 +26,8 @@ REHEARSED = ("softmax", "sgd", "top_k", "upsample_add", "moving_average")
 DEVICE_TESTS = ",".join(f"*tests/{path}" for path in (
     "kernels/*", "layers/test_cuda*", "layers/test_packed_layers*", "train/test_cuda*", "train/test_ranks_step*",
     "train/test_ema*", "bench/test_peaks*"))
+# Tests among them that have no part on a device and take over a minute on one thread.
+ON_CPUS = ("winograd", "panels")
 VARIANTS = ": every variant agrees with the reference"
 
 
@@ -72,7 +74,7 @@ def errors_in(text):
     return first_error(text) if "ERROR:" in text else None
 
 
-def run_tests(run, source, ending="", *, libraries=False, only=None, wrapper=(), environment=None, judge=None,
+def run_tests(run, source, ending="", *, libraries=False, only=None, without=(), wrapper=(), environment=None, judge=None,
               judge_stopped=errors_in):
     """Runs the tests in files that match `source`, one process for each op, as many at a time as there are cores
     for. `wrapper` is put before the command. `judge(text)` returns a fault or None, besides the exit status;
@@ -83,6 +85,7 @@ def run_tests(run, source, ending="", *, libraries=False, only=None, wrapper=(),
         raise Skipped(f"this build has no tests in {source}")
     if only is not None:
         counts = {op: count for op, count in counts.items() if op in only}
+    counts = {op: count for op, count in counts.items() if op not in without}
     ops = sorted(counts, key=lambda op: (LONGEST.index(op) if op in LONGEST else len(LONGEST), op))
     jobs = max(1, min(12, setup.cores - 2 if setup.cores > 4 else setup.cores))
     of_libraries = {"RCNN_VENDOR_LIBRARIES": "0"}
@@ -129,7 +132,7 @@ def kernels(run):
     # A card writes here the outputs whose bits are not those of the simulation.
     differing = run.setup.folder / "digest_values.safetensors"
     differing.unlink(missing_ok=True)
-    run_tests(run, "*tests/*" if thorough else DEVICE_TESTS, only=only, libraries=thorough,
+    run_tests(run, "*tests/*" if thorough else DEVICE_TESTS, only=only, without=() if thorough else ON_CPUS, libraries=thorough,
               environment={} if run.setup.simulated else {"RCNN_DIGEST_VALUES": str(differing)})
 
 
