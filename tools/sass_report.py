@@ -137,6 +137,20 @@ def launch_of(parser, wanted):
     return pattern, int(found[1]) if found else 0, int(found[2]) if found and found[2] else None
 
 
+def write_figures(path, kernels):
+    """Whole or not at all. A file of another kind is left as it is."""
+    info = "written by tools/sass_report.py"
+    try:
+        if path.exists() and info not in path.read_text():
+            sys.exit(f"--json {path}: there is a file that this program has not written; name another, or remove it")
+        rows = ",\n  ".join(json.dumps(kernel) for kernel in kernels)
+        new = path.with_name(path.name + ".new")
+        new.write_text(f'{{"info": "{info}",\n "kernels": [\n  {rows}]}}\n')
+        new.replace(path)
+    except (OSError, UnicodeDecodeError) as error:
+        sys.exit(f"--json {path}: it cannot be written: {error}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", metavar="FILE")
@@ -151,6 +165,10 @@ def main():
     if options.find:
         print(find_cuobjdump() or "cuobjdump was not found")
         sys.exit(0 if find_cuobjdump() else 1)
+    if options.json and not options.explain:
+        parser.error("--json goes with --explain")
+    if options.json and not options.json.endswith(".json"):
+        parser.error(f"--json {options.json}: expected a name that ends with .json")
     if not options.files:
         parser.error("expected at least one FILE")
     for name in [*options.files, *(options.before or [])]:
@@ -159,8 +177,6 @@ def main():
     kernels = read_files(options.files)
     if not kernels:
         sys.exit(f"{', '.join(options.files)}: no kernel was found; expected objects that nvcc compiled")
-    if options.json and not options.explain:
-        parser.error("--json goes with --explain")
     if options.explain:
         cards, missing, written = read_cards(), [], []
         for wanted in options.explain:
@@ -178,8 +194,7 @@ def main():
         if missing:
             sys.exit("\n".join(missing))
         if options.json:
-            rows = ",\n  ".join(json.dumps(row) for row in written)
-            pathlib.Path(options.json).write_text(f'{{"info": "written by tools/sass_report.py",\n "kernels": [\n  {rows}]}}\n')
+            write_figures(pathlib.Path(options.json), written)
         sys.exit()
     print_table(kernels)
     if options.before:

@@ -27,9 +27,12 @@ TEST_CASE("peaks: every thread makes the multiply-adds that are counted") {
   };
   double flop = 0;
 
-  float sum = 0, total = 0;
-  for (int64_t step = 0; step < kSteps; ++step) sum = std::fmaf(sum, 0.999F, 0.25F);
-  for (int i = 0; i < 16; ++i) total += sum;
+  float total = 0;
+  for (int i = 0; i < 16; ++i) {
+    auto sum = static_cast<float>(i);
+    for (int64_t step = 0; step < kSteps; ++step) sum = std::fmaf(sum, 0.999F, 0.25F);
+    total += sum;
+  }
   for (const float found : run(Precision::f32, flop)) CHECK(found == total);
   CHECK(flop == 2.0 * 16 * kSteps * kBlocks * kPeakThreads);
 

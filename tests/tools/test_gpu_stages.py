@@ -201,6 +201,13 @@ class Lists(unittest.TestCase):
                 self.assertTrue(any(file.name.startswith(family) for family in families) or
                                 file.name in ("mma_pack.cu", "sort_keys_cuda.cu", "norm_rows_cuda.cu"), file.name)
 
+    def test_tests_of_cpus(self):
+        """What a card leaves out is in files that the Makefile leaves out of the tests of devices, and these name none."""
+        files = re.search(r"KERNEL_TESTS := \$\(filter-out ([^,]*),", (ROOT / "Makefile").read_text())[1].split()
+        text = "".join((ROOT / name).read_text() for name in files)
+        self.assertEqual({name.split(":")[0] for name in re.findall(r'TEST_CASE\("([^"]+)"', text)}, set(checks.ON_CPUS))
+        self.assertNotRegex(text, "DeviceType::cuda|simulated_orders|on_cuda")
+
     def test_tests_of_devices(self):
         """Tests that use a device are among those that a card runs first, all but one that only reads a size there."""
         uses = r"DeviceType::cuda, |simulated_orders|devices_to_verify"

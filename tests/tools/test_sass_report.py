@@ -262,6 +262,12 @@ class Program(unittest.TestCase):
         self.assertEqual(found["blocks"]["H100"], {"count": 4, "limit": "warps"})
         loop = found["loop"]
         self.assertEqual(loop, {"instructions": 4, "tensor cores": 1, "shared memory": 1, "moves": 1, "branches": 1})
+        self.assertEqual(self.report(file, "--explain", "sgd*@512", "--json", str(figures)).returncode, 0)  # again
+        figures.write_text('{"info": "of somebody"}')
+        self.assertIn("that this program has not written", self.report(file, "--explain", "sgd*", "--json", str(figures)).stderr)
+        self.assertEqual(figures.read_text(), '{"info": "of somebody"}')
+        self.assertIn("expected a name that ends with .json", self.report(file, "--explain", "sgd*", "--json", file).stderr)
+        self.assertIn("it cannot be written", self.report(file, "--explain", "sgd*", "--json", "/no/folder/a.json").stderr)
         figures.unlink()
         self.assertIn("--json goes with --explain", self.report(file, "--json", str(figures)).stderr)
         self.report(file, "--explain", "none", "--json", str(figures))
